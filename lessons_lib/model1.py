@@ -1,0 +1,97 @@
+"""IBM Model 1: learning to translate words from co-occurrence, without attention, in 1993.
+
+Model 1 supposes that each target word comes from one source word, all of them equally likely
+beforehand: attention that is uniform and stays so. What it estimates is KTIW and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lessons_lib.tasks import PAD
+
+NULL = PAD
+"""Row of the table for the empty word, which may bring forth words that have no source."""
+
+
+@dataclass(frozen=True)
+class Model1:
+    """A fitted Model 1.
+
+    Attributes:
+        table: t(o | i), float64, ``(source_vocab, target_vocab)``; a row sums to 1, or to 0 for a
+            source word that was never seen. Row ``NULL`` belongs to the empty word.
+        log_likelihood: of a target word in nats, the mean over the corpus, before each step of EM
+            and after the last, up to the constant of the alignment prior.
+    """
+
+    table: Tensor
+    log_likelihood: tuple[float, ...]
+
+
+def fit_model1(
+    source: Tensor,
+    target: Tensor,
+    source_vocab: int,
+    target_vocab: int,
+    *,
+    iterations: int = 5,
+    empty_word: bool = True,
+    chunk: int = 4096,
+) -> Model1:
+    """Fit IBM Model 1 by expectation-maximisation, from the uniform table.
+
+    E step: the share of position l in output word t is
+    ``t(y_t | x_l) / sum_l' t(y_t | x_l')``; M step: add up the shares for each pair of words and
+    normalise over target words (Brown et al. 1993, section 4.1).
+
+    Args:
+        source: int64, ``(pairs, src)``, ``PAD`` after the end.
+        target: int64, ``(pairs, tgt)``, ``PAD`` after the end.
+        source_vocab: rows of the table.
+        target_vocab: columns of the table.
+        iterations: steps of EM, at least 1.
+        empty_word: whether a target word may come from no source word.
+        chunk: pairs handled at once; bounds memory, does not change the result beyond rounding.
+
+    Raises:
+        ValueError: sizes do not match, or ``iterations`` is below 1.
+    """
+    if len(source) != len(target):
+        raise ValueError(
+            f"expected as many sources as targets, found {len(source)} and {len(target)}"
+        )
+    if len(source) == 0:
+        raise ValueError("expected at least one sentence pair, found none")
+    if iterations < 1:
+        raise ValueError(f"expected at least one iteration, found {iterations}")
+    null = torch.full((len(source), 1), NULL)
+    words = torch.cat([null, source], dim=1)  # the empty word stands before position 0
+    may_align = torch.cat([torch.full((len(source), 1), empty_word), source != PAD], dim=1)
+
+    table = torch.full((source_vocab, target_vocab), 1 / target_vocab, dtype=torch.float64)
+    history: list[float] = []
+    for step in range(iterations + 1):
+        counts = torch.zeros_like(table).view(-1)
+        total, tokens = 0.0, 0
+        for first in range(0, len(source), chunk):
+            rows = slice(first, first + chunk)
+            x, y = words[rows], target[rows]
+            cell = x[:, None, :] * target_vocab + y[:, :, None]  # b t l: index into the flat table
+            usable = may_align[rows][:, None, :] & (y != PAD)[:, :, None]
+            likely = table.view(-1)[cell] * usable
+            norm = likely.sum(-1, keepdim=True)
+            share = likely / norm.clamp(min=1e-300)
+            counts.index_add_(0, cell.view(-1), share.view(-1))
+            real = y != PAD
+            prior = may_align[rows].sum(1, keepdim=True).expand_as(real)[real]
+            total += float((norm.squeeze(-1)[real] / prior).clamp(min=1e-300).log().sum())
+            tokens += int(real.sum())
+        history.append(total / max(tokens, 1))
+        if step < iterations:
+            counts = counts.view_as(table)
+            table = counts / counts.sum(1, keepdim=True).clamp(min=1e-300)
+    return Model1(table, tuple(history))

@@ -1,0 +1,321 @@
+"""The paper's encoder-decoder, with one head or several, with learned or frozen uniform attention.
+
+Glossary of shapes, used everywhere::
+
+    batch       sentences                    heads     attention heads, one included
+    tgt         output positions, t          src       input positions, l
+    vocab       output words                 d_hidden  width of a decoder state
+    d_encoder   width of an encoder state: d_hidden, twice that when bidirectional
+
+A model returns a frozen dataclass and keeps nothing of a call on itself. Attention is always
+``(batch, heads, tgt, src)`` and sums to 1 over ``src``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from lessons_lib.configuration import Configuration
+from lessons_lib.tasks import PAD, Batch
+
+MINUS_INFINITY = -1e9
+"""Score of a padded position. Finite, so that a row of padding gives no NaN."""
+
+
+@dataclass(frozen=True)
+class Seq2SeqConfig(Configuration):
+    """What defines an encoder-decoder but its seed.
+
+    The defaults are the authors' copying model: one-layer unidirectional LSTM, width 256.
+
+    Attributes:
+        source_vocab: rows of the source embedding, special symbols included.
+        target_vocab: output words, special symbols included.
+        d_embed: width of an embedding.
+        d_hidden: width of a decoder state (and of one direction of the encoder).
+        cell: recurrent cell, ``"lstm"`` or ``"gru"``.
+        layers: recurrent layers of encoder and of decoder.
+        bidirectional: whether the encoder also reads from the right.
+        dropout: probability of dropping an entry of embeddings, between layers and before the
+            readout, in ``[0, 1)``.
+        heads: H, attention heads; their contexts are averaged.
+        attention: ``"learned"``, or ``"uniform"``: frozen at ``1/L`` throughout.
+        readout: ``"tanh"`` is ``Linear(tanh(Linear([s; c])))`` as in the paper; ``"linear"`` is
+            ``Linear([s; c])``, for which the gradient law holds exactly.
+        shared_embeddings: one table for source and target words (as in the authors' copier).
+        max_length: longest sequence accepted on either side.
+    """
+
+    source_vocab: int
+    target_vocab: int
+    d_embed: int = 256
+    d_hidden: int = 256
+    cell: Literal["lstm", "gru"] = "lstm"
+    layers: int = 1
+    bidirectional: bool = False
+    dropout: float = 0.0
+    heads: int = 1
+    attention: Literal["learned", "uniform"] = "learned"
+    readout: Literal["tanh", "linear"] = "tanh"
+    shared_embeddings: bool = False
+    max_length: int = 512
+
+    def __post_init__(self) -> None:
+        for name in ("source_vocab", "target_vocab", "d_embed", "d_hidden", "layers", "heads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected {name} of at least 1, found {getattr(self, name)}")
+        choices = {
+            "cell": ("lstm", "gru"),
+            "attention": ("learned", "uniform"),
+            "readout": ("tanh", "linear"),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f"expected {name} to be one of {', '.join(allowed)}, found "
+                    f"{getattr(self, name)!r}"
+                )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"expected dropout in [0, 1), found {self.dropout}")
+        if self.shared_embeddings and self.source_vocab != self.target_vocab:
+            raise ValueError(
+                "shared embeddings need one vocabulary, found source_vocab "
+                f"{self.source_vocab} and target_vocab {self.target_vocab}"
+            )
+
+
+@dataclass(frozen=True)
+class Seq2SeqOutput:
+    """Everything that one teacher-forced pass computed.
+
+    Attributes:
+        logits: unnormalised log-probabilities of the next word, ``(batch, tgt, vocab)``.
+        attention: alpha, ``(batch, heads, tgt, src)``, rows sum to 1, zero at padding.
+        scores: attention logits a before the softmax, ``(batch, heads, tgt, src)``.
+        encoder_states: h, ``(batch, src, d_encoder)``.
+        decoder_states: s, ``(batch, tgt, d_hidden)``.
+    """
+
+    logits: Tensor
+    attention: Tensor
+    scores: Tensor
+    encoder_states: Tensor
+    decoder_states: Tensor
+
+
+class Seq2Seq(nn.Module):
+    """Encoder, decoder and attention of the paper (section 2).
+
+    With encoder states ``h_l`` and teacher-forced decoder states ``s_t``, head ``k`` computes::
+
+        a_{t,l} = (Q_k s_t + b_k) . h_l        alpha_{t,l} = softmax_l(a_{t,l})
+        c_t = mean_k sum_l alpha_{t,l} V_k h_l  p_t = softmax(readout([s_t; c_t]))
+
+    The state ``s_t`` does not depend on ``c_t``, so all output steps are computed at once.
+    """
+
+    def __init__(self, config: Seq2SeqConfig) -> None:
+        super().__init__()
+        self.config = config
+        c = config
+        rnn = nn.LSTM if c.cell == "lstm" else nn.GRU
+        inner_dropout = c.dropout if c.layers > 1 else 0.0
+        d_encoder = c.d_hidden * (2 if c.bidirectional else 1)
+        self.source_embedding = nn.Embedding(c.source_vocab, c.d_embed)
+        self.target_embedding = (
+            self.source_embedding
+            if c.shared_embeddings
+            else nn.Embedding(c.target_vocab, c.d_embed)
+        )
+        self.encoder = rnn(
+            c.d_embed,
+            c.d_hidden,
+            c.layers,
+            batch_first=True,
+            bidirectional=c.bidirectional,
+            dropout=inner_dropout,
+        )
+        self.decoder = rnn(c.d_embed, c.d_hidden, c.layers, batch_first=True, dropout=inner_dropout)
+        # Both directions end somewhere; the decoder starts from a mixture of the two ends.
+        self.bridge = nn.Linear(d_encoder, c.d_hidden) if c.bidirectional else nn.Identity()
+        self.query = nn.Linear(c.d_hidden, c.heads * d_encoder)
+        self.value = nn.Linear(d_encoder, c.heads * c.d_hidden)
+        self.dropout = nn.Dropout(c.dropout)
+        if c.readout == "tanh":
+            self.readout_layers = nn.Sequential(
+                nn.Linear(2 * c.d_hidden, c.d_hidden),
+                nn.Tanh(),
+                nn.Linear(c.d_hidden, c.target_vocab),
+            )
+        else:
+            self.readout_layers = nn.Sequential(nn.Linear(2 * c.d_hidden, c.target_vocab))
+
+    def forward(self, batch: Batch, attention: Tensor | None = None) -> Seq2SeqOutput:
+        """One teacher-forced pass.
+
+        Args:
+            batch: padded sentences.
+            attention: weights to use in place of the model's own (an intervention),
+                broadcastable to ``(batch, heads, tgt, src)``.
+
+        Raises:
+            ValueError: a sequence is longer than ``max_length``, or a word is outside the
+                vocabulary, or ``attention`` has another shape.
+        """
+        self._validate(batch)
+        states, start = self.encode(batch.source, batch.source_mask)
+        decoder_states, _ = self.decoder(
+            self.dropout(self.target_embedding(batch.decoder_input)), start
+        )
+        scores = self.scores(decoder_states, states, batch.source_mask)
+        alpha = self.attend(scores, batch.source_mask) if attention is None else attention
+        alpha = self._checked(alpha, scores)
+        values = self.values(states)  # b k l d
+        context = torch.einsum("bktl,bkld->btd", alpha, values) / self.config.heads
+        logits = self.readout(decoder_states, context)
+        return Seq2SeqOutput(logits, alpha, scores, states, decoder_states)
+
+    def encode(self, source: Tensor, mask: Tensor) -> tuple[Tensor, Any]:
+        """Encoder states ``(batch, src, d_encoder)`` and the decoder's start."""
+        embedded = self.dropout(self.source_embedding(source))
+        if bool(mask.all()):
+            states, last = self.encoder(embedded)
+        else:
+            packed = pack_padded_sequence(
+                embedded, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False
+            )
+            packed_states, last = self.encoder(packed)
+            states, _ = pad_packed_sequence(
+                packed_states, batch_first=True, total_length=source.shape[1]
+            )
+        return states, self._start(last)
+
+    def _start(self, last: Any) -> Any:
+        """The decoder's first state from the encoder's last: a tuple for the LSTM."""
+        if not self.config.bidirectional:
+            return last
+        if self.config.cell == "lstm":
+            hidden, cell = last
+            return torch.tanh(self._joined(hidden)), self._joined(cell)
+        return torch.tanh(self._joined(last))
+
+    def _joined(self, last: Tensor) -> Tensor:
+        left, right = last[0::2], last[1::2]  # layers b d, each
+        return self.bridge(torch.cat([left, right], dim=-1))  # type: ignore[no-any-return]
+
+    def scores(self, decoder_states: Tensor, encoder_states: Tensor, mask: Tensor) -> Tensor:
+        """Attention logits a, ``(batch, heads, tgt, src)``; a large negative number at padding."""
+        b, t, _ = decoder_states.shape
+        queries = self.query(decoder_states).view(b, t, self.config.heads, -1)
+        scores = torch.einsum("btkd,bld->bktl", queries, encoder_states)
+        return scores.masked_fill(~mask[:, None, None, :], MINUS_INFINITY)
+
+    def attend(self, scores: Tensor, mask: Tensor) -> Tensor:
+        """Attention alpha from its logits; with frozen uniform attention, 1/L at each word."""
+        if self.config.attention == "learned":
+            return scores.softmax(dim=-1)
+        uniform = mask / mask.sum(1, keepdim=True).clamp(min=1)
+        return uniform[:, None, None, :].to(scores.dtype).expand_as(scores)
+
+    def values(self, encoder_states: Tensor) -> Tensor:
+        """Each head's value ``V_k h_l`` of each position, ``(batch, heads, src, d_hidden)``."""
+        b, src, _ = encoder_states.shape
+        values: Tensor = self.value(encoder_states).view(b, src, self.config.heads, -1)
+        return values.transpose(1, 2)  # b k l d
+
+    def readout(self, decoder_states: Tensor, context: Tensor) -> Tensor:
+        """Logits of output words, ``(..., vocab)``, from s and c, ``(..., d_hidden)``."""
+        joined = torch.cat([decoder_states, context], dim=-1)
+        return self.readout_layers(self.dropout(joined))  # type: ignore[no-any-return]
+
+    def _validate(self, batch: Batch) -> None:
+        longest = max(batch.source.shape[1], batch.target.shape[1])
+        if longest > self.config.max_length:
+            raise ValueError(
+                f"expected sequences of at most {self.config.max_length} words, found "
+                f"{longest}; leave longer ones out, or raise max_length in the configuration"
+            )
+        if not bool(batch.source_mask.any(dim=1).all()):
+            raise ValueError("expected at least one word in each source, found an empty sentence")
+        sides = (
+            ("source", batch.source, self.config.source_vocab),
+            ("target", batch.target, self.config.target_vocab),
+        )
+        for side, words, size in sides:
+            if words.numel() and not (int(words.min()) >= 0 and int(words.max()) < size):
+                raise ValueError(
+                    f"expected {side} words from 0 to {size - 1}, found {int(words.min())} to "
+                    f"{int(words.max())}; build the model for this vocabulary"
+                )
+
+    def _checked(self, attention: Tensor, scores: Tensor) -> Tensor:
+        try:
+            return attention.to(scores.dtype).expand_as(scores)
+        except RuntimeError:
+            raise ValueError(
+                f"expected attention of shape (batch, heads, tgt, src) = {tuple(scores.shape)}, "
+                f"found {tuple(attention.shape)}"
+            ) from None
+
+
+class BagOfWords(nn.Module):
+    """The bag-of-words proxy: mean word embedding, one linear layer, softmax (paper, section 3).
+
+    It is trained to predict the bag of target words from the bag of source words. It knows no
+    order, no attention and no recurrence; what it learns is co-occurrence.
+    """
+
+    def __init__(self, source_vocab: int, target_vocab: int, d_embed: int = 64) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(source_vocab, d_embed)
+        self.output = nn.Linear(d_embed, target_vocab)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits of the bag of target words, ``(batch, vocab)``."""
+        mask = batch.source_mask.unsqueeze(-1)
+        total = (self.embedding(batch.source) * mask).sum(1)
+        return self.output(total / mask.sum(1).clamp(min=1))  # type: ignore[no-any-return]
+
+    def word_logits(self) -> Tensor:
+        """Logits for a source of one word, for every source word, ``(source_vocab, vocab)``."""
+        return self.output(self.embedding.weight)  # type: ignore[no-any-return]
+
+
+def build(config: Seq2SeqConfig, seed: int) -> Seq2Seq:
+    """A freshly initialised model; the global random state is left as it was.
+
+    Two configurations that differ only in ``attention`` get the same weights from one seed.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return Seq2Seq(config)
+
+
+def build_bag_of_words(
+    source_vocab: int, target_vocab: int, seed: int, d_embed: int = 64
+) -> BagOfWords:
+    """A freshly initialised proxy; the global random state is left as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return BagOfWords(source_vocab, target_vocab, d_embed)
+
+
+def sequence_loss(model: Seq2Seq, batch: Batch) -> Tensor:
+    """Cross-entropy of the next word in nats, the mean over all output words, a scalar."""
+    logits = model(batch).logits
+    loss: Tensor = cross_entropy(logits.flatten(0, 1), batch.target.flatten(), ignore_index=PAD)
+    return loss
+
+
+def bag_loss(model: BagOfWords, batch: Batch) -> Tensor:
+    """Cross-entropy of the bag of target words in nats, the mean over all of them, a scalar."""
+    log_p = model(batch).log_softmax(-1)
+    found = log_p.gather(1, batch.target)
+    total: Tensor = (found * batch.target_mask).sum()
+    return -total / batch.target_mask.sum()

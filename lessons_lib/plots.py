@@ -1,0 +1,189 @@
+"""Figures, axes-level: data first, options by name, ``ax=None``, the axes come back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike
+
+from lessons_lib.stats import Interval
+
+ROLES: Mapping[str, str] = {
+    "attention": "#0072B2",  # alpha, learned attention, attention accuracy
+    "uniform": "#D55E00",  # beta^uf, a model with uniform attention
+    "proxy": "#009E73",  # beta^px, the bag-of-words proxy
+    "model1": "#A0548A",  # IBM Model 1
+    "tokens": "#B8860B",  # token accuracy, loss
+    "gold": "#000000",  # the right answer
+    "chance": "#6E6E6E",  # what no knowledge gives
+}
+"""One colour for one thing in every chapter; after Okabe and Ito, darkened where text needs it."""
+
+FIGURE_SIZE = (5.6, 3.6)
+"""Width and height in inches: readable at 343 pixels, the width of a phone's column."""
+
+
+def use_style() -> None:
+    """Set the look of all figures that follow: opaque background, one typeface, sizes for phones.
+
+    The background is opaque so that dark text stays readable on a dark page.
+    """
+    sns.set_theme(context="notebook", style="ticks", palette="colorblind")
+    mpl.rcParams.update(
+        {
+            "figure.figsize": FIGURE_SIZE,
+            "figure.dpi": 110,
+            "figure.facecolor": "white",
+            "figure.constrained_layout.use": True,
+            "savefig.facecolor": "white",
+            "savefig.dpi": 160,
+            "axes.facecolor": "white",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": 12,
+            "axes.titlelocation": "left",
+            "axes.labelsize": 12,
+            "font.family": "DejaVu Sans",  # comes with Matplotlib: the same on every machine
+            "font.size": 12,
+            "legend.frameon": False,
+            "legend.fontsize": 11,
+            "lines.linewidth": 2,
+            "xtick.labelsize": 11,
+            "ytick.labelsize": 11,
+        }
+    )
+
+
+def _axes(ax: Axes | None) -> Axes:
+    return plt.figure().add_subplot() if ax is None else ax
+
+
+def attention_map(
+    weights: ArrayLike,
+    source_words: Sequence[str],
+    target_words: Sequence[str],
+    *,
+    gold: Sequence[int] | None = None,
+    vmax: float = 1.0,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """A grid of output words (rows) by input words (columns), darker where the weight is larger.
+
+    Args:
+        weights: ``(tgt, src)``, from 0 to ``vmax``.
+        source_words: labels of the columns.
+        target_words: labels of the rows.
+        gold: for each row the right column, -1 for none; drawn as a frame.
+        vmax: weight that is drawn darkest.
+        title: above the axes.
+        ax: where to draw; a new figure if ``None``.
+
+    Raises:
+        ValueError: the labels do not match the shape of the weights.
+    """
+    grid = np.asarray(weights, dtype=float)
+    expected = (len(target_words), len(source_words))
+    if grid.shape != expected:
+        raise ValueError(
+            f"expected weights (tgt, src) = {expected} for these words, found {grid.shape}"
+        )
+    ax = _axes(ax)
+    ax.imshow(grid, cmap="Blues", vmin=0, vmax=vmax, aspect="auto")
+    ax.set_xticks(range(expected[1]), source_words, rotation=45, ha="right")
+    ax.set_yticks(range(expected[0]), target_words)
+    ax.set_xticks(np.arange(expected[1]) - 0.5, minor=True)
+    ax.set_yticks(np.arange(expected[0]) - 0.5, minor=True)
+    ax.grid(which="minor", color="white", linewidth=1)
+    ax.tick_params(which="both", length=0)
+    ax.spines[:].set_visible(False)
+    for row, column in enumerate(gold if gold is not None else ()):
+        if column >= 0:
+            frame = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, lw=2)
+            frame.set_edgecolor(ROLES["uniform"])
+            ax.add_patch(frame)
+    if title:
+        ax.set_title(title)
+    return ax
+
+
+def curves(
+    frame: pd.DataFrame,
+    *,
+    label: str,
+    color: str,
+    x: str = "step",
+    y: str = "value",
+    unit: str = "seed",
+    ax: Axes | None = None,
+) -> Axes:
+    """One thin line for each seed and a thick one for their mean, labelled with n.
+
+    Args:
+        frame: tidy rows; one row for each unit and x.
+        label: in the legend; ``(n = ...)`` is added where there are several units.
+        color: a colour, or a key of ``ROLES``.
+        x: column on the horizontal axis.
+        y: column on the vertical axis.
+        unit: column that tells runs apart.
+        ax: where to draw; a new figure if ``None``.
+
+    Raises:
+        ValueError: the frame has no rows.
+    """
+    if frame.empty:
+        raise ValueError(f"expected rows to draw for {label!r}, found none")
+    ax = _axes(ax)
+    shade = ROLES.get(color, color)
+    units = frame[unit].nunique()
+    if units > 1:
+        for _, one in frame.groupby(unit):
+            ax.plot(one[x], one[y], color=shade, lw=0.8, alpha=0.5)
+        label = f"{label} (n = {units})"
+    mean = frame.groupby(x, as_index=False)[y].mean()
+    ax.plot(mean[x], mean[y], color=shade, label=label)
+    ax.set_xlabel("training step" if x == "step" else x)
+    return ax
+
+
+def intervals(
+    values: Mapping[str, Interval | float],
+    *,
+    colors: Mapping[str, str] | None = None,
+    xlabel: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Horizontal points with their confidence intervals, the first on top, each with its value.
+
+    Args:
+        values: label -> interval, or a bare number (drawn without an interval).
+        colors: label -> colour or key of ``ROLES``; the rest is drawn grey.
+        xlabel: of the horizontal axis.
+        ax: where to draw; a new figure if ``None``.
+    """
+    ax = _axes(ax)
+    colors = colors or {}
+    for row, (label, value) in enumerate(values.items()):
+        found = value if isinstance(value, Interval) else Interval(value, value, value, 1)
+        shade = ROLES.get(colors.get(label, "chance"), colors.get(label, "chance"))
+        ax.plot([found.low, found.high], [row, row], color=shade, lw=3, solid_capstyle="butt")
+        ax.plot([found.estimate], [row], "o", color=shade, ms=8)
+        ax.annotate(
+            f"{found.estimate:.2f}",
+            (found.estimate, row),
+            xytext=(0, 8),
+            textcoords="offset points",
+            ha="center",
+            color=shade,
+        )
+    ax.set_yticks(range(len(values)), list(values))
+    ax.set_ylim(len(values) - 0.5, -0.7)
+    ax.set_xlabel(xlabel)
+    return ax

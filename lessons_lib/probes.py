@@ -1,0 +1,319 @@
+"""What a trained model knows and where it looks: pure functions of models, batches and tensors.
+
+Shapes: a probe or an attention that is compared has the source as its last axis, ``(..., src)``;
+the lexical probe beta is ``(batch, tgt, src)``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from lessons_lib.models import BagOfWords, Seq2Seq
+from lessons_lib.stats import top_count
+from lessons_lib.tasks import FIRST_WORD, Batch
+
+CELLS_AT_ONCE = 2**25
+"""Numbers of the (batch, tgt, src, vocab) table that are held at once: 128 MiB of float32."""
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Within it the model drops nothing and records no gradient; its mode is put back after."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
+
+
+def lexical_probe(
+    model: Seq2Seq, batch: Batch, *, scale: Literal["probability", "log_probability", "logit"]
+) -> Tensor:
+    """The lexical probe beta: what is said of the right word if all attention is on one position.
+
+    ``beta_{t,l}`` is computed from ``readout([s_t; V h_l])``: the context is the value of position
+    l alone (with several heads all of them look there), the decoder state is the teacher-forced
+    one. Paper, section 3.
+
+    Args:
+        model: an encoder-decoder; probed without dropout.
+        batch: sentences.
+        scale: ``"probability"`` of the word y_t in [0, 1], for agreement and KTIW;
+            ``"log_probability"`` in (-inf, 0], the same order of positions;
+            ``"logit"`` before the softmax, for the gradient law. The logit orders positions
+            differently: do not mix it with the other two.
+
+    Returns:
+        beta, ``(batch, tgt, src)``; 0 (``-inf`` on the other scales) at padded positions. Rows
+        of padded output words mean nothing: mask them with ``batch.target_mask``.
+    """
+    if scale not in ("probability", "log_probability", "logit"):
+        raise ValueError(f"expected scale probability, log_probability or logit, found {scale!r}")
+    vocab = model.config.target_vocab
+    tgt, src = batch.target.shape[1], batch.source.shape[1]
+    rows = max(1, CELLS_AT_ONCE // (tgt * src * vocab))
+    parts = []
+    with evaluating(model):
+        for first in range(0, len(batch), rows):
+            part = batch[first : first + rows]
+            out = model(part)
+            logits = _alone(model, out.encoder_states, out.decoder_states)  # b t l v
+            if scale != "logit":
+                logits = logits.log_softmax(-1)
+            right = part.target[:, :, None, None].expand(-1, -1, src, 1)
+            beta = logits.gather(-1, right).squeeze(-1)  # b t l
+            parts.append(beta.masked_fill(~part.source_mask[:, None, :], -torch.inf))
+    beta = torch.cat(parts)
+    return beta.exp() if scale == "probability" else beta
+
+
+def _alone(model: Seq2Seq, encoder_states: Tensor, decoder_states: Tensor) -> Tensor:
+    """Logits with all attention on one position, for each, ``(batch, tgt, src, vocab)``."""
+    values = model.values(encoder_states).mean(dim=1)  # b l d, the heads' average
+    b, t, d = decoder_states.shape
+    src = values.shape[1]
+    s = decoder_states[:, :, None, :].expand(b, t, src, d)
+    c = values[:, None, :, :].expand(b, t, src, d)
+    return model.readout(s, c)
+
+
+def table_probe(table: Tensor, batch: Batch) -> Tensor:
+    """The probe of a model that is a table: ``beta_{t,l} = table[x_l, y_t]``.
+
+    Serves the bag-of-words proxy (``proxy_table``) and IBM Model 1 (``model1.table``).
+
+    Args:
+        table: ``(source_vocab, target_vocab)``, probabilities or any score.
+        batch: sentences.
+
+    Returns:
+        ``(batch, tgt, src)``, ``-inf`` at padded positions.
+    """
+    found = table[batch.source[:, None, :], batch.target[:, :, None]]
+    return found.masked_fill(~batch.source_mask[:, None, :], -torch.inf)
+
+
+def proxy_table(proxy: BagOfWords) -> Tensor:
+    """p(o | i) of the bag-of-words proxy for each word alone, ``(source_vocab, target_vocab)``."""
+    with evaluating(proxy):
+        return proxy.word_logits().softmax(-1)
+
+
+def seq2seq_table(model: Seq2Seq, batches: list[Batch]) -> Tensor:
+    """p(o | i) of an encoder-decoder: its bag of output words when it looks at word i alone.
+
+    For each occurrence of the source word i at position l, ``p(o | s_t, h_l)`` is averaged over
+    the output steps t of that sentence; then over the occurrences.
+
+    Args:
+        model: an encoder-decoder; probed without dropout.
+        batches: sentences in which the words occur.
+
+    Returns:
+        float64 ``(source_vocab, target_vocab)``; a row sums to 1, or to 0 for a word that does not
+        occur.
+    """
+    c = model.config
+    total = torch.zeros(c.source_vocab, c.target_vocab, dtype=torch.float64)
+    seen = torch.zeros(c.source_vocab, dtype=torch.float64)
+    with evaluating(model):
+        for batch in batches:
+            src, tgt = batch.source.shape[1], batch.target.shape[1]
+            rows = max(1, CELLS_AT_ONCE // (src * tgt * c.target_vocab))
+            for first in range(0, len(batch), rows):
+                part = batch[first : first + rows]
+                out = model(part)
+                p = _alone(model, out.encoder_states, out.decoder_states).softmax(-1)
+                steps = part.target_mask[:, :, None, None]
+                bag = (p * steps).sum(1) / steps.sum(1)  # b l v
+                words = part.source[part.source_mask].cpu()
+                total.index_add_(0, words, bag[part.source_mask].double().cpu())
+                seen.index_add_(0, words, torch.ones(len(words), dtype=torch.float64))
+    return total / seen.clamp(min=1)[:, None]
+
+
+def top_translations(scores: Tensor, words: Tensor, k: int = 1) -> Tensor:
+    """The k best target words for some source words, special symbols left out, ``(words, k)``."""
+    allowed = scores[words].clone()
+    allowed[:, :FIRST_WORD] = -torch.inf
+    return allowed.topk(k, dim=-1).indices
+
+
+def ktiw(scores: Tensor, dictionary: Mapping[int, frozenset[int]]) -> Tensor:
+    """KTIW against a dictionary: for each listed source word, is its best translation in it?
+
+    Args:
+        scores: higher is better, ``(source_vocab, target_vocab)``: a table p(o | i).
+        dictionary: for source words the set of their right translations, as identifiers.
+
+    Returns:
+        float ``(len(dictionary),)`` of 0 and 1 in the order of the dictionary. Its mean is the
+        precision at 1: 0 means that no word is translated, 1 all; a word that is equally good
+        with every translation counts by the lowest identifier.
+
+    Raises:
+        ValueError: the dictionary is empty.
+    """
+    if not dictionary:
+        raise ValueError("expected a dictionary with at least one source word, found none")
+    best = top_translations(scores, torch.tensor(list(dictionary)))[:, 0].tolist()
+    right = [float(o in allowed) for o, allowed in zip(best, dictionary.values(), strict=True)]
+    return torch.tensor(right)
+
+
+def agreement(
+    reference: Tensor, candidate: Tensor, mask: Tensor | None = None, top: float = 0.05
+) -> float:
+    """A(u, v): how often the best position by u is among the top positions by v.
+
+    For each output token (each row), the position with the largest ``reference`` (the first of
+    equals) is looked up in ``candidate``. It counts as found if fewer than ``ceil(top * L)``
+    positions are strictly greater there. Paper, section 3; not symmetric.
+
+    Args:
+        reference: u, ``(..., src)``.
+        candidate: v, of the same shape.
+        mask: True at the positions that count, broadcastable to ``reference``; L is their
+            number. Rows without any are left out: mask padded output words that way.
+        top: share of the positions that count as the top, in (0, 1].
+
+    Returns:
+        A number in [0, 1]. 1: always found. Without knowledge: ``stats.chance_agreement``.
+
+    Raises:
+        ValueError: shapes do not match, no row is left, NaN at a position that counts, or ``top``
+            out of range.
+
+    Warns:
+        UserWarning: the candidate is constant in more than half of the rows of two words or more:
+            ties are not strictly greater, so a constant agrees with everything.
+    """
+    if reference.shape != candidate.shape:
+        raise ValueError(
+            f"expected reference and candidate of one shape (..., src), found "
+            f"{tuple(reference.shape)} and {tuple(candidate.shape)}"
+        )
+    if not 0 < top <= 1:
+        raise ValueError(f"expected top in (0, 1], found {top}")
+    mask = _row_mask(mask, reference)
+    counted = mask.any(-1)
+    if not bool(counted.any()):
+        raise ValueError("expected at least one output token with a source word, found none")
+    u = reference.masked_fill(~mask, -torch.inf)[counted]
+    v = candidate.masked_fill(~mask, -torch.inf)[counted]
+    if bool(u.isnan().any() | v.isnan().any()):
+        raise ValueError("expected numbers at all positions that count, found NaN")
+    lengths = mask[counted].sum(-1)
+    value_there = v.gather(-1, u.argmax(-1, keepdim=True))
+    greater = (v > value_there).sum(-1)
+    lowest = candidate.masked_fill(~mask, torch.inf)[counted].amin(-1)
+    constant = (v.amax(-1) == lowest) & (lengths > 1)
+    if 2 * int(constant.sum()) > int((lengths > 1).sum()):
+        warnings.warn(
+            "the candidate is constant in more than half of the rows; by its ties it agrees with "
+            "any reference there",
+            stacklevel=2,
+        )
+    return float((greater < top_count(lengths, top)).double().mean())
+
+
+def _row_mask(mask: Tensor | None, like: Tensor) -> Tensor:
+    if mask is None:
+        return torch.ones_like(like, dtype=torch.bool)
+    try:
+        return mask.bool().expand_as(like)
+    except RuntimeError:
+        raise ValueError(
+            f"expected a mask that broadcasts to {tuple(like.shape)}, found {tuple(mask.shape)}; "
+            "for (batch, tgt, src) pass pair_mask(batch)"
+        ) from None
+
+
+def pair_mask(batch: Batch) -> Tensor:
+    """True where both the output word and the source word are words, ``(batch, tgt, src)``."""
+    return batch.target_mask[:, :, None] & batch.source_mask[:, None, :]
+
+
+def attention_accuracy(attention: Tensor, gold: Tensor) -> float:
+    """How often attention is largest at the right position.
+
+    Args:
+        attention: ``(batch, heads, tgt, src)``; the heads are averaged first. Or
+            ``(batch, tgt, src)``: any probe.
+        gold: right position, ``(batch, tgt)``, -1 where there is none (left out).
+
+    Returns:
+        A number in [0, 1]; about 1/L when attention looks anywhere. Of equal positions the first
+        counts, so uniform attention scores as if it looked at the first word.
+
+    Raises:
+        ValueError: shapes do not match, or no output word has a right position.
+    """
+    mean = attention.mean(dim=1) if attention.ndim == 4 else attention
+    if mean.shape[:-1] != gold.shape:
+        raise ValueError(
+            f"expected gold of shape (batch, tgt) = {tuple(mean.shape[:-1])}, found "
+            f"{tuple(gold.shape)}"
+        )
+    known = gold >= 0
+    if not bool(known.any()):
+        raise ValueError("expected output words with a gold position, found none")
+    return float((mean.argmax(-1) == gold)[known].double().mean())
+
+
+def token_accuracy(logits: Tensor, batch: Batch) -> float:
+    """Share of output words that get the largest logit, padding left out, in [0, 1].
+
+    Args:
+        logits: ``(batch, tgt, vocab)``.
+        batch: with the target words.
+    """
+    if logits.shape[:-1] != batch.target.shape:
+        raise ValueError(
+            f"expected logits (batch, tgt, vocab) for target {tuple(batch.target.shape)}, found "
+            f"{tuple(logits.shape)}"
+        )
+    return float((logits.argmax(-1) == batch.target)[batch.target_mask].double().mean())
+
+
+def dictionary_gold(batch: Batch, dictionary: Mapping[int, frozenset[int]]) -> Tensor:
+    """The input position that a dictionary names for each output word, where it names one.
+
+    Args:
+        batch: sentences.
+        dictionary: for source words the set of their right translations, as identifiers.
+
+    Returns:
+        int64 ``(batch, tgt)``: the position of the one source word of which the output word is a
+        translation; -1 where there is no such word, or more than one.
+    """
+    sources = torch.tensor([i for i, allowed in dictionary.items() for _ in allowed])
+    targets = torch.tensor([o for allowed in dictionary.values() for o in allowed])
+    device = batch.source.device
+    size = int(max(batch.target.max(), targets.max() if len(targets) else 0)) + 1
+    pairs = batch.source[:, None, :] * size + batch.target[:, :, None]  # b t l, one number a pair
+    listed = torch.isin(pairs, (sources * size + targets).to(device)) & pair_mask(batch)
+    position = listed.long().argmax(-1)
+    return torch.where(listed.sum(-1) == 1, position, -1)
+
+
+def diagonal_guess(batch: Batch) -> Tensor:
+    """A candidate that knows no word: it prefers the same relative position, ``(batch, tgt, src)``.
+
+    Sentences of related languages run nearly in parallel, so position alone finds many right
+    words. A probe has to beat this one, not just chance.
+    """
+    t = torch.arange(batch.target.shape[1], device=batch.target.device)[None, :, None]
+    pos = torch.arange(batch.source.shape[1], device=batch.source.device)[None, None, :]
+    longest_t = batch.target_mask.sum(1).clamp(min=2)[:, None, None] - 1
+    longest_l = batch.source_mask.sum(1).clamp(min=2)[:, None, None] - 1
+    near = -(pos / longest_l - t / longest_t).abs()
+    return near.masked_fill(~batch.source_mask[:, None, :], -torch.inf)

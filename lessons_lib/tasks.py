@@ -1,0 +1,199 @@
+"""Seeded synthetic tasks, and the two containers that every layer above shares.
+
+Shapes, everywhere in this package::
+
+    source     (batch, src)   int64   input words,  PAD after the end
+    target     (batch, tgt)   int64   output words, PAD after the end
+    gold       (batch, tgt)   int64   the input position an output word comes from, -1 where none
+
+Every task draws from an explicit seed or generator and nothing else, so that the same call gives
+the same batch on the same machine whatever ran before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+PAD, BOS, EOS, UNK = 0, 1, 2, 3
+FIRST_WORD = 4
+"""Identifiers 0 to 3 are special in every vocabulary; words start here."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Input and output words of some sentences, padded to a rectangle.
+
+    Attributes:
+        source: input words, int64, shape ``(batch, src)``, ``PAD`` after the end.
+        target: output words, int64, shape ``(batch, tgt)``, ``PAD`` after the end.
+        gold: for each output word the input position it comes from, int64, shape ``(batch, tgt)``,
+            ``-1`` where it comes from none; ``None`` where nobody knows (real text).
+
+    Raises:
+        ValueError: the shapes do not belong together.
+    """
+
+    source: Tensor
+    target: Tensor
+    gold: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.source.ndim != 2 or self.target.ndim != 2:
+            raise ValueError(
+                "expected source (batch, src) and target (batch, tgt), found "
+                f"{tuple(self.source.shape)} and {tuple(self.target.shape)}"
+            )
+        if len(self.source) != len(self.target):
+            raise ValueError(
+                f"expected as many sources as targets, found {len(self.source)} and "
+                f"{len(self.target)}; pass both halves of the same pairs"
+            )
+        if self.gold is not None and self.gold.shape != self.target.shape:
+            raise ValueError(
+                f"expected gold of the shape of target {tuple(self.target.shape)}, found "
+                f"{tuple(self.gold.shape)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def source_mask(self) -> Tensor:
+        """True at words, False at padding, bool ``(batch, src)``."""
+        return self.source != PAD
+
+    @property
+    def target_mask(self) -> Tensor:
+        """True at words, False at padding, bool ``(batch, tgt)``."""
+        return self.target != PAD
+
+    @property
+    def decoder_input(self) -> Tensor:
+        """The target moved right by one behind ``BOS`` (teacher forcing), ``(batch, tgt)``."""
+        start = torch.full_like(self.target[:, :1], BOS)
+        return torch.cat([start, self.target[:, :-1]], dim=1)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        gold = None if self.gold is None else self.gold.to(device)
+        return Batch(self.source.to(device), self.target.to(device), gold)
+
+    def __getitem__(self, rows: slice) -> Batch:
+        """Some of the rows, as a batch; padding is kept."""
+        gold = None if self.gold is None else self.gold[rows]
+        return Batch(self.source[rows], self.target[rows], gold)
+
+
+@dataclass(frozen=True)
+class ParallelCorpus:
+    """Sentence pairs as plain strings, in the order of their source.
+
+    Attributes:
+        name: what the corpus is called in results and captions.
+        source_language: two-letter code (ISO 639-1).
+        target_language: two-letter code.
+        source: one string for each sentence.
+        target: its translation, at the same index.
+        alignment: for each pair the gold ``(target word, source word)`` position pairs, or ``None``
+            where nobody knows.
+        origin: where it was read from, for people: a path, an address, or ``"embedded"``.
+    """
+
+    name: str
+    source_language: str
+    target_language: str
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    alignment: tuple[tuple[tuple[int, int], ...], ...] | None = None
+    origin: str = "embedded"
+
+    def __post_init__(self) -> None:
+        if len(self.source) != len(self.target):
+            raise ValueError(
+                f"expected as many source as target sentences, found {len(self.source)} and "
+                f"{len(self.target)}; the two files must be parallel, line by line"
+            )
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+def generator(seed: int | torch.Generator) -> torch.Generator:
+    """A CPU generator for a seed; a generator is handed back as it is, to be drawn from further."""
+    if isinstance(seed, torch.Generator):
+        return seed
+    return torch.Generator().manual_seed(seed)
+
+
+@dataclass(frozen=True)
+class Copying:
+    """Copy the input: the task on which the paper shows that attention can fail to be learned.
+
+    Each input is ``length`` words drawn from ``vocab`` of them, in random order. Without
+    repetition and with ``vocab == length`` every input is a permutation of the same words, so all
+    inputs have the same bag of words and co-occurrence says nothing (the *hard* distribution;
+    the paper: 40 of 40). With ``vocab > length`` bags differ (the *easy* one; the paper: 40 of 60).
+
+    Attributes:
+        vocab: V, the number of different words, at least 1.
+        length: L, words in an input, at least 1, and at most ``vocab`` without repetition.
+        repetition: whether a word may occur twice in an input.
+        end_symbol: whether ``EOS`` ends input and output and is copied too (the authors: yes).
+
+    Raises:
+        ValueError: a size is below 1, or V < L without repetition.
+    """
+
+    vocab: int = 40
+    length: int = 40
+    repetition: bool = False
+    end_symbol: bool = True
+
+    def __post_init__(self) -> None:
+        if self.vocab < 1 or self.length < 1:
+            raise ValueError(
+                f"expected vocab and length of at least 1, found {self.vocab} and {self.length}"
+            )
+        if not self.repetition and self.vocab < self.length:
+            raise ValueError(
+                f"expected vocab >= length, since no word may occur twice, found vocab "
+                f"{self.vocab} and length {self.length}; raise vocab, shorten the input, or set "
+                "repetition=True"
+            )
+
+    @property
+    def vocab_size(self) -> int:
+        """Words and special symbols together: what an embedding table needs."""
+        return FIRST_WORD + self.vocab
+
+    def sample(self, batch: int, seed: int | torch.Generator) -> Batch:
+        """Draw inputs with their copies: ``source`` and ``target`` are equal, ``gold`` counts up.
+
+        Args:
+            batch: how many.
+            seed: a seed, or a generator that is advanced.
+
+        Returns:
+            A batch with ``src == tgt == length`` (one more with the end symbol).
+        """
+        rng = generator(seed)
+        if self.repetition:
+            words = torch.randint(self.vocab, (batch, self.length), generator=rng)
+        else:
+            # The order of random keys is a uniform permutation; its head is a draw without return.
+            words = torch.rand(batch, self.vocab, generator=rng).argsort(dim=1)[:, : self.length]
+        words = words + FIRST_WORD
+        if self.end_symbol:
+            words = torch.cat([words, torch.full((batch, 1), EOS)], dim=1)
+        gold = torch.arange(words.shape[1]).expand(batch, -1)
+        return Batch(words, words.clone(), gold.clone())
+
+    def stream(self, batch: int, seed: int | torch.Generator) -> Iterator[Batch]:
+        """Fresh batches without end: no input is ever repeated on purpose."""
+        rng = generator(seed)
+        while True:
+            yield self.sample(batch, rng)

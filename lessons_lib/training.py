@@ -1,0 +1,201 @@
+"""One training run: a model, a stream of batches, a configuration; a history comes back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from lessons_lib.configuration import Configuration
+from lessons_lib.tasks import Batch
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class TrainConfig(Configuration):
+    """How a model is trained; what it is trained on comes with the batches.
+
+    Attributes:
+        steps: updates at most.
+        learning_rate: of the optimiser, above 0.
+        optimizer: ``"adam"`` with PyTorch's defaults, or ``"sgd"`` without momentum.
+        clip: largest norm of the gradient, or ``None`` for no clipping.
+        evaluate_every: steps between two evaluations; step 0 and the last are always evaluated.
+        stop_metric: name of an evaluated metric that ends the run early, or ``None``.
+        stop_at: the run ends when ``stop_metric`` reaches this.
+    """
+
+    steps: int = 200
+    learning_rate: float = 1e-3
+    optimizer: Literal["adam", "sgd"] = "adam"
+    clip: float | None = None
+    evaluate_every: int = 10
+    stop_metric: str | None = None
+    stop_at: float = 0.95
+
+    def __post_init__(self) -> None:
+        if self.steps < 0 or self.evaluate_every < 1:
+            raise ValueError(
+                "expected steps >= 0 and evaluate_every >= 1, found "
+                f"{self.steps} and {self.evaluate_every}"
+            )
+        if self.learning_rate <= 0:
+            raise ValueError(f"expected a learning_rate above 0, found {self.learning_rate}")
+        if self.optimizer not in ("adam", "sgd"):
+            raise ValueError(f"expected optimizer adam or sgd, found {self.optimizer!r}")
+
+
+@dataclass(frozen=True)
+class History:
+    """What a run left behind.
+
+    Attributes:
+        rows: one dictionary ``step, metric, value`` for each evaluated number, in order.
+        steps: updates that were made.
+        stopped_early: whether the stop metric was reached.
+        wall_seconds: time of the whole run, evaluation included.
+        device: where it ran.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    steps: int
+    stopped_early: bool
+    wall_seconds: float
+    device: str
+
+    def frame(self) -> pd.DataFrame:
+        """The rows as a data frame with the columns step, metric and value."""
+        return pd.DataFrame(list(self.rows), columns=["step", "metric", "value"])
+
+    def last(self, metric: str) -> float:
+        """The last value of a metric.
+
+        Raises:
+            KeyError: it was never evaluated; the message lists those that were.
+        """
+        found = [row["value"] for row in self.rows if row["metric"] == metric]
+        if not found:
+            known = sorted({row["metric"] for row in self.rows})
+            raise KeyError(f"no metric {metric!r} in this history; there is {', '.join(known)}")
+        return float(found[-1])
+
+
+def pick_device() -> torch.device:
+    """CUDA where there is one, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def train(
+    model: Model,
+    batches: Iterable[Batch],
+    loss: Callable[[Model, Batch], Tensor],
+    config: TrainConfig | None = None,
+    *,
+    evaluate: Callable[[Model], Mapping[str, float]] | None = None,
+    seed: int = 0,
+    device: torch.device | str | None = None,
+    progress: str | None = None,
+) -> History:
+    """Train a model in place.
+
+    Args:
+        model: trained in place, moved to ``device``.
+        batches: at least ``config.steps`` of them; taken one by one.
+        loss: scalar loss of the model on a batch, e.g. ``models.sequence_loss``.
+        config: how to train; the defaults if ``None``.
+        evaluate: gives metrics of the model; called at step 0, every ``evaluate_every`` steps and
+            at the end, in evaluation mode and without gradients.
+        seed: of dropout. The start of the model has the seed of ``models.build``, the data that
+            of its stream.
+        device: chosen by ``pick_device`` if ``None``.
+        progress: label of a progress bar, or ``None`` for none.
+
+    Returns:
+        History with the training loss (metric ``"loss"``, mean since the last evaluation) and all
+        that ``evaluate`` gave.
+
+    Raises:
+        ValueError: the batches ended before the steps did, or the loss is no longer finite, or
+            ``stop_metric`` is not among the metrics.
+    """
+    config = config or TrainConfig()
+    where = torch.device(device) if device is not None else pick_device()
+    model.to(where).train()
+    optimizer = _optimizer(model, config)
+    rows: list[dict[str, Any]] = []
+    began = time.perf_counter()
+
+    def measure(step: int) -> bool:
+        """Evaluate, note it, and say whether the run may stop."""
+        if evaluate is None:
+            return False
+        model.eval()
+        with torch.no_grad():
+            found = dict(evaluate(model))
+        model.train()
+        rows.extend({"step": step, "metric": k, "value": float(v)} for k, v in found.items())
+        if config.stop_metric is None:
+            return False
+        if config.stop_metric not in found:
+            raise ValueError(
+                f"stop_metric {config.stop_metric!r} is not evaluated; evaluate gives "
+                f"{', '.join(found)}"
+            )
+        return found[config.stop_metric] >= config.stop_at
+
+    stream = iter(batches)
+    recent: list[Tensor] = []
+    step, stop = 0, measure(0)
+    bar = tqdm(total=config.steps, desc=progress, disable=progress is None, leave=False)
+    # Dropout draws from the global state: fork it, so that the caller's is left as it was.
+    with bar, torch.random.fork_rng():
+        torch.manual_seed(seed)
+        while step < config.steps and not stop:
+            batch = next(stream, None)
+            if batch is None:
+                raise ValueError(
+                    f"expected at least {config.steps} batches, found {step}; pass an endless "
+                    "stream or lower steps"
+                )
+            optimizer.zero_grad(set_to_none=True)
+            value = loss(model, batch.to(where))
+            value.backward()
+            if config.clip is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+            optimizer.step()
+            recent.append(value.detach())
+            step += 1
+            bar.update()
+            if step % config.evaluate_every == 0 or step == config.steps:
+                mean = float(torch.stack(recent).mean())
+                if mean != mean or abs(mean) == float("inf"):
+                    raise ValueError(
+                        f"the loss is {mean} at step {step}; lower learning_rate "
+                        f"({config.learning_rate}) or set clip"
+                    )
+                recent.clear()
+                rows.append({"step": step, "metric": "loss", "value": mean})
+                bar.set_postfix(loss=f"{mean:.3f}")
+                stop = measure(step)
+    model.eval()
+    return History(tuple(rows), step, stop, time.perf_counter() - began, where.type)
+
+
+def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), lr=config.learning_rate)
+    try:  # one kernel for all parameters; older PyTorch has it on CUDA only
+        return torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    except RuntimeError:
+        return torch.optim.Adam(model.parameters(), lr=config.learning_rate)

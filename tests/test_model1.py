@@ -1,0 +1,77 @@
+"""IBM Model 1 against the textbook's triple loop, and against what theory says."""
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+
+from lessons_lib.model1 import NULL, fit_model1
+from lessons_lib.tasks import PAD, Copying
+
+
+def textbook(
+    pairs: list[tuple[list[int], list[int]]], v_src: int, v_tgt: int, steps: int, null: bool
+) -> list[list[float]]:
+    """EM for Model 1 as in textbooks: loops over sentences, output words and input words."""
+    table = [[1 / v_tgt] * v_tgt for _ in range(v_src)]
+    for _ in range(steps):
+        counts = [[0.0] * v_tgt for _ in range(v_src)]
+        for source, target in pairs:
+            words = [NULL, *source] if null else source
+            for o in target:
+                norm = sum(table[i][o] for i in words)
+                for i in words:
+                    counts[i][o] += table[i][o] / norm
+        table = [[c / sum(row) for c in row] if sum(row) > 0 else [0.0] * v_tgt for row in counts]
+    return table
+
+
+def padded(rows: list[list[int]]) -> torch.Tensor:
+    longest = max(map(len, rows))
+    return torch.tensor([row + [PAD] * (longest - len(row)) for row in rows])
+
+
+PAIRS = [([4, 5], [6, 7, 4]), ([4], [6]), ([5, 8, 4, 8], [7, 5]), ([8], [5, 5])]
+
+
+@pytest.mark.parametrize("null", [True, False])
+@pytest.mark.parametrize("chunk", [1, 3, 100])
+def test_equals_the_textbook_loop(null: bool, chunk: int) -> None:
+    source, target = padded([s for s, _ in PAIRS]), padded([t for _, t in PAIRS])
+    fitted = fit_model1(source, target, 9, 8, iterations=4, empty_word=null, chunk=chunk)
+    expected = torch.tensor(textbook(PAIRS, 9, 8, 4, null), dtype=torch.float64)
+    torch.testing.assert_close(fitted.table, expected)
+
+
+def test_likelihood_never_falls_and_starts_at_the_uniform_one() -> None:
+    source, target = padded([s for s, _ in PAIRS]), padded([t for _, t in PAIRS])
+    history = fit_model1(source, target, 9, 8, iterations=6).log_likelihood
+    assert len(history) == 7
+    assert history[0] == pytest.approx(math.log(1 / 8))
+    assert all(later >= earlier - 1e-12 for earlier, later in pairwise(history))
+    assert history[-1] > history[0] + 0.1
+
+
+def test_permutations_teach_it_nothing() -> None:
+    """On V = L the uniform table is a fixed point: the purest form of the hard distribution."""
+    batch = Copying(vocab=6, length=6, end_symbol=False).sample(200, seed=0)
+    table = fit_model1(batch.source, batch.target, 10, 10, iterations=20, empty_word=False).table
+    torch.testing.assert_close(table[4:, 4:], torch.full((6, 6), 1 / 6, dtype=torch.float64))
+
+
+def test_spare_words_teach_it_everything() -> None:
+    batch = Copying(vocab=9, length=5, end_symbol=False).sample(300, seed=0)
+    table = fit_model1(batch.source, batch.target, 13, 13, iterations=20, empty_word=False).table
+    assert (table[4:, 4:].argmax(1) == torch.arange(9)).all()
+    assert float(table[4:, 4:].diagonal().min()) > 0.9
+
+
+def test_errors() -> None:
+    some = torch.full((2, 3), 4)
+    with pytest.raises(ValueError, match="found 2 and 1"):
+        fit_model1(some, some[:1], 5, 5)
+    with pytest.raises(ValueError, match="at least one sentence pair"):
+        fit_model1(some[:0], some[:0], 5, 5)
+    with pytest.raises(ValueError, match="at least one iteration, found 0"):
+        fit_model1(some, some, 5, 5, iterations=0)

@@ -1,0 +1,201 @@
+"""Oracles: PyTorch's own attention, loops over positions, and hand values. Sizes are distinct."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+from lessons_lib.models import (
+    BagOfWords,
+    Seq2Seq,
+    Seq2SeqConfig,
+    bag_loss,
+    build,
+    build_bag_of_words,
+    sequence_loss,
+)
+from lessons_lib.tasks import EOS, PAD, Batch
+
+SMALL = Seq2SeqConfig(source_vocab=13, target_vocab=11, d_embed=5, d_hidden=7)
+RAGGED = Batch(
+    torch.tensor([[4, 5, 6, 12], [7, 8, PAD, PAD], [9, PAD, PAD, PAD]]),
+    torch.tensor([[4, 5, EOS, PAD, PAD], [6, 7, 8, 9, EOS], [EOS, PAD, PAD, PAD, PAD]]),
+)
+VARIANTS = [
+    SMALL,
+    replace(SMALL, cell="gru", heads=3),
+    replace(SMALL, bidirectional=True, layers=2, heads=2),
+    replace(SMALL, bidirectional=True, cell="gru", readout="linear"),
+    replace(SMALL, attention="uniform", heads=2),
+]
+
+
+@pytest.mark.parametrize("config", VARIANTS)
+def test_shapes_and_attention_sums_to_one_on_words_only(config: Seq2SeqConfig) -> None:
+    out = build(config, 0)(RAGGED)
+    assert out.logits.shape == (3, 5, 11)
+    assert out.attention.shape == out.scores.shape == (3, config.heads, 5, 4)
+    assert out.decoder_states.shape == (3, 5, 7)
+    assert out.encoder_states.shape == (3, 4, 14 if config.bidirectional else 7)
+    torch.testing.assert_close(out.attention.sum(-1), torch.ones(3, config.heads, 5))
+    padded = ~RAGGED.source_mask[:, None, None, :].expand_as(out.attention)
+    assert (out.attention[padded] == 0).all()
+
+
+@pytest.mark.parametrize("config", VARIANTS)
+def test_padding_changes_nothing(config: Seq2SeqConfig) -> None:
+    model = build(config, 1)
+    together = model(RAGGED)
+    for row, (src, tgt) in enumerate([(4, 3), (2, 5), (1, 1)]):
+        alone = model(Batch(RAGGED.source[row : row + 1, :src], RAGGED.target[row : row + 1, :tgt]))
+        torch.testing.assert_close(together.logits[row, :tgt], alone.logits[0])
+        torch.testing.assert_close(
+            together.attention[row, :, :tgt, :src], alone.attention[0], atol=1e-6, rtol=1e-5
+        )
+
+
+def test_uniform_attention_is_one_over_length() -> None:
+    out = build(replace(SMALL, attention="uniform"), 0)(RAGGED)
+    assert out.attention[0, 0, 0].tolist() == [0.25] * 4
+    assert out.attention[1, 0, 3].tolist() == [0.5, 0.5, 0.0, 0.0]
+    assert out.attention[2, 0, 2].tolist() == [1.0, 0.0, 0.0, 0.0]
+
+
+def test_uniform_attention_is_never_learned() -> None:
+    model = build(replace(SMALL, attention="uniform"), 0)
+    sequence_loss(model, RAGGED).backward()
+    assert model.query.weight.grad is None
+    assert model.value.weight.grad is not None
+
+
+def test_attention_agrees_with_pytorchs_own() -> None:
+    config = replace(SMALL, heads=3)
+    model = build(config, 2)
+    out = model(RAGGED)
+    queries = model.query(out.decoder_states).view(3, 5, 3, 7).transpose(1, 2)
+    keys = out.encoder_states[:, None].expand(-1, 3, -1, -1)
+    mask = RAGGED.source_mask[:, None, None, :]
+    # the paper does not divide by sqrt(d): scale 1
+    contexts = scaled_dot_product_attention(
+        queries, keys, model.values(out.encoder_states), attn_mask=mask, scale=1.0
+    )
+    logits = model.readout(out.decoder_states, contexts.mean(dim=1))
+    torch.testing.assert_close(out.logits, logits)
+
+
+def test_decoder_sees_only_earlier_words() -> None:
+    model = build(SMALL, 0)
+    changed = RAGGED.target.clone()
+    changed[0, 2] = 10
+    before, after = model(RAGGED).logits, model(Batch(RAGGED.source, changed)).logits
+    torch.testing.assert_close(before[0, :3], after[0, :3])
+    assert not torch.allclose(before[0, 3], after[0, 3])
+
+
+def test_given_attention_replaces_the_models_own() -> None:
+    model = build(replace(SMALL, heads=2), 0)
+    last = torch.tensor([0.0, 0.0, 0.0, 1.0])
+    out = model(RAGGED, attention=last)
+    assert out.attention.shape == (3, 2, 5, 4)
+    context = model.values(out.encoder_states)[:, :, 3].mean(1)
+    expected = model.readout(out.decoder_states[:, 1], context)
+    torch.testing.assert_close(out.logits[:, 1], expected)
+
+
+def test_given_attention_of_a_wrong_shape() -> None:
+    with pytest.raises(ValueError, match=r"\(3, 1, 5, 4\), found \(3, 1, 5, 2\)"):
+        build(SMALL, 0)(RAGGED, attention=torch.ones(3, 1, 5, 2))
+
+
+def test_shared_embeddings_are_one_table() -> None:
+    model = build(replace(SMALL, target_vocab=13, shared_embeddings=True), 0)
+    assert model.source_embedding is model.target_embedding
+    with pytest.raises(ValueError, match="one vocabulary, found source_vocab 13 and target_vocab"):
+        replace(SMALL, shared_embeddings=True)
+
+
+def test_same_seed_same_weights_and_uniform_shares_them() -> None:
+    torch.manual_seed(99)
+    first = build(SMALL, 4).state_dict()
+    state = torch.get_rng_state()
+    second = build(replace(SMALL, attention="uniform"), 4).state_dict()
+    assert torch.equal(torch.get_rng_state(), state), "the global state is left alone"
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert not torch.equal(first["query.weight"], build(SMALL, 5).state_dict()["query.weight"])
+
+
+def test_sequence_loss_by_hand() -> None:
+    model = build(SMALL, 0)
+    log_p = model(RAGGED).logits.log_softmax(-1)
+    terms = [
+        -log_p[b, t, word]
+        for b, row in enumerate(RAGGED.target.tolist())
+        for t, word in enumerate(row)
+        if word != PAD
+    ]
+    assert len(terms) == 9
+    torch.testing.assert_close(sequence_loss(model, RAGGED), torch.stack(terms).mean())
+
+
+def test_bag_of_words_by_hand_and_blind_to_order() -> None:
+    proxy = build_bag_of_words(13, 11, seed=0, d_embed=3)
+    mean = proxy.embedding.weight[[7, 8]].mean(0)
+    torch.testing.assert_close(proxy(RAGGED)[1], proxy.output(mean))
+    torch.testing.assert_close(proxy.word_logits()[9], proxy(RAGGED)[2])
+    turned = Batch(RAGGED.source.flip(1), RAGGED.target)
+    torch.testing.assert_close(proxy(RAGGED), proxy(turned))
+
+
+def test_bag_loss_by_hand() -> None:
+    proxy = build_bag_of_words(13, 11, seed=1)
+    log_p = proxy(RAGGED).log_softmax(-1)
+    words = [(b, w) for b, row in enumerate(RAGGED.target.tolist()) for w in row if w != PAD]
+    expected = -torch.stack([log_p[b, w] for b, w in words]).mean()
+    torch.testing.assert_close(bag_loss(proxy, RAGGED), expected)
+
+
+def test_dropout_is_off_in_evaluation() -> None:
+    model = build(replace(SMALL, dropout=0.5), 0)
+    assert not torch.equal(model(RAGGED).logits, model(RAGGED).logits)
+    model.eval()
+    assert torch.equal(model(RAGGED).logits, model(RAGGED).logits)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"heads": 0}, "heads of at least 1, found 0"),
+        ({"cell": "rnn"}, "cell to be one of lstm, gru, found 'rnn'"),
+        ({"attention": "none"}, "learned, uniform, found 'none'"),
+        ({"dropout": 1.0}, r"dropout in \[0, 1\), found 1.0"),
+    ],
+)
+def test_bad_configurations(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Seq2SeqConfig.from_dict({**SMALL.to_dict(), **change})
+
+
+def test_unknown_key_in_a_configuration() -> None:
+    with pytest.raises(ValueError, match=r"'width' in a Seq2SeqConfig; expected some of source_"):
+        Seq2SeqConfig.from_dict({**SMALL.to_dict(), "width": 3})
+
+
+def test_sequence_longer_than_the_limit() -> None:
+    with pytest.raises(ValueError, match="at most 4 words, found 5; leave longer ones out"):
+        build(replace(SMALL, max_length=4), 0)(RAGGED)
+
+
+def test_word_outside_the_vocabulary() -> None:
+    with pytest.raises(ValueError, match="source words from 0 to 12, found 13 to 13"):
+        build(SMALL, 0)(Batch(torch.full((1, 2), 13), torch.full((1, 2), 4)))
+
+
+def test_empty_sentence() -> None:
+    with pytest.raises(ValueError, match="found an empty sentence"):
+        build(SMALL, 0)(Batch(torch.zeros(1, 2, dtype=torch.long), torch.full((1, 2), 4)))
+
+
+def test_classes_are_modules_of_their_own() -> None:
+    assert isinstance(build(SMALL, 0), Seq2Seq)
+    assert isinstance(build_bag_of_words(5, 6, 0), BagOfWords)

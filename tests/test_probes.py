@@ -1,0 +1,265 @@
+"""Oracles: brute-force loops, hand values, and the expectation under shuffling."""
+
+import math
+from dataclasses import replace
+from typing import Literal
+
+import pytest
+import torch
+from torch import Tensor
+
+from lessons_lib import stats
+from lessons_lib.models import Seq2SeqConfig, build, build_bag_of_words
+from lessons_lib.probes import (
+    agreement,
+    attention_accuracy,
+    diagonal_guess,
+    dictionary_gold,
+    evaluating,
+    ktiw,
+    lexical_probe,
+    pair_mask,
+    proxy_table,
+    seq2seq_table,
+    table_probe,
+    token_accuracy,
+    top_translations,
+)
+from lessons_lib.tasks import EOS, PAD, Batch
+
+CONFIG = Seq2SeqConfig(source_vocab=13, target_vocab=11, d_embed=5, d_hidden=7, heads=3)
+BATCH = Batch(
+    torch.tensor([[4, 5, 6, 12], [7, 8, PAD, PAD]]),
+    torch.tensor([[4, 5, EOS, PAD, PAD], [6, 7, 8, 9, EOS]]),
+)
+GRID = pair_mask(BATCH)
+
+
+def agreement_by_loop(u: Tensor, v: Tensor, mask: Tensor, top: float) -> float:
+    """The definition, one output token and one position at a time."""
+    hits = []
+    for uu, vv, mm in zip(u.flatten(0, -2), v.flatten(0, -2), mask.flatten(0, -2), strict=True):
+        places = [i for i in range(len(uu)) if mm[i]]
+        if not places:
+            continue
+        best = max(places, key=lambda i: (float(uu[i]), -i))
+        greater = sum(float(vv[i]) > float(vv[best]) for i in places)
+        hits.append(greater < max(1, math.ceil(round(top * len(places), 9))))
+    return sum(hits) / len(hits)
+
+
+@pytest.mark.parametrize("scale", ["probability", "log_probability", "logit"])
+def test_lexical_probe_is_the_model_with_all_attention_on_one_position(
+    scale: Literal["probability", "log_probability", "logit"],
+) -> None:
+    model = build(replace(CONFIG, dropout=0.3), 0)
+    beta = lexical_probe(model, BATCH, scale=scale)
+    assert beta.shape == (2, 5, 4)
+    assert model.training, "the model's mode is put back"
+    with evaluating(model):
+        for position in range(4):
+            there = torch.zeros(4)
+            there[position] = 1.0
+            logits = model(BATCH, attention=there).logits
+            said = {
+                "logit": logits,
+                "log_probability": logits.log_softmax(-1),
+                "probability": logits.softmax(-1),
+            }[scale]
+            expected = said.gather(-1, BATCH.target[..., None]).squeeze(-1)
+            rows = BATCH.source_mask[:, position]
+            torch.testing.assert_close(beta[rows, :, position], expected[rows])
+    outside = 0.0 if scale == "probability" else -math.inf
+    assert (beta[1, :, 2:] == outside).all()
+
+
+def test_probability_and_logit_order_positions_differently() -> None:
+    """Why the two must not be mixed: an example where their best positions differ."""
+    model = build(replace(CONFIG, heads=1), 3)
+    with torch.no_grad():  # a fresh model says nearly the same everywhere: make it opinionated
+        for weight in model.parameters():
+            weight.mul_(3)
+    rng = torch.Generator().manual_seed(0)
+    words = torch.randint(4, 11, (50, 6), generator=rng)
+    batch = Batch(words, words.flip(1))
+    p = lexical_probe(model, batch, scale="probability").argmax(-1)
+    log_p = lexical_probe(model, batch, scale="log_probability").argmax(-1)
+    z = lexical_probe(model, batch, scale="logit").argmax(-1)
+    assert torch.equal(p, log_p)
+    assert 0.05 < float((p != z).double().mean()) < 0.95
+
+
+def test_unknown_scale() -> None:
+    with pytest.raises(ValueError, match="probability, log_probability or logit, found 'p'"):
+        lexical_probe(build(CONFIG, 0), BATCH, scale="p")  # type: ignore[arg-type]
+
+
+def test_probe_does_not_depend_on_how_much_is_held_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = build(CONFIG, 0)
+    whole = lexical_probe(model, BATCH, scale="probability")
+    table = seq2seq_table(model, [BATCH])
+    monkeypatch.setattr("lessons_lib.probes.CELLS_AT_ONCE", 1)
+    torch.testing.assert_close(lexical_probe(model, BATCH, scale="probability"), whole)
+    torch.testing.assert_close(seq2seq_table(model, [BATCH]), table)
+
+
+def test_table_probe_looks_up_pairs() -> None:
+    table = torch.rand(13, 11, generator=torch.Generator().manual_seed(0))
+    beta = table_probe(table, BATCH)
+    assert float(beta[0, 1, 3]) == float(table[12, 5])
+    assert float(beta[1, 4, 0]) == float(table[7, EOS])
+    assert (beta[1, :, 2:] == -math.inf).all()
+
+
+def test_proxy_table_is_the_proxy_on_single_words() -> None:
+    proxy = build_bag_of_words(13, 11, seed=2)
+    alone = Batch(torch.tensor([[9]]), torch.tensor([[4]]))
+    torch.testing.assert_close(proxy_table(proxy)[9], proxy(alone)[0].softmax(-1))
+    torch.testing.assert_close(proxy_table(proxy).sum(1), torch.ones(13))
+
+
+def test_seq2seq_table_by_loop() -> None:
+    model = build(CONFIG, 1)
+    table = seq2seq_table(model, [BATCH, BATCH[1:]])
+    expected = torch.zeros(13, 11, dtype=torch.float64)
+    count = torch.zeros(13)
+    for batch in (BATCH[:1], BATCH[1:], BATCH[1:]):
+        for position in range(4):
+            word = int(batch.source[0, position])
+            if word == PAD:
+                continue
+            there = torch.zeros(4)
+            there[position] = 1.0
+            with torch.no_grad():
+                p = model(batch, attention=there).logits.softmax(-1)
+            expected[word] += p[0][batch.target_mask[0]].double().mean(0)
+            count[word] += 1
+    seen = count > 0
+    expected[seen] /= count[seen][:, None]
+    torch.testing.assert_close(table, expected, atol=1e-7, rtol=1e-5)
+    assert table[3].sum() == 0
+
+
+def test_ktiw_by_hand() -> None:
+    scores = torch.zeros(9, 10)
+    scores[4, 7] = 1.0
+    scores[5, 8] = 1.0
+    scores[6, 2] = 5.0  # the end symbol is no translation: the next best counts
+    scores[6, 9] = 1.0
+    dictionary = {4: frozenset({7}), 5: frozenset({6, 7}), 6: frozenset({9})}
+    assert ktiw(scores, dictionary).tolist() == [1.0, 0.0, 1.0]
+    assert top_translations(scores, torch.tensor([4, 6])).tolist() == [[7], [9]]
+    with pytest.raises(ValueError, match="at least one source word"):
+        ktiw(scores, {})
+
+
+def test_agreement_equals_the_loop_over_tokens() -> None:
+    rng = torch.Generator().manual_seed(0)
+    # whole numbers make ties; lengths cross 20, where the top becomes two positions
+    u = torch.randint(4, (3, 17, 43), generator=rng).float()
+    v = torch.randint(9, (3, 17, 43), generator=rng).float()
+    lengths = torch.randint(0, 44, (3, 17, 1), generator=rng)
+    mask = torch.arange(43) < lengths
+    for top in (0.05, 0.2, 1.0):
+        assert agreement(u, v, mask, top) == pytest.approx(agreement_by_loop(u, v, mask, top))
+
+
+def test_agreement_by_hand() -> None:
+    u = torch.tensor([[0.1, 0.9, 0.0], [0.8, 0.1, 0.1]])
+    v = torch.tensor([[1.0, 5.0, 3.0], [1.0, 5.0, 3.0]])
+    assert agreement(u, v) == 0.5
+    assert agreement(u, u) == 1.0
+    assert agreement(u, v, top=1.0) == 1.0
+
+
+def test_agreement_is_not_symmetric() -> None:
+    u = torch.tensor([[3.0, 3.0, 0.0, 1.0]])  # a tie at the top
+    v = torch.tensor([[1.0, 2.0, 0.0, 0.0]])
+    assert agreement(u, v) == 0.0
+    assert agreement(v, u) == 1.0
+
+
+def test_agreement_with_a_shuffled_candidate_is_the_closed_form() -> None:
+    rng = torch.Generator().manual_seed(1)
+    u, v = torch.rand(4000, 30, generator=rng), torch.rand(4000, 30, generator=rng)
+    lengths = torch.randint(1, 31, (4000, 1), generator=rng)
+    mask = torch.arange(30) < lengths
+    found = agreement(u, stats.shuffled(v, mask, seed=2), mask)
+    # standard deviation of a share near 0.15 of 4000: below 0.006
+    assert found == pytest.approx(stats.chance_agreement(lengths), abs=0.025)
+
+
+def test_padded_output_words_do_not_count() -> None:
+    u = torch.zeros(2, 5, 4)
+    u[..., 1] = 1.0
+    v = u.clone()
+    v[0, 3:] = torch.tensor([5.0, 0.0, 0.0, 0.0])  # disagrees on padding only
+    assert agreement(u, v, GRID) == 1.0
+    assert agreement(u, v, BATCH.source_mask[:, None, :]) < 1.0
+
+
+def test_constant_candidate_agrees_with_everything_and_is_warned_of() -> None:
+    u = torch.rand(5, 6, generator=torch.Generator().manual_seed(0))
+    with pytest.warns(UserWarning, match="constant"):
+        assert agreement(u, torch.ones(5, 6)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("u", "v", "mask", "top", "message"),
+    [
+        ((2, 3), (2, 4), None, 0.05, r"found \(2, 3\) and \(2, 4\)"),
+        ((2, 3), (2, 3), (5,), 0.05, r"broadcasts to \(2, 3\), found \(5,\)"),
+        ((2, 3), (2, 3), (0, 3), 0.05, r"found \(0, 3\)"),
+        ((2, 3), (2, 3), None, 0.0, r"top in \(0, 1\], found 0.0"),
+        ((0, 3), (0, 3), None, 0.05, "found none"),
+    ],
+)
+def test_agreement_of_wrong_shapes(
+    u: tuple[int, ...], v: tuple[int, ...], mask: tuple[int, ...] | None, top: float, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        agreement(torch.rand(u), torch.rand(v), None if mask is None else torch.ones(mask), top)
+
+
+def test_agreement_refuses_nan() -> None:
+    v = torch.tensor([[1.0, float("nan")]])
+    with pytest.raises(ValueError, match="found NaN"):
+        agreement(torch.ones(1, 2), v)
+    assert agreement(torch.ones(1, 2), v, torch.tensor([[True, False]])) == 1.0
+
+
+def test_attention_accuracy_by_hand() -> None:
+    attention = torch.tensor([[[[0.9, 0.1], [0.2, 0.8]], [[0.3, 0.7], [0.4, 0.6]]]])  # b h t l
+    gold = torch.tensor([[0, 1]])
+    assert attention_accuracy(attention, gold) == 1.0  # the heads' mean: 0.6 and 0.7
+    assert attention_accuracy(attention, torch.tensor([[1, -1]])) == 0.0
+    assert attention_accuracy(attention[:, 1], gold) == 0.5
+    with pytest.raises(ValueError, match=r"\(1, 2\), found \(1, 3\)"):
+        attention_accuracy(attention, torch.zeros(1, 3, dtype=torch.long))
+    with pytest.raises(ValueError, match="found none"):
+        attention_accuracy(attention, torch.tensor([[-1, -1]]))
+
+
+def test_token_accuracy_by_hand() -> None:
+    logits = torch.zeros(2, 5, 11)
+    logits[0, 0, 4] = logits[0, 1, 9] = logits[1, 2, 8] = 1.0
+    # right: 4 and 8; wrong: 9; six more words are 2 + 4 zeros, whose first largest is PAD
+    assert token_accuracy(logits, BATCH) == pytest.approx(2 / 8)
+    with pytest.raises(ValueError, match=r"\(2, 5\), found \(2, 4, 11\)"):
+        token_accuracy(logits[:, :4], BATCH)
+
+
+def test_dictionary_gold_by_hand() -> None:
+    dictionary = {5: frozenset({4}), 12: frozenset({5, 10}), 7: frozenset({8}), 8: frozenset({8})}
+    gold = dictionary_gold(BATCH, dictionary)
+    # 4 comes from the word 5 at position 1, 5 from 12 at 3; 8 has two sources, so none
+    assert gold.tolist() == [[1, 3, -1, -1, -1], [-1, -1, -1, -1, -1]]
+    assert (dictionary_gold(BATCH, {}) == -1).all()
+
+
+def test_diagonal_guess_by_hand() -> None:
+    best = diagonal_guess(BATCH).argmax(-1)
+    assert best[0, :3].tolist() == [0, 1, 3]  # 0, 1/2 of the way (the first of equals), the end
+    assert best[1].tolist() == [0, 0, 0, 1, 1]

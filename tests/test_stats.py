@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+import torch
+from scipy.stats import norm
+
+from lessons_lib.stats import (
+    Interval,
+    chance_agreement,
+    mean_interval,
+    proportion_interval,
+    shuffled,
+    top_count,
+)
+
+
+def test_mean_interval_of_many_values_is_close_to_the_normal_one() -> None:
+    data = np.random.default_rng(0).normal(3.0, 2.0, size=400)
+    found = mean_interval(data)
+    half = 1.96 * data.std(ddof=1) / 20
+    assert found.estimate == pytest.approx(data.mean())
+    # the bootstrap of 2000 samples knows its ends to about 5%
+    assert found.low == pytest.approx(data.mean() - half, abs=0.1 * half)
+    assert found.high == pytest.approx(data.mean() + half, abs=0.1 * half)
+    assert found.n == 400
+
+
+def test_mean_interval_depends_on_its_seed_only() -> None:
+    data = [0.1, 0.5, 0.2, 0.9]
+    assert mean_interval(data, seed=1) == mean_interval(data, seed=1)
+    assert mean_interval(data, confidence=0.5).low > mean_interval(data).low
+
+
+def test_one_value_or_equal_ones_are_their_own_interval() -> None:
+    assert mean_interval([0.25]) == Interval(0.25, 0.25, 0.25, 1)
+    assert mean_interval([2.0, 2.0, 2.0]) == Interval(2.0, 2.0, 2.0, 3)
+
+
+def test_values_that_cannot_be_averaged() -> None:
+    with pytest.raises(ValueError, match="at least one value"):
+        mean_interval([])
+    with pytest.raises(ValueError, match="found 1 NaN or infinite of 3"):
+        mean_interval([1.0, float("nan"), 2.0])
+
+
+def test_wilson_interval_by_its_formula() -> None:
+    k, n = 14, 24
+    z = norm.ppf(0.975)
+    p = k / n
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    found = proportion_interval(k, n)
+    assert [found.low, found.high] == pytest.approx([centre - half, centre + half])
+    assert proportion_interval(8, 8).high == 1.0
+    assert proportion_interval(8, 8).low < 0.7
+
+
+def test_impossible_proportions() -> None:
+    with pytest.raises(ValueError, match="found 5 of 4"):
+        proportion_interval(5, 4)
+
+
+def test_interval_reads_well() -> None:
+    assert str(Interval(0.5, 0.25, 0.75, 8)) == "0.500 [0.250, 0.750] (n = 8)"
+
+
+def test_top_count_is_the_exact_ceiling() -> None:
+    lengths = torch.tensor([1, 19, 20, 21, 40, 41, 100])
+    assert top_count(lengths, 0.05).tolist() == [1, 1, 1, 2, 2, 3, 5]
+    # in floating point 0.07 * 100 is a little above 7
+    assert top_count(torch.tensor([100]), 0.07).tolist() == [7]
+
+
+def test_chance_agreement_by_hand() -> None:
+    assert chance_agreement([4]) == pytest.approx(1 / 4)
+    assert chance_agreement([21]) == pytest.approx(2 / 21)
+    assert chance_agreement([4, 21]) == pytest.approx((1 / 4 + 2 / 21) / 2)
+    with pytest.raises(ValueError, match="at least 1 word"):
+        chance_agreement([])
+
+
+def test_shuffling_permutes_the_positions_that_count_and_no_others() -> None:
+    values = torch.arange(30.0).view(5, 6)
+    mask = torch.tensor([True, True, False, True, True, False]).expand(5, 6)
+    found = shuffled(values, mask, seed=0)
+    assert torch.equal(found[~mask], values[~mask])
+    for row in range(5):
+        assert sorted(found[row][mask[row]].tolist()) == values[row][mask[row]].tolist()
+    assert not torch.equal(found, values)
+    assert torch.equal(found, shuffled(values, mask, seed=0))
+
+
+def test_shuffling_is_uniform() -> None:
+    values = torch.tensor([0.0, 1.0, 2.0, 9.0]).expand(9000, 4)
+    mask = torch.tensor([True, True, True, False])
+    found = shuffled(values, mask, seed=1)
+    where = (found == 2.0).float().argmax(1)
+    counts = torch.bincount(where, minlength=4).tolist()
+    # 3000 expected in each of three places, standard deviation 45
+    assert counts[3] == 0
+    assert all(abs(count - 3000) < 225 for count in counts[:3])

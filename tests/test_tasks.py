@@ -1,0 +1,104 @@
+import pytest
+import torch
+
+from lessons_lib.tasks import BOS, EOS, FIRST_WORD, PAD, Batch, Copying, ParallelCorpus
+
+
+def test_permutations_hold_every_word_once() -> None:
+    batch = Copying(vocab=7, length=7, end_symbol=False).sample(5, seed=3)
+    every_word = torch.arange(7) + FIRST_WORD
+    assert batch.source.shape == (5, 7)
+    assert (batch.source.sort(dim=1).values == every_word).all()
+    assert len({tuple(row) for row in batch.source.tolist()}) > 1, "orders should differ"
+
+
+def test_easy_inputs_repeat_no_word_and_have_different_bags() -> None:
+    batch = Copying(vocab=11, length=5, end_symbol=False).sample(13, seed=0)
+    assert all(len(set(row)) == 5 for row in batch.source.tolist())
+    assert len({frozenset(row) for row in batch.source.tolist()}) > 1
+    assert int(batch.source.min()) >= FIRST_WORD
+    assert int(batch.source.max()) < FIRST_WORD + 11
+
+
+def test_with_repetition_a_word_may_come_twice_and_v_below_l_is_fine() -> None:
+    batch = Copying(vocab=2, length=9, repetition=True).sample(3, seed=1)
+    assert batch.source.shape == (3, 10)
+    assert set(batch.source[:, :-1].flatten().tolist()) == {FIRST_WORD, FIRST_WORD + 1}
+
+
+def test_target_is_a_copy_with_its_end_symbol_and_gold_counts_up() -> None:
+    batch = Copying(vocab=6, length=4).sample(2, seed=5)
+    assert torch.equal(batch.source, batch.target)
+    assert (batch.target[:, -1] == EOS).all()
+    assert batch.gold is not None
+    assert batch.gold.tolist() == [[0, 1, 2, 3, 4]] * 2
+
+
+def test_every_permutation_is_about_equally_likely() -> None:
+    draws = Copying(vocab=3, length=3, end_symbol=False).sample(6000, seed=0).source
+    codes = draws[:, 0] * 100 + draws[:, 1] * 10 + draws[:, 2]
+    counts = torch.unique(codes, return_counts=True)[1]
+    assert len(counts) == 6
+    # 1000 expected each, standard deviation 29: five of them either way
+    assert counts.min() > 855
+    assert counts.max() < 1145
+
+
+def test_same_seed_same_batch_whatever_was_drawn_before() -> None:
+    task = Copying(vocab=9, length=4)
+    first = task.sample(3, seed=8)
+    torch.rand(5)
+    assert torch.equal(task.sample(3, seed=8).source, first.source)
+    assert not torch.equal(task.sample(3, seed=9).source, first.source)
+
+
+def test_stream_goes_on_with_fresh_batches() -> None:
+    stream = Copying(vocab=30, length=20).stream(2, seed=0)
+    assert not torch.equal(next(stream).source, next(stream).source)
+
+
+def test_v_below_l_without_repetition_says_what_to_do() -> None:
+    with pytest.raises(ValueError, match=r"vocab >= length.*vocab 5 and length 6.*repetition"):
+        Copying(vocab=5, length=6)
+
+
+def test_sizes_below_one_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1, found 3 and 0"):
+        Copying(vocab=3, length=0)
+
+
+def test_batch_masks_and_decoder_input_by_hand() -> None:
+    batch = Batch(torch.tensor([[5, 6, PAD]]), torch.tensor([[7, EOS, PAD, PAD]]))
+    assert batch.source_mask.tolist() == [[True, True, False]]
+    assert batch.target_mask.tolist() == [[True, True, False, False]]
+    assert batch.decoder_input.tolist() == [[BOS, 7, EOS, PAD]]
+    assert len(batch) == 1
+
+
+def test_batch_rows_and_device() -> None:
+    batch = Copying(vocab=5, length=3).sample(4, seed=0)
+    part = batch[1:3].to("cpu")
+    assert torch.equal(part.source, batch.source[1:3])
+    assert part.gold is not None
+    assert part.gold.shape == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "gold", "message"),
+    [
+        ((2, 3), (3, 4), None, "as many sources as targets, found 2 and 3"),
+        ((3,), (3, 4), None, r"found \(3,\) and \(3, 4\)"),
+        ((2, 3), (2, 4), (2, 3), r"shape of target \(2, 4\), found \(2, 3\)"),
+    ],
+)
+def test_batch_of_wrong_shapes(
+    source: tuple[int, ...], target: tuple[int, ...], gold: tuple[int, ...] | None, message: str
+) -> None:
+    ones = [torch.ones(s, dtype=torch.long) for s in (source, target)]
+    with pytest.raises(ValueError, match=message):
+        Batch(ones[0], ones[1], None if gold is None else torch.zeros(gold, dtype=torch.long))
+
+
+def test_corpus_of_unequal_halves() -> None:
+    with pytest.raises(ValueError, match=r"found 2 and 1.*parallel"):
+        ParallelCorpus("x", "de", "en", ("a", "b"), ("c",))

@@ -1,0 +1,170 @@
+import math
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lessons_lib.models import Seq2Seq, Seq2SeqConfig, build, sequence_loss
+from lessons_lib.probes import token_accuracy
+from lessons_lib.tasks import Batch, Copying
+from lessons_lib.training import TrainConfig, pick_device, train
+
+TASK = Copying(vocab=6, length=3)
+CONFIG = Seq2SeqConfig(TASK.vocab_size, TASK.vocab_size, d_embed=16, d_hidden=24)
+
+
+def accuracy(model: Seq2Seq) -> dict[str, float]:
+    batch = TASK.sample(40, seed=1000)
+    return {"token_accuracy": token_accuracy(model(batch).logits, batch)}
+
+
+def test_copying_is_learned_and_the_run_stops_when_it_is() -> None:
+    model = build(CONFIG, 0)
+    config = TrainConfig(
+        steps=400, learning_rate=1e-2, evaluate_every=20, stop_metric="token_accuracy", stop_at=0.95
+    )
+    history = train(model, TASK.stream(32, 1), sequence_loss, config, evaluate=accuracy)
+    assert history.stopped_early
+    assert 20 <= history.steps < 400
+    assert history.last("token_accuracy") >= 0.95
+    frame = history.frame()
+    assert list(frame.columns) == ["step", "metric", "value"]
+    steps = frame[frame.metric == "token_accuracy"].step
+    assert steps.tolist() == list(range(0, history.steps + 1, 20))
+    assert frame[frame.metric == "loss"].value.is_monotonic_decreasing
+    assert not model.training
+
+
+def test_steps_equal_pytorchs_optimizer() -> None:
+    batches = [TASK.sample(5, seed) for seed in range(3)]
+    ours, theirs = build(CONFIG, 0), build(CONFIG, 0)
+    train(ours, batches, sequence_loss, TrainConfig(steps=3, learning_rate=0.02, clip=0.1))
+    optimizer = torch.optim.Adam(theirs.parameters(), lr=0.02)
+    for batch in batches:
+        optimizer.zero_grad()
+        sequence_loss(theirs, batch).backward()
+        nn.utils.clip_grad_norm_(theirs.parameters(), 0.1)
+        optimizer.step()
+    for name, value in theirs.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[name], value, atol=1e-6, rtol=1e-4)
+
+
+def test_same_seed_same_history_whatever_the_global_state() -> None:
+    def run() -> list[float]:
+        torch.rand(7)
+        dropping = Seq2SeqConfig.from_dict({**CONFIG.to_dict(), "dropout": 0.2})
+        config = TrainConfig(steps=6, evaluate_every=2)
+        history = train(build(dropping, 3), TASK.stream(4, 0), sequence_loss, config, seed=5)
+        return [row["value"] for row in history.rows]
+
+    torch.manual_seed(0)
+    first = run()
+    assert run() == first
+    state = torch.get_rng_state()
+    train(build(CONFIG, 0), TASK.stream(4, 0), sequence_loss, TrainConfig(steps=1))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_dropout_follows_the_seed() -> None:
+    dropping = Seq2SeqConfig.from_dict({**CONFIG.to_dict(), "dropout": 0.5})
+    losses = [
+        train(
+            build(dropping, 3),
+            TASK.stream(4, 0),
+            sequence_loss,
+            TrainConfig(steps=4, evaluate_every=4),
+            evaluate=accuracy,
+            seed=seed,
+        ).last("loss")
+        for seed in (5, 6)
+    ]
+    assert losses[0] != losses[1]
+
+
+def test_no_steps_evaluates_once() -> None:
+    history = train(build(CONFIG, 0), [], sequence_loss, TrainConfig(steps=0), evaluate=accuracy)
+    assert [(row["step"], row["metric"]) for row in history.rows] == [(0, "token_accuracy")]
+
+
+def test_loss_is_noted_without_an_evaluation() -> None:
+    history = train(
+        build(CONFIG, 0), TASK.stream(2, 0), sequence_loss, TrainConfig(steps=5, evaluate_every=2)
+    )
+    assert [row["step"] for row in history.rows] == [2, 4, 5]
+
+
+def test_too_few_batches() -> None:
+    with pytest.raises(ValueError, match="at least 9 batches, found 2"):
+        train(build(CONFIG, 0), [TASK.sample(2, 0)] * 2, sequence_loss, TrainConfig(steps=9))
+
+
+def test_loss_that_explodes_is_an_error_not_a_curve() -> None:
+    def broken(model: Seq2Seq, batch: Batch) -> Tensor:
+        return sequence_loss(model, batch) * math.nan
+
+    with pytest.raises(ValueError, match="loss is nan at step 2; lower learning_rate"):
+        train(
+            build(CONFIG, 0),
+            TASK.stream(2, 0),
+            broken,
+            TrainConfig(steps=4, evaluate_every=2),
+        )
+
+
+def test_stop_metric_that_is_not_evaluated() -> None:
+    with pytest.raises(ValueError, match="'acc' is not evaluated; evaluate gives token_accuracy"):
+        train(
+            build(CONFIG, 0),
+            TASK.stream(2, 0),
+            sequence_loss,
+            TrainConfig(steps=1, stop_metric="acc"),
+            evaluate=accuracy,
+        )
+
+
+def test_history_lists_its_metrics_when_asked_for_another() -> None:
+    history = train(build(CONFIG, 0), [], sequence_loss, TrainConfig(steps=0), evaluate=accuracy)
+    with pytest.raises(KeyError, match="there is token_accuracy"):
+        history.last("accuracy")
+
+
+def test_batches_are_taken_one_by_one() -> None:
+    taken = []
+
+    def stream() -> Iterator[Batch]:
+        for seed in range(100):
+            taken.append(seed)
+            yield TASK.sample(2, seed)
+
+    train(build(CONFIG, 0), stream(), sequence_loss, TrainConfig(steps=3))
+    assert taken == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"learning_rate": 0.0}, "above 0, found 0.0"),
+        ({"optimizer": "lion"}, "adam or sgd, found 'lion'"),
+        ({"evaluate_every": 0}, "evaluate_every >= 1"),
+        ({"step": 3}, "'step' in a TrainConfig; expected some of steps, "),
+    ],
+)
+def test_bad_configurations(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrainConfig.from_dict(values)
+
+
+def test_sgd_is_plain() -> None:
+    model = build(CONFIG, 0)
+    before = model.state_dict()["query.weight"].clone()
+    batch = TASK.sample(5, 0)
+    sequence_loss(model, batch).backward()
+    assert model.query.weight.grad is not None
+    step = 0.5 * model.query.weight.grad.clone()
+    train(model, [batch], sequence_loss, TrainConfig(steps=1, optimizer="sgd", learning_rate=0.5))
+    torch.testing.assert_close(model.state_dict()["query.weight"], before - step)
+
+
+def test_a_device_is_found() -> None:
+    assert pick_device().type in {"cpu", "cuda", "mps"}
