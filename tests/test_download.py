@@ -1,0 +1,300 @@
+"""Files arrive whole and unaltered or not at all, and errors say what to do."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from lessons_lib import download
+from lessons_lib.download import CorpusAltered, CorpusUnavailable, RemoteCorpus, fetch
+
+GOOD = bytes(range(251)) * 8_003  # two megabytes: several pieces, and a progress bar
+BAD = GOOD.replace(b"\x07", b"\x08")
+GOOD_DIGEST = hashlib.sha256(GOOD).hexdigest()
+BAD_DIGEST = hashlib.sha256(BAD).hexdigest()
+NAME = "tiny/a.txt"
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Answers as ``mode`` says, and counts the questions."""
+
+    mode = "good"
+    asked = 0
+    daemon_threads = False  # so that closing it waits for the answers under way
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.asked += 1
+        mode = self.server.mode
+        if mode == "silent":
+            time.sleep(0.5)
+            return
+        if mode == "missing":
+            self.send_error(404)
+            return
+        body = BAD if mode == "altered" else GOOD
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:1_003] if mode == "truncated" else body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
+    """A table with one file, which a local server has; an empty cache; no LESSONS_DATA."""
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        prepare(monkeypatch, tmp_path, server.server_address[1])
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def prepare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, port: int) -> None:
+    corpus = RemoteCorpus(
+        f"http://127.0.0.1:{port}/v1/", "tiny", {"a.txt": GOOD_DIGEST}, "do as you like", "Us 2021"
+    )
+    monkeypatch.setattr(download, "CORPORA", {"tiny": corpus})
+    monkeypatch.setattr(download, "_unreachable", {})
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("LESSONS_DATA", raising=False)
+
+
+def cached(tmp_path: Path, content: bytes) -> Path:
+    path = tmp_path / "cache" / NAME
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def files(directory: Path) -> list[str]:
+    return sorted(
+        str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()
+    )
+
+
+def test_a_file_is_downloaded_once_and_then_taken_from_the_cache(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = fetch(NAME)
+    assert path == tmp_path / "cache" / "tiny" / "a.txt"
+    assert path.read_bytes() == GOOD
+    assert fetch(NAME) == path
+    assert server.asked == 1
+    assert files(tmp_path) == ["cache/tiny/a.txt"]
+    assert capsys.readouterr() == ("", "")  # a progress bar is for terminals
+
+
+def test_lessons_data_comes_first(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached(tmp_path, GOOD)
+    mine = tmp_path / "mine" / NAME
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(GOOD)
+    monkeypatch.setenv("LESSONS_DATA", str(tmp_path / "mine"))
+    assert fetch(NAME) == mine
+    assert server.asked == 0
+
+
+def test_an_altered_file_in_lessons_data_is_an_error_and_stays_as_it_is(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached(tmp_path, GOOD)
+    mine = tmp_path / "mine" / NAME
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(BAD)
+    monkeypatch.setenv("LESSONS_DATA", str(tmp_path / "mine"))
+    with pytest.raises(CorpusAltered) as caught:
+        fetch(NAME)
+    message = str(caught.value)
+    assert str(mine) in message
+    assert f"Expected SHA-256 {GOOD_DIGEST}" in message
+    assert f"found    SHA-256 {BAD_DIGEST}" in message
+    assert "Nothing was changed" in message
+    assert f"http://127.0.0.1:{server.server_address[1]}/v1/a.txt" in message
+    assert mine.read_bytes() == BAD
+    assert server.asked == 0
+
+
+def test_a_file_that_lessons_data_lacks_is_taken_from_elsewhere(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LESSONS_DATA", str(tmp_path / "mine"))
+    assert fetch(NAME).read_bytes() == GOOD
+    server.mode = "missing"
+    (tmp_path / "cache" / NAME).unlink()
+    with pytest.raises(CorpusUnavailable, match=r"now .*mine, which has no such file"):
+        fetch(NAME)
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("truncated", "broke off: expected 2,008,753 bytes, found 1,003"),
+        ("altered", f"expected SHA-256 {GOOD_DIGEST}, found {BAD_DIGEST}"),
+        ("missing", "answered 404 Not Found to http://127.0.0.1"),
+        ("silent", "cannot be reached"),
+    ],
+)
+def test_a_bad_download_is_thrown_away_and_both_remedies_are_named(
+    mode: str, reason: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "TIMEOUT", 0.2 if mode == "silent" else 5)
+    server.mode = mode
+    with pytest.raises(CorpusUnavailable) as caught:
+        fetch(NAME)
+    assert reason in caught.value.reason
+    assert NAME in caught.value.reason
+    message = str(caught.value)
+    assert caught.value.reason in message
+    assert "LESSONS_DATA (which is not set now) to a directory that has tiny/a.txt" in message
+    assert f"taken from http://127.0.0.1:{server.server_address[1]}/v1/a.txt" in message
+    assert "connect to the network and run this again" in message
+    assert str(tmp_path / "cache") in message
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("mode", ["truncated", "altered", "missing"])
+def test_a_bad_download_never_takes_the_place_of_what_is_there(
+    mode: str, server: Server, tmp_path: Path
+) -> None:
+    server.mode = mode
+    address = f"http://127.0.0.1:{server.server_address[1]}/v1/a.txt"
+    for before in (GOOD, BAD):
+        path = cached(tmp_path, before)
+        with pytest.raises(OSError, match=r"expected|404"):
+            download.download(address, GOOD_DIGEST, path)
+        assert path.read_bytes() == before
+        assert files(tmp_path) == ["cache/tiny/a.txt"]
+    with pytest.raises(CorpusUnavailable, match=r"the copy in the cache, .*a\.txt, is damaged"):
+        fetch(NAME)
+
+
+def test_a_damaged_copy_in_the_cache_is_replaced_by_a_good_one(
+    server: Server, tmp_path: Path
+) -> None:
+    cached(tmp_path, GOOD[:-1])
+    assert fetch(NAME).read_bytes() == GOOD
+    assert server.asked == 1
+
+
+def test_an_unreachable_server_is_not_asked_for_each_file_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as closed:  # bound and not listening: connections are refused
+        closed.bind(("127.0.0.1", 0))
+        prepare(monkeypatch, tmp_path, closed.getsockname()[1])
+        with pytest.raises(CorpusUnavailable, match=r"127\.0\.0\.1:\d+ cannot be reached"):
+            fetch(NAME)
+    with monkeypatch.context() as patch:
+        patch.setattr(download, "_receive", lambda address, file: pytest.fail("asked again"))
+        with pytest.raises(CorpusUnavailable, match="cannot be reached"):
+            fetch(NAME)
+    monkeypatch.setattr(download, "RETRY_AFTER", 0.0)
+    monkeypatch.setattr(download, "_receive", lambda address, file: file.write(GOOD))
+    assert fetch(NAME).read_bytes() == GOOD
+
+
+def test_many_at_once_do_no_harm(server: Server, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(7) as pool:
+        contents = list(pool.map(lambda _: fetch(NAME).read_bytes(), range(7)))
+    assert contents == [GOOD] * 7
+    assert files(tmp_path) == ["cache/tiny/a.txt"]
+
+
+def test_a_file_that_another_process_reads_may_refuse_to_be_replaced(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, target: Path) -> Path:
+        raise PermissionError(13, "in use", str(target))
+
+    path = cached(tmp_path, GOOD)
+    address = f"http://127.0.0.1:{server.server_address[1]}/v1/a.txt"
+    monkeypatch.setattr(Path, "replace", refuse)
+    download.download(address, GOOD_DIGEST, path)  # the other one was faster: nothing to do
+    assert path.read_bytes() == GOOD
+    path.write_bytes(BAD)
+    with pytest.raises(PermissionError, match="in use"):
+        download.download(address, GOOD_DIGEST, path)
+    assert files(tmp_path) == ["cache/tiny/a.txt"]
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(CorpusUnavailable, match=r"cannot be written .*LESSONS_CACHE"):
+        fetch(NAME)
+    assert server.asked == 0
+
+
+def test_the_cache_is_where_the_system_wants_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    for name in ("LESSONS_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    expected = {
+        "Linux": tmp_path / ".cache" / "lessons_lib",
+        "Darwin": tmp_path / "Library" / "Caches" / "lessons_lib",
+        "Windows": tmp_path / "AppData" / "Local" / "lessons_lib",
+    }
+    for system, directory in expected.items():
+        monkeypatch.setattr("platform.system", lambda system=system: system)
+        assert download.cache_directory() == directory
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
+    assert download.cache_directory() == tmp_path / "local" / "lessons_lib"
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert download.cache_directory() == tmp_path / "xdg" / "lessons_lib"
+    monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "named"))
+    assert download.cache_directory() == tmp_path / "named"
+
+
+def test_a_file_outside_the_table_is_refused_and_the_table_listed() -> None:
+    with pytest.raises(ValueError, match=r"multi30k/train\.de\.gz.*found 'multi30k/train\.fr\.gz'"):
+        fetch("multi30k/train.fr.gz")
+
+
+def test_every_corpus_is_pinned_and_has_terms() -> None:
+    assert len([name for corpus in download.CORPORA.values() for name in corpus.files]) == 17
+    for name, corpus in download.CORPORA.items():
+        assert re.search(
+            r"^https://raw\.githubusercontent\.com/[\w-]+/[\w-]+/[0-9a-f]{40}/.*/$", corpus.address
+        )
+        assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in corpus.files.values())
+        assert corpus.terms in download.terms(name)
+        assert corpus.citation in download.terms(name)
+    assert "non-commercial" in download.terms("multi30k")
+    assert "BY-SA 3.0" in download.terms("en-de")
+    with pytest.raises(ValueError, match=r"multi30k, sms_spam.*found 'imdb'"):
+        download.terms("imdb")
+
+
+@pytest.mark.skipif(
+    not os.environ.get("LESSONS_DATA"), reason="LESSONS_DATA does not name the real corpora"
+)
+def test_the_files_in_lessons_data_are_the_pinned_ones() -> None:
+    for corpus in download.CORPORA.values():
+        for name in corpus.files:
+            assert fetch(f"{corpus.directory}/{name}").is_file()

@@ -1,0 +1,250 @@
+"""The embedded corpus: its German and English are right, and its gold is gold."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+
+from lessons_lib.tasks import ParallelCorpus
+from lessons_lib.text import words
+from lessons_lib.toy_language import LONGEST, SHORTEST, toy_dictionary, toy_parallel
+
+# Nouns and their gender, written here once more, from a dictionary and not from the grammar.
+NOUNS = {
+    "m": """Mann Junge Lehrer Musiker Bauer Koch Radfahrer Fußballspieler Hund Esel Hut Mantel Helm
+    Schal Koffer Rucksack Stuhl Ball Regenschirm Stein Stock Fisch Brief Apfel Kuchen Schlitten
+    Vogel Baum Garten Park Wald Strand See Spielplatz Supermarkt Zaun Brunnen""",
+    "f": """Frau Tänzerin Sängerin Ärztin Großmutter Straßenmusikerin Katze Ziege Jacke Tasche Blume
+    Kamera Zeitung Suppe Orange Brücke Küche Stadt Schule Bushaltestelle Straße Wiese Bühne Bank
+    Kirche""",
+    "n": """Kind Mädchen Pferd Kaninchen Hemd Schild Buch Bild Haus Fahrrad Auto Fenster Sofa
+    Feuerwehrauto""",
+}
+GENDER = {noun: gender for gender, nouns in NOUNS.items() for noun in nouns.split()}
+# What may stand before a noun of each gender: (article, ending of an adjective in between).
+# Nominative, accusative and dative of "ein", "der" and "dieser"; "im" and "am" hold a dative "dem".
+AGREE = {
+    "m": {"ein er", "der e", "dieser e", "einen en", "den en", "diesen en", "einem en", "dem en"}
+    | {"im en", "am en"},
+    "f": {"eine e", "die e", "diese e", "einer en", "der en"},
+    "n": {"ein es", "das e", "dieses e", "einem en", "dem en", "im en", "am en"},
+}
+ARTICLES = {pattern.split()[0] for patterns in AGREE.values() for pattern in patterns}
+SAME_PLURAL = {"Lehrer", "Musiker", "Radfahrer", "Fußballspieler", "Esel", "Mädchen", "Kaninchen"}
+PREPOSITIONS = {"in", "an", "auf", "vor", "hinter", "unter", "neben", "mit"}
+DATIVE = {"einem", "einer", "dem", "der"}
+
+
+@pytest.fixture(scope="module")
+def corpus() -> ParallelCorpus:
+    return toy_parallel(3001, seed=5)
+
+
+def test_same_seed_same_corpus_and_another_seed_another() -> None:
+    assert toy_parallel(37, seed=3) == toy_parallel(37, seed=3)
+    assert toy_parallel(37, seed=3).source != toy_parallel(37, seed=4).source
+    assert toy_parallel(37, seed=3).source == toy_parallel(53, seed=3).source[:37]
+
+
+def test_ten_thousand_sentence_pairs_are_distinct() -> None:
+    corpus = toy_parallel(10_007)
+    assert len(corpus) == 10_007
+    assert len(set(zip(corpus.source, corpus.target, strict=True))) == 10_007
+    assert len(set(corpus.source)) > 9_900
+    for lines in (corpus.source, corpus.target):
+        counts = Counter(word for line in lines for word in words(line))
+        assert 150 < len(counts) < 280
+        assert min(counts.values()) >= 5  # so that every word can be learned
+
+
+def test_lengths_and_spelling(corpus: ParallelCorpus) -> None:
+    for line in (*corpus.source, *corpus.target):
+        assert line[0].isupper()
+        assert line.endswith(".")
+        assert " ," not in line
+        assert "  " not in line
+        assert SHORTEST <= sum(word not in ",." for word in words(line)) <= LONGEST
+
+
+def test_german_articles_and_adjectives_agree_with_their_noun(corpus: ParallelCorpus) -> None:
+    checked: Counter[str] = Counter()
+    for line in corpus.source:
+        # Without relative pronouns, which look like articles.
+        plain = re.sub(r", (der|die|das)", ",", line[0].lower() + line[1:])
+        sentence = re.findall(r"\w+|[^\w\s]", plain)
+        for position, noun in enumerate(sentence):
+            for length in (1, 2):  # an article, or an article and an adjective
+                before = sentence[max(0, position - length) : position]
+                if noun not in GENDER or len(before) < length or before[0] not in ARTICLES:
+                    continue
+                if before[0] != "die" or noun not in SAME_PLURAL:
+                    ending = re.sub(r".*(er|es|en|e)$", r"\1", before[-1])
+                    fits = {tuple(pattern.split()[:length]) for pattern in AGREE[GENDER[noun]]}
+                    assert (before[0], ending)[:length] in fits, line
+                    checked[f"{GENDER[noun]} {length}"] += 1
+    assert set(checked) == {"m 1", "m 2", "f 1", "f 2", "n 1", "n 2"}
+    assert min(checked.values()) > 100
+
+
+def test_prepositions_take_the_dative_and_sentences_start_with_a_nominative(
+    corpus: ParallelCorpus,
+) -> None:
+    accusatives = 0
+    for line in corpus.source:
+        sentence = words(line)
+        for before, article in pairwise(sentence):
+            if before in PREPOSITIONS and article in ARTICLES:
+                assert article in DATIVE, line
+        assert sentence[0] not in {"einen", "den", "diesen", "einem", "dem", "einer"}, line
+        masculine = sum(word in ("einen", "den") for word in sentence)
+        assert masculine <= 1 + ("trägt" in sentence and "," in sentence), line
+        accusatives += masculine
+    assert accusatives > 500
+
+
+def test_verbs_agree_with_their_subject(corpus: ParallelCorpus) -> None:
+    seen: Counter[str] = Counter()
+    finite = {"is": "t", "are": "en", "wants": "will", "want": "wollen"}
+    several = {"zwei", "drei", "vier", "fünf", "viele", "einige", "mehrere", "und"}
+    assert corpus.alignment is not None
+    for source, target, links in zip(corpus.source, corpus.target, corpus.alignment, strict=True):
+        german, english = words(source), words(target)
+        for to, at in links:
+            if english[to] in finite:
+                assert german[at].endswith(finite[english[to]]), (source, target)
+                if several & set(german):
+                    assert english[to] in ("are", "want"), (source, target)
+                seen[english[to]] += 1
+    assert set(seen) == set(finite)
+
+
+def test_german_sends_the_verb_to_the_end_and_english_does_not(corpus: ParallelCorpus) -> None:
+    seen = 0
+    for source, target in zip(corpus.source, corpus.target, strict=True):
+        german, english = words(source), words(target)
+        if "wants" in english and "play" in english:
+            assert german[-2:] == ["spielen", "."]
+            assert english.index("play") == english.index("wants") + 2
+            seen += 1
+    assert seen > 5
+
+
+def test_english_articles_before_vowels(corpus: ParallelCorpus) -> None:
+    seen = Counter[str]()
+    for line in corpus.target:
+        sentence = words(line)
+        for article, follower in pairwise(sentence):
+            if article in ("a", "an"):
+                assert (follower[0] in "aeiou") == (article == "an"), line
+                seen[article] += 1
+    assert seen["an"] > 50
+
+
+def test_alignment_points_at_words_and_each_first_link_is_in_the_dictionary(
+    corpus: ParallelCorpus,
+) -> None:
+    dictionary = toy_dictionary("en", "de")
+    assert corpus.alignment is not None
+    for source, target, links in zip(corpus.source, corpus.target, corpus.alignment, strict=True):
+        german, english = words(source), words(target)
+        assert [to for to, _ in links] == sorted(to for to, _ in links)
+        # Every word and mark but a German comma is linked, and nothing else.
+        assert {to for to, _ in links} == set(range(len(english)))
+        assert {at for _, at in links} == {i for i, word in enumerate(german) if word != ","}
+        for to, at in links:
+            if english[to] in ("is", "are", "to", "of", "."):
+                continue
+            known = german[at] in dictionary[english[to]]
+            # The words of "in front of" and "in the morning" that carry no meaning are linked too.
+            assert known or (english[to], german[at]) in {
+                ("in", "vor"),
+                ("in", "morgens"),
+                ("the", "morgens"),
+                ("in", "abends"),
+                ("the", "abends"),
+            }, (source, target)
+
+
+def test_alignment_of_both_directions_is_the_same_and_starts_with_the_meaning() -> None:
+    there = toy_parallel(401, seed=2)
+    back = toy_parallel(401, seed=2, source="en", target="de")
+    assert back.source == there.target
+    assert back.source_language == "en"
+    assert there.alignment is not None
+    assert back.alignment is not None
+    for one, other in zip(there.alignment, back.alignment, strict=True):
+        assert {(s, t) for t, s in one} == set(other)
+    heads: dict[str, set[str]] = {}
+    for source, target, links in zip(back.source, back.target, back.alignment, strict=True):
+        english, german = words(source), words(target)
+        first = dict(reversed(links))  # of several links of a target word the first one wins
+        for to, at in first.items():
+            heads.setdefault(german[to], set()).add(english[at])
+    assert heads["spielt"] == {"playing"}
+    assert heads["vor"] == {"front"}
+    assert heads["fußballspieler"] == {"player", "players"}
+    assert heads["morgens"] == {"morning"}
+
+
+def test_alignment_of_two_sentences_by_hand() -> None:
+    corpus = toy_parallel(1, seed=3)
+    assert corpus.alignment is not None
+    assert corpus.source == (
+        "Morgens müssen zwei alte Lehrer ein kleines Feuerwehrauto reparieren.",
+    )
+    assert corpus.target == ("Two old teachers must repair a small fire truck in the morning.",)
+    #                   two old teachers must repair a small fire truck in the morning .
+    assert [at for _, at in corpus.alignment[0]] == [2, 3, 4, 1, 8, 5, 6, 7, 7, 0, 0, 0, 9]
+    corpus = toy_parallel(1, seed=11, source="en", target="de")
+    assert corpus.alignment is not None
+    assert corpus.source == ("Several donkeys are looking at the bird on an old playground today.",)
+    assert corpus.target == ("Auf einem alten Spielplatz sehen heute mehrere Esel den Vogel an.",)
+    assert corpus.alignment[0] == (
+        (0, 7),  # auf: on
+        (1, 8),
+        (2, 9),
+        (3, 10),
+        (4, 3),  # sehen: looking, and then are
+        (4, 2),
+        (5, 11),  # heute: today
+        (6, 0),
+        (7, 1),
+        (8, 5),
+        (9, 6),
+        (10, 4),  # an: at
+        (11, 12),
+    )
+
+
+def test_dictionary_is_its_own_inverse_and_covers_the_corpus(corpus: ParallelCorpus) -> None:
+    german, english = toy_dictionary(), toy_dictionary("en", "de")
+    assert {(g, e) for g, es in german.items() for e in es} == {
+        (g, e) for e, gs in english.items() for g in gs
+    }
+    assert german["hund"] == {"dog"}
+    assert german["feuerwehrauto"] == {"fire", "truck"}
+    assert german["im"] == {"in", "the"}
+    assert german["aufheben"] == {"pick", "up"}
+    assert english["the"] == {"der", "die", "das", "den", "dem", "im", "am"}
+    assert english["red"] == {"rote", "roter", "rotes", "roten"}
+    used = {word for line in corpus.source for word in words(line)}
+    assert used - set(german) == {",", "."}
+    used = {word for line in corpus.target for word in words(line)}
+    assert used - set(english) == {".", "is", "are", "to", "of"}
+
+
+@pytest.mark.parametrize(("source", "target"), [("de", "de"), ("fr", "en"), ("de", "cs")])
+def test_other_languages_are_refused(source: str, target: str) -> None:
+    with pytest.raises(ValueError, match=f"'de' and 'en'.*found '{source}' and '{target}'"):
+        toy_parallel(5, source=source, target=target)
+    with pytest.raises(ValueError, match="'de' and 'en'"):
+        toy_dictionary(source, target)
+
+
+@pytest.mark.parametrize("n", [0, -3, 10**9])
+def test_impossible_sizes_are_refused(n: int) -> None:
+    with pytest.raises(ValueError, match=f"between 1 and 200,000 sentence pairs, found {n}"):
+        toy_parallel(n)
