@@ -1,0 +1,418 @@
+"""`explore`: one figure object, three lives. What a browser does with it: test_explore_browser."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from lessons_lib.explore import STATIC_VARIABLE, Explorer, explore
+from lessons_lib.explore_html import encode
+
+ROOT = Path(__file__).parent.parent
+STEPS, HEADS = (0, 70, 140, 210), (10, 90, 250)
+
+
+def draw_colour(figure: Figure, step: int, head: int, model: int = 0) -> None:
+    """The colour is the oracle: red, green and blue of the middle pixel are the values drawn."""
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.imshow([[(step, head, model)]], aspect="auto")
+
+
+def describe_colour(step: int, head: int, model: int = 0) -> str:
+    return f"red is {step}, green is {head} & blue is {model}"
+
+
+def colour_of(image: bytes) -> tuple[int, ...]:
+    picture = Image.open(io.BytesIO(image)).convert("RGB")
+    pixel = picture.getpixel((picture.width // 2, picture.height // 2))
+    assert isinstance(pixel, tuple)
+    return tuple(int(channel) for channel in pixel)
+
+
+def make(**options: Any) -> Explorer:
+    options = {"step": STEPS, "head": HEADS} | options
+    draw, describe = options.pop("draw", draw_colour), options.pop("describe", describe_colour)
+    return explore(
+        draw,
+        describe=describe,
+        alt=options.pop("alt", "A coloured square."),
+        dpi=options.pop("dpi", 40),
+        **options,
+    )
+
+
+class Page(HTMLParser):
+    """The tags of a block, and the text inside each, in their order."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.texts.append((self.tags[-1][0], data.strip()))
+
+    def one(self, tag: str) -> dict[str, str | None]:
+        (found,) = [attributes for name, attributes in self.tags if name == tag]
+        return found
+
+    @property
+    def data(self) -> dict[str, Any]:
+        (text,) = [text for tag, text in self.texts if tag == "script" and text.startswith("{")]
+        result: dict[str, Any] = json.loads(text)
+        return result
+
+
+def image_bytes(address: str | None) -> bytes:
+    assert address is not None
+    head, _, body = address.partition(";base64,")
+    assert head in {"data:image/png", "data:image/webp"}
+    return base64.b64decode(body, validate=True)
+
+
+# --- frames ------------------------------------------------------------------------------------
+
+
+def test_each_combination_has_its_own_frame_and_the_last_parameter_varies_fastest() -> None:
+    figure = make(model=[20, 200])
+    wanted = [(step, head, model) for step in STEPS for head in HEADS for model in (20, 200)]
+    assert [colour_of(frame.image) for frame in figure.frames] == wanted
+    assert [frame.text for frame in figure.frames] == [describe_colour(*v) for v in wanted]
+    assert figure.errors == ()
+
+
+def test_start_chooses_the_first_frame_of_every_life() -> None:
+    figure = make(start={"step": 140, "head": 90})
+    bundle = figure._repr_mimebundle_()
+    page = Page(figure.to_html())
+    assert colour_of(base64.b64decode(str(bundle["image/png"]))) == (140, 90, 0)
+    assert colour_of(image_bytes(page.one("img")["src"])) == (140, 90, 0)
+    assert "red is 140, green is 90" in str(bundle["text/plain"])
+    assert [p["start"] for p in page.data["parameters"]] == [2, 1]
+
+
+def test_values_may_carry_words_for_the_reader() -> None:
+    figure = make(
+        step={"before training": 0, "after": 210}, labels={"step": "when"}, start={"step": "after"}
+    )
+    assert figure.parameters[0].texts == ("before training", "after")
+    assert colour_of(figure.still) == (210, 10, 0)
+    assert "(when after, head 10)" in repr(figure)
+
+
+def test_values_read_as_people_write_them() -> None:
+    values = [0.1 + 0.2, np.float32(0.1), 1e-05, 2.0, 7, np.int64(11), "LSTM"]
+    figure = explore(
+        lambda figure, x: figure.text(0, 0, "x"), describe=lambda x: "x", alt="x", x=values, dpi=40
+    )
+    assert figure.parameters[0].texts == ("0.3", "0.1", "1e-05", "2", "7", "11", "LSTM")
+    assert [type(value) for value in figure.parameters[0].values] == [type(v) for v in values]
+
+
+def test_a_frame_fills_the_same_canvas_whatever_the_style_says() -> None:
+    from matplotlib import rc_context
+
+    with rc_context({"savefig.bbox": "tight", "savefig.transparent": True}):
+        figure = make(figsize=(5, 3))
+    assert Image.open(io.BytesIO(figure.still)).size == (5 * 40, 3 * 40)
+    assert figure.size == (500, 300)
+
+
+def test_the_palette_keeps_every_colour_rare_ones_too() -> None:
+    """A marker and a thin line among a thousand colours must not be merged into them."""
+    figure = Figure(figsize=(5.6, 3.6), dpi=120)
+    axes = figure.subplots()
+    axes.imshow(np.arange(1200).reshape(30, 40) * 7 % 1200, cmap="magma")
+    axes.plot([3], [3], "o", color="#00ff00", markersize=5)
+    axes.plot([5, 30], [20, 10], color="cyan", linewidth=1)
+    full = io.BytesIO()
+    figure.savefig(full, format="png")
+    wanted = np.asarray(Image.open(full).convert("RGB"), dtype=int)
+    for image in encode(figure).values():
+        found = np.asarray(Image.open(io.BytesIO(image)).convert("RGB"), dtype=int)
+        assert np.abs(found - wanted).max() < 20  # of 255; a median cut is off by up to 200
+        assert len(image) < len(full.getvalue()) / 2
+
+
+# --- the page version --------------------------------------------------------------------------
+
+
+def test_the_page_version_is_complete_without_script() -> None:
+    page = Page(make(title="Colours & <shades>").to_html())
+    assert page.one("img")["alt"] == "A coloured square (step 0, head 10)"
+    assert ("p", "red is 0, green is 10 & blue is 0") in page.texts
+    assert ("p", "Colours & <shades>") in page.texts
+    tags = [tag for tag, _ in page.tags]
+    assert "noscript" in tags
+    # A slider that needs a script is made by the script, so none is dead without it.
+    assert not {"input", "button", "select"} & set(tags)
+
+
+def test_the_page_version_stores_each_frame_once_in_the_order_of_the_sliders() -> None:
+    figure = make()
+    data = Page(figure.to_html()).data
+    assert [text for _, text in data["frames"]] == [frame.text for frame in figure.frames]
+    assert data["frames"][0][0] is None  # the start frame is the image that is shown already
+    for (image, _), frame in zip(data["frames"][1:], figure.frames[1:], strict=True):
+        assert base64.b64decode(image) == frame.image
+    assert [p["label"] for p in data["parameters"]] == ["step", "head"]
+    assert [p["texts"] for p in data["parameters"]] == [
+        ["0", "70", "140", "210"],
+        ["10", "90", "250"],
+    ]
+
+
+def test_the_page_version_fetches_nothing_and_can_stand_twice_on_a_page() -> None:
+    page = Page(make().to_html())
+    assert "http" not in make().to_html()
+    for _, attributes in page.tags:
+        assert "id" not in attributes
+        assert "href" not in attributes
+        assert (attributes.get("src") or "data:").startswith("data:")
+
+
+def test_text_cannot_break_out_of_the_page_version() -> None:
+    nasty = '</script><script>alert("x")</script> <!-- "quoted"'
+    page = Page(make(describe=lambda **_: nasty, alt=nasty, title=nasty).to_html())
+    assert [tag for tag, _ in page.tags].count("script") == 2
+    assert page.data["frames"][1][1] == nasty
+    assert str(page.one("img")["alt"]).startswith(nasty)
+
+
+def test_the_same_figure_gives_the_same_bytes() -> None:
+    assert make().to_html() == make().to_html()
+    assert make().to_html() != make(start={"step": 70}).to_html()
+
+
+def test_play_moves_the_parameter_that_is_named() -> None:
+    assert make().play == 0
+    assert Page(make(play="head").to_html()).data["play"] == 1
+
+
+# --- frames that fail --------------------------------------------------------------------------
+
+
+def fails_at_70(figure: Figure, step: int, head: int) -> None:
+    if step == 70:
+        raise ZeroDivisionError("no $loss_ here: 損失")
+    draw_colour(figure, step, head)
+
+
+def test_a_frame_that_raises_shows_its_error_and_the_others_work() -> None:
+    figure = make(draw=fails_at_70)
+    message = "ZeroDivisionError: no $loss_ here: 損失"
+    assert figure.errors == (message,) * len(HEADS)
+    assert figure.frames[3].text == f"This frame could not be drawn. {message}"
+    assert colour_of(figure.frames[6].image) == (140, 10, 0)
+    assert "3 failed" in repr(figure)
+    shades = Image.open(io.BytesIO(figure.frames[3].image)).convert("L").histogram()
+    assert sum(shades[:100]) > 20  # something is written in the picture
+
+
+def test_a_description_that_raises_counts_as_a_failed_frame() -> None:
+    figure = make(describe=lambda step, head: f"{1 / step}")
+    assert len(figure.errors) == len(HEADS)
+    assert figure.frames[len(HEADS)].text == f"{1 / 70}"
+
+
+def test_if_no_frame_can_be_drawn_the_first_error_is_raised() -> None:
+    with pytest.raises(RuntimeError, match="no frame could be drawn: KeyError") as caught:
+        make(draw=lambda figure, step, head: {}[step])
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_drawing_somewhere_else_is_noticed() -> None:
+    with pytest.raises(RuntimeError, match="draw on the figure that it is given"):
+        make(draw=lambda figure, step, head: Figure().subplots())
+
+
+# --- bad input ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"model": [1], "seed": [1]}, ValueError, "one to three parameters, found 4: step, head"),
+        ({"step": []}, ValueError, "step has no values"),
+        ({"step": "abc"}, TypeError, "a list of values as step, found 'abc'"),
+        ({"step": 5}, TypeError, "a list of values as step, found 5"),
+        ({"step": [70, 70]}, ValueError, "two values of step both read '70'"),
+        ({"step": [0.1234567, 0.1234568]}, ValueError, "both read '0.123457'"),
+        ({"start": {"step": 71}}, ValueError, "start step=71 is not one of its values.*0, 70"),
+        ({"start": {"layer": 1}}, ValueError, "start names 'layer'.*step, head"),
+        ({"start": [0]}, TypeError, "start={parameter: ...}, found"),
+        ({"labels": {"layer": "x"}}, ValueError, "labels names 'layer'"),
+        ({"labels": {"step": " "}}, ValueError, "the label of step is empty"),
+        ({"play": "layer"}, ValueError, "play='layer' is not a parameter.*step, head"),
+        ({"alt": ""}, ValueError, "alt is empty"),
+        ({"title": [1, 2]}, TypeError, "no parameter can be called so"),
+        ({"describe": lambda **_: "  "}, ValueError, "the description of step=0, head=10 is empty"),
+        ({"describe": lambda **_: None}, TypeError, "text as the description of step=0, head=10"),
+    ],
+)
+def test_bad_input_is_named(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        make(**options)
+
+
+def test_a_figure_without_parameters_is_no_explorer() -> None:
+    with pytest.raises(ValueError, match=r"found 0; pass them as name=\[value"):
+        explore(draw_colour, describe=describe_colour, alt="A square")
+
+
+def test_too_many_bytes_name_the_size_the_limit_and_the_remedy() -> None:
+    drawn = []
+
+    def draw(figure: Figure, step: int, head: int) -> None:
+        drawn.append(step)
+        draw_colour(figure, step % 256, head % 256)
+
+    size = len(make().to_html().encode())
+    assert len(make(size_limit=size).to_html().encode()) == size
+    with pytest.raises(ValueError, match=f"about {size:,} bytes.*size_limit={size - 1:,}"):
+        make(size_limit=size - 1)
+    with pytest.raises(ValueError, match=r"10000 frames .100 step x 100 head.*fewer values.*dpi"):
+        make(draw=draw, step=range(100), head=range(100), size_limit=2_000)
+    assert len(drawn) < 50  # nobody waits for ten thousand frames to read this
+
+
+# --- the live widget (this part runs again with ipywidgets 7.7 below) -----------------------------
+
+
+def parts(box: Any, kind: str) -> list[Any]:
+    """All widgets of a kind inside a box, in their order."""
+    found = [box] if type(box).__name__ == kind else []
+    for child in getattr(box, "children", ()):
+        found += parts(child, kind)
+    return found
+
+
+def test_live_widget_shows_the_frame_of_its_sliders() -> None:
+    box = make(start={"step": 140}, labels={"step": "training step"}).widget()
+    (picture,), (text,) = parts(box, "Image"), parts(box, "HTML")
+    step, head = parts(box, "SelectionSlider")
+    assert (step.description, head.description) == ("training step", "head")
+    assert colour_of(picture.value) == (140, 10, 0)
+    step.index, head.index = 3, 2
+    assert colour_of(picture.value) == (210, 250, 0)
+    assert text.value == "red is 210, green is 250 &amp; blue is 0"
+
+
+def test_live_widget_plays() -> None:
+    box = make(play="head").widget()
+    (picture,), (play,) = parts(box, "Image"), parts(box, "Play")
+    assert (play.min, play.max) == (0, len(HEADS) - 1)
+    play.value = 2
+    assert colour_of(picture.value) == (0, 250, 0)
+
+
+def test_live_widget_shows_an_error_and_goes_on() -> None:
+    box = make(draw=fails_at_70, title="<T>").widget()
+    (picture,), (heading, text) = parts(box, "Image"), parts(box, "HTML")
+    step, _ = parts(box, "SelectionSlider")
+    step.index = 1
+    assert "ZeroDivisionError" in text.value
+    step.index = 2
+    assert colour_of(picture.value) == (140, 10, 0)
+    assert heading.value == "<b>&lt;T&gt;</b>"
+
+
+CELL = """
+import sys
+sys.path.insert(0, {root!r})
+from lessons_lib.explore import explore
+import ipywidgets
+print(ipywidgets.__version__)
+def draw(figure, step):
+    figure.text(0.5, 0.5, str(step))
+explore(draw, describe=lambda step: f"step {{step}}", alt="A number", step=[3, 5])
+"""
+
+
+def run_in_kernel(**environment: str) -> tuple[str, dict[str, Any]]:
+    """Version of ipywidgets, and the bundle that the last line of a cell sends to a front-end."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(CELL.format(root=str(ROOT)))]
+    )
+    client = NotebookClient(notebook, kernel_name="python3", timeout=120)
+    client.execute(env={**os.environ, **environment})
+    outputs = notebook.cells[0].outputs
+    (version,) = [output.text for output in outputs if output.output_type == "stream"]
+    (bundle,) = [output.data for output in outputs if output.output_type == "execute_result"]
+    return version.strip(), dict(bundle)
+
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+STILL_LIVES = {"text/plain", "text/html", "image/png"}
+
+
+def test_without_a_kernel_no_widget_is_offered() -> None:
+    assert set(make()._repr_mimebundle_()) == STILL_LIVES
+
+
+def test_in_a_kernel_all_lives_are_offered_unless_outputs_are_to_be_kept() -> None:
+    _, bundle = run_in_kernel(**{STATIC_VARIABLE: ""})
+    assert set(bundle) == STILL_LIVES | {WIDGET_VIEW}
+    assert bundle[WIDGET_VIEW]["model_id"]
+    _, kept = run_in_kernel(**{STATIC_VARIABLE: "1"})
+    assert set(kept) == STILL_LIVES
+    assert kept["text/html"] == bundle["text/html"]
+
+
+def test_a_broken_ipywidgets_costs_the_widget_and_not_the_figure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lessons_lib.explore._has_live_front_end", lambda: True)
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    with pytest.warns(UserWarning, match="the page version is shown instead"):
+        bundle = make()._repr_mimebundle_()
+    assert set(bundle) == STILL_LIVES
+
+
+@pytest.fixture(scope="module")
+def ipywidgets_7_7(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with ipywidgets 7.7, as Colab has it; before everything else on the path it wins."""
+    folder = tmp_path_factory.mktemp("ipywidgets_7_7")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-input"]
+    command += ["--disable-pip-version-check", "--retries", "0", "--target", str(folder)]
+    packages = ["ipywidgets==7.7.5", "ipython_genutils==0.2.0"]
+    done = subprocess.run([*command, *packages], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"ipywidgets 7.7.5 cannot be installed: {done.stderr.strip()[-200:]}")
+    return str(folder)
+
+
+@pytest.mark.slow
+def test_the_widget_works_with_the_ipywidgets_of_colab(ipywidgets_7_7: str) -> None:
+    version, bundle = run_in_kernel(PYTHONPATH=ipywidgets_7_7, **{STATIC_VARIABLE: ""})
+    assert version == "7.7.5"
+    assert set(bundle) == STILL_LIVES | {WIDGET_VIEW}
+
+    command = [sys.executable, "-m", "pytest", __file__, "-k", "live_widget", "-q"]
+    command += ["-p", "no:cacheprovider", "-W", "ignore::DeprecationWarning"]
+    environment = {**os.environ, "PYTHONPATH": ipywidgets_7_7}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout
