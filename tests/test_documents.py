@@ -1,0 +1,53 @@
+"""The examples in README and refresher do what the page says."""
+
+import contextlib
+import io
+from pathlib import Path
+
+import pytest
+import torch
+from markdown_it import MarkdownIt
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def fences(path: Path) -> list[tuple[str, str]]:
+    """Language and content of each code block, in order."""
+    tokens = MarkdownIt().parse(path.read_text(encoding="utf-8"))
+    return [(token.info.strip(), token.content) for token in tokens if token.type == "fence"]
+
+
+def output_of(code: str, names: dict[str, object]) -> str:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, "<page>", "exec"), names)
+    return printed.getvalue()
+
+
+def test_readme_example_prints_what_readme_says() -> None:
+    readme = ROOT / "README.md"
+    (example,) = [code for language, code in fences(readme) if language == "python"]
+    printed = output_of(example, {}).strip()
+    assert f"It prints `{printed}`" in readme.read_text(encoding="utf-8")
+
+
+def test_refresher_blocks_print_what_the_page_shows() -> None:
+    blocks = fences(ROOT / "book" / "refresher.md")
+    torch.manual_seed(0)
+    names: dict[str, object] = {}
+    compared = 0
+    for (language, code), (after, shown) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
+        if language != "python":
+            continue
+        printed = output_of(code, names)
+        if after == "text":
+            assert printed == shown
+            compared += 1
+    assert compared >= 5
+
+
+@pytest.mark.parametrize("name", ["README.md", "book/index.md"])
+def test_paper_is_cited_and_the_companion_is_unofficial(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8").lower()
+    assert "unofficial companion" in text
+    assert "2103.07601" in text
