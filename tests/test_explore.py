@@ -410,7 +410,7 @@ def test_the_widget_works_with_the_ipywidgets_of_colab(ipywidgets_7_7: str) -> N
     assert version == "7.7.5"
     assert set(bundle) == STILL_LIVES | {WIDGET_VIEW}
 
-    command = [sys.executable, "-m", "pytest", __file__, "-k", "live_widget", "-q"]
+    command = [sys.executable, "-P", "-m", "pytest", __file__, "-k", "live_widget", "-q"]
     command += ["-p", "no:cacheprovider", "-W", "ignore::DeprecationWarning"]
     environment = {**os.environ, "PYTHONPATH": ipywidgets_7_7}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)

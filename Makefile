@@ -1,0 +1,49 @@
+# Every target is one command of tools/course.py, which needs Python >= 3.11 and nothing else.
+# Without make: python tools/course.py book (and so on).
+
+PYTHON ?= python3
+COURSE = $(PYTHON) tools/course.py
+
+# The directory of the corpora may be given relative to where make was called.
+ifneq ($(strip $(LESSONS_DATA)),)
+override LESSONS_DATA := $(abspath $(LESSONS_DATA))
+export LESSONS_DATA
+endif
+# TORCH=cpu: take torch from PyTorch's CPU index when the pins are installed.
+ifneq ($(strip $(TORCH)),)
+export TORCH
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help book test env notebooks lint format bench links serve lock clean distclean
+
+help:
+	@echo "make book        execute the chapters that changed and build the site"
+	@echo "make test        style, types, unit tests, every chapter once, the built site"
+	@echo "make serve       show the built site on http://127.0.0.1:8000"
+	@echo "make notebooks   execute, and write the outputs back into book/ for committing"
+	@echo "make lint        ruff and mypy only"
+	@echo "make format      let ruff format and mend code and notebooks"
+	@echo "make bench       measure the speed of training, agreement and import"
+	@echo "make links       follow the external links (needs the network)"
+	@echo "make env         only make or renew the environment in .venv"
+	@echo "make lock        pin requirements.in in requirements.txt (UPGRADE=1: newest versions)"
+	@echo "make clean       remove what was built; make distclean: the environment as well"
+	@echo
+	@echo "PYTHON=python3.12  the Python that makes .venv        TORCH=cpu  torch without CUDA"
+	@echo "LESSONS_DATA=dir   where the corpora are already"
+
+book test env notebooks lint format links serve:
+	@$(COURSE) $@
+
+bench:
+	@$(COURSE) bench $(ARGS)
+
+lock:
+	@$(COURSE) lock $(if $(UPGRADE),--upgrade)
+
+clean:
+	@$(COURSE) clean
+
+distclean:
+	@$(COURSE) clean --all

@@ -1,0 +1,135 @@
+"""What every committed chapter promises: executed, described, checked, and free of one machine."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted(
+    path for path in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts
+)
+CHAPTERS = [path for path in NOTEBOOKS if re.match(r"\d\d_", path.name)]
+
+SECTIONS = ["Objectives", "Running time", "Exercises", "Takeaways", "Where to go next"]
+FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
+MAX_CODE_LINES = 25
+MIN_CHECKED_CELLS = 3
+MIN_ALT_LETTERS = 20
+MAX_BYTES = 2_500_000
+# Directories that exist on somebody's machine, not on the reader's.
+MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|work|Users|private)/|[A-Z]:\\\\?Users")
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def read(path: Path) -> Any:
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path: Path) -> list[Any]:
+    return [c for c in read(path).cells if c.cell_type == "code" and c.source.strip()]
+
+
+def tags(cell: Any) -> set[str]:
+    return set(cell.metadata.get("tags", []))
+
+
+@each_notebook
+def test_is_a_valid_notebook_with_cell_ids(path: Path) -> None:
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    assert (raw["nbformat"], raw["nbformat_minor"]) >= (4, 5), "cell ids came with format 4.5"
+    nbformat.validate(raw)
+    ids = [cell["id"] for cell in raw["cells"]]
+    assert len(set(ids)) == len(ids)
+    assert raw["metadata"]["kernelspec"]["name"] == "python3"
+
+
+@each_notebook
+def test_is_executed_from_top_to_bottom_without_error(path: Path) -> None:
+    cells = code_cells(path)
+    assert cells, "a chapter without code would be a page"
+    counts = [cell.execution_count for cell in cells]
+    assert None not in counts, "run `make notebooks` and commit the outputs"
+    assert counts == sorted(counts), "run `make notebooks`: the cells ran in another order"
+    for number, cell in enumerate(cells, start=1):
+        kinds = {output.output_type for output in cell.outputs}
+        assert "error" not in kinds or "raises-exception" in tags(cell), f"code cell {number}"
+
+
+@each_notebook
+def test_every_figure_has_a_text_of_its_own(path: Path) -> None:
+    for number, cell in enumerate(code_cells(path), start=1):
+        data = [output.get("data", {}) for output in cell.outputs]
+        if not any("image/png" in bundle or "image/svg+xml" in bundle for bundle in data):
+            continue
+        alt = str(cell.metadata.get("mystnb", {}).get("image", {}).get("alt", ""))
+        assert len(alt) >= MIN_ALT_LETTERS, (
+            f'code cell {number} shows a figure: expected metadata "mystnb": {{"image": '
+            f'{{"alt": ...}}}} that says what is to be seen in it, found {alt!r}'
+        )
+
+
+@each_notebook
+def test_code_that_readers_see_fits_a_screen(path: Path) -> None:
+    for number, cell in enumerate(code_cells(path), start=1):
+        lines = len(cell.source.splitlines())
+        assert lines <= MAX_CODE_LINES or tags(cell) & FOLDED, (
+            f"code cell {number} has {lines} lines: move them to lessons_lib, split or fold it"
+        )
+
+
+@each_notebook
+def test_some_outputs_are_compared_when_the_chapter_is_executed(path: Path) -> None:
+    checked = [cell for cell in code_cells(path) if "nbval-check-output" in tags(cell)]
+    texts = ["".join(str(o.get("text", o.get("data", ""))) for o in c.outputs) for c in checked]
+    assert len([text for text in texts if text.strip()]) >= MIN_CHECKED_CELLS
+
+
+def texts_of(cell: Any) -> list[str]:
+    found = [cell.source]
+    for output in cell.get("outputs", []):
+        found.append(str(output.get("text", "")))
+        for kind, value in output.get("data", {}).items():
+            if not kind.startswith("image/"):  # base64 has slashes too
+                found.append(str(value))
+    return found
+
+
+@each_notebook
+def test_shows_no_path_of_the_machine_it_ran_on(path: Path) -> None:
+    for cell in read(path).cells:
+        for text in texts_of(cell):
+            found = MACHINE_PATH.search(text)
+            assert not found, text[max(0, found.start() - 60) : found.end() + 60]
+
+
+@pytest.mark.parametrize(
+    "text", ["in /home/ada/x.py", "open('/tmp/a')", "C:\\Users\\Ada", "(/work/main/book)"]
+)
+def test_a_path_of_a_machine_is_recognised(text: str) -> None:
+    assert MACHINE_PATH.search(text)
+
+
+@pytest.mark.parametrize("text", ["https://example.org/home/x", "and/or", "../work/x", "a/tmp/b"])
+def test_other_slashes_are_no_path_of_a_machine(text: str) -> None:
+    assert not MACHINE_PATH.search(text)
+
+
+@each_notebook
+def test_is_small_enough_to_clone_and_to_open(path: Path) -> None:
+    assert path.stat().st_size < MAX_BYTES
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_has_its_anatomy(path: Path) -> None:
+    text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    titles = re.findall(r"^(?:#{1,6}\s+|[:`]{3,}\{[\w-]+\}\s*|\*\*)(.*)$", text, flags=re.MULTILINE)
+    missing = [word for word in SECTIONS if not any(word.lower() in t.lower() for t in titles)]
+    assert not missing, f"no heading, admonition title or bold line names {missing}"
+    assert len(re.findall(r"^# ", text, flags=re.MULTILINE)) == 1

@@ -1,0 +1,230 @@
+"""The environment, the pins and the stages of `make test`."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import course
+import environment
+import stages
+from environment import CourseError, Project
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def change_library(project: Any) -> None:
+    (project.root / "lessons_lib" / "data.json").write_text("{}", encoding="utf-8")
+
+
+def change_pins(project: Any) -> None:
+    (project.root / "requirements.txt").write_text("torch==2.13.1\n", encoding="utf-8")
+
+
+@pytest.fixture
+def installer(project: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was installed, without installing anything; an entry "broken" makes it fail."""
+    done: list[str] = []
+
+    def step(name: str) -> Any:
+        def do(*_: Any, **__: Any) -> None:
+            if "broken" in done:
+                raise CourseError("the network is gone")
+            done.append(name)
+
+        return do
+
+    def create(tiny: Any) -> None:
+        done.append("venv")
+        environment.write_atomically(tiny.stamp, "{}")
+
+    monkeypatch.setattr(environment, "works", lambda tiny: tiny.stamp.exists())
+    monkeypatch.setattr(environment, "create", create)
+    monkeypatch.setattr(environment, "call", lambda *_, **__: 0)
+    monkeypatch.setattr(environment, "install_pins", step("pins"))
+    monkeypatch.setattr(environment, "install_package", step("package"))
+    del project
+    return done
+
+
+def test_the_environment_is_brought_up_to_date_and_not_more(
+    project: Any, installer: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.ensure(project)
+    assert installer == ["venv", "pins", "package"]
+    capsys.readouterr()
+    environment.ensure(project)
+    assert (len(installer), capsys.readouterr().out) == (3, "")
+    change_library(project)
+    environment.ensure(project)
+    assert installer[3:] == ["package"]
+    change_pins(project)
+    environment.ensure(project)
+    assert installer[4:] == ["pins", "package"]
+
+
+def test_an_interrupted_installation_is_taken_up_again(project: Any, installer: list[str]) -> None:
+    environment.ensure(project)
+    change_library(project)
+    installer[:] = ["broken"]
+    with pytest.raises(CourseError, match="network"):
+        environment.ensure(project)
+    assert environment.read_stamp(project) == {}
+    installer.clear()
+    environment.ensure(project)
+    assert installer == ["pins", "package"]
+
+
+def test_an_environment_of_somebody_else_is_left_alone(project: Any, installer: list[str]) -> None:
+    theirs = project.venv / "pyvenv.cfg"
+    environment.write_atomically(theirs, "theirs")
+    with pytest.raises(CourseError, match="Move it away"):
+        environment.ensure(project)
+    with pytest.raises(CourseError, match="Move it away"):
+        course.clean(project, everything=True)
+    assert theirs.exists()
+    assert installer == []
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["reachable", "cut off"])
+def test_torch_comes_from_the_cpu_index_only_where_that_answers(
+    project: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answers: bool,
+) -> None:
+    commands: list[str] = []
+
+    def call(_: Project, arguments: list[str], **__: str) -> int:
+        commands.append(" ".join(arguments))
+        return 0
+
+    monkeypatch.setattr(environment, "reachable", lambda _: answers)
+    monkeypatch.setattr(environment, "call", call)
+    environment.install_pins(project, cpu=True)
+    *special, usual = commands
+    assert usual.endswith(f"install -r {project.root / 'requirements.txt'}")
+    if answers:
+        (first,) = special
+        assert first.endswith(f"--no-deps --index-url {environment.CPU_INDEX} torch==2.13.0")
+    else:
+        assert special == []
+        assert "cannot be reached" in capsys.readouterr().out
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_HEAD(self) -> None:
+        self.send_response(200 if self.path == "/there" else 404)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        del format, args
+
+
+def test_an_index_is_reachable_when_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        assert environment.reachable(f"{address}/there")
+        assert not environment.reachable(f"{address}/gone")
+        server.shutdown()
+
+
+def test_an_index_that_never_answers_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        start = time.monotonic()
+        assert not environment.reachable(f"http://127.0.0.1:{silent.getsockname()[1]}/", 0.3)
+    assert time.monotonic() - start < 2
+
+
+def test_programs_see_the_environment_and_nothing_else(project: Any) -> None:
+    found = environment.child_environment(
+        project, {"PYTHONPATH": "/x", "MPLBACKEND": "Agg", "PATH": "p", "LESSONS_DATA": "corpora"}
+    )
+    assert not {"PYTHONPATH", "MPLBACKEND"} & set(found)
+    assert found["PYTHONNOUSERSITE"] == "1"
+    assert found["LESSONS_DATA"] == str(Path("corpora").absolute())
+    assert found["PATH"].startswith(str(project.python.parent))
+
+
+def test_a_half_written_file_does_not_replace_a_whole_one(tmp_path: Path) -> None:
+    path = tmp_path / "kept.json"
+    environment.write_atomically(path, "whole")
+    with pytest.raises(UnicodeEncodeError):
+        environment.write_atomically(path, "half \ud800")
+    assert path.read_text("utf-8") == "whole"
+    assert [each.name for each in tmp_path.iterdir()] == ["kept.json"]
+
+
+def test_a_lock_leaves_to_torch_what_torch_brings() -> None:
+    locked = "cuda-toolkit==13.0\nnumpy==2.4.6\nnvidia-nccl-cu13==2.29.7\ntriton==3.7.1\n"
+    assert environment.without_torch_parts(locked) == "numpy==2.4.6\n"
+
+
+def test_the_pins_are_exact_complete_and_name_no_index() -> None:
+    def lines(name: str) -> list[str]:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+    pins = [re.fullmatch(r"([a-z0-9.-]+)==([\w.]+)( ; .+)?", p) for p in lines("requirements.txt")]
+    assert all(pins), "expected name==version, without options, addresses and local versions"
+    names = {pin[1] for pin in pins if pin}
+    assert {re.split(r"[=<>]", direct)[0] for direct in lines("requirements.in")} <= names
+    assert not [name for name in names if environment.BROUGHT_BY_TORCH.match(name)]
+
+
+def test_the_sum_closes_like_pytest(tmp_path: Path) -> None:
+    path = tmp_path / "unit.xml"
+    path.write_text(
+        '<testsuites><testsuite tests="9" failures="2" errors="1" skipped="1"/></testsuites>',
+        encoding="utf-8",
+    )
+    total = stages.counted(path)
+    assert total == Counter(passed=5, failed=2, errors=1, skipped=1)
+    line = stages.closing_line(total, 1.5)
+    assert re.fullmatch(r"=+ 2 failed, 5 passed, 1 skipped, 1 errors in 1\.50s =+", line)
+    assert "no tests ran" in stages.closing_line(stages.counted(tmp_path / "none.xml"), 0)
+
+
+def test_one_failing_stage_fails_the_whole_and_stops_no_other(
+    project: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[str] = []
+
+    def pretended(name: str) -> Callable[[Project], int]:
+        def stage(_: Project) -> int:
+            seen.append(name)
+            return int(name == "types")
+
+        return stage
+
+    for name in stages.STAGES:
+        monkeypatch.setitem(stages.STAGES, name, pretended(name))
+    assert stages.run_stages(project, None) == 1
+    assert seen == ["style", "types", "unit", "chapters", "site"]
+    assert "Failed: types" in capsys.readouterr().out
+    assert stages.run_stages(project, ["unit"]) == 0
+
+
+def test_the_switch_of_torch_is_an_option_and_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TORCH", raising=False)
+    assert course.parse(["book"]).torch == "plain"
+    assert course.parse(["test", "--torch", "cpu"]).torch == "cpu"
+    monkeypatch.setenv("TORCH", "cpu")
+    assert course.parse(["book"]).torch == "cpu"
+    monkeypatch.setenv("TORCH", "gpu")
+    with pytest.raises(SystemExit):
+        course.parse(["book"])

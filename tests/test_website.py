@@ -1,0 +1,217 @@
+"""What `make book` promises: nothing stale, nothing done twice, failures named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import environment
+import website
+from environment import CourseError, Project
+
+
+@pytest.fixture
+def runs(project: Any, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The names of the notebooks of each execution, which is only pretended."""
+    done: list[list[str]] = []
+
+    def pretend(_: Project, arguments: list[str], **settings: str) -> int:
+        assert arguments[0].endswith("execute.py")
+        pairs = list(zip(arguments[1::2], arguments[2::2], strict=True))
+        for source, result in pairs:
+            environment.write_atomically(Path(result), (project.root / source).read_text("utf-8"))
+        done.append([Path(source).stem for source, _ in pairs])
+        return 0
+
+    monkeypatch.setattr(website, "call", pretend)
+    return done
+
+
+def test_a_failing_cell_is_named_and_does_not_hide_the_other_chapters(
+    project: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    project.write_notebook("01_one", "x = 1", "", "1 / 0  # here", "print('never')")
+    old = project.build / "html" / "index.html"
+    environment.write_atomically(old, "the site of yesterday")
+    assert website.book(project) == 1
+    said = capfd.readouterr().out
+    assert "01_one.ipynb: code cell 3 (id cell-3) failed" in said
+    assert "1 / 0  # here" in said
+    assert "ZeroDivisionError" in said
+    assert "\x1b" not in said
+    assert not old.exists(), "an old site must not pass for the new one"
+    (finished,) = (project.build / "executed").glob("*.ipynb")
+    outputs = [cell["outputs"] for cell in json.loads(finished.read_text("utf-8"))["cells"]]
+    assert finished.name.startswith("02_two-")
+    assert [output[0]["data"]["text/plain"] for output in outputs] == [["2"], ["4"]]
+
+
+def test_a_chapter_runs_in_an_empty_directory_and_leaves_no_trace_of_it(project: Any) -> None:
+    look = "from pathlib import Path\nprint(sorted(Path().iterdir()))\nPath('left').touch()"
+    project.write_notebook("01_one", look, "1")
+    results = website.executed(project, force=False)
+    assert results is not None
+    done = json.loads(results[project.root / "book/01_one.ipynb"].read_text("utf-8"))
+    assert done["cells"][0]["outputs"][0]["text"] == ["[]\n"]
+    assert [cell["execution_count"] for cell in done["cells"]] == [1, 2]
+    assert [cell["metadata"] for cell in done["cells"]] == [{}, {}]
+    assert set(done["metadata"]) == {"kernelspec", "language_info"}
+    assert "version" not in done["metadata"]["language_info"]
+    assert not (project.root / "left").exists()
+    assert not (project.root / "book" / "left").exists()
+
+
+def change_cell(project: Any) -> None:
+    project.write_notebook("02_two", "1 + 1", "2 + 3")
+
+
+def change_output(project: Any) -> None:
+    path = project.root / "book/02_two.ipynb"
+    content = json.loads(path.read_text("utf-8"))
+    content["cells"][0]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "2"}]
+    content["cells"][0]["execution_count"] = 5
+    content["cells"][0]["metadata"]["execution"] = {"iopub.execute_input": "2025"}
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def change_tag(project: Any) -> None:
+    path = project.root / "book/02_two.ipynb"
+    content = json.loads(path.read_text("utf-8"))
+    content["cells"][0]["metadata"]["tags"] = ["hide-input"]
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def change_library(project: Any) -> None:
+    (project.root / "lessons_lib" / "data.json").write_text("{}", encoding="utf-8")
+
+
+def change_pins(project: Any) -> None:
+    (project.root / "requirements.txt").write_text("torch==2.13.1\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda _: None, []),
+        (change_output, []),
+        (change_cell, [["02_two"]]),
+        (change_tag, [["02_two"]]),
+        (change_library, [["01_one", "02_two"]]),
+        (change_pins, [["01_one", "02_two"]]),
+    ],
+    ids=["nothing", "output", "cell", "tag", "library", "pins"],
+)
+def test_only_what_changed_is_executed_again(
+    project: Any, runs: list[list[str]], change: Any, expected: list[list[str]]
+) -> None:
+    website.executed(project, force=False)
+    assert runs == [["01_one", "02_two"]]
+    runs.clear()
+    change(project)
+    website.executed(project, force=False)
+    assert runs == expected
+
+
+def test_the_directory_of_the_corpora_counts_and_so_does_force(
+    project: Any, runs: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    website.executed(project, force=False)
+    website.executed(project, force=True)
+    assert len(runs) == 2
+    corpora = project.root / "corpora"
+    monkeypatch.setenv("LESSONS_DATA", str(corpora))
+    website.executed(project, force=False)
+    (corpora / "multi30k").mkdir(parents=True)
+    website.executed(project, force=False)
+    website.executed(project, force=False)
+    assert len(runs) == 4
+
+
+def test_what_is_no_notebook_is_named(project: Any) -> None:
+    (project.root / "book/02_two.ipynb").write_text('{"cells": 3}', encoding="utf-8")
+    with pytest.raises(CourseError, match=r"02_two\.ipynb: expected the JSON of a notebook"):
+        website.executed(project, force=False)
+
+
+def test_outputs_are_written_back_only_when_all_chapters_ran(
+    project: Any, runs: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert website.renew_notebooks(project) == 0
+    assert runs == [["01_one", "02_two"]]
+    before = (project.root / "book/01_one.ipynb").read_bytes()
+    change_cell(project)
+    monkeypatch.setattr(website, "call", lambda *_, **__: 1)
+    assert website.renew_notebooks(project) == 1
+    assert (project.root / "book/01_one.ipynb").read_bytes() == before
+
+
+def test_pages_are_read_from_the_table_of_contents() -> None:
+    toc = "root: book/index # file: no\nparts:\n- chapters:\n  - file: 'book/a'\n  - file: b.md\n"
+    assert website.toc_pages(toc) == ["book/index", "book/a", "b.md"]
+
+
+def test_a_page_without_source_is_named(project: Any) -> None:
+    (project.root / "book/02_two.ipynb").unlink()
+    with pytest.raises(CourseError, match=r"expected book/02_two\.md or book/02_two\.ipynb"):
+        website.page_sources(project)
+
+
+def test_staging_writes_only_what_changed(project: Any) -> None:
+    target = project.build / "src"
+    one = project.root / "book/01_one.ipynb"
+    replacement = project.root / "executed.ipynb"
+    replacement.write_text("executed", encoding="utf-8")
+    environment.write_atomically(target / "book/gone.md", "an old page")
+    environment.write_atomically(project.root / "book/.pytest_cache/README.md", "not a page")
+    website.stage(project, target, {one: replacement})
+    found = {p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()}
+    assert found == {
+        *("_config.yml", "_toc.yml", "book/index.md", "book/_static/custom.css"),
+        *("book/01_one.ipynb", "book/02_two.ipynb"),
+    }
+    assert (target / "book/01_one.ipynb").read_text("utf-8") == "executed"
+    times = {path: path.stat().st_mtime_ns for path in target.rglob("*") if path.is_file()}
+    (project.root / "book/index.md").write_text("# Changed\n", encoding="utf-8")
+    website.stage(project, target, {one: replacement})
+    changed = [path.name for path, then in times.items() if path.stat().st_mtime_ns != then]
+    assert changed == ["index.md"]
+
+
+def test_a_site_is_built_once_and_withdrawn_after_a_warning(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, output = project.build / "src", project.build / "html"
+    statuses: list[int] = []
+
+    def sphinx(*_: Any, **__: Any) -> int:
+        for page in ("index", "book/index", "book/01_one", "book/02_two"):
+            environment.write_atomically(output / f"{page}.html", "a page")
+        return statuses.pop()
+
+    monkeypatch.setattr(website, "call", sphinx)
+    website.stage(project, source, {})
+    statuses.append(0)
+    assert website.build(project, source, output)
+    assert website.build(project, source, output), "nothing changed: Sphinx is not called again"
+    (source / "book/index.md").write_text("# New\n", encoding="utf-8")
+    statuses.append(1)
+    assert not website.build(project, source, output)
+    assert not output.exists()
+    statuses.append(0)
+    assert website.build(project, source, output)
+    (output / "book/02_two.html").unlink()
+    statuses.append(0)
+    assert website.build(project, source, output), "a page was missing: built again"
+    assert not statuses
+
+
+def test_a_missing_page_is_a_failure(
+    project: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(website, "call", lambda *_, **__: 0)
+    website.stage(project, project.build / "src", {})
+    assert not website.build(project, project.build / "src", project.build / "html")
+    assert "book/01_one.html" in capsys.readouterr().out

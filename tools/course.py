@@ -1,0 +1,138 @@
+"""Everything there is to do with the course, as one command each.
+
+``python tools/course.py book`` needs Python 3.11 or newer and nothing else: it makes its own
+environment in ``.venv``. The Makefile calls this file, so that make is a convenience.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036  (this file has to parse on older ones)
+    sys.exit(
+        f"expected Python 3.11 or newer, found {sys.version.split()[0]}; name a newer one:\n"
+        "    make book PYTHON=python3.12\n"
+        "    python3.12 tools/course.py book"
+    )
+
+import argparse
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import environment
+import stages
+import website
+from environment import CourseError, Project
+
+TOOL_CACHES = ("pytest", "mypy", "ruff")
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line.
+
+    Args:
+        arguments: words of the command line without the program; ``None`` for ``sys.argv``.
+
+    Returns:
+        ``command`` and the options of that command.
+    """
+    parser = argparse.ArgumentParser(prog="course.py", description=(__doc__ or "").split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument(
+            "--torch",
+            choices=["plain", "cpu"],
+            default=os.environ.get("TORCH") or "plain",
+            help="cpu: take torch from PyTorch's CPU index when the pins are installed",
+        )
+        return command
+
+    add("env", "make or renew .venv: the pins, and lessons_lib from its wheel")
+    book = add("book", "execute the chapters that changed and build the site")
+    book.add_argument("--force", action="store_true", help="execute every chapter again")
+    notebooks = add("notebooks", "execute, and write the outputs back into book/")
+    notebooks.add_argument("--force", action="store_true", help="execute every chapter again")
+    test = add("test", "style, types, unit tests, every chapter once, the built site")
+    test.add_argument("--only", choices=list(stages.STAGES), action="append", help="this stage")
+    add("lint", "ruff and mypy, as in `test`, without the tests")
+    add("format", "let ruff format and mend code and notebooks")
+    bench = add("bench", "measure the speed of training, agreement and import")
+    bench.add_argument("rest", nargs="*", help="passed on to tools/bench.py")
+    add("links", "follow the external links of the committed book (needs the network)")
+    serve = add("serve", "show the built site on http://127.0.0.1:8000")
+    serve.add_argument("--port", type=int, default=8000)
+    lock = add("lock", "pin requirements.in exactly in requirements.txt")
+    lock.add_argument("--upgrade", action="store_true", help="take the newest versions allowed")
+    clean = add("clean", "remove what was built; the environment stays")
+    clean.add_argument("--all", action="store_true", help="remove the environment as well")
+    found = parser.parse_args(arguments)
+    if found.torch not in ("plain", "cpu"):  # argparse does not check a default
+        parser.error(f"TORCH: expected plain or cpu, found {found.torch!r}")
+    return found
+
+
+def clean(project: Project, everything: bool) -> None:
+    """Remove ``_build`` and caches, and ``.venv`` too where ``everything`` is true."""
+    unwanted = [project.build, *(project.root / f".{name}_cache" for name in TOOL_CACHES)]
+    if everything:
+        environment.refuse_foreign(project)
+        unwanted.append(project.venv)
+    for path in unwanted:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def run(options: argparse.Namespace, project: Project) -> int:
+    """Do one command and return its exit status."""
+    if options.command == "clean":
+        clean(project, options.all)
+        return 0
+    environment.ensure(project, cpu=options.torch == "cpu")
+    if options.command == "book":
+        return website.book(project, force=options.force)
+    if options.command == "notebooks":
+        return website.renew_notebooks(project, force=options.force)
+    if options.command == "test":
+        return stages.run_stages(project, options.only)
+    if options.command == "lint":
+        return stages.lint(project)
+    if options.command == "format":
+        return stages.format_code(project)
+    if options.command == "links":
+        return website.check_links(project)
+    if options.command == "bench":
+        program = str(project.root / "tools" / "bench.py")
+        return environment.call(project, [program, *options.rest])
+    if options.command == "lock":
+        environment.lock(project, upgrade=options.upgrade)
+    if options.command == "serve":
+        site = website.require_site(project).parent
+        print(f"http://127.0.0.1:{options.port}/ shows {site} (stop with Ctrl+C)")
+        server = ["-m", "http.server", str(options.port), "--bind", "127.0.0.1"]
+        return environment.call(project, [*server, "--directory", str(site)])
+    return 0
+
+
+def main() -> int:
+    """Run the command line; errors meant for people end it without a traceback."""
+    options = parse()
+    project = Project(Path(__file__).resolve().parent.parent)
+    try:
+        return run(options, project)
+    except CourseError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError as error:
+        words = " ".join(str(word) for word in error.cmd)
+        print(f"\nfailed with status {error.returncode}: {words}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

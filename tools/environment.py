@@ -1,0 +1,338 @@
+"""The one environment of the course: ``.venv`` with the pins and the wheel of ``lessons_lib``.
+
+Standard library only: this runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.request
+import venv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+# These come with torch on Linux, in the versions that it wants itself; pinned here, they would
+# be downloaded with a CPU build of torch too.
+BROUGHT_BY_TORCH = re.compile(r"^(nvidia-|cuda-|triton\b)")
+
+
+class CourseError(Exception):
+    """An error whose message is all that a person needs."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """Where the parts of the project lie.
+
+    Attributes:
+        root: top directory of the checkout.
+    """
+
+    root: Path
+
+    @property
+    def venv(self) -> Path:
+        """The environment."""
+        return self.root / ".venv"
+
+    @property
+    def build(self) -> Path:
+        """Everything that can be made again."""
+        return self.root / "_build"
+
+    @property
+    def stamp(self) -> Path:
+        """What was installed; exists in environments of this project only."""
+        return self.venv / "course.json"
+
+    @property
+    def python(self) -> Path:
+        """The environment's Python."""
+        windows = os.name == "nt"
+        return self.venv / ("Scripts/python.exe" if windows else "bin/python")
+
+
+def digest(items: Iterable[bytes]) -> str:
+    """SHA-256 of byte strings in order; their lengths count, so that borders cannot move."""
+    total = hashlib.sha256()
+    for item in items:
+        total.update(len(item).to_bytes(8, "big"))
+        total.update(item)
+    return total.hexdigest()
+
+
+def tree_digest(top: Path, paths: Iterable[Path]) -> str:
+    """SHA-256 of the names and contents of files, whatever order they come in."""
+    parts: list[bytes] = []
+    for path in sorted(set(paths)):
+        parts += [path.relative_to(top).as_posix().encode(), path.read_bytes()]
+    return digest(parts)
+
+
+def package_digest(project: Project) -> str:
+    """Changes with anything that is installed as ``lessons_lib``."""
+    files = [
+        path
+        for path in (project.root / "lessons_lib").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+    return tree_digest(project.root, [*files, project.root / "pyproject.toml"])
+
+
+def requirements_digest(project: Project) -> str:
+    """Changes with the pins."""
+    return digest([(project.root / "requirements.txt").read_bytes()])
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write all of a file or leave the one that is there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        half.write_text(text, encoding="utf-8", newline="\n")
+        half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def child_environment(project: Project, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Environment variables for programs and kernels that use ``.venv`` and nothing else.
+
+    A Jupyter kernel, IPython profile or matplotlibrc of the user would otherwise take part in
+    the book, and ``PYTHONPATH`` could hide the installed wheel.
+    """
+    result = dict(os.environ if base is None else base)
+    for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "MPLBACKEND", "MATPLOTLIBRC"):
+        result.pop(name, None)
+    own = project.venv / "var"
+    result["PYTHONNOUSERSITE"] = "1"
+    result["PYTHONUTF8"] = "1"
+    result["VIRTUAL_ENV"] = str(project.venv)
+    result["PATH"] = os.pathsep.join([str(project.python.parent), result.get("PATH", os.defpath)])
+    result["JUPYTER_PATH"] = str(project.venv / "share" / "jupyter")
+    result["JUPYTER_CONFIG_DIR"] = str(own / "jupyter")
+    result["JUPYTER_PLATFORM_DIRS"] = "1"
+    result["IPYTHONDIR"] = str(own / "ipython")
+    result["MPLCONFIGDIR"] = str(own / "matplotlib")
+    if result.get("LESSONS_DATA"):
+        result["LESSONS_DATA"] = str(Path(result["LESSONS_DATA"]).absolute())
+    return result
+
+
+def call(project: Project, arguments: list[str], **settings: str) -> int:
+    """Run the environment's Python in the project and return its exit status.
+
+    ``-P`` keeps the checkout out of ``sys.path`` where ``-m`` or ``-c`` would put it there.
+
+    Args:
+        project: whose environment.
+        arguments: what follows ``python``.
+        **settings: additional environment variables.
+    """
+    variables = child_environment(project) | {"PYTHONUNBUFFERED": "1"} | settings
+    command = [str(project.python), *(["-P"] if arguments[0] in ("-m", "-c") else []), *arguments]
+    sys.stdout.flush()
+    return subprocess.run(command, cwd=project.root, env=variables, check=False).returncode
+
+
+def pip(project: Project, *arguments: str) -> None:
+    """Run pip in the environment.
+
+    Raises:
+        CourseError: pip failed; its own output, shown above, says why.
+    """
+    if call(project, ["-m", "pip", "--disable-pip-version-check", *arguments]):
+        raise CourseError(
+            f"pip could not do `pip {' '.join(arguments)}` (its own words are above).\n"
+            "It needs a package index; run the same command again when that can be reached: "
+            "it goes on from here."
+        )
+
+
+def reachable(address: str, seconds: float = 3.0) -> bool:
+    """Whether an address answers in time.
+
+    The question runs in a thread of its own, because looking up a host name knows no timeout.
+    """
+    answers: list[bool] = []
+
+    def ask() -> None:
+        request = urllib.request.Request(address, method="HEAD")
+        try:
+            with urllib.request.urlopen(request, timeout=seconds) as reply:
+                answers.append(reply.status < 400)
+        except (OSError, ValueError):  # URLError and HTTPError are OSErrors
+            answers.append(False)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return bool(answers) and answers[0]
+
+
+def torch_pin(requirements: str) -> str:
+    """The line of ``requirements.txt`` that pins torch."""
+    found = re.search(r"^torch==[^\s;]+", requirements, flags=re.MULTILINE)
+    if not found:
+        raise CourseError("expected a line torch==... in requirements.txt, found none")
+    return found[0]
+
+
+def install_pins(project: Project, cpu: bool) -> None:
+    """Install ``requirements.txt``, torch from PyTorch's CPU index where asked for and possible."""
+    pins = project.root / "requirements.txt"
+    if cpu:
+        torch = torch_pin(pins.read_text(encoding="utf-8"))
+        from_index = ["install", "--no-deps", "--index-url", CPU_INDEX, torch]
+        if not reachable(f"{CPU_INDEX}/torch/"):
+            print(f"{CPU_INDEX} cannot be reached: torch comes from the usual index instead.")
+        elif call(project, ["-m", "pip", "--disable-pip-version-check", *from_index]):
+            print(f"{CPU_INDEX} has no {torch} for this Python: the usual index is used instead.")
+    pip(project, "install", "-r", str(pins))
+
+
+def install_package(project: Project) -> None:
+    """Build the wheel of ``lessons_lib`` and install it, in place of the one that is there."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--no-deps", "--no-build-isolation", "--quiet"]
+        pip(project, "wheel", *options, "--wheel-dir", folder, str(project.root))
+        (wheel,) = Path(folder).glob("lessons_lib-*.whl")
+        options = ["--no-deps", "--no-index", "--force-reinstall", "--quiet"]
+        pip(project, "install", *options, str(wheel))
+    pip(project, "check")
+
+
+def read_stamp(project: Project) -> dict[str, str]:
+    """What is installed; empty where nothing is known to be complete."""
+    try:
+        found = json.loads(project.stamp.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(key): str(value) for key, value in found.items()} if type(found) is dict else {}
+
+
+def refuse_foreign(project: Project) -> None:
+    """Stop before changing a ``.venv`` that this project did not make."""
+    if project.venv.exists() and not project.stamp.exists() and any(project.venv.iterdir()):
+        raise CourseError(
+            f"expected no .venv or one that `make book` made, found another in {project.venv}.\n"
+            "Move it away or delete it, then run the command again."
+        )
+
+
+def works(project: Project) -> bool:
+    """Whether the environment's Python starts and has pip."""
+    try:
+        question = [
+            str(project.python),
+            "-c",
+            "import pip, sys; sys.exit(sys.version_info < (3, 11))",
+        ]
+        return subprocess.run(question, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def create(project: Project) -> None:
+    """Make an empty environment with pip."""
+    for module in ("ensurepip", "venv"):
+        if importlib.util.find_spec(module) is None:
+            version = f"{sys.version_info.major}.{sys.version_info.minor}"
+            raise CourseError(
+                f"expected a complete Python, found {sys.executable} without {module}.\n"
+                f"On Debian or Ubuntu: sudo apt install python{version}-venv"
+            )
+    print(f"Making .venv with Python {sys.version.split()[0]}")
+    shutil.rmtree(project.venv, ignore_errors=True)
+    project.venv.mkdir()
+    write_atomically(project.stamp, "{}")  # marks it as ours, also when interrupted from here on
+    try:
+        venv.create(project.venv, with_pip=True, symlinks=os.name != "nt")
+    except subprocess.CalledProcessError as error:
+        words = (error.output or b"").decode(errors="replace")
+        raise CourseError(f"{words}\nPython could not make {project.venv} (see above).") from error
+
+
+def ensure(project: Project, cpu: bool = False) -> None:
+    """Bring the environment up to date; does nothing, quickly, where it is.
+
+    The stamp is emptied before a change and filled after it, so that an interrupted installation
+    is taken up again by the next call.
+
+    Args:
+        project: whose environment.
+        cpu: take torch from PyTorch's CPU index if the pins have to be installed.
+
+    Raises:
+        CourseError: Python is incomplete, the environment is someone else's, or pip failed.
+    """
+    wanted = {
+        "requirements": requirements_digest(project),
+        "package": package_digest(project),
+    }
+    refuse_foreign(project)
+    found = read_stamp(project)
+    if found and found == wanted and project.python.exists():
+        return
+    if not works(project):
+        create(project)
+        found = {}
+    write_atomically(project.stamp, "{}")
+    if found.get("requirements") != wanted["requirements"]:
+        print("Installing the packages of requirements.txt (some minutes the first time)")
+        install_pins(project, cpu)
+        # Matplotlib says on first use that it builds its font cache: not in a chapter's output.
+        call(project, ["-c", "import matplotlib.font_manager"])
+    print("Installing lessons_lib from its wheel")
+    install_package(project)
+    write_atomically(project.stamp, json.dumps(wanted, indent=1))
+
+
+def without_torch_parts(locked: str) -> str:
+    """The lines of a lock file without the packages that torch brings, and with Unix line ends."""
+    lines = [line for line in locked.splitlines() if not BROUGHT_BY_TORCH.match(line)]
+    return "\n".join(lines) + "\n"
+
+
+LOCK_HEADER = """\
+# Exact versions of everything, for Python 3.11 or newer on Linux, macOS and Windows.
+# Made from requirements.in by `make lock`: change that file, not this one.
+# What torch itself brings (CUDA packages, on Linux) is left to torch; see TORCH=cpu in the README.
+"""
+
+
+def lock(project: Project, upgrade: bool = False) -> None:
+    """Write ``requirements.txt`` from ``requirements.in``.
+
+    uv resolves for all platforms and Python versions at once, which pip cannot. It is installed
+    for the occasion: nothing else needs it.
+
+    Args:
+        project: whose requirements.
+        upgrade: take the newest versions that ``requirements.in`` allows, not those pinned now.
+    """
+    pins = project.root / "requirements.txt"
+    with tempfile.TemporaryDirectory() as folder:
+        pip(project, "install", "--quiet", "--target", folder, "uv")
+        draft = Path(folder) / "requirements.txt"
+        if pins.exists():
+            shutil.copyfile(pins, draft)
+        options = ["--universal", "--python-version", "3.11", "--no-header", "--no-annotate"]
+        options += ["--no-emit-index-url", "--no-emit-find-links", "--quiet"]
+        options += ["--upgrade"] if upgrade else []
+        command = ["-m", "uv", "pip", "compile", str(project.root / "requirements.in"), *options]
+        if call(project, [*command, "-o", str(draft)], PYTHONPATH=folder):
+            raise CourseError("uv found no versions that fit together (see above)")
+        write_atomically(pins, LOCK_HEADER + without_torch_parts(draft.read_text("utf-8")))
+    print(f"{pins.name} is written; `make test` installs it.")

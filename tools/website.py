@@ -1,0 +1,267 @@
+"""From ``book/`` to the site: execute what changed, stage the sources, build with Jupyter Book.
+
+``_build/executed`` keeps each chapter's last execution under a key of everything that it depends
+on; ``_build/src`` is the staged book with executed chapters; ``_build/html`` is the site.
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from environment import (
+    CourseError,
+    Project,
+    call,
+    child_environment,
+    digest,
+    package_digest,
+    requirements_digest,
+    tree_digest,
+    write_atomically,
+)
+
+JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
+
+
+def toc_pages(toc: str) -> list[str]:
+    """Pages of a ``_toc.yml`` in reading order, without suffix."""
+    pattern = r"^\s*(?:-\s+)?(?:root|file)\s*:\s*[\"']?([^\s\"'#]+)"
+    return re.findall(pattern, toc, flags=re.MULTILINE)
+
+
+def page_sources(project: Project) -> dict[str, Path]:
+    """The source file of each page, in reading order.
+
+    Raises:
+        CourseError: a page of ``_toc.yml`` has no source.
+    """
+    sources: dict[str, Path] = {}
+    for page in toc_pages((project.root / "_toc.yml").read_text(encoding="utf-8")):
+        bare = page.removesuffix(".md").removesuffix(".ipynb")
+        candidates = [project.root / f"{bare}{suffix}" for suffix in (".ipynb", ".md")]
+        existing = [path for path in candidates if path.exists()]
+        if len(existing) != 1:
+            found = " and ".join(path.name for path in existing) or "neither"
+            raise CourseError(f"_toc.yml: expected {bare}.md or {bare}.ipynb, found {found}")
+        sources[bare] = existing[0]
+    return sources
+
+
+def chapters(project: Project) -> list[Path]:
+    """The notebooks of the book, in reading order."""
+    return [path for path in page_sources(project).values() if path.suffix == ".ipynb"]
+
+
+def cells_digest(notebook: str) -> str:
+    """Changes with the cells of a notebook, not with their outputs.
+
+    Raises:
+        ValueError: the text is not a notebook.
+    """
+    try:
+        parts = []
+        for cell in json.loads(notebook)["cells"]:
+            metadata = {k: v for k, v in cell["metadata"].items() if k != "execution"}
+            source = "".join(cell["source"])
+            parts.append(json.dumps([cell["cell_type"], source, metadata], sort_keys=True))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"expected the JSON of a notebook, found no proper cells ({error})"
+        ) from None
+    return digest(part.encode() for part in parts)
+
+
+def data_digest(variables: Mapping[str, str]) -> str:
+    """Changes with the directory of the corpora and with what is in it."""
+    name = variables.get("LESSONS_DATA", "")
+    if not name:
+        return "none"
+    folder = Path(name)
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return digest(part.encode() for part in [str(folder), *names])
+
+
+def execution_key(project: Project, notebook: Path) -> str:
+    """Changes with everything that the outputs of a chapter depend on."""
+    try:
+        cells = cells_digest(notebook.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CourseError(f"{notebook.relative_to(project.root)}: {error}") from None
+    data = data_digest(child_environment(project))
+    parts = [cells, package_digest(project), requirements_digest(project), data]
+    return digest(part.encode() for part in parts)[:16]
+
+
+def executed(project: Project, force: bool) -> dict[Path, Path] | None:
+    """Execute the chapters whose last execution is out of date.
+
+    Args:
+        project: the course.
+        force: execute all of them.
+
+    Returns:
+        For each chapter its executed copy; ``None`` where a cell failed (it was reported).
+    """
+    store = project.build / "executed"
+    results = {
+        path: store / f"{path.stem}-{execution_key(project, path)}.ipynb"
+        for path in chapters(project)
+    }
+    due = [path for path, result in results.items() if force or not result.exists()]
+    print(f"Chapters: {len(results)}, to execute: {len(due)}")
+    if due:
+        words = [
+            str(part) for path in due for part in (path.relative_to(project.root), results[path])
+        ]
+        if call(project, [str(Path(__file__).with_name("execute.py")), *words]):
+            return None
+    for old in store.glob("*.ipynb"):
+        if old not in results.values():
+            old.unlink()
+    return results
+
+
+def stage(project: Project, target: Path, replaced: Mapping[Path, Path]) -> None:
+    """Make ``target`` the source of a site: configuration, ``book/``, executed chapters.
+
+    Only files whose content changed are written, so that Sphinx reads only those again.
+
+    Args:
+        project: the course.
+        target: a directory of this project's build; other files in it are removed.
+        replaced: for a chapter the copy to take in its place.
+    """
+    book = project.root / "book"
+    sources = [project.root / "_config.yml", project.root / "_toc.yml"]
+    sources += [
+        path
+        for path in book.rglob("*")
+        if path.is_file()
+        and not any(part.startswith((".", "__", "_build")) for part in path.relative_to(book).parts)
+    ]
+    wanted = {target / path.relative_to(project.root): replaced.get(path, path) for path in sources}
+    for old in list(target.rglob("*")):
+        if old.is_file() and old not in wanted:
+            old.unlink()
+    for new, source in wanted.items():
+        content = source.read_bytes()
+        if not new.exists() or new.read_bytes() != content:
+            new.parent.mkdir(parents=True, exist_ok=True)
+            new.write_bytes(content)
+
+
+def withdraw(output: Path) -> None:
+    """Remove a site and what Sphinx remembers of it.
+
+    After a failure an old site must not look like the new one, and Sphinx must not forget the
+    warnings of pages that it has read already.
+    """
+    output.with_suffix(".json").unlink(missing_ok=True)
+    for folder in ("html", ".doctrees", "jupyter_execute"):
+        shutil.rmtree(output.parent / folder, ignore_errors=True)
+
+
+def build(project: Project, source: Path, output: Path) -> bool:
+    """Build the site unless it is up to date; a warning is an error.
+
+    Args:
+        project: the course.
+        source: a staged book.
+        output: the directory of the site; its last two parts have to be ``_build/html``.
+
+    Returns:
+        Whether the site is there, with all its pages.
+    """
+    files = {path for path in source.rglob("*") if path.is_file()}
+    pages = {path for path in files if path.suffix in (".md", ".ipynb")}
+    # Sphinx renews changed pages. All else (configuration, styles, lessons_lib) starts afresh.
+    frame = [package_digest(project), requirements_digest(project)]
+    base = digest(part.encode() for part in [*frame, tree_digest(source, files - pages)])
+    content = tree_digest(source, pages)
+    wanted = {"base": base, "content": content}
+    stamp = output.with_suffix(".json")
+    found: object = json.loads(stamp.read_text("utf-8")) if stamp.exists() else {}
+    missing = missing_pages(project, output)
+    if found == wanted and not missing:
+        print("The site is up to date.")
+        return True
+    if not isinstance(found, dict) or found.get("base") != base:
+        withdraw(output)
+    stamp.unlink(missing_ok=True)
+    print("Building the site with Jupyter Book")
+    start = time.monotonic()
+    options = ["-W", "-n", "--keep-going", "-q", "--builder", "html"]
+    options += ["--path-output", str(output.parent.parent)]
+    status = call(project, ["-c", JUPYTER_BOOK, "build", str(source), *options])
+    missing = missing_pages(project, output)
+    if status or missing:
+        withdraw(output)
+        why = "an error, or a warning above" if status else f"missing pages: {', '.join(missing)}"
+        print(f"The site was not built: {why}.")
+        return False
+    write_atomically(stamp, json.dumps(wanted))
+    print(f"Built {len(page_sources(project))} pages in {time.monotonic() - start:.0f} s")
+    return True
+
+
+def missing_pages(project: Project, output: Path) -> list[str]:
+    """Pages of ``_toc.yml`` that the site lacks."""
+    wanted = ["index.html", *(f"{page}.html" for page in page_sources(project))]
+    return [page for page in wanted if not (output / page).exists()]
+
+
+def book(project: Project, force: bool = False) -> int:
+    """Execute and build everything that is out of date, and say where the site is."""
+    output = project.build / "html"
+    copies = executed(project, force)
+    if copies is None:
+        withdraw(output)
+        print("The site was not built, because a chapter failed (see above).")
+        return 1
+    source = project.build / "src"
+    stage(project, source, copies)
+    if not build(project, source, output):
+        return 1
+    print(f"\nThe book is ready. Open {output / 'index.html'}")
+    return 0
+
+
+def renew_notebooks(project: Project, force: bool = False) -> int:
+    """Write the outputs of the last execution into ``book/``, for committing them."""
+    copies = executed(project, force)
+    if copies is None:
+        print("No chapter was changed, because one failed (see above).")
+        return 1
+    for path, copy in copies.items():
+        text = copy.read_text(encoding="utf-8")
+        changed = path.read_text(encoding="utf-8") != text
+        if changed:
+            write_atomically(path, text)
+        print(f"{path.relative_to(project.root)}: {'renewed' if changed else 'up to date'}")
+    return 0
+
+
+def check_links(project: Project) -> int:
+    """Follow every external link of the committed book with Sphinx's link checker."""
+    source = project.build / "links-src"
+    stage(project, source, {})
+    options = ["-q", "--builder", "linkcheck", "--path-output", str(project.build / "links")]
+    return call(project, ["-c", JUPYTER_BOOK, "build", str(source), *options])
+
+
+def require_site(project: Project) -> Path:
+    """The first page of the site.
+
+    Raises:
+        CourseError: there is no site yet.
+    """
+    page = project.build / "html" / "index.html"
+    if not page.exists():
+        raise CourseError(f"expected a site in {page.parent}, found none; run `make book` first")
+    return page
