@@ -7,9 +7,8 @@ file is noticed when it is loaded. Those that the book shows lie in ``lessons_li
 from __future__ import annotations
 
 import json
-import os
 import platform
-import tempfile
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -186,13 +185,13 @@ def save(record: Record, path: Path) -> None:
     # One row a line: readable, and a change shows in a diff.
     text = text.replace("], [", "],\n[")
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    # A name of its own: two processes that save the same record do not write into one file.
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-        Path(temporary).replace(path)
+        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
