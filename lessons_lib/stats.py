@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats as scipy_stats
 from torch import Tensor
 
@@ -37,10 +37,11 @@ class Interval:
 def mean_interval(
     values: ArrayLike, *, confidence: float = 0.95, seed: int = 0, resamples: int = 2000
 ) -> Interval:
-    """Mean with a percentile bootstrap interval.
+    """Mean with a percentile bootstrap interval, for many independent values such as sentences.
 
-    Resamples whole values, so pass one value for each independent unit: each seed, or each
-    sentence, never each token of a sentence.
+    Resamples whole values, so pass one value for each independent unit: each sentence, never each
+    token of a sentence. For a handful of runs use ``seed_interval``: the bootstrap of few values
+    is too narrow.
 
     Args:
         values: finite numbers, one dimension.
@@ -54,12 +55,7 @@ def mean_interval(
     Raises:
         ValueError: there is no value, or one is NaN or infinite.
     """
-    data = np.asarray(values, dtype=float).ravel()
-    if data.size == 0:
-        raise ValueError("expected at least one value to average, found none")
-    if not np.isfinite(data).all():
-        bad = int((~np.isfinite(data)).sum())
-        raise ValueError(f"expected finite values, found {bad} NaN or infinite of {data.size}")
+    data = _finite(values)
     mean = float(data.mean())
     if data.size == 1 or np.ptp(data) == 0:
         return Interval(mean, mean, mean, data.size, confidence)
@@ -73,6 +69,44 @@ def mean_interval(
         batch=100,
     ).confidence_interval
     return Interval(mean, float(found.low), float(found.high), data.size, confidence)
+
+
+def seed_interval(values: ArrayLike, *, confidence: float = 0.95) -> Interval:
+    """Mean over training runs with Student's t interval, which allows for small n.
+
+    Assumes that runs are independent and their values roughly normal; its ends may leave the range
+    of the statistic.
+
+    Args:
+        values: one finite number for each run.
+        confidence: coverage aimed at.
+
+    Returns:
+        The interval; with equal values its ends are that value.
+
+    Raises:
+        ValueError: there are fewer than two values, or one is NaN or infinite.
+    """
+    data = _finite(values)
+    if data.size < 2:
+        raise ValueError("expected at least two runs for an interval over runs, found one")
+    mean = float(data.mean())
+    if np.ptp(data) == 0:
+        return Interval(mean, mean, mean, data.size, confidence)
+    low, high = scipy_stats.t.interval(
+        confidence, data.size - 1, loc=mean, scale=scipy_stats.sem(data)
+    )
+    return Interval(mean, float(low), float(high), data.size, confidence)
+
+
+def _finite(values: ArrayLike) -> NDArray[np.float64]:
+    data = np.asarray(values, dtype=float).ravel()
+    if data.size == 0:
+        raise ValueError("expected at least one value to average, found none")
+    if not np.isfinite(data).all():
+        bad = int((~np.isfinite(data)).sum())
+        raise ValueError(f"expected finite values, found {bad} NaN or infinite of {data.size}")
+    return data
 
 
 def proportion_interval(successes: int, n: int, *, confidence: float = 0.95) -> Interval:

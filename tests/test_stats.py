@@ -8,6 +8,7 @@ from lessons_lib.stats import (
     chance_agreement,
     mean_interval,
     proportion_interval,
+    seed_interval,
     shuffled,
     top_count,
 )
@@ -40,6 +41,17 @@ def test_values_that_cannot_be_averaged() -> None:
         mean_interval([])
     with pytest.raises(ValueError, match="found 1 NaN or infinite of 3"):
         mean_interval([1.0, float("nan"), 2.0])
+
+
+def test_seed_interval_by_hand() -> None:
+    # mean 3, variance (4 + 4 + 1 + 1) / 3; 3.18245 is the 97.5% point of t, 3 degrees of freedom
+    found = seed_interval([1.0, 5.0, 2.0, 4.0])
+    half = 3.18245 * (10 / 3) ** 0.5 / 4**0.5
+    assert [found.low, found.high] == pytest.approx([3 - half, 3 + half], abs=1e-4)
+    assert found.n == 4
+    assert seed_interval([0.5, 0.5]) == Interval(0.5, 0.5, 0.5, 2)
+    with pytest.raises(ValueError, match="at least two runs"):
+        seed_interval([0.5])
 
 
 def test_wilson_interval_by_its_formula() -> None:
