@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 
+from lessons_lib import __version__
 from lessons_lib.configuration import digest
 
 SCHEMA = 1
@@ -108,13 +109,8 @@ def make_record(
     """
     if not name or not all(c.isalnum() or c in "_-" for c in name):
         raise ValueError(f"expected a name of letters, digits, _ and -, found {name!r}")
-    packages = ("lessons-lib", "torch", "numpy", "scipy")
-    versions = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:  # run from a checkout that is not installed
-            versions[package] = "not installed"
+    versions = {"python": platform.python_version(), "lessons-lib": __version__}
+    versions |= {package: metadata.version(package) for package in ("torch", "numpy", "scipy")}
     return Record(
         name=name,
         config=dict(config),
