@@ -15,25 +15,29 @@ export TORCH
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book test env notebooks lint format bench links serve lock clean distclean
+.PHONY: help book test env notebooks editions lint format bench links serve lock release clean \
+        distclean
 
 help:
 	@echo "make book        execute the chapters that changed and build the site"
 	@echo "make test        style, types, unit tests, every chapter once, the built site"
 	@echo "make serve       show the built site on http://127.0.0.1:8000"
 	@echo "make notebooks   execute, and write the outputs back into book/ for committing"
+	@echo "make editions    renew install cells and badges in book/, and the Colab edition in colab/"
 	@echo "make lint        ruff and mypy only"
 	@echo "make format      let ruff format and mend code and notebooks"
 	@echo "make bench       measure the speed of training, agreement and import"
 	@echo "make links       follow the external links (needs the network)"
 	@echo "make env         only make or renew the environment in .venv"
 	@echo "make lock        pin requirements.in in requirements.txt (UPGRADE=1: newest versions)"
+	@echo "make release VERSION=0.2.0   write the version everywhere, build the wheel; pushes nothing"
+	@echo "                 REPOSITORY=https://github.com/... and SITE=https://... where they change"
 	@echo "make clean       remove what was built; make distclean: the environment as well"
 	@echo
 	@echo "PYTHON=python3.12  the Python that makes .venv        TORCH=cpu  torch without CUDA"
 	@echo "LESSONS_DATA=dir   where the corpora are already"
 
-book test env notebooks lint format links serve:
+book test env notebooks editions lint format links serve:
 	@$(COURSE) $@
 
 bench:
@@ -41,6 +45,9 @@ bench:
 
 lock:
 	@$(COURSE) lock $(if $(UPGRADE),--upgrade)
+
+release:
+	@$(COURSE) release $(or $(VERSION),$(error make release VERSION=0.2.0)) --repository="$(REPOSITORY)" --site="$(SITE)"
 
 clean:
 	@$(COURSE) clean

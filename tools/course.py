@@ -62,6 +62,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("format", "let ruff format and mend code and notebooks")
     bench = add("bench", "measure the speed of training, agreement and import")
     bench.add_argument("rest", nargs="*", help="passed on to tools/bench.py")
+    editions = add("editions", "renew install cells and badges in book/, and the Colab edition")
+    editions.add_argument("--check", action="store_true", help="only say what is out of date")
+    release = add("release", "write a new version everywhere and build the wheel")
+    release.add_argument("version", help="for example 0.2.0")
+    release.add_argument("--repository", default="", help="address on GitHub, if it changes")
+    release.add_argument("--site", default="", help="address of the published book, if it changes")
     add("links", "follow the external links of the committed book (needs the network)")
     serve = add("serve", "show the built site on http://127.0.0.1:8000")
     serve.add_argument("--port", type=int, default=8000)
@@ -106,6 +112,14 @@ def run(options: argparse.Namespace, project: Project) -> int:
     if options.command == "bench":
         program = str(project.root / "tools" / "bench.py")
         return environment.call(project, [program, *options.rest])
+    if options.command == "editions":
+        program = str(project.root / "tools" / "editions.py")
+        steps = ["check"] if options.check else ["prepare", "build"]
+        return max(environment.call(project, [program, step]) for step in steps)
+    if options.command == "release":
+        program = str(project.root / "tools" / "release.py")
+        words = [f"--{name}={getattr(options, name)}" for name in ("repository", "site")]
+        return environment.call(project, [program, options.version, *words])
     if options.command == "lock":
         environment.lock(project, upgrade=options.upgrade)
     if options.command == "serve":

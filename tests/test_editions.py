@@ -1,0 +1,397 @@
+"""The editions are in step with their source, and nothing of MyST is left in what Colab shows."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import nbformat
+import pytest
+
+import editions
+import website
+from environment import CourseError, Project
+from labels import Book, Settings, read_book
+from myst import Parser, directive
+from plain import Converter
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = Project(ROOT)
+CHAPTERS = website.chapters(PROJECT)
+SITE = "https://site.example/c"
+EXTENSIONS = ["amsmath", "attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
+EXTENSIONS += ["substitution", "tasklist"]
+
+each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+def leftovers(text: str, parser: Parser) -> list[str]:
+    """What a text has that only MyST understands, and links that lead nowhere alone."""
+    found = []
+    for token in parser.blocks(text)[0]:
+        special = ("colon_fence", "math_block_label", "myst_target", "myst_line_comment", "amsmath")
+        if directive(token) or token.type in (*special, "front_matter", "dl_open"):
+            found.append(f"{token.type} {token.info} {token.content[:40]}".strip())
+        if token.type != "inline":
+            continue
+        for child in token.children or []:
+            if child.type in ("myst_role", "footnote_ref", "substitution_inline"):
+                found.append(f"{child.type} {child.content}")
+            address = str(child.attrs.get("href", "") or child.attrs.get("src", ""))
+            known = ("http", "https", "mailto", "data")
+            alone = urlsplit(address).scheme in known or address.startswith("#scrollTo=")
+            if address and not alone:
+                found.append(f"relative link {address}")
+    return found
+
+
+# The committed editions ------------------------------------------------------------------------
+
+
+def test_chapters_and_colab_edition_are_up_to_date() -> None:
+    assert editions.problems(PROJECT) == [], "run `make editions` and commit the result"
+
+
+@each_chapter
+def test_the_colab_edition_has_the_same_code_and_no_leftovers(path: Path) -> None:
+    source = nbformat.read(path, as_version=4)
+    colab = editions.colab_edition(read_book(PROJECT), path)
+    code = {c["id"]: c.source for c in source.cells if c.cell_type == "code"}
+    kept = {c["id"]: c.source for c in colab.cells if c.cell_type == "code"}
+    dropped = {c["id"] for c in source.cells if "remove-cell" in c.metadata.get("tags", [])}
+    assert kept == {key: text for key, text in code.items() if key not in dropped}
+    parser = Parser(EXTENSIONS)
+    for cell in colab.cells:
+        assert not cell.get("outputs")
+        if cell.cell_type == "markdown":
+            assert leftovers(cell.source, parser) == [], f"cell {cell['id']}"
+
+
+def test_the_badge_shows_a_picture_of_our_own() -> None:
+    assert "<svg" in (ROOT / "book" / "_static" / "colab.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ":::{note}\nx\n:::",
+        "```{math}\nx\n```",
+        "- a\n\n  :::{tip}\n  b\n  :::",
+        "> :::{tip}\n> b\n> :::",
+        "see {cite}`x`",
+        "[a](b.md)",
+        "![a](b.png)",
+        "(label)=\n# T",
+        "$$\nx\n$$ (eq)",
+    ],
+)
+def test_leftovers_are_recognised(text: str) -> None:
+    assert leftovers(text, Parser(EXTENSIONS))
+
+
+# A tiny book to convert ------------------------------------------------------------------------
+
+BIB = """
+@misc{one, author={S{\\'a}nchez, Ana}, title={T}, year={2001}, eprint={2001.00001}}
+@misc{two, author={van der Berg, A. and Lu, W.}, title={T}, year={2002}, doi={10.1/x}}
+@misc{three, author={A, B. and C, D. and E, F.}, title={T}, year={2003}}
+"""
+CONFIG = f"""
+parse:
+  myst_enable_extensions: {EXTENSIONS}
+sphinx:
+  config:
+    bibtex_bibfiles: [book/references.bib]
+"""
+OTHER = """(start)=
+# Other *page*
+
+```{math}
+:label: eq-other
+x
+```
+
+:::{exercise} First
+:label: ex_other
+Do.
+:::
+"""
+
+
+@pytest.fixture
+def convert(project: Any) -> Callable[[str], str]:
+    """Convert one cell of the second page of a tiny book; labels in it can be referred to."""
+    book = project.root / "book"
+    (project.root / "_config.yml").write_text(CONFIG, encoding="utf-8")
+    (project.root / "README.md").write_text("read me", encoding="utf-8")
+    (book / "references.bib").write_text(BIB, encoding="utf-8")
+    (book / "_static" / "dot.svg").write_text("<svg/>", encoding="utf-8")
+    settings = Settings("1.2.3", "https://github.com/o/r", SITE)
+
+    def converted(text: str) -> str:
+        for name, source in (("01_one", OTHER), ("02_two", text)):
+            cells = [nbformat.v4.new_markdown_cell(source, id="here")]
+            written = editions.written(nbformat.v4.new_notebook(cells=cells))
+            (book / f"{name}.ipynb").write_text(written, encoding="utf-8")
+        read: Book = read_book(project, settings)
+        result = Converter(read, "book/02_two").convert(text, "here")
+        assert leftovers(result, read.parser) == []
+        return result
+
+    return converted
+
+
+SAME = """# Title with `code` and $a_{b}$
+
+A line with *stress*,
+a second with <https://example.org> and a [link](https://example.org/x "t").
+
+- item `{cite}` in code
+
+  1. deeper
+
+
+```python
+x = {1}
+
+
+y = "two blank lines above"
+```
+
+| a | b |
+| --- | --- |
+| $p(o \\mid i)$ | x \\| y |
+
+> quoted {braces} and \\{cite}
+"""
+
+
+def test_what_is_plain_markdown_stays_character_by_character(convert: Any) -> None:
+    assert convert(SAME) == SAME.strip("\n")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (":::{note}\nText.\n:::", "> **Note**\n>\n> Text."),
+        (
+            "Before\n```{admonition} Do *this*\n:class: tip\n\n- a\n- b\n```\nafter",
+            "Before\n\n> **Do *this***\n>\n> - a\n> - b\n\nafter",
+        ),
+        (
+            "::::{tip}\nOuter\n:::{warning}\nInner\n:::\n::::",
+            "> **Tip**\n>\n> Outer\n>\n> > **Warning**\n> >\n> > Inner",
+        ),
+        (
+            ":::{admonition} A $x_1$ & `b`\n:class: dropdown\nText\n:::",
+            "<details>\n<summary><b>A $x_1$ &amp; <code>b</code></b></summary>\n\nText"
+            "\n\n</details>",
+        ),
+        ("- one\n\n  :::{hint}\n  H\n  :::\n- two", "- one\n\n  > **Hint**\n  >\n  > H\n\n- two"),
+        ("```{math}\n:label: eq-a\nx\n```\n{eq}`eq-a`", "$$\nx \\tag{2}\n$$\n\n(2)"),
+        ("$$\nx\n$$ (eq-a)", "$$\nx \\tag{2}\n$$"),
+        ("$$ x $$", "$$ x $$"),
+        ("$$\na \\\\\nb\n$$", "$$\n\\begin{split}\na \\\\\nb\n\\end{split}\n$$"),
+        (
+            ":::{note}\n$$\na\n= b\n$$\nwith $c\n= d$.\n:::",
+            "> **Note**\n>\n> $$ a = b $$\n>\n> with $c = d$.",
+        ),
+        (
+            "\\begin{align*}\na\n\\end{align*}\n\nb",
+            "$$\n\\begin{align*}\na\n\\end{align*}\n$$\n\nb",
+        ),
+        (
+            ":::{exercise} Think\n:label: ex-a\nDo {eq}`eq-other`.\n:::",
+            f"> **Exercise 2 (Think)**\n>\n> Do [(1)]({SITE}/book/01_one.html#equation-eq-other).",
+        ),
+        (
+            ":::{solution} ex_other\nSo.\n:::",
+            "<details>\n<summary><b>Solution to Exercise 1 (First)</b></summary>\n\nSo."
+            "\n\n</details>",
+        ),
+        ("% note to self\n\n(mark)=\n## Mark\n\nSee {ref}`mark`.",
+         "## Mark\n\nSee [Mark](#scrollTo=here)."),
+        ("---\na: 1\n---\n# T", "# T"),
+        (
+            "```{figure} _static/dot.svg\n:name: fig-a\n:alt: A dot\nCaption *one*.\n```\n",
+            f"![A dot](data:image/svg+xml;base64,{base64.b64encode(b'<svg/>').decode()})\n\n"
+            "**Fig. 1.** Caption *one*.",
+        ),
+        ("````{code-block} python\nx\n````", "```python\nx\n```"),
+    ],
+)  # fmt: skip
+def test_blocks(convert: Any, source: str, expected: str) -> None:
+    assert convert(source) == expected
+
+
+ARXIV = "[Sánchez, 2001](https://arxiv.org/abs/2001.00001)"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{cite}`one`", f"({ARXIV})"),
+        ("{cite:p}`one,two`", f"({ARXIV}; [van der Berg and Lu, 2002](https://doi.org/10.1/x))"),
+        ("{cite:t}`three`", f"[A et al. (2003)]({SITE}/book/bibliography.html)"),
+        ("{doc}`01_one`", f"[Other *page*]({SITE}/book/01_one.html)"),
+        ("{doc}`that <01_one>`", f"[that]({SITE}/book/01_one.html)"),
+        ("[a `b`](01_one.ipynb)", f"[a `b`]({SITE}/book/01_one.html)"),
+        ('[a](index.md "t")', f'[a]({SITE}/book/index.html "t")'),
+        ("[a](01_one.ipynb#start)", f"[a]({SITE}/book/01_one.html#start)"),
+        ("[](#start)", f"[Other *page*]({SITE}/book/01_one.html#start)"),
+        ("[a][b]\n\n[b]: index.md", f"[a]({SITE}/book/index.html)\n\n[b]: index.md"),
+        ("[a](../README.md)", "[a](https://github.com/o/r/blob/v1.2.3/README.md)"),
+        ("[see {cite}`one`x](index.md)", f"[see ({ARXIV})x]({SITE}/book/index.html)"),
+        ("{ref}`start`", f"[Other *page*]({SITE}/book/01_one.html#start)"),
+        ("{numref}`ex_other`", f"[Exercise 1]({SITE}/book/01_one.html#ex_other)"),
+        ("{numref}`no. %s <ex_other>`", f"[no. 1]({SITE}/book/01_one.html#ex_other)"),
+        ("{term}`bag of words`", f"[bag of words]({SITE}/book/glossary.html#term-bag-of-words)"),
+        ("{term}`it <KTIW>`", f"[it]({SITE}/book/glossary.html#term-KTIW)"),
+        ("{func}`~a.b.c`", f"[`c()`]({SITE}/book/api.html#a.b.c)"),
+        ("{math}`x_1`, H{sub}`2`O", "$x_1$, H<sub>2</sub>O"),
+        ('{abbr}`KTIW (a "b")`', '<abbr title="a &quot;b&quot;">KTIW</abbr>'),
+        ("| {math}`a\\|b` | $c \\| d$ {eq}`eq-other` |\n|-|-|\n| x | y |",
+         f"| $a\\|b$ | $c \\| d$ [(1)]({SITE}/book/01_one.html#equation-eq-other) |"
+         "\n|-|-|\n| x | y |"),
+        ("> *see\n> {term}`a\n> b`* twice\n> more",
+         f"> *see\n> [a b]({SITE}/book/glossary.html#term-a-b)* twice\n> more"),
+    ],
+)  # fmt: skip
+def test_running_text(convert: Any, source: str, expected: str) -> None:
+    assert convert(source) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (":::{proof} x\ny\n:::", "unknown directive 'proof'"),
+        ("- a\n\n  ```{glue} x\n  ```", "unknown directive 'glue'"),
+        ("{glue}`x`", "unknown role 'glue'"),
+        (":::{note}\n:color: red\nx\n:::", r"expected the options .* found \['color'\]"),
+        ("{eq}`nowhere`", "nothing has the label 'nowhere'"),
+        ("{eq}`start`", "label of no equation"),
+        ("{cite}`nobody`", "no entry 'nobody'"),
+        ("[a](nowhere.md)", "leads to no page"),
+        ("[a](../../outside.md)", "leads to no page"),
+        ("[a](01_one.ipynb#nowhere)", "nothing has the label"),
+        ("<project:index.md>", "expected a link to http"),
+        ("![a](none.png)", "expected an image, found none"),
+        ("![a](https://example.org/a.png)", "expected an image in book/"),
+        ("text[^1]\n\n[^1]: note", "a footnote"),
+        ("term\n: meaning", "a definition list"),
+        ("{{ x }}", "a substitution"),
+        ("[a]{.b}", "a span with attributes"),
+        ("{.b}\npara", "attributes in braces"),
+        ("```{math}\na\n\nb\n```", "empty line"),
+        (":::{note}\n$$\na % b\nc\n$$\n:::", "must not have a comment"),
+        (":::{exercise}\nx\n:::", "needs a line :label:"),
+        (":::{solution} start\nx\n:::", "expected the label of an exercise"),
+        ("$$\nx\n$$ (eq-other)", "given twice"),
+    ],
+)
+def test_what_cannot_be_plain_is_named_with_its_place(
+    convert: Any, source: str, words: str
+) -> None:
+    with pytest.raises(CourseError, match=words) as caught:
+        convert(source)
+    assert "02_two.ipynb, cell here: " in str(caught.value)
+
+
+# Cells -----------------------------------------------------------------------------------------
+
+SETTINGS = Settings("1.2.3", "https://github.com/o/r", SITE)
+
+
+def notebook_of(*cells: Any) -> Any:
+    return nbformat.v4.new_notebook(cells=list(cells))
+
+
+def code(source: str, name: str, *tags: str) -> Any:
+    return nbformat.v4.new_code_cell(source, id=name, metadata={"tags": list(tags)} if tags else {})
+
+
+def text(source: str, name: str) -> Any:
+    return nbformat.v4.new_markdown_cell(source, id=name)
+
+
+def test_preparing_twice_is_preparing_once() -> None:
+    chapter = notebook_of(text("# T", "t"), code("1", "one"))
+    once = editions.written(editions.prepared(chapter, SETTINGS, "01_x"))
+    again = nbformat.reads(once, as_version=4)
+    assert editions.written(editions.prepared(again, SETTINGS, "01_x")) == once
+    assert [cell["id"] for cell in again.cells] == ["t", "colab-badge", "install", "one"]
+    newer = Settings("1.2.4", "https://github.com/o/r", SITE)
+    renewed = editions.written(editions.prepared(again, newer, "01_x"))
+    assert renewed == once.replace("1.2.3", "1.2.4")
+
+
+def test_a_chapter_needs_its_title_first() -> None:
+    with pytest.raises(CourseError, match=r"01_x\.ipynb: expected a first cell"):
+        editions.prepared(notebook_of(code("1", "one")), SETTINGS, "01_x")
+
+
+def test_the_install_cell_is_short_and_pins_nothing() -> None:
+    cell = editions.install_cell(SETTINGS)
+    assert len(cell.splitlines()) <= 25
+    assert "https://github.com/o/r/archive/refs/tags/v1.2.3.zip" in cell
+    assert not [name for name in ("torch", "numpy", "ipywidgets") if name in cell]
+
+
+def test_the_colab_edition_of_cells(project: Any, convert: Any) -> None:
+    convert("# Two")
+    path = project.root / "book" / "02_two.ipynb"
+    chapter = editions.prepared(
+        notebook_of(
+            text("# Two", "title"),
+            code("a", "seen", "nbval-check-output"),
+            code("b", "folded", "hide-input"),
+            code("c", "gone", "remove-cell"),
+            code("d", "fails", "raises-exception"),
+            text(":::{solution-start} ex_other\n:::", "gate-1"),
+            code("e", "answer"),
+            text(":::{solution-end}\n:::", "gate-2"),
+            code("f", "after"),
+        ),
+        SETTINGS,
+        "02_two",
+    )
+    path.write_text(editions.written(chapter), encoding="utf-8")
+    colab = editions.colab_edition(read_book(project, SETTINGS), path)
+    folded = {"cellView": "form", "jupyter": {"source_hidden": True}}
+    assert [(cell["id"], dict(cell.metadata)) for cell in colab.cells] == [
+        ("title", {"id": "title"}),
+        ("install", {"id": "install", **folded}),
+        ("seen", {"id": "seen"}),
+        ("folded", {"id": "folded", **folded}),
+        ("fails", {"id": "fails", "tags": ["raises-exception"]}),
+        ("gate-1", {"id": "gate-1"}),
+        ("answer", {"id": "answer", **folded}),
+        ("after", {"id": "after"}),
+    ]
+    assert colab.cells[5].source == "**Solution to Exercise 1 (First)**"
+    assert colab.metadata["colab"]["toc_visible"] is True
+
+
+def test_check_sees_every_difference(project: Any, convert: Any) -> None:
+    convert("# Two")
+    (project.root / "pyproject.toml").write_text(
+        '[project]\nversion = "1"\n[tool.course]\nrepository = "https://github.com/o/r"\n'
+        f'site = "{SITE}"\n',
+        encoding="utf-8",
+    )
+    assert len(editions.problems(project)) == 4  # two chapters and their editions
+    editions.prepare(project)
+    editions.build(project)
+    assert editions.problems(project) == []
+    colab = project.root / "colab"
+    (colab / "99_gone.ipynb").write_text("{}", encoding="utf-8")
+    (colab / "01_one.ipynb").write_text("{}", encoding="utf-8")
+    assert editions.problems(project) == [
+        "colab/01_one.ipynb: not in step with its source",
+        "colab/99_gone.ipynb: not in step with its source",
+    ]
+    editions.build(project)
+    assert editions.problems(project) == []

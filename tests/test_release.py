@@ -1,0 +1,229 @@
+"""A release writes the version everywhere, or changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+import yaml
+
+import editions
+import release
+from environment import CourseError
+from labels import Settings, read_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+OLD = Settings("0.3.0", "https://github.com/old/course", "https://old.example/course")
+NEW = Settings("0.4.1", "https://github.com/new/lessons", "https://new.example/book")
+
+pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="there is no git on the PATH")
+
+FILES = {
+    "pyproject.toml": f"""\
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "lessons-lib"
+version = "{OLD.version}"
+requires-python = ">=3.11"
+
+[tool.course]
+repository = "{OLD.repository}"
+site = "{OLD.site}"
+
+[tool.hatch.build.targets.wheel]
+packages = ["lessons_lib"]
+""",
+    "lessons_lib/__init__.py": f'"""Tiny."""\n\n__version__ = "{OLD.version}"\n',
+    "CITATION.cff": "cff-version: 1.2.0\nversion: 0.3.0\ndate-released: 2020-02-29\nauthors: []\n",
+    "CHANGELOG.md": "# Changes\n\n## Unreleased\n\n- New thing.\n\n## 0.3.0 - 2020-02-29\n\nOld.\n",
+    "README.md": f"Read {OLD.site}/x, take {OLD.archive} from {OLD.repository}.\n",
+    ".gitignore": "dist/\n",
+}
+
+
+def git(root: Path, *words: str) -> None:
+    who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *who, *words], cwd=root, check=True, capture_output=True)
+
+
+def chapter() -> str:
+    cells = [
+        nbformat.v4.new_markdown_cell("# One\n\nSee {doc}`02_two`.", id="title"),
+        nbformat.v4.new_code_cell("1 + 1", id="sum", execution_count=2),
+    ]
+    return editions.written(nbformat.v4.new_notebook(cells=cells))
+
+
+@pytest.fixture
+def tiny(project: Any) -> Any:
+    """A tiny course under version control, with everything committed."""
+    for name, text in FILES.items():
+        (project.root / name).write_text(text, encoding="utf-8")
+    for name in ("01_one", "02_two"):
+        (project.root / "book" / f"{name}.ipynb").write_text(chapter(), encoding="utf-8")
+    editions.prepare(project)
+    editions.build(project)
+    git(project.root, "init", "--quiet")
+    git(project.root, "add", "--all")
+    git(project.root, "commit", "--quiet", "-m", "first")
+    return project
+
+
+def snapshot(root: Path) -> dict[str, str]:
+    files = (path for path in root.rglob("*") if path.is_file() and ".git" not in path.parts)
+    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def test_a_release_names_version_and_addresses_everywhere(tiny: Any) -> None:
+    changed = release.release(tiny, NEW.version, NEW.repository + "/", NEW.site, "2021-03-04")
+    root = tiny.root
+    assert read_settings(root) == NEW
+    assert (root / "lessons_lib" / "__init__.py").read_text().endswith('__version__ = "0.4.1"\n')
+    cited = yaml.safe_load((root / "CITATION.cff").read_text())
+    assert (cited["version"], str(cited["date-released"])) == ("0.4.1", "2021-03-04")
+    assert (cited["url"], cited["repository-code"]) == (NEW.site, NEW.repository)
+    assert (root / "CHANGELOG.md").read_text() == (
+        "# Changes\n\n## Unreleased\n\nNothing yet.\n\n## 0.4.1 - 2021-03-04\n\n- New thing.\n\n"
+        "## 0.3.0 - 2020-02-29\n\nOld.\n"
+    )
+    readme = (root / "README.md").read_text()
+    assert readme == f"Read {NEW.site}/x, take {NEW.archive} from {NEW.repository}.\n"
+    for folder, kept in (("book", True), ("colab", False)):
+        for name in ("01_one", "02_two"):
+            text = (root / folder / f"{name}.ipynb").read_text(encoding="utf-8")
+            assert f'ADDRESS = \\"{NEW.archive}\\"' in text
+            assert (f"/new/lessons/blob/v0.4.1/colab/{name}.ipynb" in text) is kept
+            assert not [old for old in (OLD.repository, OLD.site, "0.3.0") if old in text]
+    assert editions.problems(tiny) == []
+    assert (root / "dist" / "lessons_lib-0.4.1-py3-none-any.whl").exists()
+    assert len(changed) == 4 + 1 + 2 + 2 + 1  # settings, README, chapters, Colab, wheel
+
+
+def test_outputs_of_a_chapter_survive(tiny: Any) -> None:
+    release.release(tiny, "0.4.1", date="2021-03-04")
+    notebook = nbformat.read(tiny.root / "book" / "01_one.ipynb", as_version=4)
+    assert [cell.get("execution_count") for cell in notebook.cells] == [None, None, None, 2]
+
+
+def test_the_command_says_what_to_commit_and_does_not_do_it(
+    tiny: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert release.main(["0.4.1"], tiny.root) == 0
+    said = capsys.readouterr().out
+    assert "git tag -a v0.4.1" in said
+    assert 'git commit -m "Release 0.4.1"' in said
+    assert release.git(tiny.root, "tag", "--list") == ""
+    assert len(release.git(tiny.root, "log", "--oneline").splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "options", "words"),
+    [
+        ("tomorrow", [], "PEP 440"),
+        ("0.3.0", [], "above the present 0.3.0"),
+        ("0.3.0rc1", [], "above the present 0.3.0"),
+        ("0.10.0+mine", [], "without"),
+        ("0.4.0", ["--repository", "https://gitlab.com/a/b"], "github.com/OWNER/NAME"),
+        ("0.4.0", ["--repository", "https://github.com/a"], "github.com/OWNER/NAME"),
+        ("0.4.0", ["--site", "example.org"], "--site: expected https"),
+    ],
+)
+def test_a_wrong_wish_changes_nothing(
+    tiny: Any,
+    capsys: pytest.CaptureFixture[str],
+    version: str,
+    options: list[str],
+    words: str,
+) -> None:
+    before = snapshot(tiny.root)
+    assert release.main([version, *options], tiny.root) == 1
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Nothing was changed" in said
+    assert snapshot(tiny.root) == before
+
+
+def test_versions_are_compared_as_versions_not_as_text() -> None:
+    assert release.checked_version("v0.10.0", "0.9.1") == "0.10.0"
+    assert release.checked_version("1.0rc1", "0.9.1") == "1.0rc1"
+
+
+def damage_page(root: Path) -> None:
+    path = root / "book" / "02_two.ipynb"
+    path.write_text(path.read_text("utf-8").replace("{doc}", "{unheard}"), encoding="utf-8")
+
+
+def damage_changelog(root: Path) -> None:
+    path = root / "CHANGELOG.md"
+    path.write_text(path.read_text("utf-8").replace("- New thing.", "Nothing yet."), "utf-8")
+
+
+def damage_package(root: Path) -> None:
+    path = root / "pyproject.toml"
+    path.write_text(path.read_text("utf-8").replace("hatchling.build", "no.such.builder"), "utf-8")
+
+
+def damage_citation(root: Path) -> None:
+    (root / "CITATION.cff").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (damage_page, "unknown role 'unheard'"),
+        (damage_changelog, "expected what changed"),
+        (damage_package, "wheel could not be built"),
+        (damage_citation, "CITATION.cff, found none"),
+    ],
+)
+def test_a_failure_on_the_way_changes_nothing(tiny: Any, damage: Any, words: str) -> None:
+    damage(tiny.root)
+    git(tiny.root, "commit", "--quiet", "--all", "-m", "damage")
+    before = snapshot(tiny.root)
+    with pytest.raises(CourseError, match=words):
+        release.release(tiny, "0.4.1")
+    assert snapshot(tiny.root) == before
+
+
+def test_a_failure_while_writing_back_is_undone(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = snapshot(tiny.root)
+    write = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if path == tiny.root / "pyproject.toml" and b"0.4.1" in content:
+            raise OSError("disk full")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="disk full"):
+        release.release(tiny, "0.4.1")
+    assert snapshot(tiny.root) == before
+
+
+def test_uncommitted_work_and_a_taken_tag_stop_a_release(tiny: Any) -> None:
+    git(tiny.root, "tag", "v0.4.1")
+    with pytest.raises(CourseError, match="exists already"):
+        release.release(tiny, "0.4.1")
+    (tiny.root / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(CourseError, match=r"found changes:\n\?\? notes\.txt"):
+        release.release(tiny, "0.4.2")
+
+
+def test_this_project_could_be_released() -> None:
+    """The lines that a release rewrites are there, and agree with each other."""
+    settings = read_settings(ROOT)
+    scope: dict[str, str] = {}
+    exec((ROOT / "lessons_lib" / "__init__.py").read_text(encoding="utf-8"), scope)
+    assert scope["__version__"] == settings.version
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert str(cited["version"]) == settings.version
+    assert release.UNRELEASED in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
+    assert editions.colab_address(settings, "x").endswith(f"/blob/{settings.tag}/colab/x.ipynb")

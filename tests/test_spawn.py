@@ -1,0 +1,102 @@
+"""Work that is shared among processes runs on Windows and macOS too, which start them by spawn."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+MODULES = sorted((ROOT / "lessons_lib").glob("*.py"))
+
+# A module of its own: a started process has to import the function that it is to run.
+WORKER = '''
+import hashlib
+
+import torch
+
+from lessons_lib.models import Seq2SeqConfig, build, sequence_loss
+from lessons_lib.tasks import Copying
+from lessons_lib.training import TrainConfig, train
+
+
+def run(seed):
+    """Losses of a training run, and a fingerprint of the weights that it ends with."""
+    torch.set_num_threads(1)
+    task = Copying(vocab=11, length=5)
+    config = Seq2SeqConfig(task.vocab_size, task.vocab_size, d_embed=16, d_hidden=24)
+    model = build(config, seed)
+    schedule = TrainConfig(steps=12, evaluate_every=3)
+    history = train(model, task.stream(8, seed), sequence_loss, schedule, seed=seed, device="cpu")
+    weights = b"".join(p.detach().numpy().tobytes() for p in model.parameters())
+    losses = [row["value"].hex() for row in history.rows]
+    return losses, hashlib.sha256(weights).hexdigest()
+'''
+
+ONLY_UNIX = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "termios", "tty"}
+ONLY_UNIX_NAMES = {
+    *("fork", "forkpty", "getuid", "geteuid", "getgid", "killpg", "setsid", "register_at_fork"),
+    *("SIGALRM", "SIGKILL", "SIGUSR1", "SIGUSR2", "alarm", "setitimer", "ITIMER_REAL"),
+}
+
+
+def only_unix(source: str) -> list[str]:
+    """What a module uses that other systems lack."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names if alias.name in ONLY_UNIX]
+        elif isinstance(node, ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+            found += [name for name in names if name in ONLY_UNIX_NAMES]
+            found += [node.module] if node.module in ONLY_UNIX else []
+        elif isinstance(node, ast.Attribute) and node.attr in ONLY_UNIX_NAMES:
+            found.append(node.attr)
+        elif isinstance(node, ast.Constant) and node.value in ("fork", "forkserver"):
+            found.append(f"start method {node.value}")
+    return found
+
+
+def test_two_processes_give_bit_by_bit_what_one_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "spawned_worker.py").write_text(WORKER, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    worker = importlib.import_module("spawned_worker")
+    threads = torch.get_num_threads()
+    try:
+        alone = [worker.run(seed) for seed in (3, 5)]
+    finally:
+        torch.set_num_threads(threads)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        together = list(pool.map(worker.run, (3, 5)))
+    assert together == alone
+    assert alone[0] != alone[1]
+    assert len(alone[0][0]) == 4
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_no_module_needs_what_only_unix_has(path: Path) -> None:
+    assert only_unix(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import os\nos.fork()",
+        "from os import fork",
+        "import multiprocessing as m\nm.get_context('fork')",
+        "import torch.multiprocessing as m\nm.set_start_method('forkserver')",
+        "import signal\nsignal.signal(signal.SIGALRM, print)",
+        "def f():\n    import resource",
+        "from fcntl import flock",
+    ],
+)
+def test_what_only_unix_has_is_recognised(line: str) -> None:
+    assert only_unix(line)
