@@ -108,6 +108,7 @@ def attention_map(
         if column >= 0:
             frame = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, lw=2)
             frame.set_edgecolor(ROLES["uniform"])
+            frame.set_clip_on(False)  # at the border half of the line lies outside
             ax.add_patch(frame)
     if title:
         ax.set_title(title)

@@ -127,7 +127,7 @@ def train(
 
     Raises:
         ValueError: the batches ended before the steps did, or the loss is no longer finite, or
-            ``stop_metric`` is not among the metrics.
+            ``stop_metric`` is not among the metrics, or ``evaluate`` gives a ``"loss"``.
     """
     config = config or TrainConfig()
     where = torch.device(device) if device is not None else pick_device()
@@ -144,6 +144,11 @@ def train(
         with torch.no_grad():
             found = dict(evaluate(model))
         model.train()
+        if "loss" in found:
+            raise ValueError(
+                "the metric name 'loss' is taken by the training loss; let evaluate call its own "
+                "another name, such as 'held-out loss'"
+            )
         rows.extend({"step": step, "metric": k, "value": float(v)} for k, v in found.items())
         if config.stop_metric is None:
             return False

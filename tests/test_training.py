@@ -123,6 +123,17 @@ def test_stop_metric_that_is_not_evaluated() -> None:
         )
 
 
+def test_an_evaluated_loss_needs_a_name_of_its_own() -> None:
+    with pytest.raises(ValueError, match="'loss' is taken by the training loss"):
+        train(
+            build(CONFIG, 0),
+            [],
+            sequence_loss,
+            TrainConfig(steps=0),
+            evaluate=lambda _: {"loss": 1.0},
+        )
+
+
 def test_history_lists_its_metrics_when_asked_for_another() -> None:
     history = train(build(CONFIG, 0), [], sequence_loss, TrainConfig(steps=0), evaluate=accuracy)
     with pytest.raises(KeyError, match="there is token_accuracy"):
