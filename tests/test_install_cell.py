@@ -228,7 +228,8 @@ def test_names_an_older_copy_that_hides_the_new_one(runtime: Runtime, empty: Pat
     fake_package(empty, OLDER)
     done = runtime.run(runtime.cell(PRESENT), empty)
     assert done.returncode == 1
-    assert f"too old: {empty / 'lessons_lib' / '__init__.py'}" in done.stderr
+    assert "too old: " in done.stderr
+    assert str(empty / "lessons_lib" / "__init__.py") in done.stderr
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9", "gone"])
@@ -239,7 +240,7 @@ def test_names_the_address_that_cannot_be_reached(
     done = runtime.run(runtime.cell(PRESENT, repository), empty)
     assert done.returncode == 1
     assert f"Cannot install {repository}/archive/refs/tags/v{PRESENT}.zip" in done.stderr
-    assert "Go online, run this cell again." in done.stderr
+    assert "Go online, run again." in done.stderr
     assert runtime.installed() == []
 
 

@@ -27,9 +27,9 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 # What a reader's runtime has stays as it is: pip replaces nothing that fits the loose ranges of
 # pyproject.toml. `packaging` comes with every Jupyter kernel. At most 25 lines.
 INSTALL_CELL = """\
-# @title Install lessons_lib, the package of this course (does nothing where it is there)
-import subprocess
+# @title Install lessons_lib, the course's package (does nothing where it is there)
 import sys
+from subprocess import getstatusoutput
 
 from packaging.version import Version
 
@@ -43,15 +43,15 @@ try:
 except (ImportError, AttributeError):
     ready = False
 if in_use and not ready:
-    raise RuntimeError("An older lessons_lib is in use: restart the session, run this cell again.")
+    raise RuntimeError("An older lessons_lib is in use: restart the session and rerun.")
 if not ready:
     sys.modules.pop("lessons_lib", None)
-    failed, said = subprocess.getstatusoutput(f'"{sys.executable}" -m pip install -q {ADDRESS}')
+    failed, said = getstatusoutput(f'"{sys.executable}" -m pip install -q {ADDRESS}')
     if failed:
-        raise RuntimeError(f"Cannot install {ADDRESS}\\nGo online, run this cell again.\\n{said}")
+        raise RuntimeError(f"Cannot install {ADDRESS}\\nGo online, run again.\\n{said}")
     import lessons_lib
 
-    assert Version(lessons_lib.__version__) >= WANTED, f"too old: {lessons_lib.__file__}"
+    assert Version(lessons_lib.__version__) >= WANTED, f"too old: {lessons_lib}"
 """
 
 
