@@ -206,6 +206,49 @@ class TestInABrowser:
         assert page.evaluate(SEE_THROUGH_FIGURES) == []
 
 
+CHAPTERS = [name for name in PAGES if re.search(r"/\d\d_", name)]
+
+
+@pytest.mark.parametrize("page_name", CHAPTERS)
+class TestLiveFigures:
+    """Without a kernel and without the network, as readers of the published page have them."""
+
+    pytestmark = in_browser
+
+    def test_each_slider_changes_the_frame_and_its_description(
+        self, visit: Callable[[str], Visit], page_name: str
+    ) -> None:
+        visited = visit(f"{page_name}.html")
+        page = visited.page
+        page.set_viewport_size(DESKTOP)
+        figures = page.locator(".lessons-explore")
+        assert figures.count() >= 1, "each chapter has a figure that readers can move"
+        for figure in figures.all():
+            sliders = figure.locator("input[type=range]").all()
+            assert sliders
+            for slider in sliders:
+                picture = figure.locator("img")
+                before = picture.get_attribute("src"), figure.inner_text()
+                at_end = slider.evaluate("e => e.value === e.max")
+                slider.press("Home" if at_end else "End")
+                after = picture.get_attribute("src"), figure.inner_text()
+                assert before[0] != after[0]
+                assert before[1] != after[1]
+        assert visited.problems == []
+
+    def test_without_scripts_a_still_image_and_its_description_remain(
+        self, browser: Any, address: str, page_name: str
+    ) -> None:
+        context = browser.new_context(java_script_enabled=False)
+        page = context.new_page()
+        page.goto(f"{address}/{page_name}.html")
+        for figure in page.locator(".lessons-explore").all():
+            assert figure.locator("img").is_visible()
+            assert figure.locator("input").count() == 0
+            assert len(figure.inner_text()) > 40
+        context.close()
+
+
 class TestSearch:
     pytestmark = in_browser
 
