@@ -48,6 +48,7 @@ class UniformTranslation(Configuration):
         proxy_steps: updates of the bag-of-words proxy.
         proxy_learning_rate: Adam's, for the proxy.
         dictionary_words: the most frequent source words with a translation that are asked for.
+        pairs_per_word: training pairs in which each of these words is looked at.
     """
 
     corpus: str = "multi30k"
@@ -61,12 +62,13 @@ class UniformTranslation(Configuration):
     dropout: float = 0.2
     batch_size: int = 32
     learning_rate: float = 4e-3
-    steps: int = 3000
+    steps: int = 2000
     evaluate_every: int = 250
     pairs_measured: int = 256
     proxy_steps: int = 2000
     proxy_learning_rate: float = 1e-2
     dictionary_words: int = 300
+    pairs_per_word: int = 4
 
 
 @dataclass(frozen=True)
@@ -124,9 +126,9 @@ def uniform_translation(config: UniformTranslation, seed: int, progress: bool) -
     sizes = len(ready.source_vocab), len(ready.target_vocab)
     held_out = ready.validation.batch(range(min(config.pairs_measured, len(ready.validation))))
     gold = probes.dictionary_gold(held_out, ready.dictionary)
-    mask = probes.pair_mask(held_out)
+    mask = probes.pair_mask(held_out, end_symbol=False)
     asked = dict(list(ready.dictionary.items())[: config.dictionary_words])
-    sample = [ready.train.batch(range(i, i + 64)) for i in range(0, 8 * 64, 64)]
+    sample = [ready.train.batch(ready.train.containing(asked, config.pairs_per_word))]
 
     proxy = models.build_bag_of_words(*sizes, seed=seed)
     schedule = training.TrainConfig(
@@ -224,7 +226,14 @@ def load(name: str) -> Record:
         KeyError: no such experiment; the message lists those that are.
         ResultError: the record is missing, damaged or stale; the message names the command.
     """
-    return results.load(name, config=_known(name).config.to_dict())
+    experiment = _known(name)
+    record = results.load(name, config=experiment.config.to_dict())
+    if record.seeds != experiment.seeds:
+        raise ResultError(
+            f"the result {name!r} is stale: expected seeds {experiment.seeds}, found "
+            f"{record.seeds}; make it again with: python -m lessons_lib.experiments run {name}"
+        )
+    return record
 
 
 def _known(name: str) -> Experiment:
@@ -290,6 +299,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, experiment in REGISTRY.items():
             sys.stdout.write(f"{name}  ({len(experiment.seeds)} seeds)  {experiment.question}\n")
         return 0
+    if options.seeds is not None and options.out is None:
+        parser.error("--seeds needs --out: the package keeps the registered seeds")
     chosen = None if options.seeds is None else range(1, options.seeds + 1)
     record = run(options.name, seeds=chosen)
     path = (options.out or results.PACKAGED) / f"{options.name}.json"

@@ -58,7 +58,8 @@ def fit_model1(
         chunk: pairs handled at once; bounds memory, does not change the result beyond rounding.
 
     Raises:
-        ValueError: sizes do not match, or ``iterations`` is below 1.
+        ValueError: sizes do not match, a word is outside its vocabulary, ``iterations`` is below 1,
+            or a source is empty and has no empty word either.
     """
     if len(source) != len(target):
         raise ValueError(
@@ -68,6 +69,17 @@ def fit_model1(
         raise ValueError("expected at least one sentence pair, found none")
     if iterations < 1:
         raise ValueError(f"expected at least one iteration, found {iterations}")
+    for side, words, size in (("source", source, source_vocab), ("target", target, target_vocab)):
+        if words.numel() and not (int(words.min()) >= 0 and int(words.max()) < size):
+            raise ValueError(
+                f"expected {side} words from 0 to {size - 1}, found {int(words.min())} to "
+                f"{int(words.max())}"
+            )
+    if not empty_word and not bool((source != PAD).any(1).all()):
+        raise ValueError(
+            "expected a word in each source, found an empty sentence; leave it out, or set "
+            "empty_word=True"
+        )
     null = torch.full((len(source), 1), NULL)
     words = torch.cat([null, source], dim=1)  # the empty word stands before position 0
     may_align = torch.cat([torch.full((len(source), 1), empty_word), source != PAD], dim=1)

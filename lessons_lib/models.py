@@ -24,6 +24,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from lessons_lib.configuration import Configuration
 from lessons_lib.tasks import PAD, Batch
 
+_AT_LEAST_ONE = (
+    *("source_vocab", "target_vocab", "d_embed", "d_hidden", "layers", "heads", "max_length"),
+)
 MINUS_INFINITY = -1e9
 """Score of a padded position. Finite, so that a row of padding gives no NaN."""
 
@@ -67,7 +70,7 @@ class Seq2SeqConfig(Configuration):
     max_length: int = 512
 
     def __post_init__(self) -> None:
-        for name in ("source_vocab", "target_vocab", "d_embed", "d_hidden", "layers", "heads"):
+        for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} of at least 1, found {getattr(self, name)}")
         choices = {
@@ -243,6 +246,12 @@ class Seq2Seq(nn.Module):
             )
         if not bool(batch.source_mask.any(dim=1).all()):
             raise ValueError("expected at least one word in each source, found an empty sentence")
+        for side, there in (("source", batch.source_mask), ("target", batch.target_mask)):
+            if bool((there[:, 1:] & ~there[:, :-1]).any()):
+                raise ValueError(
+                    f"expected PAD after the end of each {side}, found a word after PAD; pad on "
+                    "the right"
+                )
         sides = (
             ("source", batch.source, self.config.source_vocab),
             ("target", batch.target, self.config.target_vocab),
@@ -306,8 +315,14 @@ def build_bag_of_words(
         return BagOfWords(source_vocab, target_vocab, d_embed)
 
 
+def _require_words(batch: Batch) -> None:
+    if not bool(batch.target_mask.any()):
+        raise ValueError("expected at least one output word in the batch, found only padding")
+
+
 def sequence_loss(model: Seq2Seq, batch: Batch) -> Tensor:
     """Cross-entropy of the next word in nats, the mean over all output words, a scalar."""
+    _require_words(batch)
     logits = model(batch).logits
     loss: Tensor = cross_entropy(logits.flatten(0, 1), batch.target.flatten(), ignore_index=PAD)
     return loss
@@ -315,6 +330,7 @@ def sequence_loss(model: Seq2Seq, batch: Batch) -> Tensor:
 
 def bag_loss(model: BagOfWords, batch: Batch) -> Tensor:
     """Cross-entropy of the bag of target words in nats, the mean over all of them, a scalar."""
+    _require_words(batch)
     log_p = model(batch).log_softmax(-1)
     found = log_p.gather(1, batch.target)
     total: Tensor = (found * batch.target_mask).sum()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lessons_lib.models import BagOfWords, Seq2Seq
 from lessons_lib.stats import top_count
-from lessons_lib.tasks import FIRST_WORD, Batch
+from lessons_lib.tasks import EOS, FIRST_WORD, Batch
 
 CELLS_AT_ONCE = 2**25
 """Numbers of the (batch, tgt, src, vocab) table that are held at once: 128 MiB of float32."""
@@ -57,6 +57,8 @@ def lexical_probe(
     """
     if scale not in ("probability", "log_probability", "logit"):
         raise ValueError(f"expected scale probability, log_probability or logit, found {scale!r}")
+    if len(batch) == 0:
+        raise ValueError("expected at least one sentence to probe, found an empty batch")
     vocab = model.config.target_vocab
     tgt, src = batch.target.shape[1], batch.source.shape[1]
     rows = max(1, CELLS_AT_ONCE // (tgt * src * vocab))
@@ -96,7 +98,16 @@ def table_probe(table: Tensor, batch: Batch) -> Tensor:
 
     Returns:
         ``(batch, tgt, src)``, ``-inf`` at padded positions.
+
+    Raises:
+        ValueError: the table has no row or no column for a word of the batch.
     """
+    needed = int(batch.source.max()) + 1, int(batch.target.max()) + 1
+    if table.ndim != 2 or table.shape[0] < needed[0] or table.shape[1] < needed[1]:
+        raise ValueError(
+            f"expected a table (source_vocab, target_vocab) of at least {needed}, found "
+            f"{tuple(table.shape)}; use the vocabularies of the batch"
+        )
     found = table[batch.source[:, None, :], batch.target[:, :, None]]
     return found.masked_fill(~batch.source_mask[:, None, :], -torch.inf)
 
@@ -160,11 +171,18 @@ def ktiw(scores: Tensor, dictionary: Mapping[int, frozenset[int]]) -> Tensor:
         with every translation counts by the lowest identifier.
 
     Raises:
-        ValueError: the dictionary is empty.
+        ValueError: the dictionary is empty, or a listed word has no scores (a row of zeros).
     """
     if not dictionary:
         raise ValueError("expected a dictionary with at least one source word, found none")
-    best = top_translations(scores, torch.tensor(list(dictionary)))[:, 0].tolist()
+    asked = torch.tensor(list(dictionary))
+    empty = (scores[asked] == 0).all(1)
+    if bool(empty.any()):
+        raise ValueError(
+            f"expected scores for every word asked for, found only zeros for {int(empty.sum())} of "
+            f"{len(asked)} (first: {int(asked[empty][0])}); make the table from text that has them"
+        )
+    best = top_translations(scores, asked)[:, 0].tolist()
     right = [float(o in allowed) for o, allowed in zip(best, dictionary.values(), strict=True)]
     return torch.tensor(right)
 
@@ -204,6 +222,7 @@ def agreement(
     if not 0 < top <= 1:
         raise ValueError(f"expected top in (0, 1], found {top}")
     mask = _row_mask(mask, reference)
+    reference, candidate = reference.double(), candidate.double()  # whole numbers have no infinity
     counted = mask.any(-1)
     if not bool(counted.any()):
         raise ValueError("expected at least one output token with a source word, found none")
@@ -237,9 +256,16 @@ def _row_mask(mask: Tensor | None, like: Tensor) -> Tensor:
         ) from None
 
 
-def pair_mask(batch: Batch) -> Tensor:
-    """True where both the output word and the source word are words, ``(batch, tgt, src)``."""
-    return batch.target_mask[:, :, None] & batch.source_mask[:, None, :]
+def pair_mask(batch: Batch, *, end_symbol: bool = True) -> Tensor:
+    """True where output word and source word are both there, bool ``(batch, tgt, src)``.
+
+    Args:
+        batch: sentences.
+        end_symbol: whether the end symbol counts as an output word. In translation it comes from
+            no word of the source, so leave it out there.
+    """
+    written = batch.target_mask if end_symbol else batch.target_mask & (batch.target != EOS)
+    return written[:, :, None] & batch.source_mask[:, None, :]
 
 
 def attention_accuracy(attention: Tensor, gold: Tensor) -> float:
@@ -255,7 +281,8 @@ def attention_accuracy(attention: Tensor, gold: Tensor) -> float:
         counts, so uniform attention scores as if it looked at the first word.
 
     Raises:
-        ValueError: shapes do not match, or no output word has a right position.
+        ValueError: shapes do not match, no output word has a right position or one lies outside
+            the source, or there is NaN.
     """
     mean = attention.mean(dim=1) if attention.ndim == 4 else attention
     if mean.shape[:-1] != gold.shape:
@@ -266,6 +293,12 @@ def attention_accuracy(attention: Tensor, gold: Tensor) -> float:
     known = gold >= 0
     if not bool(known.any()):
         raise ValueError("expected output words with a gold position, found none")
+    if int(gold.max()) >= mean.shape[-1]:
+        raise ValueError(
+            f"expected gold positions below src = {mean.shape[-1]}, found {int(gold.max())}"
+        )
+    if bool(mean[known].isnan().any()):
+        raise ValueError("expected numbers where a position is known, found NaN")
     return float((mean.argmax(-1) == gold)[known].double().mean())
 
 
@@ -281,6 +314,8 @@ def token_accuracy(logits: Tensor, batch: Batch) -> float:
             f"expected logits (batch, tgt, vocab) for target {tuple(batch.target.shape)}, found "
             f"{tuple(logits.shape)}"
         )
+    if not bool(batch.target_mask.any()):
+        raise ValueError("expected at least one output word, found only padding")
     return float((logits.argmax(-1) == batch.target)[batch.target_mask].double().mean())
 
 
@@ -309,11 +344,12 @@ def diagonal_guess(batch: Batch) -> Tensor:
     """A candidate that knows no word: it prefers the same relative position, ``(batch, tgt, src)``.
 
     Sentences of related languages run nearly in parallel, so position alone finds many right
-    words. A probe has to beat this one, not just chance.
+    words. A probe has to beat this one, not just chance. First word goes with first word and last
+    with last; end symbols are not counted, because often only one side has them.
     """
     t = torch.arange(batch.target.shape[1], device=batch.target.device)[None, :, None]
     pos = torch.arange(batch.source.shape[1], device=batch.source.device)[None, None, :]
-    longest_t = batch.target_mask.sum(1).clamp(min=2)[:, None, None] - 1
-    longest_l = batch.source_mask.sum(1).clamp(min=2)[:, None, None] - 1
-    near = -(pos / longest_l - t / longest_t).abs()
+    words_t = (batch.target_mask & (batch.target != EOS)).sum(1)[:, None, None]
+    words_l = (batch.source_mask & (batch.source != EOS)).sum(1)[:, None, None]
+    near = -(pos / (words_l - 1).clamp(min=1) - t / (words_t - 1).clamp(min=1)).abs()
     return near.masked_fill(~batch.source_mask[:, None, :], -torch.inf)

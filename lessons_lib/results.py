@@ -25,6 +25,10 @@ SCHEMA = 1
 """Raised when the file format changes; a file of another schema is stale."""
 PACKAGED = Path(__file__).with_name("results")
 """Where the records that the book shows lie, inside the package."""
+_KEYS = (
+    *("schema", "name", "config", "config_hash", "device", "wall_seconds", "date", "versions"),
+    *("columns", "rows"),
+)
 COLUMNS = ("seed", "step", "metric", "value")
 
 
@@ -145,7 +149,12 @@ def merge(records: Sequence[Record]) -> Record:
         raise ValueError("expected at least one record to merge, found none")
     first = records[0]
     seen: set[int] = set()
+    versions: dict[str, str] = {}
     for record in records:
+        for package, version in record.versions.items():
+            known = versions.setdefault(package, version)
+            if version not in known.split(", "):
+                versions[package] = f"{known}, {version}"
         if record.config_hash != first.config_hash:
             raise ValueError("expected records of one configuration, found several")
         if twice := seen & set(record.seeds):
@@ -158,7 +167,7 @@ def merge(records: Sequence[Record]) -> Record:
         device=", ".join(sorted({record.device for record in records})),
         wall_seconds=round(sum(record.wall_seconds for record in records), 1),
         date=max(record.date for record in records),
-        versions=first.versions,
+        versions=versions,
     )
 
 
@@ -221,6 +230,9 @@ def load(
             f"the result {path} is damaged or was altered: its content does not match its "
             f"checksum; {remedy}"
         )
+    missing = [key for key in _KEYS if key not in content]
+    if missing:
+        raise ResultError(f"the result {path} is damaged: no {', '.join(missing)} in it; {remedy}")
     if content["schema"] != SCHEMA:
         raise ResultError(
             f"the result {path} is stale: expected schema {SCHEMA}, found {content['schema']}; "

@@ -149,6 +149,8 @@ def chance_agreement(lengths: Tensor | Sequence[int], top: float = 0.05) -> floa
     sizes = torch.as_tensor(lengths)
     if sizes.numel() == 0 or int(sizes.min()) < 1:
         raise ValueError("expected source lengths of at least 1 word, found none or a smaller one")
+    if not 0 < top <= 1:
+        raise ValueError(f"expected top in (0, 1], found {top}")
     return float((top_count(sizes, top) / sizes.double()).mean())
 
 

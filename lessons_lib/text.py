@@ -378,13 +378,22 @@ def _entries(line: str) -> Iterator[tuple[str, str]]:
                 yield head.lower(), german.lower()
 
 
-def _notice(error: CorpusUnavailable) -> str:
+def _notice(instead: str, error: CorpusUnavailable) -> str:
     return (
-        "**Embedded corpus.** What follows runs on the small German-English corpus that this "
-        f"course writes itself, not on the real text, because {error.reason}. For the real text, "
-        "set the environment variable `LESSONS_DATA` to a directory that has this file, or connect "
-        "to the network, and run it again."
+        f"{instead}, because {error.reason}. To change that, set the environment variable "
+        "`LESSONS_DATA` to a directory that has this file, or connect to the network, and run it "
+        "again."
     )
+
+
+_TOY_CORPUS = (
+    "**Embedded corpus.** What follows runs on the small German-English corpus that this course "
+    "writes itself, not on the real text"
+)
+_TOY_DICTIONARY = (
+    "**Embedded dictionary.** What follows uses the small dictionary of the course's own corpus, "
+    "not the one from Wiktionary"
+)
 
 
 def load_parallel_or_toy(
@@ -405,7 +414,7 @@ def load_parallel_or_toy(
     except CorpusUnavailable as error:
         if not {source, target} <= set(LANGUAGES):
             raise
-        return load_parallel("toy", source, target, split), _notice(error)
+        return load_parallel("toy", source, target, split), _notice(_TOY_CORPUS, error)
 
 
 def load_dictionary_or_toy(name: str = "en-de") -> tuple[dict[str, frozenset[str]], str]:
@@ -423,4 +432,4 @@ def load_dictionary_or_toy(name: str = "en-de") -> tuple[dict[str, frozenset[str
     try:
         return load_dictionary(name), ""
     except CorpusUnavailable as error:
-        return toy_dictionary(*name.split("-")), _notice(error)
+        return toy_dictionary(*name.split("-")), _notice(_TOY_DICTIONARY, error)

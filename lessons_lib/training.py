@@ -46,8 +46,12 @@ class TrainConfig(Configuration):
                 "expected steps >= 0 and evaluate_every >= 1, found "
                 f"{self.steps} and {self.evaluate_every}"
             )
-        if self.learning_rate <= 0:
-            raise ValueError(f"expected a learning_rate above 0, found {self.learning_rate}")
+        if not 0 < self.learning_rate < float("inf"):  # NaN fails this, too
+            raise ValueError(f"expected a finite learning_rate above 0, found {self.learning_rate}")
+        if self.clip is not None and not self.clip > 0:
+            raise ValueError(f"expected clip above 0, or None, found {self.clip}")
+        if self.stop_at != self.stop_at:
+            raise ValueError("expected a number for stop_at, found NaN")
         if self.optimizer not in ("adam", "sgd"):
             raise ValueError(f"expected optimizer adam or sgd, found {self.optimizer!r}")
 
@@ -130,6 +134,10 @@ def train(
             ``stop_metric`` is not among the metrics, or ``evaluate`` gives a ``"loss"``.
     """
     config = config or TrainConfig()
+    if config.stop_metric is not None and evaluate is None:
+        raise ValueError(
+            f"stop_metric {config.stop_metric!r} needs an evaluate that gives it, found none"
+        )
     where = torch.device(device) if device is not None else pick_device()
     model.to(where).train()
     optimizer = _optimizer(model, config)

@@ -236,6 +236,20 @@ class EncodedPairs:
             None if gold is None else _padded(gold, self.target_lengths, rows, -1),
         )
 
+    def containing(self, words: Iterable[int], per_word: int) -> list[int]:
+        """Positions of the first pairs whose source has one of some words, in ascending order.
+
+        Args:
+            words: identifiers of source words.
+            per_word: so many pairs for each word, or all where there are fewer.
+        """
+        sentence = torch.repeat_interleave(torch.arange(len(self)), self.source_lengths)
+        chosen: set[int] = set()
+        for word in words:
+            found = sentence[self.source_ids == word].unique_consecutive()
+            chosen.update(found[:per_word].tolist())
+        return sorted(chosen)
+
     def batches(self, batch_size: int, seed: int, epochs: int | None = None) -> Iterator[Batch]:
         """Batches of pairs of similar length; each epoch has every pair once.
 

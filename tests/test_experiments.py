@@ -78,6 +78,23 @@ def test_command_line_writes_the_record(
     assert "dice  (3 seeds)  How many pips?" in printed
 
 
+def test_a_record_of_other_seeds_is_stale(
+    dice: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = experiments.run("dice", seeds=[1], directory=tmp_path, progress=False)
+    results.save(record, tmp_path / "dice.json")
+    stored = results.load("dice", directory=tmp_path)
+    monkeypatch.setattr(results, "load", lambda *_, **__: stored)
+    with pytest.raises(results.ResultError, match=r"expected seeds \(1, 2, 9\), found \(1,\)"):
+        experiments.load("dice")
+
+
+def test_other_seeds_do_not_go_into_the_package(dice: list[int]) -> None:
+    with pytest.raises(SystemExit):
+        experiments.main(["run", "dice", "--seeds", "2"])
+    assert dice == []
+
+
 def test_unknown_experiment() -> None:
     with pytest.raises(KeyError, match="no experiment 'x'; there is uniform_translation"):
         experiments.run("x")

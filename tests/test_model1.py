@@ -75,3 +75,13 @@ def test_errors() -> None:
         fit_model1(some[:0], some[:0], 5, 5)
     with pytest.raises(ValueError, match="at least one iteration, found 0"):
         fit_model1(some, some, 5, 5, iterations=0)
+
+
+def test_words_outside_the_table_and_empty_sources() -> None:
+    some = torch.full((2, 3), 4)
+    with pytest.raises(ValueError, match="target words from 0 to 3, found 4 to 4"):
+        fit_model1(some, some, 5, 4)
+    with pytest.raises(ValueError, match="found an empty sentence"):
+        fit_model1(torch.zeros_like(some), some, 5, 5, empty_word=False)
+    empty = fit_model1(torch.zeros_like(some), some, 5, 5)
+    assert float(empty.table[NULL, 4]) == 1.0

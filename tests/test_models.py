@@ -166,6 +166,7 @@ def test_dropout_is_off_in_evaluation() -> None:
     ("change", "message"),
     [
         ({"heads": 0}, "heads of at least 1, found 0"),
+        ({"max_length": 0}, "max_length of at least 1, found 0"),
         ({"cell": "rnn"}, "cell to be one of lstm, gru, found 'rnn'"),
         ({"attention": "none"}, "learned, uniform, found 'none'"),
         ({"dropout": 1.0}, r"dropout in \[0, 1\), found 1.0"),
@@ -194,6 +195,20 @@ def test_word_outside_the_vocabulary() -> None:
 def test_empty_sentence() -> None:
     with pytest.raises(ValueError, match="found an empty sentence"):
         build(SMALL, 0)(Batch(torch.zeros(1, 2, dtype=torch.long), torch.full((1, 2), 4)))
+
+
+def test_padding_on_the_left() -> None:
+    words = torch.tensor([[PAD, 4, 5]])
+    with pytest.raises(ValueError, match="word after PAD; pad on the right"):
+        build(SMALL, 0)(Batch(words, words.flip(1)))
+
+
+def test_no_output_word_is_an_error_not_a_nan() -> None:
+    batch = Batch(torch.full((2, 3), 4), torch.full((2, 1), PAD))
+    with pytest.raises(ValueError, match="found only padding"):
+        sequence_loss(build(SMALL, 0), batch)
+    with pytest.raises(ValueError, match="found only padding"):
+        bag_loss(build_bag_of_words(13, 11, 0), batch)
 
 
 def test_classes_are_modules_of_their_own() -> None:

@@ -25,7 +25,7 @@ from lessons_lib.probes import (
     token_accuracy,
     top_translations,
 )
-from lessons_lib.tasks import EOS, PAD, Batch
+from lessons_lib.tasks import EOS, PAD, Batch, Copying
 
 CONFIG = Seq2SeqConfig(source_vocab=13, target_vocab=11, d_embed=5, d_hidden=7, heads=3)
 BATCH = Batch(
@@ -153,6 +153,8 @@ def test_ktiw_by_hand() -> None:
     assert top_translations(scores, torch.tensor([4, 6])).tolist() == [[7], [9]]
     with pytest.raises(ValueError, match="at least one source word"):
         ktiw(scores, {})
+    with pytest.raises(ValueError, match=r"zeros for 1 of 2 \(first: 7\)"):
+        ktiw(scores, {4: frozenset({7}), 7: frozenset({8})})
 
 
 def test_agreement_equals_the_loop_over_tokens() -> None:
@@ -259,7 +261,45 @@ def test_dictionary_gold_by_hand() -> None:
     assert (dictionary_gold(BATCH, {}) == -1).all()
 
 
+def test_diagonal_guess_is_right_where_the_order_is_the_same() -> None:
+    ended = Copying(vocab=9, length=6).sample(4, seed=0)
+    assert ended.gold is not None
+    assert attention_accuracy(diagonal_guess(ended), ended.gold) == 1.0
+    source_without_end = Batch(ended.source[:, :-1], ended.target)
+    best = diagonal_guess(source_without_end).argmax(-1)
+    assert best[:, :-1].tolist() == [[0, 1, 2, 3, 4, 5]] * 4
+
+
+def test_pair_mask_may_leave_out_the_end_symbol() -> None:
+    assert pair_mask(BATCH)[0].any(1).tolist() == [True, True, True, False, False]
+    without = pair_mask(BATCH, end_symbol=False)
+    assert without[0].any(1).tolist() == [True, True, False, False, False]
+    assert without[1, 0].tolist() == [True, True, False, False]
+
+
 def test_diagonal_guess_by_hand() -> None:
     best = diagonal_guess(BATCH).argmax(-1)
-    assert best[0, :3].tolist() == [0, 1, 3]  # 0, 1/2 of the way (the first of equals), the end
-    assert best[1].tolist() == [0, 0, 0, 1, 1]
+    assert best[0, :3].tolist() == [0, 3, 3]  # first word, last word, and EOS past the end
+    assert best[1].tolist() == [0, 0, 1, 1, 1]  # 0, 1/3, 2/3 and 1 of the way, then EOS
+
+
+def test_whole_numbers_can_be_compared() -> None:
+    ranks = torch.tensor([[3, 1, 2]])
+    assert agreement(ranks, ranks, torch.tensor([[True, True, False]])) == 1.0
+
+
+def test_probes_of_nothing_and_of_other_vocabularies() -> None:
+    with pytest.raises(ValueError, match="found an empty batch"):
+        lexical_probe(build(CONFIG, 0), BATCH[:0], scale="probability")
+    with pytest.raises(ValueError, match=r"at least \(13, 10\), found \(12, 11\)"):
+        table_probe(torch.rand(12, 11), BATCH)
+    with pytest.raises(ValueError, match="only padding"):
+        token_accuracy(torch.rand(1, 2, 11), Batch(BATCH.source[:1], torch.zeros(1, 2).long()))
+
+
+def test_attention_accuracy_refuses_what_cannot_be() -> None:
+    with pytest.raises(ValueError, match="below src = 2, found 2"):
+        attention_accuracy(torch.rand(1, 3, 2), torch.tensor([[0, 1, 2]]))
+    broken = torch.full((1, 1, 2), float("nan"))
+    with pytest.raises(ValueError, match="found NaN"):
+        attention_accuracy(broken, torch.tensor([[0]]))

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -76,6 +77,13 @@ def test_result_of_another_configuration_is_stale(tmp_path: Path) -> None:
         load("first", directory=tmp_path, config={"width": 9, "tasks": [2], "name": "x"})
 
 
+def test_a_record_without_its_parts_is_damaged(tmp_path: Path) -> None:
+    content = {"schema": 1, "name": "first"}
+    (tmp_path / "first.json").write_text(json.dumps({**content, "checksum": digest(content)}))
+    with pytest.raises(ResultError, match="damaged: no config, "):
+        load("first", directory=tmp_path)
+
+
 def test_result_of_another_schema_is_stale(tmp_path: Path) -> None:
     path = saved(tmp_path)
     content = json.loads(path.read_text())
@@ -109,6 +117,8 @@ def test_merge_joins_seeds_of_one_configuration() -> None:
     assert both.seeds == (1, 3)
     assert both.wall_seconds == 5
     assert both.device == "cpu, cuda"
+    older = dataclasses.replace(two, versions={**two.versions, "torch": "2.2.0"})
+    assert merge([one, older]).versions["torch"] == f"{one.versions['torch']}, 2.2.0"
     with pytest.raises(ValueError, match=r"\[3\] twice"):
         merge([one, one])
     with pytest.raises(ValueError, match="one configuration"):

@@ -162,6 +162,8 @@ RAW_EQUATIONS = r"""() => {
   article.querySelectorAll('pre, code, script, mjx-container').forEach(e => e.remove());
   return (article.textContent.match(/\\[(\[].{0,60}/g) || []);
 }"""
+SCROLLING_EQUATIONS = """() => [...document.querySelectorAll('article mjx-container')]
+  .filter(e => !e.hasAttribute('display') && getComputedStyle(e).overflowX === 'auto').length"""
 TOO_WIDE = """() => {
   const edge = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth <= edge) return [];
@@ -191,6 +193,7 @@ class TestInABrowser:
         assert page.locator("article mjx-container").count() >= equations
         assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
         assert page.evaluate(RAW_EQUATIONS) == []
+        assert page.evaluate(SCROLLING_EQUATIONS) == 0
 
     def test_fits_a_phone(self, visit: Callable[[str], Visit], page_name: str) -> None:
         page = visit(f"{page_name}.html").page

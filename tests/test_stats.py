@@ -88,6 +88,8 @@ def test_chance_agreement_by_hand() -> None:
     assert chance_agreement([4, 21]) == pytest.approx((1 / 4 + 2 / 21) / 2)
     with pytest.raises(ValueError, match="at least 1 word"):
         chance_agreement([])
+    with pytest.raises(ValueError, match=r"top in \(0, 1\], found 2"):
+        chance_agreement([4], top=2)
 
 
 def test_shuffling_permutes_the_positions_that_count_and_no_others() -> None:

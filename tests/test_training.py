@@ -112,6 +112,12 @@ def test_loss_that_explodes_is_an_error_not_a_curve() -> None:
         )
 
 
+def test_stop_metric_without_an_evaluation() -> None:
+    config = TrainConfig(steps=1, stop_metric="token_accuracy")
+    with pytest.raises(ValueError, match="needs an evaluate that gives it"):
+        train(build(CONFIG, 0), TASK.stream(2, 0), sequence_loss, config)
+
+
 def test_stop_metric_that_is_not_evaluated() -> None:
     with pytest.raises(ValueError, match="'acc' is not evaluated; evaluate gives token_accuracy"):
         train(
@@ -157,6 +163,9 @@ def test_batches_are_taken_one_by_one() -> None:
     [
         ({"learning_rate": 0.0}, "above 0, found 0.0"),
         ({"optimizer": "lion"}, "adam or sgd, found 'lion'"),
+        ({"learning_rate": float("nan")}, "found nan"),
+        ({"clip": 0.0}, "clip above 0, or None, found 0.0"),
+        ({"stop_at": float("nan")}, "stop_at, found NaN"),
         ({"evaluate_every": 0}, "evaluate_every >= 1"),
         ({"step": 3}, "'step' in a TrainConfig; expected some of steps, "),
     ],

@@ -273,3 +273,15 @@ def test_batches_of_multi30k_have_less_than_a_tenth_of_padding() -> None:
     encoded = encode_parallel(corpus, *vocabularies(corpus))
     assert (len(encoded), encoded.left_out) == (29_000, 0)
     assert padding_fraction(encoded.batches(64, seed=1, epochs=1)) < 0.1
+
+
+def test_containing_finds_the_first_pairs_with_each_word() -> None:
+    corpus = ParallelCorpus("c", "de", "en", ("a b", "b b", "c", "b a", "a"), ("x",) * 5)
+    source = Vocabulary.build([["a", "b", "c"]])
+    target = Vocabulary.build([["x"]])
+    pairs = encode_parallel(corpus, source, target)
+    a, b, c = source.encode(["a", "b", "c"])
+    assert pairs.containing([a], per_word=2) == [0, 3]
+    assert pairs.containing([c, b], per_word=2) == [0, 1, 2]
+    assert pairs.containing([b], per_word=9) == [0, 1, 3]
+    assert pairs.containing([99], per_word=1) == []
