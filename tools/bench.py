@@ -141,11 +141,12 @@ def bench_import() -> None:
     ours = "; ".join(f"import lessons_lib.{name}" for name in modules.split())
 
     def run(code: str) -> float:
-        return seconds(lambda: subprocess.run([sys.executable, "-c", code], check=True), 5)
+        return seconds(lambda: subprocess.run([sys.executable, "-c", code], check=True), 1)
 
-    torch_alone = run("import torch")
-    package = run("import torch, lessons_lib")
-    everything = run(f"import torch; {ours}")
+    # Starting Python is noisy: in turns, and the fastest of each counts.
+    codes = ("import torch", "import torch, lessons_lib", f"import torch; {ours}")
+    rounds = [[run(code) for code in codes] for _ in range(5)]
+    torch_alone, package, everything = (min(times) for times in zip(*rounds, strict=True))
     print("import, over `import torch`")
     print(f"  import lessons_lib          {package - torch_alone:+.2f} s")
     print(f"  with all its modules      {everything - torch_alone:+.2f} s")
