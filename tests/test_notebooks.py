@@ -110,7 +110,7 @@ def test_shows_no_path_of_the_machine_it_ran_on(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["in /home/ada/x.py", "open('/tmp/a')", "C:\\Users\\Ada", "(/work/main/book)"]
+    "text", ["in /home/ada/x.py", "open('/tmp/a')", "C:\\Users\\Ada", "(/work/ada/book)"]
 )
 def test_a_path_of_a_machine_is_recognised(text: str) -> None:
     assert MACHINE_PATH.search(text)
