@@ -1,0 +1,268 @@
+"""Copying on paper: co-occurrence, the first gradient, and the two-way saddle behind the branches.
+
+An input is L different words of a vocabulary of V, in random order, and is copied. In the *reduced
+model* there is no network: attention logits ``A[t, l]`` depend on positions alone, a table
+``B[i, o]`` says what input word i speaks for, and the output logits at step t are
+``sum_l softmax(A[t])_l B[x_l, :]``. By symmetry, gradient flow from ``A = a I``, ``B = b I`` keeps
+this form (up to constants that the two softmaxes ignore), which leaves two numbers to follow::
+
+    a   lead of the right position's attention logit over every other, any real number
+    b   lead of the right word's table entry over every other, any real number
+    p   attention on the right position, e^a / (e^a + L - 1)
+    q   attention on each other position, (1 - p) / (L - 1)
+
+Time is learning rate times updates; the loss is the mean over output words, in nats, in expectation
+over inputs. The derivations are our own; the paper only states that the case V = L is hard.
+
+Sizes that no such task has are a ``ValueError`` everywhere: L above V, or below 2 (below 1 in the
+first three functions, which then need two words in the vocabulary).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import solve_ivp
+from scipy.special import expit, logsumexp, ndtr
+
+Array = NDArray[np.float64]
+
+_SOLVER: dict[str, Any] = {"method": "LSODA", "rtol": 1e-9, "atol": 1e-11}
+"""LSODA, since far out the flow is stiff. What is conserved at V = L tells how exact this is."""
+
+
+class RightWrong(NamedTuple):
+    """A quantity for the right pair (a word and its copy) and for every wrong pair."""
+
+    right: float
+    wrong: float
+
+
+def cooccurrence(vocab: int, length: int) -> RightWrong:
+    """Probability that o is in the output, given that i is in the input.
+
+    It is 1 for the right pair, o = i, and ``(L-1)/(V-1)`` for every wrong one; at V = L they are
+    equal, and co-occurrence says nothing.
+    """
+    _check(vocab, length, shortest=1)
+    return RightWrong(1.0, (length - 1) / (vocab - 1))
+
+
+def pmi(vocab: int, length: int) -> RightWrong:
+    """Pointwise mutual information of "i in the input" and "o in the output", in nats.
+
+    ``log(V/L)`` for the right pair, ``log(V(L-1) / (L(V-1)))`` for a wrong one (minus infinity at
+    L = 1, where a wrong word never occurs); both are 0 at V = L.
+    """
+    wrong = cooccurrence(vocab, length).wrong
+    right = math.log(vocab / length)
+    return RightWrong(right, right + math.log(wrong) if wrong > 0 else -math.inf)
+
+
+def first_gradient_margin(vocab: int, length: int) -> float:
+    """How much the first step of gradient descent prefers the right word: (V-L) / (V(V-1)).
+
+    For the reduced model with uniform attention and ``B = 0``: the expected ``-d loss / d B[i, i]``
+    minus ``-d loss / d B[i, o]`` for o other than i, with the loss *summed* over the L output words
+    (for their mean divide by L). At most 1/V, reached at L = 1; zero at V = L.
+    """
+    _check(vocab, length, shortest=1)
+    return (vocab - length) / (vocab * (vocab - 1))
+
+
+def right_attention(a: ArrayLike, length: int) -> Array:
+    """p, attention on the right position, in (0, 1), of the shape of ``a``; 1/L at a = 0."""
+    _check(length, length)
+    return np.asarray(expit(np.asarray(a, dtype=float) - math.log(length - 1)))
+
+
+def symmetric_loss(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> Array:
+    """Loss of each output word: ``log(1 + (L-1) exp(-(p-q) b) + (V-L) exp(-p b))``.
+
+    The 1 stands for the right word, the other terms for the input's other words and for the spare
+    words, those not in the input.
+
+    Args:
+        a: lead in attention, any shape.
+        b: lead in the table, of a shape that broadcasts with that of ``a``.
+        vocab: V.
+        length: L.
+
+    Returns:
+        Nats, above 0, of the broadcast shape; ``log V`` wherever b = 0.
+    """
+    exponents, weights, _ = _competitors(a, b, vocab, length)
+    return np.asarray(logsumexp(exponents, b=weights, axis=0))
+
+
+def symmetric_gradient(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> tuple[Array, Array]:
+    """Derivatives of ``symmetric_loss`` by a and by b, in closed form; arguments as there."""
+    exponents, weights, p = _competitors(a, b, vocab, length)
+    # Probability of the right word, of the other words of the input, and of the spare words.
+    _, others, spare = weights * np.exp(exponents - logsumexp(exponents, b=weights, axis=0))
+    lead = (length * p - 1) / (length - 1)  # p - q
+    lead_by_a = length / (length - 1) * p * (1 - p)
+    by_a = -np.asarray(b, dtype=float) * (others * lead_by_a + spare * p * (1 - p))
+    return by_a, -(others * lead + spare * p)
+
+
+def symmetric_velocity(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> tuple[Array, Array]:
+    """``(a', b')`` of gradient flow in all entries of A and B: ``-ell_a/(L-1)``, ``-ell_b/(V-1)``.
+
+    Where the factors come from: the mean over the L output steps gives each diagonal entry of A the
+    gradient ``ell_a / L``, and, since a softmax ignores constants, each other entry of its row
+    ``-1/(L-1)`` times that; their difference is ``ell_a / (L-1)``. Likewise for B. Arguments as in
+    ``symmetric_loss``.
+    """
+    by_a, by_b = symmetric_gradient(a, b, vocab, length)
+    return -by_a / (length - 1), -by_b / (vocab - 1)
+
+
+def saddle(vocab: int, length: int) -> float:
+    """A at the only rest point of the flow, ``(a, 0)`` with ``a = -log((V-1)/(L-1))``: p = 1/V.
+
+    The origin at V = L, to the left of it with spare words. Above and right of it (larger a and b)
+    everything flows to alignment, a and b to plus infinity; below and left of it to elimination,
+    both to minus infinity.
+    """
+    _check(vocab, length)
+    return -math.log((vocab - 1) / (length - 1))
+
+
+def separatrix(a: ArrayLike, vocab: int, length: int) -> Array:
+    """The b that divides the branches: starts above it align, starts below it eliminate.
+
+    It is the orbit that runs into the saddle, here integrated outwards from it as a function of a.
+    Near the origin at V = L it is ``b = -a``: the sign of a + b decides.
+
+    Returns:
+        b, of the shape of ``a``, positive left of the saddle, negative right of it.
+    """
+    centre = saddle(vocab, length)
+    offset = np.asarray(a, dtype=float) - centre
+    # Linearised at the saddle: a' = k b, b' = (a - centre) / V^2 - d b; so b = slope (a - centre).
+    k = (vocab - 1) / ((length - 1) * vocab**2)
+    d = (vocab - length) / ((length - 1) * vocab**3)
+    slope = -(d + math.sqrt(d**2 + 4 * k / vocab**2)) / (2 * k)
+    found = slope * offset
+    near = 1e-4  # there the straight line is right to about 1e-8
+    for side in (-1.0, 1.0):
+        ahead = side * offset
+        if not (ahead > near).any():
+            continue
+
+        def rise(x: float, b: Array, side: float = side) -> Array:
+            a_velocity, b_velocity = symmetric_velocity(centre + side * x, b, vocab, length)
+            return side * b_velocity / a_velocity
+
+        ends = (near, float(ahead.max()))
+        orbit: Any = solve_ivp(rise, ends, [slope * side * near], dense_output=True, **_SOLVER)
+        outside = orbit.sol(ahead.clip(*ends).ravel())[0].reshape(ahead.shape)
+        found = np.where(ahead > near, outside, found)
+    return found
+
+
+def aligned_share(vocab: int, length: int, scale: float) -> float:
+    """Share of small random starts that align: ``Phi(-saddle / (scale sqrt(1/(L-1) + 1/(V-1))))``.
+
+    With independent normal entries of this standard deviation in A and B, their leads (mean
+    diagonal minus mean off-diagonal entry) have the variances ``scale^2/(L-1)`` and
+    ``scale^2/(V-1)``, and a start aligns if their sum is above the saddle. One half at V = L. It
+    takes the separatrix for a straight line of slope -1, so it holds for V near L and leads small.
+
+    Raises:
+        ValueError: ``scale`` is not above 0.
+    """
+    _check(vocab, length)
+    if not scale > 0:
+        raise ValueError(
+            f"expected a scale above 0, found {scale}; without spread nothing is drawn"
+        )
+    spread = scale * math.sqrt(1 / (length - 1) + 1 / (vocab - 1))
+    return float(ndtr(-saddle(vocab, length) / spread))
+
+
+def conserved(a: ArrayLike, b: ArrayLike, length: int) -> Array:
+    """What the flow at V = L leaves unchanged: ``b^2/2 - (e^a + (L-2) a + (L-1) e^-a) / L``.
+
+    With ``r = p - q`` the loss depends on the product r b alone, so ``b b' = (r / r') a'`` along
+    every orbit, and r/r' (derivative by a) has this integral. It is -1 on the separatrix.
+    """
+    x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    potential = np.exp(x) + (length - 2) * x + (length - 1) * np.exp(-x)
+    return np.asarray(y**2 / 2 - potential / length)
+
+
+def elimination_floor(vocab: int, length: int) -> float:
+    """What the loss stays above while b < 0: ``log(1 + V - L)`` nats, 0 at V = L.
+
+    With b < 0 attended words vote against themselves, and nothing speaks against spare words. No
+    other table does better where p = 0: who sees all words of the input but one can only guess
+    among the 1 + V - L that are not seen, and is right with probability 1 / (1 + V - L).
+    """
+    _check(vocab, length)
+    return math.log(1 + vocab - length)
+
+
+@dataclass(frozen=True)
+class SymmetricFlow:
+    """One orbit of the reduced model; every array has shape ``(times,)``.
+
+    Attributes:
+        times: learning rate times updates, as asked for.
+        a: lead of the right position's attention logit.
+        b: lead of the right word's table entry.
+        loss: nats for each output word.
+        right_attention: p, attention on the right position.
+    """
+
+    times: Array
+    a: Array
+    b: Array
+    loss: Array
+    right_attention: Array
+
+
+def symmetric_flow(a: float, b: float, vocab: int, length: int, times: ArrayLike) -> SymmetricFlow:
+    """Gradient flow of the reduced model from ``A = a I``, ``B = b I`` at time 0.
+
+    Raises:
+        ValueError: ``times`` are not one row of numbers that increase from 0 or later.
+    """
+    _check(vocab, length)
+    when = np.asarray(times, dtype=float)
+    if when.ndim != 1 or not when.size or when[0] < 0 or not (np.diff(when) > 0).all():
+        raise ValueError(
+            "expected one row of times that increase from 0 or later, found shape "
+            f"{when.shape}, beginning {when.ravel()[:5]}; sort them and drop doubles"
+        )
+
+    def velocity(_: float, state: Array) -> Array:
+        return np.stack(symmetric_velocity(state[0], state[1], vocab, length))
+
+    orbit = solve_ivp(velocity, (0.0, when[-1]), [a, b], t_eval=when, **_SOLVER)
+    x, y = orbit.y
+    loss = symmetric_loss(x, y, vocab, length)
+    return SymmetricFlow(when, x, y, loss, right_attention(x, length))
+
+
+def _competitors(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> tuple[Array, Array, Array]:
+    """Logit minus the right one's, for right, other and spare words; how many; and p."""
+    _check(vocab, length)
+    x, y = np.broadcast_arrays(np.asarray(a, dtype=float), np.asarray(b, dtype=float))
+    p = right_attention(x, length)
+    lead = (length * p - 1) / (length - 1)  # p - q
+    counts = np.array([1.0, length - 1, vocab - length]).reshape(3, *[1] * x.ndim)
+    return np.stack([np.zeros_like(y), -lead * y, -p * y]), counts, p
+
+
+def _check(vocab: int, length: int, shortest: int = 2) -> None:
+    if not (shortest <= length <= vocab and vocab >= 2):
+        raise ValueError(
+            f"expected {shortest} <= length <= vocab and two words or more, found length {length} "
+            f"and vocab {vocab}: an input is that many different words of the vocabulary"
+        )
