@@ -1,288 +1,242 @@
-"""Experiments by name: what each asks, its configuration and seeds, and how to run it again.
+"""Experiments by name: what each asks, its configurations and seeds, and how to run it again.
 
-``python -m lessons_lib.experiments list`` shows them; ``run NAME`` measures what is missing and
-writes the record that the book shows. A seed that is done is kept in the cache at once, so a run
-that is stopped goes on where it was.
+``python -m lessons_lib.experiments list`` shows them, ``run NAME`` measures what is missing and
+writes the records that the book shows, ``status`` says what is there, and ``report`` prints the
+outcomes. A seed that is done is kept in the cache at once, so a run that is stopped goes on where
+it was.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import uuid
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from lessons_lib import models, probes, results, text, training, vocabulary
+import pandas as pd
+
+from lessons_lib import results, training
+from lessons_lib.catalogue import REGISTRY, Experiment, Run, Scale
 from lessons_lib.configuration import Configuration, digest
 from lessons_lib.download import cache_directory
-from lessons_lib.model1 import fit_model1
 from lessons_lib.results import Record, ResultError
-from lessons_lib.stats import chance_agreement
-from lessons_lib.toy_language import toy_dictionary
 
-Rows = list[dict[str, Any]]
+DEFAULT_SCALE = "paper"
 
 
-@dataclass(frozen=True)
-class UniformTranslation(Configuration):
-    """Chapter 3 at scale: what is learned about words with attention frozen uniform.
-
-    Attributes:
-        corpus: name for ``text.load_parallel``.
-        source: language that is read.
-        target: language that is written.
-        max_words: longer pairs are left out.
-        vocab_size: words kept on each side, the special symbols included.
-        d_embed: width of embeddings.
-        d_hidden: width of states.
-        bidirectional: whether the encoder reads both ways, as the authors' translation model does.
-        dropout: probability of dropping.
-        batch_size: pairs in a batch.
-        learning_rate: Adam's.
-        steps: updates of each encoder-decoder.
-        evaluate_every: steps between evaluations.
-        pairs_measured: held-out pairs that are measured on.
-        proxy_steps: updates of the bag-of-words proxy.
-        proxy_learning_rate: Adam's, for the proxy.
-        dictionary_words: the most frequent source words with a translation that are asked for.
-        pairs_per_word: training pairs in which each of these words is looked at.
-    """
-
-    corpus: str = "multi30k"
-    source: str = "de"
-    target: str = "en"
-    max_words: int = 15
-    vocab_size: int = 3000
-    d_embed: int = 256
-    d_hidden: int = 256
-    bidirectional: bool = True
-    dropout: float = 0.2
-    batch_size: int = 32
-    learning_rate: float = 4e-3
-    steps: int = 2000
-    evaluate_every: int = 250
-    pairs_measured: int = 256
-    proxy_steps: int = 2000
-    proxy_learning_rate: float = 1e-2
-    dictionary_words: int = 300
-    pairs_per_word: int = 4
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A parallel corpus made ready: numbered pairs, vocabularies, a dictionary in numbers.
-
-    Attributes:
-        train: pairs to learn from.
-        validation: pairs to measure on.
-        source_vocab: words of the source language.
-        target_vocab: words of the target language.
-        dictionary: for source words (identifiers) the set of their right translations, the
-            frequent words first.
-    """
-
-    train: vocabulary.EncodedPairs
-    validation: vocabulary.EncodedPairs
-    source_vocab: vocabulary.Vocabulary
-    target_vocab: vocabulary.Vocabulary
-    dictionary: Mapping[int, frozenset[int]]
-
-
-def prepare(config: UniformTranslation) -> Prepared:
-    """Load, cut into words and number what an experiment on translation needs."""
-    corpus = text.load_parallel(config.corpus, config.source, config.target)
-    held_out = text.load_parallel(config.corpus, config.source, config.target, split="val")
-    source_vocab, target_vocab = (
-        vocabulary.Vocabulary.build(map(vocabulary.words, side), max_size=config.vocab_size)
-        for side in (corpus.source, corpus.target)
-    )
-    if config.corpus == "toy":
-        entries = toy_dictionary(config.source, config.target)
-    else:
-        entries = text.load_dictionary(f"{config.source}-{config.target}")
-    return Prepared(
-        vocabulary.encode_parallel(corpus, source_vocab, target_vocab, config.max_words),
-        vocabulary.encode_parallel(held_out, source_vocab, target_vocab, config.max_words),
-        source_vocab,
-        target_vocab,
-        vocabulary.number_dictionary(entries, source_vocab, target_vocab),
-    )
-
-
-def uniform_translation(config: UniformTranslation, seed: int, progress: bool) -> Rows:
-    """Train the proxy and a model with uniform attention from one seed; measure on held-out pairs.
-
-    Metrics of the uniform model at each evaluated step: ``token_accuracy``; ``gold``, how often
-    the lexical probe is largest at the position that the dictionary names; ``proxy`` and
-    ``model1``, agreement A(beta^uf, .) with the two references; ``words``, the share of frequent
-    words whose best translation is in the dictionary. At step 0 also what the references and
-    guesses reach: ``proxy/gold``, ``proxy/words``, ``model1/gold``, ``model1/words``,
-    ``diagonal/gold``, ``diagonal/proxy`` and ``chance``.
-    """
-    ready = prepare(config)
-    sizes = len(ready.source_vocab), len(ready.target_vocab)
-    held_out = ready.validation.batch(range(min(config.pairs_measured, len(ready.validation))))
-    gold = probes.dictionary_gold(held_out, ready.dictionary)
-    mask = probes.pair_mask(held_out, end_symbol=False)
-    asked = dict(list(ready.dictionary.items())[: config.dictionary_words])
-    sample = [ready.train.batch(ready.train.containing(asked, config.pairs_per_word))]
-
-    proxy = models.build_bag_of_words(*sizes, seed=seed)
-    schedule = training.TrainConfig(
-        steps=config.proxy_steps, learning_rate=config.proxy_learning_rate
-    )
-    stream = ready.train.batches(config.batch_size, seed)
-    training.train(proxy, stream, models.bag_loss, schedule, seed=seed, device="cpu")
-    everything = ready.train.batch(range(len(ready.train)))
-    tables = {
-        "proxy": probes.proxy_table(proxy),
-        "model1": fit_model1(everything.source, everything.target, *sizes).table,
-    }
-    known = {name: probes.table_probe(table, held_out) for name, table in tables.items()}
-    near = probes.diagonal_guess(held_out)
-
-    references = {f"{name}/gold": probes.attention_accuracy(b, gold) for name, b in known.items()}
-    for name, table in tables.items():
-        references[f"{name}/words"] = float(probes.ktiw(table, asked).mean())
-    references["diagonal/gold"] = probes.attention_accuracy(near, gold)
-    references["diagonal/proxy"] = probes.agreement(near, known["proxy"], mask)
-    references["chance"] = chance_agreement(mask.sum(-1)[mask.any(-1)])
-    rows = [{"seed": seed, "step": 0, "metric": k, "value": v} for k, v in references.items()]
-
-    def measure(model: models.Seq2Seq) -> dict[str, float]:
-        where = next(model.parameters()).device
-        batch = held_out.to(where)
-        beta = probes.lexical_probe(model, batch, scale="probability").cpu()
-        table = probes.seq2seq_table(model, [part.to(where) for part in sample])
-        return {
-            "token_accuracy": probes.token_accuracy(model(batch).logits, batch),
-            "gold": probes.attention_accuracy(beta, gold),
-            "proxy": probes.agreement(beta, known["proxy"], mask),
-            "model1": probes.agreement(beta, known["model1"], mask),
-            "words": float(probes.ktiw(table, asked).mean()),
-        }
-
-    history = training.train(
-        models.build(
-            models.Seq2SeqConfig(
-                *sizes,
-                d_embed=config.d_embed,
-                d_hidden=config.d_hidden,
-                bidirectional=config.bidirectional,
-                dropout=config.dropout,
-                attention="uniform",
-            ),
-            seed,
-        ),
-        ready.train.batches(config.batch_size, seed),
-        models.sequence_loss,
-        training.TrainConfig(
-            steps=config.steps,
-            learning_rate=config.learning_rate,
-            evaluate_every=config.evaluate_every,
-        ),
-        evaluate=measure,
-        seed=seed,
-        progress=f"seed {seed}" if progress else None,
-    )
-    return rows + [{"seed": seed, **row} for row in history.rows]
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """An experiment that can be run by name.
-
-    Attributes:
-        question: what it answers, in one line.
-        config: how.
-        seeds: those that the record holds. Settings were chosen on seed 0, which is not among them.
-        measure: measures one seed: ``(config, seed, progress) -> rows``.
-    """
-
-    question: str
-    config: Configuration
-    seeds: tuple[int, ...]
-    measure: Callable[[Any, int, bool], Rows]
-
-
-REGISTRY: Mapping[str, Experiment] = {
-    "uniform_translation": Experiment(
-        "What does a model with frozen uniform attention learn about words?",
-        UniformTranslation(),
-        (1, 2, 3, 4),
-        uniform_translation,
-    ),
-}
-"""Name -> experiment. A name is also the file name of its record."""
-
-
-def load(name: str) -> Record:
-    """The record of a registered experiment, made with its present configuration.
+def experiment(name: str) -> Experiment:
+    """A registered experiment.
 
     Raises:
-        KeyError: no such experiment; the message lists those that are.
-        ResultError: the record is missing, damaged or stale; the message names the command.
+        KeyError: there is none of this name; the message lists those that are.
     """
-    experiment = _known(name)
-    record = results.load(name, config=experiment.config.to_dict())
-    if record.seeds != experiment.seeds:
-        raise ResultError(
-            f"the result {name!r} is stale: expected seeds {experiment.seeds}, found "
-            f"{record.seeds}; make it again with: python -m lessons_lib.experiments run {name}"
-        )
-    return record
-
-
-def _known(name: str) -> Experiment:
     if name not in REGISTRY:
         raise KeyError(f"no experiment {name!r}; there is {', '.join(REGISTRY)}")
     return REGISTRY[name]
 
 
-def run(
-    name: str,
-    *,
-    seeds: Sequence[int] | None = None,
-    directory: Path | None = None,
-    progress: bool = True,
-) -> Record:
-    """Measure the seeds that are missing, one after the other, and join all into one record.
+def _scale(name: str, scale: str) -> Scale:
+    scales = experiment(name).scales
+    if scale not in scales:
+        raise KeyError(f"no scale {scale!r} of {name}; there is {', '.join(scales)}")
+    return scales[scale]
 
-    Each seed that is done is kept under the cache directory, so that a stopped run goes on.
+
+def _command(name: str, scale: str) -> str:
+    chosen = "" if scale == DEFAULT_SCALE else f" --scale {scale}"
+    return f"python -m lessons_lib.experiments run {name}{chosen}"
+
+
+def load(name: str, scale: str = DEFAULT_SCALE, directory: Path | None = None) -> dict[str, Record]:
+    """The records of an experiment, arm by arm, made with its present configurations and seeds.
 
     Args:
         name: of a registered experiment.
-        seeds: instead of the registered ones.
-        directory: where seeds are kept; under ``download.cache_directory()`` if ``None``.
-        progress: whether to show progress bars.
+        scale: one of its scales.
+        directory: where records lie; the package's own if ``None``.
 
     Raises:
-        KeyError: no such experiment.
+        KeyError: no such experiment or scale; the message lists those that are.
+        ResultError: a record is missing, damaged or stale; the message names the command.
     """
-    experiment = _known(name)
-    config = experiment.config.to_dict()
-    kept = (directory or cache_directory() / "runs") / f"{name}-{digest(config)[:12]}"
-    records = []
-    for seed in experiment.seeds if seeds is None else seeds:
-        part = f"{name}-seed-{seed}"
-        try:
-            record = results.load(part, directory=kept, config=config)
-        except ResultError:
-            began = time.perf_counter()
-            rows = experiment.measure(experiment.config, seed, progress)
-            record = results.make_record(
-                part,
-                config,
-                rows,
-                device=training.pick_device().type,
-                wall_seconds=time.perf_counter() - began,
+    chosen = _scale(name, scale)
+    where = (directory or results.PACKAGED) / name / scale
+    records = {}
+    for arm, config in chosen.arms.items():
+        remedy = _command(name, scale)
+        record = results.load(arm, directory=where, config=config.to_dict(), remedy=remedy)
+        if record.seeds != chosen.seeds:
+            raise ResultError(
+                f"the result {where / arm}.json is stale: expected seeds {_brief(chosen.seeds)}, "
+                f"found {_brief(record.seeds)}; make it again with: {remedy}"
             )
-            results.save(record, kept / f"{part}.json")
-        records.append(record)
-    return replace(results.merge(records), name=name)
+        records[arm] = record
+    return records
+
+
+def _brief(seeds: Sequence[int]) -> str:
+    if len(seeds) > 4:
+        return f"{seeds[0]}, {seeds[1]}, ... {seeds[-1]} ({len(seeds)} of them)"
+    return ", ".join(map(str, seeds)) or "none"
+
+
+def run(
+    name: str,
+    scale: str = DEFAULT_SCALE,
+    *,
+    seeds: Sequence[int] | None = None,
+    directory: Path | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> dict[str, Record]:
+    """Measure the seeds that are missing, in parallel, and join those of each arm into a record.
+
+    Each seed that is done is written to a file of its own at once, whole or not at all. Two runs
+    at once measure some seeds twice and do no other harm. A file that is damaged, altered or of
+    another format is set aside under another name, with a warning, and measured again.
+
+    Args:
+        name: of a registered experiment.
+        scale: one of its scales.
+        seeds: instead of the registered ones.
+        directory: where seeds are kept; under ``download.cache_directory()`` if ``None``.
+        executor: where the runs go, as in ``training.run_seeds``.
+        progress: whether to show a progress bar for each arm.
+
+    Raises:
+        KeyError: no such experiment or scale.
+    """
+    chosen = _scale(name, scale)
+    wanted = chosen.seeds if seeds is None else tuple(seeds)
+    work = experiment(name).run
+    records = {}
+    with ExitStack() as stack:
+        for arm, config in chosen.arms.items():
+            kept = _kept(work, config, directory)
+            found = {seed: record for seed in wanted if (record := _finished(kept, config, seed))}
+            missing = [seed for seed in wanted if seed not in found]
+            if missing and executor is None:  # one pool for all arms, and only if there is work
+                executor = stack.enter_context(training.seed_pool())
+
+            def keep(
+                seed: int,
+                history: training.History,
+                config: Configuration = config,
+                kept: Path = kept,
+                found: dict[int, Record] = found,
+            ) -> None:
+                found[seed] = _record(config, seed, history)
+                results.save(found[seed], kept / f"{found[seed].name}.json")
+
+            training.run_seeds(
+                work,
+                config,
+                missing,
+                executor=executor,
+                progress=f"{name} {scale} {arm}" if progress and missing else None,
+                done=keep,
+            )
+            record = replace(results.merge([found[seed] for seed in wanted]), name=arm)
+            records[arm] = _ends(record) if chosen.ends_only else record
+    return records
+
+
+def _ends(record: Record) -> Record:
+    """A record with the first and the last step of each seed only."""
+    rows = record.frame()
+    by_seed = rows.groupby("seed")["step"]
+    ends = (rows["step"] == by_seed.transform("min")) | (rows["step"] == by_seed.transform("max"))
+    return replace(
+        record, rows=tuple(row for row, kept in zip(record.rows, ends, strict=True) if kept)
+    )
+
+
+def _kept(work: Run, config: Configuration, directory: Path | None) -> Path:
+    """Where the seeds of a configuration are kept: the same for all experiments that share it."""
+    place = directory or cache_directory() / "runs"
+    return place / f"{work.__name__}-{digest(config.to_dict())[:16]}"
+
+
+def _record(config: Configuration, seed: int, history: training.History) -> Record:
+    end = {"step": history.steps, "metric": "stopped_early", "value": float(history.stopped_early)}
+    return results.make_record(
+        f"seed-{seed}",
+        config.to_dict(),
+        [{"seed": seed, **row} for row in (*history.rows, end)],
+        device=history.device,
+        wall_seconds=history.wall_seconds,
+    )
+
+
+def _finished(kept: Path, config: Configuration, seed: int) -> Record | None:
+    """The record of a seed that is done; a file that cannot be used is set aside."""
+    path = kept / f"seed-{seed}.json"
+    if not path.exists():
+        return None
+    try:
+        record = results.load(path.stem, directory=kept, config=config.to_dict())
+        if record.seeds == (seed,):
+            return record
+        problem = f"the result {path} is damaged: expected seed {seed}, found {record.seeds}"
+    except ResultError as error:
+        problem = str(error).partition("; ")[0]
+    aside = path.with_name(f"{path.name}.set-aside-{uuid.uuid4().hex[:8]}")
+    path.replace(aside)
+    warnings.warn(f"{problem}; set aside as {aside.name} and measured again", stacklevel=3)
+    return None
+
+
+def status(directory: Path | None = None) -> pd.DataFrame:
+    """What is there: for each experiment and scale the seeds in the cache and the state of records.
+
+    Args:
+        directory: where seeds are kept, as in ``run``.
+    """
+    rows = []
+    for name, entry in REGISTRY.items():
+        for scale, chosen in entry.scales.items():
+            done = sum(
+                (_kept(entry.run, config, directory) / f"seed-{seed}.json").exists()
+                for config in chosen.arms.values()
+                for seed in chosen.seeds
+            )
+            try:
+                load(name, scale)
+                state = "complete"
+            except ResultError as error:
+                state = str(error).partition("; ")[0]
+            rows.append((name, scale, len(chosen.arms), len(chosen.seeds), done, state))
+    columns = ["experiment", "scale", "arms", "seeds", "runs in the cache", "records"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _show_list() -> None:
+    for name, entry in REGISTRY.items():
+        _write(f"{name}: {entry.question}")
+        for scale, chosen in entry.scales.items():
+            _write(f"  {scale}: {len(chosen.seeds)} seeds of {', '.join(chosen.arms)}")
+
+
+def _show_reports(names: Sequence[str]) -> int:
+    failed = 0
+    for name in names:
+        for scale in experiment(name).scales:
+            _write(f"\n{name}, {scale} scale: {experiment(name).question}\n")
+            try:
+                _write(experiment(name).report(load(name, scale)).to_string())
+            except ResultError as error:
+                _write(str(error))
+                failed = 1
+    return failed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -290,22 +244,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m lessons_lib.experiments", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="show the experiments")
-    runner = commands.add_parser("run", help="measure what is missing and write the record")
+    commands.add_parser("status", help="show what has been measured and what is missing")
+    reporter = commands.add_parser("report", help="print the outcomes from the records")
+    reporter.add_argument(
+        "name", nargs="?", choices=sorted(REGISTRY), help="all of them if left out"
+    )
+    runner = commands.add_parser("run", help="measure what is missing and write the records")
     runner.add_argument("name", choices=sorted(REGISTRY))
-    runner.add_argument("--seeds", type=int, help="seeds 1 to N instead of the registered ones")
-    runner.add_argument("--out", type=Path, help="directory of the record (default: the package)")
+    runner.add_argument("--scale", default=DEFAULT_SCALE, help="lesson or paper (the default)")
+    runner.add_argument("--seeds", type=int, metavar="N", help="the first N seeds only")
+    runner.add_argument("--out", type=Path, help="directory of the records (default: the package)")
     options = parser.parse_args(arguments)
     if options.command == "list":
-        for name, experiment in REGISTRY.items():
-            sys.stdout.write(f"{name}  ({len(experiment.seeds)} seeds)  {experiment.question}\n")
+        _show_list()
         return 0
-    if options.seeds is not None and options.out is None:
-        parser.error("--seeds needs --out: the package keeps the registered seeds")
-    chosen = None if options.seeds is None else range(1, options.seeds + 1)
-    record = run(options.name, seeds=chosen)
-    path = (options.out or results.PACKAGED) / f"{options.name}.json"
-    results.save(record, path)
-    sys.stdout.write(f"{len(record.rows)} rows of {len(record.seeds)} seeds written to {path}\n")
+    if options.command == "status":
+        _write(status().to_string(index=False))
+        return 0
+    if options.command == "report":
+        return _show_reports([options.name] if options.name else list(REGISTRY))
+    if options.scale not in experiment(options.name).scales:
+        known = ", ".join(experiment(options.name).scales)
+        parser.error(f"{options.name} has no scale {options.scale!r}; there is {known}")
+    registered = experiment(options.name).scales[options.scale].seeds
+    if options.seeds is not None and not 1 <= options.seeds <= len(registered):
+        parser.error(f"expected 1 to {len(registered)} for --seeds, found {options.seeds}")
+    chosen = registered[: options.seeds]
+    records = run(options.name, options.scale, seeds=chosen)
+    if chosen != registered and options.out is None:
+        _write(
+            f"{len(chosen)} of {len(registered)} seeds are done and kept in the cache; the records"
+            " in the package stay as they are until all are (or give --out)"
+        )
+        return 0
+    where = (options.out or results.PACKAGED) / options.name / options.scale
+    for arm, record in records.items():
+        results.save(record, where / f"{arm}.json")
+    _write(f"{len(records)} records of {len(chosen)} seeds each written to {where}")
     return 0
 
 

@@ -47,7 +47,8 @@ class Seq2SeqConfig(Configuration):
         bidirectional: whether the encoder also reads from the right.
         dropout: probability of dropping an entry of embeddings, between layers and before the
             readout, in ``[0, 1)``.
-        heads: H, attention heads; their contexts are averaged.
+        heads: H, attention heads.
+        merge: whether the heads' contexts are averaged, as in the paper, or concatenated.
         attention: ``"learned"``, or ``"uniform"``: frozen at ``1/L`` throughout.
         readout: ``"tanh"`` is ``Linear(tanh(Linear([s; c])))`` as in the paper; ``"linear"`` is
             ``Linear([s; c])``, for which the gradient law holds exactly.
@@ -64,6 +65,7 @@ class Seq2SeqConfig(Configuration):
     bidirectional: bool = False
     dropout: float = 0.0
     heads: int = 1
+    merge: Literal["average", "concatenate"] = "average"
     attention: Literal["learned", "uniform"] = "learned"
     readout: Literal["tanh", "linear"] = "tanh"
     shared_embeddings: bool = False
@@ -75,6 +77,7 @@ class Seq2SeqConfig(Configuration):
                 raise ValueError(f"expected {name} of at least 1, found {getattr(self, name)}")
         choices = {
             "cell": ("lstm", "gru"),
+            "merge": ("average", "concatenate"),
             "attention": ("learned", "uniform"),
             "readout": ("tanh", "linear"),
         }
@@ -120,6 +123,8 @@ class Seq2Seq(nn.Module):
         a_{t,l} = (Q_k s_t + b_k) . h_l        alpha_{t,l} = softmax_l(a_{t,l})
         c_t = mean_k sum_l alpha_{t,l} V_k h_l  p_t = softmax(readout([s_t; c_t]))
 
+    (or the heads' contexts side by side in place of their mean).
+
     The state ``s_t`` does not depend on ``c_t``, so all output steps are computed at once.
     """
 
@@ -150,14 +155,15 @@ class Seq2Seq(nn.Module):
         self.query = nn.Linear(c.d_hidden, c.heads * d_encoder)
         self.value = nn.Linear(d_encoder, c.heads * c.d_hidden)
         self.dropout = nn.Dropout(c.dropout)
+        joined = c.d_hidden + c.d_hidden * (1 if c.merge == "average" else c.heads)
         if c.readout == "tanh":
             self.readout_layers = nn.Sequential(
-                nn.Linear(2 * c.d_hidden, c.d_hidden),
+                nn.Linear(joined, c.d_hidden),
                 nn.Tanh(),
                 nn.Linear(c.d_hidden, c.target_vocab),
             )
         else:
-            self.readout_layers = nn.Sequential(nn.Linear(2 * c.d_hidden, c.target_vocab))
+            self.readout_layers = nn.Sequential(nn.Linear(joined, c.target_vocab))
 
     def forward(self, batch: Batch, attention: Tensor | None = None) -> Seq2SeqOutput:
         """One teacher-forced pass.
@@ -180,7 +186,10 @@ class Seq2Seq(nn.Module):
         alpha = self.attend(scores, batch.source_mask) if attention is None else attention
         alpha = self._checked(alpha, scores)
         values = self.values(states)  # b k l d
-        context = torch.einsum("bktl,bkld->btd", alpha, values) / self.config.heads
+        if self.config.merge == "average":  # without a table of every head's context
+            context = torch.einsum("bktl,bkld->btd", alpha, values) / self.config.heads
+        else:
+            context = self.merge(alpha @ values)
         logits = self.readout(decoder_states, context)
         return Seq2SeqOutput(logits, alpha, scores, states, decoder_states)
 
@@ -232,8 +241,17 @@ class Seq2Seq(nn.Module):
         values: Tensor = self.value(encoder_states).view(b, src, self.config.heads, -1)
         return values.transpose(1, 2)  # b k l d
 
+    def merge(self, contexts: Tensor) -> Tensor:
+        """The heads' contexts ``(batch, heads, ..., d_hidden)`` as one, without the heads axis.
+
+        The last axis is ``heads * d_hidden`` wide where contexts are concatenated.
+        """
+        if self.config.merge == "average":
+            return contexts.mean(dim=1)
+        return contexts.movedim(1, -2).flatten(-2)
+
     def readout(self, decoder_states: Tensor, context: Tensor) -> Tensor:
-        """Logits of output words, ``(..., vocab)``, from s and c, ``(..., d_hidden)``."""
+        """Logits of output words, ``(..., vocab)``, from s and the merged context c."""
         joined = torch.cat([decoder_states, context], dim=-1)
         return self.readout_layers(self.dropout(joined))  # type: ignore[no-any-return]
 

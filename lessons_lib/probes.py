@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lessons_lib.models import BagOfWords, Seq2Seq
+from lessons_lib.models import BagOfWords, Seq2Seq, Seq2SeqOutput
 from lessons_lib.stats import top_count
 from lessons_lib.tasks import EOS, FIRST_WORD, Batch
 
@@ -35,7 +35,11 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def lexical_probe(
-    model: Seq2Seq, batch: Batch, *, scale: Literal["probability", "log_probability", "logit"]
+    model: Seq2Seq,
+    batch: Batch,
+    *,
+    scale: Literal["probability", "log_probability", "logit"],
+    head: int | None = None,
 ) -> Tensor:
     """The lexical probe beta: what is said of the right word if all attention is on one position.
 
@@ -50,6 +54,8 @@ def lexical_probe(
             ``"log_probability"`` in (-inf, 0], the same order of positions;
             ``"logit"`` before the softmax, for the gradient law. The logit orders positions
             differently: do not mix it with the other two.
+        head: only this head (from 0) looks at position l alone, and the others look where they do;
+            with ``None`` all heads look there.
 
     Returns:
         beta, ``(batch, tgt, src)``; 0 (``-inf`` on the other scales) at padded positions. Rows
@@ -67,7 +73,7 @@ def lexical_probe(
         for first in range(0, len(batch), rows):
             part = batch[first : first + rows]
             out = model(part)
-            logits = _alone(model, out.encoder_states, out.decoder_states)  # b t l v
+            logits = _alone(model, out, head)  # b t l v
             if scale != "logit":
                 logits = logits.log_softmax(-1)
             right = part.target[:, :, None, None].expand(-1, -1, src, 1)
@@ -77,14 +83,21 @@ def lexical_probe(
     return beta.exp() if scale == "probability" else beta
 
 
-def _alone(model: Seq2Seq, encoder_states: Tensor, decoder_states: Tensor) -> Tensor:
+def _alone(model: Seq2Seq, out: Seq2SeqOutput, head: int | None = None) -> Tensor:
     """Logits with all attention on one position, for each, ``(batch, tgt, src, vocab)``."""
-    values = model.values(encoder_states).mean(dim=1)  # b l d, the heads' average
-    b, t, d = decoder_states.shape
-    src = values.shape[1]
-    s = decoder_states[:, :, None, :].expand(b, t, src, d)
-    c = values[:, None, :, :].expand(b, t, src, d)
-    return model.readout(s, c)
+    values = model.values(out.encoder_states)  # b k l d
+    _, heads, src, _ = values.shape
+    b, t, d = out.decoder_states.shape
+    if head is None:
+        contexts = values[:, :, None].expand(-1, -1, t, -1, -1)  # b k t l d
+    else:
+        if not 0 <= head < heads:
+            raise ValueError(f"expected a head from 0 to {heads - 1}, found {head}")
+        own = (out.attention @ values)[:, :, :, None].expand(-1, -1, -1, src, -1)  # b k t l d
+        chosen = torch.arange(heads, device=values.device) == head
+        contexts = torch.where(chosen[None, :, None, None, None], values[:, :, None], own)
+    s = out.decoder_states[:, :, None, :].expand(b, t, src, d)
+    return model.readout(s, model.merge(contexts))
 
 
 def table_probe(table: Tensor, batch: Batch) -> Tensor:
@@ -142,7 +155,7 @@ def seq2seq_table(model: Seq2Seq, batches: list[Batch]) -> Tensor:
             for first in range(0, len(batch), rows):
                 part = batch[first : first + rows]
                 out = model(part)
-                p = _alone(model, out.encoder_states, out.decoder_states).softmax(-1)
+                p = _alone(model, out).softmax(-1)
                 steps = part.target_mask[:, :, None, None]
                 bag = (p * steps).sum(1) / steps.sum(1)  # b l v
                 words = part.source[part.source_mask].cpu()

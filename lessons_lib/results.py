@@ -21,13 +21,13 @@ import pandas as pd
 from lessons_lib import __version__
 from lessons_lib.configuration import digest
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when the file format changes; a file of another schema is stale."""
 PACKAGED = Path(__file__).with_name("results")
 """Where the records that the book shows lie, inside the package."""
 _KEYS = (
     *("schema", "name", "config", "config_hash", "device", "wall_seconds", "date", "versions"),
-    *("columns", "rows"),
+    *("series",),
 )
 COLUMNS = ("seed", "step", "metric", "value")
 
@@ -43,7 +43,8 @@ class Record:
     Attributes:
         name: what it is loaded by.
         config: the configuration as plain values; its hash identifies the experiment.
-        rows: tidy measurements ``(seed, step, metric, value)``.
+        rows: tidy measurements ``(seed, step, metric, value)``, sorted by seed, metric and step;
+            values have six significant digits.
         device: where it ran: ``"cpu"``, ``"cuda"`` or ``"mps"``.
         wall_seconds: time of all its seeds together, as if run one after the other.
         date: day on which it was made, ISO 8601.
@@ -118,7 +119,7 @@ def make_record(
     return Record(
         name=name,
         config=dict(config),
-        rows=tuple(_row(row) for row in rows),
+        rows=tuple(sorted((_row(row) for row in rows), key=_order)),
         device=device,
         wall_seconds=round(float(wall_seconds), 1),
         date=datetime.now(UTC).date().isoformat(),
@@ -136,7 +137,12 @@ def _row(row: Mapping[str, Any]) -> tuple[int, int, str, float]:
             f"expected a finite value, found {value} for {row['metric']} of seed {row['seed']} "
             f"at step {row['step']}"
         )
-    return int(row["seed"]), int(row["step"]), str(row["metric"]), value
+    return int(row["seed"]), int(row["step"]), str(row["metric"]), float(f"{value:.6g}")
+
+
+def _order(row: tuple[int, int, str, float]) -> tuple[int, str, int]:
+    seed, step, metric, _ = row
+    return seed, metric, step
 
 
 def merge(records: Sequence[Record]) -> Record:
@@ -163,12 +169,22 @@ def merge(records: Sequence[Record]) -> Record:
     return Record(
         name=first.name,
         config=first.config,
-        rows=tuple(row for record in records for row in record.rows),
+        rows=tuple(sorted((row for record in records for row in record.rows), key=_order)),
         device=", ".join(sorted({record.device for record in records})),
         wall_seconds=round(sum(record.wall_seconds for record in records), 1),
         date=max(record.date for record in records),
         versions=versions,
     )
+
+
+def frame(records: Mapping[str, Record]) -> pd.DataFrame:
+    """Rows of several records as one data frame: arm, seed, step, metric, value.
+
+    Args:
+        records: arm -> its record.
+    """
+    parts = [record.frame().assign(arm=arm) for arm, record in records.items()]
+    return pd.concat(parts, ignore_index=True)[["arm", *COLUMNS]]
 
 
 def save(record: Record, path: Path) -> None:
@@ -183,12 +199,11 @@ def save(record: Record, path: Path) -> None:
         "wall_seconds": record.wall_seconds,
         "date": record.date,
         "versions": dict(record.versions),
-        "columns": list(COLUMNS),
-        "rows": [list(row) for row in record.rows],
+        "series": _series(record.rows),
     }
     text = json.dumps({**content, "checksum": digest(content)}, indent=None, allow_nan=False)
-    # One row a line: readable, and a change shows in a diff.
-    text = text.replace("], [", "],\n[")
+    # One series a line: readable, and a change shows in a diff.
+    text = text.replace("]], [", "]],\n[")
     path.parent.mkdir(parents=True, exist_ok=True)
     # A name of its own: two processes that save the same record do not write into one file.
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
@@ -200,8 +215,22 @@ def save(record: Record, path: Path) -> None:
         raise
 
 
+def _series(rows: Iterable[tuple[int, int, str, float]]) -> list[list[Any]]:
+    """Rows as ``[seed, metric, [steps], [values]]``: a third of the size of single rows."""
+    found: dict[tuple[int, str], list[Any]] = {}
+    for seed, step, metric, value in rows:
+        series = found.setdefault((seed, metric), [seed, metric, [], []])
+        series[2].append(step)
+        series[3].append(value)
+    return list(found.values())
+
+
 def load(
-    name: str, *, directory: Path = PACKAGED, config: Mapping[str, Any] | None = None
+    name: str,
+    *,
+    directory: Path = PACKAGED,
+    config: Mapping[str, Any] | None = None,
+    remedy: str | None = None,
 ) -> Record:
     """Load a record by name.
 
@@ -209,6 +238,7 @@ def load(
         name: its name.
         directory: where it lies; the package's own results by default.
         config: the configuration that it should have been made with; not compared if ``None``.
+        remedy: the command that makes it again, for messages.
 
     Raises:
         ResultError: it is missing, damaged (not JSON, or its checksum does not match) or stale
@@ -216,7 +246,7 @@ def load(
             names the command that makes it again.
     """
     path = directory / f"{name}.json"
-    remedy = f"make it again with: python -m lessons_lib.experiments run {name}"
+    remedy = f"make it again with: {remedy or f'python -m lessons_lib.experiments run {name}'}"
     if not path.is_file():
         raise ResultError(f"no result {name!r} at {path}; {remedy}")
     try:
@@ -230,14 +260,14 @@ def load(
             f"the result {path} is damaged or was altered: its content does not match its "
             f"checksum; {remedy}"
         )
-    missing = [key for key in _KEYS if key not in content]
-    if missing:
-        raise ResultError(f"the result {path} is damaged: no {', '.join(missing)} in it; {remedy}")
-    if content["schema"] != SCHEMA:
+    if content.get("schema") != SCHEMA:
         raise ResultError(
             f"the result {path} is stale: expected schema {SCHEMA}, found {content['schema']}; "
             f"{remedy}"
         )
+    missing = [key for key in _KEYS if key not in content]
+    if missing:
+        raise ResultError(f"the result {path} is damaged: no {', '.join(missing)} in it; {remedy}")
     if config is not None and digest(config) != content["config_hash"]:
         differing = sorted(
             key
@@ -251,7 +281,11 @@ def load(
     return Record(
         name=content["name"],
         config=content["config"],
-        rows=tuple((int(s), int(t), str(m), float(v)) for s, t, m, v in content["rows"]),
+        rows=tuple(
+            (int(seed), int(step), str(metric), float(value))
+            for seed, metric, steps, values in content["series"]
+            for step, value in zip(steps, values, strict=True)
+        ),
         device=content["device"],
         wall_seconds=content["wall_seconds"],
         date=content["date"],

@@ -1,12 +1,26 @@
+"""The registry and its command line, with a die in place of a network."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import re
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+import pandas as pd
 import pytest
 
-from lessons_lib import experiments, results
+from lessons_lib import catalogue, experiments, results, training
+from lessons_lib.catalogue import REGISTRY, Experiment, Scale
 from lessons_lib.configuration import Configuration
-from lessons_lib.experiments import REGISTRY, Experiment, UniformTranslation
+from lessons_lib.results import PACKAGED, ResultError
+from lessons_lib.training import History
 
 
 @dataclass(frozen=True)
@@ -14,119 +28,332 @@ class Dice(Configuration):
     sides: int = 6
 
 
-@pytest.fixture
-def dice(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Registers an experiment that notes which seeds it was asked to measure."""
-    measured: list[int] = []
-
-    def throw(config: Dice, seed: int, progress: bool) -> list[dict[str, Any]]:
-        measured.append(seed)
-        return [{"seed": seed, "step": 0, "metric": "pips", "value": seed % config.sides}]
-
-    entry = Experiment("How many pips?", Dice(), (1, 2, 9), throw)
-    monkeypatch.setattr(experiments, "REGISTRY", {"dice": entry})
-    return measured
+MEASURED: list[tuple[int, int]] = []
+SLOWNESS = 0.0
 
 
-def test_run_joins_all_seeds(dice: list[int], tmp_path: Path) -> None:
-    record = experiments.run("dice", directory=tmp_path, progress=False)
-    assert record.name == "dice"
-    assert record.values("pips").to_dict() == {1: 1.0, 2: 2.0, 9: 3.0}
-    assert record.config == {"sides": 6}
-    assert dice == [1, 2, 9]
+def throw(config: Dice, seed: int) -> History:
+    """Notes what it was asked for; the pips follow from the seed."""
+    MEASURED.append((config.sides, seed))
+    time.sleep(SLOWNESS)
+    row = {"step": 0, "metric": "pips", "value": seed % config.sides}
+    return History((row,), 7, True, 0.5, "cpu")
 
 
-def test_run_goes_on_where_it_was(dice: list[int], tmp_path: Path) -> None:
-    experiments.run("dice", seeds=[2], directory=tmp_path, progress=False)
-    record = experiments.run("dice", directory=tmp_path, progress=False)
-    assert dice == [2, 1, 9]
-    assert record.seeds == (1, 2, 9)
+def throw_thrice(config: Dice, seed: int) -> History:
+    """Three throws, at the steps 0, 1 and 3."""
+    rows = tuple({"step": t, "metric": "pips", "value": seed + t} for t in (0, 1, 3))
+    return History(rows, 3, False, 0.5, "cpu")
 
 
-def test_a_damaged_seed_is_measured_again(dice: list[int], tmp_path: Path) -> None:
-    experiments.run("dice", seeds=[2], directory=tmp_path, progress=False)
-    (kept,) = tmp_path.rglob("*.json")
-    kept.write_text(kept.read_text().replace("2.0", "5.0"))
-    record = experiments.run("dice", seeds=[2], directory=tmp_path, progress=False)
-    assert dice == [2, 2]
-    assert record.values("pips").to_dict() == {2: 2.0}
+ENTRY = Experiment(
+    "How many pips?",
+    throw,
+    {
+        "paper": Scale({"six": Dice(), "four": Dice(4)}, (1, 2, 9)),
+        "lesson": Scale({"coin": Dice(2)}, (1, 2)),
+    },
+    catalogue.last_values,
+)
+
+
+@pytest.fixture(autouse=True)
+def dice(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, int]]]:
+    """Registers the die, throws it in this process, and hands out the list of throws."""
+    MEASURED.clear()
+    monkeypatch.setattr(experiments, "REGISTRY", {"dice": ENTRY})
+    with ThreadPoolExecutor(1) as pool:
+        run_in_pool = training.run_seeds
+        monkeypatch.setattr(
+            training,
+            "run_seeds",
+            lambda *args, **options: run_in_pool(*args, **{**options, "executor": pool}),
+        )
+        yield MEASURED
+
+
+def run(where: Path, **options: object) -> dict[str, results.Record]:
+    return experiments.run("dice", directory=where, progress=False, **options)  # type: ignore[arg-type]
+
+
+def pips(records: dict[str, results.Record], arm: str = "six") -> dict[int, float]:
+    return dict(zip(records[arm].seeds, records[arm].values("pips"), strict=True))
+
+
+def test_run_joins_the_seeds_of_each_arm(dice: list[tuple[int, int]], tmp_path: Path) -> None:
+    records = run(tmp_path)
+    assert list(records) == ["six", "four"]
+    assert pips(records) == {1: 1.0, 2: 2.0, 9: 3.0}
+    assert pips(records, "four") == {1: 1.0, 2: 2.0, 9: 1.0}
+    assert records["six"].name == "six"
+    assert records["six"].config == {"sides": 6}
+    assert records["six"].wall_seconds == 1.5
+    assert dice == [(6, 1), (6, 2), (6, 9), (4, 1), (4, 2), (4, 9)]
+    assert run(tmp_path, scale="lesson")["coin"].seeds == (1, 2)
+
+
+def test_the_time_of_an_early_stop_is_recorded(tmp_path: Path) -> None:
+    frame = run(tmp_path)["six"].frame()
+    stopped = frame[frame.metric == "stopped_early"]
+    assert stopped.seed.tolist() == [1, 2, 9]
+    assert stopped.step.tolist() == [7, 7, 7]
+    assert stopped.value.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_arms_can_be_compared_in_one_frame(tmp_path: Path) -> None:
+    frame = results.frame(run(tmp_path))
+    assert list(frame.columns) == ["arm", "seed", "step", "metric", "value"]
+    thrown = frame[frame.metric == "pips"].pivot(index="seed", columns="arm", values="value")
+    assert thrown.loc[9].to_dict() == {"six": 3.0, "four": 1.0}
+
+
+def test_a_survey_keeps_the_ends_of_each_run_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brief = replace(ENTRY, scales={"paper": Scale({"six": Dice()}, (1, 2), ends_only=True)})
+    monkeypatch.setattr(experiments, "REGISTRY", {"dice": replace(brief, run=throw_thrice)})
+    frame = run(tmp_path)["six"].frame()
+    thrown = frame[frame.metric == "pips"]
+    assert thrown.groupby("seed").step.agg(list).to_dict() == {1: [0, 3], 2: [0, 3]}
+    assert thrown.value.tolist() == [1.0, 4.0, 2.0, 5.0]
+
+
+def test_run_goes_on_where_it_was(dice: list[tuple[int, int]], tmp_path: Path) -> None:
+    run(tmp_path, seeds=[2])
+    assert run(tmp_path)["six"].seeds == (1, 2, 9)
+    assert dice == [(6, 2), (4, 2), (6, 1), (6, 9), (4, 1), (4, 9)]
+
+
+def test_experiments_share_the_runs_of_an_equal_configuration(
+    dice: list[tuple[int, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path)
+    again = replace(ENTRY, scales={"paper": Scale({"other": Dice(4)}, (2, 9))})
+    monkeypatch.setattr(experiments, "REGISTRY", {"again": again})
+    records = experiments.run("again", directory=tmp_path, progress=False)
+    assert pips(records, "other") == {2: 2.0, 9: 1.0}
+    assert len(dice) == 6
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (lambda text: text.replace("[0.0]", "[1.0]"), "damaged or was altered: .*checksum"),
+        (lambda text: text[: len(text) // 2], "damaged: not a record"),
+        (lambda text: "", "damaged: not a record"),
+    ],
+    ids=["altered", "truncated", "empty"],
+)
+def test_a_damaged_seed_is_reported_set_aside_and_measured_again(
+    dice: list[tuple[int, int]], tmp_path: Path, damage: object, complaint: str
+) -> None:
+    run(tmp_path, scale="lesson")
+    kept = next(path for path in tmp_path.rglob("seed-2.json"))
+    broken = damage(kept.read_text())  # type: ignore[operator]
+    kept.write_text(broken)
+    with pytest.warns(UserWarning, match=f"{complaint}; set aside as seed-2.json.set-aside-"):
+        records = run(tmp_path, scale="lesson")
+    assert pips(records, "coin") == {1: 1.0, 2: 0.0}
+    assert dice == [(2, 1), (2, 2), (2, 2)]
+    (aside,) = tmp_path.rglob("*.set-aside-*")
+    assert aside.read_text() == broken
+    assert results.load("seed-2", directory=kept.parent).seeds == (2,)
+
+
+def test_a_seed_under_a_wrong_name_is_not_used(dice: list[tuple[int, int]], tmp_path: Path) -> None:
+    run(tmp_path, scale="lesson")
+    one, two = (next(tmp_path.rglob(f"seed-{seed}.json")) for seed in (1, 2))
+    two.write_text(one.read_text())
+    with pytest.warns(UserWarning, match=r"expected seed 2, found \(1,\); set aside"):
+        records = run(tmp_path, scale="lesson")
+    assert pips(records, "coin") == {1: 1.0, 2: 0.0}
 
 
 def test_another_configuration_uses_no_old_seed(
-    dice: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    experiments.run("dice", seeds=[9], directory=tmp_path, progress=False)
-    changed = replace(experiments.REGISTRY["dice"], config=Dice(4))
+    run(tmp_path)
+    changed = replace(ENTRY, scales={"paper": Scale({"six": Dice(5)}, (9,))})
     monkeypatch.setattr(experiments, "REGISTRY", {"dice": changed})
-    record = experiments.run("dice", seeds=[9], directory=tmp_path, progress=False)
-    assert record.values("pips").to_dict() == {9: 1.0}
+    assert pips(run(tmp_path)) == {9: 4.0}
 
 
-def test_command_line_writes_the_record(
-    dice: list[int],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def _throw_slowly(where: str, slowness: float) -> None:
+    """All throws, in this process, a little slower than the die falls by itself."""
+    global SLOWNESS
+    SLOWNESS = slowness
+    many = {"dice": replace(ENTRY, scales={"paper": MANY})}
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
+        patch.setattr(experiments, "REGISTRY", many)
+        experiments.run("dice", directory=Path(where), progress=False, executor=pool)
+
+
+MANY = Scale({"six": Dice()}, tuple(range(100)))
+
+
+def _finished(where: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in where.rglob("seed-*.json")}
+
+
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="starts 20 processes by fork"
+)
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_run_killed_at_any_of_20_moments_loses_no_finished_seed(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")  # spawn would import PyTorch 20 times
+    moments = random.Random(0)
+    before: dict[str, str] = {}
+    killed = 0
+    while killed < 20:
+        process = context.Process(target=_throw_slowly, args=(str(tmp_path), 0.004))
+        process.start()
+        assert process.pid is not None
+        time.sleep(moments.uniform(0.005, 0.06))
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        killed += process.exitcode == -signal.SIGKILL
+        after = _finished(tmp_path)
+        # What was finished is still there, as it was; nothing is half a file.
+        assert before.items() <= after.items()
+        for name in after:
+            found = tmp_path.glob(f"*/{name}")
+            results.load(name.removesuffix(".json"), directory=next(found).parent)
+        before = after
+        assert len(after) < 100, "the run has ended: nothing is left to kill"
+    assert len(before) >= 10, "the kills came before anything was finished"
+    process = context.Process(target=_throw_slowly, args=(str(tmp_path), 0.0))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert before.items() <= _finished(tmp_path).items()
+    assert len(_finished(tmp_path)) == 100
+    assert not list(tmp_path.rglob("*set-aside*"))
+
+
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="starts processes by fork"
+)
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_two_runs_at_once_do_no_harm(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    both = [context.Process(target=_throw_slowly, args=(str(tmp_path), 0.002)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    assert len(_finished(tmp_path)) == 100
+    assert sorted(path.suffix for path in tmp_path.rglob("*.*")) == [".json"] * 100
+
+
+def cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert experiments.main(arguments) == 0
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package directory and a cache of the test's own."""
     monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "cache"))
-    assert experiments.main(["run", "dice", "--seeds", "2", "--out", str(tmp_path)]) == 0
-    assert results.load("dice", directory=tmp_path, config={"sides": 6}).seeds == (1, 2)
-    assert dice == [1, 2]
-    assert experiments.main(["list"]) == 0
-    printed = capsys.readouterr().out
-    assert "2 rows of 2 seeds" in printed
-    assert "dice  (3 seeds)  How many pips?" in printed
+    monkeypatch.setattr(results, "PACKAGED", tmp_path / "package")
+    return tmp_path / "package"
 
 
-def test_a_record_of_other_seeds_is_stale(
-    dice: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_command_line_from_nothing_to_a_report(
+    package: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    record = experiments.run("dice", seeds=[1], directory=tmp_path, progress=False)
-    results.save(record, tmp_path / "dice.json")
-    stored = results.load("dice", directory=tmp_path)
-    monkeypatch.setattr(results, "load", lambda *_, **__: stored)
-    with pytest.raises(results.ResultError, match=r"expected seeds \(1, 2, 9\), found \(1,\)"):
-        experiments.load("dice")
-
-
-def test_other_seeds_do_not_go_into_the_package(dice: list[int]) -> None:
-    with pytest.raises(SystemExit):
-        experiments.main(["run", "dice", "--seeds", "2"])
-    assert dice == []
-
-
-def test_unknown_experiment() -> None:
-    with pytest.raises(KeyError, match="no experiment 'x'; there is uniform_translation"):
-        experiments.run("x")
-
-
-@pytest.mark.parametrize("name", REGISTRY)
-def test_packaged_results_are_intact_and_not_stale(name: str) -> None:
-    record = experiments.load(name)
-    assert record.seeds == REGISTRY[name].seeds
-
-
-def test_uniform_translation_measures_what_it_says_on_the_embedded_corpus() -> None:
-    config = UniformTranslation(
-        corpus="toy",
-        vocab_size=300,
-        d_embed=24,
-        d_hidden=24,
-        steps=2,
-        evaluate_every=1,
-        proxy_steps=60,
-        pairs_measured=20,
-        dictionary_words=15,
+    assert "paper: 3 seeds of six, four" in cli(capsys, "list")
+    shown = cli(capsys, "status")
+    assert re.search(r"dice +paper +2 +3 +0 +no result 'six'", shown)
+    assert experiments.main(["report"]) == 1
+    assert "make it again with: python -m lessons_lib.experiments run dice" in (
+        capsys.readouterr().out
     )
-    rows = experiments.uniform_translation(config, 5, False)
-    assert rows == experiments.uniform_translation(config, 5, False)
-    assert {row["seed"] for row in rows} == {5}
-    measured = {row["metric"] for row in rows if row["step"] == 2}
-    assert measured == {"loss", "token_accuracy", "gold", "proxy", "model1", "words"}
-    first = {row["metric"]: row["value"] for row in rows if row["step"] == 0}
-    assert all(0 <= value <= 1 for value in first.values())
-    # the embedded corpus is easy for Model 1, and a fresh model knows nothing
-    assert first["model1/words"] > 0.8
-    assert first["model1/gold"] > 0.8
-    assert first["words"] < 0.3
-    assert first["chance"] < first["diagonal/gold"]
+
+    assert "2 of 3 seeds are done" in cli(capsys, "run", "dice", "--seeds", "2")
+    assert not package.exists()
+    assert re.search(r"dice +paper +2 +3 +4 +no result", cli(capsys, "status"))
+
+    assert "2 records of 3 seeds each" in cli(capsys, "run", "dice")
+    assert "1 records of 2 seeds" in cli(capsys, "run", "dice", "--scale", "lesson")
+    assert pips(experiments.load("dice")) == {1: 1.0, 2: 2.0, 9: 3.0}
+    shown = cli(capsys, "status")
+    assert re.search(r"dice +paper +2 +3 +6 +complete", shown)
+    assert re.search(r"dice +lesson +1 +2 +2 +complete", shown)
+    shown = cli(capsys, "report", "dice")
+    assert "dice, paper scale: How many pips?" in shown
+    assert re.search(r"pips +2\.000 \[-0\.484, 4\.484\] \(n = 3\)", shown)
+
+
+def test_some_seeds_can_be_written_elsewhere(
+    package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli(capsys, "run", "dice", "--seeds", "2", "--out", str(tmp_path / "out"))
+    assert results.load("six", directory=tmp_path / "out" / "dice" / "paper").seeds == (1, 2)
+    assert not package.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("run", "dice", "--seeds", "4"), "expected 1 to 3 for --seeds, found 4"),
+        (("run", "dice", "--seeds", "0"), "expected 1 to 3 for --seeds, found 0"),
+        (("run", "dice", "--scale", "huge"), "no scale 'huge'; there is paper, lesson"),
+    ],
+)
+def test_what_the_command_line_refuses(
+    arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        experiments.main(arguments)
+    assert complaint in capsys.readouterr().err
+    assert MEASURED == []
+
+
+def test_records_of_other_seeds_or_configurations_are_stale(
+    package: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli(capsys, "run", "dice", "--scale", "lesson")
+    more = replace(ENTRY, scales={"lesson": Scale({"coin": Dice(2)}, tuple(range(1, 9)))})
+    monkeypatch.setattr(experiments, "REGISTRY", {"dice": more})
+    message = (
+        r"stale: expected seeds 1, 2, \.\.\. 8 \(8 of them\), found 1, 2; make it again with: "
+        "python -m lessons_lib.experiments run dice --scale lesson"
+    )
+    with pytest.raises(ResultError, match=message):
+        experiments.load("dice", "lesson")
+    other = replace(ENTRY, scales={"lesson": Scale({"coin": Dice(3)}, (1, 2))})
+    monkeypatch.setattr(experiments, "REGISTRY", {"dice": other})
+    with pytest.raises(ResultError, match="differs in sides"):
+        experiments.load("dice", "lesson")
+
+
+def test_unknown_names_list_the_known_ones() -> None:
+    with pytest.raises(KeyError, match="no experiment 'x'; there is dice"):
+        experiments.run("x")
+    with pytest.raises(KeyError, match="no scale 'x' of dice; there is paper, lesson"):
+        experiments.load("dice", "x")
+
+
+EVERY = [(name, scale) for name, entry in REGISTRY.items() for scale in entry.scales]
+
+
+@pytest.mark.parametrize(("name", "scale"), EVERY)
+def test_packaged_records_are_intact_complete_and_reported(
+    name: str, scale: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiments, "REGISTRY", REGISTRY)
+    records = experiments.load(name, scale)
+    assert list(records) == list(REGISTRY[name].scales[scale].arms)
+    report = REGISTRY[name].report(records)
+    assert isinstance(report, pd.DataFrame)
+    assert not report.empty
+
+
+def test_packaged_records_are_small_and_all_registered() -> None:
+    files = list(PACKAGED.rglob("*.json"))
+    assert sum(path.stat().st_size for path in files) < 3_000_000
+    registered = {
+        (name, scale, arm) for name, scale in EVERY for arm in REGISTRY[name].scales[scale].arms
+    }
+    assert {(*path.parts[-3:-1], path.stem) for path in files} == registered

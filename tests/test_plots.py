@@ -8,8 +8,8 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 
-from lessons_lib.plots import ROLES, attention_map, curves, intervals, use_style
-from lessons_lib.stats import Interval
+from lessons_lib.plots import ROLES, attention_map, curves, incidence, intervals, use_style
+from lessons_lib.stats import Interval, cumulative_incidence
 
 
 @pytest.fixture(autouse=True)
@@ -77,3 +77,15 @@ def test_style_gives_figures_an_opaque_background() -> None:
 def test_given_axes_are_used_and_handed_back() -> None:
     _, ax = plt.subplots()
     assert intervals({"x": 1.0}, ax=ax) is ax
+
+
+def test_incidence_rises_in_steps_within_its_band() -> None:
+    curve = cumulative_incidence([20, 50, 30, 60, 60], [1, 1, 0, 0, 0], 60)
+    ax = incidence(curve, label="aligned", color="attention")
+    (line,) = ax.lines
+    assert line.get_xdata().tolist() == [0, 20, 50, 60]  # type: ignore[union-attr]
+    assert line.get_ydata().tolist() == [0, 0.2, 0.4, 0.4]  # type: ignore[union-attr]
+    assert line.get_label() == "aligned (n = 5)"
+    (band,) = ax.collections
+    assert band.get_datalim(ax.transData).ymax == pytest.approx(curve.high.max())
+    assert incidence(curve, label="x", color="gold", ax=ax) is ax

@@ -33,9 +33,17 @@ def test_round_trip_with_provenance(tmp_path: Path) -> None:
     assert record.wall_seconds == 1.2
     assert {"python", "torch", "numpy", "scipy", "lessons-lib"} <= set(record.versions)
     assert len(record.date) == len("2026-01-31")
-    assert record.frame().to_dict("records") == [
-        {k: row[k] for k in ("seed", "step", "metric", "value")} for row in ROWS
-    ]
+    assert record.frame().to_dict("records") == sorted(
+        ROWS, key=lambda row: (row["seed"], row["metric"], row["step"])
+    )
+
+
+def test_values_have_six_significant_digits(tmp_path: Path) -> None:
+    rows = [{"seed": 0, "step": 0, "metric": "x", "value": 1 / 3000}]
+    record = make_record("x", CONFIG, rows, device="cpu", wall_seconds=0)
+    assert record.rows == ((0, 0, "x", 0.000333333),)
+    save(record, tmp_path / "x.json")
+    assert load("x", directory=tmp_path).rows == record.rows
 
 
 def test_values_of_each_seed(tmp_path: Path) -> None:
@@ -77,8 +85,13 @@ def test_result_of_another_configuration_is_stale(tmp_path: Path) -> None:
         load("first", directory=tmp_path, config={"width": 9, "tasks": [2], "name": "x"})
 
 
+def test_the_remedy_can_be_another_command(tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match="again with: make the second"):
+        load("second", directory=tmp_path, remedy="make the second")
+
+
 def test_a_record_without_its_parts_is_damaged(tmp_path: Path) -> None:
-    content = {"schema": 1, "name": "first"}
+    content = {"schema": 2, "name": "first"}
     (tmp_path / "first.json").write_text(json.dumps({**content, "checksum": digest(content)}))
     with pytest.raises(ResultError, match="damaged: no config, "):
         load("first", directory=tmp_path)
@@ -89,8 +102,9 @@ def test_result_of_another_schema_is_stale(tmp_path: Path) -> None:
     content = json.loads(path.read_text())
     content.pop("checksum")
     content["schema"] = 0
+    del content["series"]  # whatever another schema lacks
     path.write_text(json.dumps({**content, "checksum": digest(content)}))
-    with pytest.raises(ResultError, match="expected schema 1, found 0"):
+    with pytest.raises(ResultError, match="expected schema 2, found 0"):
         load("first", directory=tmp_path)
 
 

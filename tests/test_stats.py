@@ -1,15 +1,18 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import norm
+from scipy.stats import CensoredData, ecdf, norm
 
 from lessons_lib.stats import (
     Interval,
     chance_agreement,
+    cumulative_incidence,
     mean_interval,
     proportion_interval,
     seed_interval,
+    share_difference,
     shuffled,
+    time_difference,
     top_count,
 )
 
@@ -112,3 +115,71 @@ def test_shuffling_is_uniform() -> None:
     # 3000 expected in each of three places, standard deviation 45
     assert counts[3] == 0
     assert all(abs(count - 3000) < 225 for count in counts[:3])
+
+
+def test_cumulative_incidence_by_hand() -> None:
+    # Five runs: two have the event at 20 and 50, one another event at 30, two nothing by 60.
+    curve = cumulative_incidence([20, 50, 30, 60, 60], [1, 1, 0, 0, 0], 60)
+    assert curve.times.tolist() == [0, 20, 50, 60]
+    assert curve.share.tolist() == [0, 0.2, 0.4, 0.4]
+    assert curve.n == 5
+    band = proportion_interval(1, 5)
+    assert (curve.low[1], curve.high[1]) == (band.low, band.high)
+    assert cumulative_incidence([20, 50], [1, 1], 30).share.tolist() == [0, 0.5, 0.5]
+
+
+def test_without_competing_events_it_is_one_minus_survival() -> None:
+    rng = np.random.default_rng(3)
+    times, happened = rng.integers(1, 40, size=31).astype(float), np.ones(31, dtype=bool)
+    happened[times > 30], times[times > 30] = False, 30.0
+    curve = cumulative_incidence(times, happened, 30)
+    data = CensoredData(uncensored=times[happened], right=times[~happened])
+    survival = ecdf(data).sf
+    np.testing.assert_allclose(curve.share, 1 - survival.evaluate(curve.times), atol=1e-12)
+
+
+def test_two_kinds_of_events_add_up() -> None:
+    times, kind = [5, 9, 9, 14, 20, 20], np.array([1, 2, 1, 2, 0, 0])
+    one, two, any_kind = (
+        cumulative_incidence(times, hit, 20) for hit in (kind == 1, kind == 2, kind > 0)
+    )
+    assert one.share[-1] + two.share[-1] == pytest.approx(any_kind.share[-1])
+
+
+def test_incidence_of_nothing_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"found shapes \(0,\) and \(0,\)"):
+        cumulative_incidence([], [], 5)
+    with pytest.raises(ValueError, match="0 or later"):
+        cumulative_incidence([-1.0], [True], 5)
+    with pytest.raises(ValueError, match="one truth value for each run"):
+        cumulative_incidence([1.0, 2.0], [True], 5)
+
+
+def test_log_rank_test_by_hand() -> None:
+    """Sum of observed minus expected events over the hypergeometric variance, as in textbooks."""
+    x, hit_x = np.array([6.0, 7, 10, 15, 19, 25]), np.array([1, 0, 1, 1, 0, 1], dtype=bool)
+    y, hit_y = np.array([1.0, 1, 2, 3, 4]), np.ones(5, dtype=bool)
+    excess = variance = 0.0
+    for t in np.unique(np.concatenate([x[hit_x], y[hit_y]])):
+        at_x, at_y = (x >= t).sum(), (y >= t).sum()
+        d_x, d = (x[hit_x] == t).sum(), (x[hit_x] == t).sum() + (y[hit_y] == t).sum()
+        n = at_x + at_y
+        excess += d_x - d * at_x / n
+        if n > 1:
+            variance += d * at_x / n * (1 - at_x / n) * (n - d) / (n - 1)
+    expected = 2 * norm.sf(abs(excess) / np.sqrt(variance))
+    assert time_difference(x, hit_x, y, hit_y) == pytest.approx(expected, rel=1e-9)
+    assert time_difference(y, hit_y, x, hit_x) == pytest.approx(expected, rel=1e-9)
+
+
+def test_no_event_cannot_be_compared() -> None:
+    with pytest.raises(ValueError, match="found none; run them longer"):
+        time_difference([5, 5], [False, False], [5], [False])
+
+
+def test_fishers_exact_test_by_hand() -> None:
+    # 3 of 3 against 0 of 4: the margins allow 35 tables, and this one is the most extreme.
+    assert share_difference(3, 3, 0, 4) == pytest.approx(1 / 35)
+    assert share_difference(2, 6, 3, 9) == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="found 4 of 3"):
+        share_difference(4, 3, 0, 4)

@@ -94,6 +94,18 @@ def test_loss_is_noted_without_an_evaluation() -> None:
     assert [row["step"] for row in history.rows] == [2, 4, 5]
 
 
+def test_further_steps_are_evaluated_too() -> None:
+    history = train(
+        build(CONFIG, 0),
+        TASK.stream(2, 0),
+        sequence_loss,
+        TrainConfig(steps=9, evaluate_every=4, also_evaluate=(1, 3, 8, 30)),
+        evaluate=accuracy,
+    )
+    measured = [row["step"] for row in history.rows if row["metric"] == "token_accuracy"]
+    assert measured == [0, 1, 3, 4, 8, 9]
+
+
 def test_too_few_batches() -> None:
     with pytest.raises(ValueError, match="at least 9 batches, found 2"):
         train(build(CONFIG, 0), [TASK.sample(2, 0)] * 2, sequence_loss, TrainConfig(steps=9))

@@ -1,0 +1,213 @@
+"""The experiments behind the book: what each asks, its arms and seeds, and how it is summed up.
+
+Settings were chosen on seeds from 1000 on; the seeds named here are others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from lessons_lib import copying, heads, results, training, translation
+from lessons_lib.configuration import Configuration
+from lessons_lib.results import Record
+from lessons_lib.stats import proportion_interval, seed_interval
+
+Run = Callable[[Any, int], training.History]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """An experiment at one size.
+
+    Attributes:
+        arms: what is compared: name -> configuration.
+        seeds: those of every arm. Settings were chosen on other seeds.
+        ends_only: whether records keep the first and the last step of each run only, which is
+            enough for its outcome; a survey of many arms would be too large otherwise.
+    """
+
+    arms: Mapping[str, Configuration]
+    seeds: tuple[int, ...]
+    ends_only: bool = False
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment that can be run by name.
+
+    Attributes:
+        question: what it answers, in one line.
+        run: one run from one seed: ``(config, seed) -> History``.
+        scales: name -> arms and seeds: ``"lesson"`` takes minutes, ``"paper"`` is the full size.
+        report: table of the outcomes, one row for each arm, from the arms' records.
+    """
+
+    question: str
+    run: Run
+    scales: Mapping[str, Scale]
+    report: Callable[[Mapping[str, Record]], pd.DataFrame]
+
+
+def last_values(records: Mapping[str, Record]) -> pd.DataFrame:
+    """Mean over seeds of each metric's last value with Student's t interval, a column an arm."""
+    found = {}
+    for arm, record in records.items():
+        metrics = sorted({row[2] for row in record.rows} - {"stopped_early"})
+        found[arm] = {metric: str(seed_interval(record.values(metric))) for metric in metrics}
+    return pd.DataFrame(found)
+
+
+def branches(records: Mapping[str, Record]) -> pd.DataFrame:
+    """How many runs of each arm took which branch, with Wilson intervals, and when they copied."""
+    ends = copying.outcomes(results.frame(records))
+    rows = {}
+    for arm in records:
+        of_arm = ends.loc[arm]
+        aligned, lost = (of_arm["branch"] == name for name in ("aligned", "elimination"))
+        rows[arm] = {
+            "n": len(of_arm),
+            "aligned": int(aligned.sum()),
+            "share aligned": str(proportion_interval(int(aligned.sum()), len(of_arm))),
+            "elimination": int(lost.sum()),
+            "undecided": int((~aligned & ~lost).sum()),
+            "solved": int(of_arm["solved"].sum()),
+            "median step aligned": of_arm[aligned & of_arm["solved"]]["step"].median(),
+            "median step elimination": of_arm[lost & of_arm["solved"]]["step"].median(),
+        }
+    return pd.DataFrame(rows).T
+
+
+PAPER = copying.CopyingConfig()
+"""The authors' hard distribution: permutations of 40 words, LSTM of width 256, batch 128."""
+SMALL = copying.CopyingConfig(
+    vocab=16, length=16, width=64, batch_size=32, learning_rate=4e-3, steps=500
+)
+"""The same, small enough to be trained while one reads. Chosen on seeds from 1000 on."""
+
+
+ONE_HEAD = heads.HeadsConfig.from_dict(
+    {**SMALL.to_dict(), "cell": "gru", "shared_embeddings": False, "steps": 600}
+)
+"""One head on a fixed body. As in the paper's multi-head experiment: GRU, separate embeddings."""
+
+
+def _seeds(count: int) -> tuple[int, ...]:
+    return tuple(range(1, count + 1))
+
+
+def _odds() -> dict[str, copying.CopyingConfig]:
+    """The small hard distribution with one ingredient changed at a time."""
+    slow = replace(SMALL, steps=2000)
+    return {
+        "as-it-is": SMALL,
+        "no-end-symbol": replace(SMALL, end_symbol=False),
+        "separate-embeddings": replace(SMALL, shared_embeddings=False),
+        "width-32": replace(slow, width=32),
+        "width-128": replace(SMALL, width=128),
+        "length-8": replace(SMALL, vocab=8, length=8),
+        "length-32": replace(slow, vocab=32, length=32),
+        "rate-1e-3": replace(slow, learning_rate=1e-3),
+        "rate-2e-3": replace(slow, learning_rate=2e-3),
+        "rate-8e-3": replace(SMALL, learning_rate=8e-3),
+        "batch-128": replace(SMALL, batch_size=128),
+        "uniform-start": replace(SMALL, query_scale=0.0),
+        "scores-times-4": replace(SMALL, query_scale=4.0),
+        "values-times-4": replace(SMALL, value_scale=4.0),
+        "linear-readout": replace(SMALL, readout="linear"),
+        "GRU": replace(SMALL, cell="gru"),
+    }
+
+
+def _forks() -> dict[str, copying.ForkedConfig]:
+    """The runs of eight seeds, each forked at several steps."""
+    return {
+        f"start-{start}-fork-{step}": copying.ForkedConfig.from_dict(
+            {**SMALL.to_dict(), "start_seed": start, "fork_at": step}
+        )
+        for start in range(1, 9)
+        for step in (0, 10, 20, 40, 60)
+    }
+
+
+def _several_heads() -> dict[str, copying.CopyingConfig]:
+    """Both cells with 1 to 16 heads."""
+    return {
+        f"{cell}-{count}": replace(SMALL, cell=cell, heads=count, steps=600)
+        for cell in ("lstm", "gru")
+        for count in (1, 2, 4, 8, 16)
+    }
+
+
+def _phases() -> dict[str, copying.CopyingConfig]:
+    """Spare words, length and width, all combined."""
+    return {
+        f"width-{width}-L-{length}-V-{length + spare}": replace(
+            SMALL, vocab=length + spare, length=length, width=width, steps=1000
+        )
+        for width in (32, 64, 128)
+        for length in (8, 16, 32)
+        for spare in (0, 1, 2, 4)
+    }
+
+
+REGISTRY: Mapping[str, Experiment] = {
+    "uniform_translation": Experiment(
+        "What does a model with frozen uniform attention learn about words?",
+        translation.uniform_translation,
+        {"paper": Scale({"multi30k": translation.UniformTranslation()}, (1, 2, 3, 4))},
+        last_values,
+    ),
+    "hard_distribution": Experiment(
+        "Is copying harder to learn when all inputs are permutations of the same words?",
+        copying.run_copying,
+        {
+            "lesson": Scale({"hard": SMALL, "easy": replace(SMALL, vocab=24)}, _seeds(48)),
+            "paper": Scale({"hard": PAPER, "easy": replace(PAPER, vocab=60)}, _seeds(24)),
+        },
+        branches,
+    ),
+    "knife_edge": Experiment(
+        "How much does one spare word help?",
+        copying.run_copying,
+        {
+            "lesson": Scale(_phases(), _seeds(16), ends_only=True),
+            "paper": Scale({"one-spare-word": replace(PAPER, vocab=41)}, _seeds(12)),
+        },
+        branches,
+    ),
+    "forks": Experiment(
+        "When is the die cast: do runs that share a start and k steps take the same branch?",
+        copying.run_forked,
+        {"lesson": Scale(_forks(), _seeds(6), ends_only=True)},
+        branches,
+    ),
+    "heads": Experiment(
+        "Does attention align more often with several heads?",
+        copying.run_copying,
+        {"lesson": Scale(_several_heads(), _seeds(32), ends_only=True)},
+        branches,
+    ),
+    "head_starts": Experiment(
+        "With the body fixed, does a head's start decide, or the order of the data?",
+        heads.run_heads,
+        {
+            "lesson": Scale(
+                {f"order-{order}": replace(ONE_HEAD, data_seed=order) for order in (1, 2, 3)},
+                _seeds(64),
+                ends_only=True,
+            )
+        },
+        branches,
+    ),
+    "odds": Experiment(
+        "What sets the odds between alignment and elimination?",
+        copying.run_copying,
+        {"lesson": Scale(_odds(), _seeds(48), ends_only=True)},
+        branches,
+    ),
+}
+"""Name -> experiment. A record is found under name, scale and arm."""

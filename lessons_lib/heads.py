@@ -1,0 +1,215 @@
+"""Several heads on the hard distribution: what their starts, and not their number, bring.
+
+A head is its own query and value projection; all else is the body. With the body fixed, a head's
+start is *good* if it aligns as the single head whatever the order of the data, and *bad* if it
+never does. Models put together from good and bad heads can all express the same functions, so what
+sets them apart is dynamics. Source: the paper's multi-head experiment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import pandas as pd
+import torch
+from torch import nn
+
+from lessons_lib import models, probes, training
+from lessons_lib.copying import (
+    HELD_OUT_SEED,
+    CopyingConfig,
+    measure_copier,
+    outcomes,
+    word_positions,
+)
+from lessons_lib.tasks import Batch, generator
+
+
+@dataclass(frozen=True)
+class HeadsConfig(CopyingConfig):
+    """A copier put together from heads with starts of their own, on a body that is always the same.
+
+    Attributes:
+        body_seed: of all weights other than those of heads.
+        data_seed: of the inputs; ``None`` takes the run's seed.
+        pool: seeds of heads, from which each run draws.
+        drawn: how many heads a run draws from ``pool``, without return.
+        second_pool: further seeds of heads.
+        second_drawn: how many heads a run draws from ``second_pool``.
+        merge: whether the heads' contexts are averaged or concatenated.
+        inner: width of a hidden linear layer in query and value, or ``None`` for none. It adds
+            parameters but nothing that could be expressed.
+        tied_until: the heads are copies of the first one for so many steps; then all others start
+            afresh. With ``steps`` or more they are tied throughout.
+    """
+
+    body_seed: int = 0
+    data_seed: int | None = None
+    pool: tuple[int, ...] = ()
+    drawn: int = 0
+    second_pool: tuple[int, ...] = ()
+    second_drawn: int = 0
+    merge: Literal["average", "concatenate"] = "average"
+    inner: int | None = None
+    tied_until: int = 0
+
+    def __post_init__(self) -> None:
+        for pool, count in ((self.pool, self.drawn), (self.second_pool, self.second_drawn)):
+            if not 0 <= count <= len(pool):
+                raise ValueError(
+                    f"expected to draw at most as many heads as a pool has, found {count} of "
+                    f"{len(pool)}"
+                )
+        if self.drawn + self.second_drawn not in (0, self.heads):
+            raise ValueError(
+                f"expected to draw all {self.heads} heads, or none to take the run's seed, found "
+                f"{self.drawn} and {self.second_drawn}"
+            )
+
+    def head_seeds(self, seed: int) -> tuple[int, ...]:
+        """The seeds of a run's heads: those that it draws, else ``seed`` and following ones.
+
+        The heads of runs with neighbouring seeds do not overlap.
+        """
+        if not self.drawn + self.second_drawn:
+            return tuple(seed * self.heads + k for k in range(self.heads))
+        rng = generator(seed)
+        found: list[int] = []
+        for pool, count in ((self.pool, self.drawn), (self.second_pool, self.second_drawn)):
+            order = torch.randperm(len(pool), generator=rng)[:count]
+            found += [pool[i] for i in order.tolist()]
+        return tuple(found)
+
+
+def assemble(config: HeadsConfig, head_seeds: Sequence[int]) -> models.Seq2Seq:
+    """A copier with the fixed body and the heads of these seeds, before training.
+
+    Equal seeds give equal heads, in whatever model and at whatever place.
+    """
+    if len(head_seeds) != config.heads:
+        raise ValueError(f"expected {config.heads} seeds of heads, found {len(head_seeds)}")
+    model = models.build(
+        models.Seq2SeqConfig(
+            config.task.vocab_size,
+            config.task.vocab_size,
+            d_embed=config.width,
+            d_hidden=config.width,
+            cell=config.cell,
+            heads=config.heads,
+            merge=config.merge,
+            shared_embeddings=config.shared_embeddings,
+            readout=config.readout,
+        ),
+        config.body_seed,
+    )
+    if config.inner is not None:
+        _widen(model, config.inner, head_seeds[0])
+        return model
+    for k, seed in enumerate(head_seeds):
+        _set_head(model, k, seed)
+    return model
+
+
+def _set_head(model: models.Seq2Seq, head: int, seed: int) -> None:
+    """Give a head the start of a seed: PyTorch's usual one for a layer of a head's size."""
+    d = model.config.d_hidden
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(seed)
+        for layer in (model.query, model.value):
+            fresh = nn.Linear(d, d)
+            layer.weight[head * d : (head + 1) * d] = fresh.weight
+            layer.bias[head * d : (head + 1) * d] = fresh.bias
+
+
+def _widen(model: models.Seq2Seq, inner: int, seed: int) -> None:
+    d, out = model.config.d_hidden, model.config.d_hidden * model.config.heads
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for name in ("query", "value"):
+            model.add_module(name, nn.Sequential(nn.Linear(d, inner), nn.Linear(inner, out)))
+
+
+def run_heads(config: HeadsConfig, seed: int) -> training.History:
+    """Train one copier that is put together from heads, until it copies or its steps are over.
+
+    Args:
+        config: the body, where heads come from, and how it is trained.
+        seed: of the choice of heads, and of the inputs unless ``data_seed`` is set.
+
+    Returns:
+        History with the metrics of ``copying.measure_copier`` and, at the last step, token accuracy
+        after each head is removed, ``accuracy/without_head0`` and so on.
+    """
+    device = training.pick_device()
+    held_out = config.task.sample(config.measured, HELD_OUT_SEED).to(device)
+    seeds = config.head_seeds(seed)
+    tied = config.tied_until > 0
+    model = assemble(config, [seeds[0]] * config.heads if tied else seeds)
+
+    def batches() -> Iterator[Batch]:
+        """The inputs; on the way past ``tied_until`` the heads are untied."""
+        data_seed = seed if config.data_seed is None else config.data_seed
+        for step, batch in enumerate(config.task.stream(config.batch_size, data_seed)):
+            if tied and step == config.tied_until:
+                for head in range(1, config.heads):
+                    _set_head(model, head, seeds[head])
+            yield batch
+
+    history = training.train(
+        model,
+        batches(),
+        models.sequence_loss,
+        config.schedule,
+        evaluate=lambda copier: measure_copier(copier, held_out),
+        seed=seed,
+        device=device,
+    )
+    found = remove_heads(model, held_out) if config.heads > 1 else {}
+    rows = tuple({"step": history.steps, "metric": k, "value": v} for k, v in found.items())
+    return replace(history, rows=history.rows + rows)
+
+
+def remove_heads(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
+    """Token accuracy of a trained copier with one head taken out of the average, for each head.
+
+    Raises:
+        ValueError: the model has one head only, or concatenates: nothing is left to average.
+    """
+    heads = model.config.heads
+    if heads < 2:
+        raise ValueError("expected a model with two heads or more, found one head")
+    words = word_positions(batch) >= 0
+    found = {}
+    with probes.evaluating(model):
+        out = model(batch)
+        contexts = out.attention @ model.values(out.encoder_states)  # b k t d
+        for head in range(heads):
+            kept = contexts.clone()
+            # Average: the others' mean takes its place. Concatenated: its slot is silent.
+            others = [k for k in range(heads) if k != head]
+            kept[:, head] = contexts[:, others].mean(1) if model.config.merge == "average" else 0.0
+            logits = model.readout(out.decoder_states, model.merge(kept))
+            right = (logits.argmax(-1) == batch.target)[words]
+            found[f"accuracy/without_head{head}"] = float(right.double().mean())
+    return found
+
+
+def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
+    """Good, bad and mixed starts of heads, from runs of each as the single head.
+
+    Args:
+        frame: tidy rows with the columns arm (the order of the data), seed (of the head), step,
+            metric and value.
+
+    Returns:
+        For each seed: ``"good"`` if the run is aligned in every arm, ``"bad"`` if in none, else
+        ``"mixed"``.
+    """
+    ends = outcomes(frame)
+    aligned = (ends["branch"] == "aligned").unstack("arm")
+    kind = pd.Series("mixed", index=aligned.index, name="start")
+    kind[aligned.all(axis=1)] = "good"
+    kind[~aligned.any(axis=1)] = "bad"
+    return kind

@@ -1,0 +1,302 @@
+"""Copying runs and forked runs from their seeds, and what became of them: branches by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from lessons_lib import copying, models, training
+from lessons_lib.copying import (
+    FORK_SEED,
+    HELD_OUT_SEED,
+    CopyingConfig,
+    ForkedConfig,
+    build_copier,
+    intervene,
+    measure_copier,
+    outcomes,
+    run_copying,
+    run_forked,
+)
+from lessons_lib.tasks import Batch
+
+TINY = CopyingConfig(
+    vocab=6, length=4, width=24, batch_size=20, learning_rate=1e-2, steps=400, measured=30
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread_of_the_cpu() -> Iterator[None]:
+    """Equal numbers on every machine and in every order of tests."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "pick_device", lambda: torch.device("cpu"))
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def run() -> training.History:
+    return run_copying(TINY, 1)
+
+
+def test_a_run_stops_as_soon_as_it_copies(run: training.History) -> None:
+    accuracy = run.frame().query("metric == 'token_accuracy'").set_index("step")["value"]
+    assert run.stopped_early
+    assert run.steps == accuracy.index[-1] < TINY.steps
+    assert accuracy.iloc[-1] >= TINY.stop_at
+    assert (accuracy.iloc[:-1] < TINY.stop_at).all()
+    assert list(accuracy.index[:7]) == [0, 1, 2, 3, 5, 7, 10]
+
+
+def test_a_run_depends_on_its_seed_only(run: training.History) -> None:
+    brief = replace(TINY, steps=10)
+    torch.manual_seed(5)
+    again, other = run_copying(brief, 1), run_copying(brief, 2)
+    early = [row for row in run.rows if row["step"] <= 10]
+    assert [row for row in again.rows if not row["metric"].startswith("accuracy/")] == early
+    assert again.rows == run_copying(brief, 1).rows
+    assert again.rows != other.rows
+
+
+def test_interventions_are_at_the_last_step_only(run: training.History) -> None:
+    frame = run.frame()
+    intervened = frame[frame.metric.str.startswith("accuracy/")].set_index("metric")
+    assert (intervened["step"] == run.steps).all()
+    model = build_copier(TINY, 1)
+    training.train(
+        model,
+        TINY.task.stream(TINY.batch_size, 1),
+        models.sequence_loss,
+        training.TrainConfig(steps=run.steps, learning_rate=TINY.learning_rate),
+        seed=1,
+        device="cpu",
+    )
+    held_out = TINY.task.sample(TINY.measured, HELD_OUT_SEED)
+    assert intervened["value"].to_dict() == intervene(model, TINY.task, held_out)
+    last = frame[(frame.step == run.steps) & ~frame.metric.isin([*intervened.index, "loss"])]
+    assert dict(zip(last.metric, last.value, strict=True)) == measure_copier(model, held_out)
+
+
+def test_a_run_whose_steps_are_over_is_measured_too() -> None:
+    run = run_copying(replace(TINY, steps=4), 1)
+    assert (run.steps, run.stopped_early) == (4, False)
+    assert {row["metric"] for row in run.rows if row["step"] == 4} >= {
+        *("token_accuracy", "accuracy/uniform", "accuracy/repeated"),
+    }
+
+
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Tensor]]:
+    """The inputs that a run trains on, and those on which it is measured, in order."""
+    seen: dict[str, list[Tensor]] = {"trained": [], "measured": []}
+    loss, measure = models.sequence_loss, copying.measure_copier
+
+    def note_loss(model: models.Seq2Seq, batch: Batch) -> Tensor:
+        seen["trained"].append(batch.source)
+        return loss(model, batch)
+
+    def note_measure(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
+        seen["measured"].append(batch.source)
+        return measure(model, batch)
+
+    monkeypatch.setattr(models, "sequence_loss", note_loss)
+    monkeypatch.setattr(copying, "measure_copier", note_measure)
+    return seen
+
+
+def first_of(config: CopyingConfig, seed: int, count: int) -> list[list[list[int]]]:
+    stream = config.task.stream(config.batch_size, seed)
+    return [next(stream).source.tolist() for _ in range(count)]
+
+
+def listed(batches: list[Tensor]) -> list[list[list[int]]]:
+    return [batch.tolist() for batch in batches]
+
+
+def test_inputs_that_are_measured_are_never_trained_on(batches: dict[str, list[Tensor]]) -> None:
+    config = replace(TINY, vocab=13, length=11, steps=6)
+    run_copying(config, 1)
+    run_copying(config, 2)
+    assert listed(batches["trained"]) == first_of(config, 1, 6) + first_of(config, 2, 6)
+    held_out = config.task.sample(30, HELD_OUT_SEED).source
+    assert all(torch.equal(held_out, batch) for batch in batches["measured"])
+    inputs = torch.cat([*batches["trained"], held_out]).tolist()
+    assert len({tuple(row) for row in inputs}) == 12 * config.batch_size + 30
+
+
+# --- a run that is forked --------------------------------------------------------------------
+
+
+def forked(start: int, at: int, **changes: object) -> ForkedConfig:
+    return ForkedConfig.from_dict({**TINY.to_dict(), **changes, "start_seed": start, "fork_at": at})
+
+
+def up_to(history: training.History, step: int) -> list[dict[str, object]]:
+    """What was measured until then, without the interventions at the end."""
+    rows = (row for row in history.rows if not row["metric"].startswith("accuracy/"))
+    return [row for row in rows if row["step"] <= step]
+
+
+def test_a_fork_has_the_inputs_of_its_start_and_then_others(
+    batches: dict[str, list[Tensor]],
+) -> None:
+    config = forked(start=1, at=3, vocab=13, length=11, steps=7)
+    run_forked(config, 1)
+    run_forked(config, 2)
+    own = [first_of(config, FORK_SEED + seed, 4) for seed in (1, 2)]
+    common = first_of(config, 1, 3)
+    assert listed(batches["trained"]) == common + own[0] + common + own[1]
+    assert own[0] != own[1]
+    assert first_of(config, 1, 7)[3:] not in own, "the seed of a fork is not that of a run"
+    held_out = config.task.sample(30, HELD_OUT_SEED).source
+    assert all(torch.equal(held_out, batch) for batch in batches["measured"])
+
+
+def test_forks_share_all_up_to_the_fork(run: training.History) -> None:
+    one, two = (run_forked(forked(start=1, at=5, steps=10), seed) for seed in (1, 2))
+    assert up_to(one, 5) == up_to(two, 5) == up_to(run, 5)
+    later = [up_to(history, 10)[len(up_to(run, 5)) :] for history in (one, two, run)]
+    assert later[0] != later[1]
+    assert later[2] not in later[:2]
+
+
+def test_a_fork_after_the_end_is_the_run_itself(run: training.History) -> None:
+    for seed in (1, 2):
+        assert run_forked(forked(start=1, at=TINY.steps), seed).rows == run.rows
+
+
+def test_a_fork_at_step_0_shares_the_start_only(run: training.History) -> None:
+    brief = run_forked(forked(start=1, at=0, steps=1), 1)
+    assert up_to(brief, 0) == up_to(run, 0)
+    assert up_to(brief, 1) != up_to(run, 1)
+
+
+# --- outcomes --------------------------------------------------------------------------------
+
+Curve = dict[int, tuple[float, float, float]]
+ALIGNED: Curve = {0: (0.1, 0.2, 0.125), 10: (0.5, 0.5, 0.3), 20: (0.97, 0.9, 0.8)}
+ELIMINATION: Curve = {0: (0.1, 0.2, 0.125), 10: (0.6, 0.02, 0.05), 30: (0.95, 0.0, 0.01)}
+
+
+def rows_of(seed: int, curve: Curve) -> list[dict[str, object]]:
+    names = ("token_accuracy", "attention_accuracy", "right_mass")
+    return [
+        {"seed": seed, "step": step, "metric": name, "value": value}
+        for step, values in curve.items()
+        for name, value in zip(names, values, strict=True)
+    ]
+
+
+def frame_of(**curves: Curve) -> pd.DataFrame:
+    """Curves by the names s1, s2, ..., with some other metrics among them."""
+    rows = [row for name, curve in curves.items() for row in rows_of(int(name[1:]), curve)]
+    rows.append({"seed": 1, "step": 20, "metric": "accuracy/uniform", "value": 0.3})
+    rows.append({"seed": 1, "step": 99, "metric": "loss", "value": 0.3})
+    return pd.DataFrame(rows)
+
+
+def end_of(curve: Curve, level: float = 0.95) -> tuple[int, bool, str]:
+    row = outcomes(frame_of(s1=curve), level).loc[1]
+    return int(row["step"]), bool(row["solved"]), str(row["branch"])
+
+
+def test_a_run_that_looks_at_the_right_word_is_aligned() -> None:
+    assert end_of(ALIGNED) == (20, True, "aligned")
+
+
+def test_a_run_that_looks_away_from_it_is_elimination() -> None:
+    assert end_of(ELIMINATION) == (30, True, "elimination")
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "mass", "branch"),
+    [
+        (0.51, 0.01, "aligned"),
+        (0.5, 0.01, "undecided"),
+        (0.13, 0.01, "undecided"),  # found more often than uniform attention weighs
+        (0.12, 0.126, "undecided"),  # mass has not fallen
+        (0.12, 0.125, "undecided"),
+        (0.12, 0.12, "elimination"),
+    ],
+)
+def test_the_limits_of_the_branches(accuracy: float, mass: float, branch: str) -> None:
+    curve = {0: (0.1, 0.2, 0.125), 10: (0.96, accuracy, mass)}
+    assert end_of(curve) == (10, True, branch)
+
+
+def test_the_mass_is_compared_with_that_before_training_not_with_that_of_another_run() -> None:
+    high = {0: (0.1, 0.2, 0.4), 10: (0.96, 0.3, 0.35)}
+    low = {0: (0.1, 0.2, 0.2), 10: (0.96, 0.3, 0.35)}
+    found = outcomes(frame_of(s1=high, s2=low))
+    assert found["branch"].tolist() == ["elimination", "undecided"]
+
+
+def test_a_run_that_never_copies_has_its_last_step_and_the_branch_there() -> None:
+    slow: Curve = {0: (0.1, 0.2, 0.125), 10: (0.6, 0.6, 0.5), 40: (0.94, 0.01, 0.02)}
+    assert end_of(slow) == (40, False, "elimination")
+
+
+def test_the_first_step_at_the_level_counts_even_if_it_is_lost_again() -> None:
+    back: Curve = {**ALIGNED, 30: (0.4, 0.0, 0.0)}
+    assert end_of(back) == (20, True, "aligned")
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        (0.5, (10, True, "undecided")),
+        (0.97, (20, True, "aligned")),
+        (1.0, (20, False, "aligned")),
+    ],
+)
+def test_another_level(level: float, expected: tuple[int, bool, str]) -> None:
+    assert end_of(ALIGNED, level) == expected
+
+
+def test_one_row_for_each_run_whatever_the_order_of_rows() -> None:
+    frame = frame_of(s1=ALIGNED, s7=ELIMINATION, s10=ALIGNED)
+    found = outcomes(frame)
+    assert found.index.tolist() == [1, 7, 10]
+    assert found.index.name == "seed"
+    assert list(found.columns) == ["step", "solved", "branch"]
+    assert found["branch"].tolist() == ["aligned", "elimination", "aligned"]
+    shuffled = frame.sample(frac=1, random_state=0).reset_index(drop=True)
+    pd.testing.assert_frame_equal(outcomes(shuffled), found)
+
+
+def test_arms_may_share_seeds() -> None:
+    frame = pd.concat(
+        [
+            frame_of(s1=ELIMINATION, s2=ALIGNED).assign(arm="hard"),
+            frame_of(s1=ALIGNED).assign(arm="easy"),
+        ],
+        ignore_index=True,
+    )
+    found = outcomes(frame)
+    assert found.index.names == ["arm", "seed"]
+    assert found["branch"].to_dict() == {
+        ("easy", 1): "aligned",
+        ("hard", 1): "elimination",
+        ("hard", 2): "aligned",
+    }
+    assert found.loc["hard"]["step"].to_dict() == {1: 30, 2: 20}
+
+
+@pytest.mark.parametrize("metric", ["token_accuracy", "attention_accuracy", "right_mass"])
+def test_a_metric_that_is_missing_is_named(metric: str) -> None:
+    frame = frame_of(s1=ALIGNED)
+    with pytest.raises(ValueError, match=rf"expected the metrics .*found none of \['{metric}'\]"):
+        outcomes(frame[frame.metric != metric])
+
+
+def test_outcomes_of_a_real_run(run: training.History) -> None:
+    found = outcomes(run.frame().assign(seed=1)).loc[1]
+    assert (found["step"], found["solved"]) == (run.steps, True)
+    assert (found["branch"] == "aligned") == (run.last("attention_accuracy") > 0.5)

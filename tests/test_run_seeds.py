@@ -1,0 +1,251 @@
+"""Many seeds of one configuration: the same results, however they are shared out."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import time
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from lessons_lib.training import (
+    History,
+    SeedRuns,
+    TrainConfig,
+    available_cores,
+    run_seeds,
+    seed_pool,
+)
+
+# A module of its own: a started process has to import the function that it is to run.
+WORKER = '''
+import os
+import time
+
+from lessons_lib.models import Seq2SeqConfig, build, sequence_loss
+from lessons_lib.probes import token_accuracy
+from lessons_lib.tasks import Copying
+from lessons_lib.training import History, TrainConfig, train
+
+TASK = Copying(vocab=5, length=3)
+
+
+def copier(config, seed):
+    """A small copier with dropout, so that it draws from the global random state."""
+    size = TASK.vocab_size
+    model = build(Seq2SeqConfig(size, size, d_embed=12, d_hidden=16, dropout=0.1), seed)
+    held_out = TASK.sample(30, 99)
+    return train(
+        model,
+        TASK.stream(16, seed),
+        sequence_loss,
+        config,
+        evaluate=lambda m: {"token_accuracy": token_accuracy(m(held_out).logits, held_out)},
+        seed=seed,
+        device="cpu",
+    )
+
+
+def fails_at_three(config, seed):
+    if seed == 3:
+        raise ArithmeticError("no luck")
+    return History((), seed, False, 0.0, "cpu")
+
+
+def sleeps(config, seed):
+    time.sleep(0.01 * (7 - seed))
+    return History((), seed, False, 0.0, "cpu")
+
+
+def pids(config, seed):
+    return History(({"step": 0, "metric": "pid", "value": float(os.getpid())},), 0, False, 0, "cpu")
+'''
+CONFIG = TrainConfig(
+    steps=120, learning_rate=2e-2, evaluate_every=5, stop_metric="token_accuracy", stop_at=0.9
+)
+SEEDS = (7, 2, 5)
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+    folder = tmp_path_factory.mktemp("worker")
+    (folder / "seeds_worker.py").write_text(WORKER, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        # Started processes get the path of their parent; those of Dask take it from here.
+        before = os.environ.get("PYTHONPATH")
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(folder), before])))
+        yield importlib.import_module("seeds_worker")
+
+
+def numbers(runs: SeedRuns) -> dict[int, tuple[object, ...]]:
+    """What must not depend on where a run was made: all but its time."""
+    return {seed: (h.rows, h.steps, h.stopped_early) for seed, h in runs.histories.items()}
+
+
+@pytest.fixture(scope="module")
+def alone(worker: ModuleType) -> dict[int, tuple[object, ...]]:
+    """Each seed in this process, one after the other, without ``run_seeds``."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return numbers(SeedRuns({seed: worker.copier(CONFIG, seed) for seed in SEEDS}))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_processes_give_what_each_run_gives_alone_in_any_order(
+    worker: ModuleType, alone: dict[int, tuple[object, ...]]
+) -> None:
+    with seed_pool(2) as pool:
+        together = run_seeds(worker.copier, CONFIG, SEEDS, executor=pool)
+        backwards = run_seeds(worker.copier, CONFIG, SEEDS[::-1], executor=pool)
+        one = run_seeds(worker.copier, CONFIG, SEEDS[1:2], executor=pool)
+    assert numbers(together) == alone
+    assert numbers(backwards) == alone
+    assert numbers(one) == {2: alone[2]}
+    assert tuple(together.histories) == SEEDS
+    assert tuple(backwards.histories) == SEEDS[::-1]
+    assert len({str(rows) for rows in alone.values()}) == len(SEEDS)
+
+
+def test_threads_take_turns_since_they_share_a_random_state(
+    worker: ModuleType, alone: dict[int, tuple[object, ...]]
+) -> None:
+    threads = torch.get_num_threads()
+    with ThreadPoolExecutor(3) as pool:
+        assert numbers(run_seeds(worker.copier, CONFIG, SEEDS, executor=pool)) == alone
+    assert torch.get_num_threads() == threads
+
+
+def test_the_executor_of_a_dask_cluster(
+    worker: ModuleType, alone: dict[int, tuple[object, ...]]
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Dask's own, about ports and event loops
+        distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+        with (
+            distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, dashboard_address=None
+            ) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            executor: Executor = client.get_executor()
+            found = numbers(run_seeds(worker.copier, CONFIG, SEEDS, executor=executor))
+    assert found == alone
+
+
+def test_without_an_executor_the_cores_of_this_machine_are_used(worker: ModuleType) -> None:
+    frame = run_seeds(worker.pids, CONFIG, range(4)).frame()
+    found = set(frame["value"])
+    assert os.getpid() not in found
+    assert 1 <= len(found) <= available_cores()
+    assert available_cores() >= 1
+
+
+def test_rows_are_tidy_and_the_time_of_an_early_stop_is_there(
+    worker: ModuleType, alone: dict[int, tuple[object, ...]]
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        runs = run_seeds(worker.copier, CONFIG, SEEDS, executor=pool)
+    frame = runs.frame()
+    assert list(frame.columns) == ["seed", "step", "metric", "value"]
+    assert list(frame["seed"].unique()) == list(SEEDS)
+    ends = runs.ends().set_index("seed")
+    assert list(ends.columns) == ["steps", "stopped_early", "wall_seconds"]
+    for seed, (_, steps, stopped) in alone.items():
+        assert stopped, "choose settings with which the small copier learns"
+        assert (ends.steps[seed], ends.stopped_early[seed]) == (steps, stopped)
+        assert frame[frame.seed == seed].step.max() == steps
+        assert ends.steps[seed] < CONFIG.steps
+        assert 0 < ends.wall_seconds[seed] < 60
+
+
+def test_a_run_that_fails_names_its_seed_and_keeps_the_others(worker: ModuleType) -> None:
+    kept: dict[int, History] = {}
+    with (
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(RuntimeError, match="run of seed 3 failed: ArithmeticError: no luck") as err,
+    ):
+        run_seeds(worker.fails_at_three, CONFIG, (1, 2, 3, 4), executor=pool, done=kept.__setitem__)
+    assert isinstance(err.value.__cause__, ArithmeticError)
+    assert {1, 2} <= set(kept)
+    assert 3 not in kept
+
+
+def test_done_is_called_in_the_order_of_ending(worker: ModuleType) -> None:
+    order: list[int] = []
+    with seed_pool(2) as pool:
+        run_seeds(worker.sleeps, CONFIG, (5, 6), executor=pool)  # both processes are up
+        runs = run_seeds(
+            worker.sleeps, CONFIG, (0, 6), executor=pool, done=lambda seed, _: order.append(seed)
+        )
+    assert order == [6, 0]
+    assert list(runs.histories) == [0, 6]
+
+
+def test_one_progress_bar_counts_the_runs(
+    worker: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        run_seeds(worker.sleeps, CONFIG, (4, 5, 6), executor=pool, progress="copiers")
+        shown = capsys.readouterr().err
+        run_seeds(worker.sleeps, CONFIG, (4, 5, 6), executor=pool)
+    assert "copiers: 100%" in shown
+    assert "3/3" in shown
+    assert capsys.readouterr().err == ""
+
+
+def test_the_same_seed_twice_is_an_error(worker: ModuleType) -> None:
+    with pytest.raises(ValueError, match=r"different seeds, found \[4, 4\]"):
+        run_seeds(worker.sleeps, CONFIG, (4, 4))
+
+
+def test_no_seed_is_no_run(worker: ModuleType) -> None:
+    runs = run_seeds(worker.sleeps, CONFIG, ())
+    assert runs.frame().empty
+    assert runs.ends().empty
+
+
+def _own_pool(folder: str, told: str) -> None:
+    """Start a pool, say the process numbers of its workers, and wait to be killed."""
+    with seed_pool(2) as pool:
+        found = {pool.submit(os.getpid).result() for _ in range(8)}
+        Path(told).write_text(" ".join(map(str, found)), encoding="utf-8")
+        time.sleep(600)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # A process that ended and was not yet waited for is still listed, as a zombie.
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="asks for processes in the way of Unix")
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    told = tmp_path / "pids"
+    parent = multiprocessing.get_context("spawn").Process(
+        target=_own_pool, args=(str(tmp_path), str(told))
+    )
+    parent.start()
+    deadline = time.monotonic() + 60
+    while not (told.exists() and told.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    workers = [int(pid) for pid in told.read_text().split()]
+    assert all(map(_alive, workers))
+    parent.kill()
+    parent.join()
+    while any(map(_alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(_alive, workers))
