@@ -22,7 +22,9 @@ from lessons_lib.tasks import EOS, Batch, Copying
 HELD_OUT_SEED = 2**31
 """Seed of the sentences on which every run is measured; no run trains from it."""
 FORK_SEED = 2**30
-"""Added to the seed of the inputs after a fork, so that no run gets those of another run."""
+"""Added to the seed of the inputs after a fork, so that no fork gets those of an ordinary run.
+
+Forks of the same seed get the same inputs, whatever run they start from."""
 PROBED = 16
 """Sentences on which the lexical probe is taken: it costs tgt * src readouts for each."""
 
@@ -181,7 +183,7 @@ def intervene(model: models.Seq2Seq, task: Copying, batch: Batch) -> dict[str, f
     Args:
         model: a copier.
         task: that it was trained on.
-        batch: held-out inputs of that task.
+        batch: held-out inputs of that task, two or more.
 
     Returns:
         ``accuracy/uniform``: all positions alike; ``accuracy/right_only``: the right position
@@ -190,6 +192,8 @@ def intervene(model: models.Seq2Seq, task: Copying, batch: Batch) -> dict[str, f
         before (after) the right one; ``accuracy/other_source``: the encoder reads another input;
         ``accuracy/repeated``: inputs in which words occur more than once.
     """
+    if len(batch) < 2:
+        raise ValueError(f"expected two inputs or more, found {len(batch)}: one is swapped in")
     gold = word_positions(batch)
     with probes.evaluating(model):
         own = model(batch).attention
@@ -282,7 +286,8 @@ def outcomes(frame: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     Args:
         frame: tidy rows with the columns seed, step, metric and value, and arm where there are
             several; metrics as in ``measure_copier``.
-        level: token accuracy from which a run counts as copying, in (0, 1].
+        level: token accuracy from which a run counts as copying, in (0, 1]. Where only the ends
+            of runs are kept, it has to be the one at which they stopped.
 
     Returns:
         One row for each run (index arm and seed, or seed): ``step``, the first evaluated one at

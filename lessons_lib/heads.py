@@ -42,7 +42,8 @@ class HeadsConfig(CopyingConfig):
         inner: width of a hidden linear layer in query and value, or ``None`` for none. It adds
             parameters but nothing that could be expressed.
         tied_until: the heads are copies of the first one for so many steps; then all others start
-            afresh. With ``steps`` or more they are tied throughout.
+            afresh from their own seeds (the optimiser's moments stay). With ``steps`` or more they
+            are tied throughout. For averaged contexts only.
     """
 
     body_seed: int = 0
@@ -66,6 +67,22 @@ class HeadsConfig(CopyingConfig):
             raise ValueError(
                 f"expected to draw all {self.heads} heads, or none to take the run's seed, found "
                 f"{self.drawn} and {self.second_drawn}"
+            )
+        if self.inner is not None and (self.inner < 1 or self.heads > 1):
+            raise ValueError(
+                f"expected inner of at least 1 and one head, found inner {self.inner} and "
+                f"{self.heads} heads"
+            )
+        if self.tied_until < 0 or (self.tied_until and self.merge != "average"):
+            raise ValueError(
+                "expected tied_until of at least 0, and 0 where contexts are concatenated (each "
+                "slot has readout weights of its own, so the heads would not stay equal), found "
+                f"{self.tied_until} with merge {self.merge!r}"
+            )
+        if (self.query_scale, self.value_scale) != (1.0, 1.0):
+            raise ValueError(
+                "expected query_scale and value_scale of 1: heads start as their seeds say, found "
+                f"{self.query_scale} and {self.value_scale}"
             )
 
     def head_seeds(self, seed: int) -> tuple[int, ...]:
@@ -104,12 +121,27 @@ def assemble(config: HeadsConfig, head_seeds: Sequence[int]) -> models.Seq2Seq:
         ),
         config.body_seed,
     )
+    _set_readout(model, config.body_seed)
     if config.inner is not None:
         _widen(model, config.inner, head_seeds[0])
         return model
     for k, seed in enumerate(head_seeds):
         _set_head(model, k, seed)
     return model
+
+
+def _set_readout(model: models.Seq2Seq, body_seed: int) -> None:
+    """Give the readout the start that it has beside one head.
+
+    Weights are drawn in turn and the readout last, so otherwise the number of heads would change
+    it. Beside concatenated contexts it starts as the same function as beside their average.
+    """
+    heads, d = model.config.heads, model.config.d_hidden
+    start = models.build(replace(model.config, heads=1), body_seed).readout_layers.state_dict()
+    if model.config.merge == "concatenate":
+        state, context = start["0.weight"].split(d, dim=1)
+        start["0.weight"] = torch.cat([state, context.repeat(1, heads) / heads], dim=1)
+    model.readout_layers.load_state_dict(start)
 
 
 def _set_head(model: models.Seq2Seq, head: int, seed: int) -> None:
@@ -121,6 +153,18 @@ def _set_head(model: models.Seq2Seq, head: int, seed: int) -> None:
             fresh = nn.Linear(d, d)
             layer.weight[head * d : (head + 1) * d] = fresh.weight
             layer.bias[head * d : (head + 1) * d] = fresh.bias
+
+
+def _tie_heads(model: models.Seq2Seq) -> None:
+    """Copy the first head to all others.
+
+    Equal heads have equal gradients, but rounding tells them apart, and the difference grows.
+    """
+    with torch.no_grad():
+        for layer in (model.query, model.value):
+            for weights in (layer.weight, layer.bias):
+                by_head = weights.unflatten(0, (model.config.heads, -1))
+                by_head[1:] = by_head[:1].clone()
 
 
 def _widen(model: models.Seq2Seq, inner: int, seed: int) -> None:
@@ -149,10 +193,12 @@ def run_heads(config: HeadsConfig, seed: int) -> training.History:
     model = assemble(config, [seeds[0]] * config.heads if tied else seeds)
 
     def batches() -> Iterator[Batch]:
-        """The inputs; on the way past ``tied_until`` the heads are untied."""
+        """The inputs; until ``tied_until`` the heads are kept equal, and there they are untied."""
         data_seed = seed if config.data_seed is None else config.data_seed
         for step, batch in enumerate(config.task.stream(config.batch_size, data_seed)):
-            if tied and step == config.tied_until:
+            if step < config.tied_until:
+                _tie_heads(model)
+            elif tied and step == config.tied_until:
                 for head in range(1, config.heads):
                     _set_head(model, head, seeds[head])
             yield batch
@@ -172,10 +218,12 @@ def run_heads(config: HeadsConfig, seed: int) -> training.History:
 
 
 def remove_heads(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
-    """Token accuracy of a trained copier with one head taken out of the average, for each head.
+    """Token accuracy of a trained copier with one head removed, for each head.
+
+    The average is then that of the other heads; where contexts are concatenated, its slot is 0.
 
     Raises:
-        ValueError: the model has one head only, or concatenates: nothing is left to average.
+        ValueError: the model has one head only: nothing is left.
     """
     heads = model.config.heads
     if heads < 2:
@@ -206,9 +254,16 @@ def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
     Returns:
         For each seed: ``"good"`` if the run is aligned in every arm, ``"bad"`` if in none, else
         ``"mixed"``.
+
+    Raises:
+        ValueError: the column arm is not there, or a seed has not been run in every arm.
     """
-    ends = outcomes(frame)
-    aligned = (ends["branch"] == "aligned").unstack("arm")
+    if "arm" not in frame.columns:
+        raise ValueError(f"expected a column arm, found {', '.join(frame.columns)}")
+    aligned = (outcomes(frame)["branch"] == "aligned").unstack("arm")
+    partly = aligned.index[aligned.isna().any(axis=1)].tolist()
+    if partly:
+        raise ValueError(f"expected each seed in every arm, found {partly} in some arms only")
     kind = pd.Series("mixed", index=aligned.index, name="start")
     kind[aligned.all(axis=1)] = "good"
     kind[~aligned.any(axis=1)] = "bad"

@@ -89,15 +89,19 @@ def _alone(model: Seq2Seq, out: Seq2SeqOutput, head: int | None = None) -> Tenso
     _, heads, src, _ = values.shape
     b, t, d = out.decoder_states.shape
     if head is None:
-        contexts = values[:, :, None].expand(-1, -1, t, -1, -1)  # b k t l d
+        contexts = model.merge(values)[:, None].expand(-1, t, -1, -1)  # b t l c
+    elif not 0 <= head < heads:
+        raise ValueError(f"expected a head from 0 to {heads - 1}, found {head}")
     else:
-        if not 0 <= head < heads:
-            raise ValueError(f"expected a head from 0 to {heads - 1}, found {head}")
-        own = (out.attention @ values)[:, :, :, None].expand(-1, -1, -1, src, -1)  # b k t l d
-        chosen = torch.arange(heads, device=values.device) == head
-        contexts = torch.where(chosen[None, :, None, None, None], values[:, :, None], own)
+        own = out.attention @ values  # b k t d
+        # What the other heads say, and in the place of this one nothing; then what it would say.
+        others = own.clone()
+        others[:, head] = 0.0
+        alone = torch.zeros_like(values)
+        alone[:, head] = values[:, head]
+        contexts = model.merge(others)[:, :, None] + model.merge(alone)[:, None]  # b t l c
     s = out.decoder_states[:, :, None, :].expand(b, t, src, d)
-    return model.readout(s, model.merge(contexts))
+    return model.readout(s, contexts)
 
 
 def table_probe(table: Tensor, batch: Batch) -> Tensor:

@@ -93,9 +93,10 @@ def test_the_start_follows_from_the_seed() -> None:
 
 
 def test_query_scale_0_starts_from_exactly_uniform_attention() -> None:
-    batch = CONFIG.task.sample(8, 0)
-    attention = lively(changed(query_scale=0.0), 1)(batch).attention
+    batch, model = CONFIG.task.sample(8, 0), lively(changed(query_scale=0.0), 1)
+    attention = model(batch).attention
     assert torch.equal(attention, torch.full_like(attention, 1 / 6))
+    assert measure_copier(model, batch)["right_mass"] == pytest.approx(1 / 6)
     assert bool((lively(CONFIG, 1)(batch).attention > 0.5).any())
 
 
@@ -171,7 +172,8 @@ def measured_by_loop(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
             if word != EOS:
                 logits = out.logits[row, t].tolist()
                 losses.append(math.log(sum(map(math.exp, logits))) - logits[word])
-    looks = looks_by_loop(sum(out.attention[:, k] for k in range(heads)) / heads, batch)  # type: ignore[arg-type]
+    mean = torch.stack([out.attention[:, k] for k in range(heads)]).sum(0) / heads
+    looks = looks_by_loop(mean, batch)
     found = {
         "token_accuracy": accuracy_by_loop(out.logits, batch),
         "attention_accuracy": looks[0],
@@ -218,11 +220,6 @@ def test_the_end_symbol_does_not_count() -> None:
     assert found["token_accuracy"] == 0.0
     # 7 words and 4 special symbols, all logits 0 but one.
     assert found["held_out_loss"] == pytest.approx(math.log(10 + math.exp(3.0)))
-
-
-def test_uniform_attention_has_the_mass_that_the_docstring_says() -> None:
-    model = build_copier(changed(query_scale=0.0), 0)
-    assert measure_copier(model, CONFIG.task.sample(9, 1))["right_mass"] == pytest.approx(1 / 6)
 
 
 # --- interventions ---------------------------------------------------------------------------
@@ -356,3 +353,9 @@ def test_where_no_attention_is_left_it_is_uniform_over_what_is_allowed() -> None
     spread = (1 - torch.eye(3)) / 2
     assert any(torch.allclose(alpha, spread.expand_as(alpha)) for alpha in seen)
     assert all(torch.allclose(alpha.sum(-1), torch.ones(())) for alpha in seen)
+
+
+def test_one_input_alone_cannot_be_swapped_for_another() -> None:
+    config = CopyingConfig(vocab=7, length=5, width=12)
+    with pytest.raises(ValueError, match="two inputs or more, found 1"):
+        intervene(build_copier(config, 0), config.task, config.task.sample(1, 0))

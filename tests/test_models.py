@@ -1,6 +1,7 @@
 """Oracles: PyTorch's own attention, loops over positions, and hand values. Sizes are distinct."""
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -28,6 +29,8 @@ VARIANTS = [
     replace(SMALL, bidirectional=True, layers=2, heads=2),
     replace(SMALL, bidirectional=True, cell="gru", readout="linear"),
     replace(SMALL, attention="uniform", heads=2),
+    replace(SMALL, merge="concatenate", heads=3),
+    replace(SMALL, merge="concatenate", heads=2, bidirectional=True, readout="linear"),
 ]
 
 
@@ -82,6 +85,53 @@ def test_attention_agrees_with_pytorchs_own() -> None:
     )
     logits = model.readout(out.decoder_states, contexts.mean(dim=1))
     torch.testing.assert_close(out.logits, logits)
+
+
+def test_concatenated_contexts_by_loop() -> None:
+    model = build(replace(SMALL, merge="concatenate", heads=3), 2)
+    out = model(RAGGED)
+    values = model.value(out.encoder_states)  # the heads one after another: 3 * 7
+    for b in range(3):
+        for t in range(5):
+            joined = [out.decoder_states[b, t]]
+            for k in range(3):
+                own = values[b, :, 7 * k : 7 * (k + 1)]
+                joined.append(sum((out.attention[b, k, t, pos] * own[pos] for pos in range(4)),
+                                  torch.zeros(7)))  # fmt: skip
+            expected = model.readout_layers(torch.cat(joined))
+            torch.testing.assert_close(out.logits[b, t], expected)
+
+
+def test_merged_contexts_by_hand() -> None:
+    contexts = torch.tensor([[[1.0, 2.0], [3.0, 6.0], [5.0, 1.0]]])  # b k d: one, three, two
+    two = replace(SMALL, d_hidden=2, heads=3)
+    assert build(two, 0).merge(contexts).tolist() == [[3.0, 3.0]]
+    side_by_side = build(replace(two, merge="concatenate"), 0)
+    assert side_by_side.merge(contexts).tolist() == [[1.0, 2.0, 3.0, 6.0, 5.0, 1.0]]
+    more = torch.randn(4, 3, 5, 6, 2, generator=torch.Generator().manual_seed(0))  # b k t l d
+    found = side_by_side.merge(more)
+    assert found.shape == (4, 5, 6, 6)
+    assert torch.equal(found, torch.cat([more[:, 0], more[:, 1], more[:, 2]], dim=-1))
+    assert build(two, 0).merge(more).shape == (4, 5, 6, 2)
+
+
+@pytest.mark.parametrize("readout", ["tanh", "linear"])
+def test_concatenation_can_express_the_average(readout: Literal["tanh", "linear"]) -> None:
+    config = replace(SMALL, heads=3, readout=readout)
+    averaged = build(config, 3)
+    state = averaged.state_dict()
+    own, context = state["readout_layers.0.weight"].split(7, dim=1)
+    state["readout_layers.0.weight"] = torch.cat([own, *[context / 3] * 3], dim=1)
+    side_by_side = build(replace(config, merge="concatenate"), 4)
+    before = side_by_side(RAGGED).logits
+    side_by_side.load_state_dict(state)
+    torch.testing.assert_close(side_by_side(RAGGED).logits, averaged(RAGGED).logits)
+    assert not torch.allclose(before, averaged(RAGGED).logits)
+
+
+def test_one_head_has_nothing_to_merge() -> None:
+    one = build(replace(SMALL, merge="concatenate"), 5)(RAGGED).logits
+    torch.testing.assert_close(one, build(SMALL, 5)(RAGGED).logits)
 
 
 def test_decoder_sees_only_earlier_words() -> None:
@@ -169,6 +219,7 @@ def test_dropout_is_off_in_evaluation() -> None:
         ({"max_length": 0}, "max_length of at least 1, found 0"),
         ({"cell": "rnn"}, "cell to be one of lstm, gru, found 'rnn'"),
         ({"attention": "none"}, "learned, uniform, found 'none'"),
+        ({"merge": "sum"}, "merge to be one of average, concatenate, found 'sum'"),
         ({"dropout": 1.0}, r"dropout in \[0, 1\), found 1.0"),
     ],
 )

@@ -73,6 +73,66 @@ def test_lexical_probe_is_the_model_with_all_attention_on_one_position(
     assert (beta[1, :, 2:] == outside).all()
 
 
+@pytest.mark.parametrize("merge", ["average", "concatenate"])
+@pytest.mark.parametrize("attention", ["learned", "uniform"])
+def test_probe_of_one_head_moves_this_head_alone(
+    merge: Literal["average", "concatenate"], attention: Literal["learned", "uniform"]
+) -> None:
+    model = build(replace(CONFIG, merge=merge, attention=attention, dropout=0.3), 0)
+    with torch.no_grad():  # a fresh model hardly cares where it looks
+        for weight in model.parameters():
+            weight.mul_(3)
+    found = []
+    with evaluating(model):
+        own = model(BATCH).attention
+        for head in range(3):
+            beta = lexical_probe(model, BATCH, scale="log_probability", head=head)
+            assert beta.shape == (2, 5, 4)
+            for position in range(4):
+                moved = own.clone()
+                moved[:, head] = 0.0
+                moved[:, head, :, position] = 1.0
+                log_p = model(BATCH, attention=moved).logits.log_softmax(-1)
+                expected = log_p.gather(-1, BATCH.target[..., None]).squeeze(-1)
+                rows = BATCH.source_mask[:, position]
+                torch.testing.assert_close(beta[rows, :, position], expected[rows])
+            assert (beta[1, :, 2:] == -math.inf).all()
+            found.append(beta[GRID])
+        found.append(lexical_probe(model, BATCH, scale="log_probability")[GRID])
+    pairs = [(a, b) for i, a in enumerate(found) for b in found[:i]]
+    assert min(float((a - b).abs().max()) for a, b in pairs) > 0.01, "all four differ"
+
+
+@pytest.mark.parametrize("scale", ["probability", "log_probability", "logit"])
+@pytest.mark.parametrize("merge", ["average", "concatenate"])
+def test_probe_of_the_only_head_is_that_of_the_model(
+    scale: Literal["probability", "log_probability", "logit"],
+    merge: Literal["average", "concatenate"],
+) -> None:
+    model = build(replace(CONFIG, heads=1, merge=merge), 2)
+    alone = lexical_probe(model, BATCH, scale=scale, head=0)
+    torch.testing.assert_close(alone, lexical_probe(model, BATCH, scale=scale))
+
+
+@pytest.mark.parametrize("head", [-1, 3])
+def test_probe_of_a_head_that_is_not_there(head: int) -> None:
+    with pytest.raises(ValueError, match=f"a head from 0 to 2, found {head}"):
+        lexical_probe(build(CONFIG, 0), BATCH, scale="logit", head=head)
+
+
+def test_probe_of_concatenated_heads_moves_all_of_them() -> None:
+    model = build(replace(CONFIG, merge="concatenate"), 4)
+    beta = lexical_probe(model, BATCH, scale="logit")
+    with evaluating(model):
+        for position in range(4):
+            there = torch.zeros(4)
+            there[position] = 1.0
+            logits = model(BATCH, attention=there).logits
+            expected = logits.gather(-1, BATCH.target[..., None]).squeeze(-1)
+            rows = BATCH.source_mask[:, position]
+            torch.testing.assert_close(beta[rows, :, position], expected[rows])
+
+
 def test_probability_and_logit_order_positions_differently() -> None:
     """Why the two must not be mixed: an example where their best positions differ."""
     model = build(replace(CONFIG, heads=1), 3)
@@ -99,9 +159,11 @@ def test_probe_does_not_depend_on_how_much_is_held_at_once(
 ) -> None:
     model = build(CONFIG, 0)
     whole = lexical_probe(model, BATCH, scale="probability")
+    second = lexical_probe(model, BATCH, scale="probability", head=1)
     table = seq2seq_table(model, [BATCH])
     monkeypatch.setattr("lessons_lib.probes.CELLS_AT_ONCE", 1)
     torch.testing.assert_close(lexical_probe(model, BATCH, scale="probability"), whole)
+    torch.testing.assert_close(lexical_probe(model, BATCH, scale="probability", head=1), second)
     torch.testing.assert_close(seq2seq_table(model, [BATCH]), table)
 
 

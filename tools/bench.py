@@ -1,27 +1,35 @@
 """Speed against the textbook way, as ratios within one run: ``make bench``.
 
 Absolute times say more about the machine than about the code, and a shared machine is noisy; so
-each measurement stands beside another of the same run. Nothing here is a test.
+each measurement stands beside another of the same run. Nothing here is a test. It takes about
+five minutes on two cores that have nothing else to do.
 """
 
 from __future__ import annotations
 
+import heapq
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
 from statistics import median
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lessons_lib import probes
+from lessons_lib import catalogue, copying, experiments, probes, results, stats, training
 from lessons_lib.models import Seq2SeqConfig, build, sequence_loss
 from lessons_lib.tasks import PAD, Batch, Copying
 
 TASK = Copying(vocab=40, length=40)
 BATCH = 128
 CONFIG = Seq2SeqConfig(TASK.vocab_size, TASK.vocab_size, shared_embeddings=True)
+ARMS = ("hard", "easy")
+FIGURE_SEEDS, FIGURE_STEPS = 20, 200  # the copying figure: of each distribution, of each run
 
 
 def seconds(call: Callable[[], object], repeats: int) -> float:
@@ -104,22 +112,155 @@ def textbook_agreement(u: Tensor, v: Tensor, mask: Tensor) -> float:
     return hits / total
 
 
-def bench_training() -> None:
-    """Training steps of the copying configuration."""
+def textbook_loss(model: Textbook, batch: Batch) -> Tensor:
+    """Cross-entropy of the next word, the mean over output words."""
+    logits = model(batch).flatten(0, 1)
+    return nn.functional.cross_entropy(logits, batch.target.flatten(), ignore_index=PAD)
+
+
+def bench_training() -> float:
+    """Training steps of the copying configuration; returns our seconds for one, all threads."""
     ours, theirs = build(CONFIG, 0), Textbook(TASK.vocab_size, CONFIG.d_hidden)
-
-    def textbook_loss(batch: Batch) -> Tensor:
-        return nn.functional.cross_entropy(
-            theirs(batch).flatten(0, 1), batch.target.flatten(), ignore_index=PAD
-        )
-
     mine = seconds(training_step(ours, lambda batch: sequence_loss(ours, batch)), 8)
-    book = seconds(training_step(theirs, textbook_loss), 4)
+    book = seconds(training_step(theirs, lambda batch: textbook_loss(theirs, batch)), 4)
     rate = flops_of_a_step() / mine / matrix_product_rate()
     print(f"training step, LSTM 256, batch {BATCH}, length {TASK.length}")
     print(f"  lessons_lib {1 / mine:6.2f} steps/s")
     print(f"  textbook    {1 / book:6.2f} steps/s   ratio {book / mine:.2f}")
     print(f"  lessons_lib reaches {rate:.0%} of the rate of a plain matrix product")
+    return mine
+
+
+def textbook_seconds(steps: int = 20) -> float:
+    """Seconds for a textbook step, with its share of an evaluation every 10 steps."""
+    model = Textbook(TASK.vocab_size, CONFIG.d_hidden)
+    held_out = TASK.sample(BATCH, copying.HELD_OUT_SEED)
+    step = training_step(model, lambda batch: textbook_loss(model, batch))
+    step()
+    began = time.perf_counter()
+    for number in range(1, steps + 1):
+        step()
+        if number % 10 == 0:
+            with torch.no_grad():
+                probes.token_accuracy(model(held_out), held_out)
+    return (time.perf_counter() - began) / steps
+
+
+def parallel_seconds(
+    pool: Executor, config: copying.CopyingConfig, steps: int
+) -> tuple[float, float]:
+    """What a run costs while all processes are at work: a step, and all that happens once.
+
+    Once: building the model, the first evaluation and the interventions at the end. A step bears
+    its share of the other evaluations, rather too much of it: most are within the first ten.
+    """
+
+    def wall(steps: int) -> float:
+        brief = replace(config, steps=steps, stop_at=2.0)  # an accuracy that nothing reaches
+        began = time.perf_counter()
+        training.run_seeds(
+            copying.run_copying, brief, range(training.available_cores()), executor=pool
+        )
+        return time.perf_counter() - began
+
+    wall(0)  # starts the processes
+    once = wall(0)
+    return (wall(steps) - once) / steps, once
+
+
+def shared_out(costs: Iterable[float], processes: int) -> float:
+    """Time until all runs are done, each given to the process that is free first."""
+    free = [0.0] * processes
+    for cost in costs:
+        heapq.heappush(free, heapq.heappop(free) + cost)
+    return max(free)
+
+
+def show_difference(ends: pd.DataFrame, event: str, happened: str) -> None:
+    """How often something happened in each arm and when; p-values of the difference."""
+    hard, easy = (ends.loc[arm] for arm in ARMS)
+    counts = [(int(arm[event].sum()), len(arm)) for arm in (hard, easy)]
+    share = stats.share_difference(*counts[0], *counts[1])
+    said = ", ".join(f"{name} {k} of {n}" for name, (k, n) in zip(ARMS, counts, strict=True))
+    times = stats.time_difference(hard["step"], hard["solved"], easy["step"], easy["solved"])
+    print(f"  {happened}: {said}; Fisher p = {share:.1e}")
+    print(f"  time to accuracy 0.95: log-rank p = {times:.1e}   ({verdict(times < 0.01)} at 1%)")
+
+
+def verdict(met: bool) -> str:
+    """What is said of a target or a test."""
+    return "yes" if met else "NO"
+
+
+def bench_paper_scale(mine: float, more: int = 20) -> float:
+    """The copying figure, both ways extrapolated from some steps; returns the textbook's seconds.
+
+    How many steps our runs need is known from the record; early stop leaves out only what comes
+    after accuracy 0.95, so both ways come to the same conclusion.
+
+    Args:
+        mine: seconds of one of our training steps with all threads.
+        more: steps that are timed.
+    """
+    processes = training.available_cores()
+    book = textbook_seconds(more)
+    runs = len(ARMS) * FIGURE_SEEDS
+    steps = runs * FIGURE_STEPS
+    book_total = book * steps
+    print(f"copying figure: {' and '.join(ARMS)}, {FIGURE_SEEDS} seeds each, {FIGURE_STEPS} steps")
+    print(f"  textbook    {steps:5d} steps, {book:.2f} s each: {book_total / 60:.0f} min")
+    try:
+        records = experiments.load("hard_distribution")
+    except results.ResultError as error:
+        print(f"  lessons_lib: left out, how many steps it needs is not known: {error}")
+        return book_total
+    with training.seed_pool() as pool:
+        step, once = parallel_seconds(pool, catalogue.PAPER, more)
+    ends = copying.outcomes(results.frame(records)).groupby("arm").head(FIGURE_SEEDS)
+    needed = ends["step"].clip(upper=FIGURE_STEPS)
+    total = sum(shared_out(step * needed.loc[arm] + once, processes) for arm in ARMS)
+    ratio = book_total / total
+    print(
+        f"  lessons_lib {needed.sum():5d} steps, {step:.2f} s each and {once:.1f} s a run, "
+        f"{processes} at a time: {total / 60:.0f} min   ratio {ratio:.1f} "
+        f"(target 5: {verdict(ratio >= 5)})"
+    )
+    print(
+        f"  of this: steps without a loop over words {book / mine:.2f}, {processes} processes of "
+        f"one thread in place of one of all {mine * processes / step:.2f}, "
+        f"early stop {steps / needed.sum():.2f}"
+    )
+    within = ends.assign(step=needed, solved=ends["solved"] & (ends["step"] <= FIGURE_STEPS))
+    show_difference(within, "solved", f"reach accuracy 0.95 within {FIGURE_STEPS} steps")
+    print(f"  and followed to {records['hard'].config['steps']} steps")
+    lost = ends.assign(lost=ends["branch"] == "elimination")
+    show_difference(lost, "lost", "elimination")
+    return book_total
+
+
+def bench_lesson_scale(book_total: float, seeds: Sequence[int] = (16, 8)) -> None:
+    """The same comparison at lesson scale, live, on seeds that are in no record.
+
+    Args:
+        book_total: seconds of the textbook for the figure at paper scale.
+        seeds: how many of hard and of easy.
+    """
+    entry = catalogue.REGISTRY["hard_distribution"]
+    frames = []
+    began = time.perf_counter()
+    with training.seed_pool() as pool:
+        for arm, count in zip(ARMS, seeds, strict=True):
+            chosen = range(101, 101 + count)
+            config = entry.scales["lesson"].arms[arm]
+            runs = training.run_seeds(entry.run, config, chosen, executor=pool)
+            frames.append(runs.frame().assign(arm=arm))
+    wall = time.perf_counter() - began
+    ends = copying.outcomes(pd.concat(frames, ignore_index=True))
+    print(f"the same at lesson scale, live, {training.available_cores()} processes")
+    print(f"  {wall:.0f} s (target 60: {verdict(wall < 60)})")
+    ratio = book_total / wall
+    print(f"  textbook at paper scale over this: {ratio:.0f} (target 50: {verdict(ratio >= 50)})")
+    show_difference(ends.assign(lost=ends["branch"] == "elimination"), "lost", "elimination")
 
 
 def bench_agreement() -> None:
@@ -154,8 +295,11 @@ def bench_import() -> None:
 
 def main() -> None:
     """Run them all."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # like with like: both ways on the CPU
     print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads")
-    bench_training()
+    mine = bench_training()
+    book_total = bench_paper_scale(mine)
+    bench_lesson_scale(book_total)
     bench_agreement()
     bench_import()
 

@@ -1,0 +1,289 @@
+"""The registered experiments do what their names say, and their reports count right."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from itertools import product
+from typing import Any
+
+import pytest
+
+from lessons_lib import copying, results
+from lessons_lib.catalogue import PAPER, REGISTRY, SMALL, Scale, branches, last_values
+from lessons_lib.configuration import Configuration, digest
+from lessons_lib.results import Record
+from lessons_lib.tasks import Copying
+
+SCALES = [
+    pytest.param(name, scale, id=f"{name}-{scale}")
+    for name, entry in REGISTRY.items()
+    for scale in entry.scales
+]
+
+
+def arms(name: str, scale: str = "lesson") -> Mapping[str, Configuration]:
+    return REGISTRY[name].scales[scale].arms
+
+
+def changes(config: Configuration, base: Configuration) -> dict[str, Any]:
+    """The fields in which a configuration differs from another, with their values."""
+    before = base.to_dict()
+    return {key: value for key, value in config.to_dict().items() if before.get(key) != value}
+
+
+# --- what is registered ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "scale"), SCALES)
+def test_seeds_are_not_those_on_which_settings_were_chosen(name: str, scale: str) -> None:
+    seeds = REGISTRY[name].scales[scale].seeds
+    assert len(seeds) >= 2, "an interval over seeds needs two"
+    assert list(seeds) == sorted(set(seeds)), "records list their seeds in ascending order"
+    assert seeds[0] >= 0
+    assert seeds[-1] < 1000
+    assert copying.HELD_OUT_SEED not in seeds
+
+
+@pytest.mark.parametrize(("name", "scale"), SCALES)
+def test_names_of_records_are_valid_on_every_file_system(name: str, scale: str) -> None:
+    found = arms(name, scale)
+    assert found
+    for word in (name, scale, *found):
+        assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", word), word
+    assert len({arm.lower() for arm in found}) == len(found)
+
+
+@pytest.mark.parametrize(("name", "scale"), SCALES)
+def test_arms_are_different_configurations_that_a_file_can_hold(name: str, scale: str) -> None:
+    found = arms(name, scale)
+    for config in found.values():
+        assert type(config).from_dict(config.to_dict()) == config
+        kept = json.loads(json.dumps(config.to_dict()))
+        assert digest(kept) == digest(config.to_dict())
+    assert len(set(found.values())) == len(found)
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_the_question_is_one_line(name: str) -> None:
+    assert re.fullmatch(r"[A-Z].{10,100}\?", REGISTRY[name].question)
+    assert REGISTRY[name].scales.keys() <= {"lesson", "paper"}
+
+
+def with_branches() -> list[tuple[str, copying.CopyingConfig]]:
+    """Configurations of the runs that are reported by branch and time."""
+    return [
+        (f"{name} {scale} {arm}", config)
+        for name, entry in REGISTRY.items()
+        if entry.report is branches
+        for scale, chosen in entry.scales.items()
+        for arm, config in chosen.arms.items()
+        if isinstance(config, copying.CopyingConfig)
+    ]
+
+
+def test_a_run_with_a_branch_is_followed_until_it_copies_or_long_enough() -> None:
+    found = with_branches()
+    assert len(found) > 20
+    for name, config in found:
+        assert isinstance(config.task, Copying), name  # its sizes are possible
+        assert config.stop_at == 0.95, name
+        assert config.steps >= 400, name
+        assert config.steps % config.evaluate_every == 0, name
+
+
+# --- what the arms are called ----------------------------------------------------------------
+
+
+def test_the_paper_setup_is_that_of_the_authors() -> None:
+    assert (PAPER.task.vocab, PAPER.task.length, PAPER.task.end_symbol) == (40, 40, True)
+    assert (PAPER.cell, PAPER.heads, PAPER.width, PAPER.batch_size) == ("lstm", 1, 256, 128)
+    assert (PAPER.learning_rate, PAPER.shared_embeddings, PAPER.readout) == (1e-3, True, "tanh")
+    assert (PAPER.query_scale, PAPER.value_scale) == (1.0, 1.0)
+    assert (SMALL.vocab, SMALL.length) == (16, 16)
+    assert changes(SMALL, PAPER).keys() <= {
+        *("vocab", "length", "width", "batch_size", "learning_rate", "steps"),
+    }
+
+
+@pytest.mark.parametrize(("scale", "hard", "spare"), [("lesson", SMALL, 8), ("paper", PAPER, 20)])
+def test_easy_differs_from_hard_by_spare_words_only(
+    scale: str, hard: copying.CopyingConfig, spare: int
+) -> None:
+    found = arms("hard_distribution", scale)
+    assert found.keys() == {"hard", "easy"}
+    assert found["hard"] == hard
+    assert hard.vocab == hard.length
+    assert changes(found["easy"], hard) == {"vocab": hard.length + spare}
+    assert len(REGISTRY["hard_distribution"].scales[scale].seeds) >= 20
+
+
+ODDS: dict[str, dict[str, Any]] = {
+    "as-it-is": {},
+    "no-end-symbol": {"end_symbol": False},
+    "separate-embeddings": {"shared_embeddings": False},
+    "uniform-start": {"query_scale": 0.0},
+    "scores-times-4": {"query_scale": 4.0},
+    "values-times-4": {"value_scale": 4.0},
+    "linear-readout": {"readout": "linear"},
+    "GRU": {"cell": "gru"},
+}
+FIELDS = {
+    "width": ["width"],
+    "length": ["vocab", "length"],  # still permutations
+    "rate": ["learning_rate"],
+    "batch": ["batch_size"],
+}
+
+
+@pytest.mark.parametrize("arm", arms("odds"))
+def test_an_arm_of_the_odds_changes_what_its_name_says(arm: str) -> None:
+    if arm in ODDS:
+        expected = ODDS[arm]
+    else:
+        word, _, number = arm.partition("-")
+        expected = dict.fromkeys(FIELDS[word], float(number))
+    config = arms("odds")[arm]
+    found = changes(config, SMALL)
+    steps = found.pop("steps", SMALL.steps)
+    assert found == expected
+    assert steps >= SMALL.steps, "a slower arm gets more steps, none gets fewer"
+    assert isinstance(config, copying.CopyingConfig)
+    assert config.vocab == config.length
+
+
+def test_the_knifes_edge_has_all_combinations_of_width_length_and_spare_words() -> None:
+    combined = set()
+    for arm, config in arms("knife_edge").items():
+        parts = re.fullmatch(r"width-(\d+)-L-(\d+)-V-(\d+)", arm)
+        assert parts, arm
+        width, length, vocab = map(int, parts.groups())
+        assert isinstance(config, copying.CopyingConfig)
+        assert (config.width, config.length, config.vocab) == (width, length, vocab)
+        assert changes(config, SMALL).keys() <= {"width", "length", "vocab", "steps"}
+        combined.add((width, length, vocab - length))
+    axes = [sorted(set(axis)) for axis in zip(*combined, strict=True)]
+    assert combined == set(product(*axes))
+    assert axes[2][:3] == [0, 1, 2], "V = L, L+1, L+2"
+    assert {config.steps for config in arms("knife_edge").values()} == {1000}  # type: ignore[attr-defined]
+
+
+def test_one_spare_word_at_paper_scale() -> None:
+    found = arms("knife_edge", "paper")
+    assert changes(found["one-spare-word"], PAPER) == {"vocab": PAPER.length + 1}
+
+
+def test_forks_are_called_by_their_start_and_step() -> None:
+    combined = set()
+    for arm, config in arms("forks").items():
+        parts = re.fullmatch(r"start-(\d+)-fork-(\d+)", arm)
+        assert parts, arm
+        start, step = map(int, parts.groups())
+        assert isinstance(config, copying.ForkedConfig)
+        assert (config.start_seed, config.fork_at) == (start, step)
+        assert changes(config, SMALL).keys() == {"start_seed", "fork_at"}
+        combined.add((start, step))
+    axes = [sorted(set(axis)) for axis in zip(*combined, strict=True)]
+    assert combined == set(product(*axes))
+    assert axes[1][0] == 0, "a fork at step 0 shares the start only"
+    assert axes[0][-1] < 1000
+    assert len(REGISTRY["forks"].scales["lesson"].seeds) * len(axes[0]) >= 40
+
+
+@pytest.mark.parametrize(("name", "scale"), SCALES)
+def test_a_survey_of_many_arms_keeps_the_ends_only(name: str, scale: str) -> None:
+    chosen: Scale = REGISTRY[name].scales[scale]
+    assert chosen.ends_only or len(chosen.arms) <= 10, "its records would be too large"
+
+
+# --- reports ---------------------------------------------------------------------------------
+
+Rows = list[tuple[int, int, str, float]]
+
+
+def record(name: str, rows: Rows) -> Record:
+    columns = ("seed", "step", "metric", "value")
+    dictionaries = [dict(zip(columns, row, strict=True)) for row in rows]
+    return results.make_record(name, {"sides": 6}, dictionaries, device="cpu", wall_seconds=1)
+
+
+def run_of(seed: int, branch: str, step: int, accuracy: float = 0.96) -> Rows:
+    """A run that ends in a branch at a step; uniform attention weighs 0.1 before training."""
+    found, mass = {"aligned": (0.9, 0.8), "elimination": (0.0, 0.01), "undecided": (0.3, 0.3)}[
+        branch
+    ]
+    start: Rows = [(seed, 0, "token_accuracy", 0.1), (seed, 0, "attention_accuracy", 0.1)]
+    end: Rows = [
+        (seed, step, "token_accuracy", accuracy),
+        (seed, step, "attention_accuracy", found),
+    ]
+    masses: Rows = [(seed, 0, "right_mass", 0.1), (seed, step, "right_mass", mass)]
+    return [*start, *end, *masses, (seed, step, "stopped_early", 1.0), (seed, step, "loss", 2.0)]
+
+
+def test_branches_counts_outcomes_and_gives_their_median_times() -> None:
+    hard = [
+        *run_of(1, "aligned", 50),
+        *run_of(2, "elimination", 300),
+        *run_of(3, "aligned", 80),
+        *run_of(4, "elimination", 200),
+        *run_of(5, "elimination", 400, accuracy=0.7),
+        *run_of(6, "undecided", 90),
+        *run_of(7, "aligned", 400, accuracy=0.9),
+    ]
+    easy = [*run_of(1, "aligned", 30), *run_of(2, "aligned", 20)]
+    found = branches({"hard": record("hard", hard), "easy": record("easy", easy)})
+    assert found.index.tolist() == ["hard", "easy"]
+    row = found.loc["hard"]
+    assert {name: row[name] for name in ("n", "aligned", "elimination", "undecided", "solved")} == {
+        "n": 7,
+        "aligned": 3,
+        "elimination": 3,
+        "undecided": 1,
+        "solved": 5,
+    }
+    # Of those that copy: 50 and 80; 300 and 200.
+    assert row["median step aligned"] == 65.0
+    assert row["median step elimination"] == 250.0
+    row = found.loc["easy"]
+    assert (row["n"], row["aligned"], row["elimination"]) == (2, 2, 0)
+    assert row["median step aligned"] == 25.0
+    assert found["median step elimination"].isna().to_dict() == {"hard": False, "easy": True}
+
+
+def wilson(successes: int, n: int) -> tuple[float, float]:
+    """The interval of Wilson (1927), from its formula; 1.96 more exactly."""
+    z = 1.959964
+    share, scale = successes / n, 1 + z * z / n
+    middle = (share + z * z / (2 * n)) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return middle - half, middle + half
+
+
+def test_the_share_of_aligned_runs_has_a_wilson_interval() -> None:
+    rows = [row for seed in range(1, 10) for row in run_of(seed, "elimination", 30)]
+    rows += [row for seed in (10, 11) for row in run_of(seed, "aligned", 30)]
+    low, high = wilson(2, 11)
+    shown = branches({"hard": record("hard", rows)}).loc["hard", "share aligned"]
+    assert shown == f"{2 / 11:.3f} [{low:.3f}, {high:.3f}] (n = 11)"
+
+
+def test_last_values_are_means_over_seeds_of_each_runs_last_step() -> None:
+    rows: Rows = [
+        *((1, 0, "pips", 99.0), (1, 20, "pips", 1.0), (1, 3, "pips", 98.0)),
+        *((2, 0, "pips", 97.0), (2, 10, "pips", 2.0)),
+        *((3, 40, "pips", 6.0), (3, 40, "stopped_early", 1.0)),
+        *((seed, 0, "eyes", 4.0) for seed in (1, 2, 3)),
+    ]
+    other: Rows = [(1, 0, "pips", 5.0), (2, 0, "pips", 5.0)]
+    found = last_values({"six": record("six", rows), "four": record("four", other)})
+    assert list(found.columns) == ["six", "four"]
+    assert set(found.index) == {"pips", "eyes"}
+    # Student's t with 2 degrees of freedom at 95%: 4.302653 standard errors; variance 7.
+    half = 4.302653 * math.sqrt(7 / 3)
+    assert found.loc["pips", "six"] == f"3.000 [{3 - half:.3f}, {3 + half:.3f}] (n = 3)"
+    assert found.loc["pips", "four"] == "5.000 [5.000, 5.000] (n = 2)"
+    assert found.loc["eyes", "six"] == "4.000 [4.000, 4.000] (n = 3)"
+    assert found["four"].isna().to_dict() == {"pips": False, "eyes": True}
