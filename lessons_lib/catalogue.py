@@ -95,6 +95,12 @@ ONE_HEAD = heads.HeadsConfig.from_dict(
 """One head on a fixed body. As in the paper's multi-head experiment: GRU, separate embeddings."""
 
 
+GOOD_HEADS = (1, 4, 5, 6, 8, 10, 11, 12, 15, 18, 20, 32, 41, 47, 50, 56, 59)
+"""Heads that aligned with three of three orders of the data, by the record of head_starts."""
+BAD_HEADS = (*(19, 24, 27, 29, 34, 35, 36, 37, 39, 40, 42, 43, 44, 45, 46, 48, 55, 60, 61, 62, 64),)
+"""Heads that aligned with none of three, by the same record."""
+
+
 def _seeds(count: int) -> tuple[int, ...]:
     return tuple(range(1, count + 1))
 
@@ -133,12 +139,51 @@ def _forks() -> dict[str, copying.ForkedConfig]:
     }
 
 
+def _early_forks() -> dict[str, copying.ForkedConfig]:
+    """At the paper's size: other inputs from the start, followed until the sign is plain."""
+    return {
+        f"start-{start}-fork-0": copying.ForkedConfig.from_dict(
+            {**PAPER.to_dict(), "steps": 60, "start_seed": start, "fork_at": 0}
+        )
+        for start in range(1, 9)
+    }
+
+
 def _several_heads() -> dict[str, copying.CopyingConfig]:
-    """Both cells with 1 to 16 heads."""
+    """Both cells with 1 to 8 heads."""
     return {
         f"{cell}-{count}": replace(SMALL, cell=cell, heads=count, steps=600)
         for cell in ("lstm", "gru")
-        for count in (1, 2, 4, 8, 16)
+        for count in (1, 2, 4, 8)
+    }
+
+
+def _assembled() -> dict[str, heads.HeadsConfig]:
+    """Models put together from good, bad and random heads; the inputs are those of the run."""
+    eight = replace(ONE_HEAD, heads=8)
+    everyone = tuple(range(1, 65))
+    return {
+        "one-bad": replace(ONE_HEAD, pool=BAD_HEADS, drawn=1),
+        "one-good": replace(ONE_HEAD, pool=GOOD_HEADS, drawn=1),
+        "eight-bad": replace(eight, pool=BAD_HEADS, drawn=8),
+        "seven-bad-one-good": replace(
+            eight, pool=BAD_HEADS, drawn=7, second_pool=GOOD_HEADS, second_drawn=1
+        ),
+        "eight-random": replace(eight, pool=everyone, drawn=8),
+    }
+
+
+def _head_controls() -> dict[str, heads.HeadsConfig]:
+    """Eight heads with one thing changed at a time, and one head with their parameters."""
+    eight = replace(ONE_HEAD, heads=8)
+    return {
+        "one": ONE_HEAD,
+        "one-wide": replace(ONE_HEAD, inner=4 * ONE_HEAD.width),
+        "tied": replace(eight, tied_until=eight.steps),
+        "untied-20": replace(eight, tied_until=20),
+        "untied-60": replace(eight, tied_until=60),
+        "eight": eight,
+        "concatenated": replace(eight, merge="concatenate"),
     }
 
 
@@ -174,7 +219,7 @@ REGISTRY: Mapping[str, Experiment] = {
         "How much does one spare word help?",
         copying.run_copying,
         {
-            "lesson": Scale(_phases(), _seeds(16), ends_only=True),
+            "lesson": Scale(_phases(), _seeds(12), ends_only=True),
             "paper": Scale({"one-spare-word": replace(PAPER, vocab=41)}, _seeds(12)),
         },
         branches,
@@ -182,7 +227,10 @@ REGISTRY: Mapping[str, Experiment] = {
     "forks": Experiment(
         "When is the die cast: do runs that share a start and k steps take the same branch?",
         copying.run_forked,
-        {"lesson": Scale(_forks(), _seeds(6), ends_only=True)},
+        {
+            "lesson": Scale(_forks(), _seeds(6), ends_only=True),
+            "paper": Scale(_early_forks(), _seeds(3), ends_only=True),
+        },
         branches,
     ),
     "heads": Experiment(
@@ -203,10 +251,22 @@ REGISTRY: Mapping[str, Experiment] = {
         },
         branches,
     ),
+    "head_mix": Experiment(
+        "Equally expressive: do eight bad heads align, seven and a good one, eight random ones?",
+        heads.run_heads,
+        {"lesson": Scale(_assembled(), _seeds(50), ends_only=True)},
+        branches,
+    ),
+    "head_controls": Experiment(
+        "Is it the number of starts, or the number of parameters?",
+        heads.run_heads,
+        {"lesson": Scale(_head_controls(), _seeds(24), ends_only=True)},
+        branches,
+    ),
     "odds": Experiment(
         "What sets the odds between alignment and elimination?",
         copying.run_copying,
-        {"lesson": Scale(_odds(), _seeds(48), ends_only=True)},
+        {"lesson": Scale(_odds(), _seeds(32), ends_only=True)},
         branches,
     ),
 }

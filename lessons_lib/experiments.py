@@ -223,7 +223,10 @@ def _show_list() -> None:
     for name, entry in REGISTRY.items():
         _write(f"{name}: {entry.question}")
         for scale, chosen in entry.scales.items():
-            _write(f"  {scale}: {len(chosen.seeds)} seeds of {', '.join(chosen.arms)}")
+            arms = list(chosen.arms)
+            plural = "arms" if len(arms) > 1 else "arm"
+            named = ", ".join(arms if len(arms) <= 8 else [*arms[:2], "...", arms[-1]])
+            _write(f"  {scale}: {len(chosen.seeds)} seeds of {len(arms)} {plural}: {named}")
 
 
 def _show_reports(names: Sequence[str]) -> int:

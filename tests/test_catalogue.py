@@ -90,7 +90,8 @@ def test_a_run_with_a_branch_is_followed_until_it_copies_or_long_enough() -> Non
     for name, config in found:
         assert isinstance(config.task, Copying), name  # its sizes are possible
         assert config.stop_at == 0.95, name
-        assert config.steps >= 400, name
+        # The early forks at the paper's size are judged by the margin at their end.
+        assert config.steps >= (60 if name.startswith("forks paper") else 400), name
         assert config.steps % config.evaluate_every == 0, name
 
 

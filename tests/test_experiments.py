@@ -262,7 +262,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_command_line_from_nothing_to_a_report(
     package: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "paper: 3 seeds of six, four" in cli(capsys, "list")
+    assert "paper: 3 seeds of 2 arms: six, four" in cli(capsys, "list")
     shown = cli(capsys, "status")
     assert re.search(r"dice +paper +2 +3 +0 +no result 'six'", shown)
     assert experiments.main(["report"]) == 1
