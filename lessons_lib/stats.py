@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -203,7 +204,9 @@ def time_difference(
     one, other = _censored(times, happened), _censored(other_times, other_happened)
     if all(group.num_censored() == len(group) for group in (one, other)):
         raise ValueError("expected an event in at least one run, found none; run them longer")
-    return float(scipy_stats.logrank(one, other).pvalue)
+    with np.errstate(invalid="ignore"):
+        p = float(scipy_stats.logrank(one, other).pvalue)
+    return 1.0 if math.isnan(p) else p  # all events at one time: nothing tells the groups apart
 
 
 def _censored(times: ArrayLike, happened: ArrayLike) -> scipy_stats.CensoredData:

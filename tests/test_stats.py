@@ -172,6 +172,10 @@ def test_log_rank_test_by_hand() -> None:
     assert time_difference(y, hit_y, x, hit_x) == pytest.approx(expected, rel=1e-9)
 
 
+def test_events_at_one_time_tell_no_groups_apart() -> None:
+    assert time_difference([50] * 4, [True] * 4, [50] * 3, [True] * 3) == 1.0
+
+
 def test_no_event_cannot_be_compared() -> None:
     with pytest.raises(ValueError, match="found none; run them longer"):
         time_difference([5, 5], [False, False], [5], [False])
