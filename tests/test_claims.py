@@ -83,20 +83,35 @@ def test_more_heads_align_more_often(
 
 
 @pytest.mark.parametrize(
-    ("bad", "one_good", "random", "verdict"),
+    ("wide", "tied", "verdict"),
+    [(10, 9, "holds"), (19, 9, "holds in part"), (19, 18, "does not hold")],
+)
+def test_eight_heads_against_as_many_parameters(
+    monkeypatch: pytest.MonkeyPatch, wide: int, tied: int, verdict: str
+) -> None:
+    shown(monkeypatch, shares(eight=20, one_wide=wide, tied=tied))
+    assert claims.heads_not_parameters().verdict == verdict
+    shown(monkeypatch, shares(eight=2, one_wide=19, tied=19))
+    assert claims.heads_not_parameters().verdict == "does not hold"
+
+
+@pytest.mark.parametrize(
+    ("bad", "step", "verdict"),
     [
-        (2, 18, 19, "holds"),
-        (2, 3, 19, "holds in part"),
-        (10, 11, 12, "does not hold"),
-        (19, 2, 3, "does not hold"),
+        (2, 180, "holds"),
+        (18, 180, "holds in part"),
+        (18, 90, "does not hold"),
+        (18, 60, "does not hold"),
     ],
 )
-def test_equally_expressive_models_are_compared(
-    monkeypatch: pytest.MonkeyPatch, bad: int, one_good: int, random: int, verdict: str
+def test_bad_heads_are_compared_by_outcome_and_time(
+    monkeypatch: pytest.MonkeyPatch, bad: int, step: int, verdict: str
 ) -> None:
-    arms = shares(eight_bad=bad, seven_bad_one_good=one_good, eight_random=random)
+    arms = shares(eight_bad=bad, seven_bad_one_good=18)
+    arms["eight-bad"] = [(branch, step, True) for branch, _, _ in arms["eight-bad"]]
+    arms["seven-bad-one-good"] = [("aligned", 90, True)] * 18 + [("elimination", 90, True)] * 2
     shown(monkeypatch, arms)
-    assert claims.dynamics_not_expressiveness().verdict == verdict
+    assert claims.bad_heads_fail().verdict == verdict
 
 
 def test_fewer_aligned_with_eight_heads_do_not_count_for_the_claim(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
+import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -214,12 +215,20 @@ def test_no_seed_is_no_run(worker: ModuleType) -> None:
     assert runs.ends().empty
 
 
-def _own_pool(folder: str, told: str) -> None:
-    """Start a pool, say the process numbers of its workers, and wait to be killed."""
+PARENT = """
+import os
+import sys
+import time
+from pathlib import Path
+
+from lessons_lib.training import seed_pool
+
+if __name__ == "__main__":
     with seed_pool(2) as pool:
         found = {pool.submit(os.getpid).result() for _ in range(8)}
-        Path(told).write_text(" ".join(map(str, found)), encoding="utf-8")
+        Path(sys.argv[1]).write_text(" ".join(map(str, found)), encoding="utf-8")
         time.sleep(600)
+"""
 
 
 def _alive(pid: int) -> bool:
@@ -234,18 +243,27 @@ def _alive(pid: int) -> bool:
 
 @pytest.mark.skipif(os.name != "posix", reason="asks for processes in the way of Unix")
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
-    told = tmp_path / "pids"
-    parent = multiprocessing.get_context("spawn").Process(
-        target=_own_pool, args=(str(tmp_path), str(told))
-    )
-    parent.start()
-    deadline = time.monotonic() + 60
-    while not (told.exists() and told.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    workers = [int(pid) for pid in told.read_text().split()]
-    assert all(map(_alive, workers))
-    parent.kill()
-    parent.join()
+    script, told = tmp_path / "parent.py", tmp_path / "pids"
+    script.write_text(PARENT, encoding="utf-8")
+    where = Path(__file__).resolve().parent.parent
+    parent = subprocess.Popen([sys.executable, str(script), str(told)], env=_with(where))
+    deadline = time.monotonic() + 120
+    try:
+        while not (told.exists() and told.read_text()) and time.monotonic() < deadline:
+            assert parent.poll() is None, "the parent ended by itself"
+            time.sleep(0.1)
+        workers = [int(pid) for pid in told.read_text().split()]
+        assert all(map(_alive, workers))
+    finally:
+        parent.kill()
+        parent.wait()
     while any(map(_alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(map(_alive, workers))
+
+
+def _with(checkout: Path) -> dict[str, str]:
+    """The environment in which a script finds ``lessons_lib``, installed or in the checkout."""
+    if os.environ.get("LESSONS_INSTALLED"):
+        return dict(os.environ)
+    return {**os.environ, "PYTHONPATH": str(checkout)}
