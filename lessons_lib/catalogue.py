@@ -28,11 +28,14 @@ class Scale:
         seeds: those of every arm. Settings were chosen on other seeds.
         ends_only: whether records keep the first and the last step of each run only, which is
             enough for its outcome; a survey of many arms would be too large otherwise.
+        recorded: whether the package holds its records. What is not recorded takes longer than the
+            machines allowed that we had; it can be run, and goes on where it was stopped.
     """
 
     arms: Mapping[str, Configuration]
     seeds: tuple[int, ...]
     ends_only: bool = False
+    recorded: bool = True
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,10 @@ ONE_HEAD = heads.HeadsConfig.from_dict(
 """One head on a fixed body. As in the paper's multi-head experiment: GRU, separate embeddings."""
 
 
+PAPER_HEAD = heads.HeadsConfig.from_dict(
+    {**PAPER.to_dict(), "cell": "gru", "shared_embeddings": False}
+)
+"""The same at the paper's size."""
 GOOD_HEADS = (1, 4, 5, 6, 8, 10, 11, 12, 15, 18, 20, 32, 41, 47, 50, 56, 59)
 """Heads that aligned with three of three orders of the data, by the record of head_starts."""
 BAD_HEADS = (*(19, 24, 27, 29, 34, 35, 36, 37, 39, 40, 42, 43, 44, 45, 46, 48, 55, 60, 61, 62, 64),)
@@ -247,7 +254,13 @@ REGISTRY: Mapping[str, Experiment] = {
                 {f"order-{order}": replace(ONE_HEAD, data_seed=order) for order in (1, 2, 3)},
                 _seeds(64),
                 ends_only=True,
-            )
+            ),
+            "paper": Scale(
+                {f"order-{order}": replace(PAPER_HEAD, data_seed=order) for order in (1, 2, 3)},
+                _seeds(64),
+                ends_only=True,
+                recorded=False,
+            ),
         },
         branches,
     ),

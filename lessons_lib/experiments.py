@@ -209,7 +209,7 @@ def status(directory: Path | None = None) -> pd.DataFrame:
                 load(name, scale)
                 state = "complete"
             except ResultError as error:
-                state = str(error).partition("; ")[0]
+                state = str(error).partition("; ")[0] if chosen.recorded else "not recorded"
             rows.append((name, scale, len(chosen.arms), len(chosen.seeds), done, state))
     columns = ["experiment", "scale", "arms", "seeds", "runs in the cache", "records"]
     return pd.DataFrame(rows, columns=columns)
@@ -232,13 +232,13 @@ def _show_list() -> None:
 def _show_reports(names: Sequence[str]) -> int:
     failed = 0
     for name in names:
-        for scale in experiment(name).scales:
+        for scale, chosen in experiment(name).scales.items():
             _write(f"\n{name}, {scale} scale: {experiment(name).question}\n")
             try:
                 _write(experiment(name).report(load(name, scale)).to_string())
             except ResultError as error:
                 _write(str(error))
-                failed = 1
+                failed = max(failed, int(chosen.recorded))
     return failed
 
 

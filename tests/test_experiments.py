@@ -335,7 +335,23 @@ def test_unknown_names_list_the_known_ones() -> None:
         experiments.load("dice", "x")
 
 
-EVERY = [(name, scale) for name, entry in REGISTRY.items() for scale in entry.scales]
+EVERY = [
+    (name, scale)
+    for name, entry in REGISTRY.items()
+    for scale, chosen in entry.scales.items()
+    if chosen.recorded
+]
+
+
+def test_what_is_not_recorded_is_said_and_is_no_failure(
+    package: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = Scale({"six": Dice()}, (1, 2), recorded=False)
+    monkeypatch.setattr(experiments, "REGISTRY", {"dice": replace(ENTRY, scales={"paper": large})})
+    assert re.search(r"dice +paper +1 +2 +0 +not recorded", cli(capsys, "status"))
+    assert "no result 'six'" in cli(capsys, "report")
+    cli(capsys, "run", "dice")  # it can be run all the same
+    assert re.search(r"dice +paper +1 +2 +2 +complete", cli(capsys, "status"))
 
 
 @pytest.mark.parametrize(("name", "scale"), EVERY)
