@@ -222,6 +222,16 @@ REGISTRY: Mapping[str, Experiment] = {
         },
         branches,
     ),
+    "other_seeds": Experiment(
+        "Do other seeds lead to the same conclusions about the hard distribution?",
+        copying.run_copying,
+        {
+            "lesson": Scale(
+                {"hard": SMALL, "easy": replace(SMALL, vocab=24)}, tuple(range(101, 149))
+            )
+        },
+        branches,
+    ),
     "knife_edge": Experiment(
         "How much does one spare word help?",
         copying.run_copying,
