@@ -26,7 +26,7 @@ help:
 	@echo "make editions    renew install cells and badges in book/, and the Colab edition in colab/"
 	@echo "make lint        ruff and mypy only"
 	@echo "make format      let ruff format and mend code and notebooks"
-	@echo "make bench       measure the speed of training, agreement and import"
+	@echo "make bench       measure the speed of training, the copying figure, agreement, import"
 	@echo "make links       follow the external links (needs the network)"
 	@echo "make env         only make or renew the environment in .venv"
 	@echo "make lock        pin requirements.in in requirements.txt (UPGRADE=1: newest versions)"
