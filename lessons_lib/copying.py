@@ -76,6 +76,20 @@ class CopyingConfig(Configuration):
         return Copying(self.vocab, self.length, end_symbol=self.end_symbol)
 
     @property
+    def model(self) -> models.Seq2SeqConfig:
+        """The encoder-decoder."""
+        return models.Seq2SeqConfig(
+            self.task.vocab_size,
+            self.task.vocab_size,
+            d_embed=self.width,
+            d_hidden=self.width,
+            cell=self.cell,
+            heads=self.heads,
+            shared_embeddings=self.shared_embeddings,
+            readout=self.readout,
+        )
+
+    @property
     def schedule(self) -> training.TrainConfig:
         """How long and how fast it trains, and when it stops."""
         return training.TrainConfig(
@@ -103,19 +117,7 @@ class ForkedConfig(CopyingConfig):
 
 def build_copier(config: CopyingConfig, seed: int) -> models.Seq2Seq:
     """The encoder-decoder of a copying run, before training."""
-    model = models.build(
-        models.Seq2SeqConfig(
-            config.task.vocab_size,
-            config.task.vocab_size,
-            d_embed=config.width,
-            d_hidden=config.width,
-            cell=config.cell,
-            heads=config.heads,
-            shared_embeddings=config.shared_embeddings,
-            readout=config.readout,
-        ),
-        seed,
-    )
+    model = models.build(config.model, seed)
     with torch.no_grad():
         for layer, scale in (
             (model.query, config.query_scale),

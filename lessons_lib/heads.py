@@ -107,20 +107,7 @@ def assemble(config: HeadsConfig, head_seeds: Sequence[int]) -> models.Seq2Seq:
     """
     if len(head_seeds) != config.heads:
         raise ValueError(f"expected {config.heads} seeds of heads, found {len(head_seeds)}")
-    model = models.build(
-        models.Seq2SeqConfig(
-            config.task.vocab_size,
-            config.task.vocab_size,
-            d_embed=config.width,
-            d_hidden=config.width,
-            cell=config.cell,
-            heads=config.heads,
-            merge=config.merge,
-            shared_embeddings=config.shared_embeddings,
-            readout=config.readout,
-        ),
-        config.body_seed,
-    )
+    model = models.build(replace(config.model, merge=config.merge), config.body_seed)
     _set_readout(model, config.body_seed)
     if config.inner is not None:
         _widen(model, config.inner, head_seeds[0])

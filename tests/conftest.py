@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,18 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     tiny.write_notebook("01_one", "print(6 * 7)")
     tiny.write_notebook("02_two", "1 + 1", "2 + 2")
     return tiny
+
+
+@pytest.fixture(scope="module")
+def one_thread_of_the_cpu() -> Iterator[None]:
+    """Equal numbers on every machine and in every order of tests."""
+    import torch
+
+    from lessons_lib import training
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "pick_device", lambda: torch.device("cpu"))
+        yield
+    torch.set_num_threads(threads)

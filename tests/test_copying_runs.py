@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pandas as pd
@@ -30,15 +29,7 @@ TINY = CopyingConfig(
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread_of_the_cpu() -> Iterator[None]:
-    """Equal numbers on every machine and in every order of tests."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "pick_device", lambda: torch.device("cpu"))
-        yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from lessons_lib import heads, models, training
+from lessons_lib import heads, models
 from lessons_lib.copying import HELD_OUT_SEED, measure_copier
 from lessons_lib.heads import HeadsConfig, assemble, run_heads
 from lessons_lib.tasks import Batch
@@ -21,15 +20,7 @@ ONE = HeadsConfig(
 THREE = replace(ONE, heads=3)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread_of_the_cpu() -> Iterator[None]:
-    """Equal numbers on every machine and in every order of tests."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "pick_device", lambda: torch.device("cpu"))
-        yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 
 
 def heads_of(model: models.Seq2Seq) -> list[list[Tensor]]:
