@@ -11,7 +11,16 @@ from typing import Any
 
 import pandas as pd
 
-from lessons_lib import copying, heads, results, training, translation
+from lessons_lib import (
+    classification,
+    comparison,
+    copying,
+    heads,
+    results,
+    training,
+    translation,
+    uniform_translation,
+)
 from lessons_lib.configuration import Configuration
 from lessons_lib.results import Record
 from lessons_lib.stats import proportion_interval, seed_interval
@@ -84,6 +93,17 @@ def branches(records: Mapping[str, Record]) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
+def comparisons(records: Mapping[str, Record]) -> pd.DataFrame:
+    """Mean over the runs of all blocks of each final metric, with intervals, a column an arm."""
+    found = {}
+    for arm, record in records.items():
+        last = comparison.by_run(record.frame()).groupby(["metric", "run"])["value"].last()
+        found[arm] = last.groupby("metric").agg(
+            lambda runs: str(seed_interval(runs)) if len(runs) > 1 else f"{runs.iloc[0]:.3f}"
+        )
+    return pd.DataFrame(found)
+
+
 PAPER = copying.CopyingConfig()
 """The authors' hard distribution: permutations of 40 words, LSTM of width 256, batch 128."""
 SMALL = copying.CopyingConfig(
@@ -110,6 +130,31 @@ BAD_HEADS = (*(19, 24, 27, 29, 34, 35, 36, 37, 39, 40, 42, 43, 44, 45, 46, 48, 5
 
 def _seeds(count: int) -> tuple[int, ...]:
     return tuple(range(1, count + 1))
+
+
+def _classifications() -> dict[str, classification.Classification]:
+    """Each corpus, and each class of the news against the three others."""
+    news = {"world": "World", "sports": "Sports", "business": "Business", "scitech": "Sci/Tech"}
+    sides = {
+        "sms_spam": ("sms_spam", "spam"),
+        "sst2": ("sst2", "positive"),
+        "subj": ("subj", "subjective"),
+        **{f"ag_{short}": ("ag_news", name) for short, name in news.items()},
+    }
+    return {
+        arm: classification.Classification(corpus=corpus, positive=positive)
+        for arm, (corpus, positive) in sides.items()
+    }
+
+
+def _translations() -> dict[str, translation.Translation]:
+    """Captions in both directions and from Czech, and the embedded corpus with its gold."""
+    return {
+        "de-en": translation.Translation(),
+        "en-de": translation.Translation(source="en", target="de"),
+        "cs-en": translation.Translation(source="cs"),
+        "toy-de-en": translation.Translation(corpus="toy"),
+    }
 
 
 def _odds() -> dict[str, copying.CopyingConfig]:
@@ -209,9 +254,21 @@ def _phases() -> dict[str, copying.CopyingConfig]:
 REGISTRY: Mapping[str, Experiment] = {
     "uniform_translation": Experiment(
         "What does a model with frozen uniform attention learn about words?",
-        translation.uniform_translation,
-        {"paper": Scale({"multi30k": translation.UniformTranslation()}, (1, 2, 3, 4))},
+        uniform_translation.uniform_translation,
+        {"paper": Scale({"multi30k": uniform_translation.UniformTranslation()}, (1, 2, 3, 4))},
         last_values,
+    ),
+    "classification": Experiment(
+        "Does a classifier with uniform attention foretell where a trained one attends?",
+        classification.run_classification,
+        {"paper": Scale(_classifications(), (1, 2))},
+        comparisons,
+    ),
+    "translation": Experiment(
+        "Does word knowledge come before attention, and foretell it, in translation?",
+        translation.run_translation,
+        {"paper": Scale(_translations(), (1, 2))},
+        comparisons,
     ),
     "hard_distribution": Experiment(
         "Is copying harder to learn when all inputs are permutations of the same words?",

@@ -1,170 +1,259 @@
-"""Claims of the paper with what we measured beside them, ready for the scoreboard.
+"""The scoreboard: claims of the paper with what we measured beside them.
 
 Everything but the wording is computed from the recorded results when it is asked for.
+``python -m lessons_lib.claims`` prints the rows, ``again ROW`` measures one of them again from
+scratch and compares the two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+import argparse
+import functools
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from itertools import zip_longest
+from pathlib import Path
 
 import pandas as pd
 
-from lessons_lib import copying, experiments, results
-from lessons_lib.stats import proportion_interval, share_difference, time_difference
+from lessons_lib import claims_copying, claims_text, experiments
+from lessons_lib.claims_base import Claim, Loader
+from lessons_lib.results import Record, ResultError
 
-Verdict = Literal["holds", "holds in part", "does not hold"]
+Row = Callable[[Loader], Claim]
 
-
-@dataclass(frozen=True)
-class Claim:
-    """One claim, measured again.
-
-    Attributes:
-        chapter: where it is discussed.
-        claim: what is claimed, in our words.
-        published: the paper's value, or that it is not quoted here.
-        measured: ours, with number of runs and interval.
-        verdict: what follows.
-        command: makes the record again on which it rests.
-    """
-
-    chapter: int
-    claim: str
-    published: str
-    measured: str
-    verdict: Verdict
-    command: str
-
-
-def _ends(name: str, scale: str) -> pd.DataFrame:
-    """Branch and time of every run, index arm and seed."""
-    return copying.outcomes(results.frame(experiments.load(name, scale)))
-
-
-def _arm(ends: pd.DataFrame, arm: str) -> pd.DataFrame:
-    return ends[ends.index.get_level_values("arm") == arm]
+CLAIMS: Mapping[int, tuple[Row, ...]] = {
+    3: (claims_text.cooccurrence_teaches_words,),
+    4: (
+        claims_text.ktiw_comes_first,
+        claims_text.attention_is_uniform_early,
+        claims_text.uniform_classifier_foretells,
+        claims_text.uniform_translator_foretells,
+        claims_text.bag_foretells_uniform_classifier,
+        claims_text.bag_foretells_uniform_translator,
+        claims_text.uniform_classifier_foretells_saliency,
+        claims_text.uniform_translator_foretells_saliency,
+        claims_text.xi_is_high_in_classification,
+        claims_text.xi_is_high_in_translation,
+        claims_text.uniform_attention_is_as_good,
+        claims_text.attention_is_on_salient_words,
+    ),
+    6: (claims_copying.hard_is_slower, claims_copying.cannot_copy),
+    7: (
+        claims_copying.several_heads_align,
+        claims_copying.heads_not_parameters,
+        claims_copying.bad_heads_fail,
+    ),
+}
+"""Chapter -> its claims, in the order of the scoreboard."""
+COLUMN = 48
+"""Characters in a column of a comparison."""
 
 
-def _aligned(ends: pd.DataFrame, arm: str) -> tuple[int, int]:
-    runs = _arm(ends, arm)
-    return int((runs["branch"] == "aligned").sum()), len(runs)
+def rows() -> dict[str, Row]:
+    """The claims by their identifiers: ``"hard-is-slower"`` is ``hard_is_slower``."""
+    return {claim.__name__.replace("_", "-"): claim for group in CLAIMS.values() for claim in group}
 
 
-def hard_is_slower() -> Claim:
-    """Permutations of 40 words against 40 of 60 words, followed to 400 steps."""
-    ends = _ends("hard_distribution", "paper")
-    hard, easy = _arm(ends, "hard"), _arm(ends, "easy")
-    p = time_difference(hard["step"], hard["solved"], easy["step"], easy["solved"])
-    return Claim(
-        6,
-        "Copying is harder to learn from permutations of 40 words than from 40 of 60 words.",
-        "40 of 60: all runs copy by step 40; permutations: most between steps 60 and 110, about a "
-        "third are at 0.62 to 0.70 at step 190",
-        f"40 of 60: all {len(easy)} runs copy by step {easy['step'].max()}; permutations: "
-        f"{_by(hard, 200)} of {len(hard)} by step 200; log-rank p = {p:.0e}",
-        "holds" if p < 0.01 else "does not hold",
-        "python -m lessons_lib.experiments run hard_distribution",
-    )
-
-
-def cannot_copy() -> Claim:
-    """Whether runs that do not copy within the authors' 200 steps ever do."""
-    hard = _arm(_ends("hard_distribution", "paper"), "hard")
-    late = hard[~hard["solved"] | (hard["step"] > 200)]
-    later = int(late["solved"].sum())
-    unaligned = int((late["branch"] == "elimination").sum())
-    return Claim(
-        6,
-        "From permutations a model cannot even learn to copy.",
-        "about a third of the runs do not within 200 steps; not followed further",
-        f"{len(late)} of {len(hard)} do not within 200 steps; {later} of these do by step 400; "
-        f"{unaligned} of them never look at the right word",
-        "does not hold" if later == len(late) else "holds in part" if later else "holds",
-        "python -m lessons_lib.experiments run hard_distribution",
-    )
-
-
-def several_heads_align() -> Claim:
-    """Share of runs aligned with one head and with eight, LSTM and GRU, lesson scale."""
-    ends = _ends("heads", "lesson")
-    told, p_values = [], []
-    for cell in ("lstm", "gru"):
-        one, eight = (_aligned(ends, f"{cell}-{count}") for count in (1, 8))
-        p_values.append(share_difference(*eight, *one) if eight[0] > one[0] else 1.0)
-        told.append(
-            f"{cell.upper()}: {proportion_interval(*one)} with one head, "
-            f"{proportion_interval(*eight)} with eight"
-        )
-    significant = sum(p < 0.05 for p in p_values)
-    return Claim(
-        7,
-        "Several heads overcome the hard distribution.",
-        "see the paper, figure not quoted here",
-        "share of runs aligned, small models; " + "; ".join(told),
-        ("does not hold", "holds in part", "holds")[significant],
-        "python -m lessons_lib.experiments run heads --scale lesson",
-    )
-
-
-def heads_not_parameters() -> Claim:
-    """Eight heads against one wide head with as many parameters, and against eight equal heads."""
-    ends = _ends("head_controls", "lesson")
-    eight, wide, tied = (_aligned(ends, arm) for arm in ("eight", "one-wide", "tied"))
-    more = [share_difference(*eight, *arm) < 0.05 and eight[0] > arm[0] for arm in (wide, tied)]
-    return Claim(
-        7,
-        "Several heads help by improving learning dynamics rather than expressiveness.",
-        "see the paper, figure not quoted here",
-        f"share of runs aligned, small models; eight heads: {proportion_interval(*eight)}; one "
-        f"head with as many parameters: {proportion_interval(*wide)}; eight equal heads: "
-        f"{proportion_interval(*tied)}",
-        ("does not hold", "holds in part", "holds")[sum(more)],
-        "python -m lessons_lib.experiments run head_controls --scale lesson",
-    )
-
-
-def bad_heads_fail() -> Claim:
-    """Eight bad heads against seven bad ones and a good one: how often, and how soon?"""
-    ends = _ends("head_mix", "lesson")
-    bad, one_good = (_aligned(ends, arm) for arm in ("eight-bad", "seven-bad-one-good"))
-    late, soon = (_arm(ends, arm) for arm in ("eight-bad", "seven-bad-one-good"))
-    fewer = share_difference(*bad, *one_good) < 0.05 and bad[0] < one_good[0]
-    p = time_difference(late["step"], late["solved"], soon["step"], soon["solved"])
-    slower = p < 0.05 and late["step"].median() > soon["step"].median()
-    return Claim(
-        7,
-        "Models of eight heads with bad starts fail; one head with a good start is enough.",
-        "see the paper, figure not quoted here",
-        f"share of runs aligned, small models; eight bad heads: {proportion_interval(*bad)}, "
-        f"median step {late['step'].median():.0f}; seven bad and one good: "
-        f"{proportion_interval(*one_good)}, median step {soon['step'].median():.0f}; log-rank p = "
-        f"{p:.0e}",
-        "holds" if fewer else "holds in part" if slower else "does not hold",
-        "python -m lessons_lib.experiments run head_mix --scale lesson",
-    )
-
-
-CLAIMS: tuple[Callable[[], Claim], ...] = (
-    hard_is_slower,
-    cannot_copy,
-    several_heads_align,
-    heads_not_parameters,
-    bad_heads_fail,
-)
-"""In the order of the chapters."""
-
-
-def scoreboard(chapter: int | None = None) -> pd.DataFrame:
+def scoreboard(chapter: int | None = None, load: Loader = experiments.load) -> pd.DataFrame:
     """A row for each claim, of one chapter or of all: the fields of ``Claim`` as columns.
 
+    Args:
+        chapter: only its claims; all if ``None``. Records of other chapters are not needed then.
+        load: where records come from: the package's own by default.
+
     Raises:
+        KeyError: the chapter has no claims; the message lists those that have.
         ResultError: a record is missing, damaged or stale; the message names the command.
     """
-    found = [claim() for claim in CLAIMS]
-    return pd.DataFrame([vars(c) for c in found if chapter in (None, c.chapter)])
+    if chapter is not None and chapter not in CLAIMS:
+        raise KeyError(f"no claims of chapter {chapter}; there are some of {list(CLAIMS)}")
+    once = functools.cache(load)  # several claims rest on one experiment
+    wanted = [claim for k, group in CLAIMS.items() if chapter in (None, k) for claim in group]
+    columns = [field.name for field in fields(Claim)]
+    return pd.DataFrame([vars(claim(once)) for claim in wanted], columns=columns)
 
 
-def _by(ends: pd.DataFrame, step: int) -> int:
-    return int((ends["solved"] & (ends["step"] <= step)).sum())
+def is_within(new: Claim, recorded: Claim) -> bool:
+    """Whether a new estimate lies within the recorded interval, its ends included."""
+    return recorded.low - 1e-9 <= new.estimate <= recorded.high + 1e-9
+
+
+def of_first_seeds(load: Loader, count: int) -> Loader:
+    """A loader of the same records with their first seeds only."""
+
+    def fewer(name: str, scale: str) -> dict[str, Record]:
+        return {arm: _first(record, count) for arm, record in load(name, scale).items()}
+
+    return fewer
+
+
+def _first(record: Record, count: int) -> Record:
+    kept = record.seeds[:count]
+    return replace(record, rows=tuple(row for row in record.rows if row[0] in kept))
+
+
+def measuring(directory: Path, count: int | None = None) -> Loader:
+    """A loader that measures what it is asked for, with a progress bar, and keeps it.
+
+    Args:
+        directory: where runs are kept; those that are there already are not measured again.
+        count: the first seeds only, so many; all of them if ``None``.
+    """
+
+    def measure(name: str, scale: str) -> dict[str, Record]:
+        seeds = experiments.experiment(name).scales[scale].seeds[:count]
+        return experiments.run(name, scale, seeds=seeds, directory=directory)
+
+    return measure
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line.
+
+    Returns:
+        The exit status: 0 if all rows could be printed, or a row came out within its interval; 1
+        if not; 2 if it could not be compared.
+    """
+    parser = argparse.ArgumentParser(prog="python -m lessons_lib.claims", description=__doc__)
+    commands = parser.add_subparsers(dest="command")
+    again = commands.add_parser("again", help="measure a row again from scratch and compare")
+    again.add_argument("row", choices=list(rows()), metavar="ROW", help=", ".join(rows()))
+    again.add_argument("--seeds", type=int, metavar="N", help="the first N seeds only: faster")
+    again.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="keep the new runs there, and use those that are there: a run that is stopped goes on,"
+        " and rows on the same experiment share their runs",
+    )
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        return _show()
+    if options.seeds is not None and options.seeds < 1:
+        parser.error(f"expected at least 1 for --seeds, found {options.seeds}")
+    try:
+        if options.cache is not None:
+            return _again(options.row, options.seeds, options.cache)
+        with tempfile.TemporaryDirectory(prefix="again-") as fresh:
+            return _again(options.row, options.seeds, Path(fresh))
+    except ResultError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+
+
+def _show() -> int:
+    """Print what there is; a row without records says so."""
+    status = 0
+    load = functools.cache(experiments.load)
+    for row, claim in rows().items():
+        try:
+            _write(_block(claim(load)))
+        except ResultError as error:
+            _write(f"{row}\n{_wrapped(str(error), '    ')}\n")
+            status = 1
+    return status
+
+
+def _block(claim: Claim) -> str:
+    lines = [f"{claim.row}: {claim.verdict}", _wrapped(claim.claim, "    ")]
+    for name, text in (
+        ("part", f"{claim.part} (chapter {claim.chapter} of the course)"),
+        ("published", claim.published),
+        ("ours", claim.ours),
+        ("value", claim.interval),
+        ("runs", str(claim.runs)),
+        ("rule", claim.rule),
+        ("again", claim.command),
+    ):
+        lines.append(_wrapped(f"{name + ':':<11}{text}", "    ", hang=" " * 15))
+    return "\n".join(lines) + "\n"
+
+
+def _again(row: str, count: int | None, directory: Path) -> int:
+    claim = rows()[row]
+    asked: dict[tuple[str, str], Mapping[str, Record]] = {}
+
+    def recorded(name: str, scale: str) -> Mapping[str, Record]:
+        asked[name, scale] = experiments.load(name, scale)
+        return asked[name, scale]
+
+    old = claim(recorded)
+    for (name, scale), records in asked.items():
+        _write(_announcement(name, scale, records, count))
+    expected = None
+    if count is not None:
+        known = min(len(record.seeds) for found in asked.values() for record in found.values())
+        if count > known:
+            sys.stderr.write(f"expected 1 to {known} for --seeds, found {count}\n")
+            return 2
+        try:
+            expected = claim(of_first_seeds(recorded, count))
+        except ValueError as error:  # too few for the row: said before hours of work, not after
+            sys.stderr.write(f"too few seeds for this row, {count}: {error}\n")
+            return 2
+        _write(
+            f"With fewer seeds the interval is wider. The recorded runs of these seeds alone give "
+            f"{expected.interval}."
+        )
+    new = claim(measuring(directory, count))
+    within = is_within(new, old)
+    _write(f"\n{_beside(old, new)}\n")
+    _write(
+        f"The new estimate, {new.estimate:.4g}, lies {'within' if within else 'outside'} the "
+        f"recorded interval, [{old.low:.4g}, {old.high:.4g}]."
+    )
+    if expected is not None:
+        overlap = new.low <= old.high and old.low <= new.high
+        _write(
+            f"It rests on fewer seeds, of which the recorded runs give {expected.estimate:.4g}; "
+            f"the two intervals {'' if overlap else 'do not '}overlap."
+        )
+    return 0 if within else 1
+
+
+def _announcement(name: str, scale: str, records: Mapping[str, Record], count: int | None) -> str:
+    runs = sum(len(record.seeds[:count]) for record in records.values())
+    seconds = sum(
+        record.wall_seconds * len(record.seeds[:count]) / len(record.seeds)
+        for record in records.values()
+    )
+    devices = ", ".join(sorted({record.device for record in records.values()}))
+    return (
+        f"{name}, {scale} scale: {runs} runs to measure. As recorded ({devices}) they took "
+        f"{_duration(seconds)} one after the other; as many go at a time as there are cores."
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
+
+
+def _beside(old: Claim, new: Claim) -> str:
+    """Two rows side by side, as text."""
+    lines = [f"{'':<9} {'recorded':<{COLUMN}}  again"]
+    for name in ("ours", "interval", "runs", "verdict"):
+        sides = (textwrap.wrap(str(getattr(claim, name)), COLUMN) for claim in (old, new))
+        for k, (left, right) in enumerate(zip_longest(*sides, fillvalue="")):
+            lines.append(f"{'' if k else name:<9} {left:<{COLUMN}}  {right}".rstrip())
+    return "\n".join([old.claim, "", *lines])
+
+
+def _wrapped(text: str, indent: str, hang: str | None = None) -> str:
+    return textwrap.fill(
+        text, 100, initial_indent=indent, subsequent_indent=indent if hang is None else hang
+    )
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

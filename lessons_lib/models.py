@@ -22,7 +22,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lessons_lib.configuration import Configuration
-from lessons_lib.tasks import PAD, Batch
+from lessons_lib.tasks import PAD, Batch, LabelledBatch
 
 _AT_LEAST_ONE = (
     *("source_vocab", "target_vocab", "d_embed", "d_hidden", "layers", "heads", "max_length"),
@@ -50,6 +50,8 @@ class Seq2SeqConfig(Configuration):
         heads: H, attention heads.
         merge: whether the heads' contexts are averaged, as in the paper, or concatenated.
         attention: ``"learned"``, or ``"uniform"``: frozen at ``1/L`` throughout.
+        scaled_scores: whether attention logits are divided by the square root of the width of an
+            encoder state, as in Transformers (the paper's are not).
         readout: ``"tanh"`` is ``Linear(tanh(Linear([s; c])))`` as in the paper; ``"linear"`` is
             ``Linear([s; c])``, for which the gradient law holds exactly.
         shared_embeddings: one table for source and target words (as in the authors' copier).
@@ -67,6 +69,7 @@ class Seq2SeqConfig(Configuration):
     heads: int = 1
     merge: Literal["average", "concatenate"] = "average"
     attention: Literal["learned", "uniform"] = "learned"
+    scaled_scores: bool = False
     readout: Literal["tanh", "linear"] = "tanh"
     shared_embeddings: bool = False
     max_length: int = 512
@@ -225,6 +228,8 @@ class Seq2Seq(nn.Module):
         """Attention logits a, ``(batch, heads, tgt, src)``; a large negative number at padding."""
         b, t, _ = decoder_states.shape
         queries = self.query(decoder_states).view(b, t, self.config.heads, -1)
+        if self.config.scaled_scores:
+            queries = queries / queries.shape[-1] ** 0.5
         scores = torch.einsum("btkd,bld->bktl", queries, encoder_states)
         return scores.masked_fill(~mask[:, None, None, :], MINUS_INFINITY)
 
@@ -303,7 +308,7 @@ class BagOfWords(nn.Module):
         self.embedding = nn.Embedding(source_vocab, d_embed)
         self.output = nn.Linear(d_embed, target_vocab)
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: Batch | LabelledBatch) -> Tensor:
         """Logits of the bag of target words, ``(batch, vocab)``."""
         mask = batch.source_mask.unsqueeze(-1)
         total = (self.embedding(batch.source) * mask).sum(1)

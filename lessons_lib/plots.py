@@ -10,6 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
@@ -209,3 +210,43 @@ def incidence(curve: Incidence, *, label: str, color: str, ax: Axes | None = Non
     ax.set_xlabel("training step")
     ax.set_ylim(0, 1.02)
     return ax
+
+
+def word_bars(
+    words: Sequence[str],
+    values: Mapping[str, ArrayLike],
+    *,
+    colors: Mapping[str, str] | None = None,
+    figure: Figure | None = None,
+) -> list[Axes]:
+    """Words of one text from top to bottom, and beside them a column of bars for each quantity.
+
+    Args:
+        words: of the text.
+        values: name of a quantity -> one value for each word; the largest is drawn darkest.
+        colors: name -> colour or key of ``ROLES``; the rest has that of the uniform model.
+        figure: where to draw; a new one if ``None``.
+
+    Returns:
+        The axes, one for each quantity.
+
+    Raises:
+        ValueError: a quantity has not one value for each word.
+    """
+    figure = plt.figure() if figure is None else figure
+    columns = figure.subplots(1, len(values), sharey=True, squeeze=False)[0]
+    for ax, (name, given) in zip(columns, values.items(), strict=True):
+        heights = np.asarray(given, dtype=float)
+        if heights.shape != (len(words),):
+            raise ValueError(
+                f"expected one value of {name!r} for each of {len(words)} words, found shape "
+                f"{heights.shape}"
+            )
+        shade = (colors or {}).get(name, "uniform")
+        bars = ax.barh(range(len(words)), heights, color=ROLES.get(shade, shade), alpha=0.45)
+        bars[int(heights.argmax())].set_alpha(1.0)
+        ax.axvline(0, color=ROLES["chance"], lw=0.8)
+        ax.set_title(name, fontsize=11)
+    columns[0].set_yticks(range(len(words)), words)
+    columns[0].invert_yaxis()
+    return list(columns)

@@ -72,6 +72,51 @@ def mean_interval(
     return Interval(mean, float(found.low), float(found.high), data.size, confidence)
 
 
+def ratio_interval(
+    numerators: ArrayLike,
+    denominators: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+    resamples: int = 2000,
+) -> Interval:
+    """Share over all tokens with a percentile bootstrap interval over sentences.
+
+    The statistic is ``sum(numerators) / sum(denominators)``. Whole sentences are resampled, because
+    the tokens of one sentence are not independent.
+
+    Args:
+        numerators: for each sentence how many of its tokens have the property, ``(sentences,)``.
+        denominators: for each sentence how many tokens count; 0 is allowed.
+        confidence: coverage aimed at.
+        seed: of the resampling.
+        resamples: bootstrap samples.
+
+    Returns:
+        The interval; ``n`` is the number of sentences that have a token.
+
+    Raises:
+        ValueError: shapes differ, no sentence has a token, or a value is NaN or infinite.
+    """
+    hits, tokens = _finite(numerators), _finite(denominators)
+    if hits.shape != tokens.shape or not tokens.sum() > 0:
+        raise ValueError(
+            "expected one numerator and one denominator for each sentence and at least one token, "
+            f"found {hits.shape} and {tokens.shape} with {tokens.sum():.0f} tokens"
+        )
+    hits, tokens = hits[tokens > 0], tokens[tokens > 0]
+    rng = np.random.default_rng(seed)
+    shares = np.empty(resamples)
+    for k in range(resamples):  # one at a time: all at once would need gigabytes for a corpus
+        drawn = rng.integers(hits.size, size=hits.size)
+        shares[k] = hits[drawn].sum() / tokens[drawn].sum()
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(shares, [tail, 1 - tail])
+    return Interval(
+        float(hits.sum() / tokens.sum()), float(low), float(high), hits.size, confidence
+    )
+
+
 def seed_interval(values: ArrayLike, *, confidence: float = 0.95) -> Interval:
     """Mean over training runs with Student's t interval, which allows for small n.
 

@@ -1,4 +1,4 @@
-"""Seeded synthetic tasks, and the two containers that every layer above shares.
+"""Seeded synthetic tasks, and the containers that every layer above shares.
 
 Shapes, everywhere in this package::
 
@@ -86,6 +86,47 @@ class Batch:
         """Some of the rows, as a batch; padding is kept."""
         gold = None if self.gold is None else self.gold[rows]
         return Batch(self.source[rows], self.target[rows], gold)
+
+
+@dataclass(frozen=True)
+class LabelledBatch:
+    """Texts with one of two classes each, padded to a rectangle.
+
+    Attributes:
+        source: words, int64, shape ``(batch, src)``, ``PAD`` after the end.
+        label: 1 for the positive class, 0 for the other, int64, shape ``(batch,)``.
+
+    Raises:
+        ValueError: the shapes do not belong together, or a label is neither 0 nor 1.
+    """
+
+    source: Tensor
+    label: Tensor
+
+    def __post_init__(self) -> None:
+        if self.source.ndim != 2 or self.label.shape != self.source.shape[:1]:
+            raise ValueError(
+                "expected source (batch, src) and label (batch,), found "
+                f"{tuple(self.source.shape)} and {tuple(self.label.shape)}"
+            )
+        if self.label.numel() and not bool(((self.label == 0) | (self.label == 1)).all()):
+            raise ValueError(f"expected labels 0 and 1, found {sorted(set(self.label.tolist()))}")
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def source_mask(self) -> Tensor:
+        """True at words, False at padding, bool ``(batch, src)``."""
+        return self.source != PAD
+
+    def to(self, device: torch.device | str) -> LabelledBatch:
+        """The same batch on another device."""
+        return LabelledBatch(self.source.to(device), self.label.to(device))
+
+    def __getitem__(self, rows: slice) -> LabelledBatch:
+        """Some of the rows, as a batch; padding is kept."""
+        return LabelledBatch(self.source[rows], self.label[rows])
 
 
 @dataclass(frozen=True)
@@ -197,3 +238,77 @@ class Copying:
         rng = generator(seed)
         while True:
             yield self.sample(batch, rng)
+
+
+@dataclass(frozen=True)
+class Keyword:
+    """Inputs in which one word counts and all others are fillers that mean nothing.
+
+    Words are numbered keywords first, then fillers.
+
+    Attributes:
+        keywords: K, the number of different keywords, at least 1.
+        fillers: the number of different fillers, at least 1.
+        length: L, words in an input, at least 1.
+
+    Raises:
+        ValueError: a size is below 1.
+    """
+
+    keywords: int = 10
+    fillers: int = 30
+    length: int = 10
+
+    def __post_init__(self) -> None:
+        for name in ("keywords", "fillers", "length"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected {name} of at least 1, found {getattr(self, name)}")
+
+    @property
+    def vocab_size(self) -> int:
+        """Words and special symbols together: what an embedding table needs."""
+        return FIRST_WORD + self.keywords + self.fillers
+
+    def is_keyword(self, source: Tensor) -> Tensor:
+        """Where the keywords are, bool, of the shape of ``source``."""
+        return (source >= FIRST_WORD) & (source < FIRST_WORD + self.keywords)
+
+    def sample(self, batch: int, seed: int | torch.Generator) -> Batch:
+        """Which keyword is it? One in each input; the output is that word, gold its place.
+
+        Args:
+            batch: how many.
+            seed: a seed, or a generator that is advanced.
+
+        Returns:
+            A batch with ``src == length`` and ``tgt == 1``.
+        """
+        rng = generator(seed)
+        words = torch.randint(
+            self.keywords, self.keywords + self.fillers, (batch, self.length), generator=rng
+        )
+        keyword = torch.randint(self.keywords, (batch, 1), generator=rng)
+        place = torch.randint(self.length, (batch, 1), generator=rng)
+        source = words.scatter(1, place, keyword) + FIRST_WORD
+        return Batch(source, keyword + FIRST_WORD, place)
+
+    def sample_labelled(self, batch: int, seed: int | torch.Generator) -> LabelledBatch:
+        """Is there a keyword? In half of the inputs one (label 1), in the others none (label 0).
+
+        Args:
+            batch: how many.
+            seed: a seed, or a generator that is advanced.
+
+        Returns:
+            ``(batch, length)`` words; inputs with a keyword come first where ``batch`` is odd, too:
+            the first ``batch // 2`` have none.
+        """
+        rng = generator(seed)
+        source = self.sample(batch, rng).source
+        none = batch // 2
+        rest = torch.randint(
+            self.keywords, self.keywords + self.fillers, (none, self.length), generator=rng
+        )
+        source = torch.cat([rest + FIRST_WORD, source[none:]])
+        label = (torch.arange(batch) >= none).long()
+        return LabelledBatch(source, label)

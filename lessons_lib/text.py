@@ -378,7 +378,8 @@ def _entries(line: str) -> Iterator[tuple[str, str]]:
                 yield head.lower(), german.lower()
 
 
-def _notice(instead: str, error: CorpusUnavailable) -> str:
+def notice(instead: str, error: CorpusUnavailable) -> str:
+    """For the reader: that another corpus stands in, why, and what to do about it."""
     return (
         f"{instead}, because {error.reason}. To change that, set the environment variable "
         "`LESSONS_DATA` to a directory that has this file, or connect to the network, and run it "
@@ -414,7 +415,7 @@ def load_parallel_or_toy(
     except CorpusUnavailable as error:
         if not {source, target} <= set(LANGUAGES):
             raise
-        return load_parallel("toy", source, target, split), _notice(_TOY_CORPUS, error)
+        return load_parallel("toy", source, target, split), notice(_TOY_CORPUS, error)
 
 
 def load_dictionary_or_toy(name: str = "en-de") -> tuple[dict[str, frozenset[str]], str]:
@@ -432,4 +433,4 @@ def load_dictionary_or_toy(name: str = "en-de") -> tuple[dict[str, frozenset[str
     try:
         return load_dictionary(name), ""
     except CorpusUnavailable as error:
-        return toy_dictionary(*name.split("-")), _notice(_TOY_DICTIONARY, error)
+        return toy_dictionary(*name.split("-")), notice(_TOY_DICTIONARY, error)

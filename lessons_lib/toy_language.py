@@ -101,6 +101,11 @@ Hund m Hunde dog dogs|Katze f Katzen cat cats|Pferd n Pferde horse horses
 Esel m Esel donkey donkeys|Ziege f Ziegen goat goats|Kaninchen n Kaninchen rabbit rabbits
 """,
 )
+ANIMALS = frozenset(
+    # Birds and fish do nothing in these sentences: they are among the things below.
+    {"bird", "fish"}.union(*({noun.english, noun.english_plural} for noun in _ANIMALS))
+)
+"""English names of animals: what the labels of ``labelled.toy_labelled`` depend on."""
 # German, gender, English, kind. None of these nouns changes in the accusative or the dative.
 _THINGS = {
     german: Noun(german, gender, "", english, "", kind)

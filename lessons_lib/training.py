@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from lessons_lib.configuration import Configuration
-from lessons_lib.tasks import Batch
+from lessons_lib.tasks import Batch, LabelledBatch
 
 Model = TypeVar("Model", bound=nn.Module)
 Config = TypeVar("Config", bound=Configuration)
+Data = TypeVar("Data", Batch, LabelledBatch)
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ def pick_device() -> torch.device:
 
 def train(
     model: Model,
-    batches: Iterable[Batch],
-    loss: Callable[[Model, Batch], Tensor],
+    batches: Iterable[Data],
+    loss: Callable[[Model, Data], Tensor],
     config: TrainConfig | None = None,
     *,
     evaluate: Callable[[Model], Mapping[str, float]] | None = None,

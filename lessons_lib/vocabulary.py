@@ -231,9 +231,9 @@ class EncodedPairs:
             raise IndexError(f"expected positions from 0 to {len(self) - 1}, found {rows.tolist()}")
         gold = self.gold
         return Batch(
-            _padded(self.source_ids, self.source_lengths, rows, PAD),
-            _padded(self.target_ids, self.target_lengths, rows, PAD),
-            None if gold is None else _padded(gold, self.target_lengths, rows, -1),
+            padded(self.source_ids, self.source_lengths, rows, PAD),
+            padded(self.target_ids, self.target_lengths, rows, PAD),
+            None if gold is None else padded(gold, self.target_lengths, rows, -1),
         )
 
     def containing(self, words: Iterable[int], per_word: int) -> list[int]:
@@ -253,9 +253,7 @@ class EncodedPairs:
     def batches(self, batch_size: int, seed: int, epochs: int | None = None) -> Iterator[Batch]:
         """Batches of pairs of similar length; each epoch has every pair once.
 
-        Pairs are shuffled, sorted by length within pools of many batches, cut into batches, and the
-        batches of a pool are shuffled again: little padding, and still a random order. It depends
-        on ``seed`` alone. The last batch of a pool may be smaller.
+        See ``deal`` for how pairs are put together.
 
         Args:
             batch_size: pairs in a batch.
@@ -265,26 +263,46 @@ class EncodedPairs:
         Raises:
             ValueError: ``batch_size`` or ``epochs`` below 1.
         """
-        for what, value in (("batch_size", batch_size), ("epochs", epochs)):
-            if value is not None and value < 1:
-                raise ValueError(f"expected {what} of at least 1, found {value}")
-        return self._deal(batch_size, seed, count() if epochs is None else range(epochs))
-
-    def _deal(self, batch_size: int, seed: int, epochs: Iterable[int]) -> Iterator[Batch]:
-        generator = torch.Generator().manual_seed(seed)
         # One number that orders pairs by target length, two lengths taken as one, then by source
         # length: measured on Multi30k, this pads less than either length or their sum alone.
         band = torch.div(self.target_lengths, 2, rounding_mode="floor")
         key = band * (int(self.source_lengths.max()) + 1) + self.source_lengths
-        for _ in epochs:
-            order = torch.randperm(len(self), generator=generator)
-            for pool in torch.split(order, batch_size * _POOL):
-                parts = torch.split(pool[key[pool].argsort(stable=True)], batch_size)
-                for part in torch.randperm(len(parts), generator=generator).tolist():
-                    yield self.batch(parts[part])
+        return map(self.batch, deal(key, batch_size, seed, epochs))
 
 
-def _padded(flat: Tensor, lengths: Tensor, rows: Tensor, fill: int) -> Tensor:
+def deal(key: Tensor, batch_size: int, seed: int, epochs: int | None = None) -> Iterator[Tensor]:
+    """Positions for one batch after another, those of similar key together.
+
+    Positions are shuffled, sorted by key within pools of many batches, cut into batches, and the
+    batches of a pool are shuffled again: little padding where the key is a length, and still a
+    random order. Each epoch has every position once; the last batch of a pool may be smaller.
+
+    Args:
+        key: what to sort by, ``(examples,)``.
+        batch_size: positions in a batch.
+        seed: of the order, which depends on it alone.
+        epochs: how many times through all of them; ``None``: without end.
+
+    Raises:
+        ValueError: ``batch_size`` or ``epochs`` below 1.
+    """
+    for what, value in (("batch_size", batch_size), ("epochs", epochs)):
+        if value is not None and value < 1:
+            raise ValueError(f"expected {what} of at least 1, found {value}")
+    return _deal(key, batch_size, seed, count() if epochs is None else range(epochs))
+
+
+def _deal(key: Tensor, batch_size: int, seed: int, epochs: Iterable[int]) -> Iterator[Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    for _ in epochs:
+        order = torch.randperm(len(key), generator=generator)
+        for pool in torch.split(order, batch_size * _POOL):
+            parts = torch.split(pool[key[pool].argsort(stable=True)], batch_size)
+            for part in torch.randperm(len(parts), generator=generator).tolist():
+                yield parts[part]
+
+
+def padded(flat: Tensor, lengths: Tensor, rows: Tensor, fill: int) -> Tensor:
     """Sentences of a flat tensor as a rectangle, ``(rows, longest of them)``."""
     starts = (lengths.cumsum(0) - lengths)[rows]
     wanted = lengths[rows]

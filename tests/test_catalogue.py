@@ -6,16 +6,27 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import pytest
 
 from lessons_lib import copying, results
-from lessons_lib.catalogue import PAPER, REGISTRY, SMALL, Scale, branches, last_values
+from lessons_lib.catalogue import (
+    PAPER,
+    REGISTRY,
+    SMALL,
+    Scale,
+    branches,
+    comparisons,
+    last_values,
+)
+from lessons_lib.classification import Classification
 from lessons_lib.configuration import Configuration, digest
 from lessons_lib.results import Record
 from lessons_lib.tasks import Copying
+from lessons_lib.translation import Translation
 
 SCALES = [
     pytest.param(name, scale, id=f"{name}-{scale}")
@@ -193,6 +204,50 @@ def test_forks_are_called_by_their_start_and_step() -> None:
     assert len(REGISTRY["forks"].scales["lesson"].seeds) * len(axes[0]) >= 40
 
 
+SIDES = {
+    "sms_spam": ("sms_spam", "spam"),
+    "sst2": ("sst2", "positive"),
+    "subj": ("subj", "subjective"),
+    "ag_world": ("ag_news", "World"),
+    "ag_sports": ("ag_news", "Sports"),
+    "ag_business": ("ag_news", "Business"),
+    "ag_scitech": ("ag_news", "Sci/Tech"),
+}
+
+
+def test_an_arm_of_classification_is_a_class_against_the_others() -> None:
+    found = arms("classification", "paper")
+    assert found.keys() == SIDES.keys()
+    base = Classification()
+    for arm, (corpus, positive) in SIDES.items():
+        assert found[arm] == replace(base, corpus=corpus, positive=positive)
+    # Width, batch and optimiser are the authors'.
+    assert (base.d_embed, base.d_hidden) == (300, 256)
+    assert (base.batch_size, base.learning_rate) == (32, 1e-3)
+
+
+def test_an_arm_of_translation_is_called_by_its_languages() -> None:
+    found = arms("translation", "paper")
+    assert found.keys() == {"de-en", "en-de", "cs-en", "toy-de-en"}
+    for arm, config in found.items():
+        assert isinstance(config, Translation)
+        assert arm.removeprefix("toy-") == f"{config.source}-{config.target}"
+        assert config.corpus == ("toy" if arm.startswith("toy-") else "multi30k")
+        assert changes(config, Translation()).keys() <= {"corpus", "source", "target"}
+
+
+@pytest.mark.parametrize("name", ["classification", "translation"])
+def test_blocks_have_runs_for_xi_and_looks_during_training(name: str) -> None:
+    assert REGISTRY[name].report is comparisons
+    for config in arms(name, "paper").values():
+        assert isinstance(config, Classification | Translation)
+        assert config.runs >= 4, "a gold run and at least three further seeds"
+        looks = config.checkpoints
+        assert list(looks) == sorted(set(looks))
+        assert len(looks) >= 10
+        assert 0 < looks[0] < looks[-1] <= config.steps
+
+
 @pytest.mark.parametrize(("name", "scale"), SCALES)
 def test_a_survey_of_many_arms_keeps_the_ends_only(name: str, scale: str) -> None:
     chosen: Scale = REGISTRY[name].scales[scale]
@@ -288,3 +343,24 @@ def test_last_values_are_means_over_seeds_of_each_runs_last_step() -> None:
     assert found.loc["pips", "four"] == "5.000 [5.000, 5.000] (n = 2)"
     assert found.loc["eyes", "six"] == "4.000 [4.000, 4.000] (n = 3)"
     assert found["four"].isna().to_dict() == {"pips": False, "eyes": True}
+
+
+def test_comparisons_are_means_over_the_runs_of_all_blocks() -> None:
+    rows: Rows = [
+        # Two blocks of two runs; a curve counts with its last value.
+        *((1, 0, "own#0", 0.9), (1, 30, "own#0", 1.0), (1, 30, "own#1", 2.0)),
+        *((2, 0, "own#0", 0.9), (2, 30, "own#0", 4.0), (2, 30, "own#1", 5.0)),
+        *((1, 30, "chance", 0.25), (2, 30, "chance", 0.25)),
+        # One run has xi, two have a lag: the others have none.
+        (2, 30, "xi#1", 0.75),
+        *((1, 30, "lag#1", 20.0), (2, 30, "lag#0", 20.0)),
+    ]
+    found = comparisons({"six": record("six", rows), "four": record("four", rows[:3])})
+    assert list(found.columns) == ["six", "four"]
+    assert set(found.index) == {"own", "xi", "lag"}, "what belongs to a block is no metric of runs"
+    # Student's t with 3 degrees of freedom at 95%: 3.182446 standard errors; variance 10/3.
+    half = 3.182446 * math.sqrt(10 / 3 / 4)
+    assert found.loc["own", "six"] == f"3.000 [{3 - half:.3f}, {3 + half:.3f}] (n = 4)"
+    assert found.loc["xi", "six"] == "0.750"
+    assert found.loc["lag", "six"] == "20.000 [20.000, 20.000] (n = 2)"
+    assert found["four"].isna().to_dict() == {"own": False, "xi": True, "lag": True}

@@ -208,7 +208,11 @@ def test_a_run_killed_at_any_of_20_moments_loses_no_finished_seed(tmp_path: Path
         process = context.Process(target=_throw_slowly, args=(str(tmp_path), 0.004))
         process.start()
         assert process.pid is not None
-        time.sleep(moments.uniform(0.005, 0.06))
+        # By progress and not by the clock: a busy machine may not get far in a given time.
+        wanted = len(before) + moments.randrange(5)
+        while len(list(tmp_path.rglob("seed-*.json"))) < wanted and process.is_alive():
+            time.sleep(0.001)
+        time.sleep(moments.uniform(0, 0.008))
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         killed += process.exitcode == -signal.SIGKILL

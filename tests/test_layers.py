@@ -28,22 +28,41 @@ ALLOWED: dict[str, set[str]] = {
     "model1": {"tasks"},
     "models": {"tasks", "configuration"},
     "probes": {"tasks", "models", "stats"},
+    "saliency": {"tasks", "models", "probes"},
     "training": {"tasks", "configuration", "models", "probes"},
     "plots": {"stats"},
     "explore": {"plots", "explore_html"},
     "checks": {"tasks", "models", "probes", "theory"},
     "reduced": {"configuration", "tasks"},
     "copying": {"configuration", "tasks", "models", "probes", "training"},
-    "translation": {
+    "agreements": {"probes", "stats"},
+    "comparison": {"tasks", "probes", "stats", "agreements"},
+    "labelled": {"tasks", "toy_language", "text", "vocabulary"},
+    "classifier": {"configuration", "tasks", "models"},
+    "classification": {
+        *("configuration", "tasks", "vocabulary", "text", "models", "probes", "training"),
+        *("labelled", "classifier", "comparison"),
+    },
+    "uniform_translation": {
         *("configuration", "stats", "vocabulary", "toy_language", "text", "model1", "models"),
         *("probes", "training"),
     },
+    "translation": {
+        *("configuration", "tasks", "vocabulary", "toy_language", "text", "model1", "models"),
+        *("probes", "training", "saliency", "comparison"),
+    },
+    "own_text": {"tasks", "text", "training", "comparison", "classification", "translation"},
     "heads": {"tasks", "models", "probes", "training", "copying"},
     "catalogue": {
-        *("configuration", "stats", "training", "results", "copying", "heads", "translation"),
+        *("configuration", "stats", "training", "results", "copying", "heads"),
+        *("classification", "comparison", "translation", "uniform_translation"),
     },
     "experiments": {"configuration", "download", "results", "training", "catalogue"},
-    "claims": {"results", "stats", "copying", "experiments"},
+    "claims_base": {"comparison", "experiments", "results", "stats"},
+    "claims_copying": {"claims_base", "copying", "experiments", "results", "stats"},
+    "claims_text": {"claims_base", "experiments", "results", "stats"},
+    "claims": {"claims_base", "claims_copying", "claims_text", "experiments", "results"},
+    "claims_table": {"claims", "claims_base", "experiments", "results"},
 }
 # Modules that have a place in the plan and are not written yet.
 PLANNED = {"checks"}

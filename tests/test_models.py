@@ -31,6 +31,7 @@ VARIANTS = [
     replace(SMALL, attention="uniform", heads=2),
     replace(SMALL, merge="concatenate", heads=3),
     replace(SMALL, merge="concatenate", heads=2, bidirectional=True, readout="linear"),
+    replace(SMALL, scaled_scores=True, heads=2),
 ]
 
 
@@ -84,6 +85,23 @@ def test_attention_agrees_with_pytorchs_own() -> None:
         queries, keys, model.values(out.encoder_states), attn_mask=mask, scale=1.0
     )
     logits = model.readout(out.decoder_states, contexts.mean(dim=1))
+    torch.testing.assert_close(out.logits, logits)
+
+
+@pytest.mark.parametrize(("bidirectional", "width"), [(False, 7), (True, 14)])
+def test_scaled_scores_are_those_of_transformers(bidirectional: bool, width: int) -> None:
+    config = replace(SMALL, heads=3, bidirectional=bidirectional)
+    plain, scaled = (build(replace(config, scaled_scores=flag), 2) for flag in (False, True))
+    out, expected = scaled(RAGGED), plain(RAGGED).scores / width**0.5
+    mask = RAGGED.source_mask[:, None, None, :].expand_as(expected)
+    torch.testing.assert_close(out.scores[mask], expected[mask])
+    # PyTorch's own attention divides by the square root of the width by itself.
+    queries = scaled.query(out.decoder_states).view(3, 5, 3, width).transpose(1, 2)
+    keys = out.encoder_states[:, None].expand(-1, 3, -1, -1)
+    contexts = scaled_dot_product_attention(
+        queries, keys, scaled.values(out.encoder_states), attn_mask=mask[:, :1]
+    )
+    logits = scaled.readout(out.decoder_states, contexts.mean(dim=1))
     torch.testing.assert_close(out.logits, logits)
 
 

@@ -8,7 +8,15 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 
-from lessons_lib.plots import ROLES, attention_map, curves, incidence, intervals, use_style
+from lessons_lib.plots import (
+    ROLES,
+    attention_map,
+    curves,
+    incidence,
+    intervals,
+    use_style,
+    word_bars,
+)
 from lessons_lib.stats import Interval, cumulative_incidence
 
 
@@ -89,3 +97,16 @@ def test_incidence_rises_in_steps_within_its_band() -> None:
     (band,) = ax.collections
     assert band.get_datalim(ax.transData).ymax == pytest.approx(curve.high.max())
     assert incidence(curve, label="x", color="gold", ax=ax) is ax
+
+
+def test_word_bars_show_each_value_at_its_word_and_mark_the_largest() -> None:
+    words, values = ["a", "dull", "film"], {"alpha": [0.2, 0.7, 0.1], "beta": [0.0, -1.0, -3.0]}
+    left, right = word_bars(words, values, colors={"alpha": "attention"})
+    assert [label.get_text() for label in left.get_yticklabels()] == words
+    for ax, heights, largest in ((left, values["alpha"], 1), (right, values["beta"], 0)):
+        bars = [patch for patch in ax.patches if isinstance(patch, Rectangle)]
+        assert [bar.get_width() for bar in bars] == heights
+        assert [bar.get_alpha() == 1 for bar in bars].index(True) == largest
+    assert left.get_ylim()[0] > left.get_ylim()[1], "the first word stands on top"
+    with pytest.raises(ValueError, match=r"one value of 'alpha' for each of 3 words.*\(2,\)"):
+        word_bars(words, {"alpha": [0.1, 0.9]})

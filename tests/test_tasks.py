@@ -1,7 +1,18 @@
 import pytest
 import torch
 
-from lessons_lib.tasks import BOS, EOS, FIRST_WORD, PAD, Batch, Copying, ParallelCorpus
+from lessons_lib.tasks import (
+    BOS,
+    EOS,
+    FIRST_WORD,
+    PAD,
+    Batch,
+    Copying,
+    Keyword,
+    LabelledBatch,
+    ParallelCorpus,
+    generator,
+)
 
 
 def test_permutations_hold_every_word_once() -> None:
@@ -102,3 +113,76 @@ def test_batch_of_wrong_shapes(
 def test_corpus_of_unequal_halves() -> None:
     with pytest.raises(ValueError, match=r"found 2 and 1.*parallel"):
         ParallelCorpus("x", "de", "en", ("a", "b"), ("c",))
+
+
+def test_labelled_batch_mask_rows_and_device() -> None:
+    batch = LabelledBatch(
+        torch.tensor([[4, 5, 6], [7, PAD, PAD], [8, 9, PAD], [5, 5, PAD]]),
+        torch.tensor([1, 0, 0, 1]),
+    )
+    assert len(batch) == 4
+    assert batch.source_mask.tolist()[:2] == [[True, True, True], [True, False, False]]
+    part = batch[1:4].to("cpu")
+    assert isinstance(part, LabelledBatch)
+    assert part.source.tolist() == [[7, PAD, PAD], [8, 9, PAD], [5, 5, PAD]]  # padding is kept
+    assert part.label.tolist() == [0, 0, 1]
+    assert len(batch[4:]) == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "label", "message"),
+    [
+        ((2, 3), [0, 1, 1], r"found \(2, 3\) and \(3,\)"),
+        ((2, 3), [[0, 1]], r"found \(2, 3\) and \(1, 2\)"),
+        ((3,), [0, 1, 1], r"source \(batch, src\) .* found \(3,\) and \(3,\)"),
+        ((2, 3), [0, 2], r"labels 0 and 1, found \[0, 2\]"),
+        ((2, 3), [-1, 1], r"labels 0 and 1, found \[-1, 1\]"),
+    ],
+)
+def test_labelled_batch_that_cannot_be(
+    source: tuple[int, ...], label: list[int], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        LabelledBatch(torch.ones(source, dtype=torch.long), torch.tensor(label))
+
+
+def test_one_keyword_in_each_input_is_the_output_and_gold_is_its_place() -> None:
+    task = Keyword(keywords=3, fillers=5, length=7)
+    batch = task.sample(200, seed=2)
+    found = task.is_keyword(batch.source)
+    assert batch.source.shape == (200, 7)
+    assert batch.target.shape == (200, 1)
+    assert (found.sum(1) == 1).all()
+    assert batch.gold is not None
+    assert torch.equal(found.int().argmax(1, keepdim=True), batch.gold)
+    assert torch.equal(batch.source.gather(1, batch.gold), batch.target)
+    assert set(batch.source.flatten().tolist()) == set(range(FIRST_WORD, task.vocab_size))
+    assert set(batch.gold.flatten().tolist()) == set(range(7))
+
+
+def test_half_of_the_labelled_inputs_have_a_keyword() -> None:
+    task = Keyword(keywords=3, fillers=5, length=7)
+    batch = task.sample_labelled(13, seed=4)
+    counts = task.is_keyword(batch.source).sum(1)
+    assert torch.equal(counts, batch.label)
+    assert int(counts.sum()) == 7
+    assert set(batch.source[:6].flatten().tolist()) <= set(range(FIRST_WORD + 3, FIRST_WORD + 8))
+
+
+def test_keyword_draws_from_its_seed_and_advances_a_generator() -> None:
+    task = Keyword()
+    for draw in (task.sample, task.sample_labelled):
+        assert torch.equal(draw(5, 3).source, draw(5, 3).source)
+        rng = generator(3)
+        assert not torch.equal(draw(5, rng).source, draw(5, rng).source)
+
+
+def test_special_symbols_are_no_keywords() -> None:
+    found = Keyword(keywords=2, fillers=1).is_keyword(torch.tensor([PAD, EOS, 4, 5, 6]))
+    assert found.tolist() == [False, False, True, True, False]
+
+
+@pytest.mark.parametrize("name", ["keywords", "fillers", "length"])
+def test_keyword_sizes_below_one_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} of at least 1, found 0"):
+        Keyword(**{name: 0})

@@ -169,6 +169,35 @@ def test_a_half_written_file_does_not_replace_a_whole_one(tmp_path: Path) -> Non
     assert [each.name for each in tmp_path.iterdir()] == ["kept.json"]
 
 
+def test_a_lock_installs_nothing_of_the_course(
+    project: Any, installer: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pins of now may not fit together: they are what is to be made again."""
+    asked: list[list[str]] = []
+
+    def call(_: Project, arguments: list[str], **__: str) -> int:
+        asked.append(arguments)
+        draft = Path(arguments[arguments.index("-o") + 1])
+        assert draft.read_text("utf-8") == "torch==2.13.0\n", "versions stay where they can"
+        draft.write_text("nvidia-nccl-cu13==2.29.7\nscipy==1.17.1\n", "utf-8")
+        return 0
+
+    monkeypatch.setattr(environment, "call", call)
+    monkeypatch.setattr(environment, "pip", lambda *_: installer.append("uv"))
+    assert course.run(course.parse(["lock"]), project) == 0
+    assert installer == ["venv", "uv"]
+    pins = (project.root / "requirements.txt").read_text("utf-8")
+    assert pins == environment.LOCK_HEADER + "scipy==1.17.1\n"
+    assert "--upgrade" not in asked[0]
+    (project.root / "requirements.txt").write_text("torch==2.13.0\n", "utf-8")
+    assert course.run(course.parse(["lock", "--upgrade"]), project) == 0
+    assert installer == ["venv", "uv", "uv"], "an environment that works is used as it is"
+    assert "--upgrade" in asked[1]
+    monkeypatch.setattr(environment, "call", lambda *_, **__: 1)
+    with pytest.raises(CourseError, match="found no versions that fit together"):
+        course.run(course.parse(["lock"]), project)
+
+
 def test_a_lock_leaves_to_torch_what_torch_brings() -> None:
     locked = "cuda-toolkit==13.0\nnumpy==2.4.6\nnvidia-nccl-cu13==2.29.7\ntriton==3.7.1\n"
     assert environment.without_torch_parts(locked) == "numpy==2.4.6\n"

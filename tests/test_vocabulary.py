@@ -16,6 +16,7 @@ from lessons_lib.vocabulary import (
     EncodedPairs,
     Subwords,
     Vocabulary,
+    deal,
     encode_parallel,
     padding_fraction,
     train_subwords,
@@ -242,6 +243,39 @@ def test_impossible_batches_are_refused_at_once(name: str, value: int, toy: Enco
     arguments = {"batch_size": 5, "seed": 1, "epochs": 1} | {name: value}
     with pytest.raises(ValueError, match=f"expected {name} of at least 1, found {value}"):
         toy.batches(**arguments)
+
+
+def test_positions_of_similar_key_are_dealt_together() -> None:
+    key = torch.arange(2003) * 7 % 40
+    parts = list(deal(key, 9, seed=2, epochs=1))
+    assert torch.cat(parts).sort().values.tolist() == list(range(2003))
+    # Pools of 900, 900 and 203: the last batch of a pool may be smaller.
+    assert sorted(map(len, parts)) == [5] + [9] * 222
+    spans = [int(key[part].max() - key[part].min()) for part in parts]
+    assert sum(spans) / len(spans) < 2, "of 40 keys in random batches it would be above 30"
+    first = [int(key[part[0]]) for part in parts[:100]]
+    assert first != sorted(first), "batches of a pool come in random order"
+
+
+def test_dealing_depends_on_the_seed_alone_and_epochs_differ() -> None:
+    key = torch.tensor([3, 1, 1, 2, 5, 8, 1])
+    before = torch.get_rng_state()
+    two = [part.tolist() for part in deal(key, 2, seed=4, epochs=2)]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert two == [part.tolist() for part in deal(key, 2, seed=4, epochs=2)]
+    assert two != [part.tolist() for part in deal(key, 2, seed=5, epochs=2)]
+    assert len(two) == 8
+    assert sorted(position for part in two[4:] for position in part) == list(range(7))
+    assert two[:4] != two[4:]
+    endless = deal(key, 2, seed=4)
+    assert [next(endless).tolist() for _ in range(8)] == two
+
+
+@pytest.mark.parametrize(("name", "value"), [("batch_size", 0), ("epochs", -1)])
+def test_nothing_can_be_dealt_in_batches_of_none(name: str, value: int) -> None:
+    arguments = {"batch_size": 5, "epochs": 1} | {name: value}
+    with pytest.raises(ValueError, match=f"expected {name} of at least 1, found {value}"):
+        deal(torch.ones(3), seed=1, **arguments)
 
 
 @pytest.mark.parametrize("wrong", [[1013], [-1, 3]])

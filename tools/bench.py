@@ -2,7 +2,7 @@
 
 Absolute times say more about the machine than about the code, and a shared machine is noisy; so
 each measurement stands beside another of the same run. Nothing here is a test. It takes about
-five minutes on two cores that have nothing else to do.
+seven minutes on two cores that have nothing else to do.
 """
 
 from __future__ import annotations
@@ -18,19 +18,22 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from statistics import median
 
+import bench_text
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 import lessons_lib
 from lessons_lib import catalogue, copying, experiments, probes, results, stats, training
-from lessons_lib.models import Seq2SeqConfig, build, sequence_loss
+from lessons_lib.models import Seq2SeqConfig, build, build_bag_of_words, sequence_loss
 from lessons_lib.tasks import PAD, Batch, Copying
+from lessons_lib.vocabulary import EncodedPairs, padding_fraction
 
 TASK = Copying(vocab=40, length=40)
 BATCH = 128
 CONFIG = Seq2SeqConfig(TASK.vocab_size, TASK.vocab_size, shared_embeddings=True)
 ARMS = ("hard", "easy")
+TEXT_BATCH = 250  # sentence pairs that are measured on at once
 FIGURE_SEEDS, FIGURE_STEPS = 20, 200  # the copying figure: of each distribution, of each run
 
 
@@ -279,6 +282,88 @@ def bench_agreement() -> None:
     print(f"  textbook    {book * 1e3:8.2f} ms   ratio {book / mine:.0f}   (equal values)")
 
 
+def bench_quantities(
+    pairs: EncodedPairs, config: Seq2SeqConfig, count: int = 1000, every: int = 25
+) -> None:
+    """The paper's four quantities for many sentence pairs, on untrained models.
+
+    Args:
+        pairs: from which they are drawn.
+        config: of the encoder-decoders.
+        count: pairs.
+        every: the textbook gets every such pair, of all lengths alike, and is scaled up.
+    """
+    learned, uniform = build(config, 0), build(replace(config, attention="uniform"), 1)
+    with torch.no_grad():  # a fresh model looks everywhere alike, and then little could differ
+        learned.query.weight.mul_(30)
+    proxy = build_bag_of_words(config.source_vocab, config.target_vocab, 2)
+    chosen = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0))[:count]
+    long = pairs.target_lengths * (int(pairs.source_lengths.max()) + 1) + pairs.source_lengths
+    chosen = chosen[long[chosen].argsort()]  # those of similar length together
+    batches = [pairs.batch(part) for part in chosen.split(TEXT_BATCH)]
+    sample = range(0, len(chosen), every)
+    singles = [pairs.batch(chosen[row : row + 1]) for row in sample]
+    one_by_one = bench_text.StepByStep(learned), bench_text.StepByStep(uniform)
+
+    def textbook(frugal: bool) -> list[bench_text.Quantities]:
+        return [
+            bench_text.textbook_quantities(*one_by_one, proxy, pair, frugal=frugal)
+            for pair in singles
+        ]
+
+    found = bench_text.quantities(learned, uniform, proxy, batches)
+    for row, wanted in zip([*sample, *sample], textbook(False) + textbook(True), strict=True):
+        for values, right in zip(found[row // TEXT_BATCH], wanted, strict=True):
+            tgt, src = right.shape
+            torch.testing.assert_close(values[row % TEXT_BATCH, :tgt, :src], right)
+
+    mine = seconds(lambda: bench_text.quantities(learned, uniform, proxy, batches), 3)
+    scaled = len(chosen) / len(singles)
+    book = seconds(lambda: textbook(False), 3) * scaled
+    frugal = seconds(lambda: textbook(True), 3) * scaled
+    print(f"attention, two probes and saliency of {len(chosen)} sentence pairs")
+    print(f"  lessons_lib {mine:6.1f} s")
+    print(
+        f"  textbook    {book:6.1f} s, scaled up from {len(singles)} pairs   ratio "
+        f"{book / mine:.1f}   (equal values; target 20: {verdict(book / mine >= 20)})"
+    )
+    print(
+        f"  the same    {frugal:6.1f} s, without gradients of the weights   ratio "
+        f"{frugal / mine:.1f}"
+    )
+
+
+def bench_text_training(pairs: EncodedPairs, config: Seq2SeqConfig, steps: int = 30) -> None:
+    """Words a second in training; padding is no word."""
+    batch = next(bench_text.random_batches(pairs, 0))
+    model = build(config, 0)
+    torch.testing.assert_close(
+        bench_text.textbook_loss(bench_text.StepByStep(model), batch), sequence_loss(model, batch)
+    )
+    size = bench_text.BATCH
+    ways = {
+        "lessons_lib": (bench_text.train_ours, pairs.batches(size, 0)),
+        "textbook": (bench_text.train_textbook, bench_text.random_batches(pairs, 0)),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(4):  # in turns; the first warms up
+        for name, (train, batches) in ways.items():
+            began = time.perf_counter()
+            seen = train(config, batches, steps)
+            rates[name].append(seen / (time.perf_counter() - began))
+    mine, book = (median(rates[name][1:]) for name in ways)
+    padding = padding_fraction(pairs.batches(size, 0, epochs=1))
+    book_padding = padding_fraction(bench_text.random_batches(pairs, 0))
+    print(f"training on sentence pairs, batch {size}, words of both sides without padding")
+    print(
+        f"  lessons_lib {mine:6.0f} words/s   padding {padding:.1%} "
+        f"(target below 10%: {verdict(padding < 0.1)})"
+    )
+    print(
+        f"  textbook    {book:6.0f} words/s   padding {book_padding:.1%}   ratio {mine / book:.2f}"
+    )
+
+
 def bench_import() -> None:
     """What lessons_lib and all its modules cost on top of PyTorch."""
     modules = sorted(module.name for module in pkgutil.iter_modules(lessons_lib.__path__))
@@ -304,6 +389,11 @@ def main() -> None:
     book_total = bench_paper_scale(mine)
     bench_lesson_scale(book_total)
     bench_agreement()
+    pairs, config, notice = bench_text.sentence_pairs()
+    if notice:
+        print(notice)
+    bench_quantities(pairs, config)
+    bench_text_training(pairs, config)
     bench_import()
 
 

@@ -96,6 +96,9 @@ def run(options: argparse.Namespace, project: Project) -> int:
     if options.command == "clean":
         clean(project, options.all)
         return 0
+    if options.command == "lock":  # before anything is installed: the pins may not fit together now
+        environment.lock(project, upgrade=options.upgrade)
+        return 0
     environment.ensure(project, cpu=options.torch == "cpu")
     if options.command == "book":
         return website.book(project, force=options.force)
@@ -120,8 +123,6 @@ def run(options: argparse.Namespace, project: Project) -> int:
         program = str(project.root / "tools" / "release.py")
         words = [f"--{name}={getattr(options, name)}" for name in ("repository", "site")]
         return environment.call(project, [program, options.version, *words])
-    if options.command == "lock":
-        environment.lock(project, upgrade=options.upgrade)
     if options.command == "serve":
         site = website.require_site(project).parent
         print(f"http://127.0.0.1:{options.port}/ shows {site} (stop with Ctrl+C)")

@@ -322,6 +322,10 @@ def lock(project: Project, upgrade: bool = False) -> None:
         project: whose requirements.
         upgrade: take the newest versions that ``requirements.in`` allows, not those pinned now.
     """
+    refuse_foreign(project)
+    if not works(project):
+        create(project)
+        write_atomically(project.stamp, "{}")
     pins = project.root / "requirements.txt"
     with tempfile.TemporaryDirectory() as folder:
         pip(project, "install", "--quiet", "--target", folder, "uv")

@@ -1,0 +1,376 @@
+"""Oracles: the definitions in loops, hand values, simulated coverage, closed forms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats as scipy_stats
+from torch import Tensor
+
+from lessons_lib.agreements import (
+    Xi,
+    agreement_interval,
+    half_rise,
+    kendall,
+    shuffled_agreement,
+    spread,
+    xi,
+)
+from lessons_lib.probes import agreement, found_in_top
+from lessons_lib.stats import Interval, chance_agreement, ratio_interval
+
+SOURCE_WORDS = (6, 3, 1, 23, 4)
+OUTPUT_WORDS = (2, 5, 3, 1, 4)
+NAN = float("nan")
+
+
+def ragged() -> Tensor:
+    """Five sentences of different lengths, ``(5, 5, 23)``."""
+    src, tgt = torch.tensor(SOURCE_WORDS), torch.tensor(OUTPUT_WORDS)
+    inside = torch.arange(23) < src[:, None, None]
+    return inside & (torch.arange(5)[:, None] < tgt[:, None, None])
+
+
+MASK = ragged()
+
+
+def noise(*shape: int, seed: int) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+U, V = noise(5, 5, 23, seed=0), noise(5, 5, 23, seed=1)
+
+
+def rows(side: Tensor, mask: Tensor = MASK) -> list[list[float]]:
+    """The values that count, of each output word that counts."""
+    return [
+        [float(x) for x, here in zip(row, inside, strict=True) if here]
+        for row, inside in zip(side.flatten(0, -2), mask.flatten(0, -2), strict=True)
+        if inside.any()
+    ]
+
+
+def bootstrap(hits: Sequence[float], tokens: Sequence[float], seed: int) -> list[float]:
+    """2.5% and 97.5% points of the share when sentences are drawn one by one."""
+    rng, shares = np.random.default_rng(seed), []
+    for _ in range(4000):
+        drawn = rng.integers(len(hits), size=len(hits))
+        shares.append(sum(hits[i] for i in drawn) / sum(tokens[i] for i in drawn))
+    return [float(np.quantile(shares, q)) for q in (0.025, 0.975)]
+
+
+# --- rows that agree, and intervals over sentences ---------------------------------------------
+
+
+def test_the_rows_that_agree_by_hand() -> None:
+    u = torch.tensor([[[0.9, 0.1, 0.0], [0.2, 0.8, 7.0]], [[0.3, 0.0, 0.0], [0.0, 0.0, 0.0]]])
+    v = torch.tensor([[[0.5, 0.4, 9.0], [0.7, 0.6, 0.0]], [[0.1, 0.0, 0.0], [5.0, 6.0, 7.0]]])
+    mask = torch.tensor(
+        [[[True, True, False], [True, True, False]], [[True, False, False], [False] * 3]]
+    )
+    found, counted = found_in_top(u, v, mask)
+    assert found.tolist() == [[True, False], [True, False]]  # one word: always found
+    assert counted.tolist() == [[True, True], [True, False]]
+    assert agreement(u, v, mask) == pytest.approx(2 / 3)
+
+
+def test_agreement_is_the_mean_of_the_rows_that_count() -> None:
+    found, counted = found_in_top(U, V, MASK, top=0.4)
+    assert found.shape == counted.shape == (5, 5)
+    assert counted.sum(-1).tolist() == list(OUTPUT_WORDS)
+    assert not bool(found[~counted].any())
+    assert agreement(U, V, MASK, top=0.4) == pytest.approx(int(found.sum()) / sum(OUTPUT_WORDS))
+
+
+def test_agreement_interval_resamples_sentences_not_words() -> None:
+    mask = torch.ones(31, 3, 4, dtype=torch.bool)
+    mask[::2, 2] = False  # sentences of two and of three output words
+    u, v = noise(31, 3, 4, seed=2), noise(31, 3, 4, seed=3)
+    v[::3] = u[::3]  # whole sentences agree
+    found = agreement_interval(u, v, mask)
+    assert found.estimate == pytest.approx(agreement(u, v, mask))
+    assert (found.n, found.confidence) == (31, 0.95)
+    hit, counted = found_in_top(u, v, mask)
+    expected = bootstrap(hit.sum(1).tolist(), counted.sum(1).tolist(), seed=5)
+    # The ends of 2000 and of 4000 resamples differ by about 2% of the width.
+    assert [found.low, found.high] == pytest.approx(expected, abs=0.03)
+    assert agreement_interval(u, v, mask, seed=1) == agreement_interval(u, v, mask, seed=1)
+    assert agreement_interval(u, v, mask, seed=1) != found
+    assert agreement_interval(u, v).estimate == pytest.approx(agreement(u, v))
+
+
+def test_sentences_without_an_output_word_are_no_sentences() -> None:
+    mask = MASK.clone()
+    mask[1] = False
+    assert agreement_interval(U, V, mask).n == 4
+
+
+def test_intervals_of_what_cannot_be_compared() -> None:
+    with pytest.raises(ValueError, match=r"one shape .* found \(5, 5, 23\) and \(5, 5, 22\)"):
+        agreement_interval(U, V[..., :22], MASK)
+    with pytest.raises(ValueError, match="found none"):
+        agreement_interval(U, V, torch.zeros_like(MASK))
+    with pytest.raises(ValueError, match="positions that count, found NaN"):
+        agreement_interval(U, torch.full_like(V, NAN), MASK)
+    with pytest.warns(UserWarning, match="constant in more than half of the rows"):
+        assert agreement_interval(U, torch.ones_like(V), MASK).low == 1.0
+
+
+def test_ratio_interval_is_the_plain_bootstrap() -> None:
+    rng = np.random.default_rng(6)
+    tokens = rng.integers(1, 9, size=37)
+    hits = rng.binomial(tokens, rng.beta(2, 3, size=37))
+    found = ratio_interval(hits, tokens)
+    assert found.estimate == pytest.approx(hits.sum() / tokens.sum())
+    expected = bootstrap(hits.tolist(), tokens.tolist(), seed=7)
+    assert [found.low, found.high] == pytest.approx(expected, abs=0.015)
+    narrow = ratio_interval(hits, tokens, confidence=0.5)
+    assert found.low < narrow.low < narrow.high < found.high
+    # Sentences without a token change neither the share nor how many there are.
+    more = ratio_interval([*hits, 0, 0], [*tokens, 0, 0])
+    assert more == found
+
+
+def test_ratio_interval_covers_the_truth_where_words_of_a_sentence_go_together() -> None:
+    """400 samples of 30 sentences, each with its own share of hits, mean 0.4."""
+    rng = np.random.default_rng(8)
+    covered = by_token = 0
+    for k in range(400):
+        tokens = rng.integers(2, 20, size=30)
+        hits = rng.binomial(tokens, rng.beta(0.8, 1.2, size=30))
+        found = ratio_interval(hits, tokens, seed=k, resamples=300)
+        covered += found.low <= 0.4 <= found.high
+        share, n = hits.sum() / tokens.sum(), tokens.sum()
+        by_token += abs(share - 0.4) <= 1.96 * math.sqrt(share * (1 - share) / n)
+    # 95% aimed at; the percentile bootstrap of 30 sentences reaches a little less.
+    assert 0.90 <= covered / 400 <= 0.98
+    assert by_token / 400 < 0.75, "words taken as independent would promise too much"
+
+
+def test_ratio_interval_of_special_cases() -> None:
+    assert ratio_interval([3], [4]) == Interval(0.75, 0.75, 0.75, 1)
+    assert ratio_interval([2, 5], [2, 5]) == Interval(1.0, 1.0, 1.0, 2)
+    with pytest.raises(ValueError, match=r"at least one token, found .* with 0 tokens"):
+        ratio_interval([0, 0], [0, 0])
+    with pytest.raises(ValueError, match=r"found \(2,\) and \(3,\)"):
+        ratio_interval([1, 1], [2, 2, 2])
+    with pytest.raises(ValueError, match="found 1 NaN or infinite of 2"):
+        ratio_interval([1, NAN], [2, 2])
+
+
+# --- against chance --------------------------------------------------------------------------
+
+
+def test_shuffled_agreement_has_its_closed_form_as_expectation() -> None:
+    mask = MASK.repeat(40, 1, 1)  # 600 output words: lengths 1 to 23, two count as top in 23
+    u, v = noise(200, 5, 23, seed=4), noise(200, 5, 23, seed=5)
+    expected = chance_agreement(mask.sum(-1)[mask.any(-1)])
+    found = shuffled_agreement(u, v, mask, seed=1, repeats=20)
+    # 12,000 shuffled rows, each found with probability below 1/2: standard error at most 0.0046.
+    assert found == pytest.approx(expected, abs=0.02)
+    # Even a candidate that is the reference itself.
+    assert shuffled_agreement(u, u, mask, seed=2, repeats=20) == pytest.approx(expected, abs=0.02)
+
+
+def test_shuffles_of_other_seeds_are_others() -> None:
+    assert shuffled_agreement(U, V, MASK, seed=3) == shuffled_agreement(U, V, MASK, seed=3)
+    singles = [shuffled_agreement(U, V, MASK, seed=s, repeats=1) for s in range(15)]
+    assert len(set(singles)) > 3
+    for seed in range(3):
+        five = shuffled_agreement(U, V, MASK, seed=seed, repeats=5)
+        assert five == pytest.approx(sum(singles[5 * seed : 5 * seed + 5]) / 5)
+
+
+def test_ties_raise_the_random_baseline() -> None:
+    v = (V > 0.5).double()
+    expected = chance_agreement(MASK.sum(-1)[MASK.any(-1)])
+    assert shuffled_agreement(U, v, MASK, seed=0, repeats=50) > expected + 0.05
+    with pytest.warns(UserWarning, match="constant in more than half of the rows"):
+        assert shuffled_agreement(U, torch.zeros_like(V), MASK, seed=0, repeats=1) == 1.0
+
+
+def test_a_baseline_of_nan_is_refused() -> None:
+    with pytest.raises(ValueError, match="found NaN"):
+        shuffled_agreement(U, torch.full_like(V, NAN), MASK, seed=0)
+
+
+# --- Kendall's tau ---------------------------------------------------------------------------
+
+
+def tau_b(a: Sequence[float], b: Sequence[float]) -> float:
+    """By its definition: concordant less discordant pairs, corrected for ties."""
+    pairs = [(i, j) for i in range(len(a)) for j in range(i)]
+    signs = [(np.sign(a[i] - a[j]), np.sign(b[i] - b[j])) for i, j in pairs]
+    together = sum(x * y for x, y in signs)
+    untied = [sum(side[k] != 0 for side in signs) for k in (0, 1)]
+    return float(together / math.sqrt(untied[0] * untied[1]))
+
+
+def test_kendall_by_pairs_of_positions() -> None:
+    v = (V * 4).round()  # with ties
+    pairs = zip(rows(U), rows(v), strict=True)
+    usable = [(a, b) for a, b in pairs if len(a) > 1 and len(set(b)) > 1]
+    assert 8 < len(usable) < 15, "one word, or all tied: left out"
+    expected = float(np.mean([tau_b(a, b) for a, b in usable]))
+    assert kendall(U, v, MASK) == pytest.approx(expected)
+    by_scipy = np.mean([scipy_stats.kendalltau(a, b).statistic for a, b in usable])
+    assert kendall(U, v, MASK) == pytest.approx(float(by_scipy))
+
+
+def test_kendall_of_the_same_the_opposite_and_one_row() -> None:
+    assert kendall(U, U * 3 - 1, MASK) == pytest.approx(1.0)
+    assert kendall(U, -U, MASK) == pytest.approx(-1.0)
+    # Of three pairs one is the other way round.
+    assert kendall(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 1.0, 3.0])) == pytest.approx(
+        1 / 3
+    )
+
+
+def test_kendall_does_not_look_where_nothing_counts() -> None:
+    u, v = U.masked_fill(~MASK, NAN), V.masked_fill(~MASK, -torch.inf)
+    assert kendall(u, v, MASK) == kendall(U, V, MASK)
+
+
+def test_kendall_of_what_has_no_order() -> None:
+    with pytest.raises(ValueError, match="neither side is constant, found none"):
+        kendall(U, torch.full_like(V, -torch.inf), MASK)
+    with pytest.raises(ValueError, match="two positions or more"):
+        kendall(U[2:3], V[2:3], MASK[2:3])  # a sentence of one word
+    with pytest.raises(ValueError, match="positions that count, found NaN"):
+        kendall(U, torch.full_like(V, NAN), MASK)
+    with pytest.raises(ValueError, match=r"found \(5, 5, 23\) and \(5, 4, 23\)"):
+        kendall(U, V[:, :4], MASK)
+
+
+# --- xi --------------------------------------------------------------------------------------
+
+
+def test_xi_averages_the_curves_and_crosses_once() -> None:
+    curves = [[0.1, 0.9, 0.9, 0.9], [0.0, 0.1, 0.4, 0.9], [0.2, 0.2, 0.5, 0.9]]
+    performance = [[0.5, 0.6, 0.7, 0.8], [0.5, 0.5, 0.6, 0.9], [0.4, 0.6, 0.8, 1.0]]
+    # The mean curve is 0.1, 0.4, 0.6, 0.9: above 0.5 first at the third checkpoint.
+    found = xi(0.5, curves, performance)
+    assert (found.passed, found.checkpoint) == (True, 2)
+    assert found.value == pytest.approx((0.7 + 0.6 + 0.8) / 3)
+    # Each run's own first checkpoint above 0.5 would give another number.
+    assert found.value != pytest.approx((0.6 + 0.9 + 1.0) / 3)
+
+
+def test_xi_wants_the_curve_to_exceed_the_level_and_takes_the_first_time() -> None:
+    curve, performance = [[0.25, 0.5, 0.75, 0.5, 1.0]], [[0.1, 0.2, 0.3, 0.4, 0.5]]
+    assert xi(0.5, curve, performance) == Xi(True, 2, 0.3)
+    assert xi(0.2, curve, performance) == Xi(True, 0, 0.1)
+
+
+def test_xi_that_is_never_passed_is_never_not_a_number() -> None:
+    assert xi(1.0, [[0.5, 1.0], [0.7, 1.0]], [[0.3, 0.4], [0.2, 0.6]]) == Xi(False, None, None)
+
+
+@pytest.mark.parametrize(
+    ("level", "curves", "performance", "message"),
+    [
+        (NAN, [[0.5]], [[0.5]], "found NaN"),
+        (0.5, [[0.5, NAN]], [[0.5, 0.6]], "found NaN"),
+        (0.5, [[0.5, 0.6]], [[0.5, NAN]], "found NaN"),
+        (0.5, [[0.5, 0.6]], [[0.5]], r"\(1, 2\) and \(1, 1\)"),
+        (0.5, [0.5], [0.5], r"\(runs, checkpoints\) of one shape"),
+        (0.5, [[]], [[]], r"found \(1, 0\) and \(1, 0\)"),
+    ],
+)
+def test_xi_of_what_has_none(
+    level: float, curves: list[list[float]], performance: list[list[float]], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        xi(level, curves, performance)
+
+
+# --- half-way up -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("steps", "values", "expected"),
+    [
+        ([0, 10], [0.0, 1.0], 5.0),
+        ([0, 10, 20, 40], [0.1, 0.1, 0.3, 0.9], 20 + 20 / 3),  # 0.5 lies a third of the way
+        ([5, 15, 35], [0.2, 0.6, 1.0], 15.0),  # reached exactly
+        ([0, 10, 20, 30], [0.0, 0.8, 0.2, 1.0], 6.25),  # the first time, though it falls again
+        ([0, 4, 8], [1.0, 0.9, 0.0], 4 + 4 * 0.4 / 0.9),  # half-way down
+        ([0, 10, 20], [0.0, 3.0, 2.0], 10 / 3),  # higher than its end
+    ],
+)
+def test_half_rise_by_hand(steps: list[float], values: list[float], expected: float) -> None:
+    assert half_rise(steps, values) == pytest.approx(expected)
+
+
+def test_half_rise_by_walking_along_the_curve() -> None:
+    rng = np.random.default_rng(9)
+    for _ in range(20):
+        steps = np.cumsum(rng.integers(1, 30, size=11))
+        values = rng.random(11)
+        grid = np.linspace(steps[0], steps[-1], 200_001)
+        curve = np.interp(grid, steps, values)
+        middle = (values[0] + values[-1]) / 2
+        expected = grid[np.argmax((curve - middle) * (values[-1] - values[0]) >= 0)]
+        assert half_rise(steps.tolist(), values.tolist()) == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("steps", "values", "message"),
+    [
+        ([3], [0.5], r"two numbers or more, one for each step, found \(1,\)"),
+        ([0, 1, 2], [0.1, 0.2], r"found \(3,\) and \(2,\)"),
+        ([0, 1, 2], [0.1, NAN, 0.3], "with NaN"),
+        ([0, 1, 2], [0.25, 0.5, 0.25], "a curve that changes, found 0.25 first and last"),
+    ],
+)
+def test_half_rise_of_no_rise(steps: list[float], values: list[float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        half_rise(steps, values)
+
+
+# --- spread ----------------------------------------------------------------------------------
+
+
+def test_spread_by_loop() -> None:
+    alpha = noise(5, 5, 23, seed=10).masked_fill(~MASK, 0.0)
+    alpha = alpha / alpha.sum(-1, keepdim=True).clamp(min=1e-9)
+    each = [
+        math.exp(-sum(p * math.log(p) for p in row)) / len(row)
+        for row in rows(alpha)
+        if len(row) > 1
+    ]
+    assert len(each) == 12
+    assert spread(alpha, MASK) == pytest.approx(sum(each) / 12, rel=1e-5)
+
+
+def test_spread_of_uniform_attention_is_one_and_of_a_single_word_one_over_length() -> None:
+    uniform = MASK / MASK.sum(-1, keepdim=True).clamp(min=1)
+    assert spread(uniform, MASK) == pytest.approx(1.0)
+    single = torch.zeros(5, 5, 23)
+    single[..., 0] = 1.0
+    lengths = [n for n, words in zip(SOURCE_WORDS, OUTPUT_WORDS, strict=True) for _ in range(words)]
+    expected = np.mean([1 / n for n in lengths if n > 1])
+    assert spread(single, MASK) == pytest.approx(float(expected))
+    # Two words share it evenly.
+    assert spread(torch.tensor([[[0.5, 0.5, 0.0, 0.0]]]), torch.ones(1, 1, 4) > 0) == 0.5
+
+
+def test_spread_takes_a_mask_of_source_words_for_all_output_words() -> None:
+    alpha = noise(2, 3, 4, seed=11).softmax(-1)
+    wide = torch.tensor([[[True] * 4]]).expand(2, 1, 4)
+    assert spread(alpha, wide) == spread(alpha, wide.expand(2, 3, 4))
+
+
+def test_spread_ignores_padding_and_refuses_nan() -> None:
+    uniform = MASK / MASK.sum(-1, keepdim=True).clamp(min=1)
+    assert spread(uniform.masked_fill(~MASK, NAN), MASK) == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="positions that count, found NaN"):
+        spread(torch.full((1, 2, 3), NAN), torch.ones(1, 2, 3) > 0)
+    with pytest.raises(ValueError, match="two source words or more, found none"):
+        spread(torch.ones(3, 2, 1), torch.ones(3, 2, 1) > 0)
+    with pytest.raises(ValueError, match=r"broadcasts to \(1, 2, 3\), found \(4,\)"):
+        spread(torch.ones(1, 2, 3) / 3, torch.ones(4) > 0)

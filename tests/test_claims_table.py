@@ -1,0 +1,283 @@
+"""The scoreboard on a page: whatever a row says is in it, for every reader and on every screen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from html.parser import HTMLParser
+from typing import Any
+
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from lessons_lib import claims, claims_table, experiments
+from lessons_lib.claims_base import Claim, Loader, Verdict, make_claim
+from lessons_lib.claims_table import LOOKS, ClaimsTable, costs, summary, verdicts
+from lessons_lib.results import Record, make_record
+from lessons_lib.stats import Interval
+
+SCOPE = "lessons-claims"
+
+
+def claim(row: str, verdict: Verdict, part: str = "two stages", **changed: Any) -> Claim:
+    settings: dict[str, Any] = {
+        "published": "0.62",
+        "ours": "de-en 0.5, en-de 0.6",
+        "value": Interval(0.55, 0.41, 0.69, n=7),
+        "what": "share of words",
+        "over": "runs",
+        "runs": 14,
+        "rule": "supported if above 0.4",
+    }
+    return make_claim(row, 4, part, f"Claim of {row}.", verdict=verdict, **{**settings, **changed})
+
+
+def frame(*given: Claim) -> pd.DataFrame:
+    return pd.DataFrame([vars(one) for one in given])
+
+
+THREE = frame(
+    claim("words-first", "supported"),
+    claim("never-copies", "in part", "hard distribution", runs=24),
+    claim("xi-high", "not supported", published="see the paper"),
+)
+
+
+class Cells(HTMLParser):
+    """The text of each cell, row group by row group, in order; and the tags that were opened."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.groups: list[list[str]] = []
+        self.headings: list[str] = []
+        self.caption = ""
+        self._open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag == "br":
+            return
+        self._open.append(tag)
+        if tag == "tbody":
+            self.groups.append([])
+        if tag in ("th", "td"):
+            (self.groups[-1] if self.groups else self.headings).append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag, "each element is closed where it should be"
+
+    def handle_data(self, data: str) -> None:
+        if "style" in self._open:
+            return
+        if "caption" in self._open:
+            self.caption += data
+        elif "th" in self._open or "td" in self._open:
+            cells = self.groups[-1] if self.groups else self.headings
+            cells[-1] += data
+
+
+def html_of(rows: pd.DataFrame) -> str:
+    return ClaimsTable(rows)._repr_html_()
+
+
+def test_a_row_of_the_table_says_all_that_is_known_of_a_claim() -> None:
+    table = Cells(html_of(THREE))
+    assert len(table.groups) == 3
+    for row, cells in zip(THREE.itertuples(), table.groups, strict=True):
+        name, published, ours, runs, verdict, more = cells
+        assert name == f"{row.claim}{row.part}; chapter 4"
+        assert published == row.published
+        assert ours == "0.550 [0.410, 0.690]share of words; 95%, over 7 runs"
+        assert (runs, verdict.strip()) == (str(row.runs), row.verdict)
+        assert str(row.ours) in more
+        assert str(row.rule) in more
+        assert more.endswith(f"python -m lessons_lib.claims again {row.row}")
+
+
+def test_the_command_stands_alone_to_be_copied() -> None:
+    found = re.findall("<code>(.*?)</code>", html_of(THREE))
+    assert found == list(THREE.command)
+
+
+def test_each_cell_is_named_by_its_heading_for_narrow_screens_and_for_the_blind() -> None:
+    table = Cells(html_of(THREE))
+    labels = [attrs["data-label"] for tag, attrs in table.tags if "data-label" in attrs]
+    assert labels == table.headings[1:] * 3
+    scopes = [attrs.get("scope") for tag, attrs in table.tags if tag == "th"]
+    assert scopes == ["col"] * 5 + ["rowgroup"] * 3
+    # A cell that is laid out as a block is no cell to a screen reader, unless it says so.
+    roles = {"table", "rowgroup", "row", "cell", "columnheader", "rowheader"}
+    for tag, attrs in table.tags:
+        if tag in ("table", "thead", "tbody", "tr", "th", "td"):
+            assert attrs.get("role") in roles, tag
+    assert table.caption == f"{summary(THREE)}."
+
+
+def test_what_looks_like_html_is_text() -> None:
+    odd = claim("odd", "supported", ours="a < b & <b>c</b>", rule="p < 0.05", published='"x"')
+    text = html_of(frame(odd))
+    cells = Cells(text).groups[0]
+    assert "a < b & <b>c</b>" in cells[-1]
+    assert "p < 0.05" in cells[-1]
+    assert cells[1] == '"x"'
+    assert text.count("<b>") == 3, "only our own labels"
+
+
+def test_a_link_can_lead_to_a_row() -> None:
+    ids = [attrs["id"] for tag, attrs in Cells(html_of(THREE)).tags if tag == "tbody"]
+    assert ids == ["claim-words-first", "claim-never-copies", "claim-xi-high"]
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance, WCAG 2."""
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("page", ["#FFFFFF", "#121212", "#222832"], ids=["light", "dark", "card"])
+@pytest.mark.parametrize("verdict", LOOKS)
+def test_a_circle_can_be_seen_on_any_page(verdict: Verdict, page: str) -> None:
+    darker, lighter = sorted((luminance(LOOKS[verdict].colour), luminance(page)))
+    assert (lighter + 0.05) / (darker + 0.05) >= 3, "WCAG 2, 1.4.11"
+
+
+def test_no_verdict_is_told_by_colour_alone() -> None:
+    assert len({look.filled for look in LOOKS.values()}) == len(LOOKS)
+    assert len({look.colour for look in LOOKS.values()}) == len(LOOKS)
+    text = html_of(THREE)
+    assert text.count('<i aria-hidden="true"></i> <strong>') == 3
+
+
+def test_text_takes_its_colour_from_the_page() -> None:
+    """A fixed colour of text would vanish on one of a light and a dark page."""
+    style = re.search("<style>(.*)</style>", html_of(THREE), re.DOTALL)
+    assert style
+    colours = re.findall(r"[{;\s]color:([^;}]+)", style[1])
+    assert colours
+    assert set(colours) == {"inherit"}
+    grounds = set(re.findall(r"[{;\s]background(?:-color)?:([^;}]+)", style[1]))
+    solid = {ground for ground in grounds if "#" in ground or "rgb(" in ground}
+    assert not solid
+    assert "url(" not in style[1], "nothing is fetched"
+
+
+def test_the_style_is_for_this_table_only() -> None:
+    style = re.search("<style>(.*)</style>", html_of(THREE), re.DOTALL)
+    assert style
+    plain = re.sub(r"@media[^{]+\{", "", style[1])
+    selectors = re.findall(r"([^{}]+)\{[^{}]*\}", plain)
+    assert len(selectors) > 10
+    for selector in selectors:
+        assert SCOPE in selector, selector
+
+
+def test_without_html_there_is_text() -> None:
+    text = repr(ClaimsTable(THREE))
+    first, *blocks = text.split("\n\n")
+    assert first == "3 claims: 1 supported, 1 in part, 1 not supported."
+    assert len(blocks) == 3
+    for row, block in zip(THREE.itertuples(), blocks, strict=True):
+        assert block.startswith(f"{row.row}: {row.verdict}\n")
+        for value in (row.claim, row.part, row.published, row.ours, row.interval, row.rule):
+            assert str(value) in block
+        assert f"runs: {row.runs}" in block
+        assert block.endswith(f"again: {row.command}")
+
+
+def test_a_summary_counts_what_is_not_there_too() -> None:
+    one = frame(claim("words-first", "in part"))
+    assert summary(one) == "1 claim: 0 supported, 1 in part, 0 not supported"
+
+
+def test_an_empty_table_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one claim"):
+        ClaimsTable(THREE[:0])
+
+
+def test_a_figure_has_a_circle_for_each_claim_in_the_column_of_its_verdict() -> None:
+    apart = frame(
+        claim("one", "supported", "b"),
+        claim("two", "not supported", "a"),
+        claim("six", "in part", "b"),
+    )
+    ax = verdicts(apart)
+    columns = {
+        round(x): label.get_text()
+        for x, label in zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)
+    }
+    rows = {
+        round(y, 3): label.get_text()
+        for y, label in zip(ax.get_yticks(), ax.get_yticklabels(), strict=True)
+    }
+    found = {}
+    for line in ax.lines:
+        if line.get_gid():
+            x, y = map(float, (line.get_xdata()[0], line.get_ydata()[0]))  # type: ignore[index,arg-type]
+            found[rows[round(y, 3)]] = (columns[round(x)], line.get_fillstyle())
+    assert found == {
+        "one": ("supported", "full"),
+        "two": ("not", "none"),
+        "six": ("in part", "left"),
+    }
+    assert list(rows.values()) == ["one", "six", "two"], "claims of one part stand together"
+    assert [text.get_text() for text in ax.texts] == ["B", "A"]
+    plt.close("all")
+
+
+def test_a_figure_is_drawn_where_it_is_told() -> None:
+    _, (left, right) = plt.subplots(1, 2)
+    assert verdicts(THREE, ax=right) is right
+    assert not left.lines
+    plt.close("all")
+
+
+def runs(arm: str, seeds: Sequence[int], seconds: float) -> Record:
+    rows = [{"seed": seed, "step": 1, "metric": "m", "value": 1.0} for seed in seeds]
+    return make_record(arm, {}, rows, device="cpu", wall_seconds=seconds)
+
+
+def test_a_row_costs_what_its_records_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    there: Mapping[str, dict[str, Record]] = {
+        "long": {"a": runs("a", (1, 2, 3), 50), "b": runs("b", (1, 2, 3, 4, 5), 20)},
+        "short": {"c": runs("c", (1, 2), 7)},
+    }
+    asked = []
+
+    def load(name: str, scale: str) -> dict[str, Record]:
+        asked.append(name)
+        return there[name]
+
+    def both(load: Loader = experiments.load) -> Claim:
+        load("long", "paper")
+        load("short", "lesson")
+        return claim("both", "supported")
+
+    def quick(load: Loader = experiments.load) -> Claim:
+        load("short", "lesson")
+        load("short", "lesson")
+        return claim("quick", "supported")
+
+    monkeypatch.setattr(claims, "CLAIMS", {4: (both, quick)})
+    found = costs(load)
+    assert list(found.index) == ["quick", "both"], "the cheapest first"
+    assert found.loc["quick"].to_dict() == {
+        "experiment": "short, lesson",
+        "seeds": 2,
+        "jobs": 2,
+        "seconds": 7,
+    }
+    assert found.loc["both"].to_dict() == {
+        "experiment": "long, paper; short, lesson",
+        "seeds": 2,
+        "jobs": 10,
+        "seconds": 77,
+    }
+    assert sorted(asked) == ["long", "short"], "each is loaded once"
+
+
+def test_every_verdict_has_a_look() -> None:
+    assert set(claims_table.LOOKS) == set(Verdict.__args__)  # type: ignore[attr-defined]

@@ -1,0 +1,377 @@
+"""Oracles: an LSTM written by hand, finite differences, hand values, a dense regression."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+from lessons_lib.classifier import (
+    Classifier,
+    ClassifierConfig,
+    build_classifier,
+    class_accuracy,
+    class_loss,
+    label_saliency,
+    logistic_table,
+    proxy_loss,
+    speaking_for_label,
+    table_scores,
+)
+from lessons_lib.models import build_bag_of_words
+from lessons_lib.probes import agreement
+from lessons_lib.tasks import EOS, PAD, UNK, LabelledBatch
+
+CONFIG = ClassifierConfig(source_vocab=11, d_embed=5, d_hidden=3)
+BOTH_WAYS = replace(CONFIG, bidirectional=True)
+VARIANTS = [CONFIG, BOTH_WAYS, replace(CONFIG, attention="uniform")]
+# The last two are special on purpose: one word, and unknown words only.
+BATCH = LabelledBatch(
+    torch.tensor(
+        [[4, 9, 4, 10, 6], [7, 5, 8, PAD, PAD], [6, PAD, PAD, PAD, PAD], [UNK, UNK, PAD, PAD, PAD]]
+    ),
+    torch.tensor([1, 0, 1, 0]),
+)
+Array = NDArray[np.float64]
+
+
+def lively(config: ClassifierConfig, seed: int = 0) -> Classifier:
+    """In float64, and with weights large enough to care about words."""
+    model = build_classifier(config, seed).double()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(2)
+    return model
+
+
+def sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm_by_loop(weights: dict[str, Array], inputs: Array, suffix: str = "") -> Array:
+    """States of one sentence, ``(words, d_hidden)``; the equations in PyTorch's documentation."""
+    w, u = weights[f"encoder.weight_ih_l0{suffix}"], weights[f"encoder.weight_hh_l0{suffix}"]
+    bias = weights[f"encoder.bias_ih_l0{suffix}"] + weights[f"encoder.bias_hh_l0{suffix}"]
+    h = c = np.zeros(u.shape[1])
+    states = []
+    for x in inputs:
+        i, f, g, o = np.split(w @ x + u @ h + bias, 4)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        states.append(h)
+    return np.array(states)
+
+
+def by_loop(model: Classifier, words: list[int], sizes: Array) -> tuple[Array, Array]:
+    """Alpha and beta of one text whose embeddings are multiplied by ``sizes``."""
+    weights = {name: w.detach().numpy() for name, w in model.named_parameters()}
+    inputs = weights["embedding.weight"][words] * sizes[:, None]
+    states = lstm_by_loop(weights, inputs)
+    if model.config.bidirectional:
+        back = lstm_by_loop(weights, inputs[::-1], "_reverse")[::-1]
+        states = np.concatenate([states, back], axis=1)
+    hidden = states @ weights["scorer.0.weight"].T + weights["scorer.0.bias"]
+    logits = np.maximum(hidden, 0) @ weights["scorer.2.weight"][0]
+    alpha = np.exp(logits) / np.exp(logits).sum()
+    if model.config.attention == "uniform":
+        alpha = np.full(len(words), 1 / len(words))
+    return alpha, states @ weights["readout.weight"][0]
+
+
+def texts() -> list[list[int]]:
+    return [row[row != PAD].tolist() for row in BATCH.source]
+
+
+@pytest.mark.parametrize("config", VARIANTS)
+def test_a_pass_by_hand_one_text_at_a_time(config: ClassifierConfig) -> None:
+    model = lively(config)
+    with torch.no_grad():
+        out = model(BATCH)
+    assert out.attention.shape == (4, 1, 1, 5)
+    assert out.word_scores.shape == (4, 5)
+    assert out.score.shape == (4,)
+    assert not bool(out.attention[:, 0, 0][~BATCH.source_mask].any())
+    for row, words in enumerate(texts()):
+        alpha, beta = by_loop(model, words, np.ones(len(words)))
+        found = out.attention[row, 0, 0, : len(words)].tolist()
+        assert found == pytest.approx(alpha.tolist(), rel=1e-9)
+        assert out.word_scores[row, : len(words)].tolist() == pytest.approx(beta.tolist(), rel=1e-9)
+        assert float(out.score[row]) == pytest.approx(float(alpha @ beta), rel=1e-9)
+    assert out.attention[2, 0, 0].tolist() == [1, 0, 0, 0, 0], "one word gets all of it"
+
+
+def test_attention_of_the_fresh_model_is_neither_uniform_nor_all_on_one_word() -> None:
+    alpha = lively(CONFIG)(BATCH).attention[0, 0, 0].detach()
+    assert 0.2 < float(alpha.max()) < 0.9, "else the test above would see no attention"
+
+
+def test_given_attention_replaces_the_models_own() -> None:
+    model = lively(CONFIG)
+    own = model(BATCH)
+    for position in range(3):
+        there = torch.zeros(5)
+        there[position] = 1.0
+        out = model(BATCH, attention=there)
+        assert out.attention.dtype == torch.float64
+        torch.testing.assert_close(out.score[:2], own.word_scores[:2, position])
+    with pytest.raises(ValueError, match=r"\(4, 1, 1, 5\), found \(3, 5\)"):
+        model(BATCH, attention=torch.zeros(3, 5))
+
+
+def test_one_seed_gives_twins_and_leaves_the_global_generator_alone() -> None:
+    before = torch.get_rng_state()
+    one, twin = (
+        build_classifier(replace(CONFIG, attention=kind), 3).state_dict()
+        for kind in ("learned", "uniform")
+    )
+    assert torch.equal(torch.get_rng_state(), before)
+    assert one.keys() == twin.keys()
+    assert all(torch.equal(one[name], twin[name]) for name in one)
+    other = build_classifier(CONFIG, 4).state_dict()
+    assert not any(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_uniform_attention_is_never_learned() -> None:
+    model = build_classifier(replace(CONFIG, attention="uniform"), 0)
+    class_loss(model, BATCH).backward()
+    assert all(weight.grad is None for weight in model.scorer.parameters())
+    assert model.readout.weight.grad is not None
+
+
+def test_dropout_is_off_in_evaluation() -> None:
+    model = build_classifier(replace(CONFIG, dropout=0.5), 0)
+    assert not torch.equal(model(BATCH).score, model(BATCH).score)
+    model.eval()
+    same = build_classifier(CONFIG, 0)
+    assert torch.equal(model(BATCH).score, same(BATCH).score)
+
+
+# --- loss, accuracy, probes ------------------------------------------------------------------
+
+
+def minus_log(scores: list[float]) -> float:
+    """Cross-entropy for the labels of BATCH: 1, 0, 1, 0."""
+    signs = (1, -1, 1, -1)
+    each = [math.log(1 + math.exp(-s * x)) for s, x in zip(signs, scores, strict=True)]
+    return sum(each) / 4
+
+
+def test_losses_by_hand() -> None:
+    model = build_classifier(CONFIG, 0)
+    found = class_loss(model, BATCH).detach()
+    assert float(found) == pytest.approx(minus_log(model(BATCH).score.tolist()), rel=1e-5)
+    proxy = build_bag_of_words(11, 1, seed=0)
+    mean = torch.stack([proxy.embedding.weight[words].mean(0) for words in texts()])
+    scores = proxy.output(mean)[:, 0].tolist()
+    assert float(proxy_loss(proxy, BATCH).detach()) == pytest.approx(minus_log(scores), rel=1e-5)
+
+
+def test_class_accuracy_by_hand() -> None:
+    # Right, wrong, right, and 0, which is not above 0: the other class, rightly.
+    assert class_accuracy(torch.tensor([0.1, 2.0, 5.0, 0.0]), BATCH) == 0.75
+    assert class_accuracy(torch.tensor([-1.0, 1.0, 0.0, 3.0]), BATCH) == 0.0
+    with pytest.raises(ValueError, match="expected numbers as scores, found NaN"):
+        class_accuracy(torch.tensor([0.1, math.nan, 0.2, 0.3]), BATCH)
+    with pytest.raises(ValueError, match=r"one score for each of 4 texts, found \(4, 1\)"):
+        class_accuracy(torch.ones(4, 1), BATCH)
+    with pytest.raises(ValueError, match="each of 0 texts"):
+        class_accuracy(torch.ones(0), BATCH[:0])
+
+
+def test_speaking_for_the_label_by_hand() -> None:
+    scores = torch.tensor(
+        [[1.0, -2, 3, 0, 5], [1, -2, 3, 7, 7], [-4, 9, 9, 9, 9], [0.5, -1, 8, 8, 8]]
+    )
+    inf = math.inf
+    assert speaking_for_label(scores, BATCH).tolist() == [
+        [[1, -2, 3, 0, 5]],
+        [[-1, 2, -3, -inf, -inf]],
+        [[-4, -inf, -inf, -inf, -inf]],
+        [[-0.5, 1, -inf, -inf, -inf]],
+    ]
+
+
+def test_speaking_for_the_label_serves_agreement() -> None:
+    """Best words for the labels 1, 0, 1, 0 are the largest, the smallest, the only, the first."""
+    scores = torch.tensor([[0.0, 9, 1, 2, 3], [5, 6, -7, 0, 0], [1, 0, 0, 0, 0], [-1, 1, 0, 0, 0]])
+    attention = torch.zeros(4, 1, 5)
+    for row, best in enumerate((1, 2, 0, 0)):
+        attention[row, 0, best] = 1.0
+    mask = BATCH.source_mask[:, None]
+    assert agreement(attention, speaking_for_label(scores, BATCH), mask) == 1.0
+    assert agreement(attention, speaking_for_label(-scores, BATCH), mask) == 0.25
+
+
+def test_table_scores_by_hand() -> None:
+    table = torch.arange(11.0) ** 2
+    assert table_scores(table, BATCH).tolist()[:2] == [[16, 81, 16, 100, 36], [49, 25, 64, 0, 0]]
+    for wrong in (table[:10], table[:, None]):
+        with pytest.raises(ValueError, match=r"a table .* of more than 10 entries, found"):
+            table_scores(wrong, BATCH)
+
+
+# --- saliency --------------------------------------------------------------------------------
+
+
+def log_p(model: Classifier, words: list[int], sizes: Array, label: int) -> float:
+    alpha, beta = by_loop(model, words, sizes)
+    return -math.log1p(math.exp(-float(alpha @ beta) * (2 * label - 1)))
+
+
+@pytest.mark.parametrize("config", VARIANTS)
+def test_saliency_by_finite_differences(config: ClassifierConfig) -> None:
+    model = lively(config)
+    found = label_saliency(model, BATCH)
+    assert found.shape == (4, 1, 5)
+    assert found.dtype == torch.float64
+    assert not bool(found[:, 0][~BATCH.source_mask].any())
+    step = 1e-5
+    for row, words in enumerate(texts()):
+        for at in range(len(words)):
+            up, down = np.ones(len(words)), np.ones(len(words))
+            up[at], down[at] = 1 + step, 1 - step
+            label = int(BATCH.label[row])
+            slope = (log_p(model, words, up, label) - log_p(model, words, down, label)) / (2 * step)
+            assert float(found[row, 0, at]) == pytest.approx(slope, rel=1e-6, abs=1e-9)
+    assert float(found.abs().max()) > 0.01
+
+
+def test_saliency_is_the_gradient_by_the_embedding_times_the_embedding() -> None:
+    model = build_classifier(CONFIG, 5)
+    found = label_saliency(model, BATCH)
+    for row, words in enumerate(texts()):
+        embedded = model.embedding.weight[words].detach()[None].requires_grad_()
+        score = model.from_embedded(embedded, torch.ones(1, len(words), dtype=torch.bool)).score
+        p = torch.sigmoid(score if BATCH.label[row] else -score)
+        p.log().sum().backward()
+        assert embedded.grad is not None
+        expected = (embedded.grad * embedded).sum(-1)[0].detach()
+        torch.testing.assert_close(found[row, 0, : len(words)], expected)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_saliency_leaves_the_model_as_it_was_and_drops_nothing(training: bool) -> None:
+    model = build_classifier(replace(CONFIG, dropout=0.4), 5).train(training)
+    with torch.no_grad():
+        found = label_saliency(model, BATCH)
+    assert torch.equal(found, label_saliency(build_classifier(CONFIG, 5), BATCH))
+    assert model.training is training
+    assert not found.requires_grad
+    assert all(weight.grad is None for weight in model.parameters())
+
+
+# --- logistic regression ---------------------------------------------------------------------
+
+
+def counted(batch: LabelledBatch, size: int) -> Array:
+    """How often each word stands in each text, by loop."""
+    table = np.zeros((len(batch), size))
+    for row, words in enumerate(batch.source.tolist()):
+        for word in words:
+            if word != PAD:
+                table[row, word] += 1
+    return table
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.05])
+def test_logistic_table_is_that_of_a_dense_matrix(strength: float) -> None:
+    rng = np.random.default_rng(1)
+    source, length = rng.integers(3, 13, size=(53, 9)), rng.integers(1, 10, size=53)
+    source[np.arange(9) >= length[:, None]] = PAD
+    label = 3 * (source == 7).sum(1) + rng.normal(size=53) > 1
+    batch = LabelledBatch(torch.from_numpy(source), torch.from_numpy(label.astype(np.int64)))
+    found = logistic_table(batch, 17, strength=strength)
+    assert found.shape == (17,)
+    assert found.dtype == torch.float32
+    fitted = LogisticRegression(C=strength, tol=1e-8, max_iter=5000).fit(counted(batch, 17), label)
+    expected: Any = torch.from_numpy(fitted.coef_[0]).float()
+    torch.testing.assert_close(found, expected, atol=0.002, rtol=0.01)
+    assert found.argmax() == 7
+    assert found[13:].tolist() == [0] * 4, "words that do not occur speak for nothing"
+    assert found[PAD] == 0
+
+
+def test_words_of_one_class_speak_for_it() -> None:
+    good, bad, both = 4, 5, 6
+    batch = LabelledBatch(
+        torch.tensor([[good, both], [both, good], [bad, both], [bad, PAD], [good, PAD]]),
+        torch.tensor([1, 1, 0, 0, 1]),
+    )
+    table = logistic_table(batch, 7)
+    assert float(table[good]) > 0.3
+    assert float(table[bad]) < -0.3
+    assert abs(float(table[both])) < 0.2
+    stronger = logistic_table(batch, 7, strength=100.0)
+    assert float(stronger[good]) > float(table[good])
+
+
+def test_one_class_teaches_nothing() -> None:
+    with pytest.raises(ValueError, match="texts of both labels, found one"):
+        logistic_table(BATCH[:1], 11)
+
+
+# --- what cannot be read ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ([[4, 5], [PAD, PAD]], "at least one word in each text, found an empty one"),
+        ([[PAD, 4]], "found a word after PAD; pad on the right"),
+        ([[4, 11]], "words from 0 to 10, found 4 to 11"),
+        ([[-1, 4]], "words from 0 to 10, found -1 to 4"),
+    ],
+)
+def test_texts_that_cannot_be_read(source: list[list[int]], message: str) -> None:
+    model = build_classifier(CONFIG, 0)
+    batch = LabelledBatch(torch.tensor(source), torch.tensor([1, 0][: len(source)]))
+    with pytest.raises(ValueError, match=message):
+        model(batch)
+    with pytest.raises(ValueError, match=message):
+        label_saliency(model, batch)
+
+
+def test_special_symbols_are_words_like_others_but_padding_is_none() -> None:
+    out = build_classifier(CONFIG, 0)(LabelledBatch(torch.tensor([[EOS, UNK]]), torch.tensor([1])))
+    assert bool((out.attention > 0).all())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"source_vocab": 0}, "source_vocab of at least 1, found 0"),
+        ({"d_hidden": -2}, "d_hidden of at least 1, found -2"),
+        ({"attention": "frozen"}, "one of learned, uniform, found 'frozen'"),
+        ({"dropout": 1.0}, r"dropout in \[0, 1\), found 1.0"),
+    ],
+)
+def test_bad_configurations(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ClassifierConfig.from_dict({**CONFIG.to_dict(), **change})
+
+
+def test_the_defaults_are_the_authors() -> None:
+    config = ClassifierConfig(source_vocab=100)
+    assert (config.d_embed, config.d_hidden, config.bidirectional) == (300, 256, False)
+    model = build_classifier(config, 0)
+    hidden = model.scorer[0]
+    assert isinstance(hidden, torch.nn.Linear)
+    assert (hidden.in_features, hidden.out_features) == (256, 256)
+    assert model.readout.weight.shape == (1, 256)
+
+
+def test_a_classifier_reads_what_it_is_given_at_any_width() -> None:
+    """Padding further changes nothing."""
+    model = build_classifier(BOTH_WAYS, 2)
+    wide: Tensor = torch.nn.functional.pad(BATCH.source, (0, 3))
+    found, expected = model(LabelledBatch(wide, BATCH.label)), model(BATCH)
+    torch.testing.assert_close(found.score, expected.score)
+    torch.testing.assert_close(found.attention[..., :5], expected.attention)
+    assert not bool(found.attention[..., 5:].any())

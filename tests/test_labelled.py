@@ -1,0 +1,196 @@
+"""Labelled texts as numbers: each text once, in its place, with its label."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lessons_lib import labelled
+from lessons_lib.download import CorpusUnavailable
+from lessons_lib.labelled import (
+    EncodedTexts,
+    encode_labelled,
+    load_labelled_or_toy,
+    toy_labelled,
+)
+from lessons_lib.tasks import FIRST_WORD, PAD, UNK, LabelledBatch
+from lessons_lib.text import LabelledCorpus, load_labelled
+from lessons_lib.vocabulary import Vocabulary, words
+
+needs_data = pytest.mark.skipif(
+    not os.environ.get("LESSONS_DATA"), reason="LESSONS_DATA does not name the real corpora"
+)
+SMALL = LabelledCorpus(
+    name="small",
+    texts=("Good fun.", "", "dull and long and dull", "Fine", "  ", "good, but not GOOD fun"),
+    labels=(2, 2, 0, 1, 0, 1),
+    classes=("bad", "so-so", "good"),
+    origin="here",
+)
+VOCAB = Vocabulary.build([["good", "fun", "dull", "and", "."]])
+
+
+def texts_of(batch: LabelledBatch) -> list[tuple[list[str], int]]:
+    """The words of each text, with its label."""
+    return [
+        (VOCAB.decode(row), int(label))
+        for row, label in zip(batch.source, batch.label, strict=True)
+    ]
+
+
+def test_encoding_by_hand() -> None:
+    encoded = encode_labelled(SMALL, VOCAB, "good")
+    assert len(encoded) == 4
+    assert (encoded.left_out, encoded.shortened) == (2, 0)  # the two without a word
+    assert encoded.index.tolist() == [0, 2, 3, 5]
+    assert encoded.source_lengths.tolist() == [3, 5, 1, 6]
+    assert encoded.label.tolist() == [1, 0, 0, 0], "one class against all the others"
+    assert encode_labelled(SMALL, VOCAB, "so-so").label.tolist() == [0, 0, 1, 1]
+    batch = encoded.batch([3, 0])
+    good, fun, dot = VOCAB.encode(["good", "fun", "."])
+    assert batch.source.tolist() == [
+        [good, UNK, UNK, UNK, good, fun],
+        [good, fun, dot, PAD, PAD, PAD],
+    ]
+    assert batch.label.tolist() == [0, 1]
+    assert batch.source.dtype == batch.label.dtype == torch.int64
+
+
+def test_a_text_of_one_word_or_of_unknown_words_only_is_kept() -> None:
+    encoded = encode_labelled(SMALL, VOCAB, "good")
+    assert encoded.batch([2]).source.tolist() == [[UNK]]
+    strange = replace(SMALL, texts=("qu", "vex zyx"), labels=(2, 0))
+    batch = encode_labelled(strange, VOCAB, "good").batch([0, 1])
+    assert batch.source.tolist() == [[UNK, PAD], [UNK, UNK]]
+
+
+def test_long_texts_lose_their_end_and_are_counted() -> None:
+    encoded = encode_labelled(SMALL, VOCAB, "good", max_words=3)
+    assert (encoded.left_out, encoded.shortened) == (2, 2)
+    assert texts_of(encoded.batch([1, 0])) == [
+        (["dull", "and", "<unk>"], 0),
+        (["good", "fun", "."], 1),
+    ]
+    whole = encode_labelled(SMALL, VOCAB, "good", max_words=6)
+    assert whole.shortened == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "positive", "max_words", "message"),
+    [
+        ({}, "great", None, "one of the classes bad, so-so, good of small, found 'great'"),
+        ({}, "good", 0, "max_words of at least 1, or None, found 0"),
+        ({"texts": ("", " ") * 3}, "good", None, "texts with words in 'small', found none"),
+        # Only the empty text is of this class, and it is left out.
+        ({"labels": (1, 2, 0, 1, 0, 1)}, "good", None, "found only 'not good' among 4; choose"),
+        ({"labels": (2,) * 6}, "good", None, "of both sides in 'small', found only 'good' among 4"),
+    ],
+)
+def test_texts_that_cannot_be_told_apart(
+    change: dict[str, tuple[str, ...]], positive: str, max_words: int | None, message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        encode_labelled(replace(SMALL, **change), VOCAB, positive, max_words)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def toy() -> EncodedTexts:
+    corpus = toy_labelled("val")
+    vocab = Vocabulary.build(map(words, corpus.texts))
+    return encode_labelled(corpus, vocab, "animal")
+
+
+def rows(batches: list[LabelledBatch]) -> list[tuple[tuple[int, ...], int]]:
+    """Texts without their padding, with labels."""
+    return [
+        (tuple(row[row != PAD].tolist()), int(label))
+        for batch in batches
+        for row, label in zip(batch.source, batch.label, strict=True)
+    ]
+
+
+def test_each_epoch_has_every_text_once_with_its_label(toy: EncodedTexts) -> None:
+    everything = rows([toy.batch(range(1000))])
+    found = list(toy.batches(17, seed=3, epochs=1))
+    assert sorted(map(len, found)) == [14] + [17] * 58
+    assert sorted(rows(found)) == sorted(everything)
+    assert rows(found) != everything
+    two = list(toy.batches(17, seed=3, epochs=2))
+    assert rows(two[:59]) == rows(found)
+    assert sorted(rows(two[59:])) == sorted(everything)
+    assert rows(two[59:]) != rows(found)
+
+
+def test_order_depends_on_the_seed_alone(toy: EncodedTexts) -> None:
+    first = rows(list(toy.batches(19, seed=5, epochs=1)))
+    before = torch.get_rng_state()
+    assert rows(list(toy.batches(19, seed=5, epochs=1))) == first
+    assert torch.equal(torch.get_rng_state(), before)
+    assert rows(list(toy.batches(19, seed=6, epochs=1))) != first
+
+
+def test_batches_have_little_padding_and_no_order_of_length(toy: EncodedTexts) -> None:
+    found = list(toy.batches(16, seed=1, epochs=1))
+    padding = sum(int((batch.source == PAD).sum()) for batch in found)
+    assert padding / sum(batch.source.numel() for batch in found) < 0.05
+    widths = [batch.source.shape[1] for batch in found]
+    assert widths != sorted(widths)
+
+
+def test_batches_and_texts_that_are_not_there(toy: EncodedTexts) -> None:
+    with pytest.raises(ValueError, match="batch_size of at least 1, found 0"):
+        toy.batches(0, seed=1)
+    with pytest.raises(ValueError, match="epochs of at least 1, found 0"):
+        toy.batches(5, seed=1, epochs=0)
+    for wrong in ([1000], [-1, 3]):
+        with pytest.raises(IndexError, match="positions from 0 to 999"):
+            toy.batch(wrong)
+
+
+ANIMALS = {
+    *("dog", "cat", "horse", "donkey", "goat", "rabbit"),
+    *("dogs", "cats", "horses", "donkeys", "goats", "rabbits", "bird", "fish"),
+}
+
+
+def test_the_embedded_texts_mention_an_animal_where_their_label_says_so() -> None:
+    corpus = toy_labelled("test")
+    assert len(corpus) == len(set(corpus.texts)) == 1000
+    assert corpus.classes == ("none", "animal")
+    for text, label in zip(corpus.texts, corpus.labels, strict=True):
+        assert bool(ANIMALS & set(re.findall(r"\w+", text.lower()))) == bool(label), text
+    assert 0.2 < sum(corpus.labels) / 1000 < 0.5
+    assert set(corpus.texts).isdisjoint(toy_labelled("val").texts)
+    with pytest.raises(ValueError, match="found 'dev'"):
+        toy_labelled("dev")
+
+
+def test_without_the_real_texts_the_reader_is_told_what_stands_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def nowhere(name: str, split: str) -> LabelledCorpus:
+        raise CorpusUnavailable(f"{name} {split}", "no route to host")
+
+    monkeypatch.setattr(labelled, "load_labelled", nowhere)
+    corpus, notice = load_labelled_or_toy("sst2", "val")
+    assert corpus == toy_labelled("val")
+    assert "**Embedded corpus.**" in notice
+    assert "no route to host" in notice
+    assert "`LESSONS_DATA`" in notice
+    real = replace(SMALL, name="sst2")
+    monkeypatch.setattr(labelled, "load_labelled", lambda name, split: real)
+    assert load_labelled_or_toy("sst2", "val") == (real, "")
+
+
+@needs_data
+def test_real_texts_are_numbered_whole() -> None:
+    corpus = load_labelled("sst2", "val")
+    vocab = Vocabulary.build(map(words, corpus.texts))
+    encoded = encode_labelled(corpus, vocab, "positive")
+    assert (len(encoded), encoded.left_out, encoded.shortened) == (872, 0, 0)
+    assert int(encoded.label.sum()) == 444  # as published
+    assert int(encoded.source_ids.min()) >= FIRST_WORD

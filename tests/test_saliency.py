@@ -1,0 +1,189 @@
+"""Oracles: one backward pass for each output word, finite differences, and a closed form."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lessons_lib import saliency as module
+from lessons_lib.models import Seq2Seq, Seq2SeqConfig, build, sequence_loss
+from lessons_lib.probes import pair_mask
+from lessons_lib.saliency import saliency
+from lessons_lib.tasks import EOS, PAD, UNK, Batch
+
+CONFIG = Seq2SeqConfig(source_vocab=13, target_vocab=11, d_embed=5, d_hidden=7)
+# Two sources of one length with targets of different lengths; one word; one word that is unknown.
+BATCH = Batch(
+    torch.tensor([[4, 5, 12, 4], [8, 7, PAD, PAD], [UNK, PAD, PAD, PAD], [9, 10, PAD, PAD]]),
+    torch.tensor(
+        [
+            [4, 5, EOS, PAD, PAD, PAD],
+            [6, 7, 8, 9, 10, EOS],
+            [4, EOS, PAD, PAD, PAD, PAD],
+            [10, EOS, PAD, PAD, PAD, PAD],
+        ]
+    ),
+)
+CONFIGS = {
+    "the authors' copier": CONFIG,
+    "uniform attention": replace(CONFIG, attention="uniform"),
+    "GRU": replace(CONFIG, cell="gru", layers=2),
+    "both directions": replace(CONFIG, bidirectional=True),
+    "layers in both directions": replace(CONFIG, bidirectional=True, layers=2, dropout=0.4),
+    "GRU in both directions": replace(CONFIG, cell="gru", bidirectional=True, readout="linear"),
+    "heads averaged": replace(CONFIG, heads=3),
+    "heads side by side": replace(CONFIG, heads=3, merge="concatenate", cell="gru"),
+    "one table for both languages": replace(CONFIG, target_vocab=13, shared_embeddings=True),
+}
+
+
+def strong(config: Seq2SeqConfig) -> Seq2Seq:
+    """A model whose attention and states differ from word to word, unlike those of a fresh one."""
+    model = build(config, 3)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(2.5)
+    return model
+
+
+def log_p(model: Seq2Seq, pair: Batch, scale: Tensor) -> Tensor:
+    """Log-probability of each word of one sentence, its source embeddings scaled, ``(tgt,)``."""
+
+    def scaled(_: nn.Module, __: tuple[Tensor], embedded: Tensor) -> Tensor:
+        handle.remove()  # a shared table is asked for the target next, which is not scaled
+        return embedded * scale[:, None]
+
+    handle = model.source_embedding.register_forward_hook(scaled)
+    said = model(pair).logits.log_softmax(-1)[0]
+    found: Tensor = said.gather(-1, pair.target[0, :, None]).squeeze(-1)
+    return found
+
+
+def by_loop(model: Seq2Seq, batch: Batch) -> Tensor:
+    """The definition: a sentence at a time, and a backward pass for each output word."""
+    model = model.eval()
+    delta = torch.zeros(*batch.target.shape, batch.source.shape[1])
+    for row in range(len(batch)):
+        pair = batch[row : row + 1]
+        for t in range(int(pair.target_mask.sum())):
+            scale = torch.ones(pair.source.shape[1], requires_grad=True)
+            delta[row, t] = torch.autograd.grad(log_p(model, pair, scale)[t], scale)[0]
+    return delta
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_saliency_is_one_backward_pass_for_each_output_word(name: str) -> None:
+    model = strong(CONFIGS[name])
+    delta = saliency(model, BATCH)
+    assert delta.shape == (4, 6, 4)
+    assert delta.dtype == torch.float32
+    expected = by_loop(model, BATCH)
+    torch.testing.assert_close(delta, expected, rtol=1e-4, atol=1e-6)
+    assert float(expected[pair_mask(BATCH)].abs().median()) > 1e-3, "there is something to compare"
+    assert bool((delta[~pair_mask(BATCH)] == 0).all())
+
+
+def test_saliency_is_a_slope() -> None:
+    model = strong(replace(CONFIG, bidirectional=True)).double()
+    delta = saliency(model, BATCH)
+    assert delta.dtype == torch.float64
+    model.eval()
+    pair, step = BATCH[:1], 1e-5
+    for position in range(4):
+        up, down = torch.ones(4, dtype=torch.float64), torch.ones(4, dtype=torch.float64)
+        up[position] += step
+        down[position] -= step
+        with torch.no_grad():
+            slope = (log_p(model, pair, up) - log_p(model, pair, down)) / (2 * step)
+        torch.testing.assert_close(delta[0, :3, position], slope[:3], rtol=1e-6, atol=1e-9)
+
+
+def test_saliency_of_a_model_small_enough_for_pen_and_paper() -> None:
+    """A GRU of width 1 that sees only its input and half keeps it: h = tanh(w x) / 2.
+
+    Then with uniform attention over one word and a linear readout of the context alone,
+    ``log p(y) = u_y h - log sum_v exp(u_v h)``.
+    """
+    config = Seq2SeqConfig(
+        *(6, 5, 1, 1), cell="gru", attention="uniform", readout="linear", max_length=3
+    )
+    model = build(config, 0).double()
+    u = torch.tensor([0.0, 0.5, -1.0, 2.0, 1.5], dtype=torch.float64)
+    w, x = 0.8, 1.7
+    weights = dict(model.named_parameters())
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.zero_()  # so both gates are 1/2
+        model.source_embedding.weight[4] = x
+        weights["encoder.weight_ih_l0"][2] = w
+        model.value.weight.fill_(1.0)
+        weights["readout_layers.0.weight"][:, 1] = u  # [s; c]
+    h = 0.5 * torch.tanh(torch.tensor(w * x, dtype=torch.float64))
+    by_h = u[3] - (torch.softmax(u * h, 0) * u).sum()
+    expected = by_h * 0.5 * (1 - (2 * h) ** 2) * w * x
+    batch = Batch(torch.tensor([[4]]), torch.tensor([[3]]))
+    torch.testing.assert_close(saliency(model, batch), expected.view(1, 1, 1))
+
+
+def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = strong(replace(CONFIG, bidirectional=True))
+    delta = saliency(model, BATCH)
+    monkeypatch.setattr(module, "CELLS_AT_ONCE", 1)
+    torch.testing.assert_close(saliency(model, BATCH), delta)
+
+
+def test_the_model_is_left_as_it_was() -> None:
+    model = strong(replace(CONFIG, dropout=0.5))
+    model.query.weight.requires_grad_(False)
+    sequence_loss(model, BATCH).backward()
+    wanted = {name: weight.requires_grad for name, weight in model.named_parameters()}
+    gradients = {n: w.grad.clone() for n, w in model.named_parameters() if w.grad is not None}
+    assert len(gradients) == len(wanted) - 1
+    random = torch.random.get_rng_state()
+    kernels = torch.backends.mkldnn.enabled, torch.backends.cudnn.enabled
+    first = saliency(model, BATCH)
+    assert model.training
+    assert torch.equal(first, saliency(model, BATCH)), "no dropout"
+    assert not first.requires_grad
+    assert {n: w.requires_grad for n, w in model.named_parameters()} == wanted
+    for name, weight in model.named_parameters():
+        assert (weight.grad is None) == (name not in gradients)
+        assert weight.grad is None or torch.equal(weight.grad, gradients[name])
+    assert torch.equal(torch.random.get_rng_state(), random)
+    assert (torch.backends.mkldnn.enabled, torch.backends.cudnn.enabled) == kernels
+    model.eval()
+    saliency(model, BATCH)
+    assert not model.training
+
+
+def test_inside_no_grad_saliency_is_the_same() -> None:
+    model = strong(CONFIG)
+    with torch.no_grad():
+        inside = saliency(model, BATCH)
+    assert torch.equal(inside, saliency(model, BATCH))
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "message"),
+    [
+        (torch.empty(0, 3), torch.empty(0, 2), "at least one output word"),
+        ([[4, 5]], [[PAD, PAD]], "at least one output word"),
+        ([[4, 5], [PAD, PAD]], [[4, EOS], [5, EOS]], "at least one word in each source"),
+        ([[4, PAD, 5]], [[4, EOS]], "PAD after the end of each source"),
+        ([[4, 13]], [[4, EOS]], "source words from 0 to 12, found 4 to 13"),
+        ([[4] * 9], [[4, EOS]], "at most 8 words, found 9"),
+    ],
+)
+def test_what_cannot_be_explained_is_refused(source: object, target: object, message: str) -> None:
+    model = build(replace(CONFIG, max_length=8), 0)
+    batch = Batch(*(torch.as_tensor(side, dtype=torch.long) for side in (source, target)))
+    with pytest.raises(ValueError, match=message):
+        saliency(model, batch)
+
+
+def test_a_sentence_without_output_words_has_none() -> None:
+    batch = Batch(torch.tensor([[4, 5], [6, 7]]), torch.tensor([[4, 5, EOS], [PAD, PAD, PAD]]))
+    delta = saliency(strong(CONFIG), batch)
+    assert bool((delta[1] == 0).all())
+    torch.testing.assert_close(delta[:1], saliency(strong(CONFIG), batch[:1]))
