@@ -15,7 +15,7 @@ from lessons_lib.labelled import EncodedTexts, encode_labelled
 from lessons_lib.tasks import LabelledBatch
 from lessons_lib.text import LabelledCorpus, load_labelled
 
-CHECKPOINTS = (10, 20, 40, 60, 80, 100, 125, 150, 200, 250, 300, 400)
+CHECKPOINTS = (10, 20, 40, 60, 80, 100, 125, 150, 200, 250, 300)
 """Steps at which a run is looked at, besides 0 and the last."""
 
 KINDS = ("learned", "uniform")
@@ -58,7 +58,7 @@ class Classification(Configuration):
     d_hidden: int = 256
     batch_size: int = 32
     learning_rate: float = 1e-3
-    steps: int = 500
+    steps: int = 400
     checkpoints: tuple[int, ...] = CHECKPOINTS
     chosen_on: int = 200
     reported_on: int = 500
@@ -93,7 +93,7 @@ def prepare(
     """Number three parts of a labelled corpus.
 
     Raises:
-        ValueError: a part has texts of one class only, or no words.
+        ValueError: a part, or what is measured on of it, has texts of one class only, or no words.
     """
     vocab = vocabulary.Vocabulary.build(
         map(vocabulary.words, train.texts), max_size=config.vocab_size
@@ -101,7 +101,13 @@ def prepare(
     encoded, texts = [], []
     for corpus, most in ((val, config.chosen_on), (test, config.reported_on)):
         part = encode_labelled(corpus, vocab, config.positive, config.max_words)
-        encoded.append(part.batch(range(min(most, len(part)))))
+        first = part.batch(range(min(most, len(part))))
+        if first.label.unique().numel() < 2:
+            raise ValueError(
+                f"expected both classes among the first {len(first)} held-out texts of "
+                f"{corpus.name!r}, found one; shuffle the texts, or measure on more"
+            )
+        encoded.append(first)
         texts += [corpus.texts[i] for i in part.index[:most].tolist()]
     width = max(batch.source.shape[1] for batch in encoded)
     source = torch.cat([pad(batch.source, (0, width - batch.source.shape[1])) for batch in encoded])

@@ -101,7 +101,7 @@ class Classifier(nn.Module):
             ValueError: an empty text, a word outside the vocabulary, or ``attention`` of another
                 shape.
         """
-        self._validate(batch)
+        self.check(batch)
         return self.from_embedded(self.embedding(batch.source), batch.source_mask, attention)
 
     def from_embedded(
@@ -132,7 +132,8 @@ class Classifier(nn.Module):
         scores: Tensor = self.scorer(states).squeeze(-1)
         return scores.masked_fill(~mask, MINUS_INFINITY).softmax(-1)
 
-    def _validate(self, batch: LabelledBatch) -> None:
+    def check(self, batch: LabelledBatch) -> None:
+        """Refuse a batch that the model cannot read, as ``forward`` does."""
         mask = batch.source_mask
         if not bool(mask.any(dim=1).all()):
             raise ValueError("expected at least one word in each text, found an empty one")
@@ -228,7 +229,7 @@ def label_saliency(model: Classifier, batch: LabelledBatch) -> Tensor:
     Raises:
         ValueError: as the model for texts that it cannot read.
     """
-    model._validate(batch)
+    model.check(batch)
     was_training = model.training
     # cuDNN computes no gradient of an LSTM in evaluation mode.
     with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):

@@ -1,9 +1,13 @@
 """Runs that are compared with each other: the gold run, its twin with uniform attention, others.
 
 A *block* is a few runs of one experiment that differ in their seed only. Each of them is the gold
-run once: its final attention alpha is held against the probe of its uniform twin, against
-references that know co-occurrence only, and against the attention that the other runs of the block
-had at each checkpoint (which gives xi).
+run once: its final attention alpha is held against the probe of a run with uniform attention,
+against references that know co-occurrence only, and against the attention that the other runs of
+the block had at each checkpoint (which gives xi).
+
+The uniform run is one of *another* seed. Its *twin*, the uniform run of the gold run's own seed,
+starts from the same weights and sees the same batches; it foretells the gold run better for that
+reason alone, and xi would compare it with ordinary runs that have no such advantage.
 
 Everything is measured on held-out sentences of two kinds: those on which a checkpoint is *chosen*,
 and those on which its value is *reported*. The authors take the maximum over checkpoints on the
@@ -109,7 +113,8 @@ def compare(
     Args:
         held_out: what was measured on.
         learned: the ordinary runs, two or more.
-        uniform: their twins with uniform attention, in the same order.
+        uniform: runs with uniform attention of the same seeds, in the same order. Run k is
+            compared with uniform run k + 1, the last one with the first.
         saliency: Delta of the ordinary runs when they were done, each ``(batch, tgt, src)``.
         references: name -> candidate of the same shape, such as ``"px"`` for the proxy's probe.
 
@@ -121,13 +126,14 @@ def compare(
           checkpoints; ``A(alpha,uf)/low`` and ``/high``: 95% bootstrap interval over sentences.
         - ``A(alpha,NAME)`` for each reference; ``A(alpha,shuffled)``: beta^uf shuffled;
           ``tau(alpha,uf)``: Kendall's tau; ``chance``: expected agreement without knowledge.
+        - ``A(alpha,twin)``: as ``A(alpha,uf)``, with the uniform run of the same seed.
         - ``xi/passed``, ``xi`` (only if it is passed) and ``xi*``, the gold run's best performance.
         - at each checkpoint: ``own`` (A(alpha, alpha_t) of the gold run itself), ``others`` (mean
           of A(alpha, alpha_t) over the other runs), ``uf`` (A(alpha, beta^uf_t)), ``accuracy``,
           ``uniform/accuracy`` and ``spread`` of attention.
 
     Raises:
-        ValueError: fewer than two runs, not one twin for each, or NaN in what they showed.
+        ValueError: fewer than two runs, not one uniform run for each, or NaN in what they showed.
     """
     if len(learned) < 2:
         raise ValueError(f"expected two runs or more, to compare them, found {len(learned)}")
@@ -147,11 +153,13 @@ def compare(
 
     rows.append({"step": last, "metric": "chance", "value": held_out.chance()})
     for k, (run, twin) in enumerate(zip(learned, uniform, strict=True)):
+        stranger = uniform[(k + 1) % len(uniform)]
         alpha = run.attention[-1]
         many = [alpha] * len(twin.beta)
-        curves = {"uf": [held_out.agree(alpha, beta) for beta in twin.beta]}
-        chosen = best_checkpoint(held_out, many, twin.beta)
-        beta = twin.beta[chosen]
+        curves = {"uf": [held_out.agree(alpha, beta) for beta in stranger.beta]}
+        beta = stranger.beta[best_checkpoint(held_out, many, stranger.beta)]
+        of_twin = twin.beta[best_checkpoint(held_out, many, twin.beta)]
+        note(k, "A(alpha,twin)", held_out.agree(alpha, of_twin))
         sentences = agreements.agreement_interval(alpha[shown], beta[shown], mask)
         note(k, "A(alpha,uf)", sentences.estimate)
         note(k, "A(alpha,uf)/low", sentences.low)
@@ -161,8 +169,8 @@ def compare(
         guess = agreements.shuffled_agreement(alpha[shown], beta[shown], mask, seed=k)
         note(k, "A(alpha,shuffled)", guess)
         pairs: list[tuple[str, Sequence[Tensor], Sequence[Tensor]]] = [
-            ("A(uf,px)", twin.beta, [references["px"]] * len(twin.beta)),
-            ("A(delta,uf)", [saliency[k]] * len(twin.beta), twin.beta),
+            ("A(uf,px)", stranger.beta, [references["px"]] * len(many)),
+            ("A(delta,uf)", [saliency[k]] * len(many), stranger.beta),
         ]
         for name, u, v in pairs:
             best = best_checkpoint(held_out, u, v)

@@ -180,7 +180,7 @@ class Seq2Seq(nn.Module):
             ValueError: a sequence is longer than ``max_length``, or a word is outside the
                 vocabulary, or ``attention`` has another shape.
         """
-        self._validate(batch)
+        self.check(batch)
         states, start = self.encode(batch.source, batch.source_mask)
         decoder_states, _ = self.decoder(
             self.dropout(self.target_embedding(batch.decoder_input)), start
@@ -209,9 +209,9 @@ class Seq2Seq(nn.Module):
             states, _ = pad_packed_sequence(
                 packed_states, batch_first=True, total_length=source.shape[1]
             )
-        return states, self._start(last)
+        return states, self.decoder_start(last)
 
-    def _start(self, last: Any) -> Any:
+    def decoder_start(self, last: Any) -> Any:
         """The decoder's first state from the encoder's last: a tuple for the LSTM."""
         if not self.config.bidirectional:
             return last
@@ -260,7 +260,8 @@ class Seq2Seq(nn.Module):
         joined = torch.cat([decoder_states, context], dim=-1)
         return self.readout_layers(self.dropout(joined))  # type: ignore[no-any-return]
 
-    def _validate(self, batch: Batch) -> None:
+    def check(self, batch: Batch) -> None:
+        """Refuse a batch that the model cannot read, as ``forward`` does."""
         longest = max(batch.source.shape[1], batch.target.shape[1])
         if longest > self.config.max_length:
             raise ValueError(

@@ -17,6 +17,7 @@ LEAST = 50
 """Fewer texts or pairs leave a handful to measure on, and a table of noise."""
 ROWS: Mapping[str, str] = {
     "A(alpha,uf)": "trained attention, foretold by the uniform model",
+    "A(alpha,twin)": "trained attention, foretold by the uniform model of its own seed",
     "A(uf,px)": "the uniform model, foretold by the bag of words",
     "A(delta,uf)": "gradient saliency, foretold by the uniform model",
     "A(alpha,px)": "trained attention, foretold by the bag of words",

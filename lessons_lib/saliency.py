@@ -46,7 +46,7 @@ def saliency(model: Seq2Seq, batch: Batch) -> Tensor:
     """
     if not bool(batch.target_mask.any()):
         raise ValueError("expected at least one output word to explain, found none in the batch")
-    model._validate(batch)
+    model.check(batch)
     sources, targets = batch.source_mask.sum(1), batch.target_mask.sum(1)
     weight = model.source_embedding.weight
     delta = weight.new_zeros(*batch.target.shape, batch.source.shape[1])
@@ -77,7 +77,7 @@ def _of_one_length(model: Seq2Seq, batch: Batch) -> Tensor:
 
     def states(scale: Tensor) -> tuple[Tensor, Tensor]:
         h, last = model.encoder(embedded * scale[:, :, None])
-        s, _ = model.decoder(previous, model._start(last))
+        s, _ = model.decoder(previous, model.decoder_start(last))
         return h, s
 
     def log_p(h: Tensor, s_t: Tensor, y_t: Tensor) -> Tensor:

@@ -300,15 +300,13 @@ class Keyword:
             seed: a seed, or a generator that is advanced.
 
         Returns:
-            ``(batch, length)`` words; inputs with a keyword come first where ``batch`` is odd, too:
-            the first ``batch // 2`` have none.
+            Words ``(batch, length)``. The first ``batch // 2`` inputs have no keyword, all others
+            have one, at a place drawn for each (``is_keyword`` finds it).
         """
         rng = generator(seed)
-        source = self.sample(batch, rng).source
-        none = batch // 2
-        rest = torch.randint(
-            self.keywords, self.keywords + self.fillers, (none, self.length), generator=rng
+        with_keyword = self.sample(batch - batch // 2, rng).source
+        without = torch.randint(
+            self.keywords, self.keywords + self.fillers, (batch // 2, self.length), generator=rng
         )
-        source = torch.cat([rest + FIRST_WORD, source[none:]])
-        label = (torch.arange(batch) >= none).long()
-        return LabelledBatch(source, label)
+        label = torch.arange(batch) >= batch // 2
+        return LabelledBatch(torch.cat([without + FIRST_WORD, with_keyword]), label.long())

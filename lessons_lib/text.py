@@ -272,6 +272,7 @@ def load_labelled(name: str, split: str = "train") -> LabelledCorpus:
     All but ``sst2`` come without a training part of their own. Their distinct texts are shuffled
     with a fixed seed and split 80:10:10 into ``train``, ``val`` and ``test``, so that repeated
     messages never stand on both sides; ``split="all"`` is everything, in the order of the file.
+    The file of ``subj`` is sorted by class, and its parts are shuffled.
 
     ``lessons_lib.download.terms`` has the terms of use of each.
 
@@ -325,6 +326,8 @@ def _part(corpus: LabelledCorpus, split: str) -> LabelledCorpus:
     chosen = {"train": distinct[: ends[0]], "val": distinct[ends[0] : ends[1]]}
     wanted = set(chosen.get(split, distinct[ends[1] :]))
     pairs = [pair for pair in zip(corpus.texts, corpus.labels, strict=True) if pair[0] in wanted]
+    if list(corpus.labels) in (sorted(corpus.labels), sorted(corpus.labels, reverse=True)):
+        random.Random(0).shuffle(pairs)  # else the first texts of a part would have one class only
     texts, labels = zip(*pairs, strict=True)
     return replace(corpus, texts=tuple(texts), labels=tuple(labels))
 

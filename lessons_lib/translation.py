@@ -18,7 +18,7 @@ from lessons_lib.saliency import saliency
 from lessons_lib.tasks import Batch, ParallelCorpus
 from lessons_lib.toy_language import toy_dictionary
 
-CHECKPOINTS = (10, 25, 50, 75, 100, 150, 200, 250, 300, 400, 550)
+CHECKPOINTS = (10, 25, 50, 75, 100, 150, 200, 250, 300, 400, 500)
 """Steps at which a run is looked at, besides 0 and the last."""
 
 KINDS = ("learned", "uniform")
@@ -66,7 +66,7 @@ class Translation(Configuration):
     dropout: float = 0.2
     batch_size: int = 32
     learning_rate: float = 4e-3
-    steps: int = 800
+    steps: int = 700
     checkpoints: tuple[int, ...] = CHECKPOINTS
     chosen_on: int = 50
     reported_on: int = 150

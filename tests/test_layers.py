@@ -21,6 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "stats": set(),
     "tasks": set(),
     "theory": set(),
+    "warmup": set(),
     "results": {"configuration"},
     "vocabulary": {"tasks"},
     "toy_language": {"tasks"},
@@ -66,7 +67,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 # Modules that have a place in the plan and are not written yet.
 PLANNED = {"checks"}
-WITHOUT_TORCH = ["", "theory"]
+WITHOUT_TORCH = ["", "theory", "warmup"]
 MAX_LINES = 500
 
 

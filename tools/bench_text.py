@@ -59,7 +59,7 @@ class StepByStep(nn.Module):
             states, ((s,), (memory,)) = p.encode(batch.source, mask)
         else:
             states, last = p.encoder(p.source_embedding(batch.source) * scale[:, :, None])
-            (s,), (memory,) = p._start(last)
+            (s,), (memory,) = p.decoder_start(last)
         steps = []
         for t in range(previous.shape[1]):
             s, memory = self.cell(p.target_embedding(previous[:, t]), (s, memory))

@@ -325,7 +325,6 @@ def lock(project: Project, upgrade: bool = False) -> None:
     refuse_foreign(project)
     if not works(project):
         create(project)
-        write_atomically(project.stamp, "{}")
     pins = project.root / "requirements.txt"
     with tempfile.TemporaryDirectory() as folder:
         pip(project, "install", "--quiet", "--target", folder, "uv")
