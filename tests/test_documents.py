@@ -8,6 +8,8 @@ import pytest
 import torch
 from markdown_it import MarkdownIt
 
+from lessons_lib.text import load_parallel
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -26,9 +28,22 @@ def output_of(code: str, names: dict[str, object]) -> str:
 
 def test_readme_example_prints_what_readme_says() -> None:
     readme = ROOT / "README.md"
-    (example,) = [code for language, code in fences(readme) if language == "python"]
+    example, _ = [code for language, code in fences(readme) if language == "python"]
     printed = output_of(example, {}).strip()
     assert f"It prints `{printed}`" in readme.read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("one_thread_of_the_cpu")
+def test_readme_shows_how_to_bring_your_own_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, example = [code for language, code in fences(ROOT / "README.md") if language == "python"]
+    corpus = load_parallel("toy")
+    monkeypatch.chdir(tmp_path)
+    for name, lines in (("my.de", corpus.source), ("my.en", corpus.target)):
+        Path(name).write_text("\n".join(lines[:60]), encoding="utf-8")
+    assert "steps=1000" in example
+    assert "A(alpha,uf)" in output_of(example.replace("steps=1000", "steps=3"), {})
 
 
 def test_refresher_blocks_print_what_the_page_shows() -> None:

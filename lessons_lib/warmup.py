@@ -1,0 +1,340 @@
+"""Two words and attention between them: the smallest model in which attention is learned.
+
+A classifier reads two words. The negative text is ``(0, 0)``, the positive one ``(0, 1)``. Word i
+has the score ``b_i``, and in the positive text a share p of attention is on word 1::
+
+    s0 = b0                      score of the negative text, whatever attention does
+    s1 = (1 - p) b0 + p b1       score of the positive text
+    d  = b1 - b0                 what the model knows about words, any real number
+
+The authors' blog post follows the gradient of ``s1 - s0 = p d``, which is *maximised*. Here this is
+the objective ``"difference"``. In the *toy*, p itself is moved, and may leave [0, 1]. In the
+*softmax version* ``p = e^a / (1 + e^a)``, where a is the lead in attention logits, and p stays
+between 0 and 1. There a second objective is the sum of both texts' log-likelihoods,
+``log sigmoid(-s0) + log sigmoid(s1)``, named ``"logistic"``: what a classifier really maximises.
+
+Time is learning rate times updates. The toy is the blog post's; the closed forms are our own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import quad, solve_ivp
+from scipy.special import expit, log_expit, wrightomega
+
+Array = NDArray[np.float64]
+Objective = Literal["difference", "logistic"]
+
+_SOLVER: dict[str, Any] = {"method": "LSODA", "rtol": 1e-10, "atol": 1e-12}
+"""LSODA, since the flow becomes stiff where attention is nearly gone."""
+
+
+class Plane(NamedTuple):
+    """Points of the plane: d, what is known about words, and p, attention on word 1."""
+
+    d: Array
+    p: Array
+
+
+@dataclass(frozen=True)
+class Path:
+    """One orbit of the softmax version; every array has shape ``(times,)``.
+
+    Attributes:
+        times: as asked for.
+        b0: score of word 0.
+        b1: score of word 1.
+        a: lead of word 1 in attention logits.
+    """
+
+    times: Array
+    b0: Array
+    b1: Array
+    a: Array
+
+    @property
+    def d(self) -> Array:
+        """``b1 - b0``."""
+        return self.b1 - self.b0
+
+    @property
+    def p(self) -> Array:
+        """Attention on word 1, in (0, 1)."""
+        return np.asarray(expit(self.a))
+
+
+def scores(b0: ArrayLike, b1: ArrayLike, p: ArrayLike) -> tuple[Array, Array]:
+    """``(s0, s1) = (b0, (1 - p) b0 + p b1)``, scores of the two texts, broadcast."""
+    low, high, share = np.broadcast_arrays(*(np.asarray(x, dtype=float) for x in (b0, b1, p)))
+    return low.copy(), (1 - share) * low + share * high
+
+
+def value(b0: ArrayLike, b1: ArrayLike, p: ArrayLike, objective: Objective = "difference") -> Array:
+    """What is maximised, broadcast; the loss is its negative.
+
+    ``s1 - s0`` for ``"difference"``, without bound; ``log sigmoid(-s0) + log sigmoid(s1)`` for
+    ``"logistic"``, in nats, below 0.
+
+    Raises:
+        ValueError: no such objective.
+    """
+    negative, positive = scores(b0, b1, p)
+    if _known(objective) == "difference":
+        return np.asarray(positive - negative)
+    return np.asarray(log_expit(-negative) + log_expit(positive))
+
+
+def toy_closed_form(times: ArrayLike, d: float, p: float) -> Plane:
+    """The toy's gradient flow from ``(d, p)`` at time 0, in closed form.
+
+    The gradient of ``p (b1 - b0)`` gives ``b0' = -p``, ``b1' = p``, ``p' = b1 - b0``, so that
+    ``d' = 2p`` and ``p' = d``, and with ``r = sqrt(2)``::
+
+        p(t) = p cosh(r t) + d sinh(r t) / r
+        d(t) = d cosh(r t) + p sinh(r t) r
+
+    Args:
+        times: any shape; negative ones lead into the past.
+        d: at time 0.
+        p: at time 0, any real number: nothing keeps p in [0, 1], see ``toy_exit``.
+    """
+    r = math.sqrt(2)
+    t = r * np.asarray(times, dtype=float)
+    return Plane(d * np.cosh(t) + r * p * np.sinh(t), p * np.cosh(t) + d / r * np.sinh(t))
+
+
+def toy_flow(times: ArrayLike, d: float, p: float) -> Plane:
+    """The same flow, integrated numerically from ``b0 = -d/2``, ``b1 = d/2``.
+
+    Args:
+        times: one row that increases from 0 or later.
+        d: at time 0.
+        p: at time 0.
+
+    Raises:
+        ValueError: ``times`` are not as expected.
+    """
+
+    def move(_: float, state: Array) -> Array:
+        b0, b1, share = state
+        return np.array([-share, share, b1 - b0])
+
+    b0, b1, share = _integrate(move, times, [-d / 2, d / 2, p])
+    return Plane(b1 - b0, share)
+
+
+def toy_conserved(d: ArrayLike, p: ArrayLike) -> Array:
+    """``d^2 - 2 p^2``, the same all along an orbit of the toy."""
+    return np.asarray(np.square(d) - 2 * np.square(p), dtype=float)
+
+
+def toy_exit(d: float, p: float) -> tuple[float, int]:
+    """When and where p leaves [0, 1], after which the toy means nothing.
+
+    With ``u = e^(r t)`` and ``r = sqrt(2)`` the closed form of p is quadratic in u.
+
+    Returns:
+        The time, and 0 or 1, the side on which p leaves. From ``d = -r p``, the line that divides
+        the two, p comes to rest at 0: ``(inf, 0)``.
+
+    Raises:
+        ValueError: p is not between 0 and 1 to begin with, both excluded.
+    """
+    if not 0 < p < 1:
+        raise ValueError(f"expected p between 0 and 1, found {p}; the toy starts inside")
+    r = math.sqrt(2)
+    grows, decays = (p + d / r) / 2, (p - d / r) / 2  # p(t) = grows u + decays / u
+    if grows == 0:
+        return math.inf, 0
+    side = int(grows > 0)
+    # grows u^2 - side u + decays = 0; the larger root, since u grows from 1.
+    u = (side + math.sqrt(side**2 - 4 * grows * decays)) / (2 * abs(grows))
+    return math.log(u) / r, side
+
+
+def velocity(
+    b0: ArrayLike, b1: ArrayLike, a: ArrayLike, objective: Objective = "difference"
+) -> tuple[Array, Array, Array]:
+    """``(b0', b1', a')`` of the softmax version: the gradient of ``value`` at ``p = sigmoid(a)``.
+
+    With ``g0 = g1 = 1`` for ``"difference"``, and the errors ``g0 = sigmoid(s0)`` and
+    ``g1 = sigmoid(-s1)`` of the two texts for ``"logistic"``::
+
+        b0' = (1 - p) g1 - g0        b1' = p g1        a' = g1 p (1 - p) (b1 - b0)
+
+    Raises:
+        ValueError: no such objective.
+    """
+    share = np.asarray(expit(np.asarray(a, dtype=float)))
+    negative, positive = scores(b0, b1, share)
+    lead = np.asarray(b1, dtype=float) - np.asarray(b0, dtype=float)
+    g0, g1 = np.ones_like(negative), np.ones_like(positive)
+    if _known(objective) == "logistic":
+        g0, g1 = np.asarray(expit(negative)), np.asarray(expit(-positive))
+    return (1 - share) * g1 - g0, share * g1, g1 * share * (1 - share) * lead
+
+
+def flow(
+    times: ArrayLike, b0: float, b1: float, a: float = 0.0, objective: Objective = "difference"
+) -> Path:
+    """Gradient flow of the softmax version, integrated numerically.
+
+    Args:
+        times: one row that increases from 0 or later.
+        b0: score of word 0 at time 0.
+        b1: score of word 1 at time 0.
+        a: lead of word 1 in attention logits at time 0; 0 is uniform attention.
+        objective: what is maximised.
+
+    Raises:
+        ValueError: no such objective, or ``times`` are not as expected.
+    """
+    _known(objective)
+
+    def move(_: float, state: Array) -> Array:
+        return np.stack(velocity(state[0], state[1], state[2], objective))
+
+    found = _integrate(move, times, [b0, b1, a])
+    return Path(np.asarray(times, dtype=float), *found)
+
+
+def conserved(d: ArrayLike, a: ArrayLike) -> Array:
+    """``a + e^a - d^2/4``, the same all along an orbit for ``"difference"``.
+
+    Dividing ``a' = p (1-p) d`` by ``d' = 2p`` leaves ``(1 + e^a) da = d dd / 2``. It holds for
+    every objective that depends on ``s1 - s0`` alone, since that changes only how fast the orbit
+    is run through. For ``"logistic"`` it drifts.
+    """
+    lead = np.asarray(a, dtype=float)
+    return np.asarray(lead + np.exp(lead) - np.asarray(d, dtype=float) ** 2 / 4)
+
+
+def orbit(d: ArrayLike, start_d: float, start_a: float = 0.0) -> Array:
+    """The orbit for ``"difference"`` in closed form: a at each d, of the shape of ``d``.
+
+    ``a = z - omega(z)`` with ``z = conserved(start) + d^2/4``, where Wright's omega function
+    solves ``omega + log omega = z``. It depends on d^2 only: attention that was lost while d rose
+    to 0 comes back on the same way while d rises from 0.
+    """
+    z = conserved(start_d, start_a) + np.asarray(d, dtype=float) ** 2 / 4
+    return np.asarray(z - np.real(wrightomega(z)))
+
+
+def recovery_time(start_d: float, start_a: float = 0.0) -> float:
+    """How long attention needs from a wrong start, ``d < 0``, until it is back where it was.
+
+    That is at ``-start_d``, by the symmetry of ``orbit``. Since ``d' = 2p``, the time is
+    ``integral of (1 + e^-a) / 2 dd`` from ``start_d`` to ``-start_d``. From uniform attention it
+    comes near ``sqrt(pi) exp(d^2/4 - 1)`` for large negative d.
+
+    Raises:
+        ValueError: ``start_d`` is not below 0, where attention grows from the first moment, or so
+            far below that the time is beyond the range of floating point.
+    """
+    if not start_d < 0:
+        raise ValueError(f"expected start_d below 0, a wrong start, found {start_d}")
+    lowest = float(orbit(0.0, start_d, start_a))
+    if lowest < -700:
+        raise ValueError(
+            f"expected a time below e^700, found e^{-lowest:.0f} from d = {start_d}, a = {start_a}"
+        )
+    # Relative to the slowest point, so that the integrand is at most 1.
+    found, _ = quad(
+        lambda d: math.exp(lowest - float(orbit(d, start_d, start_a))), 0, -start_d, epsabs=0
+    )
+    return -start_d + math.exp(-lowest) * found
+
+
+def gradient_law_logit(alpha: ArrayLike, beta: ArrayLike) -> Array:
+    """Derivative of the right word's logit by each attention logit, for a linear readout.
+
+    ``alpha_l (beta_l - sum_l' alpha_l' beta_l')``. Rows sum to 0.
+
+    Args:
+        alpha: attention, ``(..., src)``, rows sum to 1.
+        beta: lexical probe on the scale ``"logit"``, ``(..., src)``.
+
+    Returns:
+        Shape ``(..., src)``.
+
+    Raises:
+        ValueError: shapes differ, or alpha is no attention.
+    """
+    weights, probe = _attention(alpha), np.asarray(beta, dtype=float)
+    if probe.shape != weights.shape:
+        raise ValueError(
+            f"expected beta of the shape of alpha {weights.shape}, found {probe.shape}"
+        )
+    return np.asarray(weights * (probe - (weights * probe).sum(-1, keepdims=True)))
+
+
+def gradient_law_log_probability(alpha: ArrayLike, z: ArrayLike, right: ArrayLike) -> Array:
+    """Derivative of the right word's log-probability by each attention logit; linear readout.
+
+    What the loss obeys: ``alpha_l (e_y - p) . (z_l - zbar)``, where ``zbar = sum_l alpha_l z_l``
+    and ``p = softmax(zbar)``. Rows sum to 0.
+
+    Args:
+        alpha: attention, ``(..., src)``, rows sum to 1.
+        z: logits that each position alone would give, ``(..., src, vocab)``.
+        right: the right word y, from 0 to ``vocab - 1``, ``(...)``.
+
+    Returns:
+        Shape ``(..., src)``.
+
+    Raises:
+        ValueError: shapes do not belong together, alpha is no attention, or no such word.
+    """
+    weights, alone = _attention(alpha), np.asarray(z, dtype=float)
+    words = np.asarray(right)
+    if alone.shape[:-1] != weights.shape or words.shape != weights.shape[:-1]:
+        raise ValueError(
+            "expected alpha (..., src), z (..., src, vocab) and right (...), found "
+            f"{weights.shape}, {alone.shape} and {words.shape}"
+        )
+    vocab = alone.shape[-1]
+    if words.size and not 0 <= words.min() <= words.max() < vocab:
+        raise ValueError(
+            f"expected words from 0 to {vocab - 1}, found {words.min()} to {words.max()}"
+        )
+    mixed = (weights[..., None] * alone).sum(-2)
+    mixed = mixed - mixed.max(-1, keepdims=True)
+    p = np.exp(mixed) / np.exp(mixed).sum(-1, keepdims=True)
+    error = np.eye(vocab)[words] - p  # e_y - p
+    # The error sums to 0 over words, and (e_y - p) . zbar is the mean of (e_y - p) . z_l.
+    return gradient_law_logit(weights, (alone * error[..., None, :]).sum(-1))
+
+
+def _integrate(
+    move: Callable[[float, Array], Array], times: ArrayLike, start: Sequence[float]
+) -> Array:
+    """States at the given times, ``(variables, times)``."""
+    when = np.asarray(times, dtype=float)
+    if when.ndim != 1 or not when.size or when[0] < 0 or not (np.diff(when) > 0).all():
+        raise ValueError(
+            "expected one row of times that increase from 0 or later, found shape "
+            f"{when.shape}, beginning {when.ravel()[:5]}; sort them and drop doubles"
+        )
+    return np.asarray(solve_ivp(move, (0.0, when[-1]), start, t_eval=when, **_SOLVER).y)
+
+
+def _attention(alpha: ArrayLike) -> Array:
+    weights = np.asarray(alpha, dtype=float)
+    if weights.ndim < 1 or not (weights >= 0).all() or not np.allclose(weights.sum(-1), 1):
+        raise ValueError(
+            "expected attention (..., src), 0 or above with rows that sum to 1, found shape "
+            f"{weights.shape}, sums {np.ravel(weights.sum(-1))[:3]}; pass it after the softmax"
+        )
+    return weights
+
+
+def _known(objective: Objective) -> Objective:
+    if objective not in ("difference", "logistic"):
+        raise ValueError(f"expected objective difference or logistic, found {objective!r}")
+    return objective
