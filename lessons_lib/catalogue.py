@@ -16,6 +16,7 @@ from lessons_lib import (
     comparison,
     copying,
     heads,
+    interventions,
     results,
     training,
     translation,
@@ -126,6 +127,11 @@ GOOD_HEADS = (1, 4, 5, 6, 8, 10, 11, 12, 15, 18, 20, 32, 41, 47, 50, 56, 59)
 """Heads that aligned with three of three orders of the data, by the record of head_starts."""
 BAD_HEADS = (*(19, 24, 27, 29, 34, 35, 36, 37, 39, 40, 42, 43, 44, 45, 46, 48, 55, 60, 61, 62, 64),)
 """Heads that aligned with none of three, by the same record."""
+
+INTERVENED = interventions.InterventionConfig.from_dict(SMALL.to_dict())
+"""The small hard distribution, not intervened in yet."""
+SPARE = replace(INTERVENED, spare=8)
+"""The same for a model that has eight more words, with which it can be taught words first."""
 
 
 def _seeds(count: int) -> tuple[int, ...]:
@@ -251,6 +257,69 @@ def _phases() -> dict[str, copying.CopyingConfig]:
     }
 
 
+def _ktiw_first() -> dict[str, interventions.InterventionConfig]:
+    """KTIW given first, right or wrong or neither, and KTIW frozen, right, wrong or at random.
+
+    The model has words that do not occur in the task, and to learn this takes steps as well.
+    ``pretrained-hard`` learns this first, and no word: co-occurrence is silent there.
+    """
+    bags = replace(SPARE, prepare="uniform-easy", prepare_steps=100)
+    book = replace(SPARE, prepare="dictionary", prepare_steps=100)
+    return {
+        "as-it-is": SPARE,
+        "pretrained-uniform": bags,
+        "pretrained-control": replace(bags, wrong_words=True),
+        "pretrained-hard": replace(SPARE, prepare="uniform-hard", prepare_steps=100),
+        "from-dictionary": book,
+        "scrambled": replace(book, wrong_words=True),
+        "frozen-values": replace(SPARE, frozen=("ktiw",)),
+        "frozen-all-but-query": replace(SPARE, frozen=("ktiw", "shared")),
+        "frozen-dictionary": replace(book, frozen=("ktiw", "shared")),
+        "frozen-scrambled": replace(book, wrong_words=True, frozen=("ktiw", "shared")),
+    }
+
+
+def _attention_held() -> dict[str, interventions.InterventionConfig]:
+    """Attention given first, and attention held for a while or throughout."""
+    return {
+        "as-it-is": INTERVENED,
+        "attention-given": replace(INTERVENED, prepare="gold", prepare_steps=100),
+        "attention-pretrained": replace(INTERVENED, prepare="alignment", prepare_steps=1000),
+        "clamp-uniform-first": replace(INTERVENED, prepare="uniform-hard", prepare_steps=100),
+        "clamp-uniform": replace(INTERVENED, hold="uniform"),
+        "clamp-gold": replace(INTERVENED, hold="gold"),
+        "clamp-snapshot-20": replace(INTERVENED, hold="snapshot", hold_from=20),
+        "clamp-snapshot-60": replace(INTERVENED, hold="snapshot", hold_from=60),
+    }
+
+
+def _query_rates() -> dict[str, interventions.InterventionConfig]:
+    """The query's learning rate against that of all else."""
+    return {
+        "as-it-is": INTERVENED,
+        "query-rate-over-16": replace(INTERVENED, query_rate=1 / 16),
+        "query-rate-over-4": replace(INTERVENED, query_rate=1 / 4),
+        "query-rate-times-4": replace(INTERVENED, query_rate=4.0),
+        "query-rate-times-16": replace(INTERVENED, query_rate=16.0),
+    }
+
+
+def _asymmetry() -> dict[str, interventions.InterventionConfig]:
+    """On the easy distribution, one of the two kept from being learned, and the other taught."""
+    easy = replace(INTERVENED, vocab=24)
+    aligned = replace(easy, prepare="alignment", prepare_steps=1000)
+    return {
+        "as-it-is": easy,
+        "clamp-uniform": replace(easy, hold="uniform"),
+        "frozen-all-but-query": replace(easy, frozen=("ktiw", "shared")),
+        "frozen-values": replace(easy, frozen=("ktiw",)),
+        "frozen-dictionary": replace(
+            easy, prepare="dictionary", prepare_steps=100, frozen=("ktiw", "shared")
+        ),
+        "frozen-aligned": replace(aligned, frozen=("ktiw", "shared")),
+    }
+
+
 REGISTRY: Mapping[str, Experiment] = {
     "uniform_translation": Experiment(
         "What does a model with frozen uniform attention learn about words?",
@@ -348,6 +417,30 @@ REGISTRY: Mapping[str, Experiment] = {
         copying.run_copying,
         {"lesson": Scale(_odds(), _seeds(32), ends_only=True)},
         branches,
+    ),
+    "ktiw_first": Experiment(
+        "Does word knowledge that is given first decide whether attention is learned?",
+        interventions.run_intervention,
+        {"lesson": Scale(_ktiw_first(), _seeds(24), recorded=False)},
+        branches,
+    ),
+    "attention_held": Experiment(
+        "What is learned where attention is given first, or held?",
+        interventions.run_intervention,
+        {"lesson": Scale(_attention_held(), _seeds(24), recorded=False)},
+        branches,
+    ),
+    "query_rates": Experiment(
+        "Does it matter how fast the query learns, against all else?",
+        interventions.run_intervention,
+        {"lesson": Scale(_query_rates(), _seeds(24), recorded=False)},
+        branches,
+    ),
+    "asymmetry": Experiment(
+        "Can word knowledge be learned without attention, and attention without word knowledge?",
+        interventions.run_intervention,
+        {"lesson": Scale(_asymmetry(), _seeds(24), recorded=False)},
+        last_values,
     ),
 }
 """Name -> experiment. A record is found under name, scale and arm."""

@@ -171,6 +171,7 @@ class RealText:
         }
         if not self._records:
             raise ResultError(f"no record of real text in {experiment}; {self._remedy}")
+        self._rows = {arm: comparison.by_run(r.frame()) for arm, r in self._records.items()}
         self._last = {arm: self._last_values(arm) for arm in self._records}
         self.corpora = tuple(self._records)
         self.runs = sum(len(table) for table in self._last.values())
@@ -184,7 +185,7 @@ class RealText:
 
     def _last_values(self, arm: str) -> pd.DataFrame:
         """The last value of each metric (columns) in each run (rows)."""
-        rows = comparison.by_run(self._records[arm].frame())
+        rows = self._rows[arm]
         if rows.empty:
             raise ResultError(f"the record {arm} holds no single runs; {self._remedy}")
         return rows.sort_values("step").groupby(["run", "metric"])["value"].last().unstack("metric")
@@ -215,6 +216,10 @@ class RealText:
     def has(self, corpus: str, metric: str) -> bool:
         """Whether a corpus has a metric in some run."""
         return metric in self._last[corpus]
+
+    def step_at(self, corpus: str, metric: str, level: float) -> pd.Series[float]:
+        """``comparison.step_at`` in a corpus."""
+        return comparison.step_at(self._rows[corpus], metric, level)
 
     def of_block(self, metric: str) -> pd.Series[float]:
         """A metric that belongs to blocks, not to runs: its mean over blocks for each corpus.

@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -241,6 +242,31 @@ def by_run(frame: pd.DataFrame) -> pd.DataFrame:
             "value": frame["value"][single],
         }
     ).reset_index(drop=True)
+
+
+def step_at(rows: pd.DataFrame, metric: str, level: float) -> pd.Series[float]:
+    """The training step at which each run's curve first reaches a level, for each run.
+
+    Between two checkpoints it is interpolated. A run that never reaches it has none: NaN.
+
+    Args:
+        rows: of ``by_run``.
+        metric: without its ``#0``.
+        level: on the scale of the metric.
+
+    Raises:
+        ValueError: no run has the metric.
+    """
+    chosen = rows[rows["metric"] == metric]
+    if chosen.empty:
+        raise ValueError(
+            f"expected the metric {metric!r}, found {', '.join(sorted(set(rows['metric'])))}"
+        )
+    curves = chosen.pivot(index="step", columns="run", values="value").cummax()
+    reached: pd.Series[float] = curves.apply(
+        lambda curve: np.interp(level, curve, curve.index, right=np.nan)
+    )
+    return reached
 
 
 def of_block(frame: pd.DataFrame) -> pd.DataFrame:

@@ -119,6 +119,7 @@ def train(
     seed: int = 0,
     device: torch.device | str | None = None,
     progress: str | None = None,
+    rate_factors: Sequence[tuple[Sequence[nn.Parameter], float]] = (),
 ) -> History:
     """Train a model in place.
 
@@ -133,6 +134,9 @@ def train(
             of its stream.
         device: chosen by ``pick_device`` if ``None``.
         progress: label of a progress bar, or ``None`` for none.
+        rate_factors: parameters of the model whose learning rate is ``config.learning_rate`` times
+            a factor above 0; all others have the factor 1. Frozen ones (``requires_grad`` is
+            false) stay as they are in any case.
 
     Returns:
         History with the training loss (metric ``"loss"``, mean since the last evaluation) and all
@@ -140,7 +144,9 @@ def train(
 
     Raises:
         ValueError: the batches ended before the steps did, or the loss is no longer finite, or
-            ``stop_metric`` is not among the metrics, or ``evaluate`` gives a ``"loss"``.
+            ``stop_metric`` is not among the metrics, or ``evaluate`` gives a ``"loss"``, or
+            ``rate_factors`` has a factor not above 0, or a parameter that is not the model's or
+            comes twice.
     """
     config = config or TrainConfig()
     if config.stop_metric is not None and evaluate is None:
@@ -149,7 +155,7 @@ def train(
         )
     where = torch.device(device) if device is not None else pick_device()
     model.to(where).train()
-    optimizer = _optimizer(model, config)
+    optimizer = _optimizer(model, config, rate_factors)
     rows: list[dict[str, Any]] = []
     began = time.perf_counter()
 
@@ -215,13 +221,31 @@ def train(
     return History(tuple(rows), step, stop, time.perf_counter() - began, where.type)
 
 
-def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+def _optimizer(
+    model: nn.Module,
+    config: TrainConfig,
+    rate_factors: Sequence[tuple[Sequence[nn.Parameter], float]],
+) -> torch.optim.Optimizer:
+    rest = dict.fromkeys(model.parameters())  # parameters are compared by identity; in order
+    groups: list[dict[str, Any]] = []
+    for parameters, factor in rate_factors:
+        if not 0 < factor < float("inf"):  # NaN fails this, too
+            raise ValueError(f"expected finite rate factors above 0, found {factor}")
+        for parameter in parameters:
+            if parameter not in rest:
+                raise ValueError(
+                    "expected rate factors for parameters of the model, each once, found one of "
+                    f"shape {tuple(parameter.shape)} that is not there or comes twice"
+                )
+            del rest[parameter]
+        groups.append({"params": list(parameters), "lr": factor * config.learning_rate})
+    groups.insert(0, {"params": list(rest)})
     if config.optimizer == "sgd":
-        return torch.optim.SGD(model.parameters(), lr=config.learning_rate)
+        return torch.optim.SGD(groups, lr=config.learning_rate)
     try:  # one kernel for all parameters; older PyTorch has it on CUDA only
-        return torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+        return torch.optim.Adam(groups, lr=config.learning_rate, fused=True)
     except RuntimeError:
-        return torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+        return torch.optim.Adam(groups, lr=config.learning_rate)
 
 
 @dataclass(frozen=True)

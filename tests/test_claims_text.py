@@ -242,6 +242,21 @@ def test_the_lag_has_to_be_positive_in_every_corpus() -> None:
     assert claims.ktiw_comes_first(of({"cs-en": behind})).verdict == "not supported"
 
 
+def test_a_second_yardstick_can_save_a_part_of_the_claim() -> None:
+    """Curves from 0 at step 0 to their last value at step 50; 0.3 is reached in proportion."""
+    unsure = (-50.0, 120.0, -90.0, 130.0)
+    ahead: Values = {"lag": unsure, "ktiw/gold": 0.6, "attention/gold": 0.4}
+    claim = claims.ktiw_comes_first(of({"de-en": ahead}))
+    assert claim.verdict == "in part"
+    lags = [50 * 0.3 * (1 / (0.4 + d) - 1 / (0.6 + d)) for d in (-0.01, 0.0, 0.01, 0.0)]
+    _, low, high = mean_over_corpora(lags)
+    assert f"(at 0.3: {sum(lags) / 4:.0f} [{low:.0f}, {high:.0f}])" in claim.ours
+    behind: Values = {"lag": unsure, "ktiw/gold": 0.4, "attention/gold": 0.6}
+    assert claims.ktiw_comes_first(of({"de-en": behind})).verdict == "not supported"
+    never: Values = {"lag": unsure, "ktiw/gold": 0.4, "attention/gold": 0.2}
+    assert "at 0.3" not in claims.ktiw_comes_first(of({"de-en": never})).ours
+
+
 def test_attention_has_to_be_spread_out_when_ktiw_has_half_risen() -> None:
     spread, less = {"spread/at-ktiw": 0.95}, {"spread/at-ktiw": 0.91}
     claim = claims.attention_is_uniform_early

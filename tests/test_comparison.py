@@ -21,6 +21,7 @@ from lessons_lib.comparison import (
     lag,
     of_block,
     spreads,
+    step_at,
 )
 from lessons_lib.tasks import EOS, PAD, Batch, LabelledBatch
 
@@ -330,3 +331,20 @@ def test_rows_of_blocks_and_of_their_runs_are_told_apart() -> None:
     ]
     assert found.index.tolist() == [0, 1, 2]
     assert of_block(frame)["metric"].tolist() == ["chance", "majority"]
+
+
+def test_the_step_at_which_a_curve_first_reaches_a_level() -> None:
+    curves = {"1.0": [0.1, 0.5, 0.3, 0.9], "1.1": [0.0, 0.1, 0.2, 0.25]}
+    rows = pd.DataFrame(
+        [
+            {"run": run, "step": step, "metric": "ktiw", "value": value}
+            for run, values in curves.items()
+            for step, value in zip((0, 10, 20, 40), values, strict=True)
+        ]
+    )
+    assert step_at(rows, "ktiw", 0.2).tolist() == pytest.approx([2.5, 20.0])
+    at_06 = step_at(rows, "ktiw", 0.6)  # it fell back in between, which does not count
+    assert at_06["1.0"] == pytest.approx(20 + 20 * (0.6 - 0.5) / (0.9 - 0.5))
+    assert np.isnan(at_06["1.1"]), "never reached"
+    with pytest.raises(ValueError, match="expected the metric 'alpha', found ktiw"):
+        step_at(rows, "alpha", 0.2)

@@ -54,8 +54,9 @@ ALLOWED: dict[str, set[str]] = {
     },
     "own_text": {"tasks", "text", "training", "comparison", "classification", "translation"},
     "heads": {"tasks", "models", "probes", "training", "copying"},
+    "interventions": {"configuration", "tasks", "models", "probes", "training", "copying"},
     "catalogue": {
-        *("configuration", "stats", "training", "results", "copying", "heads"),
+        *("configuration", "stats", "training", "results", "copying", "heads", "interventions"),
         *("classification", "comparison", "translation", "uniform_translation"),
     },
     "experiments": {"configuration", "download", "results", "training", "catalogue"},

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 import torch
@@ -196,6 +197,59 @@ def test_sgd_is_plain() -> None:
     step = 0.5 * model.query.weight.grad.clone()
     train(model, [batch], sequence_loss, TrainConfig(steps=1, optimizer="sgd", learning_rate=0.5))
     torch.testing.assert_close(model.state_dict()["query.weight"], before - step)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_rate_factor_is_a_learning_rate_of_some_parameters(
+    optimizer: Literal["sgd", "adam"],
+) -> None:
+    """One update with factors is, for each parameter, one update with its own learning rate."""
+    batch = TASK.sample(5, 0)
+
+    def after(rate: float, factors: dict[str, float]) -> dict[str, Tensor]:
+        model = build(CONFIG, 0)
+        config = TrainConfig(steps=1, optimizer=optimizer, learning_rate=rate)
+        groups = [
+            (list(model.get_submodule(name).parameters()), factor)
+            for name, factor in factors.items()
+        ]
+        train(model, [batch], sequence_loss, config, rate_factors=groups)
+        return model.state_dict()
+
+    found = after(0.02, {"query": 4.0, "value": 0.25})
+    references = {rate: after(rate, {}) for rate in (0.02, 0.08, 0.005)}
+    for name, value in found.items():
+        rate = {"query": 0.08, "value": 0.005}.get(name.split(".")[0], 0.02)
+        torch.testing.assert_close(value, references[rate][name], msg=name)
+    assert not torch.equal(found["query.weight"], references[0.02]["query.weight"])
+    assert not torch.equal(found["value.weight"], references[0.02]["value.weight"])
+    same = after(0.02, {"query": 1.0})
+    assert all(torch.equal(value, references[0.02][name]) for name, value in same.items())
+
+
+def test_frozen_parameters_stay_whatever_their_rate() -> None:
+    model = build(CONFIG, 0)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model.query.requires_grad_(False)
+    groups = [([*model.query.parameters(), *model.value.parameters()], 3.0)]
+    train(model, TASK.stream(5, 0), sequence_loss, TrainConfig(steps=2), rate_factors=groups)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]) == name.startswith("query"), name
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, math.nan, math.inf])
+def test_rate_factors_are_above_0(factor: float) -> None:
+    model = build(CONFIG, 0)
+    with pytest.raises(ValueError, match=f"rate factors above 0, found {factor}"):
+        train(model, [], sequence_loss, rate_factors=[(list(model.query.parameters()), factor)])
+
+
+def test_rate_factors_are_for_parameters_of_the_model_each_once() -> None:
+    model, other = build(CONFIG, 0), build(CONFIG, 0)
+    query, foreign = list(model.query.parameters()), list(other.query.parameters())
+    for groups in ([(query, 2.0), (query, 3.0)], [(foreign, 2.0)]):
+        with pytest.raises(ValueError, match=r"each once, found one of shape \(24, 24\)"):
+            train(model, [], sequence_loss, rate_factors=groups)
 
 
 def test_a_device_is_found() -> None:
