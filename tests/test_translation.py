@@ -326,16 +326,28 @@ def test_curves_against_gold_and_model_1(history: History, ready: Pairs) -> None
         assert values(history, f"lag/m1#{k}") == expected_lag
 
 
-def test_without_gold_the_lag_is_that_against_model_1(parts: list[ParallelCorpus]) -> None:
+def test_without_gold_the_lag_is_that_against_model_1(
+    parts: list[ParallelCorpus], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[list[float], list[float]]] = []
+
+    def lag(steps: Any, ktiw: list[float], attention: list[float]) -> dict[str, float]:
+        asked.append((ktiw, attention))
+        return {"rise/ktiw": 3.0, "rise/attention": 5.0, "lag": 2.0}
+
+    monkeypatch.setattr(comparison, "lag", lag)
     plain = [without_alignment(corpus) for corpus in parts]
     found = compare_translators(TINY, made_ready(plain, None), 1)
     names = {row["metric"] for row in found.rows}
     assert not names & {f"{name}#{k}" for name in WITH_GOLD for k in range(2)}
     assert {f"{name}#{k}" for name in FINAL | CURVES for k in range(2)} <= names
-    with_lag = [k for k in range(2) if f"lag#{k}" in names]
-    assert with_lag, "else nothing was tested"
-    for k in with_lag:
-        assert found.last(f"lag#{k}") == found.last(f"lag/m1#{k}")
+    for k in range(2):
+        curves = tuple(
+            [row["value"] for row in found.rows if row["metric"] == f"{name}/m1#{k}"]
+            for name in ("ktiw", "attention")
+        )
+        assert asked[2 * k] == asked[2 * k + 1] == curves
+        assert found.last(f"lag#{k}") == found.last(f"lag/m1#{k}") == 2.0
 
 
 def test_the_same_block_gives_the_same_history_whatever_ran_before(
