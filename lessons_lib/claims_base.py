@@ -87,7 +87,9 @@ def make_claim(
         verdict: as in ``Claim``.
         rule: as in ``Claim``.
     """
-    shown = f"{number(value.estimate)} [{number(value.low)}, {number(value.high)}]"
+    largest = max(abs(value.estimate), abs(value.low), abs(value.high))
+    digits = 3 if largest < 10 else 0  # shares and their differences, or numbers of steps
+    shown = f"{value.estimate:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
     return Claim(
         row=row,
         chapter=chapter,
@@ -104,11 +106,6 @@ def make_claim(
         low=value.low,
         high=value.high,
     )
-
-
-def number(value: float) -> str:
-    """Three decimals for shares and differences of shares, none for numbers of steps."""
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.0f}"
 
 
 def judge(held: Sequence[bool], some: Sequence[bool] | None = None) -> Verdict:

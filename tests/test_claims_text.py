@@ -234,6 +234,8 @@ def test_the_lag_has_to_be_positive_in_every_corpus() -> None:
     _, low, high = mean_over_corpora((100.0, 120.0, 90.0, 130.0))
     assert f"de-en 110 [{low:.0f}, {high:.0f}]" in claim.ours
     assert claim.interval.startswith("110 [")
+    near = claims.ktiw_comes_first(of({"de-en": {"lag": (-20.0, 20.0, 0.0, -4.0)}}))
+    assert near.interval.startswith("-1 [-27, 25]"), "no decimals where an end is far from 0"
     both = claims.ktiw_comes_first(of({"de-en": ahead, "cs-en": unsure}))
     assert both.verdict == "in part"
     assert ", cs-en (by Model 1) 28 [" in both.ours, "there is no dictionary to judge by"
