@@ -14,6 +14,11 @@ this form (up to constants that the two softmaxes ignore), which leaves two numb
 Time is learning rate times updates; the loss is the mean over output words, in nats, in expectation
 over inputs. The derivations are our own; the paper only states that the case V = L is hard.
 
+The plane of a and b is one phase portrait for the whole paper. With spare words co-occurrence
+drives b, and b drives a: two stages (``early_growth``). At V = L the drive is 0, the origin is a
+saddle, and there are two branches (``saddle``, ``separatrix``). Several heads are several tosses
+(``aligned_share``). An intervention is another start, or a rate of 0 (``symmetric_flow``).
+
 Sizes that no such task has are a ``ValueError`` everywhere: L above V, or below 2 (below 1 in the
 first three functions, which then need two words in the vocabulary).
 """
@@ -30,6 +35,7 @@ from scipy.integrate import solve_ivp
 from scipy.special import expit, logsumexp, ndtr
 
 Array = NDArray[np.float64]
+Rates = tuple[float, float]
 
 _SOLVER: dict[str, Any] = {"method": "LSODA", "rtol": 1e-9, "atol": 1e-11}
 """LSODA, since far out the flow is stiff. What is conserved at V = L tells how exact this is."""
@@ -95,19 +101,13 @@ def symmetric_loss(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> Array
     Returns:
         Nats, above 0, of the broadcast shape; ``log V`` wherever b = 0.
     """
-    exponents, weights, _ = _competitors(a, b, vocab, length)
-    return np.asarray(logsumexp(exponents, b=weights, axis=0))
+    return _loss(*_one_head(a, b), vocab, length)
 
 
 def symmetric_gradient(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> tuple[Array, Array]:
     """Derivatives of ``symmetric_loss`` by a and by b, in closed form; arguments as there."""
-    exponents, weights, p = _competitors(a, b, vocab, length)
-    # Probability of the right word, of the other words of the input, and of the spare words.
-    _, others, spare = weights * np.exp(exponents - logsumexp(exponents, b=weights, axis=0))
-    lead = (length * p - 1) / (length - 1)  # p - q
-    lead_by_a = length / (length - 1) * p * (1 - p)
-    by_a = -np.asarray(b, dtype=float) * (others * lead_by_a + spare * p * (1 - p))
-    return by_a, -(others * lead + spare * p)
+    by_a, by_b = _gradient(*_one_head(a, b), vocab, length)
+    return by_a[0], by_b[0]
 
 
 def symmetric_velocity(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> tuple[Array, Array]:
@@ -122,6 +122,22 @@ def symmetric_velocity(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> t
     return -by_a / (length - 1), -by_b / (vocab - 1)
 
 
+def early_growth(times: ArrayLike, vocab: int, length: int) -> tuple[Array, Array]:
+    """``(a, b)`` of the flow from the origin, early on: KTIW grows like t, attention like t^2.
+
+    At uniform attention the drive ``d = (V-L) / (L V (V-1))`` moves b, ``b = d t``, and nothing
+    moves a. Then b does, ``a' = b / L^2``, and so ``a = d t^2 / (2 L^2)``. Both are the first
+    terms of the Taylor series. At V = L the drive is 0 and nothing moves.
+
+    Returns:
+        Two arrays of the shape of ``times``.
+    """
+    _check(vocab, length)
+    t = np.asarray(times, dtype=float)
+    drive = first_gradient_margin(vocab, length) / length
+    return drive * t**2 / (2 * length**2), drive * t
+
+
 def saddle(vocab: int, length: int) -> float:
     """A at the only rest point of the flow, ``(a, 0)`` with ``a = -log((V-1)/(L-1))``: p = 1/V.
 
@@ -133,11 +149,18 @@ def saddle(vocab: int, length: int) -> float:
     return -math.log((vocab - 1) / (length - 1))
 
 
-def separatrix(a: ArrayLike, vocab: int, length: int) -> Array:
+def separatrix(a: ArrayLike, vocab: int, length: int, rates: Rates = (1.0, 1.0)) -> Array:
     """The b that divides the branches: starts above it align, starts below it eliminate.
 
     It is the orbit that runs into the saddle, here integrated outwards from it as a function of a.
-    Near the origin at V = L it is ``b = -a``: the sign of a + b decides.
+    Near the origin at V = L it is ``b = -a`` at equal rates: the sign of a + b decides. Where
+    attention learns r times as fast it is ``b = -a / sqrt(r)``.
+
+    Args:
+        a: lead in attention, any shape.
+        vocab: V.
+        length: L.
+        rates: factors on the learning rates of attention and of the table, both above 0.
 
     Returns:
         b, of the shape of ``a``, positive left of the saddle, negative right of it.
@@ -147,7 +170,8 @@ def separatrix(a: ArrayLike, vocab: int, length: int) -> Array:
     # Linearised at the saddle: a' = k b, b' = (a - centre) / V^2 - d b; so b = slope (a - centre).
     k = (vocab - 1) / ((length - 1) * vocab**2)
     d = (vocab - length) / ((length - 1) * vocab**3)
-    slope = -(d + math.sqrt(d**2 + 4 * k / vocab**2)) / (2 * k)
+    ratio = rates[1] / rates[0]
+    slope = -(ratio * d + math.sqrt((ratio * d) ** 2 + 4 * ratio * k / vocab**2)) / (2 * k)
     found = slope * offset
     near = 1e-4  # there the straight line is right to about 1e-8
     for side in (-1.0, 1.0):
@@ -157,7 +181,7 @@ def separatrix(a: ArrayLike, vocab: int, length: int) -> Array:
 
         def rise(x: float, b: Array, side: float = side) -> Array:
             a_velocity, b_velocity = symmetric_velocity(centre + side * x, b, vocab, length)
-            return side * b_velocity / a_velocity
+            return side * ratio * b_velocity / a_velocity
 
         ends = (near, float(ahead.max()))
         orbit: Any = solve_ivp(rise, ends, [slope * side * near], dense_output=True, **_SOLVER)
@@ -166,7 +190,7 @@ def separatrix(a: ArrayLike, vocab: int, length: int) -> Array:
     return found
 
 
-def aligned_share(vocab: int, length: int, scale: float) -> float:
+def aligned_share(vocab: int, length: int, scale: float, heads: int = 1) -> float:
     """Share of small random starts that align: ``Phi(-saddle / (scale sqrt(1/(L-1) + 1/(V-1))))``.
 
     With independent normal entries of this standard deviation in A and B, their leads (mean
@@ -174,16 +198,21 @@ def aligned_share(vocab: int, length: int, scale: float) -> float:
     ``scale^2/(V-1)``, and a start aligns if their sum is above the saddle. One half at V = L. It
     takes the separatrix for a straight line of slope -1, so it holds for V near L and leads small.
 
+    With H heads it is the share in which some head aligns, ``1 - (1 - share)^H``: near the saddle
+    the loss has hardly changed, so no head notices the others, and each tosses its own coin.
+
     Raises:
-        ValueError: ``scale`` is not above 0.
+        ValueError: ``scale`` is not above 0, or there is no head.
     """
     _check(vocab, length)
     if not scale > 0:
         raise ValueError(
             f"expected a scale above 0, found {scale}; without spread nothing is drawn"
         )
+    if heads < 1:
+        raise ValueError(f"expected one head or more, found {heads}")
     spread = scale * math.sqrt(1 / (length - 1) + 1 / (vocab - 1))
-    return float(ndtr(-saddle(vocab, length) / spread))
+    return float(1 - ndtr(saddle(vocab, length) / spread) ** heads)
 
 
 def conserved(a: ArrayLike, b: ArrayLike, length: int) -> Array:
@@ -210,14 +239,14 @@ def elimination_floor(vocab: int, length: int) -> float:
 
 @dataclass(frozen=True)
 class SymmetricFlow:
-    """One orbit of the reduced model; every array has shape ``(times,)``.
+    """One orbit of the reduced model; where there are several heads, a, b and p have a last axis.
 
     Attributes:
-        times: learning rate times updates, as asked for.
-        a: lead of the right position's attention logit.
-        b: lead of the right word's table entry.
-        loss: nats for each output word.
-        right_attention: p, attention on the right position.
+        times: learning rate times updates, as asked for, ``(times,)``.
+        a: lead of the right position's attention logit, ``(times,)`` or ``(times, heads)``.
+        b: lead of the right word's table entry, of the shape of a.
+        loss: nats for each output word, ``(times,)``.
+        right_attention: p, attention on the right position, of the shape of a.
     """
 
     times: Array
@@ -227,11 +256,28 @@ class SymmetricFlow:
     right_attention: Array
 
 
-def symmetric_flow(a: float, b: float, vocab: int, length: int, times: ArrayLike) -> SymmetricFlow:
-    """Gradient flow of the reduced model from ``A = a I``, ``B = b I`` at time 0.
+def symmetric_flow(
+    a: ArrayLike,
+    b: ArrayLike,
+    vocab: int,
+    length: int,
+    times: ArrayLike,
+    rates: Rates = (1.0, 1.0),
+) -> SymmetricFlow:
+    """Gradient flow of the reduced model from ``A_k = a_k I``, ``B_k = b_k I`` at time 0.
+
+    Args:
+        a: lead in attention at the start, a number or ``(heads,)``.
+        b: lead in the table, of the same shape. The heads' logits are averaged.
+        vocab: V.
+        length: L.
+        times: one row that increases from 0 or later.
+        rates: factors on the learning rates of attention and of the table, 0 or above. An
+            intervention is a start or a rate: with (0, 1) attention is held, with (1, 0) KTIW is.
 
     Raises:
-        ValueError: ``times`` are not one row of numbers that increase from 0 or later.
+        ValueError: ``times`` are not one row of numbers that increase from 0 or later, ``a`` and
+            ``b`` are not as many, or a rate is negative.
     """
     _check(vocab, length)
     when = np.asarray(times, dtype=float)
@@ -240,24 +286,61 @@ def symmetric_flow(a: float, b: float, vocab: int, length: int, times: ArrayLike
             "expected one row of times that increase from 0 or later, found shape "
             f"{when.shape}, beginning {when.ravel()[:5]}; sort them and drop doubles"
         )
+    if np.shape(a) != np.shape(b) or np.ndim(a) > 1 or not np.size(a) or min(rates) < 0:
+        raise ValueError(
+            "expected a and b of one shape, a number or (heads,), and rates of at least 0, found "
+            f"shapes {np.shape(a)} and {np.shape(b)} and rates {rates}"
+        )
+    speeds = (-rates[0] / (length - 1), -rates[1] / (vocab - 1))
 
     def velocity(_: float, state: Array) -> Array:
-        return np.stack(symmetric_velocity(state[0], state[1], vocab, length))
+        gradients = _gradient(*state.reshape(2, -1), vocab, length)
+        return np.concatenate([speeds[0] * gradients[0], speeds[1] * gradients[1]])
 
-    orbit = solve_ivp(velocity, (0.0, when[-1]), [a, b], t_eval=when, **_SOLVER)
-    x, y = orbit.y
-    loss = symmetric_loss(x, y, vocab, length)
-    return SymmetricFlow(when, x, y, loss, right_attention(x, length))
+    start = np.concatenate([np.atleast_1d(a), np.atleast_1d(b)]).astype(float)
+    orbit = solve_ivp(velocity, (0.0, when[-1]), start, t_eval=when, **_SOLVER)
+    x, y = orbit.y.reshape(2, -1, len(when))  # heads, times
+    shape = (len(when), *np.shape(a))
+    x_out, y_out = x.T.reshape(shape), y.T.reshape(shape)
+    return SymmetricFlow(
+        when, x_out, y_out, _loss(x, y, vocab, length), right_attention(x_out, length)
+    )
 
 
-def _competitors(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> tuple[Array, Array, Array]:
-    """Logit minus the right one's, for right, other and spare words; how many; and p."""
-    _check(vocab, length)
+def _one_head(a: ArrayLike, b: ArrayLike) -> tuple[Array, Array]:
+    """Both with the same shape and a heads axis of one in front."""
     x, y = np.broadcast_arrays(np.asarray(a, dtype=float), np.asarray(b, dtype=float))
-    p = right_attention(x, length)
+    return x[None], y[None]
+
+
+def _loss(a: Array, b: Array, vocab: int, length: int) -> Array:
+    """Loss of each output word; the heads are the first axis, which goes."""
+    exponents, weights, _ = _competitors(a, b, vocab, length)
+    return np.asarray(logsumexp(exponents, b=weights, axis=0))
+
+
+def _gradient(a: Array, b: Array, vocab: int, length: int) -> tuple[Array, Array]:
+    """Derivatives of ``_loss`` by a and by b; the heads are the first axis."""
+    exponents, weights, p = _competitors(a, b, vocab, length)
+    # Probability of the right word, of the other words of the input, and of the spare words.
+    _, others, spare = weights * np.exp(exponents - logsumexp(exponents, b=weights, axis=0))
     lead = (length * p - 1) / (length - 1)  # p - q
-    counts = np.array([1.0, length - 1, vocab - length]).reshape(3, *[1] * x.ndim)
-    return np.stack([np.zeros_like(y), -lead * y, -p * y]), counts, p
+    lead_by_a = length / (length - 1) * p * (1 - p)
+    by_a = -b * (others * lead_by_a + spare * p * (1 - p))
+    return by_a / len(a), -(others * lead + spare * p) / len(a)
+
+
+def _competitors(a: Array, b: Array, vocab: int, length: int) -> tuple[Array, Array, Array]:
+    """Logit minus the right one's, for right, other and spare words; how many; and p.
+
+    The heads are the first axis of a, b and p; of the others the three kinds of words are.
+    """
+    _check(vocab, length)
+    p = right_attention(a, length)
+    lead = (length * p - 1) / (length - 1)  # p - q
+    against = (-(lead * b).mean(0), -(p * b).mean(0))
+    counts = np.array([1.0, length - 1, vocab - length]).reshape(3, *[1] * (a.ndim - 1))
+    return np.stack([np.zeros_like(against[0]), *against]), counts, p
 
 
 def _check(vocab: int, length: int, shortest: int = 2) -> None:

@@ -274,3 +274,105 @@ def test_share_of_starts_without_spread_is_refused() -> None:
 def test_times_that_do_not_increase_are_refused(times: list[float]) -> None:
     with pytest.raises(ValueError, match="times that increase from 0"):
         theory.symmetric_flow(0.1, 0.1, 5, 5, times)
+
+
+def test_early_on_word_knowledge_grows_like_t_and_attention_like_t_squared() -> None:
+    times = np.array([1.0, 2.0, 4.0])
+    a, b = theory.early_growth(times, 12, 7)
+    by_hand = (12 - 7) / (7 * 12 * 11)  # the drive
+    np.testing.assert_allclose(b, by_hand * times)
+    np.testing.assert_allclose(a, by_hand * times**2 / 2 / 49)
+    flow = theory.symmetric_flow(0.0, 0.0, 12, 7, times)
+    np.testing.assert_allclose(flow.b, b, rtol=5e-3)
+    np.testing.assert_allclose(flow.a, a, rtol=5e-3)
+    assert np.abs(theory.early_growth(times, 7, 7)).max() == 0
+
+
+def two_heads(a: Tensor, b: Tensor, words: tuple[int, ...]) -> Tensor:
+    """The reduced model with two heads on one input, written out; the mean loss."""
+    found = []
+    for t, right in enumerate(words):
+        logits = torch.zeros(b.shape[-1], dtype=torch.float64)
+        for head in range(2):
+            weights = torch.exp(a[head, t]) / torch.exp(a[head, t]).sum()
+            for i, word in enumerate(words):
+                logits = logits + weights[i] * b[head, word] / 2
+        found.append(torch.log(torch.exp(logits).sum()) - logits[right])
+    return torch.stack(found).mean()
+
+
+@pytest.mark.parametrize(("vocab", "length"), SIZES)
+def test_flow_of_two_heads_starts_as_the_full_model_does(vocab: int, length: int) -> None:
+    a, b, step = np.array([0.8, -1.3]), np.array([-1.1, 2.0]), 1e-3
+    square = [
+        torch.stack([lead * torch.eye(size, dtype=torch.float64) for lead in leads])
+        for leads, size in ((a, length), (b, vocab))
+    ]
+    full = [matrix.requires_grad_() for matrix in square]
+    every = torch.stack([two_heads(*full, words) for words in inputs(vocab, length)])
+    gradients = torch.autograd.grad(every.mean(), full)
+    flow = theory.symmetric_flow(a, b, vocab, length, [0.0, step, 2 * step], rates=(0.7, 1.9))
+    for found, gradient, rate in zip((flow.a, flow.b), gradients, (0.7, 1.9), strict=True):
+        velocity = (-3 * found[0] + 4 * found[1] - found[2]) / (2 * step)
+        expected = rate * (gradient[:, 0, 1] - gradient[:, 0, 0])
+        np.testing.assert_allclose(velocity, expected, rtol=1e-4)
+    assert float(every.mean().detach()) == pytest.approx(flow.loss[0])
+
+
+def test_equal_heads_go_where_one_goes_at_half_the_speed() -> None:
+    times = np.array([5.0, 60.0])
+    one = theory.symmetric_flow(0.2, -0.1, 7, 5, times)
+    two = theory.symmetric_flow([0.2, 0.2], [-0.1, -0.1], 7, 5, 2 * times)
+    assert two.a.shape == two.b.shape == two.right_attention.shape == (2, 2)
+    np.testing.assert_allclose(two.a, np.stack([one.a, one.a], axis=1), rtol=1e-6)
+    np.testing.assert_allclose(two.loss, one.loss, rtol=1e-6)
+
+
+def test_what_is_held_stays_and_the_other_learns_or_does_not() -> None:
+    """The asymmetry, in the theory."""
+    easy = {"vocab": 9, "length": 5, "times": [0.0, 400.0]}
+    held = theory.symmetric_flow(0.0, 0.0, **easy, rates=(0.0, 1.0))  # type: ignore[arg-type]
+    assert held.a.tolist() == [0.0, 0.0]
+    assert held.b[-1] > 1, "attention held uniform: KTIW is learned from co-occurrence"
+    frozen = theory.symmetric_flow(0.0, 0.0, **easy, rates=(1.0, 0.0))  # type: ignore[arg-type]
+    assert frozen.a[-1] == 0, "KTIW held at nothing: attention has nowhere to go"
+    known = theory.symmetric_flow(0.0, 2.0, **easy, rates=(1.0, 0.0))  # type: ignore[arg-type]
+    wrong = theory.symmetric_flow(0.0, -2.0, **easy, rates=(1.0, 0.0))  # type: ignore[arg-type]
+    assert known.a[-1] > 1
+    assert wrong.a[-1] < -1
+    assert known.b.tolist() == [2.0, 2.0]
+
+
+@pytest.mark.parametrize("rates", [(1.0, 4.0), (9.0, 1.0)])
+def test_separatrix_turns_with_the_rates(rates: tuple[float, float]) -> None:
+    small = 1e-3
+    slope = float(theory.separatrix(small, 6, 6, rates)) / small
+    assert slope == pytest.approx(-math.sqrt(rates[1] / rates[0]), rel=1e-3)
+    for a in (-1.5, 0.8):
+        boundary = float(theory.separatrix(a, 8, 6, rates))
+        for side in (1, -1):
+            flow = theory.symmetric_flow(a, boundary + side * 1e-3, 8, 6, [0, 3000], rates)
+            assert flow.a[-1] * side > 1
+
+
+def test_with_several_heads_each_tosses_its_own_coin() -> None:
+    assert theory.aligned_share(10, 10, 0.2, heads=3) == pytest.approx(7 / 8)
+    one = theory.aligned_share(11, 10, 0.5)
+    assert theory.aligned_share(11, 10, 0.5, heads=2) == pytest.approx(one + (1 - one) * one)
+    a, b = np.array([0.02, -0.03, 0.01]), np.array([0.03, 0.01, -0.04])
+    flow = theory.symmetric_flow(a, b, 10, 10, [3000.0])
+    assert (np.sign(flow.a[-1]) == np.sign(a + b)).all(), "its own side of the separatrix"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "rates"),
+    [([0.1, 0.2], 0.1, (1, 1)), ([[0.1]], [[0.2]], (1, 1)), ([], [], (1, 1)), (0, 0, (1, -1))],
+)
+def test_starts_and_rates_of_no_flow_are_refused(a: object, b: object, rates: object) -> None:
+    with pytest.raises(ValueError, match=r"a and b of one shape.*rates of at least 0, found"):
+        theory.symmetric_flow(a, b, 5, 5, [1.0], rates)  # type: ignore[arg-type]
+
+
+def test_no_head_is_refused() -> None:
+    with pytest.raises(ValueError, match="one head or more, found 0"):
+        theory.aligned_share(5, 5, 0.1, heads=0)
