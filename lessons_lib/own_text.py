@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import singledispatch
 
 import pandas as pd
 
@@ -50,7 +49,6 @@ class OwnText:
     history: training.History
 
 
-@singledispatch
 def agreement_table(
     corpus: ParallelCorpus | LabelledCorpus,
     *,
@@ -77,22 +75,23 @@ def agreement_table(
         TypeError: not a corpus.
         ValueError: too few texts, or a class that is missing in a part of the split.
     """
-    raise TypeError(
-        "expected a corpus from read_parallel or read_labelled, found "
-        f"{type(corpus).__name__}; read your files with one of these first"
-    )
+    if isinstance(corpus, LabelledCorpus):
+        history = _labelled(corpus, steps, runs, seed, positive, progress)
+    elif not isinstance(corpus, ParallelCorpus):
+        raise TypeError(
+            "expected a corpus from read_parallel or read_labelled, found "
+            f"{type(corpus).__name__}; read your files with one of these first"
+        )
+    elif positive is not None:
+        raise ValueError(f"expected no class for sentence pairs, found positive={positive!r}")
+    else:
+        history = _parallel(corpus, steps, runs, seed, progress)
+    return _summed_up(history, runs)
 
 
-@agreement_table.register
 def _labelled(
-    corpus: LabelledCorpus,
-    *,
-    steps: int = 400,
-    runs: int = 2,
-    seed: int = 1,
-    positive: str | None = None,
-    progress: bool = True,
-) -> OwnText:
+    corpus: LabelledCorpus, steps: int, runs: int, seed: int, positive: str | None, progress: bool
+) -> training.History:
     config = classification.Classification(
         corpus=corpus.name,
         positive=corpus.classes[-1] if positive is None else positive,
@@ -111,23 +110,12 @@ def _labelled(
         for rows in _split(len(corpus), seed)
     ]
     ready = classification.prepare(config, *parts)
-    return _summed_up(
-        classification.compare_classifiers(config, ready, seed, progress=progress), runs
-    )
+    return classification.compare_classifiers(config, ready, seed, progress=progress)
 
 
-@agreement_table.register
 def _parallel(
-    corpus: ParallelCorpus,
-    *,
-    steps: int = 400,
-    runs: int = 2,
-    seed: int = 1,
-    positive: str | None = None,
-    progress: bool = True,
-) -> OwnText:
-    if positive is not None:
-        raise ValueError(f"expected no class for sentence pairs, found positive={positive!r}")
+    corpus: ParallelCorpus, steps: int, runs: int, seed: int, progress: bool
+) -> training.History:
     config = translation.Translation(
         corpus=corpus.name,
         source=corpus.source_language,
@@ -146,7 +134,7 @@ def _parallel(
         for rows in _split(len(corpus), seed)
     )
     ready = translation.prepare_pairs(config, train, val, test, None)
-    return _summed_up(translation.compare_translators(config, ready, seed, progress=progress), runs)
+    return translation.compare_translators(config, ready, seed, progress=progress)
 
 
 def _before(checkpoints: tuple[int, ...], steps: int) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -24,21 +24,9 @@ from lessons_lib.interventions import (
 )
 from lessons_lib.tasks import Batch
 
-TINY = InterventionConfig(
-    vocab=5, length=5, spare=3, width=10, batch_size=9, learning_rate=1e-2, steps=4,
-    evaluate_every=1, stop_at=2.0, measured=7,
-)  # fmt: skip
-
+Tiny = Callable[..., InterventionConfig]
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
-
-
-def changed(**values: Any) -> InterventionConfig:
-    return InterventionConfig.from_dict({**TINY.to_dict(), **values})
-
-
-def state(model: models.Seq2Seq) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in model.state_dict().items()}
 
 
 @pytest.fixture
@@ -47,7 +35,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
     seen: dict[str, list[Any]] = {"weights": [], "attention": []}
 
     def note(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
-        seen["weights"].append(state(model))
+        seen["weights"].append(deepcopy(model.state_dict()))
         seen["attention"].append(model(batch).attention.clone())
         return measure_copier(model, batch)
 
@@ -59,7 +47,7 @@ def by_hand(config: InterventionConfig, seed: int) -> list[dict[str, Tensor]]:
     """The weights at the start and after each update, from a plain loop without groups."""
     model = build_copier(config, seed)
     length = config.length + 1
-    found = [state(model)]
+    found = [deepcopy(model.state_dict())]
 
     def update(
         optimizer: torch.optim.Optimizer, loss: Tensor, names: Callable[[str], bool]
@@ -70,7 +58,7 @@ def by_hand(config: InterventionConfig, seed: int) -> list[dict[str, Tensor]]:
             if not names(name):
                 parameter.grad = None
         optimizer.step()
-        found.append(state(model))
+        found.append(deepcopy(model.state_dict()))
 
     def copying_loss(batch: Batch, alpha: Tensor | None) -> Tensor:
         logits = model(batch, attention=alpha).logits
@@ -111,13 +99,13 @@ def by_hand(config: InterventionConfig, seed: int) -> list[dict[str, Tensor]]:
         if config.hold == "snapshot" and step >= config.hold_from:
             if frozen_copier is None:
                 frozen_copier = build_copier(config, seed)
-                frozen_copier.load_state_dict(state(model))
+                frozen_copier.load_state_dict(model.state_dict())
             attention = frozen_copier(batch).attention.detach()
         update(optimizer, copying_loss(batch, attention), trained)
     return found
 
 
-RUNS = {
+RUNS: dict[str, dict[str, Any]] = {
     "as-it-is": {},
     "uniform-easy": {"prepare": "uniform-easy", "prepare_steps": 3},
     "wrong-words": {"prepare": "uniform-easy", "prepare_steps": 3, "wrong_words": True},
@@ -135,8 +123,10 @@ RUNS = {
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_is_the_plain_training_loop(name: str, watched: dict[str, list[Any]]) -> None:
-    config = changed(**RUNS[name])  # type: ignore[arg-type]
+def test_a_run_is_the_plain_training_loop(
+    tiny: Tiny, name: str, watched: dict[str, list[Any]]
+) -> None:
+    config = tiny(**RUNS[name])
     history = run_intervention(config, 5)
     n = config.prepare_steps
     assert history.steps == n + 4
@@ -152,8 +142,10 @@ def test_a_run_is_the_plain_training_loop(name: str, watched: dict[str, list[Any
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_what_is_frozen_stays_and_all_else_moves(name: str, watched: dict[str, list[Any]]) -> None:
-    config = changed(**RUNS[name])  # type: ignore[arg-type]
+def test_what_is_frozen_stays_and_all_else_moves(
+    tiny: Tiny, name: str, watched: dict[str, list[Any]]
+) -> None:
+    config = tiny(**RUNS[name])
     run_intervention(config, 1)
     first, last = watched["weights"][-5], watched["weights"][-1]
     model = build_held(config, 1)
@@ -167,16 +159,16 @@ def test_what_is_frozen_stays_and_all_else_moves(name: str, watched: dict[str, l
             assert torch.equal(first[key], last[key]) == still, key
 
 
-def test_no_intervention_is_the_copying_run() -> None:
-    config = changed(spare=0)
+def test_no_intervention_is_the_copying_run(tiny: Tiny) -> None:
+    config = tiny(spare=0)
     plain = run_copying(config, 2)
     ours = run_intervention(config, 2)
     assert [row for row in ours.rows if row["metric"] != "probe_accuracy"] == list(plain.rows)
 
 
 @pytest.mark.parametrize("name", ["as-it-is", "gold", "alignment"])
-def test_steps_count_all_updates_and_no_value_comes_twice(name: str) -> None:
-    config = changed(**RUNS[name])  # type: ignore[arg-type]
+def test_steps_count_all_updates_and_no_value_comes_twice(tiny: Tiny, name: str) -> None:
+    config = tiny(**RUNS[name])
     frame = run_intervention(config, 1).frame()
     n = config.prepare_steps
     assert not frame.duplicated(["step", "metric"]).any()
@@ -190,17 +182,21 @@ def test_steps_count_all_updates_and_no_value_comes_twice(name: str) -> None:
     assert (found["step"], found["solved"]) == (n + 4, False)
 
 
-def test_attention_is_free_when_the_preparation_is_measured(watched: dict[str, list[Any]]) -> None:
-    run_intervention(changed(prepare="gold", prepare_steps=3), 1)
+def test_attention_is_free_when_the_preparation_is_measured(
+    tiny: Tiny, watched: dict[str, list[Any]]
+) -> None:
+    run_intervention(tiny(prepare="gold", prepare_steps=3), 1)
     first = watched["attention"][0]
     assert all(float((alpha - torch.eye(6)).abs().max()) > 0.5 for alpha in watched["attention"])
-    fresh = build_held(TINY, 1)(TINY.task.sample(7, HELD_OUT_SEED)).attention
+    fresh = build_held(tiny(), 1)(tiny().task.sample(7, HELD_OUT_SEED)).attention
     torch.testing.assert_close(first, fresh.detach())
 
 
 @pytest.mark.parametrize("hold", ["gold", "uniform", "snapshot"])
-def test_held_attention_is_what_is_measured(hold: str, watched: dict[str, list[Any]]) -> None:
-    run_intervention(changed(hold=hold, hold_from=2 if hold == "snapshot" else 0), 1)
+def test_held_attention_is_what_is_measured(
+    tiny: Tiny, hold: str, watched: dict[str, list[Any]]
+) -> None:
+    run_intervention(tiny(hold=hold, hold_from=2 if hold == "snapshot" else 0), 1)
     found = watched["attention"]
     assert len(found) == 5
     if hold == "snapshot":
@@ -212,8 +208,8 @@ def test_held_attention_is_what_is_measured(hold: str, watched: dict[str, list[A
         assert all(torch.equal(alpha, expected.expand(7, 1, 6, 6)) for alpha in found)
 
 
-def test_a_run_depends_on_its_seed_only() -> None:
-    config = changed(prepare="dictionary", prepare_steps=2, wrong_words=True)
+def test_a_run_depends_on_its_seed_only(tiny: Tiny) -> None:
+    config = tiny(prepare="dictionary", prepare_steps=2, wrong_words=True)
     torch.manual_seed(5)
     first = run_intervention(config, 1)
     before = torch.manual_seed(9).get_state()
@@ -222,7 +218,7 @@ def test_a_run_depends_on_its_seed_only() -> None:
     assert run_intervention(config, 2).rows != first.rows
 
 
-def test_arms_of_a_seed_share_start_and_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arms_of_a_seed_share_start_and_inputs(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[list[int]]] = []
     loss = models.sequence_loss
 
@@ -233,39 +229,41 @@ def test_arms_of_a_seed_share_start_and_inputs(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(models, "sequence_loss", note)
     starts = set()
     for change in RUNS.values():
-        config = changed(**change)  # type: ignore[arg-type]
+        config = tiny(**change)
         history = run_intervention(config, 3)
         if config.hold == "nothing":
             (start,) = [r["value"] for r in history.rows
                         if (r["step"], r["metric"]) == (0, "held_out_loss")]  # fmt: skip
             starts.add(start)
-        stream = TINY.task.stream(9, 3)
+        stream = tiny().task.stream(9, 3)
         assert seen[-4:] == [next(stream).source.tolist() for _ in range(4)]
     assert len(starts) == 1
 
 
 # --- the sentence of the abstract, in miniature ----------------------------------------------
 
-EASY = replace(
-    TINY, vocab=12, length=6, spare=0, width=24, batch_size=30, steps=150, evaluate_every=50
-)
+EASY = {
+    "vocab": 12, "length": 6, "spare": 0, "width": 24, "batch_size": 30, "steps": 150,
+    "evaluate_every": 50,
+}  # fmt: skip
 
 
-def test_ktiw_is_learned_without_attention_and_frozen_ktiw_does_not_move() -> None:
-    uniform = run_intervention(replace(EASY, hold="uniform"), 1)
+def test_ktiw_is_learned_without_attention_and_frozen_ktiw_does_not_move(tiny: Tiny) -> None:
+    uniform = run_intervention(tiny(**EASY, hold="uniform"), 1)
     margins = uniform.frame().query("metric == 'margin'")["value"].tolist()
     assert abs(margins[0]) < 0.05
     assert margins[-1] > 1.0
-    frozen = run_intervention(replace(EASY, frozen=("ktiw", "shared")), 1)
+    frozen = run_intervention(tiny(**EASY, frozen=("ktiw", "shared")), 1)
     assert uniform.last("probe_accuracy") > 0.6 > 0.4 > frozen.last("probe_accuracy")
     curves = frozen.frame().groupby("metric")["value"]
     assert curves.nunique()[["margin", "probe_accuracy"]].tolist() == [1, 1]
     assert curves.nunique()["right_mass"] > 1
-    ordinary = run_intervention(EASY, 1)
+    ordinary = run_intervention(tiny(**EASY), 1)
     assert ordinary.last("attention_accuracy") > frozen.last("attention_accuracy") + 0.3
 
 
 def test_a_run_with_an_own_rate_is_trained_by_those_groups(
+    tiny: Tiny,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     factors = []
@@ -276,5 +274,5 @@ def test_a_run_with_an_own_rate_is_trained_by_those_groups(
         return train(*args, **named)
 
     monkeypatch.setattr(training, "train", note)
-    run_intervention(changed(query_rate=0.5, prepare="gold", prepare_steps=1), 1)
+    run_intervention(tiny(query_rate=0.5, prepare="gold", prepare_steps=1), 1)
     assert factors == [[], [0.5]], "the preparation has ordinary rates"

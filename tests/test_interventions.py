@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
 import torch
-from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lessons_lib import models, probes
-from lessons_lib.catalogue import REGISTRY, SMALL, branches
+from lessons_lib.arms import SMALL
+from lessons_lib.catalogue import REGISTRY, branches
 from lessons_lib.copying import build_copier, measure_copier
 from lessons_lib.interventions import (
     PREPARATION_SEED,
@@ -30,21 +31,9 @@ from lessons_lib.interventions import (
 )
 from lessons_lib.tasks import EOS, FIRST_WORD, PAD, Batch
 
-TINY = InterventionConfig(
-    vocab=5, length=5, spare=3, width=10, batch_size=9, learning_rate=1e-2, steps=4,
-    evaluate_every=1, stop_at=2.0, measured=7,
-)  # fmt: skip
-
+Tiny = Callable[..., InterventionConfig]
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
-
-
-def changed(**values: Any) -> InterventionConfig:
-    return InterventionConfig.from_dict({**TINY.to_dict(), **values})
-
-
-def state(model: models.Seq2Seq) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in model.state_dict().items()}
 
 
 # --- the configuration -----------------------------------------------------------------------
@@ -82,12 +71,12 @@ def state(model: models.Seq2Seq) -> dict[str, Tensor]:
         ({"query_rate": 4.0, "frozen": ("attention",)}, "query does not learn, found 4.0"),
     ],
 )
-def test_contradictions_are_refused(change: dict[str, Any], message: str) -> None:
+def test_contradictions_are_refused(tiny: Tiny, change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        changed(**change)
+        tiny(**change)
 
 
-def test_choices_that_go_together() -> None:
+def test_choices_that_go_together(tiny: Tiny) -> None:
     for change in (
         {"prepare": "uniform-easy", "prepare_steps": 1, "wrong_words": True},
         {"prepare": "uniform-easy", "prepare_steps": 1, "vocab": 6, "spare": 0},
@@ -96,27 +85,27 @@ def test_choices_that_go_together() -> None:
         {"hold": "gold", "frozen": ("ktiw", "attention")},
         {"steps": 0},
     ):
-        config = changed(**change)
+        config = tiny(**change)
         assert InterventionConfig.from_dict(config.to_dict()) == config
 
 
 # --- the copier ------------------------------------------------------------------------------
 
 
-def test_the_start_is_that_of_an_ordinary_copier_with_more_words() -> None:
+def test_the_start_is_that_of_an_ordinary_copier_with_more_words(tiny: Tiny) -> None:
     torch.manual_seed(4)
     before = torch.get_rng_state()
-    config = changed(spare=0, query_scale=0.5)
+    config = tiny(spare=0, query_scale=0.5)
     held, plain = build_held(config, 3), build_copier(config, 3)
     assert torch.equal(torch.get_rng_state(), before)
     for name, value in plain.state_dict().items():
         assert torch.equal(held.state_dict()[name], value), name
     assert held.source_embedding is held.target_embedding
-    assert (TINY.task.vocab, TINY.task.vocab_size) == (5, 9)
-    assert (TINY.model.source_vocab, TINY.model.target_vocab) == (12, 12)
-    as_one = changed(vocab=8, spare=0)
-    assert as_one.model == TINY.model
-    ours, theirs = build_held(TINY, 3).state_dict(), build_held(as_one, 3).state_dict()
+    assert (tiny().task.vocab, tiny().task.vocab_size) == (5, 9)
+    assert (tiny().model.source_vocab, tiny().model.target_vocab) == (12, 12)
+    as_one = tiny(vocab=8, spare=0)
+    assert as_one.model == tiny().model
+    ours, theirs = build_held(tiny(), 3).state_dict(), build_held(as_one, 3).state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
@@ -136,11 +125,11 @@ def test_held_attention_by_hand() -> None:
 
 
 @pytest.mark.parametrize("heads", [1, 2])
-def test_loss_and_measurements_see_held_attention(heads: int) -> None:
-    model = build_held(changed(heads=heads), 1)
-    batch = TINY.task.sample(6, 0)
+def test_loss_and_measurements_see_held_attention(tiny: Tiny, heads: int) -> None:
+    model = build_held(tiny(heads=heads), 1)
+    batch = tiny().task.sample(6, 0)
     free = model(batch)
-    plain = build_copier(changed(heads=heads), 1)
+    plain = build_copier(tiny(heads=heads), 1)
     assert torch.equal(free.attention, plain(batch).attention)
     model.hold = gold_attention
     eye = torch.eye(6)
@@ -151,14 +140,14 @@ def test_loss_and_measurements_see_held_attention(heads: int) -> None:
     assert not torch.allclose(out.logits, free.logits)
     loss = cross_entropy(expected.flatten(0, 1), batch.target.flatten())
     torch.testing.assert_close(models.sequence_loss(model, batch), loss)
-    assert measure_intervention(model, TINY, batch)["right_mass"] == 1.0
+    assert measure_intervention(model, tiny(), batch)["right_mass"] == 1.0
     passed = model(batch, attention=uniform_attention(batch))
     assert torch.equal(passed.attention, torch.full((6, heads, 6, 6), 1 / 6))
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_each_parameter_is_in_one_group(shared: bool) -> None:
-    model = build_held(changed(shared_embeddings=shared), 0)
+def test_each_parameter_is_in_one_group(tiny: Tiny, shared: bool) -> None:
+    model = build_held(tiny(shared_embeddings=shared), 0)
     groups = parameter_groups(model)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     found = {group: {names[id(p)] for p in ps} for group, ps in groups.items()}
@@ -171,10 +160,10 @@ def test_each_parameter_is_in_one_group(shared: bool) -> None:
     assert ("target_embedding.weight" in found["shared"]) == (not shared)
 
 
-def test_the_lexical_probe_depends_on_all_groups_but_attention() -> None:
-    batch = TINY.task.sample(3, 0)
+def test_the_lexical_probe_depends_on_all_groups_but_attention(tiny: Tiny) -> None:
+    batch = tiny().task.sample(3, 0)
     for group in get_args(Group):
-        model = build_held(TINY, 0)
+        model = build_held(tiny(), 0)
         before = probes.lexical_probe(model, batch, scale="probability")
         for k, parameter in enumerate(parameter_groups(model)[group]):
             with torch.no_grad():
@@ -187,8 +176,8 @@ def test_the_lexical_probe_depends_on_all_groups_but_attention() -> None:
 
 
 @pytest.mark.parametrize(("vocab", "spare"), [(5, 3), (6, 0), (4, 2)])
-def test_a_wrong_dictionary_is_wrong_everywhere(vocab: int, spare: int) -> None:
-    table = wrong_dictionary(changed(vocab=vocab, length=4, spare=spare)).tolist()
+def test_a_wrong_dictionary_is_wrong_everywhere(tiny: Tiny, vocab: int, spare: int) -> None:
+    table = wrong_dictionary(tiny(vocab=vocab, length=4, spare=spare)).tolist()
     first, last = FIRST_WORD, FIRST_WORD + vocab + spare
     assert table[:first] == [0, 1, 2, 3]
     assert all(table[word] != word for word in range(first, last))
@@ -196,9 +185,9 @@ def test_a_wrong_dictionary_is_wrong_everywhere(vocab: int, spare: int) -> None:
     assert sorted(table[first + vocab :]) == list(range(first + vocab, last))
 
 
-def test_what_the_preparations_train_on() -> None:
+def test_what_the_preparations_train_on(tiny: Tiny) -> None:
     def first(prepare: str, **change: Any) -> Batch:
-        config = changed(prepare=prepare, prepare_steps=1, batch_size=40, **change)
+        config = tiny(prepare=prepare, prepare_steps=1, batch_size=40, **change)
         return next(preparation_batches(config, 6))
 
     for prepare in ("uniform-hard", "gold", "alignment"):
@@ -206,7 +195,7 @@ def test_what_the_preparations_train_on() -> None:
         for row in batch.source.tolist():
             assert sorted(row[:5]) == [4, 5, 6, 7, 8]
         assert torch.equal(batch.target, batch.source)
-        seen = next(TINY.task.stream(40, PREPARATION_SEED + 6)).source
+        seen = next(tiny().task.stream(40, PREPARATION_SEED + 6)).source
         assert torch.equal(batch.source, seen)
     easy, wrong = first("uniform-easy"), first("uniform-easy", wrong_words=True)
     assert set(easy.source.flatten().tolist()) == {EOS, *range(4, 12)}
@@ -225,8 +214,8 @@ def test_what_the_preparations_train_on() -> None:
 
 
 @pytest.mark.parametrize("heads", [1, 3])
-def test_dictionary_loss_by_loop(heads: int) -> None:
-    config = changed(heads=heads, prepare="dictionary", prepare_steps=1, wrong_words=True)
+def test_dictionary_loss_by_loop(tiny: Tiny, heads: int) -> None:
+    config = tiny(heads=heads, prepare="dictionary", prepare_steps=1, wrong_words=True)
     model = build_held(config, 2)
     batch = next(preparation_batches(config, 0))
     loss = dictionary_loss(model, batch)
@@ -247,16 +236,16 @@ def test_dictionary_loss_by_loop(heads: int) -> None:
     assert bool(model.value.weight.grad.any())
 
 
-def test_alignment_loss_by_loop() -> None:
-    model = build_held(changed(heads=2), 2)
-    batch = TINY.task.sample(4, 1)
+def test_alignment_loss_by_loop(tiny: Tiny) -> None:
+    model = build_held(tiny(heads=2), 2)
+    batch = tiny().task.sample(4, 1)
     alpha = model(batch).attention
     picked = [alpha[b, k, t, t].log() for b in range(4) for k in range(2) for t in range(6)]
     torch.testing.assert_close(alignment_loss(model, batch), -torch.stack(picked).mean())
 
 
-def test_measurements_by_loop() -> None:
-    config = changed(prepare="dictionary", prepare_steps=1, wrong_words=True)
+def test_measurements_by_loop(tiny: Tiny) -> None:
+    config = tiny(prepare="dictionary", prepare_steps=1, wrong_words=True)
     model = build_held(config, 2)
     batch = config.task.sample(12, 3)
     found = measure_intervention(model, config, batch)
@@ -279,7 +268,7 @@ def test_measurements_by_loop() -> None:
     plain = measure_copier(model, batch)
     assert {name: found[name] for name in plain} == pytest.approx(plain, abs=1e-6)
     assert found.keys() - plain.keys() == {"probe_accuracy", "misled_mass"}
-    assert "misled_mass" not in measure_intervention(model, TINY, batch)
+    assert "misled_mass" not in measure_intervention(model, tiny(), batch)
 
 
 # --- what is registered ----------------------------------------------------------------------

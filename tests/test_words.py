@@ -1,0 +1,285 @@
+"""Every symbol and term of a chapter is on the notation page or in the glossary, and none is idle.
+
+A symbol is a letter with its accent, its mark (a word or star as exponent), and ``_`` if it has an
+index: ``\\hat A``, ``\\beta^uf``, ``a_``. What counts is the letter; a test cannot see its meaning.
+A row of the notation page defines what its cells before the last show: for all chapters, or for one
+under a heading "Only in chapter N". A letter may drop its index, but not gain one.
+
+A term is what a chapter sets in bold, up to three words and no sentence, or a word of ``FIELD``.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+import website
+from environment import Project
+from labels import markdown_cells
+from myst import Parser
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = {int(path.name[:2]): path for path in website.chapters(Project(ROOT))}
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+PARSER = Parser(CONFIG["parse"]["myst_enable_extensions"])
+
+FIELD = """Adam, automatic differentiation, bag of words, batch, bottleneck, checkpoint, clamping,
+co-occurrence, cross-attention, cross-entropy, cumulative incidence, decoder, dropout, easy
+distribution, embedding, encoder, end symbol, expectation-maximisation, Fisher's exact test, frozen,
+gradient descent, gradient flow, gradient law, GRU, held-out, interval, intervention, Kendall's rank
+correlation, label smoothing, layer normalisation, learning rate, likelihood, local states, log-rank
+test, logistic regression, logit, LSTM, momentum, nat, permutation, phase portrait, pointwise mutual
+information, positional encoding, pretraining, query, readout, reduced model, regression to the
+mean, residual connection, saddle, saliency, scrambled dictionary, seed, self-attention, separatrix,
+SGD, softmax, standard error, Student's t, teacher forcing, token accuracy, Transformer, weight
+decay, Wilson's interval""".replace("\n", " ").split(", ")
+STRESSED = """attention, averaged or concatenated, bad, frozen uniform, good, length, position,
+time""".replace("\n", " ").split(", ")
+
+GREEK = r"""alpha|beta|gamma|delta|(?:var)?epsilon|zeta|eta|(?:var)?theta|iota|kappa|lambda|mu|nu|
+xi|rho|sigma|tau|upsilon|(?:var)?phi|chi|psi|omega|Gamma|Delta|Theta|Lambda|Xi|Pi|Sigma|Upsilon|Phi|
+Psi|Omega|ell""".replace("\n", "")  # pi is a number
+ACCENT = r"hat|widehat|bar|overline|tilde|vec|mathcal|mathbf|boldsymbol"
+WORDS = r"\\(?:text|mathrm|mathbb|operatorname\*?|begin|end|tag|label)\s*(?:\{[^{}]*\}|\w)"
+MARK = r"\^\s*\{?\s*(?:\\(?:text|mathrm)\{(\w+)\}|(\*))\s*\}?"
+GROUP = r"(?:\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}|\\[A-Za-z]+|[^\s{}])"
+LETTER = rf"(?:\\(?:{GREEK})(?![A-Za-z])|[A-Za-z])"
+SYMBOL = rf"(\\(?:{ACCENT})(?![A-Za-z]))?[\s{{]*({LETTER})\}}?((?:\s*[_^]\s*{GROUP}|')*)"
+
+
+def symbols(latex: str) -> set[str]:
+    """Those of a formula; no numbers, words, functions, no ``e`` with exponent, no ``d`` of dx."""
+    latex = re.sub(MARK, r"^{!\1\2}", latex)
+    latex = re.sub(rf"{WORDS}|\\\\(?:\[[^]]*\])?", " 1 ", latex)
+    latex = re.sub(rf"\\(?!(?:{GREEK}|{ACCENT})(?![A-Za-z]))(?:[A-Za-z]+|.)", " 1 ", latex)
+    latex = re.sub(rf"(?<![\\A-Za-z])d(?=(?:[A-Za-z]|\\(?:{GREEK}))(?![A-Za-z]))", "", latex)
+    found = set()
+    for accent, letter, scripts in re.findall(SYMBOL, latex):
+        mark = "".join(f"^{word}" for word in re.findall(r"\^\{!([\w*]+)\}", scripts))
+        inner = re.sub(r"\^\{![\w*]+\}", "", scripts)
+        if not (letter == "e" and "^" in scripts and "_" not in inner):
+            found.add(f"{accent} {letter}{mark}{'_' * ('_' in inner)}".strip())
+        found |= symbols(inner)
+    return found
+
+
+def sentences(text: str) -> list[str]:
+    """Sentences without code; a displayed formula is one of its own, between dollars."""
+    found: list[str] = []
+    for token, block in PARSER.walk(text):
+        if token.type == "inline":
+            plain = re.sub(r"(`+).+?\1", "", " ".join(token.content.split()))
+            found += re.split(r"(?<=[.?!]) (?=[A-Z*])", plain.replace("$$", "$"))
+        elif token.type.startswith(("math_block", "amsmath")) or (block and block.name == "math"):
+            found.append(" ".join(f"$ {block.body if block else token.content} $".split()))
+        elif block:
+            found.append(block.argument)
+    return found
+
+
+def in_math(sentence: str) -> set[str]:
+    return set().union(*map(symbols, re.findall(r"\$([^$]+)\$", sentence)))
+
+
+def is_in(term: str, text: str) -> bool:
+    """Whether a text has a term, in any case, in the plural, with blanks or with hyphens."""
+    words = r"[\s-]+".join(map(re.escape, re.split(r"[\s-]+", term)))
+    return bool(re.search(rf"(?<!\w){words}(?:e?s)?(?!\w)", re.sub(r"\$[^$]+\$", "", text), re.I))
+
+
+class Row(NamedTuple):
+    """Of the notation page: what it defines, for which chapter only, the first chapter it names."""
+
+    symbols: set[str]
+    only: int | None
+    first: int | None
+    shown: str
+
+
+def rows(page: str) -> list[Row]:
+    found, only = [], None
+    for line in page.splitlines():
+        if line.startswith("#"):
+            scope = re.match(r"#+ Only in chapter (\d+)", line)
+            only = int(scope[1]) if scope else None
+        *cells, last = line.strip("| ").split(" | ")
+        if line.startswith("|") and in_math(" ".join(cells)):
+            first = re.search(r"chapter (\d+)", last)
+            shown = " | ".join(cells)
+            found.append(Row(in_math(shown), only, int(first[1]) if first else None, shown))
+    return found
+
+
+def undefined(chapter: int, text: list[str], known: list[Row]) -> list[str]:
+    here = set().union(*(row.symbols for row in known if row.only in (None, chapter)))
+    missing = {
+        name: sentence
+        for sentence in reversed(text)  # the first one stays
+        for name in in_math(sentence)
+        if name not in here and f"{name}_" not in here
+    }
+    return [
+        f"chapter {chapter}: {name} in {sentence!r}: no row of book/notation.md shows it; add one "
+        f"that names chapter {chapter}, or one under 'Only in chapter {chapter}'"
+        for name, sentence in sorted(missing.items())
+    ]
+
+
+def misplaced(known: list[Row], used: dict[int, set[str]]) -> list[str]:
+    problems = []
+    for row in known:
+        uses = [chapter for chapter in sorted(used) if row.symbols <= used[chapter]]
+        own = {other.only for other in known if other.symbols == row.symbols}
+        first = next((chapter for chapter in uses if chapter not in own), None)
+        if row.only and row.only not in uses:
+            problems.append(f"{row.shown}: no formula of chapter {row.only} has it; remove the row")
+        elif not row.only and row.first != first:
+            problems.append(f"{row.shown}: first used in chapter {first}, the row says {row.first}")
+    return problems
+
+
+def entries(page: str) -> list[str]:
+    body = page.split("```{glossary}\n")[1].split("```")[0]
+    return [line for line in body.splitlines() if line[:1].strip()]
+
+
+def without_entry(chapter: int, text: list[str], terms: list[str]) -> list[str]:
+    known = [term.lower().replace("-", " ") for term in [*terms, *STRESSED]]
+    named: dict[str, str] = {}
+    for sentence in reversed(text):
+        bold = re.findall(r"\*\*(?:the |an? )?([^*$]+)(?<![.?!:])\*\*", sentence, re.IGNORECASE)
+        words = [one.lower() for one in bold if len(one.split()) <= 3]
+        words += [one for one in FIELD if is_in(one, sentence)]
+        named |= dict.fromkeys(words, sentence)
+    return [
+        f"chapter {chapter}: {word!r} in {sentence!r}: book/glossary.md has no such entry; add one"
+        for word, sentence in sorted(named.items())
+        if word.lower().replace("-", " ") not in known
+    ]
+
+
+@cache
+def read(chapter: int) -> list[str]:
+    return [one for _, text in markdown_cells(CHAPTERS[chapter]) for one in sentences(text)]
+
+
+def page(name: str) -> str:
+    return (ROOT / "book" / f"{name}.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_symbols_of_a_chapter_are_on_the_notation_page(chapter: int) -> None:
+    problems = undefined(chapter, read(chapter), rows(page("notation")))
+    assert not problems, "\n".join(problems)
+
+
+def test_rows_of_the_notation_page_are_used_and_name_their_first_chapter() -> None:
+    used = {chapter: set().union(*map(in_math, read(chapter))) for chapter in CHAPTERS}
+    problems = misplaced(rows(page("notation")), used)
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_terms_of_a_chapter_are_in_the_glossary(chapter: int) -> None:
+    problems = without_entry(chapter, read(chapter), entries(page("glossary")))
+    assert not problems, "\n".join(problems)
+
+
+def test_each_entry_of_the_glossary_is_used_in_a_chapter() -> None:
+    text = "\n".join(sentence for chapter in CHAPTERS for sentence in read(chapter))
+    idle = [term for term in entries(page("glossary")) if not is_in(term, text)]
+    assert not idle, f"no chapter uses {idle}: remove them from book/glossary.md"
+
+
+def test_the_glossary_is_in_alphabetical_order() -> None:
+    found = [re.sub(r"\W", "", term.casefold()) for term in entries(page("glossary"))]
+    assert found == sorted(set(found))
+
+
+# The test itself: what it reads, and that it notices -------------------------------------------
+
+PAGE = r"""
+| Symbol | Meaning; chapter |
+| --- | --- |
+| $x_l$ | word $w$, chapter 2 |
+| $\hat A(u)$ | chapter 5 |
+| width | no letter, chapter 7 |
+
+### Only in chapter 3
+
+| $x$ | time |
+| $r$ | rate |
+
+## The rest
+
+| $q_1$, $q_2$ | two numbers |
+"""
+
+
+@pytest.mark.parametrize(
+    ("latex", "expected"),
+    [
+        (r"\frac1L \sum_{l'} \alpha_{t,l'}\, v_{l'} z_{t,l}[o]", r"L l \alpha_ t v_ z_ o"),
+        (r"\beta^{\text{uf}} > \beta_{t,l}^\mathrm{px} + \beta", r"\beta^uf \beta^px_ t l \beta"),
+        (r"\xi^* + a^{*} - a^2 + V_k", r"\xi^* a^* a V_ k"),
+        (r"e^{D^2/4 - 1} + e_{y_t} + e^{\text{entropy}}", "D e_ y_ t"),
+        (r"dp/da = \mathrm d b / \mathrm{d}\lambda = \dot d", r"p a b \lambda d"),
+        (r"\log\bigl(2 \operatorname{softmax}_l a_l\bigr) \text{ if } \mathbb 1[x]", "l a_ x"),
+        (r"\begin{aligned} z &= N \\[1ex] w^\top h_l &= \sqrt\pi\end{aligned}", "z N w h_ l"),
+        (r"\sum_{k=1}^{H} \bar v ab, \mathcal{F}_t", r"k H \bar~v a b \mathcal~F_ t"),
+        (r"3 \cdot 10^{43} \le \Pr[\text{positive}]", ""),
+    ],
+)
+def test_symbols_of_a_formula(latex: str, expected: str) -> None:
+    assert symbols(latex) == {name.replace("~", " ") for name in expected.split()}
+
+
+def test_sentences_are_those_that_a_reader_reads() -> None:
+    text = """# Title\n\nOne `code $c$` word. Two $a\\ne b$\nlines: {term}`x`.\n\n$$\nd\n$$\n
+::::{exercise} Name\n:label: no\n\n```{math}\n:label: no\ne_1\n```\n\n```python\nno\n```\n::::\n"""
+    found = ["Title", "One  word.", "Two $a\\ne b$ lines: {term}.", "$ d $", "Name", "$ e_1 $"]
+    assert sentences(text) == found
+
+
+def test_a_symbol_without_a_row_is_named_with_its_sentence() -> None:
+    text = ["Let $x_l$, $x$ and $q_3$ be.", "Then $q > r$.", r"No $\hat A$ or $A$.", "Not $A$."]
+    found = undefined(2, text, rows(PAGE))
+    assert [one.split(": no row")[0] for one in found] == [
+        r"chapter 2: A in 'No $\\hat A$ or $A$.'",
+        "chapter 2: r in 'Then $q > r$.'",
+    ]
+    assert undefined(3, ["Then $r$."], rows(PAGE)) == []
+
+
+def test_rows_that_are_idle_or_name_another_chapter_are_reported() -> None:
+    used = {2: {"x_", "l", "u"}, 3: {"x", "x_", "l"}, 5: {r"\hat A", "u"}, 7: {"q_"}}
+    assert misplaced(rows(PAGE), used) == [
+        "$r$: no formula of chapter 3 has it; remove the row",
+        "$q_1$, $q_2$: first used in chapter 7, the row says None",
+    ]
+    wrong = misplaced(rows(PAGE), {1: {"x_", "l", "q_"}, 3: {"x", "r"}})
+    assert [one.split(":")[0] for one in wrong] == ["$x_l$", r"$\hat A(u)$", "$q_1$, $q_2$"]
+
+
+def test_a_term_without_an_entry_is_named_with_its_sentence() -> None:
+    text = ["The **Made-up word** is new.", "**It was seen.** Made-up words.", "With SGD, $SGD$.",
+            "**A claim of five words** and **good** **known terms**, in batches."]  # fmt: skip
+    terms = entries("# G\n\n```{glossary}\nbatch\n    Many.\n\nknown-terms\n    Two.\n```\n")
+    assert [one.split(": book")[0] for one in without_entry(4, text, terms)] == [
+        "chapter 4: 'SGD' in 'With SGD, $SGD$.'",
+        "chapter 4: 'made-up word' in 'The **Made-up word** is new.'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("term", "text", "found"),
+    [("bag of words", "a Bag-of-words proxy", True), ("logit", "the logits", True),
+     ("lag", "a flag", False), ("run", "$run$", False), ("Adam", "Adamant", False)],
+)  # fmt: skip
+def test_a_term_is_found_as_a_word(term: str, text: str, found: bool) -> None:
+    assert is_in(term, text) is found
