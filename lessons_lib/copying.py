@@ -7,13 +7,14 @@ but that one (elimination). Token accuracy alone cannot tell the two apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Literal
 
 import pandas as pd
 import torch
+from torch import nn
 
 from lessons_lib import models, probes, training
 from lessons_lib.configuration import Configuration
@@ -246,7 +247,8 @@ def run_copying(config: CopyingConfig, seed: int) -> training.History:
         History with the metrics of ``measure_copier`` along the way and, at the last step, those of
         ``intervene``.
     """
-    return _train_copier(config, seed, config.task.stream(config.batch_size, seed))
+    inputs = config.task.stream(config.batch_size, seed)
+    return train_copier(build_copier(config, seed), config, seed, inputs)
 
 
 def run_forked(config: ForkedConfig, seed: int) -> training.History:
@@ -261,21 +263,42 @@ def run_forked(config: ForkedConfig, seed: int) -> training.History:
     """
     common = config.task.stream(config.batch_size, config.start_seed)
     own = config.task.stream(config.batch_size, FORK_SEED + seed)
-    return _train_copier(config, config.start_seed, chain(islice(common, config.fork_at), own))
+    inputs = chain(islice(common, config.fork_at), own)
+    return train_copier(build_copier(config, config.start_seed), config, config.start_seed, inputs)
 
 
-def _train_copier(config: CopyingConfig, seed: int, batches: Iterable[Batch]) -> training.History:
+def train_copier(
+    model: models.Seq2Seq,
+    config: CopyingConfig,
+    seed: int,
+    batches: Iterable[Batch],
+    measure: Callable[[models.Seq2Seq, Batch], dict[str, float]] = measure_copier,
+    rate_factors: Sequence[tuple[Sequence[nn.Parameter], float]] = (),
+) -> training.History:
+    """Train a copier in place until it copies or its steps are over, then ask what it uses.
+
+    Args:
+        model: an encoder-decoder, or another model with its parts.
+        config: how to train it; its task is what is measured on.
+        seed: of dropout.
+        batches: inputs, at least ``config.steps`` of them.
+        measure: gives the metrics along the way, from the model and held-out inputs.
+        rate_factors: as in ``training.train``.
+
+    Returns:
+        History with the metrics of ``measure`` and, at the last step, those of ``intervene``.
+    """
     device = training.pick_device()
     held_out = config.task.sample(config.measured, HELD_OUT_SEED).to(device)
-    model = build_copier(config, seed)
     history = training.train(
         model,
         batches,
         models.sequence_loss,
         config.schedule,
-        evaluate=lambda copier: measure_copier(copier, held_out),
+        evaluate=lambda copier: measure(copier, held_out),
         seed=seed,
         device=device,
+        rate_factors=rate_factors,
     )
     found = intervene(model, config.task, held_out)
     rows = tuple({"step": history.steps, "metric": k, "value": v} for k, v in found.items())

@@ -340,11 +340,19 @@ def run_intervention(config: InterventionConfig, seed: int) -> training.History:
     )
 
 
+def prepared_copier(config: InterventionConfig, seed: int) -> HeldCopier:
+    """The copier of ``run_intervention`` after its preparation: not held, and nothing frozen."""
+    model = build_held(config, seed)
+    _prepare(model, config, seed, None, training.pick_device())
+    _freeze(model, ())
+    return model
+
+
 def _prepare(
     model: HeldCopier,
     config: InterventionConfig,
     seed: int,
-    measure: Callable[[HeldCopier], dict[str, float]],
+    measure: Callable[[HeldCopier], dict[str, float]] | None,
     device: torch.device,
 ) -> training.History:
     """The first stage, whose end is left to be measured as the beginning of the second."""

@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 
 from lessons_lib import copying, results
+from lessons_lib.arms import PAPER, SMALL
 from lessons_lib.catalogue import (
-    PAPER,
     REGISTRY,
-    SMALL,
     Scale,
     branches,
     comparisons,

@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lessons_lib import catalogue, claims, copying, experiments, results, training
+from lessons_lib import claims, copying, experiments, results, training
+from lessons_lib.arms import SMALL
 from lessons_lib.catalogue import Experiment, Scale
 from lessons_lib.claims import CLAIMS, is_within, main, scoreboard
 from lessons_lib.claims_base import NOT_QUOTED, Claim
@@ -161,9 +162,7 @@ def test_what_cannot_be_asked_for_is_said(
 @pytest.fixture
 def small_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The hard distribution so small that it is trained in a second, with records of its own."""
-    hard = replace(
-        catalogue.SMALL, vocab=3, length=3, width=16, learning_rate=0.02, steps=150, stop_at=0.95
-    )
+    hard = replace(SMALL, vocab=3, length=3, width=16, learning_rate=0.02, steps=150, stop_at=0.95)
     arms = {"hard": hard, "easy": replace(hard, vocab=6)}
     entry = Experiment(
         "Is it?", copying.run_copying, {"paper": Scale(arms, (1, 2, 3))}, lambda r: pd.DataFrame()

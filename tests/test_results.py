@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lessons_lib.configuration import digest
-from lessons_lib.results import PACKAGED, ResultError, load, make_record, merge, save
+from lessons_lib.results import ResultError, load, make_record, merge, save
 
 ROWS = [
     {"seed": 3, "step": 0, "metric": "accuracy", "value": 0.1},
@@ -149,7 +149,3 @@ def test_rows_that_are_no_measurements() -> None:
         make_record("m", {}, [{"seed": 0, "metric": "a", "value": 1}], device="", wall_seconds=0)
     with pytest.raises(ValueError, match=r"found '\.\./x'"):
         make_record("../x", {}, [], device="cpu", wall_seconds=0)
-
-
-def test_packaged_results_are_small() -> None:
-    assert sum(path.stat().st_size for path in PACKAGED.glob("*.json")) < 3_000_000

@@ -1,0 +1,256 @@
+"""The ladder: at one end the copier, at the other the reduced model, and each part taken away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from lessons_lib import copying, ladder, models, probes, reduced
+from lessons_lib.copying import CopyingConfig, build_copier, run_copying
+from lessons_lib.ladder import LadderConfig, Rung, build_rung, run_ladder
+from lessons_lib.tasks import Batch
+
+TINY = LadderConfig(
+    vocab=6, length=4, heads=2, width=11, batch_size=7, learning_rate=1e-2, steps=3,
+    evaluate_every=1, stop_at=2.0, measured=5,
+)  # fmt: skip
+REDUCED = replace(
+    TINY,
+    reads="embeddings", decoder="positions", attention="free", reads_state=False, readout="linear",
+)  # fmt: skip
+BATCH = TINY.task.sample(3, 8)
+OTHER = TINY.task.sample(3, 9)
+
+
+pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
+
+
+def changed(**values: Any) -> LadderConfig:
+    return LadderConfig.from_dict({**TINY.to_dict(), **values})
+
+
+def learning(model: Rung) -> set[str]:
+    """The parts of a model that the loss on one batch gives a gradient other than zero."""
+    model.zero_grad()
+    models.sequence_loss(model, BATCH).backward()
+    return {
+        name.split(".")[0]
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None and bool((parameter.grad != 0).any())
+    }
+
+
+# --- the two ends ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change", [{}, {"cell": "gru", "readout": "linear", "query_scale": 3.0}])
+def test_with_nothing_taken_away_it_is_the_copier(change: dict[str, Any]) -> None:
+    config = changed(**change)
+    fields = CopyingConfig().to_dict()
+    plain = CopyingConfig.from_dict({k: v for k, v in config.to_dict().items() if k in fields})
+    rung, copier = build_rung(config, 4), build_copier(plain, 4)
+    expected = copier.state_dict()
+    assert rung.state_dict().keys() == expected.keys()
+    assert all(torch.equal(value, expected[name]) for name, value in rung.state_dict().items())
+    for name in ("logits", "attention", "scores", "encoder_states", "decoder_states"):
+        assert torch.equal(getattr(rung(BATCH), name), getattr(copier(BATCH), name))
+    assert run_ladder(config, 4).rows == run_copying(plain, 4).rows
+
+
+@pytest.mark.parametrize("end_symbol", [True, False])
+def test_with_all_taken_away_it_is_the_reduced_model(end_symbol: bool) -> None:
+    config = replace(REDUCED, end_symbol=end_symbol)
+    batch, vocab = config.task.sample(5, 1), config.task.vocab_size
+    model = build_rung(config, 2).double()
+    rng = torch.Generator().manual_seed(3)
+    size = config.length + end_symbol
+    a = torch.randn(1, 2, size, size, generator=rng, dtype=torch.float64)
+    table = torch.randn(1, 2, vocab, vocab, generator=rng, dtype=torch.float64)
+    with torch.no_grad():
+        for layer in (model.source_embedding, model.value, model.readout_layers):
+            for parameter in layer.parameters():
+                parameter.zero_()
+        # A word is a coordinate, head k turns it into its row of table k, and that is the logits.
+        model.source_embedding.weight[:, :vocab] = torch.eye(vocab)
+        by_head = model.value.weight.view(2, config.width, config.width)
+        by_head[:, :vocab, :vocab] = table[0].transpose(1, 2)
+        last = model.readout_layers.state_dict()["0.weight"]
+        last[:, config.width : config.width + vocab] = torch.eye(vocab)
+        assert model.free is not None
+        model.free.copy_(a[0])
+        out = model(batch)
+    expected = reduced.reduced_logits(a, table, batch.source[None])[0]
+    torch.testing.assert_close(out.logits, expected)
+    torch.testing.assert_close(out.attention, a.softmax(-1).expand(5, -1, -1, -1))
+    beta = probes.lexical_probe(model, batch, scale="log_probability")
+    of_word = table[0].mean(0).log_softmax(-1)  # [word at l, word to write]
+    torch.testing.assert_close(beta, of_word[batch.source[:, None, :], batch.target[:, :, None]])
+
+
+def test_the_reduced_end_learns_to_copy() -> None:
+    config = replace(REDUCED, vocab=4, heads=1, attention_rate=25.0, steps=300, stop_at=0.95)
+    run = run_ladder(config, 1)
+    assert run.stopped_early
+    assert run.last("token_accuracy") >= 0.95
+    (branch,) = copying.outcomes(run.frame().assign(seed=1))["branch"]
+    assert branch in ("aligned", "elimination")
+    # Shown the right position alone, a run that eliminates is lost, and one that aligns is not.
+    assert (run.last("accuracy/right_only") > 0.5) == (branch == "aligned")
+    assert (run.last("margin") > 0) == (branch == "aligned")
+
+
+# --- each part -------------------------------------------------------------------------------
+
+
+def values(model: Rung, source: Tensor) -> Tensor:
+    states, _ = model.encode(source, torch.ones_like(source, dtype=torch.bool))
+    return model.values(states)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_word_is_read_as_if_it_stood_alone(cell: str) -> None:
+    model = build_rung(changed(reads="words", cell=cell), 5)
+    whole = build_rung(changed(cell=cell), 5)
+    found = values(model, BATCH.source)
+    for n, sentence in enumerate(BATCH.source):
+        for at, word in enumerate(sentence):
+            alone = values(whole, word.view(1, 1))
+            torch.testing.assert_close(found[n, :, at], alone[0, :, 0])
+    # Where it looks is what it was, from states that carry neighbours.
+    assert torch.equal(model(BATCH).scores, whole(BATCH).scores)
+    assert not torch.allclose(found, values(whole, BATCH.source))
+
+
+@pytest.mark.parametrize("carry", [0.0, 0.3])
+def test_an_embedding_carries_as_much_as_it_is_told(carry: float) -> None:
+    model = build_rung(changed(reads="embeddings", carry=carry), 6)
+    embedded, found = model.source_embedding(BATCH.source), values(model, BATCH.source)
+    before = torch.zeros_like(embedded[:, 0])
+    for at in range(BATCH.source.shape[1]):
+        before = embedded[:, at] + carry * before
+        by_head = model.value(before).view(len(BATCH), 2, -1)
+        torch.testing.assert_close(found[:, :, at], by_head)
+    assert torch.equal(model(BATCH).scores, build_rung(TINY, 6)(BATCH).scores)
+
+
+def test_a_decoder_of_positions_knows_no_word() -> None:
+    fooled = Batch(BATCH.source, OTHER.target)
+    model = build_rung(changed(decoder="positions", attention="free"), 7)
+    assert torch.equal(model(BATCH).logits, model(fooled).logits)
+    assert torch.equal(model(BATCH).decoder_states[0], model(OTHER).decoder_states[2])
+    steps = model(BATCH).decoder_states[0]
+    assert len(torch.unique(steps, dim=0)) == len(steps) == 5
+    recurrent = build_rung(changed(attention="free"), 7)
+    assert not torch.equal(recurrent(BATCH).logits, recurrent(fooled).logits)
+
+
+def test_free_attention_sees_positions_only() -> None:
+    model = build_rung(changed(attention="free"), 8)
+    assert model.free is not None
+    assert model.free.shape == (2, 5, 5)
+    for batch in (BATCH, OTHER):
+        expected = model.free.softmax(-1).expand(3, -1, -1, -1)
+        torch.testing.assert_close(model(batch).attention, expected)
+    # A shorter sentence beside a longer one: nothing goes to padding, and the rest is as it was.
+    source, target = BATCH.source[:2, :3].clone(), BATCH.target[:2, :2]
+    source[1, 2] = 0
+    alpha = model(Batch(source, target)).attention
+    assert alpha.shape == (2, 2, 2, 3)
+    torch.testing.assert_close(alpha[0], model.free[:, :2, :3].softmax(-1))
+    torch.testing.assert_close(alpha[1, ..., :2], model.free[:, :2, :2].softmax(-1))
+    assert (alpha[1, ..., 2] == 0).all()
+
+
+def test_a_readout_may_be_kept_from_the_decoder_state() -> None:
+    model, whole = build_rung(changed(reads_state=False), 9), build_rung(TINY, 9)
+    s, c = torch.randn(3, 11), torch.randn(3, 11)
+    assert torch.equal(model.readout(s, c), whole.readout(torch.zeros(3, 11), c))
+    assert not torch.equal(whole.readout(s, c), whole.readout(torch.zeros(3, 11), c))
+    # The state still asks where to look.
+    assert torch.equal(model(BATCH).attention, whole(BATCH).attention)
+
+
+ALL = {"source_embedding", "encoder", "decoder", "query", "value", "readout_layers"}
+FREE = {"attention": "free"}
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (TINY, ALL),
+        (changed(reads="embeddings"), ALL),
+        (changed(decoder="positions"), ALL),
+        (changed(**FREE), {*ALL, "free"} - {"query"}),
+        (changed(reads="words", reads_state=False, **FREE), {*ALL, "free"} - {"query", "decoder"}),
+        (changed(reads="embeddings", **FREE), {*ALL, "free"} - {"query"}),
+        (REDUCED, {"source_embedding", "value", "readout_layers", "free"}),
+    ],
+)
+def test_what_is_taken_away_learns_nothing(config: LadderConfig, expected: set[str]) -> None:
+    assert learning(build_rung(config, 10)) == expected
+
+
+def test_what_is_left_starts_like_the_copier() -> None:
+    torch.manual_seed(5)
+    undisturbed = torch.random.get_rng_state()
+    one, copier = build_rung(REDUCED, 11), build_copier(replace(TINY, readout="linear"), 11)
+    assert torch.equal(torch.random.get_rng_state(), undisturbed)
+    found, expected = one.state_dict(), copier.state_dict()
+    assert set(found) - set(expected) == {"free", "decoder.states"}
+    assert all(torch.equal(found[name], expected[name]) for name in set(found) & set(expected))
+    again, other = build_rung(REDUCED, 11).state_dict(), build_rung(REDUCED, 12).state_dict()
+    assert torch.equal(found["free"], again["free"])
+    assert not torch.equal(found["free"], other["free"])
+
+
+# --- runs and configurations -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rate", [1.0, 8.0])
+def test_free_attention_has_a_rate_of_its_own(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[Rung] = []
+
+    def keep(config: LadderConfig, seed: int) -> Rung:
+        built.append(build_rung(config, seed))
+        return built[-1]
+
+    monkeypatch.setattr(ladder, "build_rung", keep)
+    config = changed(**FREE, attention_rate=rate, steps=1)
+    run_ladder(config, 3)
+    start, now = build_rung(config, 3).state_dict(), built[0].state_dict()
+    # Adam's first update moves each weight by the learning rate, whatever its gradient.
+    for name, factor in (("free", rate), ("value.weight", 1.0)):
+        moved = (now[name] - start[name]).abs()
+        torch.testing.assert_close(moved.max().item(), 1e-2 * factor, rtol=1e-3, atol=0.0)
+
+
+def test_inputs_longer_than_the_parameters_are_refused() -> None:
+    longer = replace(TINY, length=5).task.sample(2, 0)
+    for change in (FREE, {"decoder": "positions"}):
+        with pytest.raises(ValueError, match="at most 5 words, found 6"):
+            build_rung(changed(**change), 1)(longer)
+    assert build_rung(TINY, 1)(longer).logits.shape[:2] == (2, 6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"reads": "word"}, "reads to be one of states, words, embeddings, found 'word'"),
+        ({"decoder": "none"}, "decoder to be one of recurrent, positions, found 'none'"),
+        ({"attention": "learned"}, "attention to be one of predicted, free, found 'learned'"),
+        ({"carry": 0.5}, "carry in .*unless embeddings are read, found 0.5 with reads 'states'"),
+        ({"reads": "embeddings", "carry": 1.0}, "carry in .*found 1.0"),
+        ({"reads": "embeddings", "carry": float("nan")}, "carry in .*found nan"),
+        ({"attention_rate": 2.0}, "attention_rate 1 where attention is predicted, found 2.0"),
+        ({**FREE, "attention_rate": 0.0}, "attention_rate above 0, found 0.0"),
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_refused(
+    change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        changed(**change)

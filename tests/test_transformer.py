@@ -1,0 +1,371 @@
+"""The Transformer: against loops, weights used by hand, and PyTorch's own attention."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import layer_norm, linear, multi_head_attention_forward
+
+from lessons_lib import copying, models, probes
+from lessons_lib.tasks import EOS, PAD, Batch
+from lessons_lib.transformer import (
+    OptimizedConfig,
+    Transformer,
+    TransformerConfig,
+    build_transformer,
+    measure,
+    run_optimized,
+)
+
+pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
+
+TINY = TransformerConfig(
+    vocab=7, length=5, width=12, batch_size=9, learning_rate=1e-2, steps=4, evaluate_every=2,
+    stop_at=2.0, measured=3,
+)  # fmt: skip
+NEW = ("probe_accuracy", "follows_probe")
+OF_A_HEAD = ("attention_accuracy", "right_mass", "margin")
+
+
+def changed(**values: Any) -> TransformerConfig:
+    return TransformerConfig.from_dict({**TINY.to_dict(), **values})
+
+
+def lively(seed: int = 0, **values: Any) -> Transformer:
+    """A Transformer whose attention is far from uniform and matters, without training.
+
+    No weight keeps the special value, 0 or 1, with which PyTorch starts biases and norms.
+    """
+    model = build_transformer(changed(**values), seed).eval()
+    rng = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.mul_(2.0).add_(0.3 * torch.randn(weights.shape, generator=rng))
+    return model.requires_grad_(False)
+
+
+def unequal() -> Batch:
+    """Two sentences, of 4 and 3 words to read and of 3 and 6 to write."""
+    source = torch.tensor([[5, 8, 4, 9], [10, 6, EOS, PAD]])
+    target = torch.tensor([[7, 9, EOS, PAD, PAD, PAD], [6, 10, 4, 5, 8, EOS]])
+    return Batch(source, target)
+
+
+def normed(x: Tensor, norm: Any) -> Tensor:
+    return layer_norm(x, x.shape[-1:], norm.weight, norm.bias)
+
+
+# --- the configuration -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"encoder_layers": -1}, "encoder_layers of at least 0, found -1"),
+        ({"heads": 5}, "width that is a multiple of heads, .*found width 12 and 5 heads"),
+        ({"heads": 0}, "found width 12 and 0 heads"),
+        ({"width": 0}, "found width 0 and 1 heads"),
+        ({"optimizer": "rmsprop"}, "optimizer adam or sgd, found 'rmsprop'"),
+        ({"cell": "gru"}, "expected cell 'lstm', the default, .*found 'gru'"),
+        ({"readout": "linear"}, "expected readout 'tanh', .*found 'linear'"),
+        ({"query_scale": 0.0}, "expected query_scale 1.0, .*found 0.0"),
+        ({"value_scale": 2.0}, "expected value_scale 1.0, .*found 2.0"),
+        ({"layers": 1}, "unknown key 'layers'"),
+    ],
+)
+def test_what_cannot_be_built_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        changed(**change)
+
+
+@pytest.mark.parametrize("encoder_layers", [0, 1, 2])
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_transformer_is_what_its_configuration_says(encoder_layers: int, shared: bool) -> None:
+    config = changed(encoder_layers=encoder_layers, heads=3, shared_embeddings=shared)
+    model = build_transformer(config, 2)
+    d, words, positions = 12, 4 + 7, 5 + 1  # special symbols; the end symbol
+    attention = 4 * (d * d + d)  # query, key, value and output
+    feedforward = 8 * d * d + 5 * d
+    tables = (1 if shared else 2) * words * d + 2 * positions * d
+    encoder = encoder_layers * (attention + feedforward + 4 * d) + 2 * d
+    decoder = 2 * attention + feedforward + 3 * 2 * d
+    output = 2 * d + d * words + words
+    expected = tables + encoder + decoder + output
+    assert sum(p.numel() for p in model.parameters()) == expected
+    assert config.schedule.optimizer == "adam"
+    assert changed(optimizer="sgd").schedule == replace(config.schedule, optimizer="sgd")
+
+
+# --- one pass --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoder_layers", [0, 2])
+def test_shapes_and_rows_of_attention(encoder_layers: int) -> None:
+    model, batch = lively(heads=3, encoder_layers=encoder_layers), unequal()
+    out = model(batch)
+    assert out.logits.shape == (2, 6, 11)
+    assert out.attention.shape == out.scores.shape == (2, 3, 6, 4)
+    assert out.encoder_states.shape == (2, 4, 12)
+    assert out.decoder_states.shape == (2, 6, 12)
+    torch.testing.assert_close(out.attention.sum(-1), torch.ones(2, 3, 6))
+    assert bool((out.attention[1, :, :, 3] == 0).all()), "no attention to padding"
+    assert bool((out.attention > 0.9).any()), "far from uniform, or the tests below see little"
+
+
+@pytest.mark.parametrize("encoder_layers", [0, 1])
+def test_padding_changes_nothing(encoder_layers: int) -> None:
+    model, batch = lively(heads=2, encoder_layers=encoder_layers), unequal()
+    alone = model(Batch(batch.source[1:, :3], batch.target[1:]))
+    torch.testing.assert_close(alone.logits, model(batch).logits[1:])
+    short = model(Batch(batch.source[:1], batch.target[:1, :3]))
+    torch.testing.assert_close(short.logits, model(batch).logits[:1, :3])
+
+
+def test_a_later_output_word_changes_nothing_before_it() -> None:
+    model = lively(heads=2, encoder_layers=1)
+    batch = changed().task.sample(3, 1)
+    before = model(batch)
+    for t in range(5):
+        target = batch.target.clone()
+        target[:, t] = 4 + (target[:, t] - 3) % 7  # another word
+        after = model(Batch(batch.source, target))
+        # The word written at t is read at t + 1.
+        assert torch.equal(after.logits[:, : t + 1], before.logits[:, : t + 1])
+        assert torch.equal(after.attention[:, :, : t + 1], before.attention[:, :, : t + 1])
+        assert bool((after.logits[:, t + 1] != before.logits[:, t + 1]).any(-1).all())
+
+
+def test_a_pass_by_hand() -> None:
+    """One head, no encoder layer: each step from the weights, with loops over positions."""
+    model = lively(seed=3)
+    batch = changed().task.sample(2, 4)
+    out = model(batch)
+    d = 12
+    w_q, w_k, w_v = model.self_attention.in_proj_weight.chunk(3)
+    b_q, b_k, b_v = model.self_attention.in_proj_bias.chunk(3)
+    for b in range(2):
+        h = [
+            normed(
+                model.source_embedding.weight[batch.source[b, pos]]
+                + model.source_position.weight[pos],
+                model.encoder_norm,
+            )
+            for pos in range(6)
+        ]
+        x = [
+            model.target_embedding.weight[batch.decoder_input[b, t]]
+            + model.target_position.weight[t]
+            for t in range(6)
+        ]
+        seen = [normed(one, model.self_norm) for one in x]
+        for t in range(6):
+            asked = linear(seen[t], w_q, b_q)
+            logits = [float(asked @ linear(one, w_k, b_k)) / math.sqrt(d) for one in seen[: t + 1]]
+            total = sum(math.exp(a) for a in logits)
+            found = torch.zeros(d)
+            for a, one in zip(logits, seen, strict=False):
+                found = found + math.exp(a) / total * linear(one, w_v, b_v)
+            s = x[t] + model.self_attention.out_proj(found)
+            torch.testing.assert_close(out.decoder_states[b, t], s, rtol=1e-4, atol=1e-4)
+            query = model.query(normed(s, model.query_norm))
+            logits = [float(query @ model.key(one)) / math.sqrt(d) for one in h]
+            total = sum(math.exp(a) for a in logits)
+            alpha = [math.exp(a) / total for a in logits]
+            expected = torch.tensor(alpha)
+            torch.testing.assert_close(out.attention[b, 0, t], expected, rtol=1e-3, atol=1e-4)
+            context = torch.zeros(d)
+            for weight, one in zip(alpha, h, strict=True):
+                context = context + weight * model.value(one)
+            u = s + model.join(context)
+            norm, first, _, second = model.feedforward
+            u = u + second(first(normed(u, norm)).clamp(min=0))
+            norm, last = model.output
+            torch.testing.assert_close(
+                out.logits[b, t], last(normed(u, norm)), rtol=1e-3, atol=1e-3
+            )
+
+
+def test_cross_attention_is_that_of_pytorch() -> None:
+    model, batch = lively(heads=3, encoder_layers=1), unequal()
+    out = model(batch)
+    query = normed(out.decoder_states, model.query_norm).transpose(0, 1)
+    states = out.encoder_states.transpose(0, 1)
+    layers = (model.query, model.key, model.value)
+    joined, alpha = multi_head_attention_forward(
+        query, states, states, 12, 3,
+        torch.cat([layer.weight for layer in layers]), torch.cat([layer.bias for layer in layers]),
+        None, None, False, 0.0, model.join.weight, model.join.bias,
+        key_padding_mask=~batch.source_mask, average_attn_weights=False,
+    )  # fmt: skip
+    torch.testing.assert_close(out.attention, alpha)
+    merged = model.merge(out.attention @ model.values(out.encoder_states))
+    torch.testing.assert_close(model.join(merged), joined.transpose(0, 1), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("encoder_layers", [0, 2])
+def test_without_positions_the_encoder_knows_no_order(encoder_layers: int) -> None:
+    model = lively(encoder_layers=encoder_layers, heads=2)
+    source = torch.tensor([[4, 9, 6, 7, 5], [8, 4, 10, 5, 6]])
+    order = torch.tensor([3, 0, 4, 1, 2])
+    mask = source != PAD
+    assert not torch.allclose(
+        model.states(source[:, order], mask), model.states(source, mask)[:, order], atol=0.1
+    )
+    with torch.no_grad():
+        model.source_position.weight.zero_()
+    torch.testing.assert_close(
+        model.states(source[:, order], mask), model.states(source, mask)[:, order]
+    )
+
+
+def test_states_are_local_without_encoder_layers_only() -> None:
+    source = torch.tensor([[4, 9, 6, 7, 5]])
+    other = torch.tensor([[8, 9, 10, 4, 6]])
+    mask = source != PAD
+    for encoder_layers, local in ((0, True), (1, False), (2, False)):
+        model = lively(encoder_layers=encoder_layers)
+        same = torch.allclose(model.states(source, mask)[:, 1], model.states(other, mask)[:, 1])
+        assert same == local
+
+
+# --- interventions and the probe -------------------------------------------------------------
+
+
+def test_attention_can_be_replaced() -> None:
+    model, batch = lively(heads=3, encoder_layers=1), unequal()
+    own = model(batch)
+    again = model(batch, attention=own.attention)
+    assert torch.equal(again.logits, own.logits), "its own attention changes nothing"
+    first = torch.tensor([1.0, 0.0, 0.0, 0.0])  # broadcast over sentences, heads and steps
+    out = model(batch, attention=first)
+    assert out.attention.shape == (2, 3, 6, 4)
+    assert bool((out.attention == first).all())
+    values = linear(own.encoder_states[:, :1], model.value.weight, model.value.bias)
+    torch.testing.assert_close(out.logits, model.readout(own.decoder_states, values))
+    assert torch.equal(out.scores, own.scores), "logits are the model's own"
+    with pytest.raises(ValueError, match=r"shape \(batch, heads, tgt, src\) = \(2, 3, 6, 4\)"):
+        model(batch, attention=torch.ones(2, 5, 6, 4))
+
+
+def test_what_it_cannot_read_is_refused() -> None:
+    model = build_transformer(TINY, 0)
+    long = torch.full((1, 7), 4)
+    with pytest.raises(ValueError, match="at most 6 words, found 7"):
+        model(Batch(long, long))
+    with pytest.raises(ValueError, match="expected source words from 0 to 10"):
+        model(Batch(torch.tensor([[11]]), torch.tensor([[4]])))
+
+
+@pytest.mark.parametrize("heads", [1, 3])
+def test_the_lexical_probe_is_one_hot_attention(heads: int) -> None:
+    """Cell by cell: all heads look at one position at one step, and as they do at the others."""
+    model, batch = lively(heads=heads, encoder_layers=1), unequal()
+    beta = probes.lexical_probe(model, batch, scale="log_probability")
+    own = model(batch).attention
+    for b in range(2):
+        for t in range(int(batch.target_mask[b].sum())):
+            for pos in range(int(batch.source_mask[b].sum())):
+                moved = own.clone()
+                moved[b, :, t] = 0
+                moved[b, :, t, pos] = 1
+                said = model(batch, attention=moved).logits[b, t].softmax(-1)
+                expected = said[batch.target[b, t]].log()
+                torch.testing.assert_close(beta[b, t, pos], expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("heads", [1, 3])
+def test_measurements_by_loop(heads: int) -> None:
+    model = lively(heads=heads, encoder_layers=1)
+    batch = changed().task.sample(4, 6)
+    found = measure(model, batch)
+    out = model(batch)
+    alpha = out.attention.mean(1)
+    beta = probes.lexical_probe(model, batch, scale="log_probability")
+    lists: list[list[float]] = [[] for _ in range(7)]
+    said, looked, mass, margin, probed, follows, loss = lists
+    for b in range(4):
+        for t in range(5):  # without the end symbol, which stands at 5
+            word = int(batch.target[b, t])
+            said.append(int(out.logits[b, t].argmax()) == word)
+            loss.append(-float(out.logits[b, t].log_softmax(-1)[word]))
+            looked.append(int(alpha[b, t].argmax()) == t)
+            mass.append(float(alpha[b, t, t]))
+            probed.append(int(beta[b, t].argmax()) == t)
+            follows.append(int(alpha[b, t].argmax()) == int(beta[b, t].argmax()))
+            margin.append(float(beta[b, t, t] - beta[b, t].mean()))
+    expected = {
+        "token_accuracy": said,
+        "attention_accuracy": looked,
+        "right_mass": mass,
+        "probe_accuracy": probed,
+        "follows_probe": follows,
+        "margin": margin,
+        "held_out_loss": loss,
+    }
+    for name, values in expected.items():
+        assert found[name] == pytest.approx(sum(values) / 20, abs=1e-4), name
+    by_head = [f"head{k}/{m}" for k in range(3) for m in OF_A_HEAD]
+    assert set(found) - set(expected) == (set(by_head) if heads == 3 else set())
+
+
+# --- runs ------------------------------------------------------------------------------------
+
+
+def test_a_run_follows_from_its_seed() -> None:
+    config = changed(encoder_layers=1, heads=2)
+    found = []
+    for seed, state in ((5, 11), (5, 12), (6, 12)):
+        torch.manual_seed(state)
+        before = torch.random.get_rng_state()
+        found.append(run_optimized(config, seed))
+        assert torch.equal(torch.random.get_rng_state(), before), "the global state is left"
+    first, again, other = found
+    assert first.rows == again.rows
+    start = [[row["value"] for row in h.rows if row["step"] == 0] for h in (first, other)]
+    assert start[0] != start[1], "the start is that of the seed, not the data alone"
+    assert first.steps == 4
+    steps = {row["step"] for row in first.rows if row["metric"] == "probe_accuracy"}
+    assert steps == {0, 1, 2, 3, 4}  # 5 and 7 of also_evaluate are beyond the end
+    last = {row["metric"] for row in first.rows if row["step"] == 4}
+    assert {"accuracy/right_only", "accuracy/not_right", "accuracy/other_source"} <= last
+
+
+def test_a_run_is_gradient_descent_on_the_task() -> None:
+    """Plain SGD, step by step in the open."""
+    config = changed(optimizer="sgd", learning_rate=0.3, steps=3)
+    found = run_optimized(config, 8)
+    model = build_transformer(config, 8)
+    for _, batch in zip(range(3), config.task.stream(9, 8), strict=False):
+        loss = models.sequence_loss(model, batch)
+        grads = torch.autograd.grad(loss, list(model.parameters()))
+        with torch.no_grad():
+            for weights, grad in zip(model.parameters(), grads, strict=True):
+                weights.sub_(0.3 * grad)
+    held_out = config.task.sample(3, copying.HELD_OUT_SEED)
+    for name, value in measure(model.eval(), held_out).items():
+        assert found.last(name) == pytest.approx(value, abs=1e-5), name
+
+
+def test_the_recurrent_model_with_adam_is_the_ordinary_run() -> None:
+    values = {key: value for key, value in TINY.to_dict().items() if key != "encoder_layers"}
+    ours = run_optimized(OptimizedConfig.from_dict(values), 4)
+    del values["optimizer"]
+    theirs = copying.run_copying(copying.CopyingConfig.from_dict(values), 4)
+    assert tuple(r for r in ours.rows if r["metric"] not in NEW) == theirs.rows
+    descent = run_optimized(OptimizedConfig.from_dict({**values, "optimizer": "sgd"}), 4)
+    assert descent.rows[0] == ours.rows[0], "the same start"
+    assert descent.last("held_out_loss") != ours.last("held_out_loss")
+
+
+def test_an_easy_task_is_learned() -> None:
+    config = changed(vocab=9, length=4, width=16, batch_size=16, steps=300, stop_at=0.95)
+    history = run_optimized(config, 1001)
+    assert history.stopped_early
+    assert history.last("token_accuracy") >= 0.95
+    assert history.last("attention_accuracy") > 0.5
+    assert history.last("margin") > 0.5
