@@ -253,6 +253,16 @@ def rungs() -> dict[str, ladder.LadderConfig]:
     }
 
 
+def local_query_rates() -> dict[str, ladder.LadderConfig]:
+    """The query's learning rate where what is read knows one word only."""
+    local = replace(RUNG, reads="words", evaluate_every=10)
+    return {
+        "query-rate-over-16": replace(local, attention_rate=1 / 16),
+        "as-it-is": local,
+        "query-rate-times-4": replace(local, attention_rate=4.0),
+    }
+
+
 def transformers() -> dict[str, transformer.TransformerConfig]:
     """Easy, hard and one spare word; several heads; states that carry neighbours."""
     near = replace(TRANSFORMER, encoder_layers=1)

@@ -245,6 +245,12 @@ REGISTRY: Mapping[str, Experiment] = {
         {"lesson": Scale(arms.rungs(), _seeds(24), ends_only=True)},
         branches,
     ),
+    "local_query_rates": Experiment(
+        "Does the query's rate still set the odds where what is read carries no neighbours?",
+        ladder.run_ladder,
+        {"lesson": Scale(arms.local_query_rates(), _seeds(24), ends_only=True)},
+        branches,
+    ),
     "transformers": Experiment(
         "What carries over to a Transformer?",
         transformer.run_optimized,

@@ -52,8 +52,9 @@ class LadderConfig(CopyingConfig):
         attention: ``"predicted"`` from the states, or ``"free"``: logits ``A[t, l]`` that are
             parameters, the same for all inputs.
         reads_state: whether the readout sees the decoder state, or zeros in its place.
-        attention_rate: factor on the learning rate of free attention logits. Adam moves each by at
-            most about its rate in a step; a query moves a logit by all its weights at once.
+        attention_rate: factor on the learning rate of what attention is set by: the query, or the
+            free logits. Adam moves each of these by at most about its rate in a step; a query moves
+            a logit by all its weights at once.
 
     Raises:
         ValueError: a choice is unknown, a number is out of range, or is set where it has no effect.
@@ -85,11 +86,6 @@ class LadderConfig(CopyingConfig):
         if not 0 < self.attention_rate < float("inf"):  # NaN fails this, too
             raise ValueError(
                 f"expected a finite attention_rate above 0, found {self.attention_rate}"
-            )
-        if self.attention == "predicted" and self.attention_rate != 1:
-            raise ValueError(
-                "expected attention_rate 1 where attention is predicted, found "
-                f"{self.attention_rate}; it is for attention 'free'"
             )
 
     @property
@@ -198,5 +194,6 @@ def run_ladder(config: LadderConfig, seed: int) -> training.History:
     """
     model = build_rung(config, seed)
     inputs = config.task.stream(config.batch_size, seed)
-    faster = [] if model.free is None else [([model.free], config.attention_rate)]
-    return train_copier(model, config, seed, inputs, rate_factors=faster)
+    attends = list(model.query.parameters()) if model.free is None else [model.free]
+    factors = [(attends, config.attention_rate)] if config.attention_rate != 1 else []
+    return train_copier(model, config, seed, inputs, rate_factors=factors)
