@@ -15,15 +15,18 @@ export TORCH
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book test env notebooks editions lint format bench links serve lock release clean \
-        distclean
+.PHONY: help book test env notebooks editions slides assignment grade lint format bench links serve \
+        lock release clean distclean
 
 help:
 	@echo "make book        execute the chapters that changed and build the site"
 	@echo "make test        style, types, unit tests, every chapter once, the built site"
 	@echo "make serve       show the built site on http://127.0.0.1:8000"
 	@echo "make notebooks   execute, and write the outputs back into book/ for committing"
-	@echo "make editions    renew install cells and badges in book/, and the Colab edition in colab/"
+	@echo "make editions    renew install cells and badges in book/, the editions in colab/ and student/"
+	@echo "make assignment  make the problem set in _build/assignment: to hand out, and to grade"
+	@echo "make grade SUBMISSIONS=dir   grade the problem sets in a directory, without Docker"
+	@echo "make slides      the slides of the lecture, with the figures of the chapters"
 	@echo "make lint        ruff and mypy only"
 	@echo "make format      let ruff format and mend code and notebooks"
 	@echo "make bench       measure the speed of training, the copying figure, agreement, import"
@@ -37,11 +40,17 @@ help:
 	@echo "PYTHON=python3.12  the Python that makes .venv        TORCH=cpu  torch without CUDA"
 	@echo "LESSONS_DATA=dir   where the corpora are already"
 
-book test env notebooks editions lint format links serve:
+book test env notebooks editions slides lint format links serve:
 	@$(COURSE) $@
 
 bench:
 	@$(COURSE) bench $(ARGS)
+
+assignment:
+	@$(PYTHON) tools/assignment.py build
+
+grade:
+	@$(PYTHON) tools/assignment.py grade $(or $(SUBMISSIONS),$(error make grade SUBMISSIONS=directory))
 
 lock:
 	@$(COURSE) lock $(if $(UPGRADE),--upgrade)

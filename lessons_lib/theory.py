@@ -294,7 +294,8 @@ def symmetric_flow(
     speeds = (-rates[0] / (length - 1), -rates[1] / (vocab - 1))
 
     def velocity(_: float, state: Array) -> Array:
-        gradients = _gradient(*state.reshape(2, -1), vocab, length)
+        a_now, b_now = state.reshape(2, -1)
+        gradients = _gradient(a_now, b_now, vocab, length)
         return np.concatenate([speeds[0] * gradients[0], speeds[1] * gradients[1]])
 
     start = np.concatenate([np.atleast_1d(a), np.atleast_1d(b)]).astype(float)

@@ -51,7 +51,7 @@ def leftovers(text: str, parser: Parser) -> list[str]:
 # The committed editions ------------------------------------------------------------------------
 
 
-def test_chapters_and_colab_edition_are_up_to_date() -> None:
+def test_chapters_and_their_editions_are_up_to_date() -> None:
     assert editions.problems(PROJECT) == [], "run `make editions` and commit the result"
 
 
@@ -382,16 +382,18 @@ def test_check_sees_every_difference(project: Any, convert: Any) -> None:
         f'site = "{SITE}"\n',
         encoding="utf-8",
     )
-    assert len(editions.problems(project)) == 4  # two chapters and their editions
+    assert len(editions.problems(project)) == 6  # two chapters, and two editions of each
     editions.prepare(project)
     editions.build(project)
     assert editions.problems(project) == []
     colab = project.root / "colab"
     (colab / "99_gone.ipynb").write_text("{}", encoding="utf-8")
     (colab / "01_one.ipynb").write_text("{}", encoding="utf-8")
+    (project.root / "student" / "02_two.ipynb").unlink()
     assert editions.problems(project) == [
         "colab/01_one.ipynb: not in step with its source",
         "colab/99_gone.ipynb: not in step with its source",
+        "student/02_two.ipynb: not in step with its source",
     ]
     editions.build(project)
     assert editions.problems(project) == []

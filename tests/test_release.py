@@ -96,7 +96,7 @@ def test_a_release_names_version_and_addresses_everywhere(tiny: Any) -> None:
     )
     readme = (root / "README.md").read_text()
     assert readme == f"Read {NEW.site}/x, take {NEW.archive} from {NEW.repository}.\n"
-    for folder, kept in (("book", True), ("colab", False)):
+    for folder, kept in (("book", True), ("colab", False), ("student", False)):
         for name in ("01_one", "02_two"):
             text = (root / folder / f"{name}.ipynb").read_text(encoding="utf-8")
             assert f'ADDRESS = \\"{NEW.archive}\\"' in text
@@ -104,7 +104,7 @@ def test_a_release_names_version_and_addresses_everywhere(tiny: Any) -> None:
             assert not [old for old in (OLD.repository, OLD.site, "0.3.0") if old in text]
     assert editions.problems(tiny) == []
     assert (root / "dist" / "lessons_lib-0.4.1-py3-none-any.whl").exists()
-    assert len(changed) == 4 + 1 + 2 + 2 + 1  # settings, README, chapters, Colab, wheel
+    assert len(changed) == 4 + 1 + 2 + 2 + 2 + 1  # settings, README, chapters, two editions, wheel
 
 
 def test_outputs_of_a_chapter_survive(tiny: Any) -> None:

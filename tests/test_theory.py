@@ -309,7 +309,7 @@ def test_flow_of_two_heads_starts_as_the_full_model_does(vocab: int, length: int
         for leads, size in ((a, length), (b, vocab))
     ]
     full = [matrix.requires_grad_() for matrix in square]
-    every = torch.stack([two_heads(*full, words) for words in inputs(vocab, length)])
+    every = torch.stack([two_heads(full[0], full[1], words) for words in inputs(vocab, length)])
     gradients = torch.autograd.grad(every.mean(), full)
     flow = theory.symmetric_flow(a, b, vocab, length, [0.0, step, 2 * step], rates=(0.7, 1.9))
     for found, gradient, rate in zip((flow.a, flow.b), gradients, (0.7, 1.9), strict=True):

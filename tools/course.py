@@ -62,8 +62,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("format", "let ruff format and mend code and notebooks")
     bench = add("bench", "measure the speed of training, agreement and import")
     bench.add_argument("rest", nargs="*", help="passed on to tools/bench.py")
-    editions = add("editions", "renew install cells and badges in book/, and the Colab edition")
+    editions = add("editions", "renew install cells and badges in book/, and both editions")
     editions.add_argument("--check", action="store_true", help="only say what is out of date")
+    slides = add("slides", "make the slides of the lecture, with the figures of the chapters")
+    slides.add_argument("--pdf", action="store_true", help="print a PDF with Chromium, too")
     release = add("release", "write a new version everywhere and build the wheel")
     release.add_argument("version", help="for example 0.2.0")
     release.add_argument("--repository", default="", help="address on GitHub, if it changes")
@@ -119,6 +121,9 @@ def run(options: argparse.Namespace, project: Project) -> int:
         program = str(project.root / "tools" / "editions.py")
         steps = ["check"] if options.check else ["prepare", "build"]
         return max(environment.call(project, [program, step]) for step in steps)
+    if options.command == "slides":
+        program = str(project.root / "tools" / "lecture.py")
+        return environment.call(project, [program, *(["--pdf"] if options.pdf else [])])
     if options.command == "release":
         program = str(project.root / "tools" / "release.py")
         words = [f"--{name}={getattr(options, name)}" for name in ("repository", "site")]

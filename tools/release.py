@@ -1,7 +1,7 @@
 """Make a release: ``python tools/release.py VERSION [--repository URL] [--site URL]``.
 
 It writes the version everywhere it stands: pyproject.toml, ``lessons_lib.__version__``,
-CITATION.cff, CHANGELOG.md, the install cell and badge of every chapter, the Colab edition; and it
+CITATION.cff, CHANGELOG.md, the install cell and badge of every chapter, the other editions; and it
 builds the wheel into ``dist/``. All of that happens in a copy first. Only if everything went well
 are the changed files written back. Committing, tagging and pushing are left to a person.
 """
@@ -287,7 +287,7 @@ def release(
         with contextlib.redirect_stdout(io.StringIO()):
             renew(Project(copy), old, new, date or datetime.date.today().isoformat())
         wheel = build_wheel(copy, new.version)
-        made = [path.relative_to(copy).as_posix() for path in (copy / "colab").glob("*.ipynb")]
+        made = [path.relative_to(copy).as_posix() for path in editions.present(Project(copy))]
         names = [*sorted({*tracked, *made}), wheel.relative_to(copy).as_posix()]
         return copy_back(copy, root, names)
 

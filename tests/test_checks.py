@@ -1,0 +1,435 @@
+"""Whatever an answer does, ``check`` returns a verdict, and leaves no trace."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lessons_lib import checks
+from lessons_lib.checks import EXERCISES, check
+from lessons_lib.checks_base import Exercise, Result, choice, expect, judge, numbers
+from lessons_lib.checks_guard import FLOOD, SHOWN, NotAttempted, OutOfTime, Student, Wrong, limited
+
+GIVEN = torch.tensor([3.0, 5.0])
+
+
+def doubled(f: Student) -> None:
+    """The exercise of these tests: twice the vector (3, 5)."""
+    expect(numbers(f(GIVEN), (2,)), [6.0, 10.0], "(3, 5)", {"same": ([3.0, 5.0], "not doubled.")})
+
+
+DOUBLE = Exercise("Double", doubled, "Add it to itself.", "double(x)", seconds=1)
+
+
+def verdict(answer: Any) -> Result:
+    return judge("0.1", DOUBLE, answer)
+
+
+def test_a_right_answer_passes_and_its_output_is_shown() -> None:
+    def double(x: torch.Tensor) -> torch.Tensor:
+        sys.stdout.write("looking at x")
+        warnings.warn("mind the gap", stacklevel=1)
+        return x + x
+
+    found = verdict(double)
+    assert found.passed
+    assert found.key == ""
+    assert "looking at x" in found.printed
+    assert "mind the gap" in found.printed
+
+
+@pytest.mark.parametrize(
+    "wrap", [list, tuple, np.array, torch.tensor, lambda v: torch.tensor(v).float()]
+)
+def test_any_kind_of_vector_is_accepted(wrap: Callable[[list[float]], Any]) -> None:
+    assert verdict(lambda x: wrap([6.0, 10.0])).passed
+
+
+def test_a_result_that_still_has_its_gradient_is_accepted() -> None:
+    assert verdict(lambda x: 2 * x.clone().requires_grad_()).passed
+
+
+def stub(x: torch.Tensor) -> Any: ...
+
+
+def documented_stub(x: torch.Tensor) -> Any:
+    """Only says what is to be done."""
+
+
+def returns_dots(x: torch.Tensor) -> Any:
+    found = ...
+    return found
+
+
+def begun(x: torch.Tensor) -> Any:
+    half: Any = ...
+    return x + half
+
+
+def not_implemented(x: torch.Tensor) -> Any:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [..., None, stub, documented_stub, returns_dots, begun, not_implemented, lambda x: [..., 1.0]],
+)
+def test_what_is_not_written_yet_is_not_attempted(answer: Any) -> None:
+    found = verdict(answer)
+    assert found.verdict == "not attempted"
+    assert not found.passed
+
+
+def forgets_return(x: torch.Tensor) -> None:
+    x.sum()
+
+
+def divides(x: torch.Tensor) -> Any:
+    return 1 / 0
+
+
+def leaves(x: torch.Tensor) -> Any:
+    raise SystemExit(0)
+
+
+def recurses(x: torch.Tensor) -> Any:
+    return recurses(x)
+
+
+def runs_on(x: torch.Tensor) -> Any:
+    while True:
+        pass
+
+
+def runs_on_in_spite(x: torch.Tensor) -> Any:
+    while True:
+        try:  # noqa: SIM105
+            x.sum()
+        except:  # noqa: E722 - this is the mistake
+            pass
+
+
+def sleeps(x: torch.Tensor) -> Any:
+    time.sleep(30)
+
+
+def floods(x: torch.Tensor) -> Any:
+    while True:
+        sys.stdout.write("again and again ")
+
+
+def mutates(x: torch.Tensor) -> Any:
+    x += x
+    return x
+
+
+def mutates_in_vain(x: torch.Tensor) -> Any:
+    x.zero_()
+    return torch.tensor([6.0, 10.0])
+
+
+async def waits(x: torch.Tensor) -> Any:
+    return x + x
+
+
+class FaultyError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no message for you")
+
+
+def raises_the_unreadable(x: torch.Tensor) -> Any:
+    raise FaultyError
+
+
+class Liar(float):
+    """Says that it equals everything, and looks like a number."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        raise RuntimeError("not for you")
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        return np.array([6.0, 10.0])
+
+
+class LyingNumber(np.float64):
+    """A NumPy number that tells others another value; its own counts."""
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        return np.array(6.0)
+
+    def __float__(self) -> float:
+        return 6.0
+
+    def item(self, *_: Any) -> Any:
+        return 6.0
+
+
+class Disguised:
+    __class__ = float  # type: ignore[assignment]
+
+
+class LyingTensor(torch.Tensor):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("answer", "key"),
+    [
+        (5.0, "type"),
+        ("b", "type"),
+        (forgets_return, "none"),
+        (divides, "raised"),
+        (leaves, "raised"),
+        (recurses, "raised"),
+        (raises_the_unreadable, "raised"),
+        (runs_on, "timeout"),
+        (runs_on_in_spite, "timeout"),
+        (sleeps, "timeout"),
+        (floods, "flood"),
+        (mutates, "mutated"),
+        (mutates_in_vain, "mutated"),
+        (lambda: 1, "signature"),
+        (lambda x, y: x, "signature"),
+        (waits, "type"),
+        (lambda x: "6, 10", "type"),
+        (lambda x: {6.0, 10.0}, "type"),
+        (lambda x: Liar(6), "type"),
+        (lambda x: [Liar(6), Liar(10)], "type"),
+        (lambda x: [LyingNumber(3), LyingNumber(5)], "same"),
+        (lambda x: Disguised(), "type"),
+        (lambda x: (2 * x).as_subclass(LyingTensor), "type"),
+        (lambda x: x.to(torch.complex64), "type"),
+        (lambda x: np.array(["6", "10"]), "type"),
+        (lambda x: 6.0, "shape"),
+        (lambda x: [[6.0], [10.0]], "shape"),
+        (lambda x: [6.0, [10.0]], "shape"),
+        (lambda x: [6.0, float("nan")], "not-finite"),
+        (lambda x: x / 0, "not-finite"),
+        (lambda x: x, "same"),
+        (lambda x: x + 2, "value"),
+    ],
+)
+def test_whatever_goes_wrong_has_a_name(answer: Any, key: str) -> None:
+    found = verdict(answer)
+    assert (found.verdict, found.key) == ("wrong", key)
+    assert found.hint == DOUBLE.hint
+    assert "0.1" in repr(found)
+    assert found._repr_html_()
+
+
+def test_the_line_of_the_students_code_is_named() -> None:
+    found = verdict(divides)
+    assert f"line {divides.__code__.co_firstlineno + 1}" in found.message
+    assert "return 1 / 0" in found.message
+    assert "ZeroDivisionError" in found.message
+
+
+def test_several_calls_share_one_time_limit() -> None:
+    def twice(f: Student) -> None:
+        for _ in range(4):
+            f()
+
+    exercise = Exercise("Nap", twice, "Wake up.", "nap()", seconds=0.2)
+
+    def nap() -> float:
+        time.sleep(0.08)
+        return 1.0
+
+    assert judge("0.2", exercise, nap).key == "timeout"
+
+
+def test_output_is_cut() -> None:
+    def talks(x: torch.Tensor) -> Any:
+        sys.stdout.write("w" * (FLOOD - 1))
+        return x + x
+
+    assert len(verdict(talks).printed) == SHOWN
+    assert len(verdict(floods).printed) == SHOWN
+
+
+def test_nothing_is_printed_past_the_checker(capsys: pytest.CaptureFixture[str]) -> None:
+    verdict(floods)
+    assert capsys.readouterr().out == ""
+
+
+def test_random_states_and_settings_are_left_alone() -> None:
+    def disturbs(x: torch.Tensor) -> Any:
+        torch.manual_seed(3)
+        np.random.seed(3)
+        random.seed(3)
+        torch.set_grad_enabled(False)
+        torch.set_default_dtype(torch.float64)
+        warnings.simplefilter("ignore")
+        return torch.rand(2) + np.random.rand() + random.random()
+
+    def state() -> Any:
+        settings = torch.is_grad_enabled(), torch.get_default_dtype(), list(warnings.filters)
+        drawn = str(np.random.get_state()), random.getstate()
+        return torch.get_rng_state().tolist(), drawn, settings
+
+    before = state()
+    first, second = verdict(disturbs), verdict(disturbs)
+    assert state() == before
+    assert first == second  # it is seeded: the same answer, the same verdict
+
+
+def test_arguments_of_the_oracle_are_out_of_reach() -> None:
+    before = GIVEN.clone()
+    verdict(mutates)
+    assert torch.equal(GIVEN, before)
+
+
+def test_time_is_limited_in_other_threads_too() -> None:
+    found: list[str] = []
+
+    def elsewhere() -> None:
+        found.append(verdict(runs_on).key)
+        found.append(verdict(lambda x: 2 * x).verdict)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join(20)
+    assert found == ["timeout", "passed"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no SIGALRM")
+def test_an_alarm_of_somebody_else_goes_on() -> None:
+    rung: list[int] = []
+    handler = signal.signal(signal.SIGALRM, lambda *_: rung.append(1))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 1)
+        with pytest.raises(OutOfTime):
+            limited(lambda: time.sleep(9), 0.1)
+        assert not rung
+        for _ in range(50):
+            time.sleep(0 if rung else 0.1)
+        assert rung
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+
+
+def test_a_real_interrupt_is_not_swallowed() -> None:
+    def interrupted(x: torch.Tensor) -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        verdict(interrupted)
+
+
+def test_a_defect_of_a_checker_is_no_traceback_for_the_student() -> None:
+    def defective(_: Any) -> None:
+        raise IndexError
+
+    found = judge("0.3", Exercise("Broken", defective, ""), 1.0)
+    assert found.key == "checker"
+
+
+def test_a_function_where_a_value_is_asked() -> None:
+    found = judge("0.4", Exercise("Value", lambda value: None, ""), lambda: 1)
+    assert found.key == "type"
+
+
+@pytest.mark.parametrize(
+    ("answer", "key"),
+    [("a", "first"), ("A ", "first"), ("e", "no-such-option"), (1, "type"), ("ab", "type")],
+)
+def test_multiple_choice(answer: Any, key: str) -> None:
+    exercise = Exercise("Pick", choice({"a": ("first", "It is not the first.")}, "ab"), "")
+    assert judge("0.5", exercise, answer).key == key
+    assert judge("0.5", exercise, " B").passed
+
+
+@pytest.mark.parametrize(
+    "value", [3, 3.0, True, Fraction(1, 3), np.float32(3), np.int64(3), torch.tensor([3])]
+)
+def test_a_single_number_may_come_in_many_forms(value: Any) -> None:
+    assert numbers(value) == pytest.approx(float(value))
+
+
+def test_swapped_axes_are_named() -> None:
+    with pytest.raises(Wrong, match="swapped"):
+        numbers(np.zeros((3, 2)), (2, 3))
+
+
+def test_an_ellipsis_inside_a_value_is_no_answer() -> None:
+    with pytest.raises(NotAttempted):
+        numbers([1.0, ...], (2,))
+
+
+def test_results_read_as_text_and_as_html() -> None:
+    passed = Result("6.2", "Any <table>", "passed")
+    wrong = Result("6.2", "Any <table>", "wrong", "key", "1 < 2 & so on", "look <here>", "<b>out")
+    waiting = Result("6.2", "Any <table>", "not attempted")
+    assert "passed" in repr(passed)
+    assert "not attempted yet" in repr(waiting)
+    assert all(
+        part in repr(wrong) for part in ("6.2", "1 < 2 & so on", "[key]", "look <here>", "out")
+    )
+    page = wrong._repr_html_()
+    assert "1 &lt; 2 &amp; so on" in page
+    assert "<table>" not in page
+    assert "<here>" not in page
+    assert "<b>" not in page
+    assert "not right yet" in page  # said in words, not by a colour
+    assert "background" not in page
+
+
+def test_an_unknown_number_lists_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"'6\.77'.*1\.1.*9\.4"):
+        check("6.77", 1)
+
+
+def test_each_chapter_has_three_checked_exercises_and_a_choice() -> None:
+    for module in checks._CHAPTERS:
+        letters = [
+            number for number in module.EXERCISES if check(number, "?").key == "no-such-option"
+        ]
+        assert len(module.EXERCISES) >= 3
+        assert letters, f"{module.__name__} has no multiple choice"
+
+
+@pytest.mark.parametrize("number", EXERCISES)
+@pytest.mark.parametrize("answer", [..., None])
+def test_no_exercise_stumbles_over_no_answer(number: str, answer: Any) -> None:
+    assert check(number, answer).verdict == "not attempted"
+
+
+@pytest.mark.parametrize("number", EXERCISES)
+@pytest.mark.parametrize(
+    "value", ["text", 0.25, [[1.0, 2.0], [3.0]], float("nan"), {}, Disguised()]
+)
+def test_no_exercise_stumbles_over_an_odd_answer(number: str, value: Any) -> None:
+    answer = (lambda *_: value) if EXERCISES[number].call else value
+    found = check(number, answer)
+    assert found.verdict == "wrong"
+    assert found.key != "checker"
+
+
+def test_the_registry_is_complete_and_consistent() -> None:
+    assert sum(len(module.EXERCISES) for module in checks._CHAPTERS) == len(EXERCISES)
+    assert len(EXERCISES) >= 24
+    for number, exercise in EXERCISES.items():
+        module = sys.modules[exercise.judge.__module__].__name__
+        assert exercise.title
+        assert exercise.hint
+        assert exercise.seconds <= 20
+        chapter = int(number.split(".")[0])
+        assert module in (f"lessons_lib.checks_ch{chapter:02d}", "lessons_lib.checks_base")

@@ -1,0 +1,359 @@
+"""The guide for instructors and the slides say what the book says now."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+import nbformat
+import pytest
+import yaml
+
+import course
+import lecture
+import website
+from environment import CourseError, Project
+
+ROOT = Path(__file__).resolve().parent.parent
+BOOK = ROOT / "book"
+GUIDE = (BOOK / "instructors.md").read_text(encoding="utf-8")
+LECTURE = (ROOT / "slides" / "lecture.md").read_text(encoding="utf-8")
+CHAPTERS = {int(path.name[:2]): path for path in sorted(BOOK.glob("0*.ipynb"))}
+NUMBER = r"(?<![\d.=])([1-9]\.[1-9]\d?)(?!\d|\.\d)"
+
+
+class Exercise(NamedTuple):
+    number: str
+    title: str
+    label: str
+    minutes: int
+    kind: str
+
+
+def markdown(chapter: int) -> str:
+    cells = nbformat.read(CHAPTERS[chapter], as_version=4).cells
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def exercises() -> Iterator[Exercise]:
+    """Those of the book with a number in the title."""
+    for chapter in CHAPTERS:
+        text = markdown(chapter)
+        head = r"^:{3,}\{exercise\} (\d\.\d+) (.+)\n:label: (\S+)\n(?::\w+:.*\n)*"
+        found = head + r"\s*\*\*([^*]+)\*\*(.*)$"
+        for number, title, label, kind, rest in re.findall(found, text, flags=re.MULTILINE):
+            minutes = re.search(r"(\d+) minutes", rest)
+            yield Exercise(number, title, label, int(minutes[1]) if minutes else 0, kind)
+
+
+EXERCISES = {one.number: one for one in exercises()}
+NUMBERED = {number[0] for number in EXERCISES}  # a chapter in the making has no numbers yet
+
+
+def section(title: str) -> str:
+    """The guide's text under a heading of the second level."""
+    (found,) = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", GUIDE, re.M | re.S)
+    return str(found)
+
+
+def rows(text: str) -> list[list[str]]:
+    """Cells of the tables of a text, without heads."""
+    lines = text.splitlines()
+    table = [
+        line.strip("| ").split(" | ")
+        for line, after in zip(lines, [*lines[1:], ""], strict=True)
+        if line.startswith("| ") and not after.startswith("| ---")
+    ]
+    return [row for row in table if not set("".join(row)) <= set("-")]
+
+
+GOALS = section("Goals, and what each exercise catches")
+PLANS = section("Two weeks") + section("Half a semester")
+
+
+def test_there_are_exercises_to_speak_of() -> None:
+    assert len(EXERCISES) >= 36
+
+
+def test_the_table_has_every_exercise_of_the_book_and_no_other() -> None:
+    listed = re.findall(r"\{ref\}`(\d\.\d+) ([^<`]+) <([^>]+)>`", GOALS)
+    expected = [(one.number, one.title, one.label) for one in EXERCISES.values()]
+    listed = [row for row in listed if row[0][0] in NUMBERED]
+    assert listed == expected, "renumber the guide after the notebooks"
+
+
+def test_every_row_of_the_table_has_a_goal_and_a_misconception() -> None:
+    for row in rows(GOALS):
+        assert len(row) == 3, row
+        assert all(len(cell) > 8 for cell in row), row
+
+
+def test_plans_name_exercises_that_exist() -> None:
+    named = re.findall(NUMBER, PLANS)
+    assert len(named) > 40
+    assert {number for number in named if number[0] in NUMBERED} <= set(EXERCISES)
+
+
+def test_the_minutes_in_brackets_are_those_of_the_exercises() -> None:
+    groups = re.findall(rf"((?:{NUMBER}(?:, )?)+) \((\d+)\)", PLANS)
+    assert len(groups) > 12
+    for group, last, told in groups:
+        if last[0] not in NUMBERED:
+            continue
+        total = sum(EXERCISES[number].minutes for number in re.findall(NUMBER, group))
+        assert total == int(told), group
+
+
+def test_every_project_has_a_hint_for_the_one_who_marks_it() -> None:
+    projects = {one.label for one in EXERCISES.values() if one.kind.startswith("Project")}
+    assert len(projects) >= 7
+    assert projects <= set(re.findall(r"<(ch\d\d-[\w-]+)>", section("Rubric for projects")))
+
+
+def test_the_rubric_adds_up() -> None:
+    text = section("Rubric for projects")
+    criteria = [row for row in rows(text) if row[0].startswith("**")]
+    assert {len(row) for row in criteria} == {5}
+    assert "Six criteria, each from 0 to 3 points, and 2 points" in text
+    assert len(criteria) * 3 + 2 == 20
+
+
+def test_sections_that_the_guide_opens_exist() -> None:
+    named = re.findall(r"[Cc]hapter (\d), \*([^*]+)\*", GUIDE + LECTURE)
+    named += re.findall(r"[Cc]hapter (\d) in the browser, (?:section )?\"([^\"]+)\"", LECTURE)
+    assert len(named) >= 6
+    for chapter, heading in named:
+        assert f"# {heading.rstrip('.:')}" in markdown(int(chapter)), heading
+
+
+def test_counts_are_those_of_the_chapters() -> None:
+    told = set(re.findall(r"\b\d+ of \d+\b", LECTURE + section("One lecture")))
+    assert len(told) >= 4
+    text = "\n".join(map(markdown, CHAPTERS))
+    assert {count for count in told if count not in text} == set()
+
+
+# The slides.
+
+
+def minutes_of(notes: str) -> int:
+    found = re.match(r"(\d+) min\. ", notes)
+    assert found, f"expected notes that begin with minutes, found {notes[:40]!r}"
+    return int(found[1])
+
+
+def test_the_plan_of_the_lecture_is_that_of_the_slides() -> None:
+    _, found = lecture.read_slides(LECTURE, BOOK)
+    minutes = [minutes_of(slide.notes) for slide in found]
+    plan = rows(section("One lecture"))
+    position = 0
+    for span, told, *_ in plan:
+        first, *last = map(int, re.findall(r"\d+", span))
+        assert first == position + 1, span
+        position = last[-1] if last else first
+        assert int(told) == sum(minutes[first - 1 : position]), span
+    assert position == len(found)
+    assert f"90 minutes, {sum(minutes)} of them planned" in section("One lecture")
+    # What the guide offers to those who have less time.
+    assert sum(minutes) - sum(minutes[n - 1] for n in (13, 19, 20, 21)) <= 75
+    assert sum(minutes[n - 1] for n in (1, 2, *range(4, 9), 10, 15, 16, 17, 23)) <= 45
+    text = " ".join(section("One lecture").split())
+    assert "For 75 minutes leave out slides 13, 19, 20 and 21." in text
+    assert "slides 1 to 10, then 15 to 17 and 23, and let 3 and 9 be read at home" in text
+
+
+def test_a_figure_is_the_one_in_the_book(tmp_path: Path) -> None:
+    page = lecture.build(ROOT / "slides" / "lecture.md", BOOK, tmp_path).read_text("utf-8")
+    named = lecture.FIGURE.findall(LECTURE)
+    assert len(named) >= 12
+    for chapter, cell_id in named:
+        cells = nbformat.read(BOOK / f"{chapter}.ipynb", as_version=4).cells
+        (cell,) = [cell for cell in cells if cell.id == cell_id]
+        (code,) = [o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {})]
+        assert "".join(code.split()) in page
+        written = tmp_path / "figures" / f"{chapter}-{cell_id}.png"
+        assert written.read_bytes() == base64.b64decode(code)
+        assert f"figures/{written.name}" in (tmp_path / "lecture.md").read_text("utf-8")
+
+
+def test_the_page_needs_no_network_and_describes_its_pictures(tmp_path: Path) -> None:
+    page = lecture.build(ROOT / "slides" / "lecture.md", BOOK, tmp_path).read_text("utf-8")
+    assert page.count("<section ") == len(re.findall(r"^---$", LECTURE, re.MULTILINE)) - 1
+    sources = re.findall(r"(?:src|href)=\"([^\"]*)\"", page)
+    assert sources
+    assert all(source.startswith("data:image/") for source in sources)
+    assert all(re.search(r'alt="[^"]', tag) for tag in re.findall(r"<img [^>]*>", page))
+    assert "@SLIDES@" not in page
+    assert "$" not in re.sub(r"<(script|img)\b.*?>", "", page.split("<script>")[0])
+
+
+def test_slides_hold_what_was_written() -> None:
+    source = "---\ntitle: T\n---\n\n# One\n\n<!-- 3 min. Say\nthis. -->\n\n---\n\n*Two* $p^2$\n"
+    matter, found = lecture.read_slides(source, BOOK)
+    assert matter == {"title": "T"}
+    assert [(slide.body, slide.notes) for slide in found] == [
+        ("# One", "3 min. Say this."),
+        ("*Two* $p^2$", ""),
+    ]
+    page = lecture.to_html(found, "A < B")
+    assert "<title>A &lt; B</title>" in page
+    assert "<em>Two</em>" in page
+    assert 'alt="p^2"' in page
+
+
+def test_marp_gets_the_same_slides_with_figures_as_files() -> None:
+    source = "---\nmarp: true\n---\n\n# One\n\n![](01_a#b-c)\n\nText\n"
+    assert lecture.to_marp(source) == (
+        "---\nmarp: true\n---\n\n# One\n\n![bg right:50% fit](figures/01_a-b-c.png)\n\nText\n"
+    )
+
+
+def notebook_with(outputs: list[dict[str, Any]], alt: str) -> str:
+    cell = {"cell_type": "code", "id": "map", "source": "", "execution_count": 1}
+    cell |= {"metadata": {"mystnb": {"image": {"alt": alt}}}, "outputs": outputs}
+    return json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
+PICTURE = {"output_type": "display_data", "metadata": {}, "data": {"image/png": "aGVsbG8="}}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "alt", "cell_id", "words"),
+    [
+        ([PICTURE], "A map.", "mop", "a cell of this id"),
+        ([], "A map.", "map", "make notebooks"),
+        ([PICTURE], "", "map", "mystnb.image.alt"),
+    ],
+)
+def test_a_figure_that_cannot_be_had_is_named(
+    tmp_path: Path, outputs: list[dict[str, Any]], alt: str, cell_id: str, words: str
+) -> None:
+    (tmp_path / "01_a.ipynb").write_text(notebook_with(outputs, alt), encoding="utf-8")
+    with pytest.raises(CourseError, match=words) as error:
+        lecture.find_figure(tmp_path, "01_a", cell_id)
+    assert f"01_a#{cell_id}" in str(error.value)
+
+
+def test_a_chapter_that_is_not_there_is_named_and_a_figure_is_read(tmp_path: Path) -> None:
+    (tmp_path / "01_a.ipynb").write_text(notebook_with([PICTURE], "A map."), encoding="utf-8")
+    found = lecture.find_figure(tmp_path, "01_a", "map")
+    assert found == lecture.Figure("01-map.png", b"hello", "A map.")
+    with pytest.raises(CourseError, match=r"expected a notebook 02_b\.ipynb"):
+        lecture.find_figure(tmp_path, "02_b", "map")
+
+
+CHROMIUM = os.environ.get("CHROMIUM") or next(
+    filter(None, map(shutil.which, lecture.CHROMIUM)), None
+)
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: set CHROMIUM")
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_keys_turn_the_pages_and_nothing_overflows(tmp_path: Path) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    page_file = lecture.build(ROOT / "slides" / "lecture.md", BOOK, tmp_path)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = browser.new_context(offline=True, viewport={"width": 1280, "height": 720}).new_page()
+        page.goto(page_file.as_uri())
+        count = page.locator("section").count()
+        for number in range(1, count + 1):
+            now = page.locator("section.now")
+            assert now.count() == 1
+            assert now.get_attribute("id") == str(number)
+            slide = now.locator(".slide").bounding_box()
+            for part in now.locator(".words, .figures").all():
+                box = part.bounding_box()
+                assert box["y"] >= slide["y"], number
+                assert box["y"] + box["height"] <= slide["y"] + slide["height"], number
+            page.keyboard.press("ArrowRight")
+            page.wait_for_selector(f"section.now[id='{min(number + 1, count)}']")
+        assert not page.locator("section.now aside").is_visible()
+        page.keyboard.press("n")
+        assert page.locator("section.now aside").is_visible()
+        browser.close()
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_the_pdf_has_a_page_for_each_slide(tmp_path: Path) -> None:
+    page = tmp_path / "lecture.html"
+    parts = [lecture.Slide(f"# {word}", "", ()) for word in ("One", "Two", "Three")]
+    page.write_text(lecture.to_html(parts, "Three"), encoding="utf-8")
+    pdf = lecture.print_pdf(page, str(CHROMIUM)).read_bytes()
+    assert len(re.findall(rb"/Type /Page\b", pdf)) == 3
+
+
+def test_a_missing_chromium_is_named_and_the_page_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert lecture.main(["--pdf", "--out", str(tmp_path)]) == 1
+    assert "print it" in capsys.readouterr().err
+    assert (tmp_path / "lecture.html").exists()
+
+
+# Handing out.
+
+
+def test_commands_of_the_guide_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([\w -]+):", makefile, re.MULTILINE))
+    known = {name for line in targets for name in line.split()}
+    named = set(re.findall(r"`?make ([a-z]+)", GUIDE))
+    assert {"slides", "editions", "release", "book", "test"} <= named
+    assert named <= known
+    assert course.parse(["slides", "--pdf"]).pdf
+
+
+def test_links_open_notebooks_that_exist() -> None:
+    links = re.findall(r"^https://\S+\.ipynb$", GUIDE, re.MULTILINE)
+    assert len(links) == 3
+    names = {path.name for path in website.chapters(Project(ROOT))}
+    for link in links:
+        assert "student" in link
+        assert re.split(r"/|%2F", link)[-1] in names, link
+
+
+def test_the_nbgitpuller_link_clones_the_folder_that_it_opens() -> None:
+    (link,) = re.findall(r"^https://\S+/hub/user-redirect/git-pull\?\S+$", GUIDE, re.MULTILINE)
+    query = parse_qs(urlsplit(link).query, strict_parsing=True)
+    assert set(query) == {"repo", "branch", "urlpath"}
+    folder = query["repo"][0].rsplit("/", 1)[-1]
+    name = query["urlpath"][0].removeprefix(f"lab/tree/{folder}/")
+    assert "/" not in name  # the repository holds the student edition and nothing beside it
+    assert (BOOK / name).exists()
+
+
+def test_the_configuration_of_the_hub_starts_the_image_that_was_built() -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+    image = yaml.safe_load(block)["singleuser"]["image"]
+    built = re.findall(r"--image-name (\S+)", GUIDE) + re.findall(r"docker push (\S+)", GUIDE)
+    assert built == [f"{image['name']}:{image['tag']}"] * 2
+    # A home that a hub mounts would hide an environment in the home of the image.
+    assert "--target-repo-dir /srv/course" in GUIDE
+
+
+def test_the_problem_set_is_as_the_guide_says() -> None:
+    source = nbformat.read(ROOT / "assignment" / "problem_set.ipynb", as_version=4)
+    found = [re.match(r"# BEGIN QUESTION\n(.*)", cell.source, re.DOTALL) for cell in source.cells]
+    questions = [yaml.safe_load(match[1]) for match in found if match]
+    text = section("Grade")
+    assert [(row[0], int(row[1])) for row in rows(text)] == [
+        (question["name"], question["points"]) for question in questions
+    ]
+    by_code = sum(q["points"] for q in questions if not q.get("manual"))
+    assert f"*Programming Assignment* of {by_code} points" in text
+    assert sum(question["points"] for question in questions) == 20
+    assert "There is a problem set of 20 points" in text

@@ -1,0 +1,332 @@
+"""The graded problem set: make what is handed out, and grade what comes back.
+
+``python tools/assignment.py build`` makes ``_build/assignment`` of ``assignment/problem_set.ipynb``
+with otter-grader: the student's notebook without solutions, and the archive that grades it, for
+Gradescope or for ``python tools/assignment.py grade FOLDER`` on this computer. The archive contains
+the wheel of ``lessons_lib``, so that grading does not depend on where the course is published.
+
+Standard library only: this runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+import zipfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import environment
+from environment import CourseError, Project
+
+NAME = "problem_set"
+SOURCES = "/autograder/source/files/wheels"
+"""Where Gradescope, and otter's own containers, put the wheel."""
+SECONDS = 600
+WRITTEN = re.compile(r"<!-- (BEGIN|END) QUESTION -->")
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What came of one submission.
+
+    Attributes:
+        name: of its file, without suffix.
+        points: of each question that code grades; empty where ``problem`` says why.
+        possible: the most that each of these questions gives.
+        written: answers to the questions that a person grades.
+        problem: why it could not be graded; empty if it was.
+    """
+
+    name: str
+    points: dict[str, float]
+    possible: dict[str, float]
+    written: str
+    problem: str = ""
+
+
+def folder(project: Project) -> Path:
+    """Where everything is built."""
+    return project.build / "assignment"
+
+
+def otter(project: Project, arguments: list[str], library: Path, cwd: Path, seconds: float) -> str:
+    """Run otter-grader with a ``lessons_lib`` of one's own choice.
+
+    Args:
+        project: whose environment has otter-grader.
+        arguments: what follows ``otter``.
+        library: folder that contains ``lessons_lib``.
+        cwd: folder to run it in.
+        seconds: time that it may take.
+
+    Returns:
+        What it printed.
+
+    Raises:
+        CourseError: it failed, or took longer; the last line of the message says why.
+    """
+    command = [str(project.python), "-P", "-m", "otter", *arguments]
+    variables = environment.child_environment(project) | {"PYTHONPATH": str(library)}
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=variables,
+            check=False,
+            timeout=seconds,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except subprocess.TimeoutExpired:
+        raise CourseError(f"expected an end within {seconds:g} s, found none") from None
+    if done.returncode:
+        raise CourseError(f"otter {arguments[0]} failed:\n{done.stdout.strip()}")
+    return done.stdout
+
+
+# Building ---------------------------------------------------------------------------------------
+
+
+def requirements(project: Project, wheel: str) -> list[str]:
+    """What Gradescope installs: the wheel, and the pins of what ``lessons_lib`` needs.
+
+    PyTorch comes from its index of CPU builds where that has the pinned version.
+    """
+    settings = tomllib.loads((project.root / "pyproject.toml").read_text(encoding="utf-8"))
+    names = [re.split(r"[<>=!~ ;\[]", line)[0] for line in settings["project"]["dependencies"]]
+    pins = (project.root / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    found = [f"--extra-index-url {environment.CPU_INDEX}"]
+    for name in names:
+        lines = [line for line in pins if re.match(rf"{re.escape(name)}\s*==", line)]
+        if not lines:
+            raise CourseError(f"requirements.txt: expected a line {name}==..., found none")
+        found += lines
+    return [*found, f"lessons-lib @ file://{SOURCES}/{wheel}"]
+
+
+def unpacked(archive: Path, target: Path) -> Path:
+    """Unpack the ``lessons_lib`` of an autograder archive, and return the folder.
+
+    Raises:
+        CourseError: the archive contains no wheel of it, or is none.
+    """
+    try:
+        with zipfile.ZipFile(archive) as outer:
+            (name,) = (n for n in outer.namelist() if re.search(r"lessons_lib-[^/]*\.whl$", n))
+            with outer.open(name) as wheel, zipfile.ZipFile(wheel) as inner:
+                inner.extractall(target)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise CourseError(
+            f"expected an archive that `make assignment` made in {archive}, found none ({error})"
+        ) from None
+    return target
+
+
+def build(project: Project) -> Path:
+    """Make the student's notebook and the archive; the solutions are graded on the way.
+
+    Returns:
+        The folder with ``student``, ``problem_set.zip`` (the same, to be handed out),
+        ``autograder.zip`` and ``solutions``.
+
+    Raises:
+        CourseError: something failed, such as a test of the set on its own solution.
+    """
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        stage = Path(name)
+        shutil.copy(project.root / "assignment" / f"{NAME}.ipynb", stage)
+        options = ["--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir"]
+        environment.pip(project, "wheel", *options, str(stage / "wheels"), str(project.root))
+        (wheel,) = (stage / "wheels").glob("lessons_lib-*.whl")
+        wanted = "\n".join(requirements(project, wheel.name))
+        (stage / "requirements.txt").write_text(wanted, encoding="utf-8")
+        with zipfile.ZipFile(wheel) as file:
+            file.extractall(stage / "library")
+        otter(project, ["assign", f"{NAME}.ipynb", "made"], stage / "library", stage, SECONDS)
+        made = stage / "made"
+        target = folder(project)
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(made / "student", target / "student")
+        (archive,) = (made / "autograder").glob("*.zip")
+        shutil.copy(archive, target / "autograder.zip")
+        (target / "solutions").mkdir()
+        shutil.copy(made / "autograder" / f"{NAME}.ipynb", target / "solutions")
+    with zipfile.ZipFile(target / f"{NAME}.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        for path in sorted((target / "student").rglob("*")):
+            file.write(path, Path(NAME) / path.relative_to(target / "student"))
+    return target
+
+
+# Grading ----------------------------------------------------------------------------------------
+
+
+def read_notebook(submission: Path) -> dict[str, Any]:
+    """The notebook of a submission, which is a notebook or a zip file with one at its top.
+
+    Raises:
+        CourseError: it is neither.
+    """
+    try:
+        if submission.suffix == ".zip":
+            with zipfile.ZipFile(submission) as file:
+                (name,) = (n for n in file.namelist() if re.fullmatch(r"[^/]+\.ipynb", n))
+                content: Any = json.loads(file.read(name))
+        else:
+            content = json.loads(submission.read_text(encoding="utf-8"))
+        if not isinstance(content["cells"], list):
+            raise ValueError("no cells")
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise CourseError(
+            f"expected a notebook, or a zip file with one notebook, found neither ({error})"
+        ) from None
+    return dict(content)
+
+
+def written_answers(notebook: dict[str, Any]) -> str:
+    """What stands between the marks that otter-grader puts around written questions."""
+    answers: list[str] = []
+    inside = False
+    for cell in notebook["cells"]:
+        text = "".join(cell["source"])
+        mark = WRITTEN.match(text)
+        if mark:
+            inside = mark[1] == "BEGIN"
+        elif inside:
+            answers.append(text.strip())
+    return "\n\n".join(answers)
+
+
+def grade_one(
+    project: Project, submission: Path, archive: Path, library: Path, seconds: float = SECONDS
+) -> Grade:
+    """Grade a submission; one that cannot be graded says why.
+
+    Args:
+        project: whose environment runs it. It runs as you, without a sandbox.
+        submission: notebook, or zip file as the student's notebook exports it.
+        archive: ``autograder.zip``.
+        library: folder with the ``lessons_lib`` of the archive.
+        seconds: time that it may take.
+    """
+    written = ""
+    try:
+        written = written_answers(read_notebook(submission))
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+            arguments = ["run", str(submission.absolute()), "-a", str(archive.absolute())]
+            otter(project, [*arguments, "-o", name, "--no-logo"], library, Path(name), seconds)
+            result = json.loads((Path(name) / "results.json").read_text(encoding="utf-8"))
+    except CourseError as error:
+        return Grade(submission.stem, {}, {}, written, str(error).splitlines()[-1])
+    tests = [test for test in result["tests"] if "max_score" in test]
+    points = {test["name"]: float(test["score"]) for test in tests}
+    possible = {test["name"]: float(test["max_score"]) for test in tests}
+    return Grade(submission.stem, points, possible, written)
+
+
+def grade(
+    project: Project,
+    submissions: Iterable[Path],
+    archive: Path,
+    *,
+    jobs: int = 1,
+    seconds: float = SECONDS,
+) -> list[Grade]:
+    """Grade submissions with the ``lessons_lib`` that the archive contains; see ``grade_one``."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        library = unpacked(archive, Path(name))
+        with ThreadPoolExecutor(max_workers=jobs) as pool:
+            return list(
+                pool.map(
+                    lambda path: grade_one(project, path, archive, library, seconds), submissions
+                )
+            )
+
+
+def found_submissions(paths: Iterable[Path]) -> list[Path]:
+    """The notebooks and zip files among paths and directly in folders, in order.
+
+    Raises:
+        CourseError: there are none, or two of one name.
+    """
+    files = [f for p in paths for f in (sorted(p.iterdir()) if p.is_dir() else [p])]
+    files = [file for file in files if file.suffix in (".ipynb", ".zip")]
+    if not files:
+        raise CourseError("expected notebooks or zip files to grade, found none")
+    names = [file.stem for file in files]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise CourseError(f"expected one submission of each name, found two of {', '.join(twice)}")
+    return files
+
+
+def write_grades(grades: list[Grade], target: Path) -> None:
+    """Write ``grades.csv``, and ``written.md`` with the answers that a person grades."""
+    columns = sorted({name for grade in grades for name in grade.points})
+    target.mkdir(parents=True, exist_ok=True)
+    with (target / "grades.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["submission", *columns, "automatic", "of", "problem"])
+        for one in grades:
+            sums = [f"{sum(one.points.values()):g}", f"{sum(one.possible.values()):g}"]
+            row = [f"{one.points[name]:g}" if name in one.points else "" for name in columns]
+            table.writerow([one.name, *row, *(sums if one.points else ["", ""]), one.problem])
+    answers = [f"# {grade.name}\n\n{grade.written or '(no answer found)'}\n" for grade in grades]
+    (target / "written.md").write_text("\n".join(answers), encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None, project: Project | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog="assignment.py", description=(__doc__ or "").split("\n")[0]
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("build", help="make the student's notebook and the autograder archive")
+    grading = commands.add_parser("grade", help="grade notebooks and zip files, without Docker")
+    grading.add_argument("submissions", nargs="+", type=Path, help="files, or folders of them")
+    grading.add_argument("--autograder", type=Path, help="archive, if not that of `build`")
+    grading.add_argument("--jobs", type=int, default=1, help="submissions at a time")
+    grading.add_argument("--seconds", type=float, default=SECONDS, help="time for a submission")
+    options = parser.parse_args(arguments)
+    try:
+        if project is None:
+            project = Project(Path(__file__).resolve().parent.parent)
+            environment.ensure(project, cpu=os.environ.get("TORCH") == "cpu")
+        if options.command == "build":
+            target = build(project)
+            print(f"{target / f'{NAME}.zip'}: hand this out")
+            print(f"{target / 'autograder.zip'}: for Gradescope, or for `make grade`")
+            print(f"{target / 'solutions'}: for you alone")
+            return 0
+        target = folder(project)
+        archive = options.autograder or target / "autograder.zip"
+        files = found_submissions(options.submissions)
+        grades = grade(project, files, archive, jobs=options.jobs, seconds=options.seconds)
+        write_grades(grades, target)
+        failed = [grade for grade in grades if grade.problem]
+        print(f"{target / 'grades.csv'}: {len(grades) - len(failed)} of {len(grades)} graded")
+        print(f"{target / 'written.md'}: the written answers, to be graded by hand")
+        for one in failed:
+            print(f"{one.name}: {one.problem}")
+        return 1 if failed else 0
+    except CourseError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
