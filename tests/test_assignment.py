@@ -29,7 +29,7 @@ needs_otter = pytest.mark.skipif(
 )
 FULL = {"q1": 3, "q2a": 2, "q2b": 1, "q3a": 2, "q3b": 2, "q4a": 2, "q4b": 2, "q5a": 2, "q5b": 2}
 
-# Five wrong submissions. Each differs from the reference in some answers, and loses these points.
+# Six wrong submissions. Each differs from the reference in some answers, and loses these points.
 WRONG: dict[str, tuple[dict[str, str], dict[str, int]]] = {
     "mask after the softmax": (
         {
@@ -37,6 +37,17 @@ WRONG: dict[str, tuple[dict[str, str], dict[str, int]]] = {
 def attend(encoder, decoder, weight, mask):
     scores = decoder @ weight @ encoder.transpose(1, 2)
     return scores.softmax(-1) * mask[:, None]
+"""
+        },
+        {"q1": 1},
+    ),
+    "padding that is louder than the words": (
+        {
+            "q1": """
+def attend(encoder, decoder, weight, mask):
+    scores = decoder @ weight @ encoder.transpose(1, 2)
+    alpha = scores.softmax(-1) * mask[:, None]
+    return alpha / alpha.sum(-1, keepdim=True)
 """
         },
         {"q1": 2},
