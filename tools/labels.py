@@ -71,14 +71,15 @@ class Label:
         cell: id of its cell; empty on pages that are no notebooks.
         kind: heading, equation, exercise, figure, table or block.
         title: Markdown of its heading or title; may be empty.
-        number: within its kind; ``None`` for what has none.
+        number: within its kind, as on the site: ``6.2``, or ``2`` on a page that is no numbered
+            chapter; empty for what has none.
     """
 
     page: str
     cell: str
     kind: str
     title: str = ""
-    number: int | None = None
+    number: str = ""
 
 
 @dataclass
@@ -91,6 +92,7 @@ class Book:
         parser: the book's parser.
         references: entries of the bibliography.
         titles: of each page, in reading order.
+        chapters: number of each numbered chapter.
         labels: what each label stands for.
     """
 
@@ -99,6 +101,7 @@ class Book:
     parser: Parser
     references: BibliographyData
     titles: dict[str, str] = field(default_factory=dict)
+    chapters: dict[str, int] = field(default_factory=dict)
     labels: dict[str, Label] = field(default_factory=dict)
 
     def address(self, page: str, anchor: str = "") -> str:
@@ -167,6 +170,8 @@ def read_book(project: Project, settings: Settings | None = None) -> Book:
         for key, entry in parse_file(str(root / name)).entries.items():
             references.add_entry(key, entry)
     book = Book(root, settings or read_settings(root), parser, references)
+    toc = yaml.safe_load((root / "_toc.yml").read_text("utf-8"))
+    book.chapters |= chapter_numbers(toc)
     counts: Counter[str] = Counter()
     for page, path in website.page_sources(project).items():
         for cell, text in markdown_cells(path):
@@ -175,6 +180,15 @@ def read_book(project: Project, settings: Settings | None = None) -> Book:
             except CourseError as error:
                 raise CourseError(f"{path.name}, cell {cell or '-'}: {error}") from None
     return book
+
+
+def chapter_numbers(toc: dict[str, Any]) -> dict[str, int]:
+    """Number of each chapter in the parts of a ``_toc.yml`` that say ``numbered``."""
+    found: dict[str, int] = {}
+    for part in toc.get("parts", ()):
+        if part.get("numbered"):
+            found |= {each["file"]: n for n, each in enumerate(part["chapters"], start=1)}
+    return found
 
 
 def markdown_cells(path: Path) -> list[tuple[str, str]]:
@@ -204,7 +218,7 @@ def _read_text(book: Book, page: str, cell: str, text: str, counts: Counter[str]
         if token.type == "myst_target":
             targets.append(token.content)
         elif token.type == "math_block_label":
-            enter(token.info, numbered(page, cell, "equation", counts))
+            enter(token.info, numbered(book, page, cell, "equation", counts))
         elif token.type == "inline" and heading:
             book.titles.setdefault(page, token.content)
             for name in targets:
@@ -219,7 +233,9 @@ def _read_text(book: Book, page: str, cell: str, text: str, counts: Counter[str]
             own = _name_of(found)
             kind = _kind_of(found)
             label = (
-                numbered(page, cell, kind, counts, found.argument if kind == "exercise" else "")
+                numbered(
+                    book, page, cell, kind, counts, found.argument if kind == "exercise" else ""
+                )
                 if kind
                 else Label(page, cell, "block", found.argument)
             )
@@ -230,10 +246,13 @@ def _read_text(book: Book, page: str, cell: str, text: str, counts: Counter[str]
         enter(name, Label(page, cell, "block"))
 
 
-def numbered(page: str, cell: str, kind: str, counts: Counter[str], title: str = "") -> Label:
-    """A label with the next number of its kind."""
-    counts[kind] += 1
-    return Label(page, cell, kind, title, counts[kind])
+def numbered(
+    book: Book, page: str, cell: str, kind: str, counts: Counter[str], title: str = ""
+) -> Label:
+    """A label with the next number of its kind in its chapter."""
+    chapter = f"{book.chapters[page]}." if page in book.chapters else ""
+    counts[chapter + kind] += 1
+    return Label(page, cell, kind, title, f"{chapter}{counts[chapter + kind]}")
 
 
 def _name_of(found: Directive) -> str:

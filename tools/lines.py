@@ -72,7 +72,7 @@ def quotation(title: str, body: Lines) -> Lines:
     return [f"> {line}".rstrip() for line in lines]
 
 
-def equation(content: str, number: int | None, one_line: bool) -> Lines:
+def equation(content: str, number: str, one_line: bool) -> Lines:
     """An equation in double dollars, set as the site sets it.
 
     Raises:
@@ -86,7 +86,7 @@ def equation(content: str, number: int | None, one_line: bool) -> Lines:
     text = "\n".join(body)
     if "\\\\" in text and not text.startswith("\\begin{"):
         body = ["\\begin{split}", *body, "\\end{split}"]
-    if number is not None:
+    if number:
         body[-1] += f" \\tag{{{number}}}"
     return [f"$$ {' '.join(body)} $$"] if one_line else ["$$", *body, "$$"]
 

@@ -141,10 +141,10 @@ class Converter:
             if not str(token.meta["environment"] + token.meta["numbered"]).endswith("*"):
                 raise CourseError("a numbered environment has no label: use {math}, or add a star")
             end = start + len(token.content.splitlines())
-            new = equation(token.content, None, contained)
+            new = equation(token.content, "", contained)
         elif token.type in ("math_block", "math_block_label"):
             label = token.info if token.type == "math_block_label" else ""
-            number = self.book.labels[label].number if label else None
+            number = self.book.labels[label].number if label else ""
             new = equation(token.content, number, contained or end - start == 1)
         else:
             return []
@@ -299,7 +299,7 @@ class Converter:
 
     def _math(self, found: Directive, contained: bool) -> Lines:
         label = found.options.get("label") or found.options.get("name", "")
-        number = self.book.labels[label].number if label else None
+        number = self.book.labels[label].number if label else ""
         return equation(f"{found.argument}\n{found.body}", number, contained)
 
     def _figure(self, found: Directive, contained: bool) -> Lines:

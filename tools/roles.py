@@ -97,9 +97,9 @@ def _ref(book: Book, place: Place, content: str) -> str:
 def _numref(book: Book, place: Place, content: str) -> str:
     text, name = explicit(content)
     found = label(book, name)
-    if found.number is None:
+    if not found.number:
         raise CourseError(f"what has the label {name!r} has no number")
-    text = text.replace("%s", str(found.number)).replace("{number}", str(found.number))
+    text = text.replace("%s", found.number).replace("{number}", found.number)
     return link(text or label_text(found, name), label_address(book, place, name))
 
 
