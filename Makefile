@@ -15,7 +15,7 @@ export TORCH
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book test env notebooks editions slides assignment grade lint format bench links serve \
+.PHONY: help book test env notebooks editions slides assignment grade pdf bundle lint format bench links serve \
         lock release clean distclean
 
 help:
@@ -27,9 +27,11 @@ help:
 	@echo "make assignment  make the problem set in _build/assignment: to hand out, and to grade"
 	@echo "make grade SUBMISSIONS=dir   grade the problem sets in a directory, without Docker"
 	@echo "make slides      the slides of the lecture, with the figures of the chapters"
+	@echo "make pdf         the built book as one PDF, printed by Chromium"
+	@echo "make bundle      one file with the site, the notebooks and the package, for use offline"
 	@echo "make lint        ruff and mypy only"
 	@echo "make format      let ruff format and mend code and notebooks"
-	@echo "make bench       measure the speed of training, the copying figure, agreement, import"
+	@echo "make bench       measure the speed of training, the copying figure, the playground, import"
 	@echo "make links       follow the external links (needs the network)"
 	@echo "make env         only make or renew the environment in .venv"
 	@echo "make lock        pin requirements.in in requirements.txt (UPGRADE=1: newest versions)"
@@ -40,7 +42,7 @@ help:
 	@echo "PYTHON=python3.12  the Python that makes .venv        TORCH=cpu  torch without CUDA"
 	@echo "LESSONS_DATA=dir   where the corpora are already"
 
-book test env notebooks editions slides lint format links serve:
+book test env notebooks editions slides pdf bundle lint format links serve:
 	@$(COURSE) $@
 
 bench:

@@ -150,9 +150,7 @@ def build(project: Project) -> Path:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         stage = Path(name)
         shutil.copy(project.root / "assignment" / f"{NAME}.ipynb", stage)
-        options = ["--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir"]
-        environment.pip(project, "wheel", *options, str(stage / "wheels"), str(project.root))
-        (wheel,) = (stage / "wheels").glob("lessons_lib-*.whl")
+        wheel = environment.build_package(project, stage / "wheels")
         wanted = "\n".join(requirements(project, wheel.name))
         (stage / "requirements.txt").write_text(wanted, encoding="utf-8")
         with zipfile.ZipFile(wheel) as file:

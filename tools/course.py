@@ -66,6 +66,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     editions.add_argument("--check", action="store_true", help="only say what is out of date")
     slides = add("slides", "make the slides of the lecture, with the figures of the chapters")
     slides.add_argument("--pdf", action="store_true", help="print a PDF with Chromium, too")
+    add("pdf", "print the built book with Chromium as one PDF")
+    add("bundle", "one file for machines without the network: site, notebooks, package")
     release = add("release", "write a new version everywhere and build the wheel")
     release.add_argument("version", help="for example 0.2.0")
     release.add_argument("--repository", default="", help="address on GitHub, if it changes")
@@ -124,6 +126,10 @@ def run(options: argparse.Namespace, project: Project) -> int:
     if options.command == "slides":
         program = str(project.root / "tools" / "lecture.py")
         return environment.call(project, [program, *(["--pdf"] if options.pdf else [])])
+    if options.command in ("pdf", "bundle"):
+        website.require_site(project)
+        program = str(project.root / "tools" / f"{options.command}.py")
+        return environment.call(project, [program])
     if options.command == "release":
         program = str(project.root / "tools" / "release.py")
         words = [f"--{name}={getattr(options, name)}" for name in ("repository", "site")]

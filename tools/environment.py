@@ -202,12 +202,18 @@ def install_pins(project: Project, cpu: bool) -> None:
     pip(project, "install", "-r", str(pins))
 
 
+def build_package(project: Project, folder: Path) -> Path:
+    """Build the wheel of ``lessons_lib`` into an empty directory."""
+    options = ["--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir", str(folder)]
+    pip(project, "wheel", *options, str(project.root))
+    (wheel,) = folder.glob("lessons_lib-*.whl")
+    return wheel
+
+
 def install_package(project: Project) -> None:
     """Build the wheel of ``lessons_lib`` and install it, in place of the one that is there."""
     with tempfile.TemporaryDirectory() as folder:
-        options = ["--no-deps", "--no-build-isolation", "--quiet"]
-        pip(project, "wheel", *options, "--wheel-dir", folder, str(project.root))
-        (wheel,) = Path(folder).glob("lessons_lib-*.whl")
+        wheel = build_package(project, Path(folder))
         options = ["--no-deps", "--no-index", "--force-reinstall", "--quiet"]
         pip(project, "install", *options, str(wheel))
     pip(project, "check")
