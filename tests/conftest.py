@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 if not os.environ.get("LESSONS_INSTALLED"):
     sys.path.insert(0, str(ROOT))
 # The scripts of tools/ are run, not installed; their tests import them by name.
-sys.path.append(str(ROOT / "tools"))
+sys.path += [str(ROOT / "tools"), str(ROOT / "tests")]
+# A browser on the built site, for all tests/test_site*.py.
+pytest_plugins = ["site_browser", "site_playground"]
 
 
 def pytest_sessionstart() -> None:

@@ -18,6 +18,7 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from statistics import median
 
+import bench_playground
 import bench_text
 import pandas as pd
 import torch
@@ -394,6 +395,7 @@ def main() -> None:
         print(notice)
     bench_quantities(pairs, config)
     bench_text_training(pairs, config)
+    bench_playground.bench_playground()
     bench_import()
 
 

@@ -1,0 +1,273 @@
+/**
+ * The worker of the playground: trains in the background and reports by messages.
+ *
+ * To the worker:
+ *   {type: "configure", config}      a fresh run with these settings (they go through `settle`)
+ *   {type: "run", stepsPerSecond}    trains at this pace, or as fast as it can if none is given
+ *   {type: "pause"}                  halts the run, or the tally
+ *   {type: "resume"}                 goes on with a tally that was halted
+ *   {type: "step", count}            exactly so many steps, then halts
+ *   {type: "reset"}                  the same settings from step 0
+ *   {type: "tally", runs, steps}     trains so many seeds, beginning with that of the settings;
+ *                                    the run is halted and kept
+ *   {type: "stop"}                   ends a tally
+ * Every message but pause and resume ends a tally, so a tally and a run never work together.
+ *
+ * From the worker:
+ *   {type: "snapshot", step, attention: Float32Array(heads * L * L),
+ *    table: Float32Array(heads * V * V), example: {words: [L], probabilities: Float32Array(L * V)},
+ *    rightAttention: [heads], leadA: [heads], leadB: [heads], loss, tokenAccuracy, branch, running,
+ *    history: [{step, loss, tokenAccuracy, rightAttention, leadA, leadB}, ...]}
+ *       At most 20 a second while it runs. `history` has the rows since the last snapshot, in
+ *       order, the last of them the present step; where its first row is step 0, a run begins.
+ *   {type: "tally", done, stopped, runs, finished, aligned, elimination, undecided,
+ *    runsList: [{seed, branch, start: {a, b}, leadA: [heads], leadB: [heads]}, ...]}
+ *       `runsList` has the runs since the last message. `leadA` and `leadB` are those of the start,
+ *       `start` those of the head with the largest sum. `done` comes once, with the last message;
+ *       `stopped` says that it came before all runs were finished.
+ *   {type: "error", message}         a message was not understood; the worker goes on
+ */
+
+import { branch } from "./model.js";
+import { Run } from "./run.js";
+import { settle } from "./settings.js";
+
+/** Milliseconds of work between two looks at the messages. */
+const SLICE = 25;
+/** Least milliseconds between two snapshots or two tally messages. */
+const PAUSE_BETWEEN_REPORTS = 50;
+/** Steps between two rows of the history. */
+const ROW_EVERY = 5;
+const MOST_RUNS = 1000;
+const MOST_STEPS = 100000;
+
+let run = null;
+let config = null;
+/** Rows of the history that no snapshot has carried yet. */
+let rows = [];
+/** Steps still to do at once (`step`), or Infinity (`run`); 0 when halted. */
+let wanted = 0;
+/** Steps a second; Infinity for as fast as possible. */
+let pace = Infinity;
+/** Steps that the pace allows now; grows with time. */
+let allowance = 0;
+let lastTurn = 0;
+let lastReport = -Infinity;
+let tally = null;
+let timer = null;
+
+/** Look at the messages, then work on. A timer lets every message through that has arrived. */
+function goOn(delay = 0) {
+  if (timer === null) timer = setTimeout(turn, delay);
+}
+
+function turn() {
+  timer = null;
+  if (tally !== null) {
+    if (!tally.halted) tallySlice();
+  } else if (wanted > 0) {
+    runSlice();
+  }
+}
+
+function record() {
+  rows.push({ step: run.step, ...run.measure() });
+}
+
+function snapshot() {
+  if (rows.length === 0 || rows[rows.length - 1].step !== run.step) record();
+  const now = rows[rows.length - 1];
+  const { attention, table, example } = run.state();
+  const message = {
+    type: "snapshot",
+    ...now,
+    attention: Float32Array.from(attention),
+    table: Float32Array.from(table),
+    example: {
+      words: Array.from(example.words),
+      probabilities: Float32Array.from(example.probabilities),
+    },
+    branch: branch(now.rightAttention, config.length),
+    running: wanted > 0,
+    history: rows,
+  };
+  rows = [];
+  lastReport = performance.now();
+  self.postMessage(message, [
+    message.attention.buffer,
+    message.table.buffer,
+    message.example.probabilities.buffer,
+  ]);
+}
+
+function runSlice() {
+  const began = performance.now();
+  // What could not be done in a while is given up: a slow machine runs slowly, it does not lag.
+  if (pace < Infinity) {
+    allowance = Math.min(allowance + ((began - lastTurn) * pace) / 1000, Math.max(1, pace / 4));
+  }
+  lastTurn = began;
+  while (wanted > 0 && allowance >= 1 && performance.now() - began < SLICE) {
+    run.advance(1);
+    wanted -= 1;
+    allowance -= 1;
+    if (run.step % ROW_EVERY === 0) record();
+  }
+  const due = performance.now() - lastReport >= PAUSE_BETWEEN_REPORTS;
+  if (wanted === 0 || (due && rows.length > 0)) snapshot();
+  // Where there is nothing to do yet, sleep until there is.
+  if (wanted > 0) goOn(allowance >= 1 ? 0 : Math.min(((1 - allowance) * 1000) / pace, SLICE));
+}
+
+function start(steps, stepsPerSecond) {
+  wanted = steps;
+  pace = stepsPerSecond;
+  allowance = pace < Infinity ? 1 : Infinity;
+  lastTurn = performance.now();
+  goOn();
+}
+
+function fresh() {
+  wanted = 0;
+  run = new Run(config);
+  rows = [];
+  snapshot();
+}
+
+function tallySlice() {
+  const began = performance.now();
+  while (tally.finished < tally.runs && performance.now() - began < SLICE) {
+    tally.current ??= beginOfTally(config.seed + tally.finished);
+    const { run: one, entry } = tally.current;
+    one.advance(1);
+    // Each run makes all its steps: as long as inputs are random, none of them is safe before.
+    if (one.step < tally.steps) continue;
+    entry.branch = branch(one.leads().rightAttention, config.length);
+    tally[entry.branch] += 1;
+    tally.finished += 1;
+    tally.list.push(entry);
+    tally.current = null;
+  }
+  const done = tally.finished === tally.runs;
+  const due = performance.now() - lastReport >= PAUSE_BETWEEN_REPORTS;
+  if (done) endTally();
+  else {
+    if (due && tally.list.length > 0) reportTally(false);
+    goOn();
+  }
+}
+
+function beginOfTally(seed) {
+  const one = new Run({ ...config, seed });
+  const { leadA, leadB } = one.leads();
+  let best = 0;
+  for (let k = 1; k < leadA.length; k++) {
+    if (leadA[k] + leadB[k] > leadA[best] + leadB[best]) best = k;
+  }
+  return { run: one, entry: { seed, start: { a: leadA[best], b: leadB[best] }, leadA, leadB } };
+}
+
+function reportTally(done) {
+  const { runs, finished, aligned, elimination, undecided, list } = tally;
+  tally.list = [];
+  lastReport = performance.now();
+  self.postMessage({
+    type: "tally",
+    done,
+    stopped: done && finished < runs,
+    runs,
+    finished,
+    aligned,
+    elimination,
+    undecided,
+    runsList: list,
+  });
+}
+
+function endTally() {
+  if (tally === null) return;
+  reportTally(true);
+  tally = null;
+}
+
+/** A whole number from 1 to `most`; anything else is an error that names it. */
+function count(name, value, most) {
+  if (Number.isInteger(value) && value >= 1 && value <= most) return value;
+  throw new Error(`expected ${name} to be a whole number from 1 to ${most}, found ${value}`);
+}
+
+function configured() {
+  if (run === null) throw new Error("send configure first");
+}
+
+/** What each message does. Arguments are read before anything changes. */
+const ACTIONS = {
+  configure(message) {
+    if (message.config === null || typeof message.config !== "object") {
+      throw new Error("expected configure to bring a config");
+    }
+    endTally();
+    config = settle(message.config).config;
+    fresh();
+  },
+  run({ stepsPerSecond = Infinity }) {
+    configured();
+    if (!(stepsPerSecond > 0)) {
+      throw new Error(`expected stepsPerSecond above 0, found ${stepsPerSecond}`);
+    }
+    endTally();
+    start(Infinity, stepsPerSecond);
+  },
+  pause() {
+    configured();
+    if (tally !== null) tally.halted = true;
+    else if (wanted > 0) {
+      wanted = 0;
+      snapshot();
+    }
+  },
+  resume() {
+    configured();
+    if (tally !== null) {
+      tally.halted = false;
+      goOn();
+    }
+  },
+  step(message) {
+    configured();
+    const steps = count("count", message.count, MOST_STEPS);
+    endTally();
+    start(steps, Infinity);
+  },
+  reset() {
+    configured();
+    endTally();
+    fresh();
+  },
+  tally(message) {
+    configured();
+    const runs = count("runs", message.runs, MOST_RUNS);
+    const steps = count("steps", message.steps, MOST_STEPS);
+    endTally();
+    ACTIONS.pause();
+    tally = { runs, steps, finished: 0, aligned: 0, elimination: 0, undecided: 0, list: [] };
+    tally.current = null;
+    tally.halted = false;
+    goOn();
+  },
+  stop() {
+    configured();
+    endTally();
+  },
+};
+
+self.onmessage = ({ data }) => {
+  try {
+    if (data === null || typeof data !== "object" || !Object.hasOwn(ACTIONS, data.type)) {
+      throw new Error(`unknown message ${JSON.stringify(data)}`);
+    }
+    ACTIONS[data.type](data);
+  } catch (error) {
+    self.postMessage({ type: "error", message: error.message });
+  }
+};

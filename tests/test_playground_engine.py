@@ -1,0 +1,362 @@
+"""The engine of the playground, in headless Chromium, against ``lessons_lib`` as the reference."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from playground_page import CHROMIUM, NO_CHROMIUM, TALK, Script, playground_script
+from scipy import integrate
+from scipy import stats as scipy_stats
+
+from lessons_lib import reduced, stats, theory
+from lessons_lib.reduced import ReducedConfig, train_reduced
+from lessons_lib.tasks import generator
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
+]
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@pytest.fixture(scope="module")
+def script() -> Iterator[Script]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with playground_script() as run:
+        yield run
+    torch.set_num_threads(before)
+
+
+def distance(found: object, wanted: Array) -> float:
+    """Largest difference, relative to the largest value."""
+    return float(
+        np.abs(np.array(found).reshape(wanted.shape) - wanted).max() / np.abs(wanted).max()
+    )
+
+
+SGD = ReducedConfig(vocab=7, length=5, heads=3, steps=200, evaluate_every=10, start_b=0.05)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SGD,
+        replace(SGD, vocab=5, heads=1, start_b=0.0),
+        replace(SGD, optimizer="adam", learning_rate=0.05),
+        replace(SGD, vocab=6, length=2, heads=2, start_scale=0.7, start_a=-0.3),
+    ],
+    ids=["V7-L5-H3", "V5-L5-H1", "adam", "V6-L2-H2"],
+)
+def test_the_same_start_and_the_same_inputs_give_the_same_run(
+    script: Script, monkeypatch: pytest.MonkeyPatch, config: ReducedConfig
+) -> None:
+    seen: list[tuple[Array, Array]] = []
+    measure = reduced._measure
+
+    def watched(a: torch.Tensor, b: torch.Tensor, words: torch.Tensor) -> tuple[Array, ...]:
+        seen.append((a[0].detach().numpy().copy(), b[0].detach().numpy().copy()))
+        return measure(a, b, words)
+
+    monkeypatch.setattr(reduced, "_measure", watched)
+    runs = train_reduced(config, [3])
+    rng = generator(3)
+    start = reduced._start(config, rng)
+    batches = [words.flatten().tolist() for words in reduced._batches(config, [rng])]
+    held_out = reduced._words(config, reduced.MEASURED, reduced.HELD_OUT_SEED)
+    found = script(
+        """
+        const { Model, Sgd, Adam, lossAndGradient, measure, branch } =
+          await import("/playground/model.js");
+        const { vocab, length, heads, batch_size, learning_rate } = given.config;
+        const model = new Model(vocab, length, heads);
+        model.a.set(given.a);
+        model.b.set(given.b);
+        const optimizer = new (given.config.optimizer === "adam" ? Adam : Sgd)(learning_rate);
+        const heldOut = Int32Array.from(given.heldOut);
+        const rows = [];
+        const look = () =>
+          rows.push({
+            a: Array.from(model.a),
+            b: Array.from(model.b),
+            ...measure(model, heldOut, heldOut.length / length),
+          });
+        look();
+        given.batches.forEach((words, i) => {
+          const { gradA, gradB } = lossAndGradient(model, Int32Array.from(words), batch_size);
+          optimizer.step([model.a, model.b], [gradA, gradB]);
+          if ((i + 1) % given.config.evaluate_every === 0) look();
+        });
+        return { rows, branch: branch(rows[rows.length - 1].rightAttention, length) };
+        """,
+        {
+            "config": config.to_dict(),
+            "a": start[0].flatten().tolist(),
+            "b": start[1].flatten().tolist(),
+            "batches": batches,
+            "heldOut": held_out.flatten().tolist(),
+        },
+    )
+    rows = found["rows"]
+    assert len(rows) == len(seen) == 21
+    for row, (a, b) in zip(rows, seen, strict=True):
+        assert distance(row["a"], a) < 1e-6
+        assert distance(row["b"], b) < 1e-6
+    fields = {
+        "loss": runs.loss,
+        "rightAttention": runs.right_attention,
+        "leadA": runs.lead_a,
+        "leadB": runs.lead_b,
+    }
+    for name, wanted in fields.items():
+        assert distance([row[name] for row in rows], wanted[0]) < 1e-6, name
+    accuracy = [row["tokenAccuracy"] for row in rows]
+    assert accuracy == pytest.approx(runs.token_accuracy[0].tolist(), abs=1e-12)
+    assert found["branch"] == runs.branches()[0]
+    assert np.abs(seen[-1][1] - seen[0][1]).max() > 1  # it has learned: there was much to compare
+
+
+@pytest.mark.parametrize("heads", [1, 3])
+def test_gradients_are_those_of_finite_differences(script: Script, heads: int) -> None:
+    found = script(
+        """
+        const { Model, lossAndGradient } = await import("/playground/model.js");
+        const { Random } = await import("/playground/random.js");
+        const [vocab, length, batch, h] = [7, 5, 4, 1e-5];
+        const model = new Model(vocab, length, given);
+        const random = new Random(5);
+        for (const values of [model.a, model.b]) {
+          for (let i = 0; i < values.length; i++) values[i] = random.normal();
+        }
+        const words = new Int32Array(batch * length);
+        for (let n = 0; n < batch; n++) random.permutationOfWords(words, n * length, length, vocab);
+        const { gradA, gradB } = lossAndGradient(model, words, batch);
+        const exact = [...gradA, ...gradB];
+        const differences = [];
+        for (const values of [model.a, model.b]) {
+          for (let i = 0; i < values.length; i++) {
+            const kept = values[i];
+            const [up, down] = [kept + h, kept - h].map((value) => {
+              values[i] = value;
+              return lossAndGradient(model, words, batch).loss;
+            });
+            values[i] = kept;
+            differences.push((up - down) / (2 * h));
+          }
+        }
+        return { exact, differences };
+        """,
+        heads,
+    )
+    assert len(found["exact"]) == heads * (25 + 49)
+    np.testing.assert_allclose(found["exact"], found["differences"], rtol=0, atol=1e-9)
+    assert np.abs(found["exact"]).max() > 1e-3
+
+
+def test_probabilities_are_those_of_the_reference(script: Script) -> None:
+    config = replace(SGD, start_scale=1.0)
+    a, b = reduced._start(config, generator(0))
+    words = torch.tensor([[[6, 0, 3, 2, 5]]])
+    wanted = reduced.reduced_logits(a[None], b[None], words).softmax(-1).numpy()
+    found = script(
+        """
+        const { Model, probabilities } = await import("/playground/model.js");
+        const model = new Model(7, 5, 3);
+        model.a.set(given.a);
+        model.b.set(given.b);
+        return Array.from(probabilities(model, Int32Array.from(given.words)));
+        """,
+        {"a": a.flatten().tolist(), "b": b.flatten().tolist(), "words": words.flatten().tolist()},
+    )
+    assert distance(found, wanted) < 1e-12
+
+
+def test_a_seed_gives_normal_numbers_and_fair_permutations(script: Script) -> None:
+    found = script(
+        """
+        const { Random } = await import("/playground/random.js");
+        const random = new Random(7);
+        const normals = Array.from({ length: 20000 }, () => random.normal());
+        const words = new Int32Array(3 * 12000);
+        for (let n = 0; n < 12000; n++) random.permutationOfWords(words, 3 * n, 3, 4);
+        const first = (seed) => new Random(seed).normal();
+        return { normals, words: Array.from(words), firsts: [0, 1, 2, 1].map(first) };
+        """
+    )
+    assert scipy_stats.kstest(found["normals"], "norm").pvalue > 0.01
+    drawn = Counter(tuple(row) for row in np.reshape(found["words"], (-1, 3)).tolist())
+    assert len(drawn) == 24
+    assert all(len(set(row)) == 3 for row in drawn)
+    assert scipy_stats.chisquare(list(drawn.values())).pvalue > 0.01
+    assert found["firsts"][1] == found["firsts"][3]
+    assert len(set(found["firsts"])) == 3
+
+
+def test_a_start_has_the_scale_and_the_tilt_that_are_asked_for(script: Script) -> None:
+    settings = {"vocab": 20, "length": 16, "heads": 8, "optimizer": "sgd", "rate": 1, "seed": 5}
+    found = script(
+        """
+        const { Run } = await import("/playground/run.js");
+        const { a, b } = new Run(given).model;
+        return [Array.from(a), Array.from(b)];
+        """,
+        settings | {"scale": 0.25, "startA": 1, "startB": -2, "batch": 32},
+    )
+    for values, size, lead in zip(found, (16, 20), (1, -2), strict=True):
+        noise = np.reshape(values, (8, size, size)) - lead * np.eye(size)
+        assert noise.std() == pytest.approx(0.25, rel=0.05)
+        assert np.diagonal(noise, axis1=1, axis2=2).mean() == pytest.approx(0, abs=0.1)
+        assert scipy_stats.kstest(noise.ravel() / 0.25, "norm").pvalue > 0.01
+
+
+def test_branches_are_told_apart_as_in_the_reference(script: Script) -> None:
+    ends = [[0.5, 0.1], [0.49, 0.1], [0.1, 0.51], [0.2, 0.1], [0.19, 0.1], [0.1, 0.3]]
+    attention = np.array(ends)[:, None]  # runs, one check, heads
+    none = np.zeros(attention.shape[:2])
+    runs = reduced.ReducedRuns(
+        replace(SGD, heads=2),
+        *(tuple(range(len(ends))), np.array([0]), none, none, attention, attention, attention),
+    )
+    found = script(
+        """
+        const { branch } = await import("/playground/model.js");
+        return given.map((rightAttention) => branch(rightAttention, 5));
+        """,
+        ends,
+    )
+    assert tuple(found) == runs.branches()
+    assert set(found) == {"aligned", "elimination", "undecided"}
+
+
+TALLIES = [
+    ReducedConfig(vocab=5, length=5, steps=60),
+    ReducedConfig(vocab=6, length=5, steps=60, start_scale=0.5, start_b=-0.1),
+    ReducedConfig(vocab=5, length=5, steps=120, heads=2),
+]
+
+
+@pytest.mark.parametrize("config", TALLIES, ids=["toss", "spare-but-tilted", "two-heads"])
+def test_a_tally_is_that_of_the_reference_and_of_the_theory(
+    script: Script, config: ReducedConfig
+) -> None:
+    found = script(
+        TALK
+        + """
+        const config = { ...DEFAULTS, ...given.config };
+        say({ type: "configure", config });
+        say({ type: "tally", runs: 200, steps: given.steps });
+        const { done, ...last } = await hear(({ done }) => done);
+        const list = heard.flatMap(({ runsList = [] }) => runsList);
+        const { alignedShare } = await import("/playground/theory.js");
+        worker.terminate();
+        return { last, list, share: alignedShare(config) };
+        """,
+        {
+            "config": {"vocab": config.vocab, "length": config.length, "heads": config.heads}
+            | {"scale": config.start_scale, "startB": config.start_b, "seed": 1},
+            "steps": config.steps,
+        },
+    )
+    counts = Counter(run["branch"] for run in found["list"])
+    assert [run["seed"] for run in found["list"]] == list(range(1, 201))
+    last = found["last"]
+    assert {name: last[name] for name in ("aligned", "elimination", "undecided")} == {
+        name: counts[name] for name in ("aligned", "elimination", "undecided")
+    }
+    assert (last["runs"], last["finished"], last["stopped"]) == (200, 200, False)
+    quick = replace(config, evaluate_every=config.steps)
+    reference = Counter(train_reduced(quick, range(1000, 1200)).branches())
+    aligned, other = counts["aligned"], reference["aligned"]
+    assert stats.share_difference(aligned, 200, other, 200) > 0.05
+    for count in (aligned, other):
+        within = stats.proportion_interval(count, 200, confidence=0.99)
+        assert within.low < found["share"] < within.high
+    # What a start says of its run: the list has the leads of the start, not of the end.
+    a, b = np.array([[run["start"][lead] for lead in "ab"] for run in found["list"]]).T
+    above = b > theory.separatrix(a, config.vocab, config.length)
+    ended = np.array([run["branch"] == "aligned" for run in found["list"]])
+    assert (above == ended).sum() > 180
+
+
+SIZES = [(10, 10), (11, 10), (20, 7), (2, 2), (7, 2)]
+
+
+def test_the_theory_is_that_of_the_reference(script: Script) -> None:
+    grid = [-3.0, -0.7, 0.0, 0.4, 2.5]
+    found = script(
+        """
+        const theory = await import("/playground/theory.js");
+        return given.sizes.map(([V, L]) => ({
+          saddle: theory.saddle(V, L),
+          flow: given.grid.map((a) => given.grid.map((b) => theory.velocity(a, b, V, L))),
+          loss: given.grid.map((a) => given.grid.map((b) => theory.symmetricLoss(a, b, V, L))),
+          attention: given.grid.map((a) => theory.rightAttention(a, L)),
+          separatrix: theory.separatrix(V, L, -5, 4, 4),
+        }));
+        """,
+        {"sizes": SIZES, "grid": grid},
+    )
+    a, b = np.meshgrid(grid, grid, indexing="ij")
+    for (vocab, length), here in zip(SIZES, found, strict=True):
+        assert here["saddle"] == pytest.approx(theory.saddle(vocab, length), abs=1e-12)
+        flow = np.stack(theory.symmetric_velocity(a, b, vocab, length), axis=-1)
+        np.testing.assert_allclose(here["flow"], flow, rtol=1e-9, atol=1e-15)
+        loss = theory.symmetric_loss(a, b, vocab, length)
+        np.testing.assert_allclose(here["loss"], loss, rtol=1e-12)
+        attention = theory.right_attention(grid, length)
+        np.testing.assert_allclose(here["attention"], attention, rtol=1e-12)
+        places, heights = np.array(here["separatrix"]).T
+        np.testing.assert_allclose(places, [-5, -2, 1, 4], atol=1e-12)
+        wanted = theory.separatrix(places, vocab, length)
+        np.testing.assert_allclose(heights, wanted, rtol=1e-6, atol=1e-6)
+
+
+def quadrature(vocab: int, length: int, scale: float, start_a: float, start_b: float) -> float:
+    """Share of starts above the separatrix, by SciPy."""
+    sd_a, sd_b = scale / np.sqrt(length - 1), scale / np.sqrt(vocab - 1)
+    a = np.linspace(start_a - 8 * sd_a, start_a + 8 * sd_a, 2001)
+    above = scipy_stats.norm.sf(theory.separatrix(a, vocab, length), start_b, sd_b)
+    return float(integrate.simpson(scipy_stats.norm.pdf(a, start_a, sd_a) * above, x=a))
+
+
+def test_the_share_that_aligns_is_an_integral_over_the_starts(script: Script) -> None:
+    cases = [
+        (10, 10, 0.1, 0.0, 0.0),
+        (11, 10, 0.5, 0.0, 0.0),
+        (20, 16, 1.0, 0.5, -0.4),
+        (5, 5, 0.3, -0.2, 0.3),
+        (3, 2, 1.0, 1.0, -2.0),
+    ]
+    names = ("vocab", "length", "scale", "startA", "startB")
+    given = [dict(zip(names, case, strict=True)) for case in cases]
+    found = script(
+        """
+        const { alignedShare } = await import("/playground/theory.js");
+        return given.map((config) => [1, 8].map((heads) => alignedShare({ ...config, heads })));
+        """,
+        given,
+    )
+    for case, (one, eight) in zip(cases, found, strict=True):
+        wanted = quadrature(*case)
+        assert 0.05 < wanted < 0.95  # neither end: there is something to get wrong
+        assert one == pytest.approx(wanted, abs=1e-6)
+        assert eight == pytest.approx(1 - (1 - wanted) ** 8, abs=1e-5)
+    assert found[0][0] == pytest.approx(theory.aligned_share(10, 10, 0.1), abs=2e-3)
+
+
+def test_without_spread_the_start_alone_decides(script: Script) -> None:
+    share = """
+        const { alignedShare } = await import("/playground/theory.js");
+        return given.map((startB) =>
+          alignedShare({ vocab: 9, length: 9, scale: 0, heads: 1, startA: 0, startB }));
+        """
+    assert script(share, [0.1, 0, -0.1]) == [1, 0, 0]

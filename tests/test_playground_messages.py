@@ -1,0 +1,355 @@
+"""What the playground makes of settings and messages, in headless Chromium."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playground_page import CHROMIUM, NO_CHROMIUM, TALK, Script, playground_script
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
+]
+DEFAULTS: dict[str, Any] = {
+    **{"vocab": 10, "length": 10, "heads": 1, "optimizer": "sgd", "rate": 10, "scale": 0.1},
+    **{"seed": 1, "startA": 0, "startB": 0, "batch": 32},
+}
+
+
+@pytest.fixture(scope="module")
+def script() -> Iterator[Script]:
+    with playground_script() as run:
+        yield run
+
+
+@pytest.mark.parametrize(
+    ("address", "changed", "said"),
+    [
+        ("", {}, None),
+        ("#v=20&l=16&h=8", {"vocab": 20, "length": 16, "heads": 8}, None),
+        ("v=5", {"vocab": 5, "length": 5}, None),
+        ("v=5&l=9", {"vocab": 5, "length": 5}, "5 words fill 5 places at most"),
+        ("v=1", {"vocab": 2, "length": 2}, "“1” is below the smallest value, so 2"),
+        ("v=1e999", {"vocab": 20}, "“1e999” is above the largest value, so 20"),
+        ("l=17&v=20", {"vocab": 20, "length": 16}, "“17” is above the largest value, so 16"),
+        ("l=-4", {"length": 2}, "“-4” is below the smallest value, so 2"),
+        ("h=2.6", {"heads": 3}, "“2.6” is not a whole number, so 3"),
+        ("h=8.4", {"heads": 8}, "“8.4” is above the largest value, so 8"),
+        ("h=NaN", {}, "“NaN” is not a number, so 1"),
+        ("h=", {}, "“” is not a number, so 1"),
+        ("h=0x4", {}, "“0x4” is not a number, so 1"),
+        ("s=-1", {"scale": 0}, "“-1” is below the smallest value, so 0"),
+        ("s=Infinity", {}, "“Infinity” is not a number, so 0.1"),
+        ("a=-0.25&b=9", {"startA": -0.25, "startB": 3}, "Start of words (b): “9” is above"),
+        ("o=Adam", {"optimizer": "adam", "rate": 0.05}, None),
+        ("o=adam&r=x", {"optimizer": "adam", "rate": 0.05}, "“x” is not a number, so 0.05"),
+        ("o=lion", {}, "“lion” is not one of sgd, adam, so sgd"),
+        ("colour=red", {}, "no setting “colour”"),
+        ("vocab=7", {}, "no setting “vocab”"),
+        ("preset=heads", {"heads": 8}, None),
+        ("preset=heads&h=3&seed=4", {"heads": 3, "seed": 4}, None),
+        ("preset=none", {}, "no preset “none”"),
+        (f"seed={'9' * 400}", {"seed": 999999}, f"“{'9' * 20}…” is above"),
+    ],
+)
+def test_an_address_gives_the_nearest_valid_settings_and_says_what_changed(
+    script: Script, address: str, changed: dict[str, Any], said: str | None
+) -> None:
+    settings = 'await import("/playground/settings.js")'
+    found = script(f"return ({settings}).fromAddress(given);", address)
+    assert found["config"] == DEFAULTS | changed
+    assert len(found["notes"]) == (said is not None)
+    for note in found["notes"]:
+        assert said in note
+        assert note.endswith(".")
+
+
+def test_whatever_is_given_settles_and_what_is_valid_stays(script: Script) -> None:
+    found = script(
+        """
+        const { DEFAULTS, LIMITS, settle } = await import("/playground/settings.js");
+        const odd = [null, undefined, 7, "v=3", [], { heads: null }, { heads: [3] }, { heads: {} },
+          { heads: true }, { heads: NaN }, { heads: undefined }, { __proto__: { heads: 5 } }];
+        const ends = ["min", "max"].map((end) =>
+          Object.fromEntries(Object.entries(LIMITS).map(([key, of]) => [key, of[end]])));
+        return {
+          heads: odd.map((raw) => settle(raw).config.heads),
+          notes: odd.map((raw) => settle(raw).notes.length),
+          extremes: ends.map((raw) => settle({ ...raw, optimizer: "adam" }).notes),
+          same: settle(DEFAULTS).config,
+        };
+        """
+    )
+    assert found["heads"] == [1] * 12
+    assert found["notes"] == [0] * 5 + [1] * 5 + [0] * 2
+    assert found["extremes"] == [[], []]
+    assert found["same"] == DEFAULTS
+
+
+def random_settings(rng: random.Random) -> dict[str, Any]:
+    vocab = rng.randint(2, 20)
+    return {
+        "vocab": vocab,
+        "length": rng.randint(2, min(16, vocab)),
+        "heads": rng.randint(1, 8),
+        "optimizer": rng.choice(["sgd", "adam"]),
+        "rate": rng.choice([10, 0.05, 100, 10 ** rng.uniform(-3, 2)]),
+        "scale": rng.choice([0, 0.1, rng.random() * 1e-6, rng.random()]),
+        "seed": rng.choice([1, rng.randrange(1_000_000)]),
+        "startA": rng.choice([0, rng.uniform(-3, 3)]),
+        "startB": rng.choice([0, rng.uniform(-3, 3)]),
+        "batch": 32,
+    }
+
+
+def test_every_valid_setting_survives_its_address(script: Script) -> None:
+    rng = random.Random(0)
+    configs = [random_settings(rng) for _ in range(300)] + [DEFAULTS]
+    found = script(
+        """
+        const { fromAddress, toAddress } = await import("/playground/settings.js");
+        return given.map((config) => [toAddress(config), fromAddress("#" + toAddress(config))]);
+        """,
+        configs,
+    )
+    for config, (address, back) in zip(configs, found, strict=True):
+        assert back == {"config": config, "notes": [], "preset": None}, address
+    assert found[-1][0] == ""
+
+
+def test_presets_are_valid_and_different(script: Script) -> None:
+    presets, settled, steps = script(
+        """
+        const { PRESETS, settle, tallySteps } = await import("/playground/settings.js");
+        const configs = PRESETS.map(({ config }) => config);
+        return [PRESETS, configs.map(settle), configs.map(tallySteps)];
+        """
+    )
+    for preset, found in zip(presets, settled, strict=True):
+        assert found == {"config": preset["config"], "notes": []}
+        assert preset["title"]
+        assert preset["text"].endswith(".")
+    assert len({preset["id"] for preset in presets}) == len(presets) >= 7
+    assert len({str(preset["config"]) for preset in presets}) == len(presets)
+    assert all(step % 10 == 0 and 100 <= step <= 1000 for step in steps)
+
+
+def test_what_the_presets_promise_comes_true(script: Script) -> None:
+    """Seeds 1 to 6 of each story, with as many steps as a tally takes."""
+    found = script(
+        """
+        const { DEFAULTS, PRESETS, tallySteps } = await import("/playground/settings.js");
+        const { Run } = await import("/playground/run.js");
+        const { branch } = await import("/playground/model.js");
+        const play = (config) => {
+          const ends = [];
+          for (let seed = 1; seed <= 6; seed++) {
+            const run = new Run({ ...config, seed });
+            run.advance(tallySteps(config));
+            const end = run.measure();
+            ends.push([branch(end.rightAttention, config.length), end.tokenAccuracy]);
+          }
+          return ends;
+        };
+        const wide = { ...DEFAULTS, vocab: 11, scale: 1 }; // the text of "one-spare"
+        const stories = PRESETS.filter(({ id }) => id !== "heads"); // takes too long here
+        const { config } = PRESETS.find(({ id }) => id === "spare");
+        const early = [1, 2, 3, 4, 5, 6].map((seed) => {
+          const run = new Run({ ...config, seed });
+          run.advance(10);
+          return run.measure();
+        });
+        return {
+          ends: Object.fromEntries(stories.map(({ id, config }) => [id, play(config)])),
+          wide: play(wide),
+          early,
+        };
+        """
+    )
+    branches = {name: [end[0] for end in ends] for name, ends in found["ends"].items()}
+    for name in ("spare", "words-first", "attention-first"):
+        assert branches[name] == ["aligned"] * 6, name
+    assert branches["against"] == ["elimination"] * 6
+    for name in ("permutation", "adam"):
+        assert set(branches[name]) == {"aligned", "elimination"}, name
+    assert all(accuracy == 1 for _, accuracy in found["ends"]["against"])  # right all the same
+    assert branches["one-spare"].count("aligned") >= 5
+    assert {end[0] for end in found["wide"]} == {"aligned", "elimination"}
+    # Words are ahead while attention has hardly moved.
+    words, attention = (
+        sum(run[lead][0] for run in found["early"]) / 6 for lead in ("leadB", "leadA")
+    )
+    assert words > 0.2
+    assert words > 2 * attention
+
+
+def test_step_advances_exactly_and_the_same_seed_gives_the_same_numbers(script: Script) -> None:
+    found = script(
+        TALK
+        + """
+        const config = { ...DEFAULTS, vocab: 7, length: 5, heads: 2 };
+        const plain = (snapshot) => JSON.parse(JSON.stringify(snapshot, (_, value) =>
+          ArrayBuffer.isView(value) ? Array.from(value) : value));
+        const first = plain(await steps(config, 37));
+        const again = plain(await steps(config, 37));
+        const other = plain(await steps({ ...config, seed: 2 }, 37));
+        say({ type: "step", count: 1 });
+        const next = plain(await hear(({ step }) => step === 38));
+        await steps(config, 12);
+        let from = heard.length;
+        say({ type: "reset" });
+        const reset = plain(await hear(({ step }) => step === 0, from));
+        from = heard.length;
+        say({ type: "step", count: 37 });
+        const anew = plain(await hear(({ step }) => step === 37, from));
+        worker.terminate();
+        const rows = heard.filter(({ type }) => type === "snapshot").flatMap((one) => one.history);
+        return { first, again, other, next, reset, anew, rows: rows.map(({ step }) => step) };
+        """
+    )
+    first = found["first"]
+    assert first == found["again"] == found["anew"]
+    assert first["table"] != found["other"]["table"]
+    assert (len(first["attention"]), len(first["table"])) == (2 * 25, 2 * 49)
+    assert len(first["example"]["words"]) == len(set(first["example"]["words"])) == 5
+    probabilities = first["example"]["probabilities"]
+    assert len(probabilities) == 35
+    assert [sum(probabilities[t * 7 : t * 7 + 7]) for t in range(5)] == pytest.approx([1.0] * 5)
+    assert [len(first[name]) for name in ("rightAttention", "leadA", "leadB")] == [2, 2, 2]
+    right = [sum(first["attention"][k * 25 : k * 25 + 25 : 6]) / 5 for k in range(2)]
+    assert first["rightAttention"] == pytest.approx(right, abs=1e-6)
+    assert first["branch"] in ("aligned", "elimination", "undecided")
+    assert found["reset"]["running"] is False
+    assert found["next"]["running"] is False
+    one_run = [*range(0, 40, 5), 37]
+    assert found["rows"] == one_run * 3 + [38] + [0, 5, 10, 12] + one_run
+
+
+def test_pause_halts_a_run_and_a_pace_is_kept(script: Script) -> None:
+    found = script(
+        TALK
+        + """
+        say({ type: "configure", config: DEFAULTS });
+        say({ type: "run" });
+        await hear(({ step, running }) => step > 50 && running);
+        say({ type: "pause" });
+        const from = heard.length;
+        const halted = await hear(({ running, step }) => running === false && step > 0);
+        const index = heard.indexOf(halted);
+        await new Promise((done) => setTimeout(done, 200)); // four snapshots would fit
+        const after = heard.length - 1 - index;
+        say({ type: "step", count: 1 });
+        const next = await hear(() => true, index + 1);
+        const began = performance.now();
+        say({ type: "reset" });
+        say({ type: "run", stepsPerSecond: 20 });
+        const slow = await hear(({ step, running }) => step >= 4 && running, index + 3);
+        const seconds = (performance.now() - began) / 1000;
+        worker.terminate();
+        return { after, halted: halted.step, next: next.step, slow: slow.step, seconds };
+        """
+    )
+    assert found["after"] == 0
+    assert found["next"] == found["halted"] + 1
+    assert found["slow"] <= 1 + 20 * found["seconds"]
+
+
+ENDLESS = 'say({ type: "tally", runs: 1000, steps: 100000 });'
+
+
+def test_a_tally_stops_in_the_middle_of_a_run(script: Script) -> None:
+    """Its first run alone would take longer than a test may: only `stop` can end it."""
+    found = script(
+        TALK
+        + """
+        await steps({ ...DEFAULTS, vocab: 20, length: 16, heads: 8 }, 3);
+        """
+        + ENDLESS
+        + """
+        await new Promise((done) => setTimeout(done, 150)); // it is at work by now
+        say({ type: "stop" });
+        const { runsList, ...last } = await hear(({ done }) => done);
+        say({ type: "step", count: 1 }); // the run is kept, and not moved by the tally
+        const next = await hear(({ step }) => step === 4);
+        worker.terminate();
+        return { last, left: runsList.length, next: next.step };
+        """
+    )
+    assert found["last"] == {
+        **{"type": "tally", "done": True, "stopped": True, "runs": 1000, "finished": 0},
+        **{"aligned": 0, "elimination": 0, "undecided": 0},
+    }
+    assert (found["left"], found["next"]) == (0, 4)
+
+
+def test_a_tally_waits_while_paused_and_ends_when_another_message_comes(script: Script) -> None:
+    found = script(
+        TALK
+        + """
+        const config = { ...DEFAULTS, vocab: 3, length: 3 };
+        say({ type: "configure", config });
+        say({ type: "run" });
+        await hear(({ running }) => running);
+        say({ type: "tally", runs: 5, steps: 2000 });
+        say({ type: "pause" });
+        await hear(({ running, step }) => running === false && step > 1);
+        await new Promise((done) => setTimeout(done, 200));
+        const early = heard.filter(({ done }) => done).length;
+        say({ type: "resume" });
+        await hear(({ done }) => done);
+        const list = heard.flatMap(({ runsList = [] }) => runsList);
+        const from = heard.length;
+        """
+        + ENDLESS
+        + """
+        say({ type: "configure", config: { ...config, seed: 3 } });
+        const ended = await hear(({ done }) => done, from);
+        const fresh = await hear(({ step }) => step === 0, from);
+        worker.terminate();
+        const own = list.find(({ seed }) => seed === 3);
+        return { early, seeds: list.map(({ seed }) => seed), stopped: ended.stopped,
+          lead: own.leadA, wanted: fresh.leadA };
+        """
+    )
+    assert found["early"] == 0
+    assert found["seeds"] == [1, 2, 3, 4, 5]
+    assert found["stopped"] is True
+    assert found["lead"] == found["wanted"]  # a run of the tally is the run of that seed
+
+
+def test_a_bad_message_is_an_error_and_the_worker_goes_on(script: Script) -> None:
+    bad: list[Any] = [
+        *(None, "run", 7, [], {}, {"type": "dance"}, {"type": "toString"}),
+        *({"type": "configure"}, {"type": "configure", "config": None}),
+        *({"type": "step"}, {"type": "step", "count": 0}, {"type": "step", "count": 2.5}),
+        *({"type": "step", "count": "3"}, {"type": "run", "stepsPerSecond": -1}),
+        *({"type": "tally", "runs": 10}, {"type": "tally", "runs": 1e9, "steps": 10}),
+    ]
+    found = script(
+        TALK
+        + """
+        for (const type of ["run", "pause", "resume", "step", "reset", "tally", "stop"]) {
+          say({ type, count: 1, runs: 1, steps: 1 }); // nothing is configured yet
+        }
+        await steps(DEFAULTS, 2);
+        for (const message of given) say(message);
+        say({ type: "step", count: 1 });
+        const { step } = await hear((message) => message.step === 3);
+        say({ type: "configure", config: { heads: 99, vocab: "x" } });
+        const odd = await hear(({ leadA }) => leadA && leadA.length === 8);
+        worker.terminate();
+        const errors = heard.filter(({ type }) => type === "error");
+        return { step, errors: errors.map(({ message }) => message), odd: odd.table.length };
+        """,
+        bad,
+    )
+    assert found["step"] == 3
+    assert found["errors"][:7] == ["send configure first"] * 7
+    assert len(found["errors"]) == 7 + len(bad)
+    assert all(found["errors"])
+    assert found["odd"] == 8 * 100  # settled: the worker has its own look at the settings

@@ -1,0 +1,175 @@
+"""The playground for everybody: keyboard, contrast, a phone, print, and where it cannot run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from site_browser import PHONE, SITE, in_browser, needs_site, open_alone, show_theme
+from site_playground import APP, PAGE, PICTURE, SOON, VIEWS, OpenAt, reaches
+
+pytestmark = [needs_site, *in_browser]
+
+CONTRAST = """() => {
+  const rgb = text => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);
+  const ground = e => {
+    for (; e; e = e.parentElement) {
+      const found = rgb(getComputedStyle(e).backgroundColor);
+      if (found.length < 4 || found[3] === 1) return found;
+    }
+    return [255, 255, 255];
+  };
+  const ratio = (one, other) => {
+    const [low, high] = [light(one), light(other)].sort((x, y) => x - y);
+    return (high + 0.05) / (low + 0.05);
+  };
+  const low = [];
+  for (const e of document.querySelectorAll('#playground-app *')) {
+    const own = [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+    if (!own || !e.checkVisibility() || e.matches(':disabled')) continue;
+    const found = ratio(rgb(getComputedStyle(e).color), ground(e));
+    if (found < 4.5) low.push(`${e.tagName} ${e.textContent.slice(0, 30)}: ${found.toFixed(2)}`);
+  }
+  const style = getComputedStyle(document.getElementById('playground-app'));
+  const drawn = name => style.getPropertyValue(`--pg-${name}`).trim().slice(1).match(/../g)
+    .map(v => parseInt(v, 16));
+  for (const [name, least] of Object.entries({attention: 3, words: 3, elimination: 3, tokens: 3,
+                                              muted: 3, text: 4.5})) {
+    const found = ratio(drawn(name), drawn('surface'));
+    if (found < least) low.push(`${name} in the pictures: ${found.toFixed(2)}`);
+  }
+  return low;
+}"""
+
+
+def test_everything_can_be_done_by_keyboard(at: OpenAt) -> None:
+    page = at().page
+    page.locator(".pg-show-me").focus()
+    reached: set[str] = set()
+    for _ in range(45):
+        reached.add(
+            page.evaluate("(document.activeElement.id || document.activeElement.className)")
+        )
+        shown = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        if not page.evaluate(f"!!document.activeElement.closest('{APP}')"):
+            break
+        page.keyboard.press("Tab")
+        reached.add(shown)
+    assert "none" not in reached, "the focus can be seen"
+    wanted = [
+        "vocab",
+        "length",
+        "heads",
+        "seed",
+        "scale",
+        "startA",
+        "startB",
+        "optimizer",
+        "rate",
+        "pace",
+        "runs",
+        "position",
+    ]
+    assert {f"pg-{name}" for name in wanted} <= reached
+    assert {"pg-step", "pg-reset", "pg-copy"} <= reached
+    page.locator(".pg-show-me").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Next"
+    for _ in range(4):
+        page.keyboard.press("Enter")
+    assert page.inner_text(".pg-story-count") == "In short"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.textContent") == "Run"
+    page.keyboard.press("Enter")
+    reaches(page, 5)
+
+
+def test_every_control_has_a_name_and_every_picture_a_text(at: OpenAt) -> None:
+    page = at().page
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll('#playground-app :is(input, select)')]
+          .filter(e => ![...e.labels].some(l => l.textContent.trim())).map(e => e.id)"""
+    )
+    assert nameless == []
+    for view in VIEWS:
+        canvas = page.locator(f"[data-view={view}] canvas")
+        for attribute in ("aria-labelledby", "aria-describedby"):
+            about = page.locator(f"#{canvas.get_attribute(attribute)}")
+            assert len(about.text_content()) > 10
+        assert len(page.locator(f"[data-view={view}] .pg-how").inner_text()) > 30
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_and_pictures_have_contrast(at: OpenAt, theme: str) -> None:
+    page = at("#v=6&l=9").page
+    show_theme(page, theme)
+    page.select_option("#pg-runs", "20")
+    page.click(".pg-count")
+    page.wait_for_selector(".pg-tally-words")
+    assert page.evaluate(CONTRAST) == []
+    page.click(".pg-show-me")
+    assert page.evaluate(CONTRAST) == []
+
+
+def test_a_change_of_theme_redraws_the_pictures(at: OpenAt) -> None:
+    page = at().page
+    page.wait_for_function("() => document.querySelector('#pg-attention-words').textContent")
+    light = page.evaluate(PICTURE, "attention")
+    show_theme(page, "dark")
+    page.wait_for_function(f"old => ({PICTURE})('attention') !== old", arg=light)
+
+
+def test_a_phone_shows_all_without_scrolling_sideways(at: OpenAt) -> None:
+    page = at("#v=20&l=16&h=8", **PHONE).page
+    wide = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(wide) == 0
+    page.click(".pg-count")
+    page.wait_for_selector(".pg-tally-words")
+    assert page.evaluate(wide) == 0
+    page.click(".pg-show-me")
+    for _ in range(5):
+        assert page.evaluate(wide) == 0
+        box = page.locator(".pg-story").bounding_box()
+        assert box["height"] < 0.6 * PHONE["height"], "pictures are in sight beside the caption"
+        page.click(".pg-next")
+
+
+class TestWhereItCannotRun:
+    """A still picture, its description, and what to do."""
+
+    def still(self, page: Any) -> None:
+        assert page.locator(".playground-still img").is_visible()
+        assert len(page.get_attribute(".playground-still img", "alt")) > 100
+        assert "python -m http.server" in page.inner_text(".playground-still")
+        assert page.locator(APP).is_hidden()
+
+    def test_as_a_file(self, browser: Any) -> None:
+        visited = open_alone(browser, (SITE / PAGE).as_uri(), "file:")
+        self.still(visited.page)
+        assert visited.problems == []
+        visited.page.context.close()
+
+    def test_without_scripts(self, browser: Any, address: str) -> None:
+        context = browser.new_context(java_script_enabled=False)
+        page = context.new_page()
+        page.goto(f"{address}/{PAGE}")
+        self.still(page)
+        context.close()
+
+    def test_in_print(self, at: OpenAt) -> None:
+        page = at().page
+        page.emulate_media(media="print")
+        self.still(page)
+
+    def test_where_the_module_does_not_load(self, browser: Any, address: str) -> None:
+        page = browser.new_context().new_page()
+        page.route("**/playground/main.js", lambda route: route.abort())
+        page.goto(f"{address}/{PAGE}")
+        page.wait_for_selector(".playground-still img", state="visible", timeout=SOON)
+        self.still(page)
+        page.context.close()
