@@ -17,16 +17,43 @@ from numpy.typing import ArrayLike
 from lessons_lib.stats import Incidence, Interval
 
 ROLES: Mapping[str, str] = {
-    "attention": "#0072B2",  # alpha, learned attention, attention accuracy
-    "elimination": "#882255",  # attention on all but the right position
-    "uniform": "#D55E00",  # beta^uf, a model with uniform attention
-    "proxy": "#009E73",  # beta^px, the bag-of-words proxy
-    "model1": "#A0548A",  # IBM Model 1
-    "tokens": "#B8860B",  # token accuracy, loss
-    "gold": "#000000",  # the right answer
-    "chance": "#6E6E6E",  # what no knowledge gives
+    "attention": "#0072B2",
+    "elimination": "#882255",
+    "words": "#D55E00",
+    "uniform": "#D55E00",
+    "proxy": "#009E73",
+    "model1": "#A070E8",
+    "tokens": "#6B4A00",
+    "other": "#332288",
+    "gold": "#000000",
+    "chance": "#6E6E6E",
 }
-"""One colour for one thing in every chapter; after Okabe and Ito, darkened where text needs it."""
+"""One colour for one thing in every chapter; what each stands for is in ``MEANINGS``.
+
+Begun from Okabe and Ito, and changed until any two can be told apart by people with each kind of
+colour blindness, and each stands out from white. ``words`` and ``uniform`` are one colour on
+purpose: under uniform attention, knowledge of words is all that a model can have.
+"""
+
+MEANINGS: Mapping[str, str] = {
+    "attention": "learned attention (alpha); a run that aligns; the usual model",
+    "elimination": "attention off the right position; a run that eliminates",
+    "words": "knowledge of words (KTIW), as the probe beta reads it",
+    "uniform": "a model with uniform attention, which can know nothing but words",
+    "proxy": "the bag-of-words proxy (beta px)",
+    "model1": "IBM Model 1",
+    "tokens": "token accuracy, loss",
+    "other": "what is set beside the usual: another model, several heads, easy data, another size",
+    "gold": "the right answer; what theory foretells",
+    "chance": "what no knowledge gives: chance, position alone, a zero line",
+}
+"""What each role stands for; the page on notation shows it as a table."""
+
+FAINT = "#BBBBBB"
+"""Lines and areas behind the data: a flow, contours, a band."""
+
+WEIGHTS_MAP, SIGNED_MAP = "Blues", "PuOr"
+"""Colour maps that all can read: shares from 0 (white) up, and values of both signs."""
 
 FIGURE_SIZE = (5.6, 3.6)
 """Width and height in inches: readable at 343 pixels, the width of a phone's column."""
@@ -37,7 +64,8 @@ def use_style() -> None:
 
     The background is opaque so that dark text stays readable on a dark page.
     """
-    sns.set_theme(context="notebook", style="ticks", palette="colorblind")
+    # What is drawn without a role takes its colours from the roles as well, in their order.
+    sns.set_theme(context="notebook", style="ticks", palette=list(dict.fromkeys(ROLES.values())))
     mpl.rcParams.update(
         {
             "figure.figsize": FIGURE_SIZE,
@@ -54,6 +82,7 @@ def use_style() -> None:
             "axes.labelsize": 12,
             "font.family": "DejaVu Sans",  # comes with Matplotlib: the same on every machine
             "font.size": 12,
+            "mathtext.fontset": "dejavusans",  # formulas in the same face
             "legend.frameon": False,
             "legend.fontsize": 11,
             "lines.linewidth": 2,
@@ -98,7 +127,7 @@ def attention_map(
             f"expected weights (tgt, src) = {expected} for these words, found {grid.shape}"
         )
     ax = _axes(ax)
-    ax.imshow(grid, cmap="Blues", vmin=0, vmax=vmax, aspect="auto")
+    ax.imshow(grid, cmap=WEIGHTS_MAP, vmin=0, vmax=vmax, aspect="auto")
     ax.set_xticks(range(expected[1]), source_words, rotation=45, ha="right")
     ax.set_yticks(range(expected[0]), target_words)
     ax.set_xticks(np.arange(expected[1]) - 0.5, minor=True)

@@ -1,14 +1,21 @@
+import itertools
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont
+from matplotlib.mathtext import MathTextParser
 from matplotlib.patches import Rectangle
 
 from lessons_lib.plots import (
+    MEANINGS,
     ROLES,
     attention_map,
     curves,
@@ -35,8 +42,78 @@ def contrast_with_white(color: str) -> float:
     return float(1.05 / (luminance + 0.05))
 
 
-def test_role_colours_differ_and_stand_out_from_white() -> None:
-    assert len(set(ROLES.values())) == len(ROLES)
+# How a colour looks without one kind of cone: Machado, Oliveira and Fernandes (2009), severity 1,
+# on linear RGB.
+BLINDNESS = {
+    "none": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+# From linear RGB to Oklab (Ottosson 2020): to cones, whose cube roots are then mixed.
+CONES = [
+    [0.4122214708, 0.5363325363, 0.0514459929],
+    [0.2119034982, 0.6806995451, 0.1073969566],
+    [0.0883024619, 0.2817188376, 0.6299787005],
+]
+OPPONENTS = [
+    [0.2104542553, 0.7936177850, -0.0040720468],
+    [1.9779984951, -2.4285922050, 0.4505937099],
+    [0.0259040371, 0.7827717662, -0.8086757660],
+]
+
+
+def seen(color: str, blindness: str) -> np.ndarray:
+    """Oklab coordinates, times 100, of a colour as somebody sees it."""
+    channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
+    linear = np.clip(np.array(BLINDNESS[blindness]) @ channels, 0, 1)
+    return np.asarray(100 * np.array(OPPONENTS) @ np.cbrt(np.array(CONES) @ linear))
+
+
+def test_the_measure_of_distance_knows_what_is_confused() -> None:
+    """Red and green of one lightness; black and white are 100 apart for all."""
+    red, green = seen("#C04848", "none"), seen("#6B7A20", "none")
+    assert np.linalg.norm(red - green) > 15
+    lost = seen("#C04848", "deuteranopia") - seen("#6B7A20", "deuteranopia")
+    assert np.linalg.norm(lost) < 8
+    for kind in BLINDNESS:
+        assert np.linalg.norm(seen("#FFFFFF", kind) - seen("#000000", kind)) == pytest.approx(
+            100, abs=0.1
+        )
+
+
+@pytest.mark.parametrize("blindness", BLINDNESS)
+def test_any_two_colours_can_be_told_apart(blindness: str) -> None:
+    """8 in a space where black and white are 100 apart; what can just be noticed is near 2."""
+    colors = dict.fromkeys(ROLES.values())
+    for one, other in itertools.combinations(colors, 2):
+        apart = np.linalg.norm(seen(one, blindness) - seen(other, blindness))
+        assert apart >= 8, f"{one} and {other}: {apart:.1f}"
+
+
+def test_two_roles_share_a_colour_on_purpose_and_no_others() -> None:
+    shared = [role for role in ROLES if list(ROLES.values()).count(ROLES[role]) > 1]
+    assert shared == ["words", "uniform"]
+
+
+def test_each_role_has_a_meaning_of_its_own() -> None:
+    assert list(MEANINGS) == list(ROLES)
+    assert len(set(MEANINGS.values())) == len(ROLES)
+
+
+def test_role_colours_stand_out_from_white() -> None:
     for role, color in ROLES.items():
         assert contrast_with_white(color) >= 3, role  # WCAG 1.4.11, graphics
 
@@ -80,6 +157,34 @@ def test_intervals_keep_their_order_from_the_top() -> None:
 def test_style_gives_figures_an_opaque_background() -> None:
     use_style()
     assert plt.figure().get_facecolor() == (1, 1, 1, 1)
+
+
+def test_words_and_formulas_have_one_typeface_that_comes_with_matplotlib() -> None:
+    use_style()
+    here = Path(mpl.get_data_path())
+    assert Path(findfont(FontProperties(), fallback_to_default=False)).is_relative_to(here)
+    figure = plt.figure()
+    figure.text(0, 0, r"words and $\beta_{x}$")
+    used = {font.family_name for font in faces(figure)}
+    assert used == {"DejaVu Sans"}
+
+
+def faces(figure: Figure) -> list[Any]:
+    """The fonts that a figure's texts are set in."""
+    parser = MathTextParser("path")
+    found = []
+    for text in figure.texts:
+        parsed = parser.parse(text.get_text(), dpi=72, prop=text.get_fontproperties())
+        found += [glyph[0] for glyph in parsed.glyphs]
+    return found
+
+
+def test_what_has_no_role_takes_its_colours_from_the_roles() -> None:
+    use_style()
+    ax = plt.figure().add_subplot()
+    for _ in ROLES:
+        ax.plot([0, 1])
+    assert {to_hex(line.get_color()).upper() for line in ax.lines} <= set(ROLES.values())
 
 
 def test_given_axes_are_used_and_handed_back() -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import environment
+import execute
 import website
 from environment import CourseError, Project
 
@@ -58,10 +62,39 @@ def test_a_chapter_runs_in_an_empty_directory_and_leaves_no_trace_of_it(project:
     assert done["cells"][0]["outputs"][0]["text"] == ["[]\n"]
     assert [cell["execution_count"] for cell in done["cells"]] == [1, 2]
     assert [cell["metadata"] for cell in done["cells"]] == [{}, {}]
-    assert set(done["metadata"]) == {"kernelspec", "language_info"}
+    assert set(done["metadata"]) == {"kernelspec", "language_info", website.RUN}
     assert "version" not in done["metadata"]["language_info"]
     assert not (project.root / "left").exists()
     assert not (project.root / "book" / "left").exists()
+
+
+def test_an_execution_says_how_long_it_took_and_with_how_much_memory(project: Any) -> None:
+    slow, much = "import time\ntime.sleep(0.6)", "much = b'x' * 300_000_000"
+    project.write_notebook("01_one", "1", slow, much, "2", "3")
+    results = website.executed(project, force=False)
+    assert results is not None
+    done = json.loads(results[project.root / "book/01_one.ipynb"].read_text("utf-8"))
+    assert [cell["id"] for cell in done["cells"]] == [f"cell-{k}" for k in range(1, 6)]
+    found = done["metadata"][website.RUN]
+    assert {"cell-2", "cell-3"} <= {each["cell"] for each in found["slowest"]}
+    assert found["seconds"] >= 0.6
+    assert 300 < found["peak_mb"] < 900
+    assert 0 < found["cpu_seconds"] < 60
+    assert 1 <= found["cores"] <= (os.cpu_count() or 1)
+    assert found["python"] == platform.python_version()
+    assert found["torch"] == "", "nothing is loaded for the sake of the record"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", found["date"])
+
+
+def test_the_slowest_cells_are_recorded_and_all_are_added_up() -> None:
+    seconds = {"a": 0.26, "b": 4.0, "c": 1.0, "d": 2.0, "e": 0.26}
+    found = execute.measured(seconds, {"peak_mb": 7}, "2020-02-29")
+    assert found == {
+        "date": "2020-02-29",
+        "seconds": 7.5,
+        "slowest": [{"cell": c, "seconds": seconds[c]} for c in "bdc"],
+        "peak_mb": 7,
+    }
 
 
 def change_cell(project: Any) -> None:
@@ -136,6 +169,35 @@ def test_what_is_no_notebook_is_named(project: Any) -> None:
         website.executed(project, force=False)
 
 
+def with_run(notebook: str, seconds: float | None, **more: float) -> str:
+    content = json.loads(notebook)
+    run = {"seconds": seconds, "peak_mb": 700, **more}
+    content["metadata"] = {} if seconds is None else {website.RUN: run}
+    return json.dumps(content)
+
+
+def test_a_chapter_is_not_renewed_for_the_sake_of_the_clock(project: Any) -> None:
+    text = (project.root / "book/02_two.ipynb").read_text("utf-8")
+    old, new = with_run(text, 10.0), with_run(text, 14.0)
+    assert website.renewed(old, new) == old
+    assert website.renewed(with_run(text, None), new) == new, "it was not measured before"
+    for other in (
+        with_run(text, 16.0),
+        with_run(text, 4.0),
+        with_run(text, 10.0, peak_mb=1100),
+        with_run(text, 10.0, cpu_seconds=9.0),
+    ):
+        assert website.renewed(old, other) == other
+    assert website.renewed(old, new.replace("1 + 1", "1 + 2")) == new.replace("1 + 1", "1 + 2")
+
+
+def test_the_record_of_an_execution_asks_for_no_other(project: Any) -> None:
+    path = project.root / "book/02_two.ipynb"
+    before = website.execution_key(project, path)
+    path.write_text(with_run(path.read_text("utf-8"), 1.0), encoding="utf-8")
+    assert website.execution_key(project, path) == before
+
+
 def test_outputs_are_written_back_only_when_all_chapters_ran(
     project: Any, runs: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +232,7 @@ def test_staging_writes_only_what_changed(project: Any) -> None:
     found = {p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()}
     assert found == {
         *("_config.yml", "_toc.yml", "book/index.md", "book/_static/custom.css"),
+        *("pyproject.toml", website.DATES),
         *("book/01_one.ipynb", "book/02_two.ipynb"),
     }
     assert (target / "book/01_one.ipynb").read_text("utf-8") == "executed"

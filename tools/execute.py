@@ -6,6 +6,8 @@ cells have run. A failing cell does not stop the other notebooks; the exit statu
 
 from __future__ import annotations
 
+import datetime
+import json
 import os
 import re
 import sys
@@ -20,10 +22,34 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
+from website import RUN
+
 CELL_SECONDS = 600
 QUIET_SECONDS = 20.0
 """Without a terminal, a line of progress at most this often."""
 WIDGET = "application/vnd.jupyter.widget-view+json"
+SLOWEST = 3
+# Runs in the kernel after the last cell. The peak is that of the kernel and of any one process that
+# it started and waited for; processor time is that of all of them. macOS counts bytes where Linux
+# counts kilobytes; Windows has no `resource`. torch is asked only where the chapter has loaded it.
+PROBE = """
+import json, os, platform, sys
+try:
+    import resource
+    who = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+    peak = max(resource.getrusage(each).ru_maxrss for each in who)
+    peak = peak / 1e6 if sys.platform == "darwin" else peak / 1e3 * 1.024
+except ImportError:
+    import psutil
+    peak = psutil.Process().memory_info().peak_wset / 1e6
+cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+torch = getattr(sys.modules.get("torch"), "__version__", "")
+print(json.dumps({
+    "peak_mb": round(peak), "cpu_seconds": round(sum(os.times()[:4]), 1), "cores": cores,
+    "python": platform.python_version(), "torch": str(torch),
+    "system": f"{platform.system()} {platform.machine()}",
+}))
+"""
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -52,7 +78,7 @@ class Progress:
 
 
 def normalise(notebook: Any) -> None:
-    """Leave no trace of when and where a notebook ran: the same run gives the same file."""
+    """Leave no trace of when and where a notebook ran but what ``measured`` enters."""
     notebook.metadata.pop("widgets", None)
     notebook.metadata["kernelspec"] = {
         "display_name": "Python 3",
@@ -94,6 +120,33 @@ def own_kernel(client: NotebookClient) -> Iterator[None]:
         yield
 
 
+def ask_kernel(client: NotebookClient) -> dict[str, Any]:
+    """Peak memory and versions, from the running kernel; it leaves nothing in the notebook."""
+    cell = nbformat.v4.new_code_cell(PROBE)
+    client.nb.cells.append(cell)
+    client.execute_cell(cell, len(client.nb.cells) - 1)
+    client.nb.cells.pop()
+    found: dict[str, Any] = json.loads(cell.outputs[0]["text"])
+    return found
+
+
+def measured(seconds: dict[str, float], kernel: dict[str, Any], day: str) -> dict[str, Any]:
+    """What is recorded of an execution.
+
+    Args:
+        seconds: id of each code cell -> how long it took.
+        kernel: what ``ask_kernel`` found.
+        day: ISO date.
+
+    Returns:
+        The day, seconds of all cells together, the slowest of them, and what the kernel said.
+    """
+    order = sorted(seconds, key=lambda cell: -seconds[cell])[:SLOWEST]
+    slowest = [{"cell": cell, "seconds": round(seconds[cell], 1)} for cell in order]
+    total = round(sum(seconds.values()), 1)
+    return {"date": day, "seconds": total, "slowest": slowest, **kernel}
+
+
 def execute(source: Path, result: Path, label: str) -> str | None:
     """Run all cells in an empty directory; return ``None``, or the report of the failure."""
     notebook = nbformat.read(source, as_version=4)
@@ -108,11 +161,13 @@ def execute(source: Path, result: Path, label: str) -> str | None:
             store_widget_state=False,
             coalesce_streams=True,
         )
+        seconds: dict[str, float] = {}
         with own_kernel(client):
             for done, index in enumerate(code):
                 cell = notebook.cells[index]
                 progress.say(done, f"cell {done + 1} of {len(code)}")
                 cell.outputs, cell.execution_count = [], None
+                start = time.monotonic()
                 try:
                     client.execute_cell(cell, index, execution_count=done + 1)
                 except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
@@ -120,7 +175,10 @@ def execute(source: Path, result: Path, label: str) -> str | None:
                     failed = [o for o in cell.outputs if o.output_type == "error"]
                     problem = "\n".join(failed[-1].traceback) if failed else str(error)
                     return report(str(source), done + 1, cell, problem)
+                seconds[cell.get("id", str(index))] = time.monotonic() - start
+            kernel = ask_kernel(client)
     normalise(notebook)
+    notebook.metadata[RUN] = measured(seconds, kernel, datetime.date.today().isoformat())
     result.parent.mkdir(parents=True, exist_ok=True)
     half = result.with_suffix(f".{os.getpid()}")
     nbformat.write(notebook, half)

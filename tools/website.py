@@ -13,7 +13,9 @@ import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from dates import page_dates
 from environment import (
     CourseError,
     Project,
@@ -27,6 +29,12 @@ from environment import (
 )
 
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
+DATES = "dates.json"
+"""In a staged book: the day on which each page was last changed."""
+RUN = "course_run"
+"""Key in a chapter's metadata: how long its execution took, with how much memory, and where."""
+# Besides the book: the addresses and how to cite it, which the pages name.
+FRAME = ("_config.yml", "_toc.yml", "pyproject.toml", "CITATION.cff")
 
 
 def toc_pages(toc: str) -> list[str]:
@@ -128,7 +136,7 @@ def executed(project: Project, force: bool) -> dict[Path, Path] | None:
 
 
 def stage(project: Project, target: Path, replaced: Mapping[Path, Path]) -> None:
-    """Make ``target`` the source of a site: configuration, ``book/``, executed chapters.
+    """Make ``target`` the source of a site: configuration, ``book/``, executed chapters, dates.
 
     Only files whose content changed are written, so that Sphinx reads only those again.
 
@@ -138,7 +146,7 @@ def stage(project: Project, target: Path, replaced: Mapping[Path, Path]) -> None
         replaced: for a chapter the copy to take in its place.
     """
     book = project.root / "book"
-    sources = [project.root / "_config.yml", project.root / "_toc.yml"]
+    sources = [path for name in FRAME if (path := project.root / name).exists()]
     sources += [
         path
         for path in book.rglob("*")
@@ -146,11 +154,12 @@ def stage(project: Project, target: Path, replaced: Mapping[Path, Path]) -> None
         and not any(part.startswith((".", "__", "_build")) for part in path.relative_to(book).parts)
     ]
     wanted = {target / path.relative_to(project.root): replaced.get(path, path) for path in sources}
+    contents = {new: source.read_bytes() for new, source in wanted.items()}
+    contents[target / DATES] = json.dumps(page_dates(project.root), indent=1).encode()
     for old in list(target.rglob("*")):
-        if old.is_file() and old not in wanted:
+        if old.is_file() and old not in contents:
             old.unlink()
-    for new, source in wanted.items():
-        content = source.read_bytes()
+    for new, content in contents.items():
         if not new.exists() or new.read_bytes() != content:
             new.parent.mkdir(parents=True, exist_ok=True)
             new.write_bytes(content)
@@ -179,7 +188,7 @@ def build(project: Project, source: Path, output: Path) -> bool:
         Whether the site is there, with all its pages.
     """
     files = {path for path in source.rglob("*") if path.is_file()}
-    pages = {path for path in files if path.suffix in (".md", ".ipynb")}
+    pages = {path for path in files if path.suffix in (".md", ".ipynb") or path.name == DATES}
     # Sphinx renews changed pages. All else (configuration, styles, lessons_lib) starts afresh.
     frame = [package_digest(project), requirements_digest(project)]
     base = digest(part.encode() for part in [*frame, tree_digest(source, files - pages)])
@@ -232,6 +241,24 @@ def book(project: Project, force: bool = False) -> int:
     return 0
 
 
+def without_run(notebook: str) -> tuple[object, dict[str, Any]]:
+    """A notebook without the record of its execution, and that record; empty where it has none."""
+    content = json.loads(notebook)
+    return content, content["metadata"].pop(RUN, {})
+
+
+def renewed(old: str, new: str) -> str:
+    """What belongs into ``book/``: no new file where only the clock says a little else.
+
+    A record stays while time and memory differ from it by less than half.
+    """
+    (before, was), (after, now) = without_run(old), without_run(new)
+    alike = was.keys() == now.keys() and all(
+        abs(now[name] - was[name]) < was[name] / 2 for name in ("seconds", "peak_mb") if name in now
+    )
+    return old if before == after and alike else new
+
+
 def renew_notebooks(project: Project, force: bool = False) -> int:
     """Write the outputs of the last execution into ``book/``, for committing them."""
     copies = executed(project, force)
@@ -239,8 +266,9 @@ def renew_notebooks(project: Project, force: bool = False) -> int:
         print("No chapter was changed, because one failed (see above).")
         return 1
     for path, copy in copies.items():
-        text = copy.read_text(encoding="utf-8")
-        changed = path.read_text(encoding="utf-8") != text
+        old = path.read_text(encoding="utf-8")
+        text = renewed(old, copy.read_text(encoding="utf-8"))
+        changed = old != text
         if changed:
             write_atomically(path, text)
         print(f"{path.relative_to(project.root)}: {'renewed' if changed else 'up to date'}")

@@ -1,0 +1,95 @@
+"""A Sphinx extension for how a page looks where somebody shares its address.
+
+Title, first paragraph and picture of the page, in the tags that search engines,
+messengers and social networks read. Picture and page need absolute addresses, from
+``[tool.course]``.
+"""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import course_settings
+from docutils import nodes
+
+IMAGE, WIDTH, HEIGHT = "_static/preview.png", 1200, 630
+ALT = "How Attention Learns: an attention map on which a diagonal emerges"
+LONGEST = 200
+SHORTEST = 40
+
+
+def shortened(text: str) -> str:
+    """A text in one line, cut at a word where it is too long."""
+    words = " ".join(text.split())
+    if len(words) <= LONGEST:
+        return words
+    return words[: LONGEST - 1].rpartition(" ")[0].rstrip(",;:. ") + "…"
+
+
+def description(doctree: nodes.document) -> str:
+    """The first paragraph of a page that says something, not in a note or in a fold.
+
+    Equations would be read as their source: a paragraph that has one is passed over.
+    """
+    for paragraph in doctree.findall(nodes.paragraph):
+        plain = not any(paragraph.findall(nodes.math)) and not any(
+            paragraph.findall(nodes.image)
+        )
+        inside = isinstance(paragraph.parent, nodes.section)
+        if plain and inside and len(text := paragraph.astext()) >= SHORTEST:
+            return shortened(text)
+    return ""
+
+
+def tags(
+    settings: course_settings.Settings, page: str, title: str, book: str, words: str
+) -> str:
+    """The tags of a page.
+
+    Args:
+        settings: of the course.
+        page: its name, as in ``book/glossary``.
+        title: of the page.
+        book: title of the book.
+        words: description of the page; may be empty.
+    """
+    words = words or book
+    image = f"{settings.site}/{IMAGE}"
+    named = {"description": words, "twitter:card": "summary_large_image"}
+    named |= {"twitter:title": title, "twitter:description": words}
+    named |= {"twitter:image": image, "twitter:image:alt": ALT}
+    graph = {"og:type": "article", "og:site_name": book, "og:locale": "en_GB"}
+    graph |= {"og:title": title, "og:description": words}
+    graph |= {"og:url": f"{settings.site}/{page}.html", "og:image": image}
+    graph |= {"og:image:type": "image/png", "og:image:alt": ALT}
+    graph |= {"og:image:width": str(WIDTH), "og:image:height": str(HEIGHT)}
+    lines = [_tag("name", *each) for each in named.items()]
+    return "\n".join(lines + [_tag("property", *each) for each in graph.items()])
+
+
+def _tag(kind: str, name: str, content: str) -> str:
+    return f'<meta {kind}="{name}" content="{html.escape(content)}" />'
+
+
+def add_to_page(
+    app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Add the tags to the head of a page that has a source."""
+    del templatename
+    if doctree is None:
+        return
+    new = tags(
+        course_settings.read(app.srcdir),
+        pagename,
+        app.env.titles[pagename].astext(),
+        app.config.html_title,
+        description(doctree),
+    )
+    context["metatags"] = f"{context.get('metatags', '')}\n{new}\n"
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Register the handler."""
+    app.connect("html-page-context", add_to_page)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
