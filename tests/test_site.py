@@ -1,51 +1,32 @@
-"""The built site as a reader meets it: in a browser, on a phone, with the network cut off.
-
-``make test`` builds the site and names it in ``LESSONS_SITE``; otherwise the last ``make book``
-is looked at.
-"""
+"""The built site as a reader meets it: in a browser, on a phone, with the network cut off."""
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import cache, partial
 from html.parser import HTMLParser
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-import website
-
-ROOT = Path(__file__).resolve().parent.parent
-SITE = Path(os.environ.get("LESSONS_SITE") or ROOT / "_build" / "html")
-PAGES = website.toc_pages((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+from site_browser import (
+    ALL_PAGES,
+    DESKTOP,
+    PAGES,
+    PHONE,
+    SITE,
+    OpenPage,
+    each_chapter,
+    each_page,
+    in_browser,
+    needs_site,
+    open_alone,
+    show_theme,
+    unfold,
 )
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-)
-PHONE, DESKTOP = {"width": 375, "height": 740}, {"width": 1280, "height": 900}
+
 IMAGE_NAME = re.compile(r"\.(png|jpe?g|svg|gif|webp)$", re.IGNORECASE)
+WEIGHT = 2.5e6
+"""Bytes that a page may take with all that it loads, as they travel."""
 
-pytestmark = pytest.mark.skipif(
-    not SITE.is_dir(), reason=f"there is no site in {SITE}: run `make book` first"
-)
-in_browser = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None,
-        reason="no chromium, chromium-browser or google-chrome on PATH, and CHROMIUM is not set",
-    ),
-]
-each_page = pytest.mark.parametrize("page_name", PAGES)
+pytestmark = needs_site
 
 
 class Article(HTMLParser):
@@ -76,7 +57,7 @@ class Article(HTMLParser):
 @each_page
 def test_a_page_has_one_title_described_images_and_nothing_foreign(page_name: str) -> None:
     article = Article((SITE / f"{page_name}.html").read_text(encoding="utf-8"))
-    assert article.titles == 1
+    assert article.titles == (page_name != "search")  # which has its own, outside of an article
     assert article.foreign == []
     for source, alt in article.images:
         assert alt, f"{source} has no alternative text"
@@ -89,74 +70,8 @@ def test_the_first_page_leads_to_the_book() -> None:
     assert f"{PAGES[0]}.html" in text
 
 
-@dataclass
-class Visit:
-    """A page in a browser, and what went wrong on the way."""
-
-    page: Any
-    problems: list[str] = field(default_factory=list)
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Serve files without a line for each."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        del format, args
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(SITE)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def visit(browser: Any, address: str) -> Callable[[str], Visit]:
-    """Open a page once, with every other host cut off, and wait for its equations."""
-
-    @cache
-    def opened(name: str) -> Visit:
-        context = browser.new_context(viewport=DESKTOP, color_scheme="light")
-        visited = Visit(context.new_page())
-        say = visited.problems.append
-
-        def guard(route: Any) -> None:
-            if route.request.url.startswith((f"{address}/", "data:", "blob:")):
-                route.continue_()
-            else:
-                say(f"asked for another host: {route.request.url}")
-                route.abort()
-
-        page = visited.page
-        context.route("**/*", guard)
-        page.on("console", lambda m: say(f"console: {m.text}") if m.type == "error" else None)
-        page.on("pageerror", lambda error: say(f"script: {error}"))
-        page.on("requestfailed", lambda request: say(f"failed: {request.url}"))
-        page.on("response", lambda r: say(f"{r.status}: {r.url}") if r.status >= 400 else None)
-        page.goto(f"{address}/{name}", wait_until="networkidle")
-        if page.locator("article .math").count():
-            page.wait_for_function("() => window.MathJax?.startup?.promise", timeout=20_000)
-            page.evaluate("() => MathJax.startup.promise.then(() => true)")
-        return visited
-
-    return opened
-
-
+SIZES = """() => Object.fromEntries(performance.getEntries()
+  .filter(e => e.transferSize).map(e => [e.name, e.transferSize]))"""
 RAW_EQUATIONS = r"""() => {
   const article = document.querySelector('article').cloneNode(true);
   article.querySelectorAll('pre, code, script, mjx-container').forEach(e => e.remove());
@@ -184,7 +99,7 @@ class TestInABrowser:
     pytestmark = in_browser
 
     def test_opens_without_error_and_renders_equations(
-        self, visit: Callable[[str], Visit], page_name: str
+        self, visit: OpenPage, page_name: str
     ) -> None:
         visited = visit(f"{page_name}.html")
         page = visited.page
@@ -195,31 +110,44 @@ class TestInABrowser:
         assert page.evaluate(RAW_EQUATIONS) == []
         assert page.evaluate(SCROLLING_EQUATIONS) == 0
 
-    def test_fits_a_phone(self, visit: Callable[[str], Visit], page_name: str) -> None:
+    def test_is_light(self, visit: OpenPage, page_name: str) -> None:
+        page = visit(f"{page_name}.html").page
+        sizes = page.evaluate(SIZES)
+        assert sum(sizes.values()) > 50_000, "nothing was counted"
+        assert sum(sizes.values()) < WEIGHT, sorted(sizes.items(), key=lambda item: -item[1])[:5]
+
+    def test_fits_a_phone_with_everything_unfolded(self, visit: OpenPage, page_name: str) -> None:
         page = visit(f"{page_name}.html").page
         page.set_viewport_size(PHONE)
         assert page.evaluate(TOO_WIDE) == []
+        unfold(page)
+        assert page.evaluate(TOO_WIDE) == []
 
-    def test_figures_can_be_read_in_dark_mode(
-        self, visit: Callable[[str], Visit], page_name: str
-    ) -> None:
+    def test_figures_can_be_read_in_dark_mode(self, visit: OpenPage, page_name: str) -> None:
         page = visit(f"{page_name}.html").page
-        page.emulate_media(color_scheme="dark")
-        page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
+        show_theme(page, "dark")
         assert page.evaluate(SEE_THROUGH_FIGURES) == []
 
+    def test_opens_from_a_downloaded_folder(self, browser: Any, page_name: str) -> None:
+        if page_name in ("search", "genindex", "py-modindex"):
+            return  # TestNavigation searches from a folder; the other two are lists of links
+        visited = open_alone(browser, (SITE / f"{page_name}.html").as_uri(), f"{SITE.as_uri()}/")
+        page = visited.page
+        assert (
+            page.locator("article mjx-container").count() >= page.locator("article .math").count()
+        )
+        assert visited.problems == []
+        page.context.close()
 
-CHAPTERS = [name for name in PAGES if re.search(r"/\d\d_", name)]
 
-
-@pytest.mark.parametrize("page_name", CHAPTERS)
+@each_chapter
 class TestLiveFigures:
     """Without a kernel and without the network, as readers of the published page have them."""
 
     pytestmark = in_browser
 
     def test_each_slider_changes_the_frame_and_its_description(
-        self, visit: Callable[[str], Visit], page_name: str
+        self, visit: OpenPage, page_name: str
     ) -> None:
         visited = visit(f"{page_name}.html")
         page = visited.page
@@ -252,10 +180,93 @@ class TestLiveFigures:
         context.close()
 
 
-class TestSearch:
+class TestNavigation:
+    """From page to page, as the buttons and lists of the theme offer it."""
+
     pytestmark = in_browser
 
-    def test_finds_a_word_without_the_network(self, visit: Callable[[str], Visit]) -> None:
-        visited = visit("search.html?q=attention")
-        visited.page.wait_for_selector("#search-results li a", timeout=20_000)
+    def test_next_and_previous_lead_through_the_whole_book(
+        self, browser: Any, address: str
+    ) -> None:
+        visited = open_alone(browser, f"{address}/{PAGES[0]}.html", f"{address}/")
+        page = visited.page
+        for name in PAGES[1:]:
+            page.locator("a.right-next").click()
+            page.wait_for_url(f"**/{name}.html")
+        for name in reversed(PAGES[:-1]):
+            page.locator("a.left-prev").click()
+            page.wait_for_url(f"**/{name}.html")
         assert visited.problems == []
+        page.context.close()
+
+    def test_the_side_bar_leads_to_every_page(self, visit: OpenPage) -> None:
+        page = visit(f"{PAGES[1]}.html").page
+        page.set_viewport_size(DESKTOP)
+        links = page.locator(".bd-sidebar-primary nav.bd-links a")
+        addresses = links.evaluate_all("all => all.map(e => e.href)")
+        found = {address.partition("#")[0].rsplit("/", 1)[1] for address in addresses}
+        assert {f"{name.rsplit('/', 1)[1]}.html" for name in PAGES if name != PAGES[1]} <= found
+        assert all(link.is_visible() for link in links.all())
+
+    def test_a_phone_has_a_button_for_the_side_bar(self, browser: Any, address: str) -> None:
+        visited = open_alone(browser, f"{address}/{PAGES[1]}.html", f"{address}/")
+        page = visited.page
+        page.set_viewport_size(PHONE)
+        link = page.locator("#pst-primary-sidebar-modal a, .bd-sidebar-primary a").filter(
+            has_text="Glossary"
+        )
+        link.first.wait_for(state="hidden")  # it slides away
+        page.locator("button.primary-toggle:visible").click()
+        link.locator("visible=true").first.click()
+        page.wait_for_url("**/glossary.html")
+        assert visited.problems == []
+        page.context.close()
+
+    def test_the_contents_of_a_page_lead_to_its_sections(self, visit: OpenPage) -> None:
+        page = visit("book/07_multi_head.html").page
+        page.set_viewport_size(DESKTOP)
+        page.locator(".bd-sidebar-secondary a", has_text="Takeaways").click()
+        page.wait_for_function("() => location.hash === '#takeaways'")
+        top = page.locator("#takeaways").evaluate("e => e.getBoundingClientRect().top")
+        assert -5 <= top < DESKTOP["height"]
+
+    def test_the_theme_button_goes_from_theme_to_theme(self, browser: Any, address: str) -> None:
+        visited = open_alone(browser, f"{address}/{PAGES[0]}.html", f"{address}/")
+        page, seen = visited.page, set()
+        for _ in range(3):
+            page.locator("button.theme-switch-button:visible").first.click()
+            seen.add(page.evaluate("() => document.documentElement.dataset.mode"))
+        assert seen == {"light", "dark", "auto"}
+        assert visited.problems == []
+        page.context.close()
+
+    def test_a_word_that_is_typed_finds_its_chapter(self, browser: Any, address: str) -> None:
+        self.search(open_alone(browser, f"{address}/{PAGES[0]}.html", f"{address}/"))
+
+    def test_search_works_from_a_downloaded_folder(self, browser: Any) -> None:
+        self.search(open_alone(browser, (SITE / f"{PAGES[0]}.html").as_uri(), f"{SITE.as_uri()}/"))
+
+    def search(self, visited: Any) -> None:
+        page = visited.page
+        page.keyboard.press("Control+k")
+        page.keyboard.type("permutation")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/search.html?q=permutation*")
+        page.wait_for_selector("#search-results li a", timeout=20_000)
+        found = page.locator("#search-results li a").evaluate_all("all => all.map(e => e.href)")
+        assert any("06_hard_distribution" in address for address in found)
+        page.locator("#search-results li a").first.click()
+        page.wait_for_selector("article h1")
+        # From a folder no page may read another one: results come without an excerpt.
+        excerpts = re.compile(
+            r"console: (Access to fetch at 'file:|Failed to load)|failed: file:|script: Failed to fetch"
+        )
+        local = page.url.startswith("file:")
+        assert [p for p in visited.problems if not (local and excerpts.match(p))] == []
+        page.context.close()
+
+
+def test_every_page_of_the_site_is_looked_at() -> None:
+    built = {str(path.relative_to(SITE).with_suffix("")) for path in SITE.rglob("*.html")}
+    built = {name for name in built if not name.startswith("_static")}
+    assert built == {*ALL_PAGES, "index"}  # index leads to the first page, and shows nothing

@@ -1,7 +1,8 @@
-"""The still picture of the playground, for print and where scripts cannot run.
+"""The still picture of the playground, and the picture of the first page.
 
-``python tools/still.py`` from the top of the checkout draws it anew: twelve runs of the reduced
-model on permutations, in the plane of attention and words and over training steps.
+``python tools/still.py`` from the top of the checkout draws both anew: twelve runs of the reduced
+model on permutations, in the plane of attention and words and over training steps. The first page
+has the second half only, which a phone can show.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from lessons_lib.explore_html import encode
 from lessons_lib.reduced import ReducedConfig, ReducedRuns, train_reduced
 
 TARGET = Path("book/_static/playground/still.png")
+FIRST_PAGE = Path("book/_static/first_page.png")
 CONFIG = ReducedConfig(steps=200, evaluate_every=4)
 SEEDS = range(1, 13)
 END = 6.0
@@ -30,11 +32,30 @@ def still() -> Figure:
     runs = train_reduced(CONFIG, SEEDS)
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.2))
     _plane(runs, left)
-    for attention, branch in zip(runs.right_attention[..., 0], runs.branches(), strict=True):
-        right.plot(runs.steps, attention, color=plots.ROLES[ROLE[branch]], lw=1.5)
-    right.axhline(1 / CONFIG.length, color=plots.ROLES["chance"], ls=":", lw=1)
-    right.set(title="attention on the right place", xlabel="training step", ylim=(-0.02, 1.02))
+    _over_steps(runs, right)
+    right.set(title="attention on the right place")
     return figure
+
+
+def first_page() -> Figure:
+    """The same runs over training steps, with words that need no chapter."""
+    plots.use_style()
+    figure, ax = plt.subplots(figsize=(5.6, 2.5))
+    _over_steps(train_reduced(CONFIG, SEEDS), ax)
+    for y, text, role in (
+        (0.8, "attention finds the word", "attention"),
+        (0.16, "attention avoids the word", "elimination"),
+    ):
+        ax.text(198, y, text, color=plots.ROLES[role], ha="right", weight="bold")
+    ax.set(ylabel="attention on the\nword to copy", yticks=(0, 0.5, 1))
+    return figure
+
+
+def _over_steps(runs: ReducedRuns, ax: Axes) -> None:
+    for attention, branch in zip(runs.right_attention[..., 0], runs.branches(), strict=True):
+        ax.plot(runs.steps, attention, color=plots.ROLES[ROLE[branch]], lw=1.5)
+    ax.axhline(1 / CONFIG.length, color=plots.ROLES["chance"], ls=":", lw=1)
+    ax.set(xlabel="training step", ylim=(-0.02, 1.02))
 
 
 def _plane(runs: ReducedRuns, ax: Axes) -> None:
@@ -54,10 +75,11 @@ def _plane(runs: ReducedRuns, ax: Axes) -> None:
 
 
 def main() -> None:
-    """Draw it into the book."""
-    figure = still()
-    TARGET.write_bytes(encode(figure)["png"])  # few colours, a third of the size
-    plt.close(figure)
+    """Draw them into the book."""
+    for draw, target in ((still, TARGET), (first_page, FIRST_PAGE)):
+        figure = draw()
+        target.write_bytes(encode(figure)["png"])  # few colours, a third of the size
+        plt.close(figure)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,93 @@
+"""The built site for everyone: axe-core on each page, in both themes, desktop and phone."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from site_browser import (
+    DESKTOP,
+    PHONE,
+    OpenPage,
+    each_page,
+    in_browser,
+    needs_site,
+    show_theme,
+    unfold,
+)
+
+pytestmark = [needs_site, *in_browser]
+
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+RUN = """() => axe.run(document, {
+  resultTypes: ['violations'],
+  rules: {'label-content-name-mismatch': {enabled: true}},
+}).then(found => found.violations
+  .filter(rule => ['serious', 'critical'].includes(rule.impact))
+  .flatMap(rule => rule.nodes.map(node =>
+    `${rule.id}: ${node.target} ${node.html.slice(0, 120)} ${node.any[0]?.message ?? ''}`)))"""
+# The reference has a thousand entries that are all built alike; axe would take minutes.
+FEWER_ENTRIES = """() => [...document.querySelectorAll('article dl.py')]
+  .filter(e => !e.querySelector('dl.py')).slice(40).forEach(e => e.remove())"""
+SETTLED = """() => new Promise(done => setTimeout(done, 400))"""
+
+
+def findings(page: Any) -> list[str]:
+    """What axe-core calls serious or critical."""
+    page.evaluate(SETTLED)  # after a resize the theme looks only now which boxes scroll
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE)
+    found: list[str] = page.evaluate(RUN)
+    return found
+
+
+@each_page
+class TestEachPage:
+    def test_on_a_desktop_in_the_light_theme(self, visit: OpenPage, page_name: str) -> None:
+        page = visit(f"{page_name}.html").page
+        page.set_viewport_size(DESKTOP)
+        show_theme(page, "light")
+        page.evaluate(FEWER_ENTRIES)
+        assert findings(page) == []
+
+    def test_on_a_phone_in_the_dark_theme_unfolded(self, visit: OpenPage, page_name: str) -> None:
+        page = visit(f"{page_name}.html").page
+        page.set_viewport_size(PHONE)
+        show_theme(page, "dark")
+        page.evaluate(FEWER_ENTRIES)
+        unfold(page)
+        assert findings(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_search_results_can_be_read(visit: OpenPage, theme: str) -> None:
+    page = visit("search.html?q=attention").page
+    page.wait_for_selector("#search-results li a", timeout=20_000)
+    show_theme(page, theme)
+    assert findings(page) == []
+
+
+@pytest.mark.parametrize(
+    ("flaw", "rule"),
+    [
+        ("<p style='color:#999;background:#fff'>pale</p>", "color-contrast"),
+        ("<button aria-label='Go'>Send it</button>", "label-content-name-mismatch"),
+        ("<input>", "label"),
+    ],
+)
+def test_a_flaw_is_found(visit: OpenPage, flaw: str, rule: str) -> None:
+    page = visit("book/colab.html").page
+    show_theme(page, "light")
+    page.evaluate(
+        """html => {
+      const box = document.createElement('div');
+      box.id = 'flaw';
+      box.innerHTML = html;
+      document.querySelector('article').append(box);
+    }""",
+        flaw,
+    )
+    found = findings(page)
+    page.evaluate("() => document.getElementById('flaw').remove()")
+    assert [each.partition(":")[0] for each in found] == [rule]
