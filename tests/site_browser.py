@@ -10,7 +10,6 @@ import gzip
 import io
 import os
 import re
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from typing import Any
 
 import pytest
 
+import chromium
 import website
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,13 +31,8 @@ CHAPTERS = [name for name in PAGES if re.search(r"/\d\d_", name)]
 MADE_BY_SPHINX = ["search", "genindex", "py-modindex"]
 ALL_PAGES = [*PAGES, *MADE_BY_SPHINX]
 
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-)
+CHROMIUM = chromium.find()
+FLAGS = chromium.FLAGS
 PHONE, DESKTOP = {"width": 375, "height": 740}, {"width": 1280, "height": 900}
 
 needs_site = pytest.mark.skipif(
@@ -45,10 +40,7 @@ needs_site = pytest.mark.skipif(
 )
 in_browser = [
     pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None,
-        reason="no chromium, chromium-browser or google-chrome on PATH, and CHROMIUM is not set",
-    ),
+    pytest.mark.skipif(CHROMIUM is None, reason=chromium.ABSENT),
 ]
 # The scope lets pytest run all tests of a page one after the other, so that it is opened once.
 each_page = pytest.mark.parametrize("page_name", ALL_PAGES, scope="session")
@@ -109,9 +101,9 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield chromium
-        chromium.close()
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield launched
+        launched.close()
 
 
 def open_alone(browser: Any, url: str, allowed: str) -> Visit:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
+from chromium import ABSENT, find
 from lessons_lib.explore import explore
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -51,10 +50,9 @@ def block() -> str:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    path = find()
     if path is None:
-        pytest.skip("no Chromium: install it, or set CHROMIUM to its path")
+        pytest.skip(ABSENT)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import nbformat
 import pytest
 import yaml
 
+import chromium
 import course
 import lecture
 import website
@@ -249,10 +249,8 @@ def test_a_chapter_that_is_not_there_is_named_and_a_figure_is_read(tmp_path: Pat
         lecture.find_figure(tmp_path, "02_b", "map")
 
 
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, lecture.CHROMIUM)), None
-)
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: set CHROMIUM")
+CHROMIUM = chromium.find()
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason=chromium.ABSENT)
 
 
 @pytest.mark.browser

@@ -73,7 +73,7 @@ def test_the_first_page_leads_to_the_book() -> None:
 SIZES = """() => Object.fromEntries(performance.getEntries()
   .filter(e => e.transferSize).map(e => [e.name, e.transferSize]))"""
 RAW_EQUATIONS = r"""() => {
-  const article = document.querySelector('article').cloneNode(true);
+  const article = document.body.cloneNode(true);
   article.querySelectorAll('pre, code, script, mjx-container').forEach(e => e.remove());
   return (article.textContent.match(/\\[(\[].{0,60}/g) || []);
 }"""
@@ -259,7 +259,8 @@ class TestNavigation:
         page.wait_for_selector("article h1")
         # From a folder no page may read another one: results come without an excerpt.
         excerpts = re.compile(
-            r"console: (Access to fetch at 'file:|Failed to load)|failed: file:|script: Failed to fetch"
+            r"console: (Access to fetch at 'file:|Failed to load)|failed: file:"
+            r"|script: Failed to fetch"
         )
         local = page.url.startswith("file:")
         assert [p for p in visited.problems if not (local and excerpts.match(p))] == []

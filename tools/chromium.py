@@ -10,6 +10,12 @@ from environment import CourseError
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ABSENT = f"no {', '.join(NAMES[:-1])} or {NAMES[-1]} on PATH, and CHROMIUM is not set"
 
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+"""For a browser that asks nobody for anything."""
+
 
 def find() -> str | None:
     """The program that ``CHROMIUM`` names, else the first on the PATH, else ``None``."""

@@ -15,7 +15,6 @@ import argparse
 import base64
 import html
 import io
-import os
 import re
 import shutil
 import subprocess
@@ -30,13 +29,13 @@ import yaml
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
+import chromium
 from environment import CourseError, write_atomically
 
 FIGURE = re.compile(r"!\[\]\(([\w-]+)#([\w-]+)\)\n*")
 NOTES = re.compile(r"<!--(.*?)-->\n*", re.DOTALL)
 POINTS = 10
 """Font size at which Matplotlib sets formulas; the page scales them to its own."""
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ def to_marp(source: str) -> str:
     return FIGURE.sub(r"![bg right:50% fit](figures/\1-\2.png)\n\n", source)
 
 
-def print_pdf(page: Path, chromium: str) -> Path:
+def print_pdf(page: Path, program: str) -> Path:
     """Print a page with Chromium, one slide a page.
 
     Raises:
@@ -161,10 +160,10 @@ def print_pdf(page: Path, chromium: str) -> Path:
     target = page.with_suffix(".pdf")
     target.unlink(missing_ok=True)
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
-    command = [chromium, *options, f"--print-to-pdf={target}", page.absolute().as_uri()]
+    command = [program, *options, f"--print-to-pdf={target}", page.absolute().as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if not target.exists():
-        raise CourseError(f"{chromium} could not print {page.name}:\n{done.stderr[-2000:]}")
+        raise CourseError(f"{program} could not print {page.name}:\n{done.stderr[-2000:]}")
     return target
 
 
@@ -252,14 +251,13 @@ def main(arguments: list[str] | None = None, root: Path | None = None) -> int:
         page = build(root / "slides" / "lecture.md", root / "book", options.out)
         made = [page]
         if options.pdf:
-            installed = filter(None, map(shutil.which, CHROMIUM))
-            chromium = os.environ.get("CHROMIUM") or next(installed, "")
-            if not chromium:
+            try:
+                made.append(print_pdf(page, chromium.require()))
+            except CourseError as error:
                 raise CourseError(
-                    f"{page} is there. For a PDF: expected Chromium on the PATH or in CHROMIUM, "
-                    "found none; or open the page in any browser and print it."
-                )
-            made.append(print_pdf(page, chromium))
+                    f"{page} is there, but no PDF: {error}; or open the page in any "
+                    "browser and print it"
+                ) from None
     except CourseError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

@@ -5,8 +5,6 @@ For the tests of the engine and for ``make bench``; nothing needs to be built fo
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,15 +13,12 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import chromium
+
 STATIC = Path(__file__).resolve().parent.parent / "book" / "_static"
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-NO_CHROMIUM = "no chromium, chromium-browser or google-chrome on PATH, and CHROMIUM is not set"
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-)
+CHROMIUM = chromium.find()
+NO_CHROMIUM = chromium.ABSENT
+FLAGS = chromium.FLAGS
 Script = Callable[..., Any]
 TALK = """
   const worker = new Worker("/playground/worker.js", { type: "module" });
