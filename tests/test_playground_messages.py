@@ -45,7 +45,7 @@ def script() -> Iterator[Script]:
         ("h=0x4", {}, "“0x4” is not a number, so 1"),
         ("s=-1", {"scale": 0}, "“-1” is below the smallest value, so 0"),
         ("s=Infinity", {}, "“Infinity” is not a number, so 0.1"),
-        ("a=-0.25&b=9", {"startA": -0.25, "startB": 3}, "Start of words (b): “9” is above"),
+        ("a=-0.25&b=9", {"startA": -0.25, "startB": 3}, "Tilt of words at the start: “9” is above"),
         ("o=Adam", {"optimizer": "adam", "rate": 0.05}, None),
         ("o=adam&r=x", {"optimizer": "adam", "rate": 0.05}, "“x” is not a number, so 0.05"),
         ("o=lion", {}, "“lion” is not one of sgd, adam, so sgd"),

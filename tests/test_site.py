@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from typing import Any
 
 from site_browser import (
@@ -180,22 +182,31 @@ class TestLiveFigures:
         context.close()
 
 
+def test_next_and_previous_lead_through_the_whole_book() -> None:
+    def leads(name: str, button: str) -> str | None:
+        text = (SITE / f"{name}.html").read_text(encoding="utf-8")
+        link = re.search(rf'<a class="{button}"\s+href="([^"]+)"', text)
+        return link and posixpath.normpath(f"{posixpath.dirname(name)}/{link[1]}")
+
+    for one, other in pairwise(PAGES):
+        assert leads(one, "right-next") == f"{other}.html"
+        assert leads(other, "left-prev") == f"{one}.html"
+    assert leads(PAGES[0], "left-prev") is None
+    assert leads(PAGES[-1], "right-next") is None
+
+
 class TestNavigation:
     """From page to page, as the buttons and lists of the theme offer it."""
 
     pytestmark = in_browser
 
-    def test_next_and_previous_lead_through_the_whole_book(
-        self, browser: Any, address: str
-    ) -> None:
+    def test_next_and_previous_lead_from_page_to_page(self, browser: Any, address: str) -> None:
         visited = open_alone(browser, f"{address}/{PAGES[0]}.html", f"{address}/")
         page = visited.page
-        for name in PAGES[1:]:
-            page.locator("a.right-next").click()
-            page.wait_for_url(f"**/{name}.html")
-        for name in reversed(PAGES[:-1]):
-            page.locator("a.left-prev").click()
-            page.wait_for_url(f"**/{name}.html")
+        page.locator("a.right-next").click()
+        page.wait_for_url(f"**/{PAGES[1]}.html")
+        page.locator("a.left-prev").click()
+        page.wait_for_url(f"**/{PAGES[0]}.html")
         assert visited.problems == []
         page.context.close()
 

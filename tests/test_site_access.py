@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
 import pytest
 from site_browser import (
+    CHAPTERS,
     DESKTOP,
     PHONE,
     OpenPage,
     each_page,
     in_browser,
     needs_site,
+    open_alone,
     show_theme,
     unfold,
 )
@@ -20,7 +23,7 @@ from site_browser import (
 pytestmark = [needs_site, *in_browser]
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
-RUN = """() => axe.run(document, {
+RUN = """part => axe.run(part, {
   resultTypes: ['violations'],
   rules: {'label-content-name-mismatch': {enabled: true}},
 }).then(found => found.violations
@@ -33,12 +36,12 @@ FEWER_ENTRIES = """() => [...document.querySelectorAll('article dl.py')]
 SETTLED = """() => new Promise(done => setTimeout(done, 400))"""
 
 
-def findings(page: Any) -> list[str]:
-    """What axe-core calls serious or critical."""
+def findings(page: Any, part: str = "html") -> list[str]:
+    """What axe-core calls serious or critical in a part of the page."""
     page.evaluate(SETTLED)  # after a resize the theme looks only now which boxes scroll
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE)
-    found: list[str] = page.evaluate(RUN)
+    found: list[str] = page.evaluate(RUN, part)
     return found
 
 
@@ -66,6 +69,38 @@ def test_search_results_can_be_read(visit: OpenPage, theme: str) -> None:
     page.wait_for_selector("#search-results li a", timeout=20_000)
     show_theme(page, theme)
     assert findings(page) == []
+
+
+def scroll_down_and_up(page: Any) -> None:
+    for distance in (3000, -600):
+        page.mouse.wheel(0, distance)
+        page.evaluate(SETTLED)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("part", "opened"),
+    [
+        ("#pst-primary-sidebar-modal", lambda page: page.click("button.primary-toggle:visible")),
+        ("#pst-secondary-sidebar-modal", lambda page: page.click("button.secondary-toggle")),
+        ("#pst-search-dialog", lambda page: page.keyboard.press("Control+k")),
+        (".term-tip", lambda page: page.locator(".term > a:visible").first.focus()),
+        ("#pst-back-to-top", scroll_down_and_up),
+    ],
+    ids=["side bar", "contents", "search", "meaning of a term", "back to the top"],
+)
+def test_what_opens_on_a_phone_can_be_read(
+    browser: Any, address: str, part: str, opened: Callable[[Any], None], theme: str
+) -> None:
+    visited = open_alone(browser, f"{address}/{CHAPTERS[0]}.html", f"{address}/")
+    page = visited.page
+    page.set_viewport_size(PHONE)
+    show_theme(page, theme)
+    assert page.locator(part).filter(visible=True).count() == 0
+    opened(page)
+    page.locator(part).filter(visible=True).first.wait_for()
+    assert findings(page, part) == []
+    page.context.close()
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,12 @@ import json
 import os
 import re
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from site_browser import open_alone
 
 import bundle
 import chromium
@@ -74,9 +76,10 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     target = tmp_path_factory.mktemp("pdf") / "book.pdf"
     sources = {name: ROOT / name for name in SHORT}
-    with pytest.MonkeyPatch.context() as patch:
+    # In a thread of its own: Playwright drives one browser in each, and the tests have theirs.
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as apart:
         patch.setattr(website, "page_sources", lambda _: sources)
-        count = pdf.build(PROJECT, SITE, target, chromium.require())
+        count = apart.submit(pdf.build, PROJECT, SITE, target, chromium.require()).result()
     reader = PdfReader(target)
     assert len(reader.pages) == count > 10
     assert list(target.parent.iterdir()) == [target], "nothing else is left behind"
@@ -157,32 +160,20 @@ def test_the_site_has_one_edition_of_mathjax() -> None:
 
 @pytest.mark.browser
 @pytest.mark.skipif(chromium.find() is None, reason=chromium.ABSENT)
-def test_the_unpacked_site_works_from_its_folder(packed: Path) -> None:
-    from playwright.sync_api import sync_playwright
-
+def test_the_unpacked_site_works_from_its_folder(packed: Path, browser: Any) -> None:
     with zipfile.ZipFile(packed / "one.zip") as archive:
         archive.extractall(packed / "out")
     site = packed / "out" / "course" / "site"
-    problems: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium.require(), args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = browser.new_page()
-        page.on("pageerror", lambda error: problems.append(f"script: {error}"))
-        page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
-        page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
-        page.goto((site / "index.html").as_uri())
-        page.locator("article a", has_text="Several heads").first.click()
-        page.wait_for_url("**/07_multi_head.html")
-        page.evaluate(
-            "() => MathJax.startup.promise.then(() => document.fonts.ready.then(() => 1))"
-        )
-        assert page.locator("article mjx-container").count() > 10
-        figure = page.locator(".lessons-explore").first
-        before = figure.locator("img").get_attribute("src")
-        slider = figure.locator("input[type=range]").first
-        slider.press("Home" if slider.evaluate("e => e.value === e.max") else "End")
-        assert figure.locator("img").get_attribute("src") != before
-        browser.close()
-    assert problems == []
+    visited = open_alone(browser, (site / "index.html").as_uri(), f"{site.as_uri()}/")
+    page = visited.page
+    page.locator("article a", has_text="Several heads").first.click()
+    page.wait_for_url("**/07_multi_head.html")
+    page.evaluate("() => MathJax.startup.promise.then(() => document.fonts.ready.then(() => 1))")
+    assert page.locator("article mjx-container").count() > 10
+    figure = page.locator(".lessons-explore").first
+    before = figure.locator("img").get_attribute("src")
+    slider = figure.locator("input[type=range]").first
+    slider.press("Home" if slider.evaluate("e => e.value === e.max") else "End")
+    assert figure.locator("img").get_attribute("src") != before
+    assert visited.problems == []
+    page.context.close()

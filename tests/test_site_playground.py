@@ -42,6 +42,12 @@ def test_the_tour_leads_through_four_scenes_to_a_summary(at: OpenAt) -> None:
         assert len(page.inner_text(".pg-story-caption").split()) <= 65, "to be read in 17 s"
         assert page.locator(".pg-view:visible").count() == 3
         page.wait_for_selector(f"{APP}[data-branch={branch}]", timeout=SOON)
+        if number == 3:  # what it costs is said beside the lucky start
+            page.wait_for_function(
+                "() => / times as much\\.$/.test("
+                "document.querySelector('.pg-story-measure').textContent)",
+                timeout=SOON,
+            )
         if number == 4:
             page.wait_for_function(
                 "() => [...document.querySelectorAll('.pg-tally-words')]"
@@ -50,7 +56,7 @@ def test_the_tour_leads_through_four_scenes_to_a_summary(at: OpenAt) -> None:
             )
             one, eight = page.locator(".pg-tally-words").all_inner_texts()
             assert "Theory: 50%" in one
-            assert "Theory: 99.6%" in eight
+            assert "Theory: 1 − (1 − 0.50)^8 = 99.6%" in eight
             aligned = [int(re.findall(r"(\d+) aligned", text)[0]) for text in (one, eight)]
             assert 30 <= aligned[0] <= 70
             assert aligned[1] >= 95

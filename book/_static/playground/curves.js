@@ -67,6 +67,7 @@ export const curves = {
       1,
       [1, 3],
     );
+    label(context, "chance", x(last), chance - 8, colours.text, "right");
     const path = (value) => rows.map((row) => [x(row.step), y(value(row))]);
     const known = history.known.map(([step, share]) => [x(step), y(share)]);
     for (let k = 0; config.heads > 1 && k < config.heads; k++) {

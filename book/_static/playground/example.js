@@ -97,7 +97,9 @@ export const choice = {
     const full = Math.max(0.5, ...votes.map(Math.abs));
     context.font = font(11);
     label(context, "looks", left, 10, colours.text);
-    label(context, "against \u2190 score \u2192 for", middle, 10, colours.text, "center");
+    const scale = "against \u2190 score \u2192 for";
+    const room = width - context.measureText(scale).width / 2;
+    label(context, scale, Math.min(middle, room), 10, colours.text, "center");
     for (let l = 0; l < config.length; l++) {
       const y = 24 + l * ROW;
       const asked = l === position;

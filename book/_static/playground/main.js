@@ -10,6 +10,10 @@ import { Tally } from "./tally.js";
 import { legend, Views } from "./views.js";
 
 const PACES = { slow: 20, medium: 100, fast: undefined };
+/** In the tour training begins after so many milliseconds: first one reads. */
+const READING = 2500;
+/** Runs a second that the tour counts, so that one can count along. */
+const COUNTING = 20;
 /** A run that nobody pauses ends here. */
 const LAST_STEP = 10000;
 const RESULTS = {
@@ -68,7 +72,10 @@ class Playground {
       el("span", { class: "pg-pace" }, el("label", { for: "pg-pace" }, "Speed "), this.pace),
       button("Copy link", { class: "pg-copy" }, () => this.copy()),
     );
-    this.presets = new Presets((config) => this.apply(config));
+    this.presets = new Presets((config) => {
+      this.pause(); // a new story begins when its reader is ready
+      this.apply(config);
+    });
     this.controls = new Controls((changes) => this.apply(changes));
     this.place = el("div", { class: "pg-views" });
     this.tallyCard = this.buildTally(button);
@@ -235,6 +242,8 @@ class Playground {
       this.told = result;
       this.say(`Decided at step ${snapshot.step}, ${RESULTS[result]}.`);
     }
+    if (this.scene?.kept) this.kept = this.history.rows;
+    if (this.scene?.compared && this.kept) this.story.compare(this.history.rows.at(-1), this.kept);
     if (this.running && snapshot.step >= (this.scene?.until ?? LAST_STEP)) this.pause();
     timed("playground-hear", began);
   }
@@ -267,12 +276,26 @@ class Playground {
     for (const card of this.place.children) card.hidden = !scene.views.includes(card.dataset.view);
     this.tally.clear();
     this.begin(scene.config);
-    this.run(scene.pace);
-    if (scene.tally) this.tally.count(scene.tally, 100);
+    clearTimeout(this.reading);
+    this.reading = setTimeout(() => {
+      this.reading = null;
+      this.run(scene.pace);
+      if (scene.tally) this.tally.count(scene.tally, 100, COUNTING);
+      this.showTally();
+    }, READING);
     this.showTally();
   }
 
+  /** The scene begins now, if it is still being read. */
+  hurry() {
+    if (!this.reading) return false;
+    clearTimeout(this.reading);
+    this.reading = null;
+    return true;
+  }
+
   hold(held) {
+    if (this.hurry() && this.scene.tally) this.tally.count(this.scene.tally, 100, COUNTING);
     if (held) this.pause();
     else if (Number(this.root.dataset.step) < this.scene.until) this.run(this.scene.pace);
     this.tally.hold(held);
@@ -280,6 +303,7 @@ class Playground {
 
   /** After the story: the settings that were there before, and all views. */
   leave() {
+    this.hurry();
     this.scene = null;
     delete this.root.dataset.story;
     for (const card of this.place.children) card.hidden = false;

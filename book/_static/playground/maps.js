@@ -50,10 +50,13 @@ function drawMaps(context, width, scene, size, values, ends, names) {
       return;
     }
     context.font = font(11);
+    // All whole words or all initials: a mixture looks like two kinds of things.
+    const whole = names.every((name) => fitting(context, name, cell - 1) === name);
+    const heads = names.map((name) => (whole ? name : fitting(context, name[0], cell - 1)));
     for (let n = 0; n < size; n++) {
       const at = (n + 0.5) * cell;
       label(context, fitting(context, names[n], x - 4), x - 5, y + at, colours.text, "right");
-      label(context, fitting(context, names[n], cell - 1), x + at, y - 9, colours.text, "center");
+      label(context, heads[n], x + at, y - 9, colours.text, "center");
     }
   });
 }

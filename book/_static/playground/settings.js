@@ -36,14 +36,14 @@ export const DEFAULTS = Object.freeze({
 
 /** For each number: its name for people, its smallest and largest value, and if it is whole. */
 export const LIMITS = Object.freeze({
-  vocab: { name: "Number of words (V)", min: 2, max: 20, whole: true },
-  length: { name: "Length of an input (L)", min: 2, max: 16, whole: true },
-  heads: { name: "Number of heads", min: 1, max: 8, whole: true },
+  vocab: { name: "Words there are (V)", min: 2, max: 20, whole: true },
+  length: { name: "Words in a sentence (L)", min: 2, max: 16, whole: true },
+  heads: { name: "Heads", min: 1, max: 8, whole: true },
   rate: { name: "Learning rate", min: 0.001, max: 100, whole: false },
-  scale: { name: "Start scale", min: 0, max: 1, whole: false },
+  scale: { name: "Size of the random start", min: 0, max: 1, whole: false },
   seed: { name: "Seed", min: 0, max: 999999, whole: true },
-  startA: { name: "Start of attention (a)", min: -3, max: 3, whole: false },
-  startB: { name: "Start of words (b)", min: -3, max: 3, whole: false },
+  startA: { name: "Tilt of attention at the start", min: -3, max: 3, whole: false },
+  startB: { name: "Tilt of words at the start", min: -3, max: 3, whole: false },
   batch: { name: "Batch size", min: 32, max: 32, whole: true },
 });
 

@@ -20,16 +20,16 @@ export const SCENES = [
   {
     title: "Words first, then attention",
     caption: [
-      "A model learns to copy six animals in order. It has to learn two things: ",
+      "A model learns to copy six animals in order. It has to learn ",
       "which word each word stands for",
-      " (orange table, called KTIW) and ",
+      " (orange, called KTIW) and ",
       "where to look",
-      " (blue map, called attention). Each sentence has six of twelve animals, and ant comes out " +
-        "only if ant went in. So the words are learned first, and attention follows them.",
+      " (blue, called attention). Each sentence has six of twelve animals. Ant comes out only if " +
+        "ant went in, so a look anywhere teaches the words. Attention follows them.",
     ],
     config: { ...SIX, vocab: 12 },
-    pace: 20,
-    until: 240,
+    pace: 14,
+    until: 180,
     views: ["attention", "table", "curves"],
     seconds: 17,
   },
@@ -40,26 +40,31 @@ export const SCENES = [
         "and all come out, so ",
       "nothing tells which word stands for which",
       ". Tiny random differences at the start decide, like a coin on its edge. This start was " +
-        "lucky: words and attention pulled each other up.",
+        "lucky: words and attention pulled each other up. It is ",
+      "aligned",
+      ".",
     ],
     config: { ...SIX, seed: LUCKY },
-    pace: 30,
-    until: 360,
+    pace: 27,
+    until: 330,
+    kept: true,
     views: ["attention", "table", "plane"],
     seconds: 15,
   },
   {
     title: "The coin falls on the other side",
     caption: [
-      "Same task, another random start. Each word now comes to say \u201cnot me\u201d, and the " +
-        "model looks everywhere ",
+      "Same task, another random start. Each word comes to say \u201cnot me\u201d, and the model " +
+        "looks everywhere ",
       "except at the right place",
-      ". The one word that nobody spoke against is left over, and it is written. The answers are " +
-        "right, yet the model never looks at the word it copies. That is what goes wrong.",
+      ". The word that nobody speaks against is left over, and is written: ",
+      "elimination",
+      ". It gets there, but slowly, and it hardly looks at what it copies. That is what goes wrong.",
     ],
     config: { ...SIX, seed: UNLUCKY },
-    pace: 30,
-    until: 360,
+    pace: 24,
+    until: 330,
+    compared: true,
     views: ["attention", "table", "choice"],
     seconds: 18,
   },
@@ -69,8 +74,8 @@ export const SCENES = [
       "A model with eight heads looks in eight ways at once, each from its own random start: " +
         "eight coins. ",
       "One lucky head is enough",
-      " to find the right place. Count along: how often does it happen with one head, and how " +
-        "often with eight? The upright mark is what theory expects.",
+      " to find the right place. Count along: how many runs align with one head, and how many " +
+        "with eight? The upright mark is what theory expects.",
     ],
     config: { ...SIX, heads: 8, seed: EIGHT_TOSSES, rate: 8 },
     pace: 40,
@@ -85,8 +90,8 @@ const SUMMARY = [
   "",
   "What goes wrong:",
   " when every sentence has the same words, nothing tells them apart, and chance decides. " +
-    "In about half of the starts the model learns to look everywhere but at the right place; " +
-    "in the larger networks of this book that is the slow way. ",
+    "In about half of the starts the model learns to look everywhere but at the right place. That " +
+    "is the slow way; in larger networks it is so slow that they seem unable to copy. ",
   "Why more heads help:",
   " each head is one more toss, and one lucky head is enough.",
 ];
@@ -109,6 +114,7 @@ export class Story {
     this.count = el("p", { class: "pg-story-count" });
     this.title = el("h2", { class: "pg-story-title", tabindex: "-1" });
     this.caption = el("p", { class: "pg-story-caption" });
+    this.measure = el("p", { class: "pg-story-measure" });
     this.dots = SCENES.map(() => el("span", { class: "pg-story-dot" }, el("span")));
     this.backButton = button("Back", "pg-back", () => this.show(this.at - 1));
     this.pauseButton = button("Pause", "pg-hold", () => this.toggle());
@@ -120,6 +126,7 @@ export class Story {
       this.count,
       this.title,
       this.caption,
+      this.measure,
       el("div", { class: "pg-story-dots", "aria-hidden": "true" }, ...this.dots),
       el(
         "div",
@@ -155,6 +162,7 @@ export class Story {
     this.caption.replaceChildren(
       ...parts.map((text, n) => (n % 2 ? el("strong", {}, text) : text)),
     );
+    write(this.measure, "");
     this.backButton.disabled = this.at === 0;
     write(this.nextButton, ended ? "Now toss it yourself" : "Next");
     if (ended) this.stopClock();
@@ -165,6 +173,18 @@ export class Story {
     }
     this.showClock();
     this.app.say(`${this.title.textContent}. ${this.caption.textContent}`);
+  }
+
+  /** What a run costs: its loss beside that of the run that was kept, at the same step. */
+  compare(row, kept) {
+    const there = kept.find(({ step }) => step === row.step);
+    if (!there || row.step === 0) return;
+    const times = row.loss / there.loss;
+    write(
+      this.measure,
+      `Loss at step ${row.step}: ${row.loss.toFixed(2)}, and ${there.loss.toFixed(2)} with the ` +
+        `lucky start${times >= 1.5 ? `: ${Math.round(times)} times as much` : ""}.`,
+    );
   }
 
   next() {

@@ -16,8 +16,9 @@ export function summary(config) {
 }
 
 class Row {
-  constructor(config, runs, steps) {
+  constructor(config, runs, steps, plain) {
     this.theory = alignedShare(config);
+    this.each = alignedShare({ ...config, heads: 1 });
     this.config = config;
     this.runs = runs;
     this.parts = WAYS.map((way) => el("span", { class: `pg-part pg-part-${way}` }));
@@ -30,7 +31,7 @@ class Row {
         "p",
         { class: "pg-tally-title" },
         el("strong", {}, count(config.heads, "head")),
-        `: ${summary(config)}, ${steps} steps each`,
+        plain ? "" : `: ${summary(config)}, ${steps} steps each`,
       ),
       el("div", { class: "pg-bar", "aria-hidden": "true" }, ...this.parts, this.mark),
       this.words,
@@ -47,10 +48,10 @@ class Row {
       ? ` Aligned: ${percent(report.aligned / report.finished)}, ` +
         `95% interval ${percent(low)} to ${percent(high)}.`
       : "";
-    const rule =
-      this.config.optimizer === "sgd"
-        ? `Theory: ${percent(this.theory)}.`
-        : `Theory, which is for plain gradient descent and not for Adam: ${percent(this.theory)}.`;
+    const { heads, optimizer } = this.config;
+    const tosses = heads > 1 ? `1 \u2212 (1 \u2212 ${this.each.toFixed(2)})^${heads} = ` : "";
+    const whose = optimizer === "sgd" ? "" : ", which is for plain gradient descent and not for Adam";
+    const rule = `Theory${whose}: ${tosses}${percent(this.theory)}.`;
     write(
       this.words,
       `${report.finished} of ${count(this.runs, "run")}: ${report.aligned} aligned, ` +
@@ -71,18 +72,27 @@ export class Tally {
     this.list = el("ol", { class: "pg-tally-list" });
     this.empty = el("p", { class: "pg-tally-empty" }, "Nothing counted yet.");
     this.current = null;
+    this.clock = null;
+    this.held = false;
     this.waiting = [];
     /** Last reports still to come of tallies that were stopped. */
     this.stale = 0;
   }
 
-  /** Count runs of each configuration, one configuration after the other. */
-  count(configs, runs) {
+  /**
+   * Count runs of each configuration, one configuration after the other.
+   *
+   * @param {number} [perSecond] show no more runs a second than this, and no settings
+   */
+  count(configs, runs, perSecond) {
     this.stop();
     this.waiting = configs.map((config) => ({ config, runs, steps: tallySteps(config) }));
     // All rows at once, so that what is to be compared stands together from the start.
     for (const job of this.waiting) {
-      job.row = new Row(job.config, job.runs, job.steps);
+      job.perSecond = perSecond;
+      job.branches = [];
+      job.shown = 0;
+      job.row = new Row(job.config, job.runs, job.steps, perSecond !== undefined);
       this.rows.push(job.row);
       this.list.append(job.row.element);
     }
@@ -110,23 +120,58 @@ export class Tally {
       if (report.done) this.stale -= 1;
       return;
     }
+    if (this.current.perSecond) return this.collect(report);
     this.current.row.show(report);
-    if (!report.done) return;
+    if (report.done) this.end(report.stopped);
+  }
+
+  end(stopped) {
     this.engine.rest();
-    this.say(`${report.stopped ? "Stopped" : "Counted"}: ${this.current.row.words.textContent}`);
+    this.say(`${stopped ? "Stopped" : "Counted"}: ${this.current.row.words.textContent}`);
     this.next();
+  }
+
+  /** The worker is faster than anybody counts: keep what it says, and show it run by run. */
+  collect(report) {
+    const job = this.current;
+    job.branches.push(...report.runsList.map((run) => run.branch));
+    job.done = report.done;
+    this.clock ??= setInterval(() => this.reveal(), 1000 / job.perSecond);
+  }
+
+  reveal() {
+    const job = this.current;
+    if (this.held || !job || document.hidden) return;
+    job.shown = Math.min(job.shown + 1, job.branches.length);
+    const seen = job.branches.slice(0, job.shown);
+    const report = { finished: seen.length };
+    for (const way of WAYS) report[way] = seen.filter((branch) => branch === way).length;
+    job.row.show(report);
+    if (!job.done || job.shown < job.branches.length) return;
+    this.stopClock();
+    this.end(false);
+  }
+
+  stopClock() {
+    clearInterval(this.clock);
+    this.clock = null;
   }
 
   /** Halt, or go on. */
   hold(held) {
+    this.held = held;
     if (this.busy) this.engine.send({ type: held ? "pause" : "resume" });
   }
 
   stop() {
     this.waiting = [];
+    this.held = false;
+    this.stopClock();
     if (this.current === null) return;
-    this.engine.send({ type: "stop" });
-    this.stale += 1;
+    if (!this.current.done) {
+      this.engine.send({ type: "stop" });
+      this.stale += 1;
+    }
     this.current = null;
   }
 
