@@ -366,7 +366,12 @@ def test_running_times_come_from_the_notebooks(site: Path) -> None:
              for r in rows]  # fmt: skip
     assert [[cell.strip() for cell in row] for row in cells] == [
         running_times.HEAD,
-        ["Looking", "41 s", "1.2 GB", "14 s: Training"],
+        [
+            "Looking",
+            "41\N{NO-BREAK SPACE}s",
+            "1.2\N{NO-BREAK SPACE}GB",
+            "14\N{NO-BREAK SPACE}s: Training",
+        ],
         ["Looking", "not measured", "–", "–"],
     ]
     assert "Measured on 2021-02-03, 2 cores, Linux x86_64, Python 3.11.7, PyTorch 2.9.1." in shown
@@ -375,7 +380,7 @@ def test_running_times_come_from_the_notebooks(site: Path) -> None:
 
 def test_a_busy_machine_is_named() -> None:
     notebook = {"metadata": {"course_run": RUN | {"cpu_seconds": 20.0}}, "cells": CELLS}
-    assert running_times.row(notebook)[0] == "41 s (on a busy machine)"
+    assert running_times.row(notebook)[0] == "41\N{NO-BREAK SPACE}s (on a busy machine)"
 
 
 def test_records_are_read_where_they_are_written() -> None:
