@@ -72,8 +72,8 @@ def test_search_results_can_be_read(visit: OpenPage, theme: str) -> None:
 
 
 def scroll_down_and_up(page: Any) -> None:
-    for distance in (3000, -600):
-        page.mouse.wheel(0, distance)
+    for place in (3000, 2400):
+        page.evaluate("top => scrollTo({top, behavior: 'instant'})", place)
         page.evaluate(SETTLED)
 
 
