@@ -6,10 +6,12 @@ import os
 import re
 from functools import cache
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from markdown_it import MarkdownIt
 
 from labels import read_settings
 
@@ -97,3 +99,38 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
     text = "".join(f'<a href="{address}"></a>' for address in [*bad, *good])
     page.write_text(f'<p id="here">{text}<img srcset="gone.png 2x">', encoding="utf-8")
     assert [fault.partition(": ")[0] for fault in faults(page, tmp_path)] == [*bad, "gone.png"]
+
+
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+
+
+def document_faults(path: Path) -> list[str]:
+    """Links of a page on GitHub that lead to no file of the repository, or to no heading of it."""
+    tokens = MarkdownIt().parse(path.read_text(encoding="utf-8"))
+    inside = [child for token in tokens for child in token.children or []]
+    titles = [b.content for a, b in pairwise(tokens) if a.type == "heading_open"]
+    anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+    found = []
+    for address in (str(token.attrs["href"]) for token in inside if "href" in token.attrs):
+        parts = urlsplit(address)
+        if parts.scheme in ("http", "https", "mailto"):
+            continue
+        if parts.path and not (path.parent / unquote(parts.path)).exists():
+            found.append(f"{address}: no such file")
+        if parts.fragment and (parts.path or parts.fragment not in anchors):
+            found.append(f"{address}: no such heading on this page")
+    return found
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_of_a_document_lead_somewhere(name: str) -> None:
+    assert document_faults(ROOT / name) == []
+
+
+def test_a_link_of_a_document_that_leads_nowhere_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text("# A, b!\n\n[1](#a-b) [2](README.md) [3](gone.md) [4](#gone) [5](https://a.b)")
+    assert document_faults(path) == [
+        "gone.md: no such file",
+        "#gone: no such heading on this page",
+    ]

@@ -160,6 +160,25 @@ def test_the_site_has_one_edition_of_mathjax() -> None:
 
 @pytest.mark.browser
 @pytest.mark.skipif(chromium.find() is None, reason=chromium.ABSENT)
+def test_what_the_menu_of_equations_offers_is_there(browser: Any, address: str) -> None:
+    visited = open_alone(browser, f"{address}/book/07_multi_head.html", f"{address}/")
+    page = visited.page
+    page.evaluate(
+        "() => MathJax.startup.document.menu.menu"
+        ".findID('Settings', 'Renderer', 'SVG').variable.setValue('SVG')"
+    )
+    page.wait_for_selector("article mjx-container[jax=SVG] svg", state="attached")
+    # Reading aloud, as chosen on an earlier visit. Chosen on this one, MathJax 3.2.2 shows no
+    # equation until the page is loaded again (mathjax/MathJax#3124).
+    page.evaluate("""() => localStorage.setItem("MathJax-Menu-Settings", '{"explorer": true}')""")
+    page.reload()
+    page.wait_for_selector("article [data-semantic-speech]", state="attached")
+    assert visited.problems == []
+    page.context.close()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(chromium.find() is None, reason=chromium.ABSENT)
 def test_the_unpacked_site_works_from_its_folder(packed: Path, browser: Any) -> None:
     with zipfile.ZipFile(packed / "one.zip") as archive:
         archive.extractall(packed / "out")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import html
 import io
+import logging
 import re
 import sys
 from collections.abc import Mapping
@@ -203,6 +204,8 @@ def with_bookmarks(printed: bytes, text: str) -> bytes:
     """
     from pypdf import PdfWriter
 
+    # It numbers objects anew when it copies, and then warns that there are more than before.
+    logging.getLogger("pypdf").setLevel(logging.ERROR)
     writer = PdfWriter(clone_from=io.BytesIO(printed))
     numbers = page_numbers(printed)
     chapter: Any = None
