@@ -266,6 +266,11 @@ class TestNavigation:
         page.wait_for_selector("#search-results li a", timeout=20_000)
         found = page.locator("#search-results li a").evaluate_all("all => all.map(e => e.href)")
         assert any("06_hard_distribution" in address for address in found)
+        if not page.url.startswith("file:"):
+            page.wait_for_selector("#search-results p.context")
+            quotes = " ".join(page.locator("#search-results p.context").all_inner_texts())
+            assert "permutation" in quotes.lower()
+            assert ".ipynb" not in quotes, "from the text, not from the buttons above it"
         page.locator("#search-results li a").first.click()
         page.wait_for_selector("article h1")
         # From a folder no page may read another one: results come without an excerpt.
