@@ -128,11 +128,22 @@ def open_alone(browser: Any, url: str, allowed: str) -> Visit:
     page.on("requestfailed", lambda request: say(f"failed: {request.url}"))
     page.on("response", lambda r: say(f"{r.status}: {r.url}") if r.status >= 400 else None)
     page.goto(url, wait_until="load")
+    settle(page)
+    return visited
+
+
+def settle(page: Any) -> None:
+    """Wait until the text, scripts, fonts and equations of a page are there.
+
+    The first page of the site holds no text and leads on to the introduction; whatever runs in it
+    before the browser has followed is lost. So the text is what is waited for first.
+    """
+    page.wait_for_selector("article.bd-article", state="attached")
+    page.wait_for_load_state("load")
     if page.locator("article .math").count():
         page.wait_for_function("() => window.MathJax?.startup?.promise", timeout=20_000)
         page.evaluate("() => MathJax.startup.promise.then(() => true)")
     page.evaluate("() => document.fonts.ready.then(() => true)")
-    return visited
 
 
 @pytest.fixture(scope="session")

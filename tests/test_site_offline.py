@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from site_browser import open_alone
+from site_browser import open_alone, settle
 
 import bundle
 import chromium
@@ -187,7 +187,7 @@ def test_the_unpacked_site_works_from_its_folder(packed: Path, browser: Any) -> 
     page = visited.page
     page.locator("article a", has_text="Several heads").first.click()
     page.wait_for_url("**/07_multi_head.html")
-    page.evaluate("() => MathJax.startup.promise.then(() => document.fonts.ready.then(() => 1))")
+    settle(page)
     assert page.locator("article mjx-container").count() > 10
     figure = page.locator(".lessons-explore").first
     before = figure.locator("img").get_attribute("src")
