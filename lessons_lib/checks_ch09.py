@@ -112,16 +112,16 @@ def _wilson(f: Student) -> None:
 
 EXERCISES = {
     "9.1": Exercise(
-        "One in twenty, eighteen times",
+        "One in twenty, twenty times",
         choice(
             {
                 "a": (
                     "one-interval",
-                    "One in twenty is one interval. There are eighteen chances to miss.",
+                    "One in twenty is one interval. There are twenty chances to miss.",
                 ),
                 "b": (
                     "added-up",
-                    "0.9 is how many miss on average. A probability cannot be added up like that: "
+                    "1 is how many miss on average. Probabilities cannot be added up like that: "
                     "some of the misses fall together.",
                 ),
                 "d": (

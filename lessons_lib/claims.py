@@ -41,6 +41,7 @@ CLAIMS: Mapping[int, tuple[Row, ...]] = {
         claims_text.uniform_attention_is_as_good,
         claims_text.attention_is_on_salient_words,
     ),
+    5: (claims_copying.words_drive_attention, claims_copying.attention_needs_words),
     6: (claims_copying.hard_is_slower, claims_copying.cannot_copy),
     7: (
         claims_copying.several_heads_align,

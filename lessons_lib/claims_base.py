@@ -17,6 +17,7 @@ Loader = Callable[[str, str], Mapping[str, Record]]
 """Records of an experiment at a scale, arm by arm: ``experiments.load``, or one that measures."""
 NOT_QUOTED = "see the paper, table not quoted here"
 """What stands in place of a number of the paper that we do not have."""
+NO_NUMBER = "the abstract says so, without a number"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Rows of the scoreboard on copying: the hard distribution and several heads."""
+"""Rows of the scoreboard on copying: interventions, the hard distribution, several heads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lessons_lib import copying, experiments, results
-from lessons_lib.claims_base import Claim, Loader, judge, make_claim
+from lessons_lib.claims_base import (
+    NO_NUMBER,
+    Claim,
+    Loader,
+    judge,
+    make_claim,
+    record_command,
+    values,
+)
 from lessons_lib.stats import (
     Interval,
     proportion_interval,
@@ -18,6 +26,82 @@ from lessons_lib.stats import (
 
 AUTHORS_STEPS = 200
 """For so many steps the authors trained."""
+
+
+def words_drive_attention(load: Loader = experiments.load) -> Claim:
+    """Right words first, wrong words first, or as many steps without words; then permutations.
+
+    Supported if attention is learned sooner after right words than after as many steps without
+    words (log-rank test, p < 0.01), and if wrong words leave fewer runs aligned (Fisher's exact
+    test, p < 0.05), in both ways of teaching them; in part if some of it holds.
+    """
+    ends = _ends(load, "ktiw_first", "lesson")
+    soon, late = (_arm(ends, arm) for arm in ("pretrained-uniform", "pretrained-hard"))
+    p = time_difference(soon["step"], soon["solved"], late["step"], late["solved"])
+    right, wrong = ("pretrained-uniform", "from-dictionary"), ("pretrained-control", "scrambled")
+    pairs = [(_aligned(ends, r), _aligned(ends, w)) for r, w in zip(right, wrong, strict=True)]
+    told = [f"{_of(r)} with right words, {_of(w)} with wrong ones" for r, w in pairs]
+    return make_claim(
+        "words-drive-attention",
+        5,
+        "what drives attention",
+        "Knowledge of words (KTIW) drives attention.",
+        published=NO_NUMBER,
+        ours="runs aligned, small models; taught with uniform attention: "
+        + "; from a dictionary: ".join(told)
+        + f"; median step {soon['step'].median():.0f} after right words, "
+        f"{late['step'].median():.0f} after as many steps without words; log-rank p = {p:.0e}",
+        value=_difference(ends, right, wrong),
+        what="share of runs aligned after right words less that after wrong ones, mean of both "
+        "ways of teaching",
+        over="seeds",
+        runs=_count(ends, right, wrong, ("pretrained-hard",)),
+        verdict=judge(
+            [p < 0.01 and soon["step"].median() < late["step"].median()]
+            + [_more(r, w) for r, w in pairs]
+        ),
+        rule="supported if runs copy sooner after right words than after as many steps without "
+        "words, log-rank p < 0.01, and more align than after wrong words, Fisher p < 0.05 in both "
+        "ways of teaching; in part if some of it holds",
+    )
+
+
+def attention_needs_words(load: Loader = experiments.load) -> Claim:
+    """Attention where all but the query is frozen: at random, or with right words.
+
+    Supported if it finds the right word no more often than chance where word knowledge is random,
+    though the same states allow more and right words lead to more; in part if more often than
+    chance, but less than half as often as in these two.
+    """
+    records = load("asymmetry", "lesson")
+    arms = "frozen-all-but-query", "frozen-aligned", "frozen-dictionary"
+    remedy = record_command("asymmetry", "lesson")
+    random, taught, right = (
+        seed_interval(values(records[arm], "attention_accuracy", remedy)) for arm in arms
+    )
+    chance = 1 / records[arms[0]].config["length"]
+    controls = min(taught.low, right.low)
+    return make_claim(
+        "attention-needs-words",
+        5,
+        "what drives attention",
+        "Attention cannot be learned before knowledge of words (KTIW).",
+        published=NO_NUMBER,
+        ours=f"attention finds the right word, small models; word knowledge frozen at random: "
+        f"{random}, chance {chance:.4g}; frozen and right: {right}; frozen at random, and the "
+        f"query taught directly: {taught}",
+        value=random,
+        what="share of words at which attention is largest at the right one, word knowledge frozen "
+        "at random",
+        over="seeds",
+        runs=sum(len(records[arm].seeds) for arm in arms),
+        verdict=judge(
+            [random.low <= chance and random.high < controls], [2 * random.high < controls]
+        ),
+        rule="supported if attention is no better than chance where word knowledge is frozen at "
+        "random, and better in both controls; in part if it is better than chance, but less than "
+        "half of both controls",
+    )
 
 
 def hard_is_slower(load: Loader = experiments.load) -> Claim:

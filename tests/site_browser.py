@@ -138,7 +138,7 @@ def settle(page: Any) -> None:
     The first page of the site holds no text and leads on to the introduction; whatever runs in it
     before the browser has followed is lost. So the text is what is waited for first.
     """
-    page.wait_for_selector("article.bd-article", state="attached")
+    page.wait_for_selector("main", state="attached")
     page.wait_for_load_state("load")
     if page.locator("article .math").count():
         page.wait_for_function("() => window.MathJax?.startup?.promise", timeout=20_000)

@@ -36,6 +36,67 @@ def of(arms: Mapping[str, list[tuple[str, int, bool]]]) -> Loader:
     return lambda name, scale: found
 
 
+@pytest.mark.parametrize(
+    ("wrong", "step", "verdict"),
+    [
+        (4, 180, "supported"),
+        (19, 180, "in part"),
+        (4, 90, "in part"),
+        (20, 60, "not supported"),
+    ],
+)
+def test_words_drive_attention_if_right_ones_help_and_wrong_ones_harm(
+    wrong: int, step: int, verdict: str
+) -> None:
+    arms = shares(pretrained_control=wrong, scrambled=wrong + 1 if wrong < 20 else 20)
+    arms["pretrained-uniform"] = arms["from-dictionary"] = [("aligned", 90, True)] * 20
+    arms["pretrained-hard"] = [("aligned", step, True)] * 20
+    found = claims.words_drive_attention(of(arms))
+    assert found.verdict == verdict
+    assert f"20 of 20 with right words, {wrong} of 20 with wrong ones; from a" in found.ours
+    assert f"median step 90 after right words, {step} after" in found.ours
+    both_wrong = wrong + min(wrong + 1, 20)
+    assert found.estimate == pytest.approx(1 - both_wrong / 40)
+    assert found.runs == 100
+
+
+def attention(arm: str, *found: float, length: int = 10) -> Record:
+    """Runs that end with these shares of words at which attention finds the right one."""
+    rows = [
+        {"seed": seed, "step": step, "metric": "attention_accuracy", "value": value}
+        for seed, last in enumerate(found, start=1)
+        for step, value in ((0, 0.99), (500, last))
+    ]
+    return make_record(arm, {"length": length}, rows, device="cpu", wall_seconds=0)
+
+
+@pytest.mark.parametrize(
+    ("random", "taught", "verdict"),
+    [
+        ((0.098, 0.1, 0.103, 0.1), 0.5, "supported"),
+        ((0.12, 0.121, 0.122, 0.121), 0.5, "in part"),
+        ((0.29, 0.3, 0.31, 0.3), 0.5, "not supported"),
+        ((0.098, 0.1, 0.103, 0.1), 0.1, "not supported"),
+    ],
+    ids=["chance", "a trace", "much", "nothing could be learned anyway"],
+)
+def test_attention_without_words_is_held_against_chance_and_two_controls(
+    random: tuple[float, ...], taught: float, verdict: str
+) -> None:
+    arms = [
+        attention("frozen-all-but-query", *random),
+        attention("frozen-aligned", taught - 0.01, taught, taught + 0.01),
+        attention("frozen-dictionary", 0.79, 0.8, 0.8, 0.81),
+    ]
+    found = claims.attention_needs_words(lambda name, scale: {arm.name: arm for arm in arms})
+    assert found.verdict == verdict
+    interval = scipy_stats.ttest_1samp(random, 0).confidence_interval()
+    assert (found.low, found.high) == pytest.approx(interval)
+    assert found.estimate == pytest.approx(sum(random) / 4)
+    assert "chance 0.1; frozen and right: 0.800" in found.ours
+    assert found.runs == 11
+
+
 def test_hard_is_slower_counts_and_tests() -> None:
     easy = [("aligned", 50, True)] * 9
     hard = [("aligned", 110, True)] * 5 + [("elimination", 400, False)] * 6
