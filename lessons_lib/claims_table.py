@@ -124,7 +124,7 @@ def _body(row: Mapping[str, Any]) -> str:
 
 
 def summary(rows: pd.DataFrame) -> str:
-    """How many claims got which verdict, in words: "18 claims: 9 supported, 6 in part, ..."."""
+    """How many claims got which verdict, in words: "20 claims: 8 supported, 10 in part, ..."."""
     found = rows["verdict"].value_counts()
     told = ", ".join(f"{found.get(verdict, 0)} {verdict}" for verdict in reversed(list(LOOKS)))
     return f"{len(rows)} {'claim' if len(rows) == 1 else 'claims'}: {told}"

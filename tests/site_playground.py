@@ -47,6 +47,18 @@ def reaches(page: Any, steps: int) -> None:
     )
 
 
+def follow(page: Any, fragment: str) -> None:
+    """Follow a link within the page; returns when the page has been told of it."""
+    page.evaluate(
+        """fragment => new Promise(done => {
+          if (location.hash === fragment) return done();
+          addEventListener('hashchange', () => setTimeout(done), {once: true});
+          location.hash = fragment;
+        })""",
+        fragment,
+    )
+
+
 def settings(page: Any) -> dict[str, str]:
     """What the form shows."""
     found: dict[str, str] = page.evaluate(

@@ -271,6 +271,7 @@ class TestNavigation:
             quotes = " ".join(page.locator("#search-results p.context").all_inner_texts())
             assert "permutation" in quotes.lower()
             assert ".ipynb" not in quotes, "from the text, not from the buttons above it"
+            page.wait_for_load_state("networkidle")  # or leaving would break off other excerpts
         page.locator("#search-results li a").first.click()
         page.wait_for_selector("article h1")
         # From a folder no page may read another one: results come without an excerpt.
