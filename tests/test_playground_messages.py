@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -228,6 +229,30 @@ def test_step_advances_exactly_and_the_same_seed_gives_the_same_numbers(script: 
     assert found["next"]["running"] is False
     one_run = [*range(0, 40, 5), 37]
     assert found["rows"] == one_run * 3 + [38] + [0, 5, 10, 12] + one_run
+
+
+def test_a_long_run_is_remembered_evenly_and_its_beginning_in_full(script: Script) -> None:
+    found = script(
+        """
+        const { thinned } = await import("/playground/reading.js");
+        const found = [];
+        let rows = [];
+        for (let step = 0; step <= 20000; step += 5) {
+          rows.push({ step });
+          if (step % 35 === 0) rows = thinned(rows, (row) => row.step);
+          if (step === 1000 || step === 20000) found.push(rows.map((row) => row.step));
+        }
+        return found;
+        """
+    )
+    short, long = found
+    assert short == list(range(0, 1001, 5)), "nothing is left out while it is short"
+    assert long[:100] == list(range(0, 500, 5))
+    assert long[-1] == 20000
+    assert len(long) <= 407
+    gaps = [later - sooner for sooner, later in pairwise(long)]
+    assert max(gaps) <= 3 * 20000 / 200, "a two-hundredth of the width, or a little more"
+    assert min(gaps) > 0
 
 
 def test_pause_halts_a_run_and_a_pace_is_kept(script: Script) -> None:

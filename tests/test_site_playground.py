@@ -50,9 +50,14 @@ def test_the_tour_leads_through_four_scenes_to_a_summary(at: OpenAt) -> None:
     branches = ["aligned", "aligned", "elimination", "aligned"]
     for number, branch in enumerate(branches, start=1):
         assert page.inner_text(".pg-story-count") == f"Scene {number} of 4"
-        assert len(page.inner_text(".pg-story-caption").split()) <= 65, "to be read in 17 s"
+        words = page.text_content(".pg-story-caption").split()
+        assert len(words) <= 70, "to be read in 17 s"
+        ending = page.locator(".pg-story-ending")
+        assert not ending.is_visible(), "what comes of it is not told before it comes"
         assert page.locator(".pg-view:visible").count() == 3
         page.wait_for_selector(f"{APP}[data-branch={branch}]", timeout=SOON)
+        if number in (2, 3):
+            ending.filter(has_text=branch, visible=True).wait_for()
         if number == 3:  # what it costs is said beside the lucky start
             page.wait_for_function(
                 "() => / times as much\\.$/.test("
@@ -80,6 +85,7 @@ def test_the_tour_leads_through_four_scenes_to_a_summary(at: OpenAt) -> None:
     assert page.locator(".pg-story").is_hidden()
     assert page.locator(".pg-view:visible").count() == 7
     assert settings(page)["vocab"] == "10"
+    reaches(page, 10)  # the reader's own coin is tossed at once
 
 
 def test_the_tour_goes_on_by_itself_and_can_be_halted(at: OpenAt) -> None:
@@ -162,6 +168,19 @@ def test_pause_stops_step_makes_one_and_reset_begins_again(at: OpenAt) -> None:
     assert step(page) == stopped + 1
     page.click(".pg-reset")
     page.wait_for_selector(f"{APP}[data-step='0']")
+
+
+def test_a_run_that_is_left_alone_rests_and_says_so(at: OpenAt) -> None:
+    page = at("#v=2&l=2").page
+    page.select_option("#pg-pace", "fast")
+    page.click(".pg-run")
+    page.wait_for_selector(".pg-state:has-text('Paused, to save')", timeout=3 * SOON)
+    assert "Paused, to save" in page.text_content("[role=status]")
+    assert page.inner_text(".pg-run") == "Run"
+    rested = step(page)
+    page.click(".pg-run")
+    reaches(page, rested + 500)
+    assert "Paused" not in page.inner_text(".pg-state")
 
 
 def test_a_decision_is_announced_once_in_words(at: OpenAt) -> None:

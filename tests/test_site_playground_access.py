@@ -84,7 +84,7 @@ def test_everything_can_be_done_by_keyboard(at: OpenAt) -> None:
         page.keyboard.press("Enter")
     assert page.inner_text(".pg-story-count") == "In short"
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.textContent") == "Run"
+    assert page.evaluate("document.activeElement.textContent") == "Pause", "it runs"
     page.keyboard.press("Enter")
     reaches(page, 5)
 

@@ -78,7 +78,7 @@ export const choice = {
   title: "How one word is chosen",
   how:
     "Blue: how much the model looks at each word. Then each word's score: all votes for it, less " +
-    "those against it. The highest score is written.",
+    "those against it. The highest score is written: \u2713 right, \u2717 wrong.",
 
   height(_, scene) {
     return 24 + scene.config.length * ROW;
@@ -120,7 +120,9 @@ export const choice = {
       const reach = (votes[l] / full) * (half / 2 - 16);
       bar(context, middle, y, reach, votes[l] < 0 ? colours.elimination : colours.words);
       if (l === winner) {
-        label(context, "\u2713", middle + Math.max(reach, 0) + 5, y + ROW / 2, colours.text);
+        // Right words and places have the same numbers in copying: what is written may be wrong.
+        const mark = asked ? "\u2713" : "\u2717";
+        label(context, mark, middle + Math.max(reach, 0) + 5, y + ROW / 2, colours.text);
       }
     }
     const foot = 24 + config.length * ROW;
@@ -141,7 +143,7 @@ export const choice = {
     });
     return (
       `To copy: ${wordAt(scene, position)}. ${each.join("; ")}. ` +
-      `Highest score: ${wordAt(scene, winner)}.`
+      `Highest score: ${wordAt(scene, winner)}, ${winner === position ? "right" : "wrong"}.`
     );
   },
 };

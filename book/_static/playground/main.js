@@ -14,8 +14,8 @@ const PACES = { slow: 20, medium: 100, fast: undefined };
 const READING = 2500;
 /** Runs a second that the tour counts, so that one can count along. */
 const COUNTING = 20;
-/** A run that nobody pauses ends here. */
-const LAST_STEP = 10000;
+/** A run that nobody pauses rests after so many steps. */
+const MOST_STEPS = 10000;
 const RESULTS = {
   aligned: "aligned: it looks at the word it copies",
   elimination: "elimination: it looks everywhere but at the word it copies",
@@ -199,6 +199,7 @@ class Playground {
   }
 
   run(pace = PACES[this.pace.value]) {
+    this.until = this.scene?.until ?? (this.snapshot?.step ?? 0) + MOST_STEPS;
     this.runner.send({ type: "run", stepsPerSecond: pace });
     this.setRunning(true);
   }
@@ -231,11 +232,17 @@ class Playground {
     this.history.add(snapshot, this.shown);
     this.views.show({ config: this.shown, snapshot, history: this.history });
     const result = verdict(snapshot, length);
+    const rests = snapshot.step >= this.until && !this.scene;
     write(
       this.state,
       `Step ${snapshot.step}: ${snapshot.step ? RESULTS[result] : "not started"}. ` +
-        `Right answers ${percent(snapshot.tokenAccuracy)}, loss ${snapshot.loss.toFixed(2)}.`,
+        `Right answers ${percent(snapshot.tokenAccuracy)}, loss ${snapshot.loss.toFixed(2)}.` +
+        (rests ? " Paused, to save your battery: Run goes on." : ""),
     );
+    if (this.running && snapshot.step >= this.until) {
+      this.pause();
+      if (rests) this.say(this.state.textContent);
+    }
     this.root.dataset.branch = snapshot.step ? result : "undecided";
     this.root.dataset.step = snapshot.step;
     if (snapshot.step && result !== this.told && result !== "undecided" && !this.story.open) {
@@ -244,7 +251,7 @@ class Playground {
     }
     if (this.scene?.kept) this.kept = this.history.rows;
     if (this.scene?.compared && this.kept) this.story.compare(this.history.rows.at(-1), this.kept);
-    if (this.running && snapshot.step >= (this.scene?.until ?? LAST_STEP)) this.pause();
+    if (this.scene && snapshot.step) this.story.reveal(result);
     timed("playground-hear", began);
   }
 
@@ -301,8 +308,8 @@ class Playground {
     this.tally.hold(held);
   }
 
-  /** After the story: the settings that were there before, and all views. */
-  leave() {
+  /** After the story: the settings that were there before, and all views; at its end a run. */
+  leave(ended) {
     this.hurry();
     this.scene = null;
     delete this.root.dataset.story;
@@ -310,6 +317,7 @@ class Playground {
     this.tally.clear();
     this.showTally();
     this.setUp(this.config);
+    if (ended) this.run();
     this.runButton.focus();
   }
 }

@@ -108,8 +108,10 @@ export const attentionMap = {
 
 export const tableMap = {
   id: "table",
-  title: "KTIW: what each word stands for",
-  how: "Row: a word that is looked at. Column: a word that could be written.",
+  title: "What each word stands for: KTIW",
+  how:
+    "KTIW: knowledge to translate individual words. Row: a word that is looked at. Column: a word " +
+    "that could be written.",
   legend: [
     ["words", "box", "+ speaks for it"],
     ["elimination", "box", "\u2212 speaks against it"],

@@ -102,10 +102,22 @@ export function bestGuess(snapshot, vocab, position) {
 }
 
 const MOST = 400;
+const FIRST = 100;
 
-/** Leave out every second entry where there are too many; the last one stays. */
-function thinned(list) {
-  return list.length <= MOST ? list : list.filter((_, n) => n % 2 === 0 || n === list.length - 1);
+/**
+ * A list of moments in which there are not too many: the first hundred and the last one stay, and
+ * of the others one in each equal stretch of steps, so that no part of a long run is drawn coarsely.
+ */
+export function thinned(list, stepOf) {
+  if (list.length <= MOST) return list;
+  const stretch = (2 * stepOf(list.at(-1))) / MOST;
+  let last = -1;
+  return list.filter((entry, n) => {
+    const here = Math.floor(stepOf(entry) / stretch);
+    const kept = n < FIRST || n === list.length - 1 || here !== last;
+    last = here;
+    return kept;
+  });
 }
 
 /** What is remembered of a run for the curves and the trace. */
@@ -119,8 +131,8 @@ export class History {
 
   add(snapshot, config) {
     if (snapshot.history[0].step === 0) this.rows = this.known = [];
-    this.rows = thinned([...this.rows, ...snapshot.history]);
+    this.rows = thinned([...this.rows, ...snapshot.history], (row) => row.step);
     const known = wordsKnown(snapshot.table, config.vocab, bestHead(snapshot.rightAttention));
-    this.known = thinned([...this.known, [snapshot.step, known]]);
+    this.known = thinned([...this.known, [snapshot.step, known]], ([step]) => step);
   }
 }

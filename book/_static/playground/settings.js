@@ -233,7 +233,8 @@ export function fromAddress(address) {
   for (const [key, value] of given) {
     if (Object.hasOwn(ADDRESS_KEYS, key)) raw[ADDRESS_KEYS[key]] = value;
     else if (key !== "preset") {
-      notes.push(`There is no setting ${quoted(key)}, so it is left out.`);
+      const known = Object.keys(ADDRESS_KEYS).join(", ");
+      notes.push(`There is no setting ${quoted(key)}, so it is left out; there are ${known}.`);
     }
   }
   const settled = settle(raw);

@@ -13,8 +13,9 @@ const EIGHT_HEADS = { ...SIX, heads: 8, rate: 80 };
 const COUNTED = 100;
 
 /**
- * Scenes in order. `caption` alternates between plain and stressed text; `until` is the step at
- * which the run has nothing more to show.
+ * Scenes in order. `caption` and `ending` alternate between plain and stressed text. The ending is
+ * shown when the run takes the way `branch`; `until` is the step at which it has nothing more to
+ * show.
  */
 export const SCENES = [
   {
@@ -36,14 +37,14 @@ export const SCENES = [
   {
     title: "All words, every time: a coin toss",
     caption: [
-      "Now every sentence has the same six animals in another order. All of them always go in " +
+      "Now every sentence is a permutation of the same six animals. All of them always go in " +
         "and all come out, so ",
       "nothing tells which word stands for which",
-      ". Tiny random differences at the start decide, like a coin on its edge. This start was " +
-        "lucky: words and attention pulled each other up. It is ",
-      "aligned",
-      ".",
+      ". Tiny random differences at the start decide, like a coin on its edge. Which way will it " +
+        "fall?",
     ],
+    branch: "aligned",
+    ending: [" This start was lucky: words and attention pull each other up. It is ", "aligned", "."],
     config: { ...SIX, seed: LUCKY },
     pace: 27,
     until: 330,
@@ -54,12 +55,17 @@ export const SCENES = [
   {
     title: "The coin falls on the other side",
     caption: [
-      "Same task, another random start. Each word comes to say \u201cnot me\u201d, and the model " +
-        "looks everywhere ",
+      "Same permutations, another random start. Watch the two diagonals, and the loss.",
+    ],
+    branch: "elimination",
+    ending: [
+      " Now they push each other down: each word says \u201cnot me\u201d, and the model looks " +
+        "everywhere ",
       "except at the right place",
-      ". The word that nobody speaks against is left over, and is written: ",
+      ". What nobody speaks against is left over, and is written: ",
       "elimination",
-      ". It gets there, but slowly, and it hardly looks at what it copies. That is what goes wrong.",
+      ". It is right in the end, but long unsure, and hardly looks at what it copies. That is what " +
+        "goes wrong.",
     ],
     config: { ...SIX, seed: UNLUCKY },
     pace: 24,
@@ -74,8 +80,9 @@ export const SCENES = [
       "A model with eight heads looks in eight ways at once, each from its own random start: " +
         "eight coins. ",
       "One lucky head is enough",
-      " to find the right place. Count along: how many runs align with one head, and how many " +
-        "with eight? The upright mark is what theory expects.",
+      " to find the right place. Unlucky ones do not spoil it: they vote against wrong words only. " +
+        "Count along: how many runs align with one head, and how many with eight? The upright mark " +
+        "is theory.",
     ],
     config: { ...SIX, heads: 8, seed: EIGHT_TOSSES, rate: 8 },
     pace: 40,
@@ -90,13 +97,18 @@ const SUMMARY = [
   "",
   "What goes wrong:",
   " when every sentence has the same words, nothing tells them apart, and chance decides. " +
-    "In about half of the starts the model learns to look everywhere but at the right place. That " +
-    "is the slow way; in larger networks it is so slow that they seem unable to copy. ",
+    "In about half of the starts the model learns to look everywhere but at the right place. So " +
+    "it stays unsure for long; in larger networks so long that they seem unable to copy. ",
   "Why more heads help:",
   " each head is one more toss, and one lucky head is enough.",
 ];
 
 const TICK = 200;
+
+/** Parts of a text as nodes, every second one stressed. */
+function stressed(parts) {
+  return parts.map((text, n) => (n % 2 ? el("strong", {}, text) : text));
+}
 
 export class Story {
   /**
@@ -114,6 +126,7 @@ export class Story {
     this.count = el("p", { class: "pg-story-count" });
     this.title = el("h2", { class: "pg-story-title", tabindex: "-1" });
     this.caption = el("p", { class: "pg-story-caption" });
+    this.ending = el("span", { class: "pg-story-ending" });
     this.measure = el("p", { class: "pg-story-measure" });
     this.dots = SCENES.map(() => el("span", { class: "pg-story-dot" }, el("span")));
     this.backButton = button("Back", "pg-back", () => this.show(this.at - 1));
@@ -159,10 +172,11 @@ export class Story {
     const parts = ended ? SUMMARY : scene.caption;
     write(this.count, ended ? "In short" : `Scene ${this.at + 1} of ${SCENES.length}`);
     write(this.title, ended ? "What goes wrong, and why heads help" : scene.title);
-    this.caption.replaceChildren(
-      ...parts.map((text, n) => (n % 2 ? el("strong", {}, text) : text)),
-    );
+    this.ending.replaceChildren(...stressed(ended ? [] : (scene.ending ?? [])));
+    this.ending.classList.add("is-to-come"); // invisible, but its place is kept
+    this.caption.replaceChildren(...stressed(parts), this.ending);
     write(this.measure, "");
+    this.measure.hidden = ended || !scene.compared;
     this.backButton.disabled = this.at === 0;
     write(this.nextButton, ended ? "Now toss it yourself" : "Next");
     if (ended) this.stopClock();
@@ -172,7 +186,16 @@ export class Story {
       this.startClock();
     }
     this.showClock();
-    this.app.say(`${this.title.textContent}. ${this.caption.textContent}`);
+    this.app.say(`${this.title.textContent}. ${parts.join("")}`);
+  }
+
+  /** The run has taken a way: what the scene says of it comes into sight. */
+  reveal(branch) {
+    const scene = SCENES[this.at];
+    if (!scene?.ending || scene.branch !== branch) return;
+    if (!this.ending.classList.contains("is-to-come")) return;
+    this.ending.classList.remove("is-to-come");
+    this.app.say(this.ending.textContent);
   }
 
   /** What a run costs: its loss beside that of the run that was kept, at the same step. */
@@ -230,6 +253,6 @@ export class Story {
   close() {
     this.stopClock();
     this.element.hidden = true;
-    this.app.leave();
+    this.app.leave(this.at === SCENES.length);
   }
 }
