@@ -85,8 +85,9 @@ def test_everything_can_be_done_by_keyboard(at: OpenAt) -> None:
     assert page.inner_text(".pg-story-count") == "In short"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.textContent") == "Pause", "it runs"
-    page.keyboard.press("Enter")
     reaches(page, 5)
+    page.keyboard.press("Enter")
+    assert page.inner_text(".pg-run") == "Run"
 
 
 def test_every_control_has_a_name_and_every_picture_a_text(at: OpenAt) -> None:
