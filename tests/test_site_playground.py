@@ -51,7 +51,7 @@ def test_the_tour_leads_through_four_scenes_to_a_summary(at: OpenAt) -> None:
     for number, branch in enumerate(branches, start=1):
         assert page.inner_text(".pg-story-count") == f"Scene {number} of 4"
         words = page.text_content(".pg-story-caption").split()
-        assert len(words) <= 70, "to be read in 17 s"
+        assert len(words) <= 65, "to be read in 17 s"
         ending = page.locator(".pg-story-ending")
         assert not ending.is_visible(), "what comes of it is not told before it comes"
         assert page.locator(".pg-view:visible").count() == 3
@@ -159,7 +159,7 @@ def test_pause_stops_step_makes_one_and_reset_begins_again(at: OpenAt) -> None:
     page.wait_for_function(
         "() => document.querySelector('[role=status]').textContent.startsWith('Paused')"
     )
-    page.wait_for_timeout(600)  # what was under way
+    page.wait_for_timeout(200)  # what was under way
     stopped = step(page)
     page.wait_for_timeout(500)
     assert step(page) == stopped
@@ -304,7 +304,7 @@ def test_a_hidden_tab_rests(at: OpenAt) -> None:
     page.click(".pg-run")
     reaches(page, 10)
     page.evaluate(HIDE, True)
-    page.wait_for_timeout(600)  # what was under way
+    page.wait_for_timeout(300)  # what was under way
     stopped = step(page)
     page.wait_for_timeout(700)
     assert step(page) == stopped
@@ -339,11 +339,14 @@ def test_drawing_leaves_the_page_responsive_on_a_slow_machine(at: OpenAt) -> Non
             page.wait_for_timeout(1500)
         work: dict[str, list[float]] = page.evaluate("window.work")
         assert len(work.get("playground-frame", [])) >= 20
-        late = {name: sorted(times)[int(0.9 * len(times))] for name, times in work.items()}
-        rounds.append(late)
-        if max(late.values()) < 50:
+        shares = {
+            name: tuple(sorted(times)[int(share * len(times))] for share in (0.5, 0.9))
+            for name, times in work.items()
+        }
+        rounds.append(shares)
+        if all(half < 25 and most < 50 for half, most in shares.values()):
             return
-    pytest.fail(f"milliseconds in which nine frames of ten were drawn, in three rounds: {rounds}")
+    pytest.fail(f"milliseconds, half and nine tenths of the frames, in three rounds: {rounds}")
 
 
 def test_only_this_page_loads_the_playground() -> None:
