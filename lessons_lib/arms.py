@@ -33,9 +33,9 @@ ONE_HEAD = heads.HeadsConfig.from_dict(
 
 
 PAPER_HEAD = heads.HeadsConfig.from_dict(
-    {**PAPER.to_dict(), "cell": "gru", "shared_embeddings": False}
+    {**PAPER.to_dict(), "cell": "gru", "shared_embeddings": False, "steps": 200, "bfloat16": True}
 )
-"""The same at the paper's size."""
+"""The same at the paper's size, for as many updates as there."""
 GOOD_HEADS = (1, 4, 5, 6, 8, 10, 11, 12, 15, 18, 20, 32, 41, 47, 50, 56, 59)
 """Heads that aligned with three of three orders of the data, by the record of head_starts."""
 BAD_HEADS = (*(19, 24, 27, 29, 34, 35, 36, 37, 39, 40, 42, 43, 44, 45, 46, 48, 55, 60, 61, 62, 64),)

@@ -139,6 +139,7 @@ REGISTRY: Mapping[str, Experiment] = {
                 {"hard": arms.SMALL, "easy": replace(arms.SMALL, vocab=24)}, _seeds(48)
             ),
             "paper": Scale({"hard": arms.PAPER, "easy": replace(arms.PAPER, vocab=60)}, _seeds(24)),
+            "bfloat16": Scale({"hard": replace(arms.PAPER, bfloat16=True)}, _seeds(16)),
         },
         branches,
     ),
@@ -157,7 +158,7 @@ REGISTRY: Mapping[str, Experiment] = {
         copying.run_copying,
         {
             "lesson": Scale(arms.phases(), _seeds(12), ends_only=True),
-            "paper": Scale({"one-spare-word": replace(arms.PAPER, vocab=41)}, _seeds(12)),
+            "full-size": Scale({"one-spare-word": replace(arms.PAPER, vocab=41)}, _seeds(12)),
         },
         branches,
     ),
@@ -166,7 +167,7 @@ REGISTRY: Mapping[str, Experiment] = {
         copying.run_forked,
         {
             "lesson": Scale(arms.forks(), _seeds(6), ends_only=True),
-            "paper": Scale(arms.early_forks(), _seeds(3), ends_only=True),
+            "full-size": Scale(arms.early_forks(), _seeds(3), ends_only=True),
         },
         branches,
     ),
@@ -185,14 +186,12 @@ REGISTRY: Mapping[str, Experiment] = {
                 _seeds(64),
                 ends_only=True,
             ),
-            "paper": Scale(
+            "bfloat16": Scale(
                 {
                     f"order-{order}": replace(arms.PAPER_HEAD, data_seed=order)
                     for order in (1, 2, 3)
                 },
-                _seeds(64),
-                ends_only=True,
-                recorded=False,
+                _seeds(32),
             ),
         },
         branches,

@@ -57,6 +57,7 @@ class HeadsConfig(CopyingConfig):
     tied_until: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for pool, count in ((self.pool, self.drawn), (self.second_pool, self.second_drawn)):
             if not 0 <= count <= len(pool):
                 raise ValueError(

@@ -52,7 +52,8 @@ class InterventionConfig(CopyingConfig):
 
     Attributes:
         spare: words that the model has beside the ``vocab`` of the task. They occur in some
-            preparations only. All arms that are compared need the same number.
+            preparations only, and are silent afterwards: no output word is dead but
+            ``dead_words``. All arms that are compared need the same number.
         prepare: what is taught first. ``"uniform-easy"``: to copy with attention held uniform,
             inputs drawn from all ``vocab + spare`` words; ``"uniform-hard"``: the same on the task
             itself; ``"gold"``: the task with attention held at the right position;
@@ -83,6 +84,7 @@ class InterventionConfig(CopyingConfig):
     query_rate: float = 1.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, found, choices in (
             ("prepare", (self.prepare,), get_args(Preparation)),
             ("hold", (self.hold,), get_args(Hold)),
@@ -138,8 +140,13 @@ class InterventionConfig(CopyingConfig):
     @property
     def model(self) -> models.Seq2SeqConfig:
         """The encoder-decoder, which has the spare words as well."""
-        size = self.task.vocab_size + self.spare
+        size = super().model.target_vocab + self.spare
         return replace(super().model, source_vocab=size, target_vocab=size)
+
+    @property
+    def spare_words(self) -> slice:
+        """Identifiers of the spare words."""
+        return slice(self.task.vocab_size, self.task.vocab_size + self.spare)
 
 
 class HeldCopier(models.Seq2Seq):
@@ -148,15 +155,24 @@ class HeldCopier(models.Seq2Seq):
     Attributes:
         hold: gives the attention that replaces the model's own, or ``None``: it attends freely.
             All that calls the model, the loss as well as measurements, then sees this attention.
+        silent: output words whose logit is ``MINUS_INFINITY``: the task at hand does not have them.
     """
 
     hold: Callable[[Batch], Tensor] | None = None
+    silent: slice = slice(0, 0)
 
     def forward(self, batch: Batch, attention: Tensor | None = None) -> models.Seq2SeqOutput:
         """As ``Seq2Seq.forward``, where attention that is passed goes before that held."""
         if attention is None and self.hold is not None:
             attention = self.hold(batch)
         return super().forward(batch, attention)
+
+    def readout(self, decoder_states: Tensor, context: Tensor) -> Tensor:
+        """As ``Seq2Seq.readout``, without a chance for silent words."""
+        logits = super().readout(decoder_states, context)
+        at = torch.arange(logits.shape[-1], device=logits.device)
+        silent = (at >= self.silent.start) & (at < self.silent.stop)
+        return logits.masked_fill(silent, models.MINUS_INFINITY)
 
 
 def build_held(config: InterventionConfig, seed: int) -> HeldCopier:
@@ -309,6 +325,7 @@ def run_intervention(config: InterventionConfig, seed: int) -> training.History:
         return measure_intervention(copier, config, held_out)
 
     before = _prepare(model, config, seed, measure, device)
+    model.silent = config.spare_words
     _freeze(model, config.frozen)
     model.hold = {"uniform": uniform_attention, "gold": gold_attention}.get(config.hold)
 

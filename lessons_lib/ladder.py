@@ -68,6 +68,7 @@ class LadderConfig(CopyingConfig):
     attention_rate: float = 1.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, choices in (
             ("reads", get_args(Reads)),
             ("decoder", get_args(Decoder)),

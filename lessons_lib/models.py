@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lessons_lib.configuration import Configuration
@@ -55,6 +55,9 @@ class Seq2SeqConfig(Configuration):
         readout: ``"tanh"`` is ``Linear(tanh(Linear([s; c])))`` as in the paper; ``"linear"`` is
             ``Linear([s; c])``, for which the gradient law holds exactly.
         shared_embeddings: one table for source and target words (as in the authors' copier).
+        never_written: identifiers that no target holds, such as ``PAD``. The output layer has no
+            row for them; their logit is ``MINUS_INFINITY``. A row for a word that never occurs is
+            not harmless: it has to be unlearned first, and that delays all else.
         max_length: longest sequence accepted on either side.
     """
 
@@ -72,12 +75,19 @@ class Seq2SeqConfig(Configuration):
     scaled_scores: bool = False
     readout: Literal["tanh", "linear"] = "tanh"
     shared_embeddings: bool = False
+    never_written: tuple[int, ...] = ()
     max_length: int = 512
 
     def __post_init__(self) -> None:
         for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} of at least 1, found {getattr(self, name)}")
+        left_out = set(self.never_written)
+        if len(left_out) < len(self.never_written) or not left_out < set(range(self.target_vocab)):
+            raise ValueError(
+                f"expected never_written to name some of the {self.target_vocab} output words, "
+                f"each once, and to leave one, found {self.never_written}"
+            )
         choices = {
             "cell": ("lstm", "gru"),
             "merge": ("average", "concatenate"),
@@ -97,6 +107,22 @@ class Seq2SeqConfig(Configuration):
                 "shared embeddings need one vocabulary, found source_vocab "
                 f"{self.source_vocab} and target_vocab {self.target_vocab}"
             )
+
+
+    @property
+    def written(self) -> int:
+        """Rows of the output layer: words that may be written."""
+        return self.target_vocab - len(self.never_written)
+
+
+def output_columns(config: Seq2SeqConfig) -> Tensor:
+    """For each output word its row of the output layer, ``(target_vocab,)``.
+
+    A word that is never written has the row after the last, whose logit is ``MINUS_INFINITY``.
+    """
+    can = torch.ones(config.target_vocab, dtype=torch.bool)
+    can[list(config.never_written)] = False
+    return torch.where(can, can.cumsum(0) - 1, config.written)
 
 
 @dataclass(frozen=True)
@@ -131,6 +157,8 @@ class Seq2Seq(nn.Module):
     The state ``s_t`` does not depend on ``c_t``, so all output steps are computed at once.
     """
 
+    column: Tensor
+
     def __init__(self, config: Seq2SeqConfig) -> None:
         super().__init__()
         self.config = config
@@ -163,10 +191,11 @@ class Seq2Seq(nn.Module):
             self.readout_layers = nn.Sequential(
                 nn.Linear(joined, c.d_hidden),
                 nn.Tanh(),
-                nn.Linear(c.d_hidden, c.target_vocab),
+                nn.Linear(c.d_hidden, c.written),
             )
         else:
-            self.readout_layers = nn.Sequential(nn.Linear(joined, c.target_vocab))
+            self.readout_layers = nn.Sequential(nn.Linear(joined, c.written))
+        self.register_buffer("column", output_columns(c), persistent=False)
 
     def forward(self, batch: Batch, attention: Tensor | None = None) -> Seq2SeqOutput:
         """One teacher-forced pass.
@@ -258,7 +287,13 @@ class Seq2Seq(nn.Module):
     def readout(self, decoder_states: Tensor, context: Tensor) -> Tensor:
         """Logits of output words, ``(..., vocab)``, from s and the merged context c."""
         joined = torch.cat([decoder_states, context], dim=-1)
-        return self.readout_layers(self.dropout(joined))  # type: ignore[no-any-return]
+        return self.by_identifier(self.readout_layers(self.dropout(joined)))
+
+    def by_identifier(self, logits: Tensor) -> Tensor:
+        """Logits of the rows of the output layer as ``(..., vocab)``, by word."""
+        if not self.config.never_written:
+            return logits
+        return pad(logits, (0, 1), value=MINUS_INFINITY).index_select(-1, self.column)
 
     def check(self, batch: Batch) -> None:
         """Refuse a batch that the model cannot read, as ``forward`` does."""

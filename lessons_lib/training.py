@@ -38,6 +38,8 @@ class TrainConfig(Configuration):
         also_evaluate: further steps to evaluate at, such as early ones.
         stop_metric: name of an evaluated metric that ends the run early, or ``None``.
         stop_at: the run ends when ``stop_metric`` reaches this.
+        bfloat16: whether the loss is computed with PyTorch's autocast to bfloat16, which keeps
+            weights and sums as they are. Evaluations are float32.
     """
 
     steps: int = 200
@@ -48,6 +50,7 @@ class TrainConfig(Configuration):
     also_evaluate: tuple[int, ...] = ()
     stop_metric: str | None = None
     stop_at: float = 0.95
+    bfloat16: bool = False
 
     def __post_init__(self) -> None:
         if self.steps < 0 or self.evaluate_every < 1:
@@ -197,7 +200,8 @@ def train(
                     "stream or lower steps"
                 )
             optimizer.zero_grad(set_to_none=True)
-            value = loss(model, batch.to(where))
+            with torch.autocast(where.type, torch.bfloat16, enabled=config.bfloat16):
+                value = loss(model, batch.to(where))
             value.backward()
             if config.clip is not None:
                 nn.utils.clip_grad_norm_(model.parameters(), config.clip)

@@ -38,6 +38,7 @@ class OptimizedConfig(CopyingConfig):
     optimizer: Literal["adam", "sgd"] = "adam"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.optimizer not in ("adam", "sgd"):
             raise ValueError(f"expected optimizer adam or sgd, found {self.optimizer!r}")
 
@@ -144,7 +145,8 @@ class Transformer(models.Seq2Seq):
         self.feedforward = nn.Sequential(
             nn.LayerNorm(d), nn.Linear(d, 4 * d), nn.ReLU(), nn.Linear(4 * d, d)
         )
-        self.output = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, config.target_vocab))
+        self.output = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, config.written))
+        self.register_buffer("column", models.output_columns(config), persistent=False)
 
     def forward(self, batch: Batch, attention: Tensor | None = None) -> models.Seq2SeqOutput:
         """One teacher-forced pass; arguments and errors as in ``Seq2Seq.forward``.
@@ -198,7 +200,7 @@ class Transformer(models.Seq2Seq):
     def readout(self, decoder_states: Tensor, context: Tensor) -> Tensor:
         """Logits of output words, ``(..., vocab)``, from s and the heads' contexts side by side."""
         u = decoder_states + self.join(context)
-        return self.output(u + self.feedforward(u))  # type: ignore[no-any-return]
+        return self.by_identifier(self.output(u + self.feedforward(u)))
 
 
 def build_transformer(config: TransformerConfig, seed: int) -> Transformer:
