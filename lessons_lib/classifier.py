@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lessons_lib.configuration import Configuration
+from lessons_lib.config import Configuration
 from lessons_lib.models import MINUS_INFINITY, BagOfWords
 from lessons_lib.tasks import LabelledBatch
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lessons_lib.configuration import Configuration
+from lessons_lib.config import Configuration
 from lessons_lib.tasks import PAD, Batch, LabelledBatch
 
 _AT_LEAST_ONE = (
@@ -107,7 +107,6 @@ class Seq2SeqConfig(Configuration):
                 "shared embeddings need one vocabulary, found source_vocab "
                 f"{self.source_vocab} and target_vocab {self.target_vocab}"
             )
-
 
     @property
     def written(self) -> int:

@@ -110,7 +110,7 @@ def _alone(model: Seq2Seq, out: Seq2SeqOutput, head: int | None = None) -> Tenso
 def table_probe(table: Tensor, batch: Batch) -> Tensor:
     """The probe of a model that is a table: ``beta_{t,l} = table[x_l, y_t]``.
 
-    Serves the bag-of-words proxy (``proxy_table``) and IBM Model 1 (``model1.table``).
+    Serves the bag-of-words proxy (``proxy_table``) and IBM Model 1 (``ibm_model1.table``).
 
     Args:
         table: ``(source_vocab, target_vocab)``, probabilities or any score.

@@ -108,7 +108,7 @@ def one_thread_of_the_cpu() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny() -> Callable[..., Any]:
     """The smallest run with an intervention; arguments change it. Sizes that matter all differ."""
-    from lessons_lib.interventions import InterventionConfig
+    from lessons_lib.lab.interventions import InterventionConfig
 
     values = {
         "vocab": 5, "length": 5, "spare": 3, "width": 10, "batch_size": 9, "learning_rate": 1e-2,

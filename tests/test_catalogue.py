@@ -12,20 +12,20 @@ from typing import Any
 
 import pytest
 
-from lessons_lib import copying, results
-from lessons_lib.arms import PAPER, SMALL
-from lessons_lib.catalogue import (
+from lessons_lib.config import Configuration, digest
+from lessons_lib.lab import copying, results
+from lessons_lib.lab.arms import PAPER, SMALL
+from lessons_lib.lab.catalogue import (
     REGISTRY,
     Scale,
     branches,
     comparisons,
     last_values,
 )
-from lessons_lib.classification import Classification
-from lessons_lib.configuration import Configuration, digest
-from lessons_lib.results import Record
+from lessons_lib.lab.classification import Classification
+from lessons_lib.lab.results import Record
+from lessons_lib.lab.translation import Translation
 from lessons_lib.tasks import Copying
-from lessons_lib.translation import Translation
 
 SCALES = [
     pytest.param(name, scale, id=f"{name}-{scale}")

@@ -16,10 +16,17 @@ import numpy as np
 import pytest
 import torch
 
-from lessons_lib import checks
-from lessons_lib.checks import EXERCISES, check
-from lessons_lib.checks_base import Exercise, Result, choice, expect, judge, numbers
-from lessons_lib.checks_guard import FLOOD, SHOWN, NotAttempted, OutOfTime, Student, Wrong, limited
+from lessons_lib.exercises.check import _CHAPTERS, EXERCISES, check
+from lessons_lib.exercises.judge import Exercise, Result, choice, expect, judge, numbers
+from lessons_lib.exercises.sandbox import (
+    FLOOD,
+    SHOWN,
+    NotAttempted,
+    OutOfTime,
+    Student,
+    Wrong,
+    limited,
+)
 
 GIVEN = torch.tensor([3.0, 5.0])
 
@@ -398,7 +405,7 @@ def test_an_unknown_number_lists_the_known_ones() -> None:
 
 
 def test_each_chapter_has_three_checked_exercises_and_a_choice() -> None:
-    for module in checks._CHAPTERS:
+    for module in _CHAPTERS:
         letters = [
             number for number in module.EXERCISES if check(number, "?").key == "no-such-option"
         ]
@@ -424,7 +431,7 @@ def test_no_exercise_stumbles_over_an_odd_answer(number: str, value: Any) -> Non
 
 
 def test_the_registry_is_complete_and_consistent() -> None:
-    assert sum(len(module.EXERCISES) for module in checks._CHAPTERS) == len(EXERCISES)
+    assert sum(len(module.EXERCISES) for module in _CHAPTERS) == len(EXERCISES)
     assert len(EXERCISES) >= 24
     for number, exercise in EXERCISES.items():
         module = sys.modules[exercise.judge.__module__].__name__
@@ -432,4 +439,4 @@ def test_the_registry_is_complete_and_consistent() -> None:
         assert exercise.hint
         assert exercise.seconds <= 20
         chapter = int(number.split(".")[0])
-        assert module in (f"lessons_lib.checks_ch{chapter:02d}", "lessons_lib.checks_base")
+        assert module in (f"lessons_lib.exercises.ch{chapter:02d}", "lessons_lib.exercises.judge")

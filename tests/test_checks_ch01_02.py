@@ -12,11 +12,13 @@ import torch
 from scipy.optimize import brentq
 from torch import Tensor
 
-from lessons_lib import checks_ch01, checks_ch02, models, probes, warmup
-from lessons_lib.checks import check
+from lessons_lib import models, probes
+from lessons_lib.exercises import ch01, ch02
+from lessons_lib.exercises.check import check
 from lessons_lib.tasks import Batch
+from lessons_lib.theory import two_words
 
-EXERCISES = {**checks_ch01.EXERCISES, **checks_ch02.EXERCISES}
+EXERCISES = {**ch01.EXERCISES, **ch02.EXERCISES}
 
 
 def road(a: float, length: int) -> float:
@@ -194,11 +196,11 @@ def test_the_library_passes_where_it_answers_the_same_question() -> None:
         return probes.lexical_probe(model, batch, scale="probability")
 
     def lowest(d: float) -> float:
-        return 1 / (1 + math.exp(-float(warmup.orbit(0.0, -d))))
+        return 1 / (1 + math.exp(-float(two_words.orbit(0.0, -d))))
 
     assert check("1.4", probe).passed
     assert check("2.3", lowest).passed
-    assert check("2.4", warmup.gradient_law_logit).passed
+    assert check("2.4", two_words.gradient_law_logit).passed
 
 
 @pytest.mark.parametrize("value", [0.48, 0.52, 0.55, 0.6])

@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from lessons_lib import agreements, checks_ch03, checks_ch04, model1, models, probes
-from lessons_lib.checks import check
+from lessons_lib import agreements, ibm_model1, models, probes
+from lessons_lib.exercises import ch03, ch04
+from lessons_lib.exercises.check import check
 from lessons_lib.tasks import PAD, Batch
 
-EXERCISES = {**checks_ch03.EXERCISES, **checks_ch04.EXERCISES}
+EXERCISES = {**ch03.EXERCISES, **ch04.EXERCISES}
 
 
 def em_step(
@@ -182,7 +183,7 @@ def test_the_library_passes_where_it_answers_the_same_question() -> None:
     """The oracles against other code of ours, which was not written for these exercises."""
 
     def first_step(table: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        return model1.fit_model1(source, target, 7, 9, iterations=1, empty_word=False).table
+        return ibm_model1.fit_model1(source, target, 7, 9, iterations=1, empty_word=False).table
 
     def bag(embedding: Tensor, weight: Tensor, bias: Tensor, source: Tensor) -> Tensor:
         found = models.BagOfWords(len(embedding), len(weight), embedding.shape[1]).double()

@@ -10,11 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from lessons_lib import checks_ch06, checks_ch07, copying, heads, models, theory
-from lessons_lib.checks import check
+from lessons_lib import models
+from lessons_lib.exercises import ch06, ch07
+from lessons_lib.exercises.check import check
+from lessons_lib.lab import copying, heads
 from lessons_lib.tasks import Batch
+from lessons_lib.theory import phase_portrait
 
-EXERCISES = {**checks_ch06.EXERCISES, **checks_ch07.EXERCISES}
+EXERCISES = {**ch06.EXERCISES, **ch07.EXERCISES}
 
 
 def branch(accuracy: float, mass: float, start: float) -> str:
@@ -221,10 +224,10 @@ def test_the_library_passes_where_it_answers_the_same_question() -> None:
     """The oracles against other code of ours, which was not written for these exercises."""
 
     def flow(a: float, b: float, length: int) -> Any:
-        return np.stack(theory.symmetric_velocity(a, b, length, length))
+        return np.stack(phase_portrait.symmetric_velocity(a, b, length, length))
 
     def gap(vocab: int, length: int) -> float:
-        pair = theory.cooccurrence(vocab, length)
+        pair = phase_portrait.cooccurrence(vocab, length)
         return pair.right - pair.wrong
 
     def removed(model: models.Seq2Seq, batch: Batch, head: int) -> float:

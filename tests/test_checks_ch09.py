@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import norm
 
 from lessons_lib import stats
-from lessons_lib.checks import check
-from lessons_lib.checks_ch09 import EXERCISES
+from lessons_lib.exercises.ch09 import EXERCISES
+from lessons_lib.exercises.check import check
 
 
 def z_of(confidence: float) -> float:

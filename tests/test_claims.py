@@ -13,12 +13,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lessons_lib import claims, copying, experiments, results, training
-from lessons_lib.arms import SMALL
-from lessons_lib.catalogue import Experiment, Scale
-from lessons_lib.claims import CLAIMS, is_within, main, scoreboard
-from lessons_lib.claims_base import NO_NUMBER, NOT_QUOTED, Claim
-from lessons_lib.results import Record, ResultError, make_record
+from lessons_lib import training
+from lessons_lib.lab import copying, experiments, results
+from lessons_lib.lab.arms import SMALL
+from lessons_lib.lab.catalogue import Experiment, Scale
+from lessons_lib.lab.results import Record, ResultError, make_record
+from lessons_lib.scoreboard import claims
+from lessons_lib.scoreboard.claim import NO_NUMBER, NOT_QUOTED, Claim
+from lessons_lib.scoreboard.claims import CLAIMS, is_within, main, scoreboard
 
 SEEDS = (1, 2, 3, 4, 5)
 
@@ -219,7 +221,7 @@ def test_the_command_of_a_row_is_one_that_the_command_line_knows() -> None:
         if claim not in CLAIMS[4]:
             found = claim(experiments.load)
             assert found.row == row
-            assert found.command == f"python -m lessons_lib.claims again {row}"
+            assert found.command == f"python -m lessons_lib.scoreboard again {row}"
             assert found.published in (NOT_QUOTED, NO_NUMBER) or re.search(r"\d", found.published)
 
 
@@ -246,7 +248,7 @@ def test_printing_shows_every_row(
     printed = capsys.readouterr().out
     assert "hard-is-slower: supported\n    Copying is harder" in printed
     assert "cannot-copy: not supported\n" in printed
-    assert "python -m lessons_lib.claims again cannot-copy" in printed
+    assert "python -m lessons_lib.scoreboard again cannot-copy" in printed
     assert max(map(len, printed.splitlines())) <= 100
 
 

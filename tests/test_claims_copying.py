@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from lessons_lib import claims_copying as claims
-from lessons_lib.claims_base import Loader
-from lessons_lib.results import Record, make_record
+from lessons_lib.lab.results import Record, make_record
+from lessons_lib.scoreboard import on_copying as claims
+from lessons_lib.scoreboard.claim import Loader
 
 UNIFORM = 0.1
 

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from lessons_lib import claims, claims_table, experiments
-from lessons_lib.claims_base import Claim, Loader, Verdict, make_claim
-from lessons_lib.claims_table import LOOKS, ClaimsTable, costs, summary, verdicts
-from lessons_lib.results import Record, make_record
+from lessons_lib.lab import experiments
+from lessons_lib.lab.results import Record, make_record
+from lessons_lib.scoreboard import claims, show
+from lessons_lib.scoreboard.claim import Claim, Loader, Verdict, make_claim
+from lessons_lib.scoreboard.show import LOOKS, ClaimsTable, costs, summary, verdicts
 from lessons_lib.stats import Interval
 
 SCOPE = "lessons-claims"
@@ -94,7 +95,7 @@ def test_a_row_of_the_table_says_all_that_is_known_of_a_claim() -> None:
         assert (runs, verdict.strip()) == (str(row.runs), row.verdict)
         assert str(row.ours) in more
         assert str(row.rule) in more
-        assert more.endswith(f"python -m lessons_lib.claims again {row.row}")
+        assert more.endswith(f"python -m lessons_lib.scoreboard again {row.row}")
 
 
 def test_the_command_stands_alone_to_be_copied() -> None:
@@ -280,4 +281,4 @@ def test_a_row_costs_what_its_records_took(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_every_verdict_has_a_look() -> None:
-    assert set(claims_table.LOOKS) == set(Verdict.__args__)  # type: ignore[attr-defined]
+    assert set(show.LOOKS) == set(Verdict.__args__)  # type: ignore[attr-defined]

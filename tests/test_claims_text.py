@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 from scipy import stats as scipy_stats
 
-from lessons_lib import claims_text as claims
-from lessons_lib.claims_base import Claim, Loader
-from lessons_lib.results import Record, ResultError, make_record
+from lessons_lib.lab.results import Record, ResultError, make_record
+from lessons_lib.scoreboard import on_text as claims
+from lessons_lib.scoreboard.claim import Claim, Loader
 
 BLOCKS, RUNS = (1, 2), 2
 CHANCE = 0.1
@@ -306,7 +306,7 @@ def test_words_are_held_against_the_better_reference(level: float, verdict: str)
 
 
 def test_what_is_missing_is_said_with_its_command() -> None:
-    again = "again with: python -m lessons_lib.experiments run "
+    again = "again with: python -m lessons_lib.lab run "
     with pytest.raises(ResultError, match=f"'model1/words' in multi30k.*{again}uniform_tr"):
         claims.cooccurrence_teaches_words(uniform_translation((0.6, 0.7), proxy=0.7))
     with pytest.raises(ResultError, match=f"no record multi30k .*{again}uniform_translation$"):

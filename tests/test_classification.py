@@ -10,8 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from lessons_lib import classification, classifier, comparison, probes
-from lessons_lib.classification import (
+from lessons_lib import classifier, probes
+from lessons_lib.corpora.labelled import toy_labelled
+from lessons_lib.corpora.loaders import LabelledCorpus
+from lessons_lib.corpora.vocabulary import words
+from lessons_lib.lab import blocks, classification
+from lessons_lib.lab.classification import (
     Classification,
     Prepared,
     compare_classifiers,
@@ -20,11 +24,8 @@ from lessons_lib.classification import (
     train_classifier,
     word_tables,
 )
-from lessons_lib.labelled import toy_labelled
 from lessons_lib.tasks import PAD, UNK, LabelledBatch
-from lessons_lib.text import LabelledCorpus
 from lessons_lib.training import History
-from lessons_lib.vocabulary import words
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 
@@ -224,7 +225,7 @@ def test_ktiw_and_its_lag_come_from_the_run_itself(history: History, ready: Prep
         curve = [ready.held_out.agree(reference, beta) for beta in trace.beta]
         assert list(values(history, f"ktiw#{k}").values()) == pytest.approx(curve)
         own = list(values(history, f"own#{k}").values())
-        for name, number in comparison.lag(trace.steps, curve, own).items():
+        for name, number in blocks.lag(trace.steps, curve, own).items():
             assert values(history, f"{name}#{k}") == {12: pytest.approx(number)}
 
 

@@ -12,7 +12,7 @@ import torch
 from scipy.stats import kendalltau
 from torch import Tensor
 
-from lessons_lib.comparison import (
+from lessons_lib.lab.blocks import (
     HeldOut,
     Trace,
     best_checkpoint,

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from lessons_lib.configuration import Configuration, digest
+from lessons_lib.config import Configuration, digest
 
 
 @dataclass(frozen=True)

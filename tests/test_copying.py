@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lessons_lib import models, probes
-from lessons_lib.copying import (
+from lessons_lib.lab.copying import (
     HELD_OUT_SEED,
     CopyingConfig,
     build_copier,

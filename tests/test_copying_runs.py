@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from lessons_lib import copying, models, training
-from lessons_lib.copying import (
+from lessons_lib import models, training
+from lessons_lib.lab import copying
+from lessons_lib.lab.copying import (
     FORK_SEED,
     HELD_OUT_SEED,
     CopyingConfig,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from markdown_it import MarkdownIt
 
-from lessons_lib.text import load_parallel
+from lessons_lib.corpora.loaders import load_parallel
 
 ROOT = Path(__file__).resolve().parent.parent
 

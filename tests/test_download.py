@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from lessons_lib import download
-from lessons_lib.download import CorpusAltered, CorpusUnavailable, RemoteCorpus, fetch
+from lessons_lib.corpora import sources
+from lessons_lib.corpora.sources import CorpusAltered, CorpusUnavailable, RemoteCorpus, fetch
 
 GOOD = bytes(range(251)) * 8_003  # two megabytes: several pieces, and a progress bar
 BAD = GOOD.replace(b"\x07", b"\x08")
@@ -71,8 +71,8 @@ def prepare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, port: int) -> None:
     corpus = RemoteCorpus(
         f"http://127.0.0.1:{port}/v1/", "tiny", {"a.txt": GOOD_DIGEST}, "do as you like", "Us 2021"
     )
-    monkeypatch.setattr(download, "CORPORA", {"tiny": corpus})
-    monkeypatch.setattr(download, "_unreachable", {})
+    monkeypatch.setattr(sources, "CORPORA", {"tiny": corpus})
+    monkeypatch.setattr(sources, "_unreachable", {})
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("LESSONS_DATA", raising=False)
@@ -158,7 +158,7 @@ def test_a_file_that_lessons_data_lacks_is_taken_from_elsewhere(
 def test_a_bad_download_is_thrown_away_and_both_remedies_are_named(
     mode: str, reason: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "TIMEOUT", 0.2 if mode == "silent" else 5)
+    monkeypatch.setattr(sources, "TIMEOUT", 0.2 if mode == "silent" else 5)
     server.mode = mode
     with pytest.raises(CorpusUnavailable) as caught:
         fetch(NAME)
@@ -182,7 +182,7 @@ def test_a_bad_download_never_takes_the_place_of_what_is_there(
     for before in (GOOD, BAD):
         path = cached(tmp_path, before)
         with pytest.raises(OSError, match=r"expected|404"):
-            download.download(address, GOOD_DIGEST, path)
+            sources.download(address, GOOD_DIGEST, path)
         assert path.read_bytes() == before
         assert files(tmp_path) == ["cache/tiny/a.txt"]
     with pytest.raises(CorpusUnavailable, match=r"the copy in the cache, .*a\.txt, is damaged"):
@@ -206,11 +206,11 @@ def test_an_unreachable_server_is_not_asked_for_each_file_anew(
         with pytest.raises(CorpusUnavailable, match=r"127\.0\.0\.1:\d+ cannot be reached"):
             fetch(NAME)
     with monkeypatch.context() as patch:
-        patch.setattr(download, "_receive", lambda address, file: pytest.fail("asked again"))
+        patch.setattr(sources, "_receive", lambda address, file: pytest.fail("asked again"))
         with pytest.raises(CorpusUnavailable, match="cannot be reached"):
             fetch(NAME)
-    monkeypatch.setattr(download, "RETRY_AFTER", 0.0)
-    monkeypatch.setattr(download, "_receive", lambda address, file: file.write(GOOD))
+    monkeypatch.setattr(sources, "RETRY_AFTER", 0.0)
+    monkeypatch.setattr(sources, "_receive", lambda address, file: file.write(GOOD))
     assert fetch(NAME).read_bytes() == GOOD
 
 
@@ -230,11 +230,11 @@ def test_a_file_that_another_process_reads_may_refuse_to_be_replaced(
     path = cached(tmp_path, GOOD)
     address = f"http://127.0.0.1:{server.server_address[1]}/v1/a.txt"
     monkeypatch.setattr(Path, "replace", refuse)
-    download.download(address, GOOD_DIGEST, path)  # the other one was faster: nothing to do
+    sources.download(address, GOOD_DIGEST, path)  # the other one was faster: nothing to do
     assert path.read_bytes() == GOOD
     path.write_bytes(BAD)
     with pytest.raises(PermissionError, match="in use"):
-        download.download(address, GOOD_DIGEST, path)
+        sources.download(address, GOOD_DIGEST, path)
     assert files(tmp_path) == ["cache/tiny/a.txt"]
 
 
@@ -261,14 +261,14 @@ def test_the_cache_is_where_the_system_wants_it(
     }
     for system, directory in expected.items():
         monkeypatch.setattr("platform.system", lambda system=system: system)
-        assert download.cache_directory() == directory
+        assert sources.cache_directory() == directory
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert download.cache_directory() == tmp_path / "local" / "lessons_lib"
+    assert sources.cache_directory() == tmp_path / "local" / "lessons_lib"
     monkeypatch.setattr("platform.system", lambda: "Linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert download.cache_directory() == tmp_path / "xdg" / "lessons_lib"
+    assert sources.cache_directory() == tmp_path / "xdg" / "lessons_lib"
     monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "named"))
-    assert download.cache_directory() == tmp_path / "named"
+    assert sources.cache_directory() == tmp_path / "named"
 
 
 def test_a_file_outside_the_table_is_refused_and_the_table_listed() -> None:
@@ -277,24 +277,24 @@ def test_a_file_outside_the_table_is_refused_and_the_table_listed() -> None:
 
 
 def test_every_corpus_is_pinned_and_has_terms() -> None:
-    assert len([name for corpus in download.CORPORA.values() for name in corpus.files]) == 17
-    for name, corpus in download.CORPORA.items():
+    assert len([name for corpus in sources.CORPORA.values() for name in corpus.files]) == 17
+    for name, corpus in sources.CORPORA.items():
         assert re.search(
             r"^https://raw\.githubusercontent\.com/[\w-]+/[\w-]+/[0-9a-f]{40}/.*/$", corpus.address
         )
         assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in corpus.files.values())
-        assert corpus.terms in download.terms(name)
-        assert corpus.citation in download.terms(name)
-    assert "non-commercial" in download.terms("multi30k")
-    assert "BY-SA 3.0" in download.terms("en-de")
+        assert corpus.terms in sources.terms(name)
+        assert corpus.citation in sources.terms(name)
+    assert "non-commercial" in sources.terms("multi30k")
+    assert "BY-SA 3.0" in sources.terms("en-de")
     with pytest.raises(ValueError, match=r"multi30k, sms_spam.*found 'imdb'"):
-        download.terms("imdb")
+        sources.terms("imdb")
 
 
 @pytest.mark.skipif(
     not os.environ.get("LESSONS_DATA"), reason="LESSONS_DATA does not name the real corpora"
 )
 def test_the_files_in_lessons_data_are_the_pinned_ones() -> None:
-    for corpus in download.CORPORA.values():
+    for corpus in sources.CORPORA.values():
         for name in corpus.files:
             assert fetch(f"{corpus.directory}/{name}").is_file()

@@ -16,7 +16,7 @@ import yaml
 import website
 from environment import Project
 from labels import markdown_cells
-from lessons_lib.checks import EXERCISES, check
+from lessons_lib.exercises.check import EXERCISES, check
 from myst import Directive, Parser
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,7 +27,7 @@ PARSER = Parser(CONFIG["parse"]["myst_enable_extensions"])
 
 KINDS = {"predict", "derive", "implement", "experiment", "project"}
 FIRST_LINE = re.compile(r"\*\*([A-Z][a-z ]+)\.\*\* (★{1,3}), (\d+ minutes.*|an? \w+.*|days)\.")
-IMPORT = "from lessons_lib.checks import check"
+IMPORT = "from lessons_lib.exercises.check import check"
 
 each_chapter = pytest.mark.parametrize("chapter", CHAPTERS)
 

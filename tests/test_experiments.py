@@ -16,10 +16,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lessons_lib import catalogue, experiments, results, training
-from lessons_lib.catalogue import REGISTRY, Experiment, Scale
-from lessons_lib.configuration import Configuration
-from lessons_lib.results import PACKAGED, ResultError
+from lessons_lib import training
+from lessons_lib.config import Configuration
+from lessons_lib.lab import catalogue, experiments, results
+from lessons_lib.lab.catalogue import REGISTRY, Experiment, Scale
+from lessons_lib.lab.results import PACKAGED, ResultError
 from lessons_lib.training import History
 
 
@@ -270,9 +271,7 @@ def test_command_line_from_nothing_to_a_report(
     shown = cli(capsys, "status")
     assert re.search(r"dice +paper +2 +3 +0 +no result 'six'", shown)
     assert experiments.main(["report"]) == 1
-    assert "make it again with: python -m lessons_lib.experiments run dice" in (
-        capsys.readouterr().out
-    )
+    assert "make it again with: python -m lessons_lib.lab run dice" in (capsys.readouterr().out)
 
     assert "2 of 3 seeds are done" in cli(capsys, "run", "dice", "--seeds", "2")
     assert not package.exists()
@@ -322,7 +321,7 @@ def test_records_of_other_seeds_or_configurations_are_stale(
     monkeypatch.setattr(experiments, "REGISTRY", {"dice": more})
     message = (
         r"stale: expected seeds 1, 2, \.\.\. 8 \(8 of them\), found 1, 2; make it again with: "
-        "python -m lessons_lib.experiments run dice --scale lesson"
+        "python -m lessons_lib.lab run dice --scale lesson"
     )
     with pytest.raises(ResultError, match=message):
         experiments.load("dice", "lesson")

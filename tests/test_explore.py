@@ -17,8 +17,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lessons_lib.explore import STATIC_VARIABLE, Explorer, explore
-from lessons_lib.explore_html import encode
+from lessons_lib.figures.explore import STATIC_VARIABLE, Explorer, explore
+from lessons_lib.figures.page import encode
 
 ROOT = Path(__file__).parent.parent
 STEPS, HEADS = (0, 70, 140, 210), (10, 90, 250)
@@ -339,7 +339,7 @@ def test_live_widget_shows_an_error_and_goes_on() -> None:
 CELL = """
 import sys
 sys.path.insert(0, {root!r})
-from lessons_lib.explore import explore
+from lessons_lib.figures.explore import explore
 import ipywidgets
 print(ipywidgets.__version__)
 def draw(figure, step):
@@ -384,7 +384,7 @@ def test_in_a_kernel_all_lives_are_offered_unless_outputs_are_to_be_kept() -> No
 def test_a_broken_ipywidgets_costs_the_widget_and_not_the_figure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("lessons_lib.explore._has_live_front_end", lambda: True)
+    monkeypatch.setattr("lessons_lib.figures.explore._has_live_front_end", lambda: True)
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     with pytest.warns(UserWarning, match="the page version is shown instead"):
         bundle = make()._repr_mimebundle_()

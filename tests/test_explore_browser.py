@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from chromium import ABSENT, find
-from lessons_lib.explore import explore
+from lessons_lib.figures.explore import explore
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 

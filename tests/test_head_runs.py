@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from lessons_lib import heads, models
-from lessons_lib.copying import HELD_OUT_SEED, measure_copier
-from lessons_lib.heads import HeadsConfig, assemble, run_heads
+from lessons_lib import models
+from lessons_lib.lab import heads
+from lessons_lib.lab.copying import HELD_OUT_SEED, measure_copier
+from lessons_lib.lab.heads import HeadsConfig, assemble, run_heads
 from lessons_lib.tasks import Batch
 
 ONE = HeadsConfig(

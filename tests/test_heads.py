@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib import models, training
-from lessons_lib.heads import HeadsConfig, assemble, classify_starts, remove_heads
+from lessons_lib.lab.heads import HeadsConfig, assemble, classify_starts, remove_heads
 from lessons_lib.tasks import EOS
 
 ONE = HeadsConfig(

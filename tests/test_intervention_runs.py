@@ -11,9 +11,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from lessons_lib import interventions, models, training
-from lessons_lib.copying import HELD_OUT_SEED, build_copier, measure_copier, outcomes, run_copying
-from lessons_lib.interventions import (
+from lessons_lib import models, training
+from lessons_lib.lab import interventions
+from lessons_lib.lab.copying import (
+    HELD_OUT_SEED,
+    build_copier,
+    measure_copier,
+    outcomes,
+    run_copying,
+)
+from lessons_lib.lab.interventions import (
     InterventionConfig,
     alignment_loss,
     build_held,

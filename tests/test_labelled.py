@@ -9,17 +9,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lessons_lib import labelled
-from lessons_lib.download import CorpusUnavailable
-from lessons_lib.labelled import (
+from lessons_lib.corpora import labelled
+from lessons_lib.corpora.labelled import (
     EncodedTexts,
     encode_labelled,
     load_labelled_or_toy,
     toy_labelled,
 )
+from lessons_lib.corpora.loaders import LabelledCorpus, load_labelled
+from lessons_lib.corpora.sources import CorpusUnavailable
+from lessons_lib.corpora.vocabulary import Vocabulary, words
 from lessons_lib.tasks import FIRST_WORD, PAD, UNK, LabelledBatch
-from lessons_lib.text import LabelledCorpus, load_labelled
-from lessons_lib.vocabulary import Vocabulary, words
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("LESSONS_DATA"), reason="LESSONS_DATA does not name the real corpora"

@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from lessons_lib import copying, ladder, models, probes, reduced
-from lessons_lib.copying import CopyingConfig, build_copier, run_copying
-from lessons_lib.ladder import LadderConfig, Rung, build_rung, run_ladder
+from lessons_lib import models, probes
+from lessons_lib.lab import copying, ladder
+from lessons_lib.lab.copying import CopyingConfig, build_copier, run_copying
+from lessons_lib.lab.ladder import LadderConfig, Rung, build_rung, run_ladder
 from lessons_lib.tasks import Batch
+from lessons_lib.theory import reduced_model
 
 TINY = LadderConfig(
     vocab=6, length=4, heads=2, width=11, batch_size=7, learning_rate=1e-2, steps=3,
@@ -83,7 +85,7 @@ def test_with_all_taken_away_it_is_the_reduced_model(end_symbol: bool) -> None:
         assert model.free is not None
         model.free.copy_(a[0])
         out = model(batch)
-    expected = reduced.reduced_logits(a, table, batch.source[None])[0]
+    expected = reduced_model.reduced_logits(a, table, batch.source[None])[0]
     torch.testing.assert_close(out.logits, expected)
     torch.testing.assert_close(out.attention, a.softmax(-1).expand(5, -1, -1, -1))
     beta = probes.lexical_probe(model, batch, scale="log_probability")

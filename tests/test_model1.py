@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from lessons_lib.model1 import NULL, fit_model1
+from lessons_lib.ibm_model1 import NULL, fit_model1
 from lessons_lib.tasks import PAD, Copying
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lessons_lib import own_text
-from lessons_lib.labelled import toy_labelled
-from lessons_lib.text import load_parallel, read_labelled, read_parallel
+from lessons_lib.corpora.labelled import toy_labelled
+from lessons_lib.corpora.loaders import load_parallel, read_labelled, read_parallel
+from lessons_lib.lab import own_text
 
 
 @pytest.fixture

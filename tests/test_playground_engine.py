@@ -14,9 +14,10 @@ from playground_page import CHROMIUM, NO_CHROMIUM, TALK, Script, playground_scri
 from scipy import integrate
 from scipy import stats as scipy_stats
 
-from lessons_lib import reduced, stats, theory
-from lessons_lib.reduced import ReducedConfig, train_reduced
+from lessons_lib import stats
 from lessons_lib.tasks import generator
+from lessons_lib.theory import phase_portrait, reduced_model
+from lessons_lib.theory.reduced_model import ReducedConfig, train_reduced
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -61,18 +62,18 @@ def test_the_same_start_and_the_same_inputs_give_the_same_run(
     script: Script, monkeypatch: pytest.MonkeyPatch, config: ReducedConfig
 ) -> None:
     seen: list[tuple[Array, Array]] = []
-    measure = reduced._measure
+    measure = reduced_model._measure
 
     def watched(a: torch.Tensor, b: torch.Tensor, words: torch.Tensor) -> tuple[Array, ...]:
         seen.append((a[0].detach().numpy().copy(), b[0].detach().numpy().copy()))
         return measure(a, b, words)
 
-    monkeypatch.setattr(reduced, "_measure", watched)
+    monkeypatch.setattr(reduced_model, "_measure", watched)
     runs = train_reduced(config, [3])
     rng = generator(3)
-    start = reduced._start(config, rng)
-    batches = [words.flatten().tolist() for words in reduced._batches(config, [rng])]
-    held_out = reduced._words(config, reduced.MEASURED, reduced.HELD_OUT_SEED)
+    start = reduced_model._start(config, rng)
+    batches = [words.flatten().tolist() for words in reduced_model._batches(config, [rng])]
+    held_out = reduced_model._words(config, reduced_model.MEASURED, reduced_model.HELD_OUT_SEED)
     found = script(
         """
         const { Model, Sgd, Adam, lossAndGradient, measure, branch } =
@@ -164,9 +165,9 @@ def test_gradients_are_those_of_finite_differences(script: Script, heads: int) -
 
 def test_probabilities_are_those_of_the_reference(script: Script) -> None:
     config = replace(SGD, start_scale=1.0)
-    a, b = reduced._start(config, generator(0))
+    a, b = reduced_model._start(config, generator(0))
     words = torch.tensor([[[6, 0, 3, 2, 5]]])
-    wanted = reduced.reduced_logits(a[None], b[None], words).softmax(-1).numpy()
+    wanted = reduced_model.reduced_logits(a[None], b[None], words).softmax(-1).numpy()
     found = script(
         """
         const { Model, probabilities } = await import("/playground/model.js");
@@ -222,7 +223,7 @@ def test_branches_are_told_apart_as_in_the_reference(script: Script) -> None:
     ends = [[0.5, 0.1], [0.49, 0.1], [0.1, 0.51], [0.2, 0.1], [0.19, 0.1], [0.1, 0.3]]
     attention = np.array(ends)[:, None]  # runs, one check, heads
     none = np.zeros(attention.shape[:2])
-    runs = reduced.ReducedRuns(
+    runs = reduced_model.ReducedRuns(
         replace(SGD, heads=2),
         *(tuple(range(len(ends))), np.array([0]), none, none, attention, attention, attention),
     )
@@ -282,7 +283,7 @@ def test_a_tally_is_that_of_the_reference_and_of_the_theory(
         assert within.low < found["share"] < within.high
     # What a start says of its run: the list has the leads of the start, not of the end.
     a, b = np.array([[run["start"][lead] for lead in "ab"] for run in found["list"]]).T
-    above = b > theory.separatrix(a, config.vocab, config.length)
+    above = b > phase_portrait.separatrix(a, config.vocab, config.length)
     ended = np.array([run["branch"] == "aligned" for run in found["list"]])
     assert (above == ended).sum() > 180
 
@@ -296,27 +297,27 @@ def test_the_theory_is_that_of_the_reference(script: Script) -> None:
         """
         const theory = await import("/playground/theory.js");
         return given.sizes.map(([V, L]) => ({
-          saddle: theory.saddle(V, L),
-          flow: given.grid.map((a) => given.grid.map((b) => theory.velocity(a, b, V, L))),
+          saddle: phase_portrait.saddle(V, L),
+          flow: given.grid.map((a) => given.grid.map((b) => phase_portrait.velocity(a, b, V, L))),
           loss: given.grid.map((a) => given.grid.map((b) => theory.symmetricLoss(a, b, V, L))),
           attention: given.grid.map((a) => theory.rightAttention(a, L)),
-          separatrix: theory.separatrix(V, L, -5, 4, 4),
+          separatrix: phase_portrait.separatrix(V, L, -5, 4, 4),
         }));
         """,
         {"sizes": SIZES, "grid": grid},
     )
     a, b = np.meshgrid(grid, grid, indexing="ij")
     for (vocab, length), here in zip(SIZES, found, strict=True):
-        assert here["saddle"] == pytest.approx(theory.saddle(vocab, length), abs=1e-12)
-        flow = np.stack(theory.symmetric_velocity(a, b, vocab, length), axis=-1)
+        assert here["saddle"] == pytest.approx(phase_portrait.saddle(vocab, length), abs=1e-12)
+        flow = np.stack(phase_portrait.symmetric_velocity(a, b, vocab, length), axis=-1)
         np.testing.assert_allclose(here["flow"], flow, rtol=1e-9, atol=1e-15)
-        loss = theory.symmetric_loss(a, b, vocab, length)
+        loss = phase_portrait.symmetric_loss(a, b, vocab, length)
         np.testing.assert_allclose(here["loss"], loss, rtol=1e-12)
-        attention = theory.right_attention(grid, length)
+        attention = phase_portrait.right_attention(grid, length)
         np.testing.assert_allclose(here["attention"], attention, rtol=1e-12)
         places, heights = np.array(here["separatrix"]).T
         np.testing.assert_allclose(places, [-5, -2, 1, 4], atol=1e-12)
-        wanted = theory.separatrix(places, vocab, length)
+        wanted = phase_portrait.separatrix(places, vocab, length)
         np.testing.assert_allclose(heights, wanted, rtol=1e-6, atol=1e-6)
 
 
@@ -324,7 +325,7 @@ def quadrature(vocab: int, length: int, scale: float, start_a: float, start_b: f
     """Share of starts above the separatrix, by SciPy."""
     sd_a, sd_b = scale / np.sqrt(length - 1), scale / np.sqrt(vocab - 1)
     a = np.linspace(start_a - 8 * sd_a, start_a + 8 * sd_a, 2001)
-    above = scipy_stats.norm.sf(theory.separatrix(a, vocab, length), start_b, sd_b)
+    above = scipy_stats.norm.sf(phase_portrait.separatrix(a, vocab, length), start_b, sd_b)
     return float(integrate.simpson(scipy_stats.norm.pdf(a, start_a, sd_a) * above, x=a))
 
 
@@ -350,7 +351,7 @@ def test_the_share_that_aligns_is_an_integral_over_the_starts(script: Script) ->
         assert 0.05 < wanted < 0.95  # neither end: there is something to get wrong
         assert one == pytest.approx(wanted, abs=1e-6)
         assert eight == pytest.approx(1 - (1 - wanted) ** 8, abs=1e-5)
-    assert found[0][0] == pytest.approx(theory.aligned_share(10, 10, 0.1), abs=2e-3)
+    assert found[0][0] == pytest.approx(phase_portrait.aligned_share(10, 10, 0.1), abs=2e-3)
 
 
 def test_without_spread_the_start_alone_decides(script: Script) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lessons_lib import portrait, reduced, theory
+from lessons_lib.theory import phase_portrait, portrait, reduced_model
 
 
 def rows(*found: tuple[int, int, str, float]) -> pd.DataFrame:
@@ -17,7 +17,9 @@ def test_attention_lead_by_hand_and_as_the_inverse_of_the_theory() -> None:
     assert portrait.attention_lead(1 / 7, 7) == pytest.approx(0)
     assert portrait.attention_lead(8 / 12, 5) == pytest.approx(math.log(8))
     a = np.array([[-3.0, -0.2, 0.0], [0.4, 2.0, 9.0]])
-    np.testing.assert_allclose(portrait.attention_lead(theory.right_attention(a, 11), 11), a)
+    np.testing.assert_allclose(
+        portrait.attention_lead(phase_portrait.right_attention(a, 11), 11), a
+    )
 
 
 @pytest.mark.parametrize(("p", "positions"), [(0.0, 5), ([0.5, 1.0], 5), (math.nan, 5), (0.5, 1)])
@@ -66,22 +68,22 @@ def test_growth_exponent_of_a_power_law() -> None:
 
 def test_two_stages_of_the_theory_are_those_of_the_reduced_model() -> None:
     """Predicted: KTIW grows like t, attention like t squared."""
-    config = reduced.ReducedConfig(
+    config = reduced_model.ReducedConfig(
         vocab=9, length=6, start_scale=0, learning_rate=0.5, steps=40, evaluate_every=10
     )
-    runs = reduced.train_reduced(config, (1, 2, 3))
+    runs = reduced_model.train_reduced(config, (1, 2, 3))
     a, b = runs.lead_a[:, 1:, 0].mean(0), runs.lead_b[:, 1:, 0].mean(0)
     assert portrait.growth_exponent(runs.steps[1:], b) == pytest.approx(1, abs=0.1)
     assert portrait.growth_exponent(runs.steps[1:], a) == pytest.approx(2, abs=0.15)
-    expected = theory.early_growth(0.5 * runs.steps[1:], 9, 6)
+    expected = phase_portrait.early_growth(0.5 * runs.steps[1:], 9, 6)
     np.testing.assert_allclose(b, expected[1], rtol=0.1)
     np.testing.assert_allclose(a, expected[0], rtol=0.15)
 
 
 def test_two_branches_of_the_theory_are_those_of_every_head_of_the_reduced_model() -> None:
     """Predicted: at V = L each head goes to (+, +) or (-, -), whatever the others do."""
-    config = reduced.ReducedConfig(vocab=6, length=6, heads=3, steps=300, evaluate_every=300)
-    runs = reduced.train_reduced(config, tuple(range(1, 17)))
+    config = reduced_model.ReducedConfig(vocab=6, length=6, heads=3, steps=300, evaluate_every=300)
+    runs = reduced_model.train_reduced(config, tuple(range(1, 17)))
     a, b = runs.lead_a[:, -1], runs.lead_b[:, -1]
     far = np.hypot(a, b) > 1  # the others have not left the saddle yet
     assert far.sum() > 24

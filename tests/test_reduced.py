@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from lessons_lib import theory
-from lessons_lib.reduced import (
+from lessons_lib.theory import phase_portrait
+from lessons_lib.theory.reduced_model import (
     ReducedConfig,
     ReducedRuns,
     reduced_logits,
@@ -69,10 +69,12 @@ def test_expected_gradient_at_a_symmetric_point_is_that_of_the_theory(
     a = (0.7 * torch.eye(length, dtype=torch.float64)).reshape(1, 1, length, length)
     b = (-1.3 * torch.eye(vocab, dtype=torch.float64)).reshape(1, 1, vocab, vocab)
     loss = reduced_losses(reduced_logits(a.requires_grad_(), b.requires_grad_(), every), every)
-    assert loss.item() == pytest.approx(float(theory.symmetric_loss(0.7, -1.3, vocab, length)))
+    assert loss.item() == pytest.approx(
+        float(phase_portrait.symmetric_loss(0.7, -1.3, vocab, length))
+    )
     found = torch.autograd.grad(loss.sum(), (a, b))
     for gradient, velocity in zip(
-        found, theory.symmetric_velocity(0.7, -1.3, vocab, length), strict=True
+        found, phase_portrait.symmetric_velocity(0.7, -1.3, vocab, length), strict=True
     ):
         square = gradient[0, 0]
         off_diagonal = square[~torch.eye(len(square), dtype=torch.bool)]
@@ -87,7 +89,7 @@ def test_one_step_of_descent_from_a_symmetric_start_is_one_of_the_flow() -> None
         vocab=7, length=5, batch_size=3, learning_rate=0.25, steps=1, start_scale=0.0
     )
     runs = train_reduced(replace(config, start_a=0.7, start_b=-1.3), [4, 9])
-    a_velocity, b_velocity = theory.symmetric_velocity(0.7, -1.3, 7, 5)
+    a_velocity, b_velocity = phase_portrait.symmetric_velocity(0.7, -1.3, 7, 5)
     assert runs.steps.tolist() == [0, 1]
     for lead, start, velocity in (
         (runs.lead_a, 0.7, a_velocity),
@@ -95,8 +97,10 @@ def test_one_step_of_descent_from_a_symmetric_start_is_one_of_the_flow() -> None
     ):
         np.testing.assert_allclose(lead[:, 0, 0], start, rtol=1e-12)
         np.testing.assert_allclose(lead[:, 1, 0], start + 0.25 * float(velocity), rtol=1e-10)
-    np.testing.assert_allclose(runs.loss[:, 0], theory.symmetric_loss(0.7, -1.3, 7, 5))
-    np.testing.assert_allclose(runs.right_attention[:, 0, 0], theory.right_attention(0.7, 5))
+    np.testing.assert_allclose(runs.loss[:, 0], phase_portrait.symmetric_loss(0.7, -1.3, 7, 5))
+    np.testing.assert_allclose(
+        runs.right_attention[:, 0, 0], phase_portrait.right_attention(0.7, 5)
+    )
 
 
 def test_first_step_of_adam_moves_every_entry_by_the_learning_rate() -> None:
@@ -166,7 +170,7 @@ def test_elimination_with_spare_words_ends_at_its_floor() -> None:
     config = ReducedConfig(vocab=8, length=6, start_scale=0.1, start_a=-3.0, start_b=-3.0)
     runs = train_reduced(config, range(4))
     assert set(runs.branches()) == {"elimination"}
-    floor = theory.elimination_floor(8, 6)
+    floor = phase_portrait.elimination_floor(8, 6)
     # An expectation: on the few inputs that are measured, luck may go a little below it.
     assert np.abs(runs.loss[:, -1] - floor).max() < 0.05
     assert np.abs(runs.token_accuracy[:, -1] - 1 / 3).max() < 0.1, "a guess among three words"

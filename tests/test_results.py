@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lessons_lib.configuration import digest
-from lessons_lib.results import ResultError, load, make_record, merge, save
+from lessons_lib.config import digest
+from lessons_lib.lab.results import ResultError, load, make_record, merge, save
 
 ROWS = [
     {"seed": 3, "step": 0, "metric": "accuracy", "value": 0.1},
@@ -58,7 +58,7 @@ def test_values_of_each_seed(tmp_path: Path) -> None:
 
 
 def test_missing_result_names_the_command() -> None:
-    with pytest.raises(ResultError, match=r"no result 'nix'.*lessons_lib.experiments run nix"):
+    with pytest.raises(ResultError, match=r"no result 'nix'.*lessons_lib.lab.experiments run nix"):
         load("nix")
 
 

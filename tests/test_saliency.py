@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lessons_lib import saliency as module
+from lessons_lib.lab import saliency as module
+from lessons_lib.lab.saliency import saliency
 from lessons_lib.models import Seq2Seq, Seq2SeqConfig, build, sequence_loss
 from lessons_lib.probes import pair_mask
-from lessons_lib.saliency import saliency
 from lessons_lib.tasks import EOS, PAD, UNK, Batch
 
 CONFIG = Seq2SeqConfig(source_vocab=13, target_vocab=11, d_embed=5, d_hidden=7)

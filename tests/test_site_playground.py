@@ -19,7 +19,7 @@ from site_playground import (
     step,
 )
 
-from lessons_lib import theory
+from lessons_lib.theory import phase_portrait
 
 pytestmark = [needs_site, *in_browser]
 
@@ -80,7 +80,7 @@ def test_the_tour_leads_through_four_scenes_to_a_summary(at: OpenAt) -> None:
     summary = page.inner_text(".pg-story")
     assert "What goes wrong" in summary
     assert "half of the starts" in summary
-    assert theory.aligned_share(6, 6, 0.1) == pytest.approx(0.5)
+    assert phase_portrait.aligned_share(6, 6, 0.1) == pytest.approx(0.5)
     page.click(".pg-next")
     assert page.locator(".pg-story").is_hidden()
     assert page.locator(".pg-view:visible").count() == 7

@@ -12,7 +12,7 @@ from PIL import Image
 
 import still
 from lessons_lib import plots
-from lessons_lib.reduced import train_reduced
+from lessons_lib.theory.reduced_model import train_reduced
 
 ROOT = Path(__file__).resolve().parent.parent
 

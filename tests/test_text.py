@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from lessons_lib import download
-from lessons_lib.text import (
+from lessons_lib.corpora import sources
+from lessons_lib.corpora.loaders import (
     CorpusAltered,
     CorpusUnavailable,
     LabelledCorpus,
@@ -29,7 +29,7 @@ from lessons_lib.text import (
     read_parallel,
     words,
 )
-from lessons_lib.toy_language import toy_dictionary, toy_parallel
+from lessons_lib.corpora.toy_language import toy_dictionary, toy_parallel
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("LESSONS_DATA"), reason="LESSONS_DATA does not name the real corpora"
@@ -47,14 +47,14 @@ def pin(
     monkeypatch: pytest.MonkeyPatch, directory: Path, name: str, **contents: str | bytes
 ) -> None:
     """Put tiny files in place of a real corpus: ``__`` in a name stands for a dot."""
-    corpus = download.CORPORA[name]
+    corpus = sources.CORPORA[name]
     digests = dict(corpus.files)
     for key, content in contents.items():
         file = key.replace("__", ".").replace("enw", "en-de-enw")
         path = write(directory / corpus.directory / file, content)
         digests[file] = hashlib.sha256(path.read_bytes()).hexdigest()
-    table = download.CORPORA | {name: replace(corpus, files=digests)}
-    monkeypatch.setattr(download, "CORPORA", table)
+    table = sources.CORPORA | {name: replace(corpus, files=digests)}
+    monkeypatch.setattr(sources, "CORPORA", table)
     monkeypatch.setenv("LESSONS_DATA", str(directory))
 
 
@@ -66,7 +66,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         raise OSError("no route to host")
 
     monkeypatch.setattr("urllib.request.urlopen", unreachable)
-    monkeypatch.setattr(download, "_unreachable", {})
+    monkeypatch.setattr(sources, "_unreachable", {})
     monkeypatch.delenv("LESSONS_DATA", raising=False)
     monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "cache"))
 

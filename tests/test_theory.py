@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lessons_lib import theory
+from lessons_lib.theory import phase_portrait
 
 SIZES = [(5, 3), (4, 4)]
 A = np.array([-2.3, -0.4, 0.0, 0.7, 3.1])
@@ -50,8 +50,16 @@ def test_cooccurrence_and_pmi_are_what_counting_all_inputs_gives(vocab: int, len
     bags = [set(words) for words in inputs(vocab, length)]
     with_first = [bag for bag in bags if 0 in bag]
     for o, found, information in (
-        (0, theory.cooccurrence(vocab, length).right, theory.pmi(vocab, length).right),
-        (1, theory.cooccurrence(vocab, length).wrong, theory.pmi(vocab, length).wrong),
+        (
+            0,
+            phase_portrait.cooccurrence(vocab, length).right,
+            phase_portrait.pmi(vocab, length).right,
+        ),
+        (
+            1,
+            phase_portrait.cooccurrence(vocab, length).wrong,
+            phase_portrait.pmi(vocab, length).wrong,
+        ),
     ):
         given = sum(o in bag for bag in with_first) / len(with_first)
         anyway = sum(o in bag for bag in bags) / len(bags)
@@ -61,11 +69,11 @@ def test_cooccurrence_and_pmi_are_what_counting_all_inputs_gives(vocab: int, len
 
 
 def test_cooccurrence_by_hand() -> None:
-    right, wrong = theory.cooccurrence(vocab=7, length=5)
+    right, wrong = phase_portrait.cooccurrence(vocab=7, length=5)
     assert right == 1
     assert wrong == pytest.approx(2 / 3)
-    assert theory.pmi(vocab=60, length=40).right == pytest.approx(math.log(1.5))
-    assert set(theory.pmi(vocab=40, length=40)) == {0.0}, "permutations: nothing to be seen"
+    assert phase_portrait.pmi(vocab=60, length=40).right == pytest.approx(math.log(1.5))
+    assert set(phase_portrait.pmi(vocab=40, length=40)) == {0.0}, "permutations: nothing to be seen"
 
 
 @pytest.mark.parametrize(("vocab", "length"), [(4, 2), (3, 3), (5, 1)])
@@ -74,7 +82,7 @@ def test_first_margin_is_that_of_the_summed_loss(vocab: int, length: int) -> Non
     descent = -by_table * length  # the sum over output words in place of the mean
     off_diagonal = descent[~torch.eye(vocab, dtype=torch.bool)]
     margins = descent.diagonal()[:, None] - off_diagonal
-    expected = torch.full_like(margins, theory.first_gradient_margin(vocab, length))
+    expected = torch.full_like(margins, phase_portrait.first_gradient_margin(vocab, length))
     torch.testing.assert_close(margins, expected, atol=1e-12, rtol=0)
     assert (float(expected[0, 0]) == 0) == (vocab == length)
 
@@ -90,7 +98,7 @@ def test_first_gradient_by_permutations_is_zero_in_every_single_one() -> None:
 def test_symmetric_loss_is_that_of_the_full_model_at_every_output_word(
     words: tuple[int, ...],
 ) -> None:
-    found = theory.symmetric_loss(A, B, 7, 5)
+    found = phase_portrait.symmetric_loss(A, B, 7, 5)
     assert found.shape == (4, 5)
     for (i, b), (j, a) in itertools.product(enumerate(B[:, 0]), enumerate(A)):
         full = losses(*symmetric(a, b, 7, 5), words).detach().numpy()
@@ -98,26 +106,28 @@ def test_symmetric_loss_is_that_of_the_full_model_at_every_output_word(
 
 
 def test_loss_and_attention_by_hand() -> None:
-    assert theory.symmetric_loss(1.7, 0.0, 7, 5) == pytest.approx(math.log(7))
-    assert theory.right_attention(0.0, 5) == pytest.approx(1 / 5)
-    assert theory.right_attention(math.log(8), 5) == pytest.approx(8 / 12)
+    assert phase_portrait.symmetric_loss(1.7, 0.0, 7, 5) == pytest.approx(math.log(7))
+    assert phase_portrait.right_attention(0.0, 5) == pytest.approx(1 / 5)
+    assert phase_portrait.right_attention(math.log(8), 5) == pytest.approx(8 / 12)
     # p = 8/12, q = 1/12, with b = log 2 times 12/7 the input's other words count half
     by_hand = math.log(1 + 4 / 2 + 2 * 2 ** (-8 / 7))
-    found = theory.symmetric_loss(math.log(8), math.log(2) * 12 / 7, 7, 5)
+    found = phase_portrait.symmetric_loss(math.log(8), math.log(2) * 12 / 7, 7, 5)
     assert found == pytest.approx(by_hand)
-    assert np.isfinite(theory.symmetric_loss(-50.0, -2e4, 7, 5)), "far out nothing overflows"
+    assert np.isfinite(phase_portrait.symmetric_loss(-50.0, -2e4, 7, 5)), (
+        "far out nothing overflows"
+    )
 
 
 @pytest.mark.parametrize(("vocab", "length"), [(7, 5), (5, 5), (3, 2)])
 def test_gradient_agrees_with_finite_differences(vocab: int, length: int) -> None:
-    by_a, by_b = theory.symmetric_gradient(A, B, vocab, length)
+    by_a, by_b = phase_portrait.symmetric_gradient(A, B, vocab, length)
     step = 1e-5
 
-    def difference(loss: Callable[[float], theory.Array]) -> theory.Array:
+    def difference(loss: Callable[[float], phase_portrait.Array]) -> phase_portrait.Array:
         return (loss(step) - loss(-step)) / (2 * step)
 
-    a_slope = difference(lambda e: theory.symmetric_loss(A + e, B, vocab, length))
-    b_slope = difference(lambda e: theory.symmetric_loss(A, B + e, vocab, length))
+    a_slope = difference(lambda e: phase_portrait.symmetric_loss(A + e, B, vocab, length))
+    b_slope = difference(lambda e: phase_portrait.symmetric_loss(A, B + e, vocab, length))
     np.testing.assert_allclose(by_a, a_slope, atol=1e-9)
     np.testing.assert_allclose(by_b, b_slope, atol=1e-9)
 
@@ -127,7 +137,7 @@ def test_gradient_agrees_with_finite_differences(vocab: int, length: int) -> Non
 def test_flow_of_the_full_model_stays_symmetric_and_is_the_one_given(
     vocab: int, length: int, a: float, b: float
 ) -> None:
-    velocities = theory.symmetric_velocity(a, b, vocab, length)
+    velocities = phase_portrait.symmetric_velocity(a, b, vocab, length)
     for gradient, velocity in zip(expected_gradients(a, b, vocab, length), velocities, strict=True):
         size = len(gradient)
         lead = -gradient[0, 0] + gradient[0, 1]
@@ -138,64 +148,66 @@ def test_flow_of_the_full_model_stays_symmetric_and_is_the_one_given(
 
 
 def test_near_the_origin_of_permutations_each_lead_pushes_the_other() -> None:
-    a_velocity, b_velocity = theory.symmetric_velocity(2e-4, -3e-4, 6, 6)
+    a_velocity, b_velocity = phase_portrait.symmetric_velocity(2e-4, -3e-4, 6, 6)
     assert float(a_velocity) * 36 == pytest.approx(-3e-4, rel=1e-3)
     assert float(b_velocity) * 36 == pytest.approx(2e-4, rel=1e-3)
 
 
 def test_spare_words_tilt_the_start() -> None:
-    a_velocity, b_velocity = theory.symmetric_velocity(0.0, 0.0, 7, 5)
+    a_velocity, b_velocity = phase_portrait.symmetric_velocity(0.0, 0.0, 7, 5)
     assert a_velocity == 0
-    assert b_velocity == pytest.approx(theory.first_gradient_margin(7, 5) / 5)
+    assert b_velocity == pytest.approx(phase_portrait.first_gradient_margin(7, 5) / 5)
 
 
 @pytest.mark.parametrize(("vocab", "length", "by_hand"), [(7, 5, -math.log(1.5)), (6, 6, 0.0)])
 def test_flow_rests_at_the_saddle_only(vocab: int, length: int, by_hand: float) -> None:
-    at = theory.saddle(vocab, length)
+    at = phase_portrait.saddle(vocab, length)
     assert at == pytest.approx(by_hand)
-    assert theory.right_attention(at, length) == pytest.approx(1 / vocab)
-    assert np.abs(theory.symmetric_velocity(at, 0.0, vocab, length)).max() < 1e-15
+    assert phase_portrait.right_attention(at, length) == pytest.approx(1 / vocab)
+    assert np.abs(phase_portrait.symmetric_velocity(at, 0.0, vocab, length)).max() < 1e-15
     for a, b in ((at + 0.1, 0.0), (at, 0.1), (at - 0.1, 0.0), (at, -0.1)):
-        velocity = theory.symmetric_velocity(a, b, vocab, length)
+        velocity = phase_portrait.symmetric_velocity(a, b, vocab, length)
         assert sum(velocity) * (a - at + b) > 0, "away from it, on the side of the start"
 
 
 @pytest.mark.parametrize(("a", "b"), [(0.1, 0.05), (-0.1, -0.05), (2.0, -1.0), (-2.0, 3.0)])
 def test_conserved_is_conserved_at_v_equal_to_l(a: float, b: float) -> None:
-    flow = theory.symmetric_flow(a, b, 10, 10, np.linspace(0, 4000, 41))
+    flow = phase_portrait.symmetric_flow(a, b, 10, 10, np.linspace(0, 4000, 41))
     assert np.ptp(flow.a) > 3, "it should go somewhere"
     np.testing.assert_allclose(
-        theory.conserved(flow.a, flow.b, 10), theory.conserved(a, b, 10), atol=1e-5
+        phase_portrait.conserved(flow.a, flow.b, 10), phase_portrait.conserved(a, b, 10), atol=1e-5
     )
-    assert theory.conserved(0.0, 0.0, 10) == pytest.approx(-1)
+    assert phase_portrait.conserved(0.0, 0.0, 10) == pytest.approx(-1)
 
 
 def test_separatrix_of_permutations_is_a_level_of_what_is_conserved() -> None:
     a = np.array([[-4.0, -1.0, 0.0], [1e-5, 0.5, 3.0]])
-    b = theory.separatrix(a, 10, 10)
+    b = phase_portrait.separatrix(a, 10, 10)
     assert b.shape == (2, 3)
-    np.testing.assert_allclose(theory.conserved(a, b, 10), -1, atol=1e-6)
+    np.testing.assert_allclose(phase_portrait.conserved(a, b, 10), -1, atol=1e-6)
     assert (np.sign(b) == -np.sign(a)).all()
 
 
 @pytest.mark.parametrize("a", [-2.0, -0.4, 0.0, 1.5])
 def test_starts_on_either_side_of_the_separatrix_part(a: float) -> None:
-    boundary = float(theory.separatrix(a, 7, 5))
+    boundary = float(phase_portrait.separatrix(a, 7, 5))
     for side in (1, -1):
-        flow = theory.symmetric_flow(a, boundary + side * 1e-3, 7, 5, [0, 3000])
+        flow = phase_portrait.symmetric_flow(a, boundary + side * 1e-3, 7, 5, [0, 3000])
         assert flow.a[-1] * side > 1
         assert flow.b[-1] * side > 1
 
 
 def test_a_start_at_the_origin_aligns_as_soon_as_there_is_a_spare_word() -> None:
-    assert theory.separatrix(0.0, 10, 10) == pytest.approx(0, abs=1e-12)
-    one, five = (float(theory.separatrix(0.0, vocab, 10)) for vocab in (11, 15))
+    assert phase_portrait.separatrix(0.0, 10, 10) == pytest.approx(0, abs=1e-12)
+    one, five = (float(phase_portrait.separatrix(0.0, vocab, 10)) for vocab in (11, 15))
     assert five < one < -0.05
 
 
 def test_separatrix_is_smooth_where_the_straight_line_gives_way_to_the_orbit() -> None:
-    at = theory.saddle(40, 10)
-    slopes = [float(theory.separatrix(at + x, 40, 10)) / x for x in (-2e-3, -5e-5, 5e-5, 2e-3)]
+    at = phase_portrait.saddle(40, 10)
+    slopes = [
+        float(phase_portrait.separatrix(at + x, 40, 10)) / x for x in (-2e-3, -5e-5, 5e-5, 2e-3)
+    ]
     np.testing.assert_allclose(slopes, slopes[1], rtol=2e-3)
 
 
@@ -206,25 +218,25 @@ def test_share_of_starts_that_align_is_that_right_of_the_separatrix(
     rng = np.random.default_rng(0)
     a = rng.normal(0, scale / 3, 20000)  # a mean of 10 entries minus one of 90: 1/10 + 1/90 = 1/9
     b = rng.normal(0, scale / math.sqrt(vocab - 1), 20000)
-    counted = (b > theory.separatrix(a, vocab, 10)).mean()
-    assert theory.aligned_share(vocab, 10, scale) == pytest.approx(counted, abs=0.015)
+    counted = (b > phase_portrait.separatrix(a, vocab, 10)).mean()
+    assert phase_portrait.aligned_share(vocab, 10, scale) == pytest.approx(counted, abs=0.015)
 
 
 def test_elimination_cannot_get_below_its_floor_and_comes_close() -> None:
-    floor = theory.elimination_floor(7, 5)
+    floor = phase_portrait.elimination_floor(7, 5)
     assert floor == pytest.approx(math.log(3))
-    assert theory.elimination_floor(6, 6) == 0
+    assert phase_portrait.elimination_floor(6, 6) == 0
     b = -np.geomspace(1e-3, 1e3, 30)[:, None]
-    assert (theory.symmetric_loss(np.linspace(-30, 5, 36), b, 7, 5) > floor - 1e-12).all()
-    flow = theory.symmetric_flow(-3.0, -3.0, 7, 5, [0, 1e3, 1e5])
+    assert (phase_portrait.symmetric_loss(np.linspace(-30, 5, 36), b, 7, 5) > floor - 1e-12).all()
+    flow = phase_portrait.symmetric_flow(-3.0, -3.0, 7, 5, [0, 1e3, 1e5])
     assert 0 < flow.loss[-1] - floor < 0.01
     assert flow.right_attention[-1] < 0.001
 
 
 def test_elimination_is_the_slow_way_out() -> None:
     times = np.arange(20001.0)
-    aligned = theory.symmetric_flow(0.1, 0.1, 10, 10, times)
-    eliminating = theory.symmetric_flow(-0.1, -0.1, 10, 10, times)
+    aligned = phase_portrait.symmetric_flow(0.1, 0.1, 10, 10, times)
+    eliminating = phase_portrait.symmetric_flow(-0.1, -0.1, 10, 10, times)
     arrival = [float(times[(flow.loss < 0.1).argmax()]) for flow in (aligned, eliminating)]
     assert 0 < 20 * arrival[0] < arrival[1]
     # p - q is at least -1/(L-1), so the table has to be about L - 1 times as strong.
@@ -235,29 +247,29 @@ def test_elimination_is_the_slow_way_out() -> None:
 def test_flow_is_the_limit_of_small_steps() -> None:
     a, b, step = 0.3, -0.1, 0.05
     for _ in range(1000):
-        a_velocity, b_velocity = theory.symmetric_velocity(a, b, 7, 5)
+        a_velocity, b_velocity = phase_portrait.symmetric_velocity(a, b, 7, 5)
         a, b = a + step * float(a_velocity), b + step * float(b_velocity)
-    flow = theory.symmetric_flow(0.3, -0.1, 7, 5, [7.0, 50.0])
+    flow = phase_portrait.symmetric_flow(0.3, -0.1, 7, 5, [7.0, 50.0])
     assert flow.times.tolist() == [7.0, 50.0]
     assert flow.a[-1] == pytest.approx(a, rel=5e-3)
     assert flow.b[-1] == pytest.approx(b, rel=5e-3)
-    np.testing.assert_allclose(flow.loss, theory.symmetric_loss(flow.a, flow.b, 7, 5))
-    np.testing.assert_allclose(flow.right_attention, theory.right_attention(flow.a, 5))
+    np.testing.assert_allclose(flow.loss, phase_portrait.symmetric_loss(flow.a, flow.b, 7, 5))
+    np.testing.assert_allclose(flow.right_attention, phase_portrait.right_attention(flow.a, 5))
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: theory.cooccurrence(4, 5),
-        lambda: theory.pmi(5, 0),
-        lambda: theory.first_gradient_margin(1, 1),
-        lambda: theory.symmetric_loss(0.0, 0.0, 4, 5),
-        lambda: theory.right_attention(0.0, 1),
-        lambda: theory.saddle(5, 1),
-        lambda: theory.aligned_share(4, 5, 0.1),
-        lambda: theory.separatrix(0.0, 4, 5),
-        lambda: theory.elimination_floor(4, 5),
-        lambda: theory.symmetric_flow(0.0, 0.0, 4, 5, [0, 1]),
+        lambda: phase_portrait.cooccurrence(4, 5),
+        lambda: phase_portrait.pmi(5, 0),
+        lambda: phase_portrait.first_gradient_margin(1, 1),
+        lambda: phase_portrait.symmetric_loss(0.0, 0.0, 4, 5),
+        lambda: phase_portrait.right_attention(0.0, 1),
+        lambda: phase_portrait.saddle(5, 1),
+        lambda: phase_portrait.aligned_share(4, 5, 0.1),
+        lambda: phase_portrait.separatrix(0.0, 4, 5),
+        lambda: phase_portrait.elimination_floor(4, 5),
+        lambda: phase_portrait.symmetric_flow(0.0, 0.0, 4, 5, [0, 1]),
     ],
 )
 def test_sizes_of_no_task_are_refused(call: Callable[[], object]) -> None:
@@ -267,25 +279,25 @@ def test_sizes_of_no_task_are_refused(call: Callable[[], object]) -> None:
 
 def test_share_of_starts_without_spread_is_refused() -> None:
     with pytest.raises(ValueError, match=r"scale above 0, found 0.0"):
-        theory.aligned_share(6, 5, 0.0)
+        phase_portrait.aligned_share(6, 5, 0.0)
 
 
 @pytest.mark.parametrize("times", [[], [0, 2, 2], [3, 1], [-1, 2], [[0, 1]], [0, math.nan]])
 def test_times_that_do_not_increase_are_refused(times: list[float]) -> None:
     with pytest.raises(ValueError, match="times that increase from 0"):
-        theory.symmetric_flow(0.1, 0.1, 5, 5, times)
+        phase_portrait.symmetric_flow(0.1, 0.1, 5, 5, times)
 
 
 def test_early_on_word_knowledge_grows_like_t_and_attention_like_t_squared() -> None:
     times = np.array([1.0, 2.0, 4.0])
-    a, b = theory.early_growth(times, 12, 7)
+    a, b = phase_portrait.early_growth(times, 12, 7)
     by_hand = (12 - 7) / (7 * 12 * 11)  # the drive
     np.testing.assert_allclose(b, by_hand * times)
     np.testing.assert_allclose(a, by_hand * times**2 / 2 / 49)
-    flow = theory.symmetric_flow(0.0, 0.0, 12, 7, times)
+    flow = phase_portrait.symmetric_flow(0.0, 0.0, 12, 7, times)
     np.testing.assert_allclose(flow.b, b, rtol=5e-3)
     np.testing.assert_allclose(flow.a, a, rtol=5e-3)
-    assert np.abs(theory.early_growth(times, 7, 7)).max() == 0
+    assert np.abs(phase_portrait.early_growth(times, 7, 7)).max() == 0
 
 
 def two_heads(a: Tensor, b: Tensor, words: tuple[int, ...]) -> Tensor:
@@ -311,7 +323,9 @@ def test_flow_of_two_heads_starts_as_the_full_model_does(vocab: int, length: int
     full = [matrix.requires_grad_() for matrix in square]
     every = torch.stack([two_heads(full[0], full[1], words) for words in inputs(vocab, length)])
     gradients = torch.autograd.grad(every.mean(), full)
-    flow = theory.symmetric_flow(a, b, vocab, length, [0.0, step, 2 * step], rates=(0.7, 1.9))
+    flow = phase_portrait.symmetric_flow(
+        a, b, vocab, length, [0.0, step, 2 * step], rates=(0.7, 1.9)
+    )
     for found, gradient, rate in zip((flow.a, flow.b), gradients, (0.7, 1.9), strict=True):
         velocity = (-3 * found[0] + 4 * found[1] - found[2]) / (2 * step)
         expected = rate * (gradient[:, 0, 1] - gradient[:, 0, 0])
@@ -321,8 +335,8 @@ def test_flow_of_two_heads_starts_as_the_full_model_does(vocab: int, length: int
 
 def test_equal_heads_go_where_one_goes_at_half_the_speed() -> None:
     times = np.array([5.0, 60.0])
-    one = theory.symmetric_flow(0.2, -0.1, 7, 5, times)
-    two = theory.symmetric_flow([0.2, 0.2], [-0.1, -0.1], 7, 5, 2 * times)
+    one = phase_portrait.symmetric_flow(0.2, -0.1, 7, 5, times)
+    two = phase_portrait.symmetric_flow([0.2, 0.2], [-0.1, -0.1], 7, 5, 2 * times)
     assert two.a.shape == two.b.shape == two.right_attention.shape == (2, 2)
     np.testing.assert_allclose(two.a, np.stack([one.a, one.a], axis=1), rtol=1e-6)
     np.testing.assert_allclose(two.loss, one.loss, rtol=1e-6)
@@ -331,13 +345,13 @@ def test_equal_heads_go_where_one_goes_at_half_the_speed() -> None:
 def test_what_is_held_stays_and_the_other_learns_or_does_not() -> None:
     """The asymmetry, in the theory."""
     easy = {"vocab": 9, "length": 5, "times": [0.0, 400.0]}
-    held = theory.symmetric_flow(0.0, 0.0, **easy, rates=(0.0, 1.0))  # type: ignore[arg-type]
+    held = phase_portrait.symmetric_flow(0.0, 0.0, **easy, rates=(0.0, 1.0))  # type: ignore[arg-type]
     assert held.a.tolist() == [0.0, 0.0]
     assert held.b[-1] > 1, "attention held uniform: KTIW is learned from co-occurrence"
-    frozen = theory.symmetric_flow(0.0, 0.0, **easy, rates=(1.0, 0.0))  # type: ignore[arg-type]
+    frozen = phase_portrait.symmetric_flow(0.0, 0.0, **easy, rates=(1.0, 0.0))  # type: ignore[arg-type]
     assert frozen.a[-1] == 0, "KTIW held at nothing: attention has nowhere to go"
-    known = theory.symmetric_flow(0.0, 2.0, **easy, rates=(1.0, 0.0))  # type: ignore[arg-type]
-    wrong = theory.symmetric_flow(0.0, -2.0, **easy, rates=(1.0, 0.0))  # type: ignore[arg-type]
+    known = phase_portrait.symmetric_flow(0.0, 2.0, **easy, rates=(1.0, 0.0))  # type: ignore[arg-type]
+    wrong = phase_portrait.symmetric_flow(0.0, -2.0, **easy, rates=(1.0, 0.0))  # type: ignore[arg-type]
     assert known.a[-1] > 1
     assert wrong.a[-1] < -1
     assert known.b.tolist() == [2.0, 2.0]
@@ -346,21 +360,23 @@ def test_what_is_held_stays_and_the_other_learns_or_does_not() -> None:
 @pytest.mark.parametrize("rates", [(1.0, 4.0), (9.0, 1.0)])
 def test_separatrix_turns_with_the_rates(rates: tuple[float, float]) -> None:
     small = 1e-3
-    slope = float(theory.separatrix(small, 6, 6, rates)) / small
+    slope = float(phase_portrait.separatrix(small, 6, 6, rates)) / small
     assert slope == pytest.approx(-math.sqrt(rates[1] / rates[0]), rel=1e-3)
     for a in (-1.5, 0.8):
-        boundary = float(theory.separatrix(a, 8, 6, rates))
+        boundary = float(phase_portrait.separatrix(a, 8, 6, rates))
         for side in (1, -1):
-            flow = theory.symmetric_flow(a, boundary + side * 1e-3, 8, 6, [0, 3000], rates)
+            flow = phase_portrait.symmetric_flow(a, boundary + side * 1e-3, 8, 6, [0, 3000], rates)
             assert flow.a[-1] * side > 1
 
 
 def test_with_several_heads_each_tosses_its_own_coin() -> None:
-    assert theory.aligned_share(10, 10, 0.2, heads=3) == pytest.approx(7 / 8)
-    one = theory.aligned_share(11, 10, 0.5)
-    assert theory.aligned_share(11, 10, 0.5, heads=2) == pytest.approx(one + (1 - one) * one)
+    assert phase_portrait.aligned_share(10, 10, 0.2, heads=3) == pytest.approx(7 / 8)
+    one = phase_portrait.aligned_share(11, 10, 0.5)
+    assert phase_portrait.aligned_share(11, 10, 0.5, heads=2) == pytest.approx(
+        one + (1 - one) * one
+    )
     a, b = np.array([0.02, -0.03, 0.01]), np.array([0.03, 0.01, -0.04])
-    flow = theory.symmetric_flow(a, b, 10, 10, [3000.0])
+    flow = phase_portrait.symmetric_flow(a, b, 10, 10, [3000.0])
     assert (np.sign(flow.a[-1]) == np.sign(a + b)).all(), "its own side of the separatrix"
 
 
@@ -370,9 +386,9 @@ def test_with_several_heads_each_tosses_its_own_coin() -> None:
 )
 def test_starts_and_rates_of_no_flow_are_refused(a: object, b: object, rates: object) -> None:
     with pytest.raises(ValueError, match=r"a and b of one shape.*rates of at least 0, found"):
-        theory.symmetric_flow(a, b, 5, 5, [1.0], rates)  # type: ignore[arg-type]
+        phase_portrait.symmetric_flow(a, b, 5, 5, [1.0], rates)  # type: ignore[arg-type]
 
 
 def test_no_head_is_refused() -> None:
     with pytest.raises(ValueError, match="one head or more, found 0"):
-        theory.aligned_share(5, 5, 0.1, heads=0)
+        phase_portrait.aligned_share(5, 5, 0.1, heads=0)

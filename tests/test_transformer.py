@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm, linear, multi_head_attention_forward
 
-from lessons_lib import copying, models, probes
-from lessons_lib.tasks import EOS, PAD, Batch
-from lessons_lib.transformer import (
+from lessons_lib import models, probes
+from lessons_lib.lab import copying
+from lessons_lib.lab.transformer import (
     OptimizedConfig,
     Transformer,
     TransformerConfig,
@@ -21,6 +21,7 @@ from lessons_lib.transformer import (
     measure,
     run_optimized,
 )
+from lessons_lib.tasks import EOS, PAD, Batch
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 

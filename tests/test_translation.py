@@ -11,12 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from lessons_lib import comparison, models, probes, text, translation
-from lessons_lib.model1 import fit_model1
-from lessons_lib.tasks import EOS, PAD, UNK, Batch, ParallelCorpus
-from lessons_lib.toy_language import toy_dictionary, toy_parallel
-from lessons_lib.training import History
-from lessons_lib.translation import (
+from lessons_lib import models, probes
+from lessons_lib.corpora import loaders
+from lessons_lib.corpora.toy_language import toy_dictionary, toy_parallel
+from lessons_lib.corpora.vocabulary import words
+from lessons_lib.ibm_model1 import fit_model1
+from lessons_lib.lab import blocks, translation
+from lessons_lib.lab.translation import (
     Pairs,
     Translation,
     compare_translators,
@@ -25,7 +26,8 @@ from lessons_lib.translation import (
     prepare_pairs,
     train_translator,
 )
-from lessons_lib.vocabulary import words
+from lessons_lib.tasks import EOS, PAD, UNK, Batch, ParallelCorpus
+from lessons_lib.training import History
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 
@@ -185,8 +187,8 @@ def test_a_corpus_comes_with_the_dictionary_that_there_is(
         assert languages == "de-en"
         return {"hund": frozenset({"dog"})}
 
-    monkeypatch.setattr(text, "load_parallel", load_parallel)
-    monkeypatch.setattr(text, "load_dictionary", load_dictionary)
+    monkeypatch.setattr(loaders, "load_parallel", load_parallel)
+    monkeypatch.setattr(loaders, "load_dictionary", load_dictionary)
     ready = load_pairs(replace(TINY, corpus=corpus, source=source))
     assert asked == [(corpus, source, "en", split) for split in ("train", "val", "test")]
     expected = made_ready(parts, dictionary)
@@ -313,7 +315,7 @@ def test_curves_against_gold_and_model_1(history: History, ready: Pairs) -> None
             ]
         for name, curve in expected.items():
             assert list(values(history, f"{name}#{k}").values()) == pytest.approx(curve), name
-        lags = comparison.lag(trace.steps, expected["ktiw/gold"], expected["attention/gold"])
+        lags = blocks.lag(trace.steps, expected["ktiw/gold"], expected["attention/gold"])
         for name in ("rise/ktiw", "rise/attention", "lag"):
             found = values(history, f"{name}#{k}")
             assert found == ({12: pytest.approx(lags[name])} if lags else {})
@@ -321,7 +323,7 @@ def test_curves_against_gold_and_model_1(history: History, ready: Pairs) -> None
             spread = list(values(history, f"spread#{k}").values())
             at = float(np.interp(lags["rise/ktiw"], trace.steps, spread))
             assert values(history, f"spread/at-ktiw#{k}") == {12: pytest.approx(at)}
-        by_m1 = comparison.lag(trace.steps, expected["ktiw/m1"], expected["attention/m1"])
+        by_m1 = blocks.lag(trace.steps, expected["ktiw/m1"], expected["attention/m1"])
         expected_lag = {12: pytest.approx(by_m1["lag"])} if by_m1 else {}
         assert values(history, f"lag/m1#{k}") == expected_lag
 
@@ -335,7 +337,7 @@ def test_without_gold_the_lag_is_that_against_model_1(
         asked.append((ktiw, attention))
         return {"rise/ktiw": 3.0, "rise/attention": 5.0, "lag": 2.0}
 
-    monkeypatch.setattr(comparison, "lag", lag)
+    monkeypatch.setattr(blocks, "lag", lag)
     plain = [without_alignment(corpus) for corpus in parts]
     found = compare_translators(TINY, made_ready(plain, None), 1)
     names = {row["metric"] for row in found.rows}

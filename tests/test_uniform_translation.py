@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from lessons_lib import text
+from lessons_lib.corpora import loaders
+from lessons_lib.corpora.toy_language import toy_parallel
+from lessons_lib.lab.uniform_translation import UniformTranslation, prepare, uniform_translation
 from lessons_lib.tasks import ParallelCorpus
-from lessons_lib.toy_language import toy_parallel
 from lessons_lib.training import History
-from lessons_lib.uniform_translation import UniformTranslation, prepare, uniform_translation
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 
@@ -42,7 +42,7 @@ def few_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
             corpus, source=corpus.source[rows], target=corpus.target[rows], alignment=None
         )
 
-    monkeypatch.setattr(text, "load_parallel", load_parallel)
+    monkeypatch.setattr(loaders, "load_parallel", load_parallel)
 
 
 def values(history: History, metric: str) -> dict[int, float]:

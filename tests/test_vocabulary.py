@@ -8,10 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from lessons_lib.tasks import BOS, EOS, PAD, UNK, Batch, ParallelCorpus
-from lessons_lib.text import load_parallel
-from lessons_lib.toy_language import toy_parallel
-from lessons_lib.vocabulary import (
+from lessons_lib.corpora.loaders import load_parallel
+from lessons_lib.corpora.toy_language import toy_parallel
+from lessons_lib.corpora.vocabulary import (
     SPECIALS,
     EncodedPairs,
     Subwords,
@@ -22,6 +21,7 @@ from lessons_lib.vocabulary import (
     train_subwords,
     words,
 )
+from lessons_lib.tasks import BOS, EOS, PAD, UNK, Batch, ParallelCorpus
 
 torch.set_num_threads(1)
 

@@ -8,8 +8,8 @@ import torch
 from numpy.testing import assert_allclose
 from torch import Tensor
 
-from lessons_lib import warmup
-from lessons_lib.warmup import Objective
+from lessons_lib.theory import two_words
+from lessons_lib.theory.two_words import Objective
 
 OBJECTIVES: list[Objective] = ["difference", "logistic"]
 STARTS = [(0.0, 0.5), (-0.6, 0.5), (-3.0, 0.2), (2.0, 0.9)]
@@ -31,14 +31,14 @@ def torch_value(state: Tensor, objective: Objective) -> Tensor:
 @pytest.mark.parametrize(("d", "p"), STARTS)
 def test_closed_form_and_solver_agree(d: float, p: float) -> None:
     times = np.linspace(0, 3, 7)
-    exact, solved = warmup.toy_closed_form(times, d, p), warmup.toy_flow(times, d, p)
+    exact, solved = two_words.toy_closed_form(times, d, p), two_words.toy_flow(times, d, p)
     # The solver keeps each step to 1e-10; e^(r t) = 70 at the end lets errors grow as much.
     assert_allclose(solved.d, exact.d, rtol=1e-7, atol=1e-8)
     assert_allclose(solved.p, exact.p, rtol=1e-7, atol=1e-8)
 
 
 def test_toy_by_hand_from_ignorance() -> None:
-    found = warmup.toy_closed_form([0.0, 0.1], 0.0, 0.5)
+    found = two_words.toy_closed_form([0.0, 0.1], 0.0, 0.5)
     r = math.sqrt(2)
     assert_allclose(found.p, [0.5, math.cosh(0.1 * r) / 2])
     assert_allclose(found.d, [0, r * math.sinh(0.1 * r) / 2])
@@ -47,48 +47,48 @@ def test_toy_by_hand_from_ignorance() -> None:
 
 @pytest.mark.parametrize(("d", "p"), STARTS)
 def test_toy_conserves_its_quantity(d: float, p: float) -> None:
-    along = warmup.toy_conserved(*warmup.toy_closed_form(np.linspace(-1, 2, 5), d, p))
+    along = two_words.toy_conserved(*two_words.toy_closed_form(np.linspace(-1, 2, 5), d, p))
     assert_allclose(along, d**2 - 2 * p**2, atol=1e-10)  # cancels terms of up to 1e3
 
 
 def test_exit_by_hand() -> None:
-    time, side = warmup.toy_exit(0.0, 0.5)
+    time, side = two_words.toy_exit(0.0, 0.5)
     assert side == 1
     assert time == pytest.approx(math.acosh(2) / math.sqrt(2))
     assert time == pytest.approx(0.931, abs=5e-4)
-    time, side = warmup.toy_exit(-20.0, 0.5)
+    time, side = two_words.toy_exit(-20.0, 0.5)
     assert (round(time, 3), side) == (0.025, 0)
-    assert warmup.toy_exit(-math.sqrt(2) * 0.5, 0.5) == (math.inf, 0)
+    assert two_words.toy_exit(-math.sqrt(2) * 0.5, 0.5) == (math.inf, 0)
 
 
 @pytest.mark.parametrize(("d", "p"), STARTS)
 def test_at_the_exit_p_is_at_its_border_for_the_first_time(d: float, p: float) -> None:
-    time, side = warmup.toy_exit(d, p)
-    assert warmup.toy_closed_form(time, d, p).p == pytest.approx(side, abs=1e-12)
-    before = warmup.toy_closed_form(np.linspace(0, time * 0.999, 50), d, p).p
+    time, side = two_words.toy_exit(d, p)
+    assert two_words.toy_closed_form(time, d, p).p == pytest.approx(side, abs=1e-12)
+    before = two_words.toy_closed_form(np.linspace(0, time * 0.999, 50), d, p).p
     assert ((before > 0) & (before < 1)).all()
 
 
 @pytest.mark.parametrize("p", [0.0, 1.0, -0.3, math.nan])
 def test_exit_needs_a_start_inside(p: float) -> None:
     with pytest.raises(ValueError, match="p between 0 and 1, found"):
-        warmup.toy_exit(0.0, p)
+        two_words.toy_exit(0.0, p)
 
 
 # The softmax version ----------------------------------------------------------------------------
 
 
 def test_scores_and_value_by_hand() -> None:
-    s0, s1 = warmup.scores(-2.0, 6.0, 0.25)
+    s0, s1 = two_words.scores(-2.0, 6.0, 0.25)
     assert (float(s0), float(s1)) == (-2.0, 0.0)
-    assert warmup.value(-2.0, 6.0, 0.25) == pytest.approx(2.0)
+    assert two_words.value(-2.0, 6.0, 0.25) == pytest.approx(2.0)
     by_hand = math.log(1 / (1 + math.exp(-2))) + math.log(0.5)
-    assert warmup.value(-2.0, 6.0, 0.25, "logistic") == pytest.approx(by_hand)
+    assert two_words.value(-2.0, 6.0, 0.25, "logistic") == pytest.approx(by_hand)
 
 
 @pytest.mark.parametrize("size", [1.0, 5.0, 50.0])
 def test_uniform_attention_reaches_any_loss(size: float) -> None:
-    loss = -warmup.value(-size, 3 * size, 0.5, "logistic")
+    loss = -two_words.value(-size, 3 * size, 0.5, "logistic")
     assert loss == pytest.approx(2 * math.log1p(math.exp(-size)), rel=1e-12)
 
 
@@ -99,46 +99,46 @@ def test_velocity_is_the_gradient_of_what_is_maximised(
 ) -> None:
     leaf = torch.tensor(state, dtype=torch.float64, requires_grad=True)
     (by_autograd,) = torch.autograd.grad(torch_value(leaf, objective), leaf)
-    assert_allclose(warmup.velocity(*state, objective=objective), by_autograd, rtol=1e-12)
+    assert_allclose(two_words.velocity(*state, objective=objective), by_autograd, rtol=1e-12)
     b0, b1, a = state
     p = 1 / (1 + math.exp(-a))
-    found = warmup.value(b0, b1, p, objective)
+    found = two_words.value(b0, b1, p, objective)
     assert found == pytest.approx(float(torch_value(leaf.detach(), objective)))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_flow_climbs_and_keeps_attention_inside(objective: Objective) -> None:
-    path = warmup.flow(np.linspace(0, 30, 61), 2.0, -2.0, 0.4, objective)
+    path = two_words.flow(np.linspace(0, 30, 61), 2.0, -2.0, 0.4, objective)
     assert path.a[0] == 0.4
     assert_allclose(path.d, path.b1 - path.b0)
     assert ((path.p > 0) & (path.p < 1)).all()
-    assert (np.diff(warmup.value(path.b0, path.b1, path.p, objective)) > 0).all()
+    assert (np.diff(two_words.value(path.b0, path.b1, path.p, objective)) > 0).all()
 
 
 def test_flow_begins_like_the_toy_where_p_times_one_minus_p_is_one_quarter() -> None:
     # Near p = 1/2 the softmax version is the toy with attention a quarter as fast.
-    path = warmup.flow([0.01], 0.0, 1.0)
+    path = two_words.flow([0.01], 0.0, 1.0)
     assert path.p[0] - 0.5 == pytest.approx(0.01 * 1.0 / 16, rel=0.03)
 
 
 @pytest.mark.parametrize(("d", "a"), [(0.0, 0.0), (-2.5, 0.0), (-1.0, -2.2), (3.0, 1.0)])
 def test_closed_orbit_and_flow_agree(d: float, a: float) -> None:
-    path = warmup.flow(np.linspace(0, 20, 9), -d / 2, d / 2, a)
+    path = two_words.flow(np.linspace(0, 20, 9), -d / 2, d / 2, a)
     # Rounding and the solver's 1e-10 a step; nothing grows along an orbit of this flow.
-    assert_allclose(warmup.orbit(path.d, d, a), path.a, atol=1e-7)
-    assert_allclose(warmup.conserved(path.d, path.a), warmup.conserved(d, a), atol=1e-7)
+    assert_allclose(two_words.orbit(path.d, d, a), path.a, atol=1e-7)
+    assert_allclose(two_words.conserved(path.d, path.a), two_words.conserved(d, a), atol=1e-7)
 
 
 def test_what_is_conserved_for_the_difference_drifts_for_the_logistic() -> None:
-    path = warmup.flow([0.5, 20.0], 1.0, -1.0, 0.0, "logistic")
-    start, end = warmup.conserved(path.d, path.a)
+    path = two_words.flow([0.5, 20.0], 1.0, -1.0, 0.0, "logistic")
+    start, end = two_words.conserved(path.d, path.a)
     assert abs(start - end) > 0.1
 
 
 def test_with_word_0_silent_the_logistic_has_a_conserved_quantity_too() -> None:
     # With b0 held at 0 both rates share g1, which cancels: (1 + e^a) da = b1 db1 (chapter 1).
     def silent(a: float, b1: float) -> float:
-        _, by_b1, by_a = warmup.velocity(0.0, b1, a, "logistic")
+        _, by_b1, by_a = two_words.velocity(0.0, b1, a, "logistic")
         return float(by_a * (1 + math.exp(a)) - by_b1 * b1)
 
     assert silent(0.7, -1.3) == pytest.approx(0, abs=1e-15)
@@ -147,9 +147,9 @@ def test_with_word_0_silent_the_logistic_has_a_conserved_quantity_too() -> None:
 
 @pytest.mark.parametrize(("d", "a"), [(-0.5, 0.0), (-3.0, 0.0), (-4.0, -1.0)])
 def test_after_the_recovery_time_attention_is_back(d: float, a: float) -> None:
-    time = warmup.recovery_time(d, a)
+    time = two_words.recovery_time(d, a)
     half, end = (
-        warmup.flow([share * time], -d / 2, d / 2, a, "difference") for share in (0.5, 1.0)
+        two_words.flow([share * time], -d / 2, d / 2, a, "difference") for share in (0.5, 1.0)
     )
     assert end.a[0] == pytest.approx(a, abs=1e-6)
     assert end.d[0] == pytest.approx(-d, abs=1e-6)
@@ -159,8 +159,8 @@ def test_after_the_recovery_time_attention_is_back(d: float, a: float) -> None:
 def test_recovery_time_far_out() -> None:
     # e^a is below 1e-40 all along the slow part, so the asymptotic form is right to rounding.
     asymptotic = math.sqrt(math.pi) * math.exp(99)
-    assert warmup.recovery_time(-20.0) == pytest.approx(asymptotic, rel=1e-9)
-    assert warmup.recovery_time(-1e-3) == pytest.approx(2e-3, rel=1e-6)  # 1 + e^-a is 2
+    assert two_words.recovery_time(-20.0) == pytest.approx(asymptotic, rel=1e-9)
+    assert two_words.recovery_time(-1e-3) == pytest.approx(2e-3, rel=1e-6)  # 1 + e^-a is 2
 
 
 @pytest.mark.parametrize(
@@ -169,23 +169,23 @@ def test_recovery_time_far_out() -> None:
 )
 def test_recovery_time_refuses(d: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        warmup.recovery_time(d)
+        two_words.recovery_time(d)
 
 
 @pytest.mark.parametrize("times", [[], [1.0, 1.0], [-1.0, 2.0], [[0.0, 1.0]], [2.0, 1.0]])
 def test_times_must_be_one_rising_row(times: list[float]) -> None:
     with pytest.raises(ValueError, match="one row of times"):
-        warmup.flow(times, 0.0, 0.0)
+        two_words.flow(times, 0.0, 0.0)
     with pytest.raises(ValueError, match="one row of times"):
-        warmup.toy_flow(times, 0.0, 0.5)
+        two_words.toy_flow(times, 0.0, 0.5)
 
 
 def test_an_unknown_objective_is_named() -> None:
-    for call in (warmup.value, warmup.velocity):
+    for call in (two_words.value, two_words.velocity):
         with pytest.raises(ValueError, match="found 'hinge'"):
             call(0.0, 0.0, 0.5, "hinge")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="found 'hinge'"):
-        warmup.flow([1.0], 0.0, 0.0, 0.0, "hinge")  # type: ignore[arg-type]
+        two_words.flow([1.0], 0.0, 0.0, 0.0, "hinge")  # type: ignore[arg-type]
 
 
 # The gradient law -------------------------------------------------------------------------------
@@ -217,11 +217,11 @@ def test_both_laws_are_what_autograd_says(example: tuple[Tensor, Tensor, Tensor]
     leaf = a.clone().requires_grad_()
     alpha, beta = a.softmax(-1), z[torch.arange(BATCH), :, right]
     (by_logit,) = torch.autograd.grad(right_logit(leaf, z, right).sum(), leaf)
-    found = warmup.gradient_law_logit(alpha, beta)
+    found = two_words.gradient_law_logit(alpha, beta)
     assert_allclose(found, by_logit, atol=1e-13)
     assert_allclose(found.sum(-1), 0, atol=1e-13)
     (by_log_p,) = torch.autograd.grad(right_log_p(leaf, z, right).sum(), leaf)
-    found = warmup.gradient_law_log_probability(alpha, z, right)
+    found = two_words.gradient_law_log_probability(alpha, z, right)
     assert_allclose(found, by_log_p, atol=1e-13)
     assert_allclose(found.sum(-1), 0, atol=1e-13)
 
@@ -230,8 +230,8 @@ def test_both_laws_are_what_finite_differences_say(example: tuple[Tensor, Tensor
     a, z, right = example
     alpha, beta = a.softmax(-1), z[torch.arange(BATCH), :, right]
     for law, what in (
-        (warmup.gradient_law_logit(alpha, beta), right_logit),
-        (warmup.gradient_law_log_probability(alpha, z, right), right_log_p),
+        (two_words.gradient_law_logit(alpha, beta), right_logit),
+        (two_words.gradient_law_log_probability(alpha, z, right), right_log_p),
     ):
         for place in range(SRC):
             step = torch.zeros(SRC, dtype=torch.float64)
@@ -243,20 +243,20 @@ def test_both_laws_are_what_finite_differences_say(example: tuple[Tensor, Tensor
 
 def test_a_position_that_raises_all_words_gains_in_the_first_law_only() -> None:
     alpha, z = np.array([0.5, 0.5]), np.array([[0.0, 1.0, 2.0], [4.0, 5.0, 6.0]])
-    assert_allclose(warmup.gradient_law_logit(alpha, z[:, 1]), [-1.0, 1.0])
-    assert_allclose(warmup.gradient_law_log_probability(alpha, z, 1), [0.0, 0.0], atol=1e-15)
+    assert_allclose(two_words.gradient_law_logit(alpha, z[:, 1]), [-1.0, 1.0])
+    assert_allclose(two_words.gradient_law_log_probability(alpha, z, 1), [0.0, 0.0], atol=1e-15)
 
 
 def test_the_law_for_two_words_is_the_velocity_of_attention() -> None:
     b0, b1, a = -0.4, 1.9, 0.8
     p = 1 / (1 + math.exp(-a))
-    by_law = warmup.gradient_law_logit([1 - p, p], [b0, b1])
-    assert by_law[1] == pytest.approx(warmup.velocity(b0, b1, a)[2])
+    by_law = two_words.gradient_law_logit([1 - p, p], [b0, b1])
+    assert by_law[1] == pytest.approx(two_words.velocity(b0, b1, a)[2])
 
 
 def test_large_logits_do_not_overflow() -> None:
     z = np.array([[900.0, 0.0], [0.0, 900.0]])
-    assert np.isfinite(warmup.gradient_law_log_probability([0.9, 0.1], z, 0)).all()
+    assert np.isfinite(two_words.gradient_law_log_probability([0.9, 0.1], z, 0)).all()
 
 
 @pytest.mark.parametrize(
@@ -265,13 +265,13 @@ def test_large_logits_do_not_overflow() -> None:
 )
 def test_the_law_wants_attention_after_the_softmax(alpha: list[float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        warmup.gradient_law_logit(alpha, [1.0, 2.0])
+        two_words.gradient_law_logit(alpha, [1.0, 2.0])
 
 
 def test_the_law_wants_shapes_that_belong_together() -> None:
     with pytest.raises(ValueError, match=r"alpha \(2,\), found \(3,\)"):
-        warmup.gradient_law_logit([0.5, 0.5], [1.0, 2.0, 3.0])
+        two_words.gradient_law_logit([0.5, 0.5], [1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match=r"found \(2,\), \(3, 4\) and \(\)"):
-        warmup.gradient_law_log_probability([0.5, 0.5], np.zeros((3, 4)), 0)
+        two_words.gradient_law_log_probability([0.5, 0.5], np.zeros((3, 4)), 0)
     with pytest.raises(ValueError, match="words from 0 to 3, found 4 to 4"):
-        warmup.gradient_law_log_probability([0.5, 0.5], np.zeros((2, 4)), 4)
+        two_words.gradient_law_log_probability([0.5, 0.5], np.zeros((2, 4)), 4)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from playground_page import CHROMIUM, NO_CHROMIUM, playground_script
 
-from lessons_lib.reduced import ReducedConfig, train_reduced
+from lessons_lib.theory.reduced_model import ReducedConfig, train_reduced
 
 HEADS = (1, 8)
 CONFIG = ReducedConfig(vocab=10, length=10, steps=300, evaluate_every=300)

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from lessons_lib import probes, text, training
+from lessons_lib import probes, training
+from lessons_lib.corpora import loaders
+from lessons_lib.corpora.vocabulary import EncodedPairs, Vocabulary, encode_parallel, words
+from lessons_lib.lab.saliency import saliency
 from lessons_lib.models import BagOfWords, Seq2Seq, Seq2SeqConfig, build, sequence_loss
-from lessons_lib.saliency import saliency
 from lessons_lib.tasks import PAD, Batch
-from lessons_lib.vocabulary import EncodedPairs, Vocabulary, encode_parallel, words
 
 WIDTH, VOCAB, MAX_WORDS, BATCH = 128, 3000, 15, 32
 LEARNING_RATE = 4e-3
@@ -20,7 +21,7 @@ Quantities = tuple[Tensor, Tensor, Tensor, Tensor]  # alpha, beta^uf, beta^px, D
 
 def sentence_pairs() -> tuple[EncodedPairs, Seq2SeqConfig, str]:
     """Multi30k in numbers, a configuration for it, and a notice if it is another corpus."""
-    corpus, notice = text.load_parallel_or_toy("multi30k", "de", "en")
+    corpus, notice = loaders.load_parallel_or_toy("multi30k", "de", "en")
     source, target = (
         Vocabulary.build(map(words, side), max_size=VOCAB)
         for side in (corpus.source, corpus.target)

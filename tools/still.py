@@ -14,9 +14,10 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lessons_lib import plots, theory
-from lessons_lib.explore_html import encode
-from lessons_lib.reduced import ReducedConfig, ReducedRuns, train_reduced
+from lessons_lib import plots
+from lessons_lib.figures.page import encode
+from lessons_lib.theory import phase_portrait
+from lessons_lib.theory.reduced_model import ReducedConfig, ReducedRuns, train_reduced
 
 TARGET = Path("book/_static/playground/still.png")
 FIRST_PAGE = Path("book/_static/first_page.png")
@@ -61,11 +62,13 @@ def _over_steps(runs: ReducedRuns, ax: Axes) -> None:
 def _plane(runs: ReducedRuns, ax: Axes) -> None:
     vocab, length = runs.config.vocab, runs.config.length
     a, b = np.meshgrid(np.linspace(-END, END, 40), np.linspace(-END, END, 40))
-    flow = theory.symmetric_velocity(a, b, vocab, length)
+    flow = phase_portrait.symmetric_velocity(a, b, vocab, length)
     ax.streamplot(a, b, *flow, color="#BBBBBB", linewidth=0.7)
     line = np.linspace(-END, END, 100)
-    ax.plot(line, theory.separatrix(line, vocab, length), color=plots.ROLES["gold"], ls="--")
-    ax.plot(theory.saddle(vocab, length), 0, "X", color=plots.ROLES["gold"], ms=9)
+    ax.plot(
+        line, phase_portrait.separatrix(line, vocab, length), color=plots.ROLES["gold"], ls="--"
+    )
+    ax.plot(phase_portrait.saddle(vocab, length), 0, "X", color=plots.ROLES["gold"], ms=9)
     for x, y, branch in zip(runs.lead_a[..., 0], runs.lead_b[..., 0], runs.branches(), strict=True):
         ax.plot(x, y, color=plots.ROLES[ROLE[branch]], lw=1.5)
     ax.text(3.4, 5.2, "aligned", color=plots.ROLES["attention"], ha="right", weight="bold")

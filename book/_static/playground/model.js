@@ -1,5 +1,5 @@
 /**
- * The reduced model, as in `lessons_lib/reduced.py`: attention logits by position and a table of
+ * The reduced model, as in `lessons_lib/theory/reduced_model.py`: attention logits by position and a table of
  * words for each head, no network. Head k has logits A_k (L x L) and a table B_k (V x V); the
  * logits of output step t are `mean_k sum_l softmax(A_k[t])_l B_k[x_l, :]`.
  *

@@ -1,5 +1,5 @@
 /**
- * The theory of the reduced model, as in `lessons_lib/theory.py`: two numbers for each head, the
+ * The theory of the reduced model, as in `lessons_lib/theory/phase_portrait.py`: two numbers for each head, the
  * lead `a` in attention and the lead `b` in the table, and the flow that gradient descent with
  * small steps follows. Time is learning rate times updates. V words, inputs of length L.
  */

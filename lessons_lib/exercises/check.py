@@ -1,0 +1,43 @@
+"""Check the answer to an exercise: ``check("6.2", answer)``.
+
+It says that the answer is right, or that there is none yet, or what is wrong and which mistake it
+probably is. A checker compares with properties, closed forms and slow enumeration, never with a
+solution: there is none in this package. It leaves the answer's arguments, the global random states
+and the output as they were, and gives up on a function that does not end (``sandbox`` says
+what that can and cannot stop).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lessons_lib.exercises import ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08, ch09
+from lessons_lib.exercises.judge import Exercise, Result, judge
+
+_CHAPTERS = (
+    *(ch01, ch02, ch03, ch04, ch05),
+    *(ch06, ch07, ch08, ch09),
+)
+EXERCISES: dict[str, Exercise] = {
+    number: exercise for module in _CHAPTERS for number, exercise in module.EXERCISES.items()
+}
+"""By number, ``"6.2"``: the second exercise of chapter 6."""
+
+
+def check(number: str, answer: Any) -> Result:
+    """The verdict on an answer.
+
+    Args:
+        number: of the exercise, such as ``"6.2"``.
+        answer: a function, a number, an array or tensor, or the letter of an option. ``...`` means
+            that there is none yet.
+
+    Raises:
+        ValueError: no exercise of this number can be checked.
+    """
+    if number not in EXERCISES:
+        raise ValueError(
+            f"expected the number of an exercise that can be checked, found {number!r}; there are "
+            f"{', '.join(EXERCISES)}"
+        )
+    return judge(number, EXERCISES[number], answer)

@@ -1,0 +1,8 @@
+"""The command line of the experiments: ``python -m lessons_lib.lab``."""
+
+import sys
+
+from lessons_lib.lab.experiments import main
+
+if __name__ == "__main__":
+    sys.exit(main())

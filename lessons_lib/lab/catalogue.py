@@ -1,0 +1,266 @@
+"""The experiments behind the book: what each asks, of which seeds, and how it is summed up.
+
+Settings were chosen on seeds from 1000 on; the seeds named here are others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from lessons_lib import training
+from lessons_lib.config import Configuration
+from lessons_lib.lab import (
+    arms,
+    blocks,
+    classification,
+    copying,
+    heads,
+    interventions,
+    ladder,
+    results,
+    transformer,
+    translation,
+    uniform_translation,
+)
+from lessons_lib.lab.results import Record
+from lessons_lib.stats import proportion_interval, seed_interval
+
+Run = Callable[[Any, int], training.History]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """An experiment at one size.
+
+    Attributes:
+        arms: what is compared: name -> configuration.
+        seeds: those of every arm. Settings were chosen on other seeds.
+        ends_only: whether records keep the first and the last step of each run only, which is
+            enough for its outcome; a survey of many arms would be too large otherwise.
+        recorded: whether the package holds its records. What is not recorded takes longer than the
+            machines allowed that we had; it can be run, and goes on where it was stopped.
+    """
+
+    arms: Mapping[str, Configuration]
+    seeds: tuple[int, ...]
+    ends_only: bool = False
+    recorded: bool = True
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment that can be run by name.
+
+    Attributes:
+        question: what it answers, in one line.
+        run: one run from one seed: ``(config, seed) -> History``.
+        scales: name -> arms and seeds: ``"lesson"`` takes minutes, ``"paper"`` is the full size.
+        report: table of the outcomes, one row for each arm, from the arms' records.
+    """
+
+    question: str
+    run: Run
+    scales: Mapping[str, Scale]
+    report: Callable[[Mapping[str, Record]], pd.DataFrame]
+
+
+def last_values(records: Mapping[str, Record]) -> pd.DataFrame:
+    """Mean over seeds of each metric's last value with Student's t interval, a column an arm."""
+    found = {}
+    for arm, record in records.items():
+        metrics = sorted({row[2] for row in record.rows} - {"stopped_early"})
+        found[arm] = {metric: str(seed_interval(record.values(metric))) for metric in metrics}
+    return pd.DataFrame(found)
+
+
+def branches(records: Mapping[str, Record]) -> pd.DataFrame:
+    """How many runs of each arm took which branch, with Wilson intervals, and when they copied."""
+    ends = copying.outcomes(results.frame(records))
+    rows = {}
+    for arm in records:
+        of_arm = ends.loc[arm]
+        aligned, lost = (of_arm["branch"] == name for name in ("aligned", "elimination"))
+        rows[arm] = {
+            "n": len(of_arm),
+            "aligned": int(aligned.sum()),
+            "share aligned": str(proportion_interval(int(aligned.sum()), len(of_arm))),
+            "elimination": int(lost.sum()),
+            "undecided": int((~aligned & ~lost).sum()),
+            "solved": int(of_arm["solved"].sum()),
+            "median step aligned": of_arm[aligned & of_arm["solved"]]["step"].median(),
+            "median step elimination": of_arm[lost & of_arm["solved"]]["step"].median(),
+        }
+    return pd.DataFrame(rows).T
+
+
+def comparisons(records: Mapping[str, Record]) -> pd.DataFrame:
+    """Mean over the runs of all blocks of each final metric, with intervals, a column an arm."""
+    found = {}
+    for arm, record in records.items():
+        last = blocks.by_run(record.frame()).groupby(["metric", "run"])["value"].last()
+        found[arm] = last.groupby("metric").agg(
+            lambda runs: str(seed_interval(runs)) if len(runs) > 1 else f"{runs.iloc[0]:.3f}"
+        )
+    return pd.DataFrame(found)
+
+
+def _seeds(count: int) -> tuple[int, ...]:
+    return tuple(range(1, count + 1))
+
+
+REGISTRY: Mapping[str, Experiment] = {
+    "uniform_translation": Experiment(
+        "What does a model with frozen uniform attention learn about words?",
+        uniform_translation.uniform_translation,
+        {"paper": Scale({"multi30k": uniform_translation.UniformTranslation()}, (1, 2, 3, 4))},
+        last_values,
+    ),
+    "classification": Experiment(
+        "Does a classifier with uniform attention foretell where a trained one attends?",
+        classification.run_classification,
+        {"paper": Scale(arms.classifications(), (1, 2))},
+        comparisons,
+    ),
+    "translation": Experiment(
+        "Does word knowledge come before attention, and foretell it, in translation?",
+        translation.run_translation,
+        {"paper": Scale(arms.translations(), (1, 2))},
+        comparisons,
+    ),
+    "hard_distribution": Experiment(
+        "Is copying harder to learn when all inputs are permutations of the same words?",
+        copying.run_copying,
+        {
+            "lesson": Scale(
+                {"hard": arms.SMALL, "easy": replace(arms.SMALL, vocab=24)}, _seeds(48)
+            ),
+            "paper": Scale({"hard": arms.PAPER, "easy": replace(arms.PAPER, vocab=60)}, _seeds(24)),
+            "bfloat16": Scale({"hard": replace(arms.PAPER, bfloat16=True)}, _seeds(16)),
+        },
+        branches,
+    ),
+    "other_seeds": Experiment(
+        "Do other seeds lead to the same conclusions about the hard distribution?",
+        copying.run_copying,
+        {
+            "lesson": Scale(
+                {"hard": arms.SMALL, "easy": replace(arms.SMALL, vocab=24)}, tuple(range(101, 149))
+            )
+        },
+        branches,
+    ),
+    "knife_edge": Experiment(
+        "How much does one spare word help?",
+        copying.run_copying,
+        {
+            "lesson": Scale(arms.phases(), _seeds(12), ends_only=True),
+            "full-size": Scale({"one-spare-word": replace(arms.PAPER, vocab=41)}, _seeds(12)),
+        },
+        branches,
+    ),
+    "forks": Experiment(
+        "When is the die cast: do runs that share a start and k steps take the same branch?",
+        copying.run_forked,
+        {
+            "lesson": Scale(arms.forks(), _seeds(6), ends_only=True),
+            "full-size": Scale(arms.early_forks(), _seeds(3), ends_only=True),
+        },
+        branches,
+    ),
+    "heads": Experiment(
+        "Does attention align more often with several heads?",
+        copying.run_copying,
+        {"lesson": Scale(arms.several_heads(), _seeds(32), ends_only=True)},
+        branches,
+    ),
+    "head_starts": Experiment(
+        "With the body fixed, does a head's start decide, or the order of the data?",
+        heads.run_heads,
+        {
+            "lesson": Scale(
+                {f"order-{order}": replace(arms.ONE_HEAD, data_seed=order) for order in (1, 2, 3)},
+                _seeds(64),
+                ends_only=True,
+            ),
+            "bfloat16": Scale(
+                {
+                    f"order-{order}": replace(arms.PAPER_HEAD, data_seed=order)
+                    for order in (1, 2, 3)
+                },
+                _seeds(32),
+            ),
+        },
+        branches,
+    ),
+    "head_mix": Experiment(
+        "Equally expressive: do eight bad heads align, seven and a good one, eight random ones?",
+        heads.run_heads,
+        {"lesson": Scale(arms.assembled(), _seeds(50), ends_only=True)},
+        branches,
+    ),
+    "head_controls": Experiment(
+        "Is it the number of starts, or the number of parameters?",
+        heads.run_heads,
+        {"lesson": Scale(arms.head_controls(), _seeds(24), ends_only=True)},
+        branches,
+    ),
+    "odds": Experiment(
+        "What sets the odds between alignment and elimination?",
+        copying.run_copying,
+        {"lesson": Scale(arms.odds(), _seeds(32), ends_only=True)},
+        branches,
+    ),
+    "ktiw_first": Experiment(
+        "Does word knowledge that is given first decide whether attention is learned?",
+        interventions.run_intervention,
+        {"lesson": Scale(arms.ktiw_first(), _seeds(24), ends_only=True)},
+        branches,
+    ),
+    "attention_held": Experiment(
+        "What is learned where attention is given first, or held?",
+        interventions.run_intervention,
+        {"lesson": Scale(arms.attention_held(), _seeds(24), ends_only=True)},
+        branches,
+    ),
+    "query_rates": Experiment(
+        "Does it matter how fast the query learns, against all else?",
+        interventions.run_intervention,
+        {"lesson": Scale(arms.query_rates(), _seeds(24), ends_only=True)},
+        branches,
+    ),
+    "asymmetry": Experiment(
+        "Can word knowledge be learned without attention, and attention without word knowledge?",
+        interventions.run_intervention,
+        {"lesson": Scale(arms.asymmetry(), _seeds(24), ends_only=True)},
+        last_values,
+    ),
+    "ladder": Experiment(
+        "Which part of the copier makes elimination slow?",
+        ladder.run_ladder,
+        {"lesson": Scale(arms.rungs(), _seeds(24), ends_only=True)},
+        branches,
+    ),
+    "local_query_rates": Experiment(
+        "Does the query's rate still set the odds where what is read carries no neighbours?",
+        ladder.run_ladder,
+        {"lesson": Scale(arms.local_query_rates(), _seeds(24), ends_only=True)},
+        branches,
+    ),
+    "transformers": Experiment(
+        "What carries over to a Transformer?",
+        transformer.run_optimized,
+        {"lesson": Scale(arms.transformers(), _seeds(24), ends_only=True)},
+        branches,
+    ),
+    "descents": Experiment(
+        "What is different with plain SGD?",
+        transformer.run_optimized,
+        {"lesson": Scale(arms.descents(), _seeds(24), ends_only=True)},
+        branches,
+    ),
+}
+"""Name -> experiment. A record is found under name, scale and arm."""

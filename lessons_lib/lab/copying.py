@@ -1,0 +1,371 @@
+"""The copying experiment: one run from one seed, and what became of it.
+
+An outcome is a *branch* and a *time*. The time is the step at which token accuracy reaches 0.95.
+The branch says where the model looks then: at the word that it writes (aligned), or at all words
+but that one (elimination). Token accuracy alone cannot tell the two apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import Literal
+
+import pandas as pd
+import torch
+from torch import nn
+
+from lessons_lib import models, probes, training
+from lessons_lib.config import Configuration
+from lessons_lib.tasks import BOS, EOS, PAD, UNK, Batch, Copying
+
+HELD_OUT_SEED = 2**31
+"""Seed of the sentences on which every run is measured; no run trains from it."""
+FORK_SEED = 2**30
+"""Added to the seed of the inputs after a fork, so that no fork gets those of an ordinary run.
+
+Forks of the same seed get the same inputs, whatever run they start from."""
+PROBED = 16
+"""Sentences on which the lexical probe is taken: it costs tgt * src readouts for each."""
+
+
+@dataclass(frozen=True)
+class CopyingConfig(Configuration):
+    """What defines a copying run but its seed. The defaults are the authors' hard distribution.
+
+    Attributes:
+        vocab: V, different words.
+        length: L, words in an input.
+        end_symbol: whether the end symbol is copied too.
+        cell: recurrent cell, ``"lstm"`` or ``"gru"``.
+        heads: H, attention heads.
+        dead_words: words in the output layer that never occur. The authors' has one, the start
+            symbol; more of them delay learning.
+        width: of embeddings and states.
+        shared_embeddings: one table for source and target words.
+        readout: ``"tanh"`` or ``"linear"``, as in ``Seq2SeqConfig``.
+        query_scale: factor on the initial weights of the attention score; 0 starts from exactly
+            uniform attention.
+        value_scale: factor on the initial weights of the values; 0 starts without lexical probe.
+        batch_size: inputs in a batch, fresh ones at each step.
+        learning_rate: Adam's.
+        steps: updates at most; a run that copies stops earlier.
+        evaluate_every: steps between evaluations; there are some more within the first ten.
+        stop_at: token accuracy at which a run stops.
+        measured: held-out inputs.
+        bfloat16: whether products of matrices are computed with 8 bits of precision, on processors
+            that have it about twice as fast at the authors' size. Theirs are float32.
+
+    Raises:
+        ValueError: ``dead_words`` is below 0.
+    """
+
+    vocab: int = 40
+    length: int = 40
+    end_symbol: bool = True
+    cell: Literal["lstm", "gru"] = "lstm"
+    heads: int = 1
+    dead_words: int = 1
+    width: int = 256
+    shared_embeddings: bool = True
+    readout: Literal["tanh", "linear"] = "tanh"
+    query_scale: float = 1.0
+    value_scale: float = 1.0
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    steps: int = 400
+    evaluate_every: int = 10
+    stop_at: float = 0.95
+    measured: int = 64
+    bfloat16: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dead_words < 0:
+            raise ValueError(f"expected dead_words of at least 0, found {self.dead_words}")
+
+    @property
+    def task(self) -> Copying:
+        """The distribution of inputs."""
+        return Copying(self.vocab, self.length, end_symbol=self.end_symbol)
+
+    @property
+    def model(self) -> models.Seq2SeqConfig:
+        """The encoder-decoder; with one dead word V + 2 output words, as in the authors' code."""
+        never = (PAD, UNK, *(() if self.end_symbol else (EOS,)))
+        size = self.task.vocab_size + max(self.dead_words - 1, 0)
+        return models.Seq2SeqConfig(
+            size,
+            size,
+            never_written=never if self.dead_words else (*never, BOS),
+            d_embed=self.width,
+            d_hidden=self.width,
+            cell=self.cell,
+            heads=self.heads,
+            shared_embeddings=self.shared_embeddings,
+            readout=self.readout,
+        )
+
+    @property
+    def schedule(self) -> training.TrainConfig:
+        """How long and how fast it trains, and when it stops."""
+        return training.TrainConfig(
+            steps=self.steps,
+            learning_rate=self.learning_rate,
+            evaluate_every=self.evaluate_every,
+            also_evaluate=(1, 2, 3, 5, 7),
+            stop_metric="token_accuracy",
+            stop_at=self.stop_at,
+            bfloat16=self.bfloat16,
+        )
+
+
+@dataclass(frozen=True)
+class ForkedConfig(CopyingConfig):
+    """A copying run that goes on with other inputs from some step on.
+
+    Attributes:
+        start_seed: of the run that is forked: its start and its inputs up to the fork.
+        fork_at: updates made before the fork.
+    """
+
+    start_seed: int = 1
+    fork_at: int = 0
+
+
+def build_copier(config: CopyingConfig, seed: int) -> models.Seq2Seq:
+    """The encoder-decoder of a copying run, before training."""
+    model = models.build(config.model, seed)
+    with torch.no_grad():
+        for layer, scale in (
+            (model.query, config.query_scale),
+            (model.value, config.value_scale),
+        ):
+            layer.weight.mul_(scale)
+            layer.bias.mul_(scale)
+    return model
+
+
+def measure_copier(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
+    """What a copier can do and where it looks, on held-out inputs.
+
+    Words count, the end symbol does not: it has one place in all inputs, found without reading.
+
+    Returns:
+        ``token_accuracy``: share of words copied right. ``accuracy_with_end``: the same over all
+        output tokens, the end symbol included, as the authors count. ``attention_accuracy``: how
+        often the heads' mean attention is largest at the right position. ``right_mass``: that
+        attention at the right position, 1/src when uniform. ``margin``: mean over output words of
+        the lexical probe (a log-probability, so in nats) at the right position, less its mean over
+        positions.
+        ``held_out_loss``: cross-entropy in nats. With several heads also ``head0/right_mass``,
+        ``head0/attention_accuracy`` and ``head0/margin`` (this head alone is moved) and so on.
+    """
+    gold = word_positions(batch)
+    words = gold >= 0
+    with probes.evaluating(model):
+        out = model(batch)
+    log_p = out.logits.log_softmax(-1)
+    there = out.attention.gather(
+        -1, gold.clamp(min=0)[:, None, :, None].expand(-1, model.config.heads, -1, 1)
+    ).squeeze(-1)  # b k t
+    by_head = [float(head[words].mean()) for head in there.unbind(1)]
+    found = {
+        "token_accuracy": _accuracy(out.logits, batch),
+        "accuracy_with_end": probes.token_accuracy(out.logits, batch),
+        "attention_accuracy": probes.attention_accuracy(out.attention, gold),
+        "right_mass": sum(by_head) / len(by_head),
+        "margin": _margin(model, batch[:PROBED]),
+        "held_out_loss": -float(log_p.gather(-1, batch.target[..., None])[words].mean()),
+    }
+    for k, mass in enumerate(by_head if len(by_head) > 1 else ()):
+        found |= {
+            f"head{k}/right_mass": mass,
+            f"head{k}/attention_accuracy": probes.attention_accuracy(out.attention[:, k], gold),
+            f"head{k}/margin": _margin(model, batch[:PROBED], head=k),
+        }
+    return found
+
+
+def _margin(model: models.Seq2Seq, batch: Batch, head: int | None = None) -> float:
+    """Lexical probe at the right position less its mean over positions, mean over words, nats."""
+    gold = word_positions(batch)
+    beta = probes.lexical_probe(model, batch, scale="log_probability", head=head)
+    own = beta.gather(-1, gold.clamp(min=0)[..., None]).squeeze(-1)
+    mask = batch.source_mask[:, None, :]
+    mean = beta.where(mask, 0).sum(-1) / mask.sum(-1)
+    return float((own - mean)[gold >= 0].mean())
+
+
+def intervene(model: models.Seq2Seq, task: Copying, batch: Batch) -> dict[str, float]:
+    """Token accuracy of a trained copier with one thing changed: what does it use?
+
+    Attention is replaced, the rest of the model is as trained. Masked attention is scaled so that
+    it sums to 1 again; where nothing is left it is uniform over what may be attended to.
+
+    Args:
+        model: a copier.
+        task: that it was trained on.
+        batch: held-out inputs of that task, two or more.
+
+    Returns:
+        ``accuracy/uniform``: all positions alike; ``accuracy/right_only``: the right position
+        alone; ``accuracy/not_right``: own attention without the right position;
+        ``accuracy/not_before`` and ``accuracy/not_after``: own attention without the positions
+        before (after) the right one; ``accuracy/other_source``: the encoder reads another input;
+        ``accuracy/repeated``: inputs in which words occur more than once.
+    """
+    if len(batch) < 2:
+        raise ValueError(f"expected two inputs or more, found {len(batch)}: one is swapped in")
+    gold = word_positions(batch)
+    with probes.evaluating(model):
+        own = model(batch).attention
+        at = torch.arange(batch.source.shape[1], device=gold.device)
+        right = torch.where(gold >= 0, gold, batch.target_mask.sum(1, keepdim=True) - 1)[..., None]
+        kept = {
+            "right_only": at == right,
+            "not_right": at != right,
+            "not_before": at >= right,
+            "not_after": at <= right,
+        }
+        weights = {"uniform": torch.full_like(own, 1 / own.shape[-1])}
+        for name, allowed in kept.items():
+            left = (own + 1e-12) * allowed[:, None]  # b k t l
+            weights[name] = left / left.sum(-1, keepdim=True)
+        found = {
+            f"accuracy/{name}": _accuracy(model(batch, attention=alpha).logits, batch)
+            for name, alpha in weights.items()
+        }
+        other = Batch(batch.source.roll(1, dims=0), batch.target, batch.gold)
+        repeated = replace(task, repetition=True).sample(len(batch), HELD_OUT_SEED)
+        for name, changed in (("other_source", other), ("repeated", repeated.to(gold.device))):
+            found[f"accuracy/{name}"] = _accuracy(model(changed).logits, changed)
+    return found
+
+
+def _accuracy(logits: torch.Tensor, batch: Batch) -> float:
+    """Share of words that get the largest logit, the end symbol left out."""
+    words = word_positions(batch) >= 0
+    return float((logits.argmax(-1) == batch.target)[words].double().mean())
+
+
+def word_positions(batch: Batch) -> torch.Tensor:
+    """The right positions of a batch with those of the end symbol left out, ``(batch, tgt)``."""
+    if batch.gold is None:
+        raise ValueError("expected a batch with gold positions, found none; sample it from a task")
+    return batch.gold.masked_fill((batch.target == EOS) | ~batch.target_mask, -1)
+
+
+def run_copying(config: CopyingConfig, seed: int) -> training.History:
+    """Train one copier until it copies or its steps are over, then ask what it uses.
+
+    Args:
+        config: what to train on and how.
+        seed: of the start and of the data.
+
+    Returns:
+        History with the metrics of ``measure_copier`` along the way and, at the last step, those of
+        ``intervene``.
+    """
+    inputs = config.task.stream(config.batch_size, seed)
+    return train_copier(build_copier(config, seed), config, seed, inputs)
+
+
+def run_forked(config: ForkedConfig, seed: int) -> training.History:
+    """The run of ``config.start_seed``, which goes on from ``config.fork_at`` with other inputs.
+
+    Forks of one run share their start and their inputs up to the fork, the optimiser's state
+    included. If the branch is settled by then, all of them take it.
+
+    Args:
+        config: what to train on and how, and where to fork.
+        seed: of the inputs after the fork.
+    """
+    common = config.task.stream(config.batch_size, config.start_seed)
+    own = config.task.stream(config.batch_size, FORK_SEED + seed)
+    inputs = chain(islice(common, config.fork_at), own)
+    return train_copier(build_copier(config, config.start_seed), config, config.start_seed, inputs)
+
+
+def train_copier(
+    model: models.Seq2Seq,
+    config: CopyingConfig,
+    seed: int,
+    batches: Iterable[Batch],
+    measure: Callable[[models.Seq2Seq, Batch], dict[str, float]] = measure_copier,
+    rate_factors: Sequence[tuple[Sequence[nn.Parameter], float]] = (),
+) -> training.History:
+    """Train a copier in place until it copies or its steps are over, then ask what it uses.
+
+    Args:
+        model: an encoder-decoder, or another model with its parts.
+        config: how to train it; its task is what is measured on.
+        seed: of dropout.
+        batches: inputs, at least ``config.steps`` of them.
+        measure: gives the metrics along the way, from the model and held-out inputs.
+        rate_factors: as in ``training.train``.
+
+    Returns:
+        History with the metrics of ``measure`` and, at the last step, those of ``intervene``.
+    """
+    device = training.pick_device()
+    held_out = config.task.sample(config.measured, HELD_OUT_SEED).to(device)
+    history = training.train(
+        model,
+        batches,
+        models.sequence_loss,
+        config.schedule,
+        evaluate=lambda copier: measure(copier, held_out),
+        seed=seed,
+        device=device,
+        rate_factors=rate_factors,
+    )
+    found = intervene(model, config.task, held_out)
+    rows = tuple({"step": history.steps, "metric": k, "value": v} for k, v in found.items())
+    return replace(history, rows=history.rows + rows)
+
+
+def outcomes(frame: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """What became of each run: its branch, and when it could copy.
+
+    Args:
+        frame: tidy rows with the columns seed, step, metric and value, and arm where there are
+            several; metrics as in ``measure_copier``.
+        level: token accuracy from which a run counts as copying, in (0, 1]. Where only the ends
+            of runs are kept, it has to be the one at which they stopped.
+
+    Returns:
+        One row for each run (index arm and seed, or seed): ``step``, the first evaluated one at
+        which the level is reached, or the last one if it never is; ``solved``, whether it is; and
+        ``branch`` at that step: "aligned" if attention (of some head, where there are several) is
+        largest at the right position for more than half of the words; "elimination" if it is
+        largest there for fewer words than the share of attention that the position had before
+        training, and that share has fallen; else "undecided".
+
+    Raises:
+        ValueError: a metric that is needed is not there.
+    """
+    keys = [key for key in ("arm", "seed") if key in frame.columns]
+    needed = ["token_accuracy", "attention_accuracy", "right_mass"]
+    missing = sorted(set(needed) - set(frame["metric"]))
+    if missing:
+        raise ValueError(f"expected the metrics {', '.join(needed)}, found none of {missing}")
+    by_head = sorted(name for name in set(frame["metric"]) if name.endswith("/attention_accuracy"))
+    wide = (
+        frame[frame["metric"].isin([*needed, *by_head])]
+        .pivot(index=[*keys, "step"], columns="metric", values="value")
+        .reset_index("step")
+    )
+    rows = []
+    for run in wide.index.unique():
+        curve = wide.loc[[run]].sort_values("step")
+        reached = curve[curve["token_accuracy"] >= level]
+        then = (curve.iloc[-1:] if reached.empty else reached).iloc[0]
+        if then[["attention_accuracy", *by_head]].max() > 0.5:
+            branch = "aligned"
+        elif max(then["attention_accuracy"], then["right_mass"]) < curve["right_mass"].iloc[0]:
+            branch = "elimination"
+        else:
+            branch = "undecided"
+        rows.append((int(then["step"]), not reached.empty, branch))
+    return pd.DataFrame(rows, wide.index.unique(), columns=["step", "solved", "branch"])

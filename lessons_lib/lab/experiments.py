@@ -1,0 +1,292 @@
+"""Experiments by name: what each asks, its configurations and seeds, and how to run it again.
+
+``python -m lessons_lib.lab list`` shows them, ``run NAME`` measures what is missing and
+writes the records that the book shows, ``status`` says what is there, and ``report`` prints the
+outcomes. A seed that is done is kept in the cache at once, so a run that is stopped goes on where
+it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import uuid
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from lessons_lib import training
+from lessons_lib.config import Configuration, digest
+from lessons_lib.corpora.sources import cache_directory
+from lessons_lib.lab import results
+from lessons_lib.lab.catalogue import REGISTRY, Experiment, Run, Scale
+from lessons_lib.lab.results import Record, ResultError
+
+DEFAULT_SCALE = "paper"
+
+
+def experiment(name: str) -> Experiment:
+    """A registered experiment.
+
+    Raises:
+        KeyError: there is none of this name; the message lists those that are.
+    """
+    if name not in REGISTRY:
+        raise KeyError(f"no experiment {name!r}; there is {', '.join(REGISTRY)}")
+    return REGISTRY[name]
+
+
+def _scale(name: str, scale: str) -> Scale:
+    scales = experiment(name).scales
+    if scale not in scales:
+        raise KeyError(f"no scale {scale!r} of {name}; there is {', '.join(scales)}")
+    return scales[scale]
+
+
+def _command(name: str, scale: str) -> str:
+    chosen = "" if scale == DEFAULT_SCALE else f" --scale {scale}"
+    return f"python -m lessons_lib.lab run {name}{chosen}"
+
+
+def load(name: str, scale: str = DEFAULT_SCALE, directory: Path | None = None) -> dict[str, Record]:
+    """The records of an experiment, arm by arm, made with its present configurations and seeds.
+
+    Args:
+        name: of a registered experiment.
+        scale: one of its scales.
+        directory: where records lie; the package's own if ``None``.
+
+    Raises:
+        KeyError: no such experiment or scale; the message lists those that are.
+        ResultError: a record is missing, damaged or stale; the message names the command.
+    """
+    chosen = _scale(name, scale)
+    where = (directory or results.PACKAGED) / name / scale
+    records = {}
+    for arm, config in chosen.arms.items():
+        remedy = _command(name, scale)
+        record = results.load(arm, directory=where, config=config.to_dict(), remedy=remedy)
+        if record.seeds != chosen.seeds:
+            raise ResultError(
+                f"the result {where / arm}.json is stale: expected seeds {_brief(chosen.seeds)}, "
+                f"found {_brief(record.seeds)}; make it again with: {remedy}"
+            )
+        records[arm] = record
+    return records
+
+
+def _brief(seeds: Sequence[int]) -> str:
+    if len(seeds) > 4:
+        return f"{seeds[0]}, {seeds[1]}, ... {seeds[-1]} ({len(seeds)} of them)"
+    return ", ".join(map(str, seeds)) or "none"
+
+
+def run(
+    name: str,
+    scale: str = DEFAULT_SCALE,
+    *,
+    seeds: Sequence[int] | None = None,
+    directory: Path | None = None,
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> dict[str, Record]:
+    """Measure the seeds that are missing, in parallel, and join those of each arm into a record.
+
+    Each seed that is done is written to a file of its own at once, whole or not at all. Two runs
+    at once measure some seeds twice and do no other harm. A file that is damaged, altered or of
+    another format is set aside under another name, with a warning, and measured again.
+
+    Args:
+        name: of a registered experiment.
+        scale: one of its scales.
+        seeds: instead of the registered ones.
+        directory: where seeds are kept; under ``sources.cache_directory()`` if ``None``.
+        executor: where the runs go, as in ``training.run_seeds``.
+        progress: whether to show a progress bar for each arm.
+
+    Raises:
+        KeyError: no such experiment or scale.
+    """
+    chosen = _scale(name, scale)
+    wanted = chosen.seeds if seeds is None else tuple(seeds)
+    work = experiment(name).run
+    records = {}
+    with ExitStack() as stack:
+        for arm, config in chosen.arms.items():
+            kept = _kept(work, config, directory)
+            found = {seed: record for seed in wanted if (record := _finished(kept, config, seed))}
+            missing = [seed for seed in wanted if seed not in found]
+            if missing and executor is None:  # one pool for all arms, and only if there is work
+                executor = stack.enter_context(training.seed_pool())
+
+            def keep(
+                seed: int,
+                history: training.History,
+                config: Configuration = config,
+                kept: Path = kept,
+                found: dict[int, Record] = found,
+            ) -> None:
+                found[seed] = _record(config, seed, history)
+                results.save(found[seed], kept / f"{found[seed].name}.json")
+
+            training.run_seeds(
+                work,
+                config,
+                missing,
+                executor=executor,
+                progress=f"{name} {scale} {arm}" if progress and missing else None,
+                done=keep,
+            )
+            record = replace(results.merge([found[seed] for seed in wanted]), name=arm)
+            records[arm] = _ends(record) if chosen.ends_only else record
+    return records
+
+
+def _ends(record: Record) -> Record:
+    """A record with the first and the last step of each seed only."""
+    rows = record.frame()
+    by_seed = rows.groupby("seed")["step"]
+    ends = (rows["step"] == by_seed.transform("min")) | (rows["step"] == by_seed.transform("max"))
+    return replace(
+        record, rows=tuple(row for row, kept in zip(record.rows, ends, strict=True) if kept)
+    )
+
+
+def _kept(work: Run, config: Configuration, directory: Path | None) -> Path:
+    """Where the seeds of a configuration are kept: the same for all experiments that share it."""
+    place = directory or cache_directory() / "runs"
+    return place / f"{work.__name__}-{digest(config.to_dict())[:16]}"
+
+
+def _record(config: Configuration, seed: int, history: training.History) -> Record:
+    end = {"step": history.steps, "metric": "stopped_early", "value": float(history.stopped_early)}
+    return results.make_record(
+        f"seed-{seed}",
+        config.to_dict(),
+        [{"seed": seed, **row} for row in (*history.rows, end)],
+        device=history.device,
+        wall_seconds=history.wall_seconds,
+    )
+
+
+def _finished(kept: Path, config: Configuration, seed: int) -> Record | None:
+    """The record of a seed that is done; a file that cannot be used is set aside."""
+    path = kept / f"seed-{seed}.json"
+    if not path.exists():
+        return None
+    try:
+        record = results.load(path.stem, directory=kept, config=config.to_dict())
+        if record.seeds == (seed,):
+            return record
+        problem = f"the result {path} is damaged: expected seed {seed}, found {record.seeds}"
+    except ResultError as error:
+        problem = str(error).partition("; ")[0]
+    aside = path.with_name(f"{path.name}.set-aside-{uuid.uuid4().hex[:8]}")
+    path.replace(aside)
+    warnings.warn(f"{problem}; set aside as {aside.name} and measured again", stacklevel=3)
+    return None
+
+
+def status(directory: Path | None = None) -> pd.DataFrame:
+    """What is there: for each experiment and scale the seeds in the cache and the state of records.
+
+    Args:
+        directory: where seeds are kept, as in ``run``.
+    """
+    rows = []
+    for name, entry in REGISTRY.items():
+        for scale, chosen in entry.scales.items():
+            done = sum(
+                (_kept(entry.run, config, directory) / f"seed-{seed}.json").exists()
+                for config in chosen.arms.values()
+                for seed in chosen.seeds
+            )
+            try:
+                load(name, scale)
+                state = "complete"
+            except ResultError as error:
+                state = str(error).partition("; ")[0] if chosen.recorded else "not recorded"
+            rows.append((name, scale, len(chosen.arms), len(chosen.seeds), done, state))
+    columns = ["experiment", "scale", "arms", "seeds", "runs in the cache", "records"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _show_list() -> None:
+    for name, entry in REGISTRY.items():
+        _write(f"{name}: {entry.question}")
+        for scale, chosen in entry.scales.items():
+            arms = list(chosen.arms)
+            plural = "arms" if len(arms) > 1 else "arm"
+            named = ", ".join(arms if len(arms) <= 8 else [*arms[:2], "...", arms[-1]])
+            _write(f"  {scale}: {len(chosen.seeds)} seeds of {len(arms)} {plural}: {named}")
+
+
+def _show_reports(names: Sequence[str]) -> int:
+    failed = 0
+    for name in names:
+        for scale, chosen in experiment(name).scales.items():
+            _write(f"\n{name}, {scale} scale: {experiment(name).question}\n")
+            try:
+                _write(experiment(name).report(load(name, scale)).to_string())
+            except ResultError as error:
+                _write(str(error))
+                failed = max(failed, int(chosen.recorded))
+    return failed
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m lessons_lib.lab", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="show the experiments")
+    commands.add_parser("status", help="show what has been measured and what is missing")
+    reporter = commands.add_parser("report", help="print the outcomes from the records")
+    reporter.add_argument(
+        "name", nargs="?", choices=sorted(REGISTRY), help="all of them if left out"
+    )
+    runner = commands.add_parser("run", help="measure what is missing and write the records")
+    runner.add_argument("name", choices=sorted(REGISTRY))
+    runner.add_argument("--scale", default=DEFAULT_SCALE, help="lesson or paper (the default)")
+    runner.add_argument("--seeds", type=int, metavar="N", help="the first N seeds only")
+    runner.add_argument("--out", type=Path, help="directory of the records (default: the package)")
+    options = parser.parse_args(arguments)
+    if options.command == "list":
+        _show_list()
+        return 0
+    if options.command == "status":
+        _write(status().to_string(index=False))
+        return 0
+    if options.command == "report":
+        return _show_reports([options.name] if options.name else list(REGISTRY))
+    if options.scale not in experiment(options.name).scales:
+        known = ", ".join(experiment(options.name).scales)
+        parser.error(f"{options.name} has no scale {options.scale!r}; there is {known}")
+    registered = experiment(options.name).scales[options.scale].seeds
+    if options.seeds is not None and not 1 <= options.seeds <= len(registered):
+        parser.error(f"expected 1 to {len(registered)} for --seeds, found {options.seeds}")
+    chosen = registered[: options.seeds]
+    records = run(options.name, options.scale, seeds=chosen)
+    if chosen != registered and options.out is None:
+        _write(
+            f"{len(chosen)} of {len(registered)} seeds are done and kept in the cache; the records"
+            " in the package stay as they are until all are (or give --out)"
+        )
+        return 0
+    where = (options.out or results.PACKAGED) / options.name / options.scale
+    for arm, record in records.items():
+        results.save(record, where / f"{arm}.json")
+    _write(f"{len(records)} records of {len(chosen)} seeds each written to {where}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,258 @@
+"""Several heads on the hard distribution: what their starts, and not their number, bring.
+
+A head is its own query and value projection; all else is the body. With the body fixed, a head's
+start is *good* if it aligns as the single head whatever the order of the data, and *bad* if it
+never does. Models put together from good and bad heads can all express the same functions, so what
+sets them apart is dynamics. Source: the paper's multi-head experiment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import pandas as pd
+import torch
+from torch import nn
+
+from lessons_lib import models, probes, training
+from lessons_lib.lab.copying import (
+    HELD_OUT_SEED,
+    CopyingConfig,
+    measure_copier,
+    outcomes,
+    word_positions,
+)
+from lessons_lib.tasks import Batch, generator
+
+
+@dataclass(frozen=True)
+class HeadsConfig(CopyingConfig):
+    """A copier put together from heads with starts of their own, on a body that is always the same.
+
+    Attributes:
+        body_seed: of all weights other than those of heads.
+        data_seed: of the inputs; ``None`` takes the run's seed.
+        pool: seeds of heads, from which each run draws.
+        drawn: how many heads a run draws from ``pool``, without return.
+        second_pool: further seeds of heads.
+        second_drawn: how many heads a run draws from ``second_pool``.
+        merge: whether the heads' contexts are averaged or concatenated.
+        inner: width of a hidden linear layer in query and value, or ``None`` for none. It adds
+            parameters but nothing that could be expressed.
+        tied_until: the heads are copies of the first one for so many steps; then all others start
+            afresh from their own seeds (the optimiser's moments stay). With ``steps`` or more they
+            are tied throughout. For averaged contexts only.
+    """
+
+    body_seed: int = 0
+    data_seed: int | None = None
+    pool: tuple[int, ...] = ()
+    drawn: int = 0
+    second_pool: tuple[int, ...] = ()
+    second_drawn: int = 0
+    merge: Literal["average", "concatenate"] = "average"
+    inner: int | None = None
+    tied_until: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for pool, count in ((self.pool, self.drawn), (self.second_pool, self.second_drawn)):
+            if not 0 <= count <= len(pool):
+                raise ValueError(
+                    f"expected to draw at most as many heads as a pool has, found {count} of "
+                    f"{len(pool)}"
+                )
+        if self.drawn + self.second_drawn not in (0, self.heads):
+            raise ValueError(
+                f"expected to draw all {self.heads} heads, or none to take the run's seed, found "
+                f"{self.drawn} and {self.second_drawn}"
+            )
+        if self.inner is not None and (self.inner < 1 or self.heads > 1):
+            raise ValueError(
+                f"expected inner of at least 1 and one head, found inner {self.inner} and "
+                f"{self.heads} heads"
+            )
+        if self.tied_until < 0 or (self.tied_until and self.merge != "average"):
+            raise ValueError(
+                "expected tied_until of at least 0, and 0 where contexts are concatenated (each "
+                "slot has readout weights of its own, so the heads would not stay equal), found "
+                f"{self.tied_until} with merge {self.merge!r}"
+            )
+        if (self.query_scale, self.value_scale) != (1.0, 1.0):
+            raise ValueError(
+                "expected query_scale and value_scale of 1: heads start as their seeds say, found "
+                f"{self.query_scale} and {self.value_scale}"
+            )
+
+    def head_seeds(self, seed: int) -> tuple[int, ...]:
+        """The seeds of a run's heads: those that it draws, else ``seed`` and following ones.
+
+        The heads of runs with neighbouring seeds do not overlap.
+        """
+        if not self.drawn + self.second_drawn:
+            return tuple(seed * self.heads + k for k in range(self.heads))
+        rng = generator(seed)
+        found: list[int] = []
+        for pool, count in ((self.pool, self.drawn), (self.second_pool, self.second_drawn)):
+            order = torch.randperm(len(pool), generator=rng)[:count]
+            found += [pool[i] for i in order.tolist()]
+        return tuple(found)
+
+
+def assemble(config: HeadsConfig, head_seeds: Sequence[int]) -> models.Seq2Seq:
+    """A copier with the fixed body and the heads of these seeds, before training.
+
+    Equal seeds give equal heads, in whatever model and at whatever place.
+    """
+    if len(head_seeds) != config.heads:
+        raise ValueError(f"expected {config.heads} seeds of heads, found {len(head_seeds)}")
+    model = models.build(replace(config.model, merge=config.merge), config.body_seed)
+    _set_readout(model, config.body_seed)
+    if config.inner is not None:
+        _widen(model, config.inner, head_seeds[0])
+        return model
+    for k, seed in enumerate(head_seeds):
+        _set_head(model, k, seed)
+    return model
+
+
+def _set_readout(model: models.Seq2Seq, body_seed: int) -> None:
+    """Give the readout the start that it has beside one head.
+
+    Weights are drawn in turn and the readout last, so otherwise the number of heads would change
+    it. Beside concatenated contexts it starts as the same function as beside their average.
+    """
+    heads, d = model.config.heads, model.config.d_hidden
+    start = models.build(replace(model.config, heads=1), body_seed).readout_layers.state_dict()
+    if model.config.merge == "concatenate":
+        state, context = start["0.weight"].split(d, dim=1)
+        start["0.weight"] = torch.cat([state, context.repeat(1, heads) / heads], dim=1)
+    model.readout_layers.load_state_dict(start)
+
+
+def _set_head(model: models.Seq2Seq, head: int, seed: int) -> None:
+    """Give a head the start of a seed: PyTorch's usual one for a layer of a head's size."""
+    d = model.config.d_hidden
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(seed)
+        for layer in (model.query, model.value):
+            fresh = nn.Linear(d, d)
+            layer.weight[head * d : (head + 1) * d] = fresh.weight
+            layer.bias[head * d : (head + 1) * d] = fresh.bias
+
+
+def _tie_heads(model: models.Seq2Seq) -> None:
+    """Copy the first head to all others.
+
+    Equal heads have equal gradients, but rounding tells them apart, and the difference grows.
+    """
+    with torch.no_grad():
+        for layer in (model.query, model.value):
+            for weights in (layer.weight, layer.bias):
+                by_head = weights.unflatten(0, (model.config.heads, -1))
+                by_head[1:] = by_head[:1].clone()
+
+
+def _widen(model: models.Seq2Seq, inner: int, seed: int) -> None:
+    d, out = model.config.d_hidden, model.config.d_hidden * model.config.heads
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for name in ("query", "value"):
+            model.add_module(name, nn.Sequential(nn.Linear(d, inner), nn.Linear(inner, out)))
+
+
+def run_heads(config: HeadsConfig, seed: int) -> training.History:
+    """Train one copier that is put together from heads, until it copies or its steps are over.
+
+    Args:
+        config: the body, where heads come from, and how it is trained.
+        seed: of the choice of heads, and of the inputs unless ``data_seed`` is set.
+
+    Returns:
+        History with the metrics of ``copying.measure_copier`` and, at the last step, token accuracy
+        after each head is removed, ``accuracy/without_head0`` and so on.
+    """
+    device = training.pick_device()
+    held_out = config.task.sample(config.measured, HELD_OUT_SEED).to(device)
+    seeds = config.head_seeds(seed)
+    tied = config.tied_until > 0
+    model = assemble(config, [seeds[0]] * config.heads if tied else seeds)
+
+    def batches() -> Iterator[Batch]:
+        """The inputs; until ``tied_until`` the heads are kept equal, and there they are untied."""
+        data_seed = seed if config.data_seed is None else config.data_seed
+        for step, batch in enumerate(config.task.stream(config.batch_size, data_seed)):
+            if step < config.tied_until:
+                _tie_heads(model)
+            elif tied and step == config.tied_until:
+                for head in range(1, config.heads):
+                    _set_head(model, head, seeds[head])
+            yield batch
+
+    history = training.train(
+        model,
+        batches(),
+        models.sequence_loss,
+        config.schedule,
+        evaluate=lambda copier: measure_copier(copier, held_out),
+        seed=seed,
+        device=device,
+    )
+    found = remove_heads(model, held_out) if config.heads > 1 else {}
+    rows = tuple({"step": history.steps, "metric": k, "value": v} for k, v in found.items())
+    return replace(history, rows=history.rows + rows)
+
+
+def remove_heads(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
+    """Token accuracy of a trained copier with one head removed, for each head.
+
+    The average is then that of the other heads; where contexts are concatenated, its slot is 0.
+
+    Raises:
+        ValueError: the model has one head only: nothing is left.
+    """
+    heads = model.config.heads
+    if heads < 2:
+        raise ValueError("expected a model with two heads or more, found one head")
+    words = word_positions(batch) >= 0
+    found = {}
+    with probes.evaluating(model):
+        out = model(batch)
+        contexts = out.attention @ model.values(out.encoder_states)  # b k t d
+        for head in range(heads):
+            kept = contexts.clone()
+            # Average: the others' mean takes its place. Concatenated: its slot is silent.
+            others = [k for k in range(heads) if k != head]
+            kept[:, head] = contexts[:, others].mean(1) if model.config.merge == "average" else 0.0
+            logits = model.readout(out.decoder_states, model.merge(kept))
+            right = (logits.argmax(-1) == batch.target)[words]
+            found[f"accuracy/without_head{head}"] = float(right.double().mean())
+    return found
+
+
+def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
+    """Good, bad and mixed starts of heads, from runs of each as the single head.
+
+    Args:
+        frame: tidy rows with the columns arm (the order of the data), seed (of the head), step,
+            metric and value.
+
+    Returns:
+        For each seed: ``"good"`` if the run is aligned in every arm, ``"bad"`` if in none, else
+        ``"mixed"``.
+
+    Raises:
+        ValueError: the column arm is not there, or a seed has not been run in every arm.
+    """
+    if "arm" not in frame.columns:
+        raise ValueError(f"expected a column arm, found {', '.join(frame.columns)}")
+    aligned = (outcomes(frame)["branch"] == "aligned").unstack("arm")
+    partly = aligned.index[aligned.isna().any(axis=1)].tolist()
+    if partly:
+        raise ValueError(f"expected each seed in every arm, found {partly} in some arms only")
+    kind = pd.Series("mixed", index=aligned.index, name="start")
+    kind[aligned.all(axis=1)] = "good"
+    kind[~aligned.any(axis=1)] = "bad"
+    return kind

@@ -1,0 +1,410 @@
+"""Interventions on the copier: what is given first, what is frozen, where attention is held.
+
+KTIW (knowledge to translate individual words) is read off by the lexical probe
+``beta_{t,l} = readout([s_t; V h_l])``, in which the query has no part. So holding attention leaves
+KTIW free to be learned, and freezing all weights but the query freezes KTIW. That makes the
+asymmetry of the paper's abstract a sentence that can be tested, on the easy distribution, where
+co-occurrence speaks and an ordinary copier learns both:
+
+    With attention held uniform, ``margin`` and ``probe_accuracy`` rise. With KTIW frozen at
+    random, ``attention_accuracy`` stays at chance, although the same query can be taught to look
+    at the right position (``prepare="alignment"``), and with KTIW frozen right it learns to.
+
+A run has two stages. In the first, the preparation, something is taught. The second is ordinary
+training with a fresh optimiser, on the same inputs in all arms of a seed. Arms share their start,
+so they can be compared seed by seed.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, one_hot
+
+from lessons_lib import models, probes, training
+from lessons_lib.lab.copying import (
+    HELD_OUT_SEED,
+    PROBED,
+    CopyingConfig,
+    build_copier,
+    intervene,
+    measure_copier,
+    word_positions,
+)
+from lessons_lib.tasks import FIRST_WORD, PAD, Batch
+
+PREPARATION_SEED = 2**29
+"""Added to the seed of the inputs of the preparation: no ordinary run gets those."""
+
+Preparation = Literal["nothing", "uniform-easy", "uniform-hard", "gold", "dictionary", "alignment"]
+Hold = Literal["nothing", "uniform", "gold", "snapshot"]
+Group = Literal["ktiw", "attention", "shared"]
+
+
+@dataclass(frozen=True)
+class InterventionConfig(CopyingConfig):
+    """A copying run with an intervention; the defaults intervene nowhere.
+
+    Attributes:
+        spare: words that the model has beside the ``vocab`` of the task. They occur in some
+            preparations only, and are silent afterwards: no output word is dead but
+            ``dead_words``. All arms that are compared need the same number.
+        prepare: what is taught first. ``"uniform-easy"``: to copy with attention held uniform,
+            inputs drawn from all ``vocab + spare`` words; ``"uniform-hard"``: the same on the task
+            itself; ``"gold"``: the task with attention held at the right position;
+            ``"dictionary"``: to name the word at a position from its value alone, beside a decoder
+            state of another input, in inputs whose words repeat at random, so that neither other
+            words nor positions help; ``"alignment"``: the query alone learns, by the cross-entropy
+            of attention at the right position, to look there.
+        prepare_steps: updates of the preparation; they come on top of ``steps``.
+        wrong_words: the preparation teaches a wrong dictionary (``wrong_dictionary``) by the same
+            means. For ``"uniform-easy"`` and ``"dictionary"``.
+        frozen: groups of ``parameter_groups`` that keep their values after the preparation.
+        hold: where attention is held after the preparation: ``"uniform"``, ``"gold"`` (the right
+            position), or a ``"snapshot"``: where the model as it was at ``hold_from`` attends.
+        hold_from: updates after which the snapshot is taken; attention is free until then.
+        query_rate: factor on the learning rate of the group ``attention``.
+
+    Raises:
+        ValueError: a choice is unknown, or two of them contradict each other.
+    """
+
+    spare: int = 0
+    prepare: Preparation = "nothing"
+    prepare_steps: int = 0
+    wrong_words: bool = False
+    frozen: tuple[Group, ...] = ()
+    hold: Hold = "nothing"
+    hold_from: int = 0
+    query_rate: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, found, choices in (
+            ("prepare", (self.prepare,), get_args(Preparation)),
+            ("hold", (self.hold,), get_args(Hold)),
+            ("frozen", self.frozen, get_args(Group)),
+        ):
+            if not set(found) <= set(choices) or len(set(found)) < len(found):
+                raise ValueError(f"expected {name} from {', '.join(choices)}, found {found}")
+        held, all_but_query = self.hold != "nothing", {"ktiw", "shared"} <= set(self.frozen)
+        no_easy = self.vocab + self.spare == self.length
+        for wrong, message in (
+            (
+                self.spare < 0 or not 0 < self.query_rate < float("inf"),
+                "spare of at least 0 and a finite query_rate above 0, found "
+                f"{self.spare} and {self.query_rate}",
+            ),
+            (
+                self.prepare_steps < 0 or (self.prepare == "nothing") != (self.prepare_steps == 0),
+                "prepare_steps above 0 with a preparation, else 0, found "
+                f"{self.prepare_steps} with prepare {self.prepare!r}",
+            ),
+            (
+                self.prepare == "uniform-easy" and no_easy,
+                "spare words for an easy distribution, found as many words as an input has",
+            ),
+            (
+                self.wrong_words and self.prepare not in ("uniform-easy", "dictionary"),
+                f"wrong_words with prepare 'uniform-easy' or 'dictionary', found {self.prepare!r}",
+            ),
+            (
+                self.wrong_words and 1 in (self.vocab, self.spare),
+                "two words or more to exchange, found a single one; choose another spare",
+            ),
+            (
+                not 0 <= self.hold_from < max(self.steps, 1)
+                or (self.hold_from > 0 and self.hold != "snapshot"),
+                "hold_from below steps, and 0 without a snapshot, found "
+                f"{self.hold_from} with hold {self.hold!r}",
+            ),
+            (
+                all_but_query and (held or "attention" in self.frozen),
+                f"something to train, found frozen {self.frozen} with hold {self.hold!r}",
+            ),
+            (
+                self.query_rate != 1
+                and ("attention" in self.frozen or self.hold in ("uniform", "gold")),
+                "query_rate 1 where the query does not learn, found "
+                f"{self.query_rate} with frozen {self.frozen} and hold {self.hold!r}",
+            ),
+        ):
+            if wrong:
+                raise ValueError(f"expected {message}")
+
+    @property
+    def model(self) -> models.Seq2SeqConfig:
+        """The encoder-decoder, which has the spare words as well."""
+        size = super().model.target_vocab + self.spare
+        return replace(super().model, source_vocab=size, target_vocab=size)
+
+    @property
+    def spare_words(self) -> slice:
+        """Identifiers of the spare words."""
+        return slice(self.task.vocab_size, self.task.vocab_size + self.spare)
+
+
+class HeldCopier(models.Seq2Seq):
+    """A copier whose attention can be held.
+
+    Attributes:
+        hold: gives the attention that replaces the model's own, or ``None``: it attends freely.
+            All that calls the model, the loss as well as measurements, then sees this attention.
+        silent: output words whose logit is ``MINUS_INFINITY``: the task at hand does not have them.
+    """
+
+    hold: Callable[[Batch], Tensor] | None = None
+    silent: slice = slice(0, 0)
+
+    def forward(self, batch: Batch, attention: Tensor | None = None) -> models.Seq2SeqOutput:
+        """As ``Seq2Seq.forward``, where attention that is passed goes before that held."""
+        if attention is None and self.hold is not None:
+            attention = self.hold(batch)
+        return super().forward(batch, attention)
+
+    def readout(self, decoder_states: Tensor, context: Tensor) -> Tensor:
+        """As ``Seq2Seq.readout``, without a chance for silent words."""
+        logits = super().readout(decoder_states, context)
+        at = torch.arange(logits.shape[-1], device=logits.device)
+        silent = (at >= self.silent.start) & (at < self.silent.stop)
+        return logits.masked_fill(silent, models.MINUS_INFINITY)
+
+
+def build_held(config: InterventionConfig, seed: int) -> HeldCopier:
+    """The copier of ``copying.build_copier`` with the same start, not held yet."""
+    with torch.random.fork_rng():
+        model = HeldCopier(config.model)
+    model.load_state_dict(build_copier(config, seed).state_dict())
+    return model
+
+
+def uniform_attention(batch: Batch) -> Tensor:
+    """``1/L`` at each of L positions, ``(batch, 1, 1, src)``."""
+    return (batch.source_mask / batch.source_mask.sum(1, keepdim=True))[:, None, None]
+
+
+def gold_attention(batch: Batch) -> Tensor:
+    """All on the right position, ``(batch, 1, tgt, src)``; every output word needs one."""
+    if batch.gold is None or bool((batch.gold < 0).any()):
+        raise ValueError("expected a right position for each output word, found none for some")
+    return one_hot(batch.gold, batch.source.shape[1])[:, None]
+
+
+def parameter_groups(model: models.Seq2Seq) -> dict[Group, list[nn.Parameter]]:
+    """All parameters of an encoder-decoder by what they serve.
+
+    ``"ktiw"``: source embedding, values and readout: word in, word out. ``"attention"``: the
+    query, whose only effect is where the model looks. ``"shared"``: both recurrent networks, the
+    bridge between them, and a target embedding of its own where there is one. They serve both: the
+    encoder's state is what is looked for and what is read out, and the decoder's state asks as well
+    as speaks. A table that source and target share counts as ``"ktiw"``.
+
+    The lexical probe depends on ``"ktiw"`` and ``"shared"``: frozen together, they freeze it. With
+    ``"ktiw"`` alone frozen, the encoder can still fit its states to a random readout.
+    """
+    found: dict[Group, list[nn.Parameter]] = {"ktiw": [], "attention": [], "shared": []}
+    parts: dict[str, Group] = {
+        "source_embedding": "ktiw",
+        "value": "ktiw",
+        "readout_layers": "ktiw",
+        "query": "attention",
+    }
+    for name, parameter in model.named_parameters():  # a shared table once, as source_embedding
+        found[parts.get(name.split(".")[0], "shared")].append(parameter)
+    return found
+
+
+def wrong_dictionary(config: InterventionConfig) -> Tensor:
+    """For each identifier the wrong output word, ``(vocab + specials,)``: a fixed derangement.
+
+    Words of the task are exchanged among themselves in one cycle, and so are the spare ones; so
+    each wrong word is in the same input as the right one on permutations of all words of the task.
+    Special symbols stay.
+    """
+    table = torch.arange(config.model.source_vocab)
+    for first, count in (
+        (FIRST_WORD, config.vocab),
+        (FIRST_WORD + config.vocab, config.spare),
+    ):
+        table[first : first + count] = table[first : first + count].roll(-1)
+    return table
+
+
+def preparation_batches(config: InterventionConfig, seed: int) -> Iterator[Batch]:
+    """Inputs and targets of the preparation, without end."""
+    task = config.task
+    if config.prepare == "uniform-easy":
+        task = replace(task, vocab=config.vocab + config.spare)
+    elif config.prepare == "dictionary":
+        task = replace(task, repetition=True)
+    for batch in task.stream(config.batch_size, PREPARATION_SEED + seed):
+        target = wrong_dictionary(config)[batch.target] if config.wrong_words else batch.target
+        yield Batch(batch.source, target, batch.gold)
+
+
+def dictionary_loss(model: models.Seq2Seq, batch: Batch) -> Tensor:
+    """Cross-entropy of the word at each position from its value alone, in nats, a scalar.
+
+    Output word t has to belong to input word t. The decoder states are those of the next input of
+    the batch: they know nothing of this one. No gradient reaches the query.
+    """
+    out = model(batch, attention=uniform_attention(batch))
+    alone = model.merge(model.values(out.encoder_states))  # b l d: the context at each position
+    logits = model.readout(out.decoder_states.roll(1, dims=0), alone)
+    return cross_entropy(logits.flatten(0, 1), batch.target.flatten())
+
+
+def held_loss(model: models.Seq2Seq, batch: Batch, attention: Tensor) -> Tensor:
+    """``models.sequence_loss`` with this attention in place of the model's own."""
+    logits = model(batch, attention=attention).logits
+    return cross_entropy(logits.flatten(0, 1), batch.target.flatten(), ignore_index=PAD)
+
+
+def alignment_loss(model: models.Seq2Seq, batch: Batch) -> Tensor:
+    """Cross-entropy of attention at the right position in nats, mean over heads too, a scalar."""
+    log_alpha: Tensor = model(batch).scores.log_softmax(-1)
+    return -(log_alpha * gold_attention(batch)).sum(-1).mean()
+
+
+def _freeze(model: models.Seq2Seq, names: tuple[Group, ...]) -> None:
+    for name, parameters in parameter_groups(model).items():
+        for parameter in parameters:
+            parameter.requires_grad_(name not in names)
+
+
+def measure_intervention(
+    model: models.Seq2Seq, config: InterventionConfig, batch: Batch
+) -> dict[str, float]:
+    """The metrics of ``copying.measure_copier``, and how KTIW stands.
+
+    Returns:
+        Also ``probe_accuracy``: how often the lexical probe is largest at the right position; and,
+        where a wrong dictionary was taught, ``misled_mass``: attention at the word of which it says
+        that it becomes the right one, the mean over words for which there is one.
+    """
+    gold = word_positions(batch)
+    beta = probes.lexical_probe(model, batch[:PROBED], scale="probability")
+    found = {
+        **measure_copier(model, batch),
+        "probe_accuracy": probes.attention_accuracy(beta, gold[:PROBED]),
+    }
+    if config.wrong_words:
+        with probes.evaluating(model):
+            alpha = model(batch).attention.mean(1)  # b t l
+        said = wrong_dictionary(config).to(batch.source.device)[batch.source]
+        misled = said[:, None, :] == batch.target[:, :, None]
+        words = (gold >= 0) & misled.any(-1)
+        found["misled_mass"] = float((alpha * misled).sum(-1)[words].mean())
+    return found
+
+
+def run_intervention(config: InterventionConfig, seed: int) -> training.History:
+    """Prepare one copier, then train it until it copies or its steps are over.
+
+    Args:
+        config: what to train on and how, and where to intervene.
+        seed: of the start and of the data of both stages. Whatever the intervention, runs of one
+            seed have the same start, and the same inputs after the preparation.
+
+    Returns:
+        History with the metrics of ``measure_intervention`` on the task and, at the last step,
+        those of ``copying.intervene``. Steps count all updates, those of the preparation first; it
+        is measured with attention left free, and its loss, which is another one, is left out.
+        While attention is held, that attention is measured.
+    """
+    device = training.pick_device()
+    held_out = config.task.sample(config.measured, HELD_OUT_SEED).to(device)
+    model = build_held(config, seed)
+
+    def measure(copier: HeldCopier) -> dict[str, float]:
+        return measure_intervention(copier, config, held_out)
+
+    before = _prepare(model, config, seed, measure, device)
+    model.silent = config.spare_words
+    _freeze(model, config.frozen)
+    model.hold = {"uniform": uniform_attention, "gold": gold_attention}.get(config.hold)
+
+    def batches() -> Iterator[Batch]:
+        """The inputs; on the way the snapshot is taken."""
+        for step, batch in enumerate(config.task.stream(config.batch_size, seed)):
+            if config.hold == "snapshot" and step == config.hold_from:
+                model.hold = _snapshot(model)
+            yield batch
+
+    history = training.train(
+        model,
+        batches(),
+        models.sequence_loss,
+        config.schedule,
+        evaluate=measure,
+        seed=seed,
+        device=device,
+        rate_factors=[(parameter_groups(model)["attention"], config.query_rate)],
+    )
+    last = intervene(model, config.task, held_out)
+    rows = [{**row, "step": row["step"] + config.prepare_steps} for row in history.rows]
+    rows += [{"step": rows[-1]["step"], "metric": k, "value": v} for k, v in last.items()]
+    return replace(
+        history,
+        rows=(*before.rows, *rows),
+        steps=before.steps + history.steps,
+        wall_seconds=before.wall_seconds + history.wall_seconds,
+    )
+
+
+def prepared_copier(config: InterventionConfig, seed: int) -> HeldCopier:
+    """The copier of ``run_intervention`` after its preparation: not held, and nothing frozen."""
+    model = build_held(config, seed)
+    _prepare(model, config, seed, None, training.pick_device())
+    _freeze(model, ())
+    return model
+
+
+def _prepare(
+    model: HeldCopier,
+    config: InterventionConfig,
+    seed: int,
+    measure: Callable[[HeldCopier], dict[str, float]] | None,
+    device: torch.device,
+) -> training.History:
+    """The first stage, whose end is left to be measured as the beginning of the second."""
+    if config.prepare == "nothing":
+        return training.History((), 0, False, 0.0, device.type)
+
+    def loss(copier: HeldCopier, batch: Batch) -> Tensor:
+        if config.prepare == "dictionary":
+            return dictionary_loss(copier, batch)
+        if config.prepare == "alignment":
+            return alignment_loss(copier, batch)
+        hold = gold_attention if config.prepare == "gold" else uniform_attention
+        return held_loss(copier, batch, hold(batch))
+
+    _freeze(model, ("ktiw", "shared") if config.prepare == "alignment" else ())
+    history = training.train(
+        model,
+        preparation_batches(config, seed),
+        loss,
+        replace(config.schedule, steps=config.prepare_steps, stop_metric=None),
+        evaluate=measure,
+        seed=seed,
+        device=device,
+    )
+    kept = [r for r in history.rows if r["step"] < config.prepare_steps and r["metric"] != "loss"]
+    return replace(history, rows=tuple(kept))
+
+
+def _snapshot(model: HeldCopier) -> Callable[[Batch], Tensor]:
+    """Where the model as it is now attends, whatever becomes of it."""
+    then = copy.deepcopy(model).eval()
+
+    def hold(batch: Batch) -> Tensor:
+        with torch.no_grad():
+            attention: Tensor = then(batch).attention
+        return attention
+
+    return hold

@@ -1,0 +1,200 @@
+"""From the LSTM copier to the reduced model, one part at a time: what makes elimination slow?
+
+The reduced model has attention that is free by position, a table of words, and nothing else. The
+copier has more: states that carry neighbours, a decoder that remembers what it has written,
+attention that a network predicts, and a readout that what is read has to pass. A *rung* is a copier
+in which some of these are taken away. Each choice of ``LadderConfig`` takes one away, alone or with
+others, so the ladder can be walked from both ends.
+
+Whatever is taken away, a rung is a ``models.Seq2Seq``: probes, measurements and interventions apply
+to it as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from lessons_lib import models, training
+from lessons_lib.lab.copying import (
+    CopyingConfig,
+    build_copier,
+    train_copier,
+)
+
+Reads = Literal["states", "words", "embeddings"]
+Decoder = Literal["recurrent", "positions"]
+Attention = Literal["predicted", "free"]
+
+START_SCALE = 0.1
+"""Standard deviation of free attention logits and of free decoder states at the start."""
+
+
+@dataclass(frozen=True)
+class LadderConfig(CopyingConfig):
+    """A copier with parts taken away; the defaults take nothing away.
+
+    The choice of ``readout`` belongs to the ladder, too.
+
+    Attributes:
+        reads: what attention fetches from a position: its encoder ``"states"``, which carry
+            neighbours; ``"words"``: the state that the encoder would have if the word stood alone,
+            from the same weights and as bounded, without neighbours; or ``"embeddings"``: the
+            embedding of the word, without bounds as well. Where attention looks, and where the
+            decoder starts, still comes from the states.
+        carry: for ``"embeddings"``: how much of the position before is carried along,
+            ``r_l = e_l + carry r_{l-1}``, in [0, 1).
+        decoder: ``"recurrent"``, or ``"positions"``: a learned vector for each output step, which
+            knows no word, neither of the input nor of what is written.
+        attention: ``"predicted"`` from the states, or ``"free"``: logits ``A[t, l]`` that are
+            parameters, the same for all inputs.
+        reads_state: whether the readout sees the decoder state, or zeros in its place.
+        attention_rate: factor on the learning rate of what attention is set by: the query, or the
+            free logits. Adam moves each of these by at most about its rate in a step; a query moves
+            a logit by all its weights at once.
+
+    Raises:
+        ValueError: a choice is unknown, a number is out of range, or is set where it has no effect.
+    """
+
+    reads: Reads = "states"
+    carry: float = 0.0
+    decoder: Decoder = "recurrent"
+    attention: Attention = "predicted"
+    reads_state: bool = True
+    attention_rate: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, choices in (
+            ("reads", get_args(Reads)),
+            ("decoder", get_args(Decoder)),
+            ("attention", get_args(Attention)),
+        ):
+            found = getattr(self, name)
+            if found not in choices:
+                raise ValueError(
+                    f"expected {name} to be one of {', '.join(choices)}, found {found!r}"
+                )
+        if not 0 <= self.carry < 1 or (self.carry > 0 and self.reads != "embeddings"):
+            raise ValueError(
+                "expected carry in [0, 1), and 0 unless embeddings are read, found "
+                f"{self.carry} with reads {self.reads!r}"
+            )
+        if not 0 < self.attention_rate < float("inf"):  # NaN fails this, too
+            raise ValueError(
+                f"expected a finite attention_rate above 0, found {self.attention_rate}"
+            )
+
+    @property
+    def positions(self) -> int:
+        """Input positions, and output steps, the end symbol's included."""
+        return self.length + self.end_symbol
+
+    @property
+    def model(self) -> models.Seq2SeqConfig:
+        """The encoder-decoder; where positions have parameters, it refuses longer inputs."""
+        if (self.attention, self.decoder) == ("predicted", "recurrent"):
+            return super().model
+        return replace(super().model, max_length=self.positions)
+
+
+class Rung(models.Seq2Seq):
+    """A copier with the parts that a configuration leaves it.
+
+    Where words or embeddings are read, ``encoder_states`` are twice as wide: first the state, which
+    tells where to look, then what is read.
+
+    Attributes:
+        free: attention logits A, ``(heads, tgt, src)``, or ``None`` where attention is predicted.
+    """
+
+    def __init__(self, config: LadderConfig) -> None:
+        super().__init__(config.model)
+        self.rung = config
+        self.free: nn.Parameter | None = None
+        if config.attention == "free":
+            logits = torch.randn(config.heads, config.positions, config.positions)
+            self.free = nn.Parameter(START_SCALE * logits)
+        if config.decoder == "positions":
+            self.add_module("decoder", Positions(config.positions, config.width))
+
+    def encode(self, source: Tensor, mask: Tensor) -> tuple[Tensor, Any]:
+        """Encoder states, what is read beside them if it is not them, and the decoder's start."""
+        states, start = super().encode(source, mask)
+        if self.rung.reads == "states":
+            return states, start
+        read = self.dropout(self.source_embedding(source))  # b l d
+        if self.rung.reads == "words":
+            alone, _ = self.encoder(read.flatten(0, 1).unsqueeze(1))  # each word as a sentence
+            read = alone.view_as(states)
+        elif self.rung.carry:
+            at = torch.arange(source.shape[1], device=source.device)
+            back = (at[:, None] - at).clamp(min=0)
+            read = (self.rung.carry**back).tril().to(read) @ read
+        return torch.cat([states, read], dim=-1), start
+
+    def scores(self, decoder_states: Tensor, encoder_states: Tensor, mask: Tensor) -> Tensor:
+        """Attention logits a, ``(batch, heads, tgt, src)``; a large negative number at padding."""
+        if self.free is None:
+            return super().scores(decoder_states, encoder_states[..., : self.rung.width], mask)
+        free = self.free[:, : decoder_states.shape[1], : mask.shape[1]]
+        return free.expand(len(mask), -1, -1, -1).masked_fill(
+            ~mask[:, None, None, :], models.MINUS_INFINITY
+        )
+
+    def values(self, encoder_states: Tensor) -> Tensor:
+        """Each head's value of what is read at each position, ``(batch, heads, src, d_hidden)``."""
+        return super().values(encoder_states[..., -self.rung.width :])
+
+    def readout(self, decoder_states: Tensor, context: Tensor) -> Tensor:
+        """Logits of output words, ``(..., vocab)``, from the context, and from s if it is seen."""
+        seen = decoder_states if self.rung.reads_state else torch.zeros_like(decoder_states)
+        return super().readout(seen, context)
+
+
+class Positions(nn.Module):
+    """A decoder that knows which output step it is at, and nothing else."""
+
+    def __init__(self, steps: int, width: int) -> None:
+        super().__init__()
+        self.states = nn.Parameter(START_SCALE * torch.randn(steps, width))
+
+    def forward(self, embedded: Tensor, start: Any) -> tuple[Tensor, Any]:
+        """One state for each output step, ``(batch, tgt, d_hidden)``, whatever the words are."""
+        batch, tgt, _ = embedded.shape
+        return self.states[:tgt].expand(batch, -1, -1), start
+
+
+def build_rung(config: LadderConfig, seed: int) -> Rung:
+    """A copier with parts taken away, before training; the random state is left as it was.
+
+    What is left has the weights of ``copying.build_copier`` with this seed.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = Rung(config)
+    kept = build_copier(config, seed).state_dict()
+    model.load_state_dict(kept, strict=False)  # what a rung has not, or has beside, stays
+    return model
+
+
+def run_ladder(config: LadderConfig, seed: int) -> training.History:
+    """Train one rung until it copies or its steps are over, then ask what it uses.
+
+    Args:
+        config: what is left of the copier, what to train on and how.
+        seed: of the start and of the data: the same inputs on all rungs.
+
+    Returns:
+        History with the metrics of ``copying.measure_copier`` along the way and, at the last step,
+        those of ``copying.intervene``.
+    """
+    model = build_rung(config, seed)
+    inputs = config.task.stream(config.batch_size, seed)
+    attends = list(model.query.parameters()) if model.free is None else [model.free]
+    factors = [(attends, config.attention_rate)] if config.attention_rate != 1 else []
+    return train_copier(model, config, seed, inputs, rate_factors=factors)

@@ -1,0 +1,293 @@
+"""The record of a run: what was measured, from which configuration, on what, and when.
+
+A record is one JSON file. It carries a checksum of its own content, so that a damaged or altered
+file is noticed when it is loaded. Those that the book shows lie in ``lessons_lib/records``.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lessons_lib import __version__
+from lessons_lib.config import digest
+
+SCHEMA = 2
+"""Raised when the file format changes; a file of another schema is stale."""
+PACKAGED = Path(__file__).parent.with_name("records")
+"""Where the records that the book shows lie, inside the package."""
+_KEYS = (
+    *("schema", "name", "config", "config_hash", "device", "wall_seconds", "date", "versions"),
+    *("series",),
+)
+COLUMNS = ("seed", "step", "metric", "value")
+
+
+class ResultError(RuntimeError):
+    """A result is missing, damaged or stale; the message says how to make it again."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """Measurements of one configuration over some seeds, with provenance.
+
+    Attributes:
+        name: what it is loaded by.
+        config: the configuration as plain values; its hash identifies the experiment.
+        rows: tidy measurements ``(seed, step, metric, value)``, sorted by seed, metric and step;
+            values have six significant digits.
+        device: where it ran: ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        wall_seconds: time of all its seeds together, as if run one after the other.
+        date: day on which it was made, ISO 8601.
+        versions: of Python and of the packages that could change a number.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    rows: tuple[tuple[int, int, str, float], ...]
+    device: str
+    wall_seconds: float
+    date: str
+    versions: Mapping[str, str]
+
+    @property
+    def config_hash(self) -> str:
+        """SHA-256 of the configuration."""
+        return digest(self.config)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that it holds, in ascending order."""
+        return tuple(sorted({row[0] for row in self.rows}))
+
+    def frame(self) -> pd.DataFrame:
+        """The rows as a data frame with the columns seed, step, metric and value."""
+        return pd.DataFrame(list(self.rows), columns=list(COLUMNS))
+
+    def values(self, metric: str, step: int | None = None) -> pd.Series[float]:
+        """One metric for each seed, at a step or at each seed's last one.
+
+        Raises:
+            KeyError: the metric (or the step) is not there; the message lists what is.
+        """
+        frame = self.frame()
+        known = sorted(frame["metric"].unique())
+        frame = frame[frame["metric"] == metric]
+        if frame.empty:
+            raise KeyError(f"no metric {metric!r} in {self.name}; there is {', '.join(known)}")
+        if step is not None:
+            steps = sorted(frame["step"].unique())
+            frame = frame[frame["step"] == step]
+            if frame.empty:
+                raise KeyError(f"no step {step} of {metric} in {self.name}; there is {steps}")
+        return frame.sort_values("step").groupby("seed")["value"].last()
+
+
+def make_record(
+    name: str,
+    config: Mapping[str, Any],
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    device: str,
+    wall_seconds: float,
+) -> Record:
+    """A record of measurements made just now; date and versions are filled in.
+
+    Args:
+        name: letters, digits, ``_`` and ``-``.
+        config: plain values only.
+        rows: dictionaries with the keys seed, step, metric and value; values finite.
+        device: where it ran.
+        wall_seconds: how long it took.
+
+    Raises:
+        ValueError: a row lacks a column, or holds NaN or infinity, or the name is not a name.
+    """
+    if not name or not all(c.isalnum() or c in "_-" for c in name):
+        raise ValueError(f"expected a name of letters, digits, _ and -, found {name!r}")
+    versions = {"python": platform.python_version(), "lessons-lib": __version__}
+    versions |= {package: metadata.version(package) for package in ("torch", "numpy", "scipy")}
+    return Record(
+        name=name,
+        config=dict(config),
+        rows=tuple(sorted((_row(row) for row in rows), key=_order)),
+        device=device,
+        wall_seconds=round(float(wall_seconds), 1),
+        date=datetime.now(UTC).date().isoformat(),
+        versions=versions,
+    )
+
+
+def _row(row: Mapping[str, Any]) -> tuple[int, int, str, float]:
+    missing = [column for column in COLUMNS if column not in row]
+    if missing:
+        raise ValueError(f"expected rows with {', '.join(COLUMNS)}, found none of {missing}")
+    value = float(row["value"])
+    if value != value or abs(value) == float("inf"):
+        raise ValueError(
+            f"expected a finite value, found {value} for {row['metric']} of seed {row['seed']} "
+            f"at step {row['step']}"
+        )
+    return int(row["seed"]), int(row["step"]), str(row["metric"]), float(f"{value:.6g}")
+
+
+def _order(row: tuple[int, int, str, float]) -> tuple[int, str, int]:
+    seed, step, metric, _ = row
+    return seed, metric, step
+
+
+def merge(records: Sequence[Record]) -> Record:
+    """Records of one configuration and different seeds as one.
+
+    Raises:
+        ValueError: none is given, configurations differ, or two hold the same seed.
+    """
+    if not records:
+        raise ValueError("expected at least one record to merge, found none")
+    first = records[0]
+    seen: set[int] = set()
+    versions: dict[str, str] = {}
+    for record in records:
+        for package, version in record.versions.items():
+            known = versions.setdefault(package, version)
+            if version not in known.split(", "):
+                versions[package] = f"{known}, {version}"
+        if record.config_hash != first.config_hash:
+            raise ValueError("expected records of one configuration, found several")
+        if twice := seen & set(record.seeds):
+            raise ValueError(f"expected each seed once, found {sorted(twice)} twice")
+        seen |= set(record.seeds)
+    return Record(
+        name=first.name,
+        config=first.config,
+        rows=tuple(sorted((row for record in records for row in record.rows), key=_order)),
+        device=", ".join(sorted({record.device for record in records})),
+        wall_seconds=round(sum(record.wall_seconds for record in records), 1),
+        date=max(record.date for record in records),
+        versions=versions,
+    )
+
+
+def frame(records: Mapping[str, Record]) -> pd.DataFrame:
+    """Rows of several records as one data frame: arm, seed, step, metric, value.
+
+    Args:
+        records: arm -> its record.
+    """
+    parts = [record.frame().assign(arm=arm) for arm, record in records.items()]
+    return pd.concat(parts, ignore_index=True)[["arm", *COLUMNS]]
+
+
+def save(record: Record, path: Path) -> None:
+    """Write a record; the file is whole at every moment, or not there."""
+    content = {
+        "schema": SCHEMA,
+        "name": record.name,
+        "config": dict(record.config),
+        "config_hash": record.config_hash,
+        "seeds": list(record.seeds),
+        "device": record.device,
+        "wall_seconds": record.wall_seconds,
+        "date": record.date,
+        "versions": dict(record.versions),
+        "series": _series(record.rows),
+    }
+    text = json.dumps({**content, "checksum": digest(content)}, indent=None, allow_nan=False)
+    # One series a line: readable, and a change shows in a diff.
+    text = text.replace("]], [", "]],\n[")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A name of its own: two processes that save the same record do not write into one file.
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _series(rows: Iterable[tuple[int, int, str, float]]) -> list[list[Any]]:
+    """Rows as ``[seed, metric, [steps], [values]]``: a third of the size of single rows."""
+    found: dict[tuple[int, str], list[Any]] = {}
+    for seed, step, metric, value in rows:
+        series = found.setdefault((seed, metric), [seed, metric, [], []])
+        series[2].append(step)
+        series[3].append(value)
+    return list(found.values())
+
+
+def load(
+    name: str,
+    *,
+    directory: Path = PACKAGED,
+    config: Mapping[str, Any] | None = None,
+    remedy: str | None = None,
+) -> Record:
+    """Load a record by name.
+
+    Args:
+        name: its name.
+        directory: where it lies; the package's own results by default.
+        config: the configuration that it should have been made with; not compared if ``None``.
+        remedy: the command that makes it again, for messages.
+
+    Raises:
+        ResultError: it is missing, damaged (not JSON, or its checksum does not match) or stale
+            (another schema or another configuration). The file is left as it is; the message
+            names the command that makes it again.
+    """
+    path = directory / f"{name}.json"
+    remedy = f"make it again with: {remedy or f'python -m lessons_lib.lab run {name}'}"
+    if not path.is_file():
+        raise ResultError(f"no result {name!r} at {path}; {remedy}")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        checksum = content.pop("checksum")
+        intact = digest(content) == checksum
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise ResultError(f"the result {path} is damaged: not a record; {remedy}") from None
+    if not intact:
+        raise ResultError(
+            f"the result {path} is damaged or was altered: its content does not match its "
+            f"checksum; {remedy}"
+        )
+    if content.get("schema") != SCHEMA:
+        raise ResultError(
+            f"the result {path} is stale: expected schema {SCHEMA}, found {content['schema']}; "
+            f"{remedy}"
+        )
+    missing = [key for key in _KEYS if key not in content]
+    if missing:
+        raise ResultError(f"the result {path} is damaged: no {', '.join(missing)} in it; {remedy}")
+    if config is not None and digest(config) != content["config_hash"]:
+        differing = sorted(
+            key
+            for key in set(config) | set(content["config"])
+            if config.get(key) != content["config"].get(key)
+        )
+        raise ResultError(
+            f"the result {path} is stale: made with another configuration (differs in "
+            f"{', '.join(differing)}); {remedy}"
+        )
+    return Record(
+        name=content["name"],
+        config=content["config"],
+        rows=tuple(
+            (int(seed), int(step), str(metric), float(value))
+            for seed, metric, steps, values in content["series"]
+            for step, value in zip(steps, values, strict=True)
+        ),
+        device=content["device"],
+        wall_seconds=content["wall_seconds"],
+        date=content["date"],
+        versions=content["versions"],
+    )

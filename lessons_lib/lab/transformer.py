@@ -1,0 +1,254 @@
+"""A small Transformer encoder-decoder on the copying tasks, and both optimisers for either model.
+
+Nothing in the paper's account of learning needs a recurrent network. So the same tasks,
+measurements and outcomes serve a Transformer here. To all that measures one it is a ``Seq2Seq``: it
+has the methods ``values``, ``merge`` and ``readout``, and one decoder layer, so that
+cross-attention at step t reaches no other step. Then the lexical probe is again
+``readout(s_t, V h_l)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from lessons_lib import models, probes, training
+from lessons_lib.lab.copying import (
+    PROBED,
+    CopyingConfig,
+    build_copier,
+    measure_copier,
+    train_copier,
+    word_positions,
+)
+from lessons_lib.tasks import Batch
+
+
+@dataclass(frozen=True)
+class OptimizedConfig(CopyingConfig):
+    """A copying run of the recurrent model with a choice of optimiser.
+
+    Attributes:
+        optimizer: ``"adam"``, or ``"sgd"`` without momentum; ``learning_rate`` is its own.
+    """
+
+    optimizer: Literal["adam", "sgd"] = "adam"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.optimizer not in ("adam", "sgd"):
+            raise ValueError(f"expected optimizer adam or sgd, found {self.optimizer!r}")
+
+    @property
+    def schedule(self) -> training.TrainConfig:
+        """How long and how fast it trains, and when it stops."""
+        return replace(super().schedule, optimizer=self.optimizer)
+
+
+@dataclass(frozen=True)
+class TransformerConfig(OptimizedConfig):
+    """A copying run of a Transformer.
+
+    Of the fields of ``CopyingConfig`` those of recurrent networks and of the paper's readout keep
+    their defaults: ``cell``, ``readout``, ``query_scale``, ``value_scale``.
+
+    Attributes:
+        encoder_layers: self-attention layers of the encoder. With 0 a state is local: its word and
+            its position, nothing of its neighbours.
+
+    Raises:
+        ValueError: a number is out of range, ``heads`` does not divide ``width``, or a field that
+            has no meaning here is changed.
+    """
+
+    encoder_layers: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.encoder_layers < 0:
+            raise ValueError(f"expected encoder_layers of at least 0, found {self.encoder_layers}")
+        if self.heads < 1 or self.width < 1 or self.width % self.heads:
+            raise ValueError(
+                "expected a width that is a multiple of heads, each head has its share, found "
+                f"width {self.width} and {self.heads} heads"
+            )
+        for name in ("cell", "readout", "query_scale", "value_scale"):
+            default = getattr(CopyingConfig, name)
+            if getattr(self, name) != default:
+                raise ValueError(
+                    f"expected {name} {default!r}, the default, as a Transformer has no use for "
+                    f"it, found {getattr(self, name)!r}"
+                )
+
+    @property
+    def model(self) -> models.Seq2SeqConfig:
+        """What the Transformer shares with the recurrent encoder-decoder."""
+        return replace(
+            super().model,
+            merge="concatenate",
+            scaled_scores=True,
+            max_length=self.length + self.end_symbol,
+        )
+
+
+class Transformer(models.Seq2Seq):
+    """Encoder of n layers, decoder of one layer, learned positions, normalised before each part.
+
+    With ``x_t`` the embedding of the word before plus that of the position, and head ``k``::
+
+        s_t = x_t + selfattention(norm(x))_t          over the steps up to t
+        h   = norm(encoder(embedding + position))
+        a_{t,l} = Q_k norm(s_t) . K_k h_l / sqrt(d_head)      alpha_{t,l} = softmax_l(a_{t,l})
+        u_t = s_t + O [c_1; ...; c_H]                 c_k = sum_l alpha_{t,l} V_k h_l
+        p_t = softmax(output(norm(u_t + feedforward(norm(u_t)))))
+
+    Cross-attention is spelt out, because its weights are replaced in interventions and its logits
+    are returned; all other parts are PyTorch's. ``decoder_states`` are ``s``. What ``Seq2Seq`` has
+    for its recurrent networks alone (``encode``, ``decoder_start``) is not to be called here.
+
+    Args:
+        config: of it count the vocabularies, ``d_hidden`` (the width of everything), ``heads``,
+            ``shared_embeddings``, ``attention``, ``max_length`` (rows of the table of positions);
+            ``merge`` is ``"concatenate"``.
+        encoder_layers: as in ``TransformerConfig``.
+    """
+
+    def __init__(self, config: models.Seq2SeqConfig, encoder_layers: int = 0) -> None:
+        nn.Module.__init__(self)  # that of Seq2Seq would build recurrent networks
+        self.config = config
+        d, heads = config.d_hidden, config.heads
+        self.source_embedding = nn.Embedding(config.source_vocab, d)
+        self.target_embedding = (
+            self.source_embedding
+            if config.shared_embeddings
+            else nn.Embedding(config.target_vocab, d)
+        )
+        self.source_position = nn.Embedding(config.max_length, d)
+        self.target_position = nn.Embedding(config.max_length, d)
+        self.encoder_layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                d, heads, 4 * d, dropout=0.0, batch_first=True, norm_first=True
+            )
+            for _ in range(encoder_layers)
+        )
+        self.encoder_norm = nn.LayerNorm(d)
+        self.self_norm = nn.LayerNorm(d)
+        self.self_attention = nn.MultiheadAttention(d, heads, batch_first=True)
+        self.query_norm = nn.LayerNorm(d)
+        self.query = nn.Linear(d, d)
+        self.key = nn.Linear(d, d)
+        self.value = nn.Linear(d, d)
+        self.join = nn.Linear(d, d)
+        self.feedforward = nn.Sequential(
+            nn.LayerNorm(d), nn.Linear(d, 4 * d), nn.ReLU(), nn.Linear(4 * d, d)
+        )
+        self.output = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, config.written))
+        self.register_buffer("column", models.output_columns(config), persistent=False)
+
+    def forward(self, batch: Batch, attention: Tensor | None = None) -> models.Seq2SeqOutput:
+        """One teacher-forced pass; arguments and errors as in ``Seq2Seq.forward``.
+
+        Args:
+            batch: padded sentences.
+            attention: cross-attention to use in place of the model's own.
+        """
+        self.check(batch)
+        states = self.states(batch.source, batch.source_mask)
+        decoder_states = self.decoder_states(batch.decoder_input)
+        scores = self.scores(decoder_states, states, batch.source_mask)
+        alpha = self.attend(scores, batch.source_mask) if attention is None else attention
+        alpha = self._checked(alpha, scores)
+        logits = self.readout(decoder_states, self.merge(alpha @ self.values(states)))
+        return models.Seq2SeqOutput(logits, alpha, scores, states, decoder_states)
+
+    def states(self, source: Tensor, mask: Tensor) -> Tensor:
+        """Encoder states h, ``(batch, src, d_hidden)``."""
+        x = self.source_embedding(source) + self.source_position.weight[: source.shape[1]]
+        for layer in self.encoder_layers:
+            x = layer(x, src_key_padding_mask=~mask)
+        return self.encoder_norm(x)  # type: ignore[no-any-return]
+
+    def decoder_states(self, words: Tensor) -> Tensor:
+        """Decoder states s before cross-attention, ``(batch, tgt, d_hidden)``.
+
+        Args:
+            words: ``decoder_input`` of a batch. Padding stands at the end, where no word sees it.
+        """
+        tgt = words.shape[1]
+        x = self.target_embedding(words) + self.target_position.weight[:tgt]
+        later = torch.ones(tgt, tgt, dtype=torch.bool, device=words.device).triu(1)
+        seen = self.self_norm(x)
+        found, _ = self.self_attention(seen, seen, seen, attn_mask=later, need_weights=False)
+        return x + found  # type: ignore[no-any-return]
+
+    def scores(self, decoder_states: Tensor, encoder_states: Tensor, mask: Tensor) -> Tensor:
+        """Logits a of cross-attention, ``(batch, heads, tgt, src)``; very negative at padding."""
+        heads = self.config.heads
+        queries = self.query(self.query_norm(decoder_states)).unflatten(-1, (heads, -1))
+        keys = self.key(encoder_states).unflatten(-1, (heads, -1))
+        scores: Tensor = torch.einsum("btkd,blkd->bktl", queries, keys) / keys.shape[-1] ** 0.5
+        return scores.masked_fill(~mask[:, None, None, :], models.MINUS_INFINITY)
+
+    def values(self, encoder_states: Tensor) -> Tensor:
+        """Each head's value of each position, ``(batch, heads, src, d_hidden / heads)``."""
+        values: Tensor = self.value(encoder_states).unflatten(-1, (self.config.heads, -1))
+        return values.transpose(1, 2)  # b k l d
+
+    def readout(self, decoder_states: Tensor, context: Tensor) -> Tensor:
+        """Logits of output words, ``(..., vocab)``, from s and the heads' contexts side by side."""
+        u = decoder_states + self.join(context)
+        return self.by_identifier(self.output(u + self.feedforward(u)))
+
+
+def build_transformer(config: TransformerConfig, seed: int) -> Transformer:
+    """The Transformer of a copying run, before training; the global random state is left."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return Transformer(config.model, config.encoder_layers)
+
+
+def measure(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
+    """The metrics of ``copying.measure_copier``; attention is the cross-attention of a Transformer.
+
+    Returns:
+        Also, both in [0, 1] and about 1/src without knowledge of words: ``probe_accuracy``: how
+        often the lexical probe is largest at the right position; ``follows_probe``: how often the
+        heads' mean attention is largest where the probe is. If attention avoids the right position
+        and yet follows the probe, the encoder has moved the words: that is no elimination, though
+        ``copying.outcomes`` calls it so.
+    """
+    probed = batch[:PROBED]
+    gold = word_positions(probed)
+    beta = probes.lexical_probe(model, probed, scale="log_probability")
+    with probes.evaluating(model):
+        alpha = model(probed).attention
+    best = beta.argmax(-1).masked_fill(gold < 0, -1)
+    return {
+        **measure_copier(model, batch),
+        "probe_accuracy": probes.attention_accuracy(beta, gold),
+        "follows_probe": probes.attention_accuracy(alpha, best),
+    }
+
+
+def run_optimized(config: OptimizedConfig, seed: int) -> training.History:
+    """Train one copier until it copies or its steps are over, then ask what it uses.
+
+    Args:
+        config: what to train on and how: a Transformer if it is a ``TransformerConfig``, else the
+            recurrent model, which with Adam is ``copying.run_copying``'s.
+        seed: of the start and of the data; both models get the same inputs from it.
+
+    Returns:
+        History with the metrics of ``measure`` along the way and, at the last step, those of
+        ``copying.intervene``.
+    """
+    model = (
+        build_transformer(config, seed)
+        if isinstance(config, TransformerConfig)
+        else build_copier(config, seed)
+    )
+    inputs = config.task.stream(config.batch_size, seed)
+    return train_copier(model, config, seed, inputs, measure)

@@ -1,0 +1,298 @@
+"""The scoreboard as a page shows it: a table for any front-end, a figure, and what a row costs.
+
+The data frames are those of ``claims.scoreboard``. Nothing is typed here but labels.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+from lessons_lib.lab import experiments
+from lessons_lib.lab.results import Record
+from lessons_lib.scoreboard import claims
+from lessons_lib.scoreboard.claim import Loader, Verdict
+
+
+class Look(NamedTuple):
+    """How a verdict is drawn: a circle, empty, half full or full, and its colour.
+
+    The colours are told apart by colour-blind readers and have a contrast of 3:1 and more on white
+    and on dark pages. They never stand without the circle and the word.
+    """
+
+    filled: Literal["none", "left", "full"]
+    colour: str
+
+
+LOOKS: Mapping[Verdict, Look] = {
+    "not supported": Look("none", "#BF4F8C"),
+    "in part": Look("left", "#B9770E"),
+    "supported": Look("full", "#2A84C6"),
+}
+"""From worse to better."""
+
+HEADINGS = ("Claim", "The paper", "Ours, interval", "Runs", "Verdict")
+
+_ROW_INCHES = 0.26
+
+
+@dataclass(frozen=True)
+class ClaimsTable:
+    """The scoreboard as an HTML table; as the last expression of a cell it shows itself.
+
+    It needs no style sheet of a site, follows the colours around it, and on a narrow screen each
+    claim becomes a card. Where HTML cannot be shown it is plain text.
+
+    Attributes:
+        rows: of ``claims.scoreboard``.
+
+    Raises:
+        ValueError: there are no rows.
+    """
+
+    rows: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        if self.rows.empty:
+            raise ValueError("expected at least one claim to show, found none")
+
+    def __repr__(self) -> str:
+        """A block of lines for each claim."""
+        blocks = [
+            f"{row['row']}: {row['verdict']}\n"
+            f"  {row['claim']} ({row['part']}; chapter {row['chapter']})\n"
+            f"  the paper: {row['published']}\n  ours: {row['interval']}\n"
+            f"  in full: {row['ours']}\n  runs: {row['runs']}\n  rule: {row['rule']}\n"
+            f"  again: {row['command']}"
+            for row in _each(self.rows)
+        ]
+        return "\n\n".join([f"{summary(self.rows)}.", *blocks])
+
+    def _repr_html_(self) -> str:
+        heads = "".join(
+            f'<th scope="col" role="columnheader">{heading}</th>' for heading in HEADINGS
+        )
+        bodies = "\n".join(_body(row) for row in _each(self.rows))
+        return (
+            f'<div class="lessons-claims">\n<style>{_STYLE}</style>\n'
+            '<table class="lessons-claims-table" role="table">\n'
+            f"<caption>{summary(self.rows)}.</caption>\n"
+            f'<thead role="rowgroup"><tr role="row">{heads}</tr></thead>\n{bodies}\n'
+            "</table>\n</div>"
+        )
+
+
+def _each(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+
+
+def _body(row: Mapping[str, Any]) -> str:
+    """Two lines of the table for one claim: what there is to compare, and how to check it."""
+    text = {name: html.escape(str(value)) for name, value in row.items()}
+    value, _, meaning = text["interval"].partition(": ")
+    kind = text["verdict"].replace(" ", "-")
+    _, published, ours, runs, verdict = HEADINGS
+    cells = [
+        (published, text["published"]),
+        (ours, f'<strong class="is-value">{value}</strong><br>{meaning}'),
+        (runs, text["runs"]),
+        (verdict, f'<i aria-hidden="true"></i> <strong>{text["verdict"]}</strong>'),
+    ]
+    first = "".join(
+        f'<td role="cell" data-label="{label}"><div>{content}</div></td>'
+        for label, content in cells
+    )
+    more = [
+        ("In full", text["ours"]),
+        ("Rule", text["rule"]),
+        ("Again", f"<code>{text['command']}</code>"),
+    ]
+    rest = "".join(f"<p><b>{label}</b> <span>{content}</span></p>" for label, content in more)
+    return (
+        f'<tbody role="rowgroup" class="is-{kind}" id="claim-{text["row"]}">\n'
+        f'<tr role="row"><th scope="rowgroup" role="rowheader">{text["claim"]}'
+        f"<small>{text['part']}; chapter {text['chapter']}</small></th>{first}</tr>\n"
+        f'<tr role="row"><td role="cell" colspan="{len(HEADINGS)}" class="is-more">{rest}'
+        "</td></tr>\n</tbody>"
+    )
+
+
+def summary(rows: pd.DataFrame) -> str:
+    """How many claims got which verdict, in words: "20 claims: 8 supported, 10 in part, ..."."""
+    found = rows["verdict"].value_counts()
+    told = ", ".join(f"{found.get(verdict, 0)} {verdict}" for verdict in reversed(list(LOOKS)))
+    return f"{len(rows)} {'claim' if len(rows) == 1 else 'claims'}: {told}"
+
+
+def verdicts(rows: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """One circle for each claim, in the column of its verdict; claims by part of the paper.
+
+    Args:
+        rows: of ``claims.scoreboard``.
+        ax: where to draw; a new figure of fitting height if ``None``.
+    """
+    groups = [(str(part), group) for part, group in rows.groupby("part", sort=False)]
+    height = _ROW_INCHES * (len(rows) + 1.4 * len(groups)) + 0.7
+    ax = plt.figure(figsize=(5.2, height)).add_subplot() if ax is None else ax
+    labels: dict[float, str] = {}
+    y = 0.0
+    for part, group in groups:
+        ax.annotate(
+            part.capitalize(),
+            (0, y),
+            xycoords=ax.get_yaxis_transform(),
+            xytext=(-4, 0),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            weight="bold",
+        )
+        for name, verdict in zip(group["row"], group["verdict"], strict=True):
+            y += 1
+            labels[y] = name
+            filled, colour = LOOKS[verdict]
+            ax.axhline(y, color="#DDDDDD", lw=1, zorder=0)
+            ax.plot(
+                [list(LOOKS).index(verdict)],
+                [y],
+                "o",
+                ms=13,
+                mew=2,
+                fillstyle=filled,
+                color=colour,
+                markerfacecoloralt="white",
+                gid=f"{name}: {verdict}",
+            )
+            if filled == "none":  # or the line would be seen through the circle
+                ax.plot([list(LOOKS).index(verdict)], [y], "o", ms=11, color="white", zorder=1)
+        y += 1.4
+    ax.set_yticks(list(labels), list(labels.values()))
+    ax.set_ylim(y - 0.8, -0.7)
+    ax.set_xticks(range(len(LOOKS)), [verdict.removesuffix(" supported") for verdict in LOOKS])
+    ax.set_xlim(-0.5, len(LOOKS) - 0.4)
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def costs(load: Loader = experiments.load) -> pd.DataFrame:
+    """What it takes to measure each row again, as recorded; the cheapest first.
+
+    Args:
+        load: where records come from: the package's own by default.
+
+    Returns:
+        Index the identifier of the row; columns ``experiment`` (with its scale), ``seeds``,
+        ``jobs`` (seeds of all arms) and ``seconds`` (of all jobs, one after the other).
+
+    Raises:
+        ResultError: a record is missing, damaged or stale; the message names the command.
+    """
+    known: dict[tuple[str, str], Mapping[str, Record]] = {}
+    found = []
+    for name, claim in claims.rows().items():
+        asked: dict[tuple[str, str], Mapping[str, Record]] = {}
+
+        def noting(
+            experiment: str,
+            scale: str,
+            asked: dict[tuple[str, str], Mapping[str, Record]] = asked,
+        ) -> Mapping[str, Record]:
+            key = experiment, scale
+            if key not in known:
+                known[key] = load(experiment, scale)
+            asked[key] = known[key]
+            return known[key]
+
+        claim(noting)
+        records = [record for arms in asked.values() for record in arms.values()]
+        found.append(
+            {
+                "row": name,
+                "experiment": "; ".join(f"{experiment}, {scale}" for experiment, scale in asked),
+                "seeds": min(len(record.seeds) for record in records),
+                "jobs": sum(len(record.seeds) for record in records),
+                "seconds": sum(record.wall_seconds for record in records),
+            }
+        )
+    return pd.DataFrame(found).set_index("row").sort_values("seconds", kind="stable")
+
+
+def _colours(verdict: Verdict) -> str:
+    """CSS: the colour of a verdict, and how far its circle is filled."""
+    filled, colour = LOOKS[verdict]
+    share = {"none": 0, "left": 50, "full": 100}[filled]
+    return (
+        f".lessons-claims .is-{verdict.replace(' ', '-')}"
+        f"{{--claim-colour:{colour};--claim-share:{share}%}}\n"
+    )
+
+
+# Names with two classes outweigh the tables of JupyterLab and of the theme. Colours are those of
+# the page around; the theme would put a white card under it in dark mode.
+_STYLE = """
+.lessons-claims{max-width:100%;overflow-x:auto;margin:0 0 1rem;line-height:1.45}
+.lessons-claims table.lessons-claims-table{display:table;table-layout:fixed;width:100%;
+min-width:37rem;max-width:none;margin:0;border:0;border-collapse:collapse;font-size:.875rem;
+color:inherit}
+.lessons-claims caption{caption-side:top;text-align:left;padding:0 0 .5rem;color:inherit;
+font-size:1rem;font-weight:600}
+.lessons-claims table.lessons-claims-table tr{background:none}
+.lessons-claims table.lessons-claims-table :is(th,td){padding:.55rem .5rem .1rem;border:0;
+background:none;color:inherit;font-weight:400;text-align:left;vertical-align:top;
+white-space:normal;max-width:none;overflow-wrap:anywhere}
+.lessons-claims table.lessons-claims-table thead th{padding-bottom:.3rem;font-weight:600;
+vertical-align:bottom}
+.lessons-claims table.lessons-claims-table tbody{border-top:1px solid rgba(127,127,127,.6)}
+.lessons-claims table.lessons-claims-table tbody :is(th,td.is-more){
+border-left:4px solid var(--claim-colour)}
+.lessons-claims table.lessons-claims-table tbody th{font-weight:600}
+.lessons-claims table.lessons-claims-table td.is-more{padding:.1rem .6rem .7rem}
+.lessons-claims thead th:nth-child(1){width:29%}
+.lessons-claims thead th:nth-child(2){width:18%}
+.lessons-claims thead th:nth-child(3){width:27%}
+.lessons-claims thead th:nth-child(4){width:9%}
+.lessons-claims small{display:block;font-size:.8125rem;font-weight:400}
+.lessons-claims p{display:grid;grid-template-columns:3.6rem minmax(0,1fr);margin:.3rem 0 0;
+font-size:.8125rem;color:inherit}
+.lessons-claims b{font-weight:600}
+.lessons-claims .is-value{white-space:nowrap}
+.lessons-claims code{padding:.1rem .3rem;border:1px solid rgba(127,127,127,.5);
+border-radius:.25rem;background:rgba(127,127,127,.12);color:inherit;font-size:.8125rem;
+user-select:all;-webkit-user-select:all;overflow-wrap:anywhere;white-space:normal;
+box-decoration-break:clone;-webkit-box-decoration-break:clone}
+.lessons-claims i{display:inline-block;box-sizing:border-box;width:.9em;height:.9em;
+border:.15em solid var(--claim-colour);border-radius:50%;vertical-align:-.08em;
+background:linear-gradient(90deg,var(--claim-colour) var(--claim-share),
+transparent var(--claim-share));print-color-adjust:exact;-webkit-print-color-adjust:exact}
+html[data-theme=dark] .bd-content div.cell_output .text_html:has(>div.lessons-claims){
+background:transparent;color:inherit;padding:0}
+@media (max-width:600px){
+.lessons-claims table.lessons-claims-table{min-width:0}
+.lessons-claims table.lessons-claims-table,.lessons-claims :is(caption,tbody,th,td){
+display:block}
+.lessons-claims tr{display:flex;flex-direction:column}
+.lessons-claims thead{position:absolute;width:1px;height:1px;overflow:hidden;
+clip-path:inset(50%)}
+.lessons-claims table.lessons-claims-table tbody{margin:0 0 1.25rem;
+border:1px solid rgba(127,127,127,.6);border-left:4px solid var(--claim-colour);
+border-radius:.25rem}
+.lessons-claims table.lessons-claims-table tbody :is(th,td.is-more){border-left:0}
+.lessons-claims tbody th{order:-2}
+.lessons-claims td[data-label=Verdict]{order:-1}
+.lessons-claims table.lessons-claims-table td[data-label]{display:grid;
+grid-template-columns:5rem minmax(0,1fr);padding:.15rem .6rem}
+.lessons-claims td[data-label]::before{content:attr(data-label);font-size:.8125rem;
+font-weight:600;line-height:1.6}
+.lessons-claims p{grid-template-columns:5rem minmax(0,1fr)}
+}
+@media print{.lessons-claims tbody{break-inside:avoid}}
+""" + "".join(map(_colours, LOOKS))

@@ -1,0 +1,6 @@
+"""What can be derived: small systems whose learning has a closed form or an exact simulation.
+
+Begin with ``two_words``, the keyword classifier of chapter 2. ``phase_portrait`` has the plane in
+which a head on the hard distribution moves, and the two ways out of its saddle; ``reduced_model``
+trains the smallest model that still takes both.
+"""

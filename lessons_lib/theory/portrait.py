@@ -1,0 +1,88 @@
+"""Trained models in the phase portrait: where each head stands, and how it got there.
+
+The portrait has two axes, a for attention and b for KTIW. A trained model has both: a is read off
+the attention on the right position, b is the ``margin`` of the lexical probe. Its units are not
+those of the reduced model, so what can be compared is signs, orders and exponents, not lengths.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+
+def attention_lead(right_attention: ArrayLike, positions: int) -> Array:
+    """a, by how much the right position leads: ``log(p (L-1) / (1-p))``, 0 where uniform.
+
+    The inverse of ``phase_portrait.right_attention``. Of a mean of p over several words it gives
+    the a of one word that has this p.
+
+    Args:
+        right_attention: p, attention on the right position, in (0, 1), any shape.
+        positions: L, positions that are attended to, the end symbol included; 2 or more.
+
+    Raises:
+        ValueError: p is not inside (0, 1), or there is one position only.
+    """
+    p = np.asarray(right_attention, dtype=float)
+    if positions < 2 or not ((p > 0) & (p < 1)).all():
+        raise ValueError(
+            "expected attention inside (0, 1) and two positions or more, found attention from "
+            f"{p.min(initial=1)} to {p.max(initial=0)} and {positions} positions"
+        )
+    return np.asarray(np.log(p) - np.log1p(-p) + np.log(positions - 1))
+
+
+def in_plane(frame: pd.DataFrame, positions: int) -> pd.DataFrame:
+    """Where each head of each run stands at each step at which it was measured.
+
+    Args:
+        frame: tidy rows with the columns seed, step, metric and value, and arm where there are
+            several; metrics as in ``copying.measure_copier``.
+        positions: L, as in ``attention_lead``.
+
+    Returns:
+        Columns a, b (the margin, in nats) and those of ``frame`` that are an index (arm, seed,
+        step), and ``head``, which is 0 where there is one head only.
+    """
+    index = [name for name in ("arm", "seed", "step") if name in frame]
+    rows = frame.assign(
+        head=frame["metric"].str.extract(r"^head(\d+)/", expand=False),
+        metric=frame["metric"].str.replace(r"^head\d+/", "", regex=True),
+    )
+    rows = rows[rows["metric"].isin(["right_mass", "margin"])]
+    runs = [name for name in index if name != "step"]
+    # The rows without a head are the mean over heads: they count only where there is one head.
+    several = rows.groupby(runs)["head"].transform("count") > 0
+    rows = rows[~several | rows["head"].notna()].fillna({"head": "0"}).astype({"head": int})
+    wide = rows.pivot_table(index=[*index, "head"], columns="metric", values="value").dropna()
+    a = attention_lead(wide["right_mass"], positions)
+    return wide.assign(a=a, b=wide["margin"])[["a", "b"]].reset_index()
+
+
+def same_side(a: ArrayLike, b: ArrayLike) -> tuple[int, int]:
+    """In how many places a and b have the same sign, and how many there are.
+
+    In the theory attention follows KTIW at V = L in both directions: orbits leave the saddle to
+    (+, +) or to (-, -).
+    """
+    x, y = np.broadcast_arrays(np.asarray(a, dtype=float), np.asarray(b, dtype=float))
+    return int((np.sign(x) == np.sign(y)).sum()), x.size
+
+
+def growth_exponent(steps: ArrayLike, values: ArrayLike) -> float:
+    """The n of the power law ``values ~ steps^n``: the least-squares slope in logarithms.
+
+    Raises:
+        ValueError: there are fewer than two points, or one is not above 0.
+    """
+    x, y = np.asarray(steps, dtype=float), np.asarray(values, dtype=float)
+    if x.shape != y.shape or x.size < 2 or not ((x > 0).all() and (y > 0).all()):
+        raise ValueError(
+            "expected two or more steps and as many values, all above 0, found shapes "
+            f"{x.shape} and {y.shape}, values {y.ravel()[:5]}; a power law has no other points"
+        )
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])

@@ -1,0 +1,237 @@
+"""The reduced model: free attention logits and a free word table, no network, many runs at once.
+
+It is the bridge between ``phase_portrait`` and the LSTM. Head k of a run has attention logits by
+position ``A_k`` and a table ``B_k`` of what each input word speaks for; the logits of output step t
+are ``mean_k sum_l softmax(A_k[t])_l B_k[x_l, :]``. It is trained to copy by stochastic gradient
+descent on fresh inputs, from random starts.
+
+Glossary of shapes::
+
+    runs    independent runs, one for each seed    heads    attention heads, one included
+    tgt     output positions, L of them            src      input positions, L of them
+    vocab   words, V of them, counted from 0       checks   steps at which runs were measured
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from lessons_lib.config import Configuration
+from lessons_lib.tasks import FIRST_WORD, Copying, generator
+
+Array = NDArray[np.float64]
+Branch = Literal["aligned", "elimination", "undecided"]
+
+HELD_OUT_SEED = 2**31
+"""Seed of the inputs on which every run is measured; no run trains from it."""
+MEASURED = 64
+"""How many held-out inputs there are."""
+_AHEAD = 16
+"""Batches drawn at once for each run: fewer calls. Part of what a seed means: do not change it."""
+
+
+@dataclass(frozen=True)
+class ReducedConfig(Configuration):
+    """What defines a run of the reduced model but its seed.
+
+    Attributes:
+        vocab: V, different words.
+        length: L, words in an input, from 2 to ``vocab``.
+        heads: H, attention heads.
+        batch_size: inputs in a batch, fresh ones at each step.
+        learning_rate: of the optimiser, on the mean loss over output words.
+        optimizer: ``"sgd"`` without momentum, as in the theory, or ``"adam"``.
+        steps: updates.
+        evaluate_every: steps between two evaluations; step 0 and the last are always evaluated.
+        start_scale: standard deviation of the independent normal entries of A and B at the start.
+        start_a: added to the diagonal of every A at the start.
+        start_b: added to the diagonal of every B at the start.
+    """
+
+    vocab: int = 10
+    length: int = 10
+    heads: int = 1
+    batch_size: int = 32
+    learning_rate: float = 10.0
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    steps: int = 500
+    evaluate_every: int = 25
+    start_scale: float = 0.1
+    start_a: float = 0.0
+    start_b: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.length <= self.vocab:
+            raise ValueError(
+                f"expected 2 <= length <= vocab, found length {self.length} and vocab "
+                f"{self.vocab}: an input is that many different words of the vocabulary"
+            )
+        for name in ("heads", "batch_size", "evaluate_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected {name} of at least 1, found {getattr(self, name)}")
+        if self.steps < 0:
+            raise ValueError(f"expected steps of at least 0, found {self.steps}")
+        if self.optimizer not in ("sgd", "adam"):
+            raise ValueError(f"expected optimizer sgd or adam, found {self.optimizer!r}")
+        if not 0 < self.learning_rate < float("inf"):  # NaN fails this, too
+            raise ValueError(f"expected a finite learning_rate above 0, found {self.learning_rate}")
+        if not 0 <= self.start_scale < float("inf"):
+            raise ValueError(f"expected a finite start_scale, 0 or above, found {self.start_scale}")
+        if not np.isfinite([self.start_a, self.start_b]).all():
+            raise ValueError(f"expected finite starts, found {self.start_a} and {self.start_b}")
+
+
+@dataclass(frozen=True)
+class ReducedRuns:
+    """What became of some runs of one configuration.
+
+    Attributes:
+        config: of all of them.
+        seeds: one for each run, in the order of the axis ``runs``.
+        steps: updates made at each evaluation, ``(checks,)``.
+        loss: nats for each output word of the held-out inputs, ``(runs, checks)``.
+        token_accuracy: share of held-out output words that have the highest logit, in [0, 1],
+            ``(runs, checks)``.
+        right_attention: attention on the right position, the mean over output steps, in (0, 1),
+            ``(runs, checks, heads)``; about ``1/L`` at a small start.
+        lead_a: mean diagonal minus mean off-diagonal of A, ``(runs, checks, heads)``.
+        lead_b: the same of B, the margin of KTIW, ``(runs, checks, heads)``. Both are what
+            ``phase_portrait`` calls a and b; at index 0 of the checks they are those of the start.
+    """
+
+    config: ReducedConfig
+    seeds: tuple[int, ...]
+    steps: NDArray[np.int64]
+    loss: Array
+    token_accuracy: Array
+    right_attention: Array
+    lead_a: Array
+    lead_b: Array
+
+    def branches(self) -> tuple[Branch, ...]:
+        """Where each run looks at the end.
+
+        ``"aligned"`` if at least half of some head's attention is on the right position,
+        ``"elimination"`` if every head's is below chance, 1/L; else ``"undecided"``, as early on.
+        """
+        best = self.right_attention[:, -1].max(axis=1)
+        chance = 1 / self.config.length
+        return tuple(
+            "aligned" if p >= 0.5 else "elimination" if p < chance else "undecided" for p in best
+        )
+
+    def steps_to(self, accuracy: float = 0.95) -> Array:
+        """First evaluated step at which token accuracy is this high, ``(runs,)``; else infinity."""
+        there = self.token_accuracy >= accuracy
+        return np.where(there.any(axis=1), self.steps[there.argmax(axis=1)], np.inf)
+
+
+def reduced_logits(attention_logits: Tensor, table: Tensor, words: Tensor) -> Tensor:
+    """Logits of the copy: ``mean_k sum_l softmax(A_k[t])_l B_k[x_l, :]``.
+
+    Args:
+        attention_logits: A, ``(runs, heads, tgt, src)``.
+        table: B, ``(runs, heads, vocab, vocab)``, from input word to output word.
+        words: x, from 0 to V-1, int64, ``(runs, batch, src)``; runs may be 1, for all alike.
+
+    Returns:
+        Shape ``(runs, batch, tgt, vocab)``.
+    """
+    runs, heads, length, _ = attention_logits.shape
+    vocab = table.shape[-1]
+    # One product with one-hot words in place of a gather: several times faster backwards.
+    hot = one_hot(words.transpose(1, 2), vocab).to(table.dtype)  # r l n v
+    spoken = hot.reshape(len(words), 1, -1, vocab) @ table  # r k ln v
+    alpha = attention_logits.softmax(-1)
+    mixed = alpha @ spoken.reshape(runs, heads, length, -1)  # r k t nv
+    return mixed.mean(1).reshape(runs, length, -1, vocab).transpose(1, 2)
+
+
+def reduced_losses(logits: Tensor, words: Tensor) -> Tensor:
+    """Cross-entropy of copying in nats for each run, the mean over output words, ``(runs,)``."""
+    gold = words.expand(len(logits), -1, -1).unsqueeze(-1)
+    return -logits.log_softmax(-1).gather(-1, gold).mean(dim=(1, 2, 3))
+
+
+def train_reduced(config: ReducedConfig, seeds: Sequence[int]) -> ReducedRuns:
+    """Train one run for each seed, all side by side.
+
+    A seed sets a run's start and its inputs, so that runs are independent, and what becomes of one
+    does not depend on which others stand beside it (beyond rounding).
+
+    Args:
+        config: of all runs.
+        seeds: at least one, all different.
+
+    Raises:
+        ValueError: there is no seed, or one comes twice.
+    """
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"expected one or more different seeds, found {list(seeds)}")
+    rngs = [generator(seed) for seed in seeds]
+    # Double precision: next to the saddle rounding errors would grow as everything else does.
+    starts = [_start(config, rng) for rng in rngs]
+    a = torch.stack([start[0] for start in starts]).requires_grad_()
+    b = torch.stack([start[1] for start in starts]).requires_grad_()
+    maker = torch.optim.SGD if config.optimizer == "sgd" else torch.optim.Adam
+    optimizer = maker([a, b], lr=config.learning_rate)
+    held_out = _words(config, MEASURED, HELD_OUT_SEED).unsqueeze(0)
+    steps, rows = [0], [_measure(a, b, held_out)]
+    for step, words in enumerate(_batches(config, rngs), start=1):
+        optimizer.zero_grad()
+        # The sum, so that a run's gradient is its own whatever the number of runs.
+        reduced_losses(reduced_logits(a, b, words), words).sum().backward()
+        optimizer.step()
+        if step % config.evaluate_every == 0 or step == config.steps:
+            steps.append(step)
+            rows.append(_measure(a, b, held_out))
+    series = [np.stack(column, axis=1) for column in zip(*rows, strict=True)]
+    return ReducedRuns(config, tuple(seeds), np.array(steps), *series)
+
+
+def _start(config: ReducedConfig, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """A and B of one run: ``(heads, tgt, src)`` and ``(heads, vocab, vocab)``."""
+
+    def draw(size: int, lead: float) -> Tensor:
+        noise = torch.randn(config.heads, size, size, generator=rng, dtype=torch.float64)
+        return config.start_scale * noise + lead * torch.eye(size, dtype=torch.float64)
+
+    return draw(config.length, config.start_a), draw(config.vocab, config.start_b)
+
+
+def _words(config: ReducedConfig, inputs: int, seed: int | torch.Generator) -> Tensor:
+    """Inputs without the end symbol, words counted from 0, ``(inputs, src)``."""
+    task = Copying(vocab=config.vocab, length=config.length, end_symbol=False)
+    return task.sample(inputs, seed).source - FIRST_WORD
+
+
+def _batches(config: ReducedConfig, rngs: Sequence[torch.Generator]) -> Iterator[Tensor]:
+    """As many batches as there are steps, ``(runs, batch, src)``, each run's from its generator."""
+    for done in range(0, config.steps, _AHEAD):
+        drawn = torch.stack([_words(config, _AHEAD * config.batch_size, rng) for rng in rngs])
+        yield from drawn.split(config.batch_size, dim=1)[: config.steps - done]
+
+
+@torch.no_grad()
+def _measure(a: Tensor, b: Tensor, words: Tensor) -> tuple[Array, ...]:
+    """The measured fields of ``ReducedRuns`` at one step, in their order, runs first."""
+    logits = reduced_logits(a, b, words)
+    right = (logits.argmax(-1) == words).double().mean(dim=(1, 2))
+    attention = a.softmax(-1).diagonal(dim1=-2, dim2=-1).mean(-1)
+    found = (reduced_losses(logits, words), right, attention, _lead(a), _lead(b))
+    return tuple(value.numpy() for value in found)
+
+
+def _lead(square: Tensor) -> Tensor:
+    """Mean diagonal minus mean off-diagonal of the last two axes, which are equally long."""
+    size = square.shape[-1]
+    diagonal = square.diagonal(dim1=-2, dim2=-1).sum(-1)
+    return diagonal / size - (square.sum(dim=(-2, -1)) - diagonal) / (size * (size - 1))
