@@ -1,4 +1,6 @@
-"""Helpers of a course on how single-head attention learns. Where to begin, in order of reading::
+"""Helpers of a course on how single-head attention learns.
+
+Where to begin, in the order of reading::
 
     tasks        inputs: copying, its hard distribution, keywords
     models       the paper's encoder-decoder: ``Seq2Seq`` computes attention

@@ -6,7 +6,6 @@ the lexical probe beta is ``(batch, tgt, src)``.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal
@@ -15,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib.models import BagOfWords, Seq2Seq, Seq2SeqOutput
-from lessons_lib.stats import top_count
 from lessons_lib.tasks import EOS, FIRST_WORD, Batch
 
 CELLS_AT_ONCE = 2**22
@@ -205,89 +203,6 @@ def ktiw(scores: Tensor, dictionary: Mapping[int, frozenset[int]]) -> Tensor:
     best = top_translations(scores, asked)[:, 0].tolist()
     right = [float(o in allowed) for o, allowed in zip(best, dictionary.values(), strict=True)]
     return torch.tensor(right)
-
-
-def agreement(
-    reference: Tensor, candidate: Tensor, mask: Tensor | None = None, top: float = 0.05
-) -> float:
-    """A(u, v): how often the best position by u is among the top positions by v.
-
-    For each output token (each row), the position with the largest ``reference`` (the first of
-    equals) is looked up in ``candidate``. It counts as found if fewer than ``ceil(top * L)``
-    positions are strictly greater there. Paper, section 3; not symmetric.
-
-    Args:
-        reference: u, ``(..., src)``.
-        candidate: v, of the same shape.
-        mask: True at the positions that count, broadcastable to ``reference``; L is their
-            number. Rows without any are left out: mask padded output words that way.
-        top: share of the positions that count as the top, in (0, 1].
-
-    Returns:
-        A number in [0, 1]. 1: always found. Without knowledge: ``stats.chance_agreement``.
-
-    Raises:
-        ValueError: shapes do not match, no row is left, NaN at a position that counts, or ``top``
-            out of range.
-
-    Warns:
-        UserWarning: the candidate is constant in more than half of the rows of two words or more:
-            ties are not strictly greater, so a constant agrees with everything.
-    """
-    found, counted = found_in_top(reference, candidate, mask, top)
-    return float(found[counted].double().mean())
-
-
-def found_in_top(
-    reference: Tensor, candidate: Tensor, mask: Tensor | None = None, top: float = 0.05
-) -> tuple[Tensor, Tensor]:
-    """What ``agreement`` is the mean of, row by row; arguments, errors and warnings are the same.
-
-    Returns:
-        Whether the best position by u is among the top by v, bool ``(...)``; and whether the row
-        counts, bool ``(...)``.
-    """
-    if reference.shape != candidate.shape:
-        raise ValueError(
-            f"expected reference and candidate of one shape (..., src), found "
-            f"{tuple(reference.shape)} and {tuple(candidate.shape)}"
-        )
-    if not 0 < top <= 1:
-        raise ValueError(f"expected top in (0, 1], found {top}")
-    mask = row_mask(mask, reference)
-    counted = mask.any(-1)
-    if not bool(counted.any()):
-        raise ValueError("expected at least one output token with a source word, found none")
-    # float64, because whole numbers have no infinity.
-    u = reference.double().masked_fill(~mask, -torch.inf)
-    v = candidate.double().masked_fill(~mask, -torch.inf)
-    if bool((u.isnan() | v.isnan()).any()):
-        raise ValueError("expected numbers at all positions that count, found NaN")
-    lengths = mask.sum(-1)
-    value_there = v.gather(-1, u.argmax(-1, keepdim=True))
-    greater = (v > value_there).sum(-1)
-    lowest = candidate.double().masked_fill(~mask, torch.inf).amin(-1)
-    constant = (v.amax(-1) == lowest) & (lengths > 1)
-    if 2 * int(constant.sum()) > int((lengths > 1).sum()):
-        warnings.warn(
-            "the candidate is constant in more than half of the rows; by its ties it agrees with "
-            "any reference there",
-            stacklevel=2,
-        )
-    return (greater < top_count(lengths, top)) & counted, counted
-
-
-def row_mask(mask: Tensor | None, like: Tensor) -> Tensor:
-    """A mask of the shape of a probe; all True where there is none."""
-    if mask is None:
-        return torch.ones_like(like, dtype=torch.bool)
-    try:
-        return mask.bool().expand_as(like)
-    except RuntimeError:
-        raise ValueError(
-            f"expected a mask that broadcasts to {tuple(like.shape)}, found {tuple(mask.shape)}; "
-            "for (batch, tgt, src) pass pair_mask(batch)"
-        ) from None
 
 
 def pair_mask(batch: Batch, *, end_symbol: bool = True) -> Tensor:

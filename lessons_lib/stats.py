@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats as scipy_stats
-from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -270,53 +267,3 @@ def share_difference(successes: int, n: int, other_successes: int, other_n: int)
             raise ValueError(f"expected 0 <= successes <= n and n >= 1, found {k} of {size}")
     table = np.array([[successes, n - successes], [other_successes, other_n - other_successes]])
     return float(scipy_stats.fisher_exact(table).pvalue)
-
-
-def top_count(lengths: Tensor, top: float) -> Tensor:
-    """How many positions count as the top share: ``ceil(top * L)``, int64, at least 1."""
-    # Rounded first: in floating point 0.07 * 100 is 7.000000000000001, whose ceiling is 8.
-    exact = (lengths.double() * top).mul(1e9).round().div(1e9)
-    return exact.ceil().long().clamp(min=1)
-
-
-def chance_agreement(lengths: Tensor | Sequence[int], top: float = 0.05) -> float:
-    """Expected agreement with a shuffled candidate without ties: the mean of ``ceil(top L)/L``.
-
-    Args:
-        lengths: source length L of each output token, at least 1.
-        top: share of positions that count as the top, in (0, 1].
-
-    Returns:
-        A number in (0, 1]; ``1/L`` on sentences of up to 20 words when ``top`` is 5%.
-
-    Raises:
-        ValueError: there is no length, or one is below 1.
-    """
-    sizes = torch.as_tensor(lengths)
-    if sizes.numel() == 0 or int(sizes.min()) < 1:
-        raise ValueError("expected source lengths of at least 1 word, found none or a smaller one")
-    if not 0 < top <= 1:
-        raise ValueError(f"expected top in (0, 1], found {top}")
-    return float((top_count(sizes, top) / sizes.double()).mean())
-
-
-def shuffled(candidate: Tensor, mask: Tensor, seed: int) -> Tensor:
-    """The candidate with each row's values permuted among the positions that count.
-
-    Args:
-        candidate: any values, ``(..., src)``.
-        mask: True where a position counts, broadcastable to ``candidate``.
-        seed: of the permutations, one for each row.
-
-    Returns:
-        A tensor of the same shape; values outside the mask are where they were.
-    """
-    rng = torch.Generator().manual_seed(seed)
-    mask = mask.expand_as(candidate)
-    keys = torch.rand(candidate.shape, generator=rng)
-    # Sorting random keys permutes; sorting positions the same way puts masked ones last in order.
-    away = torch.arange(candidate.shape[-1]) + 2.0
-    order = torch.where(mask.cpu(), keys, away).argsort(dim=-1).to(candidate.device)
-    slots = torch.where(mask.cpu(), away - 10.0 - candidate.shape[-1], away)
-    into = slots.argsort(dim=-1).to(candidate.device)
-    return torch.empty_like(candidate).scatter(-1, into, candidate.gather(-1, order))

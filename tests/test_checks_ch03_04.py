@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lessons_lib import agreements, ibm_model1, models, probes
+from lessons_lib import agreement, ibm_model1, models
 from lessons_lib.exercises import ch03, ch04
 from lessons_lib.exercises.check import check
 from lessons_lib.tasks import PAD, Batch
@@ -193,11 +193,11 @@ def test_the_library_passes_where_it_answers_the_same_question() -> None:
         return p
 
     assert check("3.2", bag).passed
-    assert check("3.3", probes.agreement).passed
+    assert check("3.3", agreement.agreement).passed
     assert check("3.4", first_step).key == "no-posterior"  # it starts from the uniform table
 
     def library(level: float, curves: np.ndarray, performance: np.ndarray) -> float:
-        found = agreements.xi(level, curves.tolist(), performance.tolist()).value
+        found = agreement.xi(level, curves.tolist(), performance.tolist()).value
         return math.nan if found is None else found
 
     assert check("4.4", library).passed

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lessons_lib import agreements, models
+from lessons_lib import agreement, models
 from lessons_lib.exercises import ch05, ch08
 from lessons_lib.exercises.check import check
 from lessons_lib.lab import interventions
@@ -248,5 +248,5 @@ def test_the_library_passes_where_it_answers_the_same_question() -> None:
         return two_words.gradient_law_log_probability(alpha.numpy(), z.numpy(), y)
 
     assert check("5.2", names_of).passed
-    assert check("8.3", agreements.half_rise).passed
+    assert check("8.3", agreement.half_rise).passed
     assert check("5.4", law).passed

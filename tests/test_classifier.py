@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from lessons_lib.agreement import agreement
 from lessons_lib.classifier import (
     Classifier,
     ClassifierConfig,
@@ -26,7 +27,6 @@ from lessons_lib.classifier import (
     table_scores,
 )
 from lessons_lib.models import build_bag_of_words
-from lessons_lib.probes import agreement
 from lessons_lib.tasks import EOS, PAD, UNK, LabelledBatch
 
 CONFIG = ClassifierConfig(source_vocab=11, d_embed=5, d_hidden=3)

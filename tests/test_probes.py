@@ -8,10 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from lessons_lib import stats
+from lessons_lib.agreement import agreement, chance_agreement, shuffled
 from lessons_lib.models import Seq2SeqConfig, build, build_bag_of_words
 from lessons_lib.probes import (
-    agreement,
     attention_accuracy,
     diagonal_guess,
     dictionary_gold,
@@ -250,9 +249,9 @@ def test_agreement_with_a_shuffled_candidate_is_the_closed_form() -> None:
     u, v = torch.rand(4000, 30, generator=rng), torch.rand(4000, 30, generator=rng)
     lengths = torch.randint(1, 31, (4000, 1), generator=rng)
     mask = torch.arange(30) < lengths
-    found = agreement(u, stats.shuffled(v, mask, seed=2), mask)
+    found = agreement(u, shuffled(v, mask, seed=2), mask)
     # standard deviation of a share near 0.15 of 4000: below 0.006
-    assert found == pytest.approx(stats.chance_agreement(lengths), abs=0.025)
+    assert found == pytest.approx(chance_agreement(lengths), abs=0.025)
 
 
 def test_padded_output_words_do_not_count() -> None:

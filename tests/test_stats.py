@@ -3,17 +3,15 @@ import pytest
 import torch
 from scipy.stats import CensoredData, ecdf, norm
 
+from lessons_lib.agreement import chance_agreement, shuffled, top_count
 from lessons_lib.stats import (
     Interval,
-    chance_agreement,
     cumulative_incidence,
     mean_interval,
     proportion_interval,
     seed_interval,
     share_difference,
-    shuffled,
     time_difference,
-    top_count,
 )
 
 

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 import lessons_lib
-from lessons_lib import probes, stats, training
+from lessons_lib import agreement, probes, stats, training
 from lessons_lib.corpora.vocabulary import EncodedPairs, padding_fraction
 from lessons_lib.lab import arms, catalogue, copying, experiments, results
 from lessons_lib.models import Seq2SeqConfig, build, build_bag_of_words, sequence_loss
@@ -276,8 +276,8 @@ def bench_agreement() -> None:
     rng = torch.Generator().manual_seed(0)
     u, v = torch.rand(10_000, 30, generator=rng), torch.rand(10_000, 30, generator=rng)
     mask = torch.arange(30) < torch.randint(5, 31, (10_000, 1), generator=rng)
-    assert probes.agreement(u, v, mask) == textbook_agreement(u, v, mask)
-    mine = seconds(lambda: probes.agreement(u, v, mask), 20)
+    assert agreement.agreement(u, v, mask) == textbook_agreement(u, v, mask)
+    mine = seconds(lambda: agreement.agreement(u, v, mask), 20)
     book = seconds(lambda: textbook_agreement(u, v, mask), 2)
     print("agreement of 10,000 output words")
     print(f"  lessons_lib {mine * 1e3:8.2f} ms")

@@ -26,9 +26,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lessons_lib import agreements
-from lessons_lib.probes import agreement, pair_mask
-from lessons_lib.stats import chance_agreement
+from lessons_lib import agreement
+from lessons_lib.probes import pair_mask
 from lessons_lib.tasks import Batch, LabelledBatch
 
 Data = TypeVar("Data", Batch, LabelledBatch)
@@ -88,12 +87,12 @@ class HeldOut(Generic[Data]):
     def agree(self, u: Tensor, v: Tensor, *, choose: bool = False) -> float:
         """A(u, v) on the reported sentences, or on those that choose."""
         rows = slice(self.choosing) if choose else self.shown
-        return agreement(u[rows], v[rows], self.mask[rows])
+        return agreement.agreement(u[rows], v[rows], self.mask[rows])
 
     def chance(self) -> float:
         """Agreement with a shuffled candidate, in expectation, on the reported sentences."""
         mask = self.mask[self.shown]
-        return chance_agreement(mask.sum(-1)[mask.any(-1)])
+        return agreement.chance_agreement(mask.sum(-1)[mask.any(-1)])
 
 
 def best_checkpoint(held_out: HeldOut[Data], u: Sequence[Tensor], v: Sequence[Tensor]) -> int:
@@ -161,13 +160,13 @@ def compare(
         beta = stranger.beta[best_checkpoint(held_out, many, stranger.beta)]
         of_twin = twin.beta[best_checkpoint(held_out, many, twin.beta)]
         note(k, "A(alpha,twin)", held_out.agree(alpha, of_twin))
-        sentences = agreements.agreement_interval(alpha[shown], beta[shown], mask)
+        sentences = agreement.agreement_interval(alpha[shown], beta[shown], mask)
         note(k, "A(alpha,uf)", sentences.estimate)
         note(k, "A(alpha,uf)/low", sentences.low)
         note(k, "A(alpha,uf)/high", sentences.high)
         note(k, "A(alpha,uf)/max", max(curves["uf"]))
-        note(k, "tau(alpha,uf)", agreements.kendall(alpha[shown], beta[shown], mask))
-        guess = agreements.shuffled_agreement(alpha[shown], beta[shown], mask, seed=k)
+        note(k, "tau(alpha,uf)", agreement.kendall(alpha[shown], beta[shown], mask))
+        guess = agreement.shuffled_agreement(alpha[shown], beta[shown], mask, seed=k)
         note(k, "A(alpha,shuffled)", guess)
         pairs: list[tuple[str, Sequence[Tensor], Sequence[Tensor]]] = [
             ("A(uf,px)", stranger.beta, [references["px"]] * len(many)),
@@ -183,7 +182,7 @@ def compare(
 
         others = [other for j, other in enumerate(learned) if j != k]
         agreed = [[held_out.agree(alpha, a) for a in other.attention] for other in others]
-        found = agreements.xi(sentences.estimate, agreed, [other.performance for other in others])
+        found = agreement.xi(sentences.estimate, agreed, [other.performance for other in others])
         note(k, "xi/passed", found.passed)
         if found.value is not None:
             note(k, "xi", found.value)
@@ -200,9 +199,9 @@ def compare(
 
 
 def spreads(held_out: HeldOut[Data], run: Trace) -> list[float]:
-    """``agreements.spread`` of a run's attention at each checkpoint, on the reported sentences."""
+    """``agreement.spread`` of a run's attention at each checkpoint, on the reported sentences."""
     mask = held_out.mask[held_out.shown]
-    return [agreements.spread(alpha[held_out.shown], mask) for alpha in run.attention]
+    return [agreement.spread(alpha[held_out.shown], mask) for alpha in run.attention]
 
 
 def lag(
@@ -217,7 +216,7 @@ def lag(
     """
     if ktiw[-1] <= ktiw[0] or attention[-1] <= attention[0]:
         return {}
-    first, second = (agreements.half_rise(steps, values) for values in (ktiw, attention))
+    first, second = (agreement.half_rise(steps, values) for values in (ktiw, attention))
     return {"rise/ktiw": first, "rise/attention": second, "lag": second - first}
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from lessons_lib import models, probes, training
+from lessons_lib import agreement, models, probes, training
 from lessons_lib.config import Configuration
 from lessons_lib.corpora import loaders, vocabulary
 from lessons_lib.corpora.toy_language import toy_dictionary
 from lessons_lib.ibm_model1 import fit_model1
-from lessons_lib.stats import chance_agreement
 
 
 @dataclass(frozen=True)
@@ -135,8 +134,8 @@ def uniform_translation(config: UniformTranslation, seed: int) -> training.Histo
     for name, table in tables.items():
         references[f"{name}/words"] = float(probes.ktiw(table, asked).mean())
     references["diagonal/gold"] = probes.attention_accuracy(near, gold)
-    references["diagonal/proxy"] = probes.agreement(near, known["proxy"], mask)
-    references["chance"] = chance_agreement(mask.sum(-1)[mask.any(-1)])
+    references["diagonal/proxy"] = agreement.agreement(near, known["proxy"], mask)
+    references["chance"] = agreement.chance_agreement(mask.sum(-1)[mask.any(-1)])
     rows = tuple({"step": 0, "metric": k, "value": v} for k, v in references.items())
 
     def measure(model: models.Seq2Seq) -> dict[str, float]:
@@ -147,8 +146,8 @@ def uniform_translation(config: UniformTranslation, seed: int) -> training.Histo
         return {
             "token_accuracy": probes.token_accuracy(model(batch).logits, batch),
             "gold": probes.attention_accuracy(beta, gold),
-            "proxy": probes.agreement(beta, known["proxy"], mask),
-            "model1": probes.agreement(beta, known["model1"], mask),
+            "proxy": agreement.agreement(beta, known["proxy"], mask),
+            "model1": agreement.agreement(beta, known["model1"], mask),
             "words": float(probes.ktiw(table, asked).mean()),
         }
 

@@ -1,4 +1,4 @@
-"""Agreement over sentences, over time and against chance: what the paper's tables are made of.
+"""A(u, v), do two ways of weighing words agree? And xi: what the paper's tables are made of.
 
 Shapes as in ``lessons_lib.probes``: alpha (heads averaged), beta and Delta are
 ``(batch, tgt, src)``; over training they are stacked to ``(checkpoints, batch, tgt, src)``.
@@ -6,6 +6,7 @@ Shapes as in ``lessons_lib.probes``: alpha (heads averaged), beta and Delta are
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,8 +15,140 @@ import torch
 from scipy import stats as scipy_stats
 from torch import Tensor
 
-from lessons_lib.probes import agreement, found_in_top, row_mask
-from lessons_lib.stats import Interval, ratio_interval, shuffled
+from lessons_lib.stats import Interval, ratio_interval
+
+
+def agreement(
+    reference: Tensor, candidate: Tensor, mask: Tensor | None = None, top: float = 0.05
+) -> float:
+    """A(u, v): how often the best position by u is among the top positions by v.
+
+    For each output token (each row), the position with the largest ``reference`` (the first of
+    equals) is looked up in ``candidate``. It counts as found if fewer than ``ceil(top * L)``
+    positions are strictly greater there. Paper, section 3; not symmetric.
+
+    Args:
+        reference: u, ``(..., src)``.
+        candidate: v, of the same shape.
+        mask: True at the positions that count, broadcastable to ``reference``; L is their
+            number. Rows without any are left out: mask padded output words that way.
+        top: share of the positions that count as the top, in (0, 1].
+
+    Returns:
+        A number in [0, 1]. 1: always found. Without knowledge: ``chance_agreement``.
+
+    Raises:
+        ValueError: shapes do not match, no row is left, NaN at a position that counts, or ``top``
+            out of range.
+
+    Warns:
+        UserWarning: the candidate is constant in more than half of the rows of two words or more:
+            ties are not strictly greater, so a constant agrees with everything.
+    """
+    found, counted = found_in_top(reference, candidate, mask, top)
+    return float(found[counted].double().mean())
+
+
+def found_in_top(
+    reference: Tensor, candidate: Tensor, mask: Tensor | None = None, top: float = 0.05
+) -> tuple[Tensor, Tensor]:
+    """What ``agreement`` is the mean of, row by row; arguments, errors and warnings are the same.
+
+    Returns:
+        Whether the best position by u is among the top by v, bool ``(...)``; and whether the row
+        counts, bool ``(...)``.
+    """
+    if reference.shape != candidate.shape:
+        raise ValueError(
+            f"expected reference and candidate of one shape (..., src), found "
+            f"{tuple(reference.shape)} and {tuple(candidate.shape)}"
+        )
+    if not 0 < top <= 1:
+        raise ValueError(f"expected top in (0, 1], found {top}")
+    mask = row_mask(mask, reference)
+    counted = mask.any(-1)
+    if not bool(counted.any()):
+        raise ValueError("expected at least one output token with a source word, found none")
+    # float64, because whole numbers have no infinity.
+    u = reference.double().masked_fill(~mask, -torch.inf)
+    v = candidate.double().masked_fill(~mask, -torch.inf)
+    if bool((u.isnan() | v.isnan()).any()):
+        raise ValueError("expected numbers at all positions that count, found NaN")
+    lengths = mask.sum(-1)
+    value_there = v.gather(-1, u.argmax(-1, keepdim=True))
+    greater = (v > value_there).sum(-1)
+    lowest = candidate.double().masked_fill(~mask, torch.inf).amin(-1)
+    constant = (v.amax(-1) == lowest) & (lengths > 1)
+    if 2 * int(constant.sum()) > int((lengths > 1).sum()):
+        warnings.warn(
+            "the candidate is constant in more than half of the rows; by its ties it agrees with "
+            "any reference there",
+            stacklevel=2,
+        )
+    return (greater < top_count(lengths, top)) & counted, counted
+
+
+def row_mask(mask: Tensor | None, like: Tensor) -> Tensor:
+    """A mask of the shape of a probe; all True where there is none."""
+    if mask is None:
+        return torch.ones_like(like, dtype=torch.bool)
+    try:
+        return mask.bool().expand_as(like)
+    except RuntimeError:
+        raise ValueError(
+            f"expected a mask that broadcasts to {tuple(like.shape)}, found {tuple(mask.shape)}; "
+            "for (batch, tgt, src) pass pair_mask(batch)"
+        ) from None
+
+
+def top_count(lengths: Tensor, top: float) -> Tensor:
+    """How many positions count as the top share: ``ceil(top * L)``, int64, at least 1."""
+    # Rounded first: in floating point 0.07 * 100 is 7.000000000000001, whose ceiling is 8.
+    exact = (lengths.double() * top).mul(1e9).round().div(1e9)
+    return exact.ceil().long().clamp(min=1)
+
+
+def chance_agreement(lengths: Tensor | Sequence[int], top: float = 0.05) -> float:
+    """Expected agreement with a shuffled candidate without ties: the mean of ``ceil(top L)/L``.
+
+    Args:
+        lengths: source length L of each output token, at least 1.
+        top: share of positions that count as the top, in (0, 1].
+
+    Returns:
+        A number in (0, 1]; ``1/L`` on sentences of up to 20 words when ``top`` is 5%.
+
+    Raises:
+        ValueError: there is no length, or one is below 1.
+    """
+    sizes = torch.as_tensor(lengths)
+    if sizes.numel() == 0 or int(sizes.min()) < 1:
+        raise ValueError("expected source lengths of at least 1 word, found none or a smaller one")
+    if not 0 < top <= 1:
+        raise ValueError(f"expected top in (0, 1], found {top}")
+    return float((top_count(sizes, top) / sizes.double()).mean())
+
+
+def shuffled(candidate: Tensor, mask: Tensor, seed: int) -> Tensor:
+    """The candidate with each row's values permuted among the positions that count.
+
+    Args:
+        candidate: any values, ``(..., src)``.
+        mask: True where a position counts, broadcastable to ``candidate``.
+        seed: of the permutations, one for each row.
+
+    Returns:
+        A tensor of the same shape; values outside the mask are where they were.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    mask = mask.expand_as(candidate)
+    keys = torch.rand(candidate.shape, generator=rng)
+    # Sorting random keys permutes; sorting positions the same way puts masked ones last in order.
+    away = torch.arange(candidate.shape[-1]) + 2.0
+    order = torch.where(mask.cpu(), keys, away).argsort(dim=-1).to(candidate.device)
+    slots = torch.where(mask.cpu(), away - 10.0 - candidate.shape[-1], away)
+    into = slots.argsort(dim=-1).to(candidate.device)
+    return torch.empty_like(candidate).scatter(-1, into, candidate.gather(-1, order))
 
 
 def agreement_interval(
@@ -41,7 +174,7 @@ def shuffled_agreement(
 ) -> float:
     """The random baseline: agreement with the candidate's values shuffled within each row.
 
-    Its expectation is ``stats.chance_agreement`` where there are no ties; ties raise it.
+    Its expectation is ``chance_agreement`` where there are no ties; ties raise it.
 
     Args:
         reference: u, ``(..., src)``.

@@ -11,17 +11,19 @@ import torch
 from scipy import stats as scipy_stats
 from torch import Tensor
 
-from lessons_lib.agreements import (
+from lessons_lib.agreement import (
     Xi,
+    agreement,
     agreement_interval,
+    chance_agreement,
+    found_in_top,
     half_rise,
     kendall,
     shuffled_agreement,
     spread,
     xi,
 )
-from lessons_lib.probes import agreement, found_in_top
-from lessons_lib.stats import Interval, chance_agreement, ratio_interval
+from lessons_lib.stats import Interval, ratio_interval
 
 SOURCE_WORDS = (6, 3, 1, 23, 4)
 OUTPUT_WORDS = (2, 5, 3, 1, 4)

@@ -1,0 +1,62 @@
+"""The house of the package: imports go down only, doors tell, what should be light stays light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "lessons_lib"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+
+
+def named(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def test_imports_go_down_only() -> None:
+    # import-linter reads its contracts in pyproject.toml.
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("module", ["lessons_lib", "lessons_lib.theory.two_words"])
+def test_light_modules_do_not_load_torch(module: str) -> None:
+    program = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], check=False)
+    assert done.returncode == 0, f"`import {module}` loads torch"
+
+
+def test_the_shelf_is_small() -> None:
+    shelf = sorted(PACKAGE.glob("*.py"))
+    assert len(shelf) <= 12
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in shelf) <= 2300
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 450
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_a_module_says_first_what_it_is(path: Path) -> None:
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert text, f"{named(path)} has no docstring"
+    assert text.split("\n")[0].endswith((".", "?")), f"{named(path)}: begin with one sentence"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_door_names_modules_of_its_room(room: str) -> None:
+    door = PACKAGE / room / "__init__.py"
+    tree = ast.parse(door.read_text(encoding="utf-8"))
+    text = ast.get_docstring(tree) or ""
+    assert len(tree.body) == 1, "a door imports nothing"
+    assert "Begin with" in text
+    assert any(f"``{path.stem}" in text for path in (PACKAGE / room).glob("*.py"))
+    assert f"``{room}``" in (PACKAGE / "__init__.py").read_text(encoding="utf-8")
