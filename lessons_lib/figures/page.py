@@ -22,148 +22,17 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 from PIL import Image, features
 
-_STYLE = """
-.lessons-explore{margin:0 0 1rem;max-width:100%;line-height:1.5}
-.lessons-explore-title{margin:0 0 .5rem;font-weight:600}
-.lessons-explore img{display:block;max-width:100%;height:auto;margin:0;
-background:#fff;border-radius:.25rem}
-.lessons-explore-controls{display:grid;gap:.25rem 1.5rem;margin:.75rem 0 0;
-grid-template-columns:repeat(auto-fit,minmax(min(14rem,100%),1fr))}
-.lessons-explore-head{display:flex;justify-content:space-between;gap:1rem}
-.lessons-explore-head label{margin:0;font-weight:400}
-.lessons-explore-head output{font-weight:600;text-align:right;font-variant-numeric:tabular-nums}
-.lessons-explore-row{display:flex;align-items:center;gap:.75rem}
-.lessons-explore-row input{flex:1 1 0;min-width:0;height:2.75rem;margin:0;cursor:pointer;
-accent-color:var(--pst-color-primary,#0a7d91)}
-.lessons-explore-row button{display:inline-flex;align-items:center;gap:.5em;height:2.75rem;
-padding:0 .9rem;font:inherit;color:inherit;background:transparent;
-border:1px solid rgba(127,127,127,.8);
-border-radius:.25rem;cursor:pointer}
-.lessons-explore-row button:hover{background:rgba(127,127,127,.15)}
-.lessons-explore-row button::before{content:"";width:.7em;height:.8em;background:currentColor;
-clip-path:polygon(0 0,100% 50%,0 100%)}
-.lessons-explore-row button[data-playing]::before{
-clip-path:polygon(0 0,35% 0,35% 100%,65% 100%,65% 0,100% 0,100% 100%,0 100%)}
-.lessons-explore-row button:focus-visible,.lessons-explore-row input:focus-visible{
-outline:2px solid currentColor;outline-offset:2px}
-.lessons-explore figcaption{margin:.5rem 0 0;padding:0;text-align:left;font:inherit;color:inherit}
-.lessons-explore figcaption p{display:block;margin:0;min-height:3em}
-.lessons-explore-state{display:block;font-weight:600}
-@media screen{.lessons-explore[data-ready] .lessons-explore-state{display:none}}
-html[data-theme=dark] .bd-content div.cell_output .text_html:has(>figure.lessons-explore){
-background:transparent;color:inherit;padding:0}
-html[data-theme=dark] .bd-content div.cell_output .lessons-explore img{background:#fff;padding:0}
-@media print{.lessons-explore{break-inside:avoid}.lessons-explore-controls{display:none}}
-"""
-
-# The theme of the book puts HTML outputs of dark pages on a light ground and dims their images; the
-# two long selectors and the class dark-light keep text on the page and the colours as drawn.
-# The two bars of the pause sign are one polygon, joined at the foot by an edge without area.
-
-_SCRIPT = """
-(function () {
-  "use strict";
-  var selector = "figure.lessons-explore:not([data-ready])";
-  Array.prototype.forEach.call(document.querySelectorAll(selector), function (root) {
-    function part(name) { return root.querySelector(".lessons-explore-" + name); }
-    function make(tag, parent, name) {
-      var element = document.createElement(tag);
-      if (name) { element.className = "lessons-explore-" + name; }
-      return parent.appendChild(element);
-    }
-    function freeId() {
-      var number = 1;
-      while (document.getElementById("lessons-explore-" + number)) { number += 1; }
-      return "lessons-explore-" + number;
-    }
-    var data = part("data"), image = root.querySelector("img");
-    var text = part("text"), state = part("state");
-    if (!data || !image || !text) { return; }
-    data = JSON.parse(data.textContent);
-    root.setAttribute("data-ready", "");
-    var startSource = image.src, controls = document.createElement("div"), timer = null;
-    controls.className = "lessons-explore-controls";
-    image.insertAdjacentElement("afterend", controls);
-
-    var sliders = data.parameters.map(function (parameter, number) {
-      var group = make("div", controls), head = make("div", group, "head");
-      var row = make("div", group, "row");
-      var label = make("label", head), output = make("output", head), input = make("input", row);
-      input.type = "range";
-      input.min = 0;
-      input.max = parameter.texts.length - 1;
-      input.step = 1;
-      input.value = parameter.start;
-      input.autocomplete = "off";
-      input.id = freeId();
-      label.htmlFor = input.id;
-      label.textContent = parameter.label;
-      output.htmlFor = input.id;
-      output.setAttribute("aria-live", "off");  // the slider speaks its value itself
-      input.addEventListener("input", function () { pause(); show(); });
-      return { input: input, output: output, row: row, parameter: parameter };
-    });
-
-    function show() {
-      var index = 0, words = [];
-      sliders.forEach(function (slider) {
-        var value = slider.parameter.texts[Number(slider.input.value)];
-        index = index * slider.parameter.texts.length + Number(slider.input.value);
-        slider.output.textContent = value;
-        slider.input.setAttribute("aria-valuetext", value);
-        words.push(slider.parameter.label + " " + value);
-      });
-      var frame = data.frames[index];
-      // The first image is in the page already and is not stored a second time.
-      image.src = frame[0] === null ? startSource : data.prefix + frame[0];
-      image.alt = data.alt + " (" + words.join(", ") + ")";
-      state.textContent = words.join(", ");
-      if (text.textContent !== frame[1]) { text.textContent = frame[1]; }
-    }
-
-    var played = sliders[data.play].input, last = Number(played.max);
-    var button = make("button", sliders[data.play].row);
-    var still = window.matchMedia && window.matchMedia("(prefers-reduced-motion: reduce)");
-    button.type = "button";
-    function name(word) {
-      button.textContent = word;
-      button.setAttribute("aria-label", word + " " + data.parameters[data.play].label);
-    }
-    function rest() { name(still && still.matches ? "Next" : "Play"); }
-    function pause() {
-      if (timer === null) { return; }
-      window.clearInterval(timer);
-      timer = null;
-      button.removeAttribute("data-playing");
-      text.setAttribute("aria-live", "polite");
-      rest();
-    }
-    function advance() {
-      if (!root.isConnected) { pause(); return; }
-      var next = Number(played.value) + 1;
-      played.value = next > last ? 0 : next;
-      if (Number(played.value) === last) { pause(); }  // before the text, so that it is spoken
-      show();
-    }
-    button.addEventListener("click", function () {
-      if (timer !== null) { pause(); return; }
-      if (still && still.matches) { advance(); return; }  // nothing moves by itself
-      timer = window.setInterval(advance, data.pace);
-      button.setAttribute("data-playing", "");
-      text.setAttribute("aria-live", "off");  // a reader is not to be talked over while it plays
-      name("Pause");
-      if (Number(played.value) === last) { advance(); }  // at the end: from the start again
-    });
-    rest();
-    show();
-  });
-})();
-"""
+_STYLE, _SCRIPT = (
+    "\n" + Path(__file__).with_name(f"explore.{kind}").read_text("utf-8") for kind in ("css", "js")
+)
+# The theme of the book puts HTML outputs of dark pages on a light ground and dims their images; two
+# long selectors of the style and the class dark-light keep text on the page and colours as drawn.
 
 PACE = 600
 """Milliseconds from frame to frame while a figure plays."""
