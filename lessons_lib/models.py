@@ -393,3 +393,19 @@ def bag_loss(model: BagOfWords, batch: Batch) -> Tensor:
     found = log_p.gather(1, batch.target)
     total: Tensor = (found * batch.target_mask).sum()
     return -total / batch.target_mask.sum()
+
+
+def make_antithetic(model: Seq2Seq) -> None:
+    """Make the second half of the heads the mirror image of the first half, in place.
+
+    ``Q_{H/2+k} = -Q_k`` and ``V_{H/2+k} = -V_k``, biases included. To first order the leads of the
+    two, of the right position and of the right word, are ``(a, b)`` and ``(-a, -b)``.
+
+    Raises:
+        ValueError: the number of heads is odd.
+    """
+    if model.config.heads % 2:
+        raise ValueError(f"expected an even number of heads, found {model.config.heads}")
+    with torch.no_grad():
+        for weights in (*model.query.parameters(), *model.value.parameters()):
+            weights.copy_(torch.cat([weights.chunk(2)[0], -weights.chunk(2)[0]]))

@@ -21,6 +21,7 @@ from lessons_lib.lab import (
     heads,
     interventions,
     ladder,
+    mirror,
     results,
     transformer,
     translation,
@@ -260,6 +261,30 @@ REGISTRY: Mapping[str, Experiment] = {
         "What is different with plain SGD?",
         transformer.run_optimized,
         {"lesson": Scale(arms.descents(), _seeds(24), ends_only=True)},
+        branches,
+    ),
+    "mirror_pairs": Experiment(
+        "Does a head beside its mirror image align more often than two random heads?",
+        mirror.run_pair,
+        {"lesson": Scale(mirror.pairs(), tuple(range(2001, 2097)), ends_only=True)},
+        branches,
+    ),
+    "turned_heads": Experiment(
+        "Do bad heads become good, and good ones bad, when only their sign changes?",
+        mirror.run_turned,
+        {"lesson": Scale(mirror.turned_heads(arms.ONE_HEAD), _seeds(64), ends_only=True)},
+        branches,
+    ),
+    "turned_models": Experiment(
+        "Do models of eight bad heads align when all their heads are turned over?",
+        mirror.run_turned,
+        {
+            "lesson": Scale(
+                mirror.turned_models(arms.ONE_HEAD, arms.BAD_HEADS),
+                tuple(range(2001, 2051)),
+                ends_only=True,
+            )
+        },
         branches,
     ),
 }

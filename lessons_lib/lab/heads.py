@@ -8,7 +8,7 @@ sets them apart is dynamics. Source: the paper's multi-head experiment.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -163,12 +163,17 @@ def _widen(model: models.Seq2Seq, inner: int, seed: int) -> None:
             model.add_module(name, nn.Sequential(nn.Linear(d, inner), nn.Linear(inner, out)))
 
 
-def run_heads(config: HeadsConfig, seed: int) -> training.History:
+def run_heads(
+    config: HeadsConfig,
+    seed: int,
+    assemble: Callable[[HeadsConfig, tuple[int, ...]], models.Seq2Seq] = assemble,
+) -> training.History:
     """Train one copier that is put together from heads, until it copies or its steps are over.
 
     Args:
         config: the body, where heads come from, and how it is trained.
         seed: of the choice of heads, and of the inputs unless ``data_seed`` is set.
+        assemble: puts the model together from the seeds of its heads.
 
     Returns:
         History with the metrics of ``copying.measure_copier`` and, at the last step, token accuracy
@@ -178,7 +183,7 @@ def run_heads(config: HeadsConfig, seed: int) -> training.History:
     held_out = config.task.sample(config.measured, HELD_OUT_SEED).to(device)
     seeds = config.head_seeds(seed)
     tied = config.tied_until > 0
-    model = assemble(config, [seeds[0]] * config.heads if tied else seeds)
+    model = assemble(config, (seeds[0],) * config.heads if tied else seeds)
 
     def batches() -> Iterator[Batch]:
         """The inputs; until ``tied_until`` the heads are kept equal, and there they are untied."""

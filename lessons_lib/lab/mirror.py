@@ -1,0 +1,143 @@
+"""Mirror images: a head that starts at (Q, V), and one that starts at (-Q, -V).
+
+Same norm, same class of functions, same data: only a sign of the start differs. In the plane of
+chapter 6 the first lies at (a, b) and the second at (-a, -b), so one of the two is on the side that
+aligns. Registered in ``registered/2026-11-28-mirror-images.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import torch
+
+from lessons_lib import models, training
+from lessons_lib.lab import heads
+from lessons_lib.lab.copying import CopyingConfig, build_copier, train_copier
+
+Turned = Literal["both", "query", "value"]
+Pair = Literal["random", "identical", "both", "query", "value"]
+
+
+@dataclass(frozen=True)
+class PairConfig(CopyingConfig):
+    """A copier with two heads, the second of which depends on the first.
+
+    Attributes:
+        pair: the second head is ``"random"`` (as drawn), ``"identical"`` to the first, or its image
+            with ``"both"`` projections turned over (antithetic), or the ``"query"`` or ``"value"``.
+
+    Raises:
+        ValueError: an unknown pair, or not two heads.
+    """
+
+    heads: int = 2
+    pair: Pair = "random"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pair not in get_args(Pair) or self.heads != 2:
+            raise ValueError(
+                f"expected two heads and a pair from {', '.join(get_args(Pair))}, found "
+                f"{self.heads} heads and {self.pair!r}"
+            )
+
+
+@dataclass(frozen=True)
+class TurnedConfig(heads.HeadsConfig):
+    """A copier put together from heads that may be turned over.
+
+    Attributes:
+        turned: whether each head starts at minus what its seed says, query and value.
+    """
+
+    turned: bool = False
+
+
+def turn_over(model: models.Seq2Seq, head: int, what: Turned = "both") -> None:
+    """Change the sign of a head's projections, weights and biases, in place.
+
+    Raises:
+        ValueError: there is no such head.
+    """
+    if not 0 <= head < model.config.heads:
+        raise ValueError(f"expected a head from 0 to {model.config.heads - 1}, found {head}")
+    with torch.no_grad():
+        for name, layer in (("query", model.query), ("value", model.value)):
+            if what in ("both", name):
+                for weights in (layer.weight, layer.bias):
+                    weights.unflatten(0, (model.config.heads, -1))[head].neg_()
+
+
+def build_pair(config: PairConfig, seed: int) -> models.Seq2Seq:
+    """The copier of ``build_copier`` with its second head made from the first, before training."""
+    model = build_copier(config, seed)
+    if config.pair == "random":
+        return model
+    with torch.no_grad():
+        for layer in (model.query, model.value):
+            for weights in (layer.weight, layer.bias):
+                first, second = weights.unflatten(0, (2, -1))
+                second.copy_(first)
+    if config.pair != "identical":
+        turn_over(model, 1, config.pair)
+    return model
+
+
+def run_pair(config: PairConfig, seed: int) -> training.History:
+    """Train one copier with a pair of heads; metrics as ``copying.run_copying``."""
+    inputs = config.task.stream(config.batch_size, seed)
+    return train_copier(build_pair(config, seed), config, seed, inputs)
+
+
+def run_turned(config: TurnedConfig, seed: int) -> training.History:
+    """``heads.run_heads`` with heads that are turned over if the configuration says so."""
+
+    def assemble(config: heads.HeadsConfig, seeds: tuple[int, ...]) -> models.Seq2Seq:
+        model = heads.assemble(config, seeds)
+        for head in range(model.config.heads):
+            turn_over(model, head)
+        return model
+
+    return heads.run_heads(config, seed, assemble if config.turned else heads.assemble)
+
+
+PAIRS = PairConfig(vocab=16, length=16, width=64, batch_size=32, learning_rate=4e-3, steps=600)
+"""Two heads on the small hard distribution."""
+
+
+def pairs() -> dict[str, PairConfig]:
+    """Kinds of pairs, both cells, no spare word and one."""
+    gru = replace(PAIRS, cell="gru", shared_embeddings=False)
+    return {
+        f"{base.cell}-{'antithetic' if pair == 'both' else pair}-V-{vocab}": replace(
+            base, pair=pair, vocab=vocab
+        )
+        for base in (PAIRS, gru)
+        for vocab in (16, 17)
+        for pair in get_args(Pair)
+    }
+
+
+def turned_heads(one_head: heads.HeadsConfig) -> dict[str, TurnedConfig]:
+    """Single heads as they are and turned over, with new orders of the data."""
+    base = TurnedConfig.from_dict(one_head.to_dict())
+    return {
+        f"{'turned' if turned else 'as-it-is'}-order-{order}": replace(
+            base, data_seed=order, turned=turned
+        )
+        for order in (2001, 2002, 2003)
+        for turned in (False, True)
+    }
+
+
+def turned_models(one_head: heads.HeadsConfig, bad: tuple[int, ...]) -> dict[str, TurnedConfig]:
+    """Models of eight heads: bad ones, the same turned over, random ones."""
+    eight = replace(TurnedConfig.from_dict(one_head.to_dict()), heads=8)
+    poor = replace(eight, pool=bad, drawn=8)
+    return {
+        "eight-bad": poor,
+        "eight-bad-turned": replace(poor, turned=True),
+        "eight-random": replace(eight, pool=tuple(range(1, 65)), drawn=8),
+    }
