@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -267,3 +269,188 @@ def share_difference(successes: int, n: int, other_successes: int, other_n: int)
             raise ValueError(f"expected 0 <= successes <= n and n >= 1, found {k} of {size}")
     table = np.array([[successes, n - successes], [other_successes, other_n - other_successes]])
     return float(scipy_stats.fisher_exact(table).pvalue)
+
+
+def share_contrast(
+    these: Sequence[tuple[int, int]],
+    those: Sequence[tuple[int, int]],
+    *,
+    confidence: float = 0.95,
+) -> Interval:
+    """Mean of some shares less the mean of others, with Newcombe's hybrid score interval.
+
+    The distances from each share to the ends of its Wilson interval are added in squares (Newcombe
+    1998, method 10; for means of several shares Zou and Donner 2008). Assumes independent runs.
+
+    Args:
+        these: ``(successes, n)`` of each group whose mean counts for the difference.
+        those: the same of each group whose mean is taken away.
+        confidence: coverage aimed at.
+
+    Returns:
+        The interval, in [-1, 1]; ``n`` counts the runs of all groups.
+
+    Raises:
+        ValueError: a side has no group, or as ``proportion_interval``.
+    """
+    if not these or not those:
+        raise ValueError("expected a group or more on each side, found none")
+    estimate = down = up = 0.0
+    for groups, sign in ((these, 1), (those, -1)):
+        for successes, n in groups:
+            band = proportion_interval(successes, n, confidence=confidence)
+            estimate += sign * band.estimate / len(groups)
+            below, above = band.estimate - band.low, band.high - band.estimate
+            down += ((below if sign > 0 else above) / len(groups)) ** 2
+            up += ((above if sign > 0 else below) / len(groups)) ** 2
+    runs = sum(n for _, n in (*these, *those))
+    return Interval(estimate, estimate - down**0.5, estimate + up**0.5, runs, confidence)
+
+
+@functools.cache
+def share_power(n: int, share: float, other: float, matters: float) -> tuple[float, float]:
+    """How often ``share_contrast`` of two groups tells that shares differ, and that they do not.
+
+    Args:
+        n: runs in each group.
+        share: true share of the first.
+        other: true share of the second.
+        matters: the smallest difference that counts.
+
+    Returns:
+        The probabilities that the interval lies above 0 and reaches ``matters``, and that it ends
+        below ``matters``. Summed over all outcomes of two binomials.
+    """
+    bands = [proportion_interval(k, n) for k in range(n + 1)]
+    p, low, high = (
+        np.array([getattr(band, end) for band in bands]) for end in ("estimate", "low", "high")
+    )
+    difference = p[:, None] - p
+    ends = difference + np.hypot((high - p)[:, None], p - low)
+    begins = difference - np.hypot((p - low)[:, None], high - p)
+    chance = np.outer(*(scipy_stats.binom.pmf(np.arange(n + 1), n, q) for q in (share, other)))
+    small = ends < matters
+    return float(chance[(begins > 0) & ~small].sum()), float(chance[small].sum())
+
+
+def mean_power(value: Interval, distance: float) -> float:
+    """Probability that an interval like this one lies wholly on the right side of a bound.
+
+    Args:
+        value: of ``seed_interval`` or ``clustered_interval``; only its width, n and confidence
+            count. Single values are taken to be normal, with the spread that it shows.
+        distance: from the true mean to the bound, above 0.
+
+    Returns:
+        The power of a t test, from the noncentral t distribution.
+    """
+    critical = scipy_stats.t.ppf(0.5 + value.confidence / 2, value.n - 1)
+    error = (value.high - value.low) / 2 / critical
+    if error == 0:
+        return 1.0
+    return float(scipy_stats.nct.sf(critical, value.n - 1, distance / error))
+
+
+def clustered_interval(
+    values: ArrayLike, block: Sequence[object], *, confidence: float = 0.95
+) -> Interval:
+    """Mean over runs that come in blocks, with an interval that allows for likeness within them.
+
+    Runs of one block share comparisons, so the unit is the block: the standard error is the
+    cluster-robust one, with Student's t for blocks less one. For blocks of one size that is the t
+    interval over the blocks' means. Fewer than three blocks show too little of how blocks differ;
+    there the unit is the run, and the interval is rather too narrow.
+
+    Args:
+        values: one finite number for each run.
+        block: the block of each run.
+        confidence: coverage aimed at.
+
+    Returns:
+        The interval; ``n`` counts blocks where there are at least three, else runs.
+
+    Raises:
+        ValueError: not one block for each run, or as ``seed_interval``.
+    """
+    data = _finite(values)
+    if len(block) != data.size:
+        raise ValueError(f"expected a block for each of {data.size} runs, found {len(block)}")
+    groups = [data[[b == name for b in block]] for name in dict.fromkeys(block)]
+    if len(groups) < 3:
+        return seed_interval(data, confidence=confidence)
+    n, mean = len(groups), float(data.mean())
+    squares = sum(float((group - mean).sum()) ** 2 for group in groups)
+    error = (n / (n - 1) * squares) ** 0.5 / data.size
+    half = float(scipy_stats.t.ppf(0.5 + confidence / 2, n - 1)) * error
+    return Interval(mean, mean - half, mean + half, n, confidence)
+
+
+def hazard_interval(waits: ArrayLike, happened: ArrayLike, *, confidence: float = 0.95) -> Interval:
+    """Share of those still waiting that reach an event in a unit of time, at a constant rate.
+
+    The rate is events over time waited, with the exact interval of a Poisson count (Garwood), and
+    the share is ``1 - exp(-rate)``.
+
+    Args:
+        waits: how long each run waited, in units of time, ``(n,)``.
+        happened: whether it reached the event then, ``(n,)``.
+        confidence: coverage aimed at.
+
+    Raises:
+        ValueError: shapes differ, or nobody waited.
+    """
+    time, hit = np.asarray(waits, dtype=float), np.asarray(happened, dtype=bool)
+    if time.shape != hit.shape or (time < 0).any() or not time.sum() > 0:
+        raise ValueError(
+            "expected a time of waiting and a truth value for each run, and some time in all, "
+            f"found shapes {time.shape} and {hit.shape} with {time.sum():g}"
+        )
+    events, waited = int(hit.sum()), float(time.sum())
+    tail = (1 - confidence) / 2
+    low = scipy_stats.chi2.ppf(tail, 2 * events) / 2 if events else 0.0
+    high = scipy_stats.chi2.ppf(1 - tail, 2 * events + 2) / 2
+    estimate, low, high = (1 - math.exp(-count / waited) for count in (events, low, high))
+    return Interval(estimate, low, high, time.size, confidence)
+
+
+def time_ratio(
+    times: ArrayLike,
+    happened: ArrayLike,
+    other_times: ArrayLike,
+    other_happened: ArrayLike,
+    *,
+    confidence: float = 0.95,
+) -> Interval:
+    """How many times as long one group of runs takes as another: ratio of geometric means.
+
+    Times are cut where the first run that never reached the event was last looked at; up to there
+    nothing is censored, so Welch's t interval of the mean logarithms holds. Where many runs are
+    cut, the true ratio is farther from 1.
+
+    Args:
+        times: when each run reached the event, or was last looked at without it, ``(n,)``; times
+            below 1 count as 1.
+        happened: whether it reached it, ``(n,)``.
+        other_times: the same of the other group, ``(m,)``.
+        other_happened: the same, ``(m,)``.
+        confidence: coverage aimed at.
+
+    Raises:
+        ValueError: a group has fewer than two runs.
+    """
+    groups = [
+        (np.asarray(when, dtype=float), np.asarray(hit, dtype=bool))
+        for when, hit in ((times, happened), (other_times, other_happened))
+    ]
+    if min(len(when) for when, _ in groups) < 2:
+        raise ValueError("expected at least two runs in each group for an interval, found fewer")
+    until = min((float(when[~hit].min()) for when, hit in groups if not hit.all()), default=np.inf)
+    one, other = (np.log(when.clip(1, until)) for when, _ in groups)
+    ratio, half = float(one.mean() - other.mean()), 0.0
+    if (squares := [float(np.var(g, ddof=1)) / g.size for g in (one, other)]) != [0, 0]:
+        freedom = sum(squares) ** 2 / sum(
+            square**2 / (g.size - 1) for square, g in zip(squares, (one, other), strict=True)
+        )
+        half = float(scipy_stats.t.ppf(0.5 + confidence / 2, freedom)) * sum(squares) ** 0.5
+    ends = (math.exp(ratio + side) for side in (0, -half, half))
+    return Interval(*ends, one.size + other.size, confidence)

@@ -2,62 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from lessons_lib.lab.results import Record, make_record
-from lessons_lib.scoreboard import on_copying as claims
-from lessons_lib.scoreboard.claim import Loader
+from lessons_lib.lab.results import NotMeasuredError, Record, ResultError, make_record
+from lessons_lib.scoreboard import claims
+from lessons_lib.scoreboard.claim import NOT_MEASURED, Claim, Loader, Thresholds
 
-UNIFORM = 0.1
+Run = tuple[str, int, bool]
+"""Branch at the end, step of the end, whether it copies then."""
+Arms = Mapping[str, Sequence[Run]]
+Records = Mapping[tuple[str, str], Mapping[str, Record]]
 
 
-def record(arm: str, runs: list[tuple[str, int, bool]]) -> Record:
-    """Runs that end on a branch, at a step, copying or not."""
-    rows = []
+def record(
+    arm: str, runs: Sequence[Run], at: Mapping[int, Sequence[float]] | None = None
+) -> Record:
+    """Runs that end so; ``at``: their token accuracies at a step before."""
+    rows: list[dict[str, Any]] = []
     for seed, (branch, step, solved) in enumerate(runs, start=1):
         looked = 0.9 if branch == "aligned" else 0.0
         for metric, first, last in (
             ("token_accuracy", 0.1, 0.97 if solved else 0.6),
-            ("attention_accuracy", UNIFORM, looked),
-            ("right_mass", UNIFORM, looked),
+            ("attention_accuracy", 0.1, looked),
+            ("right_mass", 0.1, looked),
         ):
             rows.append({"seed": seed, "step": 0, "metric": metric, "value": first})
             rows.append({"seed": seed, "step": step, "metric": metric, "value": last})
+        for when, values in (at or {}).items():
+            if when < step:
+                value = values[seed - 1]
+                for metric in ("token_accuracy", "attention_accuracy", "right_mass"):
+                    rows.append({"seed": seed, "step": when, "metric": metric, "value": value})
     return make_record(arm, {}, rows, device="cpu", wall_seconds=0)
 
 
-def of(arms: Mapping[str, list[tuple[str, int, bool]]]) -> Loader:
-    """A loader that has these runs, whatever it is asked for."""
-    found = {arm: record(arm, runs) for arm, runs in arms.items()}
-    return lambda name, scale: found
+def load_of(found: Records) -> Loader:
+    """A loader of these records; all others have not been measured."""
+
+    def load(name: str, scale: str) -> Mapping[str, Record]:
+        if (name, scale) not in found:
+            raise NotMeasuredError(f"no result of {name}, {scale}")
+        return found[name, scale]
+
+    return load
+
+
+def judged(row: str, experiment: str, arms: Arms, scale: str = "lesson", **t: float) -> Claim:
+    found = {arm: record(arm, runs, {60: [0.5] * len(runs)}) for arm, runs in arms.items()}
+    return claims.rows()[row](load_of({(experiment, scale): found}), Thresholds(**t))
+
+
+def shares(n: int = 20, **aligned: int) -> dict[str, list[Run]]:
+    """Arms of runs, the first so many of them aligned at step 90, the others lost at step 250."""
+    return {
+        arm.replace("_", "-"): [("aligned", 90, True)] * k + [("elimination", 250, True)] * (n - k)
+        for arm, k in aligned.items()
+    }
+
+
+WORDS = "words-drive-attention"
 
 
 @pytest.mark.parametrize(
     ("wrong", "step", "verdict"),
     [
-        (4, 180, "supported"),
-        (19, 180, "in part"),
-        (4, 90, "in part"),
-        (20, 60, "not supported"),
+        ((4, 5), 180, "supported"),
+        ((20, 20), 180, "in part"),
+        ((4, 5), 100, "in part"),
+        ((20, 20), 100, "not supported"),
+        ((17, 18), 180, "undecided"),
     ],
+    ids=["all of it", "time only", "shares only", "nothing", "too few runs to tell"],
 )
 def test_words_drive_attention_if_right_ones_help_and_wrong_ones_harm(
-    wrong: int, step: int, verdict: str
+    wrong: tuple[int, int], step: int, verdict: str
 ) -> None:
-    arms = shares(pretrained_control=wrong, scrambled=wrong + 1 if wrong < 20 else 20)
-    arms["pretrained-uniform"] = arms["from-dictionary"] = [("aligned", 90, True)] * 20
-    arms["pretrained-hard"] = [("aligned", step, True)] * 20
-    found = claims.words_drive_attention(of(arms))
+    arms = shares(pretrained_control=wrong[0], scrambled=wrong[1])
+    # Times differ a little, so that the ratio has an interval.
+    arms["pretrained-uniform"] = [("aligned", 90 + k % 3, True) for k in range(20)]
+    arms["from-dictionary"] = [("aligned", 90, True)] * 20
+    arms["pretrained-hard"] = [("aligned", step + k % 2, True) for k in range(20)]
+    found = judged(WORDS, "ktiw_first", arms)
     assert found.verdict == verdict
-    assert f"20 of 20 with right words, {wrong} of 20 with wrong ones; from a" in found.ours
-    assert f"median step 90 after right words, {step} after" in found.ours
-    both_wrong = wrong + min(wrong + 1, 20)
-    assert found.estimate == pytest.approx(1 - both_wrong / 40)
-    assert found.runs == 100
+    assert found.to_dict()["estimate"] == pytest.approx(1 - sum(wrong) / 40)
+    assert found.found.runs == 100
 
 
 def attention(arm: str, *found: float, length: int = 10) -> Record:
@@ -75,133 +107,212 @@ def attention(arm: str, *found: float, length: int = 10) -> Record:
     [
         ((0.098, 0.1, 0.103, 0.1), 0.5, "supported"),
         ((0.12, 0.121, 0.122, 0.121), 0.5, "in part"),
-        ((0.29, 0.3, 0.31, 0.3), 0.5, "not supported"),
-        ((0.098, 0.1, 0.103, 0.1), 0.1, "not supported"),
-        ((0.06, 0.1, 0.14, 0.1), 0.5, "in part"),
+        ((0.59, 0.6, 0.61, 0.6), 0.5, "not supported"),
+        ((0.098, 0.1, 0.103, 0.1), 0.1, "in part"),
+        ((0.06, 0.1, 0.14, 0.1), 0.5, "undecided"),
     ],
     ids=["chance", "a trace", "much", "nothing could be learned anyway", "too few runs to tell"],
 )
 def test_attention_without_words_is_held_against_chance_and_two_controls(
     random: tuple[float, ...], taught: float, verdict: str
 ) -> None:
-    arms = [
-        attention("frozen-all-but-query", *random),
-        attention("frozen-aligned", taught - 0.01, taught, taught + 0.01),
-        attention("frozen-dictionary", 0.79, 0.8, 0.8, 0.81),
-    ]
-    found = claims.attention_needs_words(lambda name, scale: {arm.name: arm for arm in arms})
+    arms = {
+        "frozen-all-but-query": attention("a", *random),
+        "frozen-aligned": attention("b", taught - 0.01, taught, taught + 0.01),
+        "frozen-dictionary": attention("c", 0.79, 0.8, 0.8, 0.81),
+    }
+    found = claims.rows()["attention-needs-words"](load_of({("asymmetry", "lesson"): arms}))
     assert found.verdict == verdict
     interval = scipy_stats.ttest_1samp(random, 0).confidence_interval()
-    assert (found.low, found.high) == pytest.approx(interval)
-    assert found.estimate == pytest.approx(sum(random) / 4)
-    assert "chance 0.1; frozen and right: 0.800" in found.ours
-    assert found.runs == 11
+    row = found.to_dict()
+    assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
+    assert "chance 0.1; frozen and right: 0.800" in row["ours"]
+    assert row["runs"] == 11
 
 
-def test_hard_is_slower_counts_and_tests() -> None:
-    easy = [("aligned", 50, True)] * 9
-    hard = [("aligned", 110, True)] * 5 + [("elimination", 400, False)] * 6
-    claim = claims.hard_is_slower(of({"hard": hard, "easy": easy}))
-    assert claim.verdict == "supported"
-    assert "9 of 9 runs copy by step 200, the last at step 50; permutations: 5 of 11" in claim.ours
-    assert claim.runs == 20
-    wilson = scipy_stats.binomtest(5, 11).proportion_ci(method="wilson")
-    assert (claim.estimate, claim.low, claim.high) == pytest.approx((5 / 11, *wilson))
-    same = claims.hard_is_slower(of({"hard": easy, "easy": easy}))
-    assert same.verdict == "not supported"
-    faster = claims.hard_is_slower(of({"hard": easy, "easy": hard}))
-    assert faster.verdict == "not supported"
+FAST: list[Run] = [("aligned", 50, True), ("aligned", 55, True)] * 6
+HARD = "hard_distribution"
+
+
+@pytest.mark.parametrize(
+    ("hard", "verdict"),
+    [
+        ([("aligned", 110, True)] * 7 + [("elimination", 400, False)] * 5, "supported"),
+        (FAST, "undecided"),
+        ([("aligned", 58, True)] * 36, "not supported"),
+        ([("aligned", 80, True)] * 36, "supported"),
+    ],
+    ids=["slower", "the same, too few runs", "a tenth later does not matter", "half again"],
+)
+def test_hard_is_slower_by_time_and_by_the_share_at_step_60(hard: list[Run], verdict: str) -> None:
+    easy = FAST * (len(hard) // 12)
+    found = judged("hard-is-slower", HARD, {"hard": hard, "easy": easy}, "paper")
+    assert found.verdict == verdict
+    assert found.found.runs == 2 * len(hard)
+
+
+def test_accuracies_at_step_60_stand_beside_the_authors() -> None:
+    hard: list[Run] = [("aligned", 50, True)] + [("aligned", 110, True)] * 4
+    arms = {
+        "hard": record("hard", hard, {60: [0.5, 0.96, 0.25, 0.11, 0.6]}),
+        "easy": record("easy", FAST),
+    }
+    found = claims.rows()["hard-is-slower"](load_of({(HARD, "paper"): arms}))
+    # 0.96 at step 60 copies, as does the run that stopped before.
+    assert "12 of 12 of 40 of 60 words, 2 of 5 of permutations" in found.found.ours
+    assert "of which 2 are above 0.9 then and 2 below 0.3" in found.found.ours
+    assert ".99 .21 1.00 .59 .99 .11" in found.published
+    ends = {**arms, "hard": record("hard", hard)}
+    with pytest.raises(
+        ResultError, match="accuracy at step 60 in the record hard, found none of 4"
+    ):
+        claims.rows()["hard-is-slower"](load_of({(HARD, "paper"): ends}))
+
+
+IN_TIME: Run = ("aligned", 150, True)
+LATE: Run = ("elimination", 250, True)
+NEVER: Run = ("elimination", 400, False)
 
 
 @pytest.mark.parametrize(
     ("late", "verdict"),
     [
-        ([("elimination", 330, True), ("elimination", 400, False)], "in part"),
-        ([("elimination", 330, True), ("elimination", 340, True)], "not supported"),
-        ([("elimination", 400, False), ("elimination", 400, False)], "supported"),
+        ([NEVER] * 10, "supported"),
+        ([LATE] * 10, "in part"),
+        ([LATE] * 9 + [NEVER], "in part"),
+        ([LATE, LATE] + [NEVER] * 8, "undecided"),
+        ([], "not supported"),
+        ([NEVER], "undecided"),
     ],
+    ids=["for good", "none for good", "all but one", "some", "nobody fails", "one of 31"],
 )
-def test_what_becomes_of_those_that_do_not_copy_in_time(
-    late: list[tuple[str, int, bool]], verdict: str
-) -> None:
-    claim = claims.cannot_copy(of({"hard": [("aligned", 200, True), *late], "easy": late}))
-    assert claim.verdict == verdict
-    later = sum(solved for _, _, solved in late)
-    assert claim.ours.startswith(f"2 of 3 do not within 200 steps; {later} of these do by")
-    assert "2 of them never look" in claim.ours
-    assert claim.estimate == pytest.approx((1 + later) / 3)
-    assert claim.runs == 3
+def test_failing_is_a_share_and_a_hazard(late: list[Run], verdict: str) -> None:
+    hard = [IN_TIME] * (30 - len(late) // 2) + late
+    found = judged("cannot-copy", HARD, {"hard": hard, "easy": hard}, "paper")
+    assert found.verdict == verdict
+    wilson = scipy_stats.binomtest(len(late), len(hard)).proportion_ci(method="wilson")
+    row = found.to_dict()
+    assert (row["low"], row["high"]) == pytest.approx((wilson.low, wilson.high))
+    assert row["ours"].startswith(f"{len(late)} of {len(hard)} do not within 200 steps; ")
 
 
-def test_where_all_copy_in_time_nothing_speaks_for_failure() -> None:
-    claim = claims.cannot_copy(of({"hard": [("aligned", 200, True)] * 4}))
-    assert claim.verdict == "not supported"
-    assert claim.estimate == 1
+def test_the_hazard_of_learning_to_copy_by_hand() -> None:
+    """Two of ten learn after 50 steps each; eight wait 200: 2 events in 17 times 100 steps."""
+    hard = [IN_TIME] * 20 + [LATE] * 2 + [NEVER] * 8
+    ours = judged("cannot-copy", HARD, {"hard": hard}, "paper").found.ours
+    assert "2 of these do by step 400, at 0.111 [" in ours  # 1 - exp(-2/17)
+    assert "10 of them never look at the right word" in ours
 
 
-def shares(**aligned: int) -> dict[str, list[tuple[str, int, bool]]]:
-    """Arms of 20 runs, the first so many of them aligned."""
-    return {
-        arm.replace("_", "-"): [("aligned", 90, True)] * k + [("elimination", 250, True)] * (20 - k)
-        for arm, k in aligned.items()
-    }
+def test_the_verdict_hangs_on_thresholds_that_a_reader_can_pass() -> None:
+    hard = [IN_TIME] * 20 + [LATE] * 10
+    assert judged("cannot-copy", HARD, {"hard": hard}, "paper").verdict == "in part"
+    mild = judged("cannot-copy", HARD, {"hard": hard}, "paper", learns=0.99, rare=0.1)
+    assert mild.verdict == "supported"
+    assert "less than 0.99 learn it" in mild.rule
+    with pytest.raises(ValueError, match="above 0 for rare, found 0"):
+        Thresholds(rare=0)
 
 
 @pytest.mark.parametrize(
-    ("gru_8", "verdict"), [(20, "supported"), (11, "in part")], ids=["both", "LSTM only"]
+    ("n", "gru_8", "verdict"),
+    [(20, 20, "supported"), (90, 45, "in part"), (20, 14, "undecided")],
+    ids=["both", "LSTM only", "too few runs to tell"],
 )
-def test_more_heads_align_more_often(gru_8: int, verdict: str) -> None:
-    found = claims.several_heads_align(of(shares(lstm_1=10, lstm_8=20, gru_1=9, gru_8=gru_8)))
+def test_more_heads_align_more_often(n: int, gru_8: int, verdict: str) -> None:
+    arms = shares(n, lstm_1=n // 2, lstm_8=n, gru_1=n // 2, gru_8=gru_8)
+    found = judged("several-heads-align", "heads", arms)
     assert found.verdict == verdict
-    assert "LSTM: 10 of 20 with one head, 20 of 20 with eight; GRU: 9 of 20" in found.ours
-    assert found.estimate == pytest.approx((10 + gru_8 - 9) / 40)
-    assert found.runs == 80
-
-
-def test_runs_of_one_seed_are_compared() -> None:
-    """By seed: 9 runs align with one head too, the 10th and 11th in one cell more, the rest not."""
-    found = claims.several_heads_align(of(shares(lstm_1=10, lstm_8=20, gru_1=9, gru_8=11)))
-    by_seed = [0.0] * 9 + [0.5] + [1.0] + [0.5] * 9
-    low, high = scipy_stats.ttest_1samp(by_seed, 0).confidence_interval()
-    assert (found.low, found.high) == pytest.approx((low, high))
-    assert found.estimate == pytest.approx(np.mean(by_seed))
-    assert found.interval.startswith(f"{found.estimate:.3f} [{low:.3f}, {high:.3f}]: share")
-    assert found.interval.endswith("95%, over 20 seeds")
+    assert f"GRU: {n // 2} of {n} with one head, {gru_8} of {n} with eight" in found.found.ours
+    assert found.to_dict()["estimate"] == pytest.approx((n / 2 + gru_8 - n / 2) / (2 * n))
+    assert found.found.runs == 4 * n
 
 
 def test_fewer_aligned_with_eight_heads_do_not_count_for_the_claim() -> None:
-    found = claims.several_heads_align(of(shares(lstm_1=20, lstm_8=8, gru_1=20, gru_8=8)))
-    assert found.verdict == "not supported"
-    assert found.high < 0
+    arms = shares(lstm_1=20, lstm_8=8, gru_1=20, gru_8=8)
+    assert judged("several-heads-align", "heads", arms).verdict == "not supported"
 
 
-@pytest.mark.parametrize(
-    ("wide", "tied", "verdict"),
-    [(10, 9, "supported"), (19, 9, "in part"), (19, 18, "not supported")],
-)
-def test_eight_heads_against_as_many_parameters(wide: int, tied: int, verdict: str) -> None:
-    found = claims.heads_not_parameters(of(shares(eight=20, one_wide=wide, tied=tied)))
-    assert found.verdict == verdict
-    assert found.estimate == pytest.approx(1 - (wide + tied) / 40)
-    assert found.runs == 60
-    fewer = claims.heads_not_parameters(of(shares(eight=2, one_wide=19, tied=19)))
-    assert fewer.verdict == "not supported"
+def test_dynamics_are_judged_at_equal_capacity_only() -> None:
+    row = claims.rows()["heads-not-parameters"]
+    controls = {
+        arm: record(arm, runs) for arm, runs in shares(eight=20, one_wide=9, tied=9).items()
+    }
+    found = row(load_of({("head_controls", "lesson"): controls}))
+    assert (found.verdict, found.interval, found.found.runs) == ("undecided", NOT_MEASURED, 0)
+    assert f"mirror images: {NOT_MEASURED}; for comparison, of unequal" in found.found.ours
+    assert "eight heads 20 of 20, one head with as many parameters 9 of 20" in found.found.ours
+
+    def mirrored(**aligned: int) -> Claim:
+        arms = {arm: record(arm, runs) for arm, runs in shares(50, **aligned).items()}
+        return row(load_of({("mirror", "lesson"): arms}))
+
+    assert mirrored(antithetic=48, two_random=30, bad_mirrored=35, bad=12).verdict == "supported"
+    half = mirrored(antithetic=48, two_random=48, bad_mirrored=35, bad=12)
+    assert half.verdict == "in part"
+    assert half.reasons == "antithetic above two-random: refuted; bad-mirrored above bad: holds"
+    with pytest.raises(
+        ResultError, match="expected runs of bad-mirrored in the record, found anti"
+    ):
+        mirrored(antithetic=48, two_random=48)
+
+
+def head_mix(bad: int, step: int, scale: str, in_time: int = 40) -> Records:
+    """50 models each: so many bad ones align at a step; of the good ones ``in_time`` by 180."""
+    arms = {
+        "eight-bad": [("aligned", step, True)] * bad + [("elimination", 400, False)] * (50 - bad),
+        "seven-bad-one-good": [("aligned", 180, True)] * in_time
+        + [("aligned", 300, True)] * (50 - in_time),
+    }
+    at = {200: [0.55] * 50}
+    return {("head_mix", scale): {arm: record(arm, runs, at) for arm, runs in arms.items()}}
 
 
 @pytest.mark.parametrize(
     ("bad", "step", "verdict"),
-    [
-        (2, 180, "supported"),
-        (18, 180, "in part"),
-        (18, 90, "not supported"),
-        (18, 60, "not supported"),
-    ],
+    [(20, 380, "supported"), (50, 380, "in part"), (50, 190, "not supported")],
 )
 def test_bad_heads_are_compared_by_outcome_and_time(bad: int, step: int, verdict: str) -> None:
-    arms = shares(eight_bad=bad, seven_bad_one_good=18)
-    arms["eight-bad"] = [(branch, step, True) for branch, _, _ in arms["eight-bad"]]
-    arms["seven-bad-one-good"] = [("aligned", 90, True)] * 18 + [("elimination", 90, True)] * 2
-    found = claims.bad_heads_fail(of(arms))
+    found = claims.rows()["bad-heads-fail"](load_of(head_mix(bad, step, "lesson")))
     assert found.verdict == verdict
-    assert found.estimate == pytest.approx((18 - bad) / 20)
-    assert found.runs == 40
+    assert found.to_dict()["estimate"] == pytest.approx((50 - bad) / 50)
+    assert found.found.ours.endswith(f"the authors' size: {NOT_MEASURED}")
+
+
+def test_at_the_authors_size_both_rules_are_read() -> None:
+    """All bad ones align, and none within 200 updates: so by their rule only they fail."""
+    both = {**head_mix(20, 380, "lesson"), **head_mix(50, 380, "bfloat16")}
+    found = claims.rows()["bad-heads-fail"](load_of(both))
+    assert found.verdict == "in part"
+    assert "copy within 200 updates: 0 of 50 (below 0.6 then: 50) and 40 of 50" in found.found.ours
+    assert "fewer bad ones align, the authors' size: refuted" in found.reasons
+    assert found.to_dict()["estimate"] == pytest.approx(0.8)
+    assert found.found.runs == 200
+    missing = claims.rows()["bad-heads-fail"](load_of({}))
+    assert (missing.verdict, missing.interval) == ("undecided", NOT_MEASURED)
+
+
+def test_heads_are_sorted_by_their_starts_if_orders_agree() -> None:
+    """Of 30 heads 12 are good in all orders, 12 in none, 6 in one: 42 of 90 runs are good."""
+    kinds = [3] * 12 + [0] * 12 + [1] * 6
+    arms = {
+        f"order-{k}": record(
+            f"order-{k}",
+            [
+                ("aligned", 150, True) if good >= k else ("elimination", 400, False)
+                for good in kinds
+            ],
+            {200: [0.7] * 30},
+        )
+        for k in (1, 2, 3)
+    }
+    row = claims.rows()["starts-sort-heads"]
+    found = row(load_of({("head_starts", "lesson"): arms}))
+    assert found.verdict == "supported"
+    expected = 30 * ((42 / 90) ** 3 + (48 / 90) ** 3)
+    assert f"12 good, 12 bad of 30 heads, {expected:.0f} expected" in found.found.ours
+    assert found.to_dict()["estimate"] == 0.8
+    # By the authors' rule none is bad: at step 200 all are above 0.6.
+    theirs = row(load_of({("head_starts", "bfloat16"): arms}))
+    assert "their rule: 12 good, 0 bad" in theirs.found.ours
+    assert theirs.found.runs == 90

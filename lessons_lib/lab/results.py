@@ -36,6 +36,10 @@ class ResultError(RuntimeError):
     """A result is missing, damaged or stale; the message says how to make it again."""
 
 
+class NotMeasuredError(ResultError):
+    """A result is not there; others may be."""
+
+
 @dataclass(frozen=True)
 class Record:
     """Measurements of one configuration over some seeds, with provenance.
@@ -241,14 +245,15 @@ def load(
         remedy: the command that makes it again, for messages.
 
     Raises:
-        ResultError: it is missing, damaged (not JSON, or its checksum does not match) or stale
-            (another schema or another configuration). The file is left as it is; the message
-            names the command that makes it again.
+        NotMeasuredError: it is missing.
+        ResultError: it is damaged (not JSON, or its checksum does not match) or stale (another
+            schema or another configuration). The file is left as it is; the message names the
+            command that makes it again.
     """
     path = directory / f"{name}.json"
     remedy = f"make it again with: {remedy or f'python -m lessons_lib.lab run {name}'}"
     if not path.is_file():
-        raise ResultError(f"no result {name!r} at {path}; {remedy}")
+        raise NotMeasuredError(f"no result {name!r} at {path}; {remedy}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         checksum = content.pop("checksum")

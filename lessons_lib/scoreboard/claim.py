@@ -1,23 +1,97 @@
-"""What a row of the scoreboard consists of, and what its rows are computed with."""
+"""What a row of the scoreboard consists of, and what its rows are computed with.
+
+A ``Row`` says what the paper claims and by which rule it is judged. Called, it measures: from
+records to criteria, each held, refuted or open, and from these to a verdict.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import pandas as pd
 
+from lessons_lib.config import Configuration
 from lessons_lib.lab import blocks, experiments
-from lessons_lib.lab.results import Record, ResultError
-from lessons_lib.stats import Interval
+from lessons_lib.lab.results import NotMeasuredError, Record, ResultError
+from lessons_lib.stats import Interval, clustered_interval
 
-Verdict = Literal["supported", "in part", "not supported"]
+Verdict = Literal["supported", "in part", "not supported", "undecided"]
 Loader = Callable[[str, str], Mapping[str, Record]]
 """Records of an experiment at a scale, arm by arm: ``experiments.load``, or one that measures."""
 NOT_QUOTED = "see the paper, table not quoted here"
 """What stands in place of a number of the paper that we do not have."""
 NO_NUMBER = "the abstract says so, without a number"
+NOT_MEASURED = "not measured here"
+
+
+@dataclass(frozen=True)
+class Thresholds(Configuration):
+    """Where the rules of the scoreboard draw their lines. All are above 0.
+
+    Attributes:
+        far: so many times chance is "far above chance".
+        same: accuracies that differ by less are the same.
+        high: from this share of what training gains on, xi is high.
+        spread: attention as even as over this share of the positions is nearly uniform.
+        level: on a second yardstick, KTIW and attention are timed at this value.
+        teaches: from this share of the best reference's words on, a model knows words.
+        teaches_some: the same for some words.
+        shares: the smallest difference between shares of runs that matters.
+        later: the smallest ratio of times that matters.
+        p: of the log-rank test.
+        trace: attention that finds the right word by less than this above chance is at chance.
+        rare: from this share of runs on, failing is no accident.
+        learns: from this share in 100 updates on, runs that failed do learn.
+    """
+
+    far: float = 2.0
+    same: float = 0.01
+    high: float = 0.9
+    spread: float = 0.9
+    level: float = 0.3
+    teaches: float = 0.8
+    teaches_some: float = 0.5
+    shares: float = 0.2
+    later: float = 1.25
+    p: float = 0.01
+    trace: float = 0.01
+    rare: float = 1 / 7
+    learns: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name, value in self.to_dict().items():
+            if not 0 < value < math.inf:
+                raise ValueError(f"expected a finite number above 0 for {name}, found {value}")
+
+
+OURS = Thresholds()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the records say of a claim.
+
+    Attributes:
+        ours: our values in words.
+        value: the main value with its interval; ``None`` if nothing was measured.
+        what: it is the value of.
+        runs: training runs on which the row rests, those of all arms together.
+        criteria: of what the rule asks, in words: True if it held, False if it is refuted, None
+            if the records leave it open.
+        over: the independent units of the interval, in plural.
+        power: how often the rule would find what, in words.
+    """
+
+    ours: str
+    value: Interval | None
+    what: str
+    runs: int
+    criteria: Mapping[str, bool | None]
+    over: str = "runs"
+    power: str = ""
 
 
 @dataclass(frozen=True)
@@ -30,15 +104,9 @@ class Claim:
         part: the part of the paper.
         claim: what is claimed, in our words.
         published: the paper's value, or that it is not quoted here.
-        ours: our values in words.
-        interval: the main value with its 95% interval: of what, and over what.
-        runs: training runs on which the row rests, those of all arms together.
-        verdict: "supported", "in part" or "not supported".
         rule: how the verdict follows from the numbers.
-        command: measures the row again from scratch.
-        estimate: the main value.
-        low: lower end of its interval.
-        high: upper end of its interval.
+        found: what was measured.
+        verdict: what follows.
     """
 
     row: str
@@ -46,88 +114,151 @@ class Claim:
     part: str
     claim: str
     published: str
-    ours: str
-    interval: str
-    runs: int
-    verdict: Verdict
     rule: str
-    command: str
-    estimate: float
-    low: float
-    high: float
+    found: Measured
+    verdict: Verdict
+
+    @property
+    def interval(self) -> str:
+        """The main value with its interval, of what, and over what."""
+        value = self.found.value
+        if value is None:
+            return NOT_MEASURED
+        largest = max(abs(value.estimate), abs(value.low), abs(value.high))
+        digits = 3 if largest < 10 else 0  # shares and their differences, or numbers of steps
+        shown = f"{value.estimate:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
+        over = f"{value.confidence:.0%}, over {value.n} {self.found.over}"
+        return f"{shown}: {self.found.what}; {over}"
+
+    @property
+    def reasons(self) -> str:
+        """What held, what is refuted and what is open."""
+        told = {True: "holds", False: "refuted", None: "open"}
+        return "; ".join(f"{name}: {told[held]}" for name, held in self.found.criteria.items())
+
+    @property
+    def command(self) -> str:
+        """Measures the row again from scratch."""
+        return f"python -m lessons_lib.scoreboard again {self.row}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The columns of the scoreboard; estimate, low and high are NaN if nothing was measured."""
+        value = self.found.value or Interval(math.nan, math.nan, math.nan, 0)
+        return {
+            "row": self.row,
+            "chapter": self.chapter,
+            "part": self.part,
+            "claim": self.claim,
+            "published": self.published,
+            "ours": self.found.ours,
+            "interval": self.interval,
+            "runs": self.found.runs,
+            "verdict": self.verdict,
+            "reasons": self.reasons,
+            "rule": self.rule,
+            "command": self.command,
+            "estimate": value.estimate,
+            "low": value.low,
+            "high": value.high,
+        }
 
 
-def make_claim(
-    row: str,
-    chapter: int,
-    part: str,
-    claim: str,
-    *,
-    published: str = NOT_QUOTED,
-    ours: str,
-    value: Interval,
-    what: str,
-    over: str,
-    runs: int,
-    verdict: Verdict,
-    rule: str,
-) -> Claim:
-    """A row; its interval in words and its command follow from the rest.
+@dataclass(frozen=True)
+class Row:
+    """A claim of the paper and how it is judged.
 
-    Args:
-        row: as in ``Claim``.
-        chapter: as in ``Claim``.
-        part: as in ``Claim``.
-        claim: as in ``Claim``.
-        published: as in ``Claim``.
-        ours: as in ``Claim``.
-        value: the main value with its interval.
-        what: it is the value of.
-        over: the independent units of the interval, in plural: "runs".
-        runs: as in ``Claim``.
-        verdict: as in ``Claim``.
-        rule: as in ``Claim``.
+    Attributes:
+        name: its identifier.
+        chapter: where it is discussed.
+        part: the part of the paper.
+        claim: what is claimed, in our words.
+        rule: when it is supported; ``{t.far}`` and the like stand for thresholds.
+        measure: from records and thresholds to what was measured.
+        published: the paper's value, or that it is not quoted here.
     """
-    largest = max(abs(value.estimate), abs(value.low), abs(value.high))
-    digits = 3 if largest < 10 else 0  # shares and their differences, or numbers of steps
-    shown = f"{value.estimate:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
-    return Claim(
-        row=row,
-        chapter=chapter,
-        part=part,
-        claim=claim,
-        published=published,
-        ours=ours,
-        interval=f"{shown}: {what}; {value.confidence:.0%}, over {value.n} {over}",
-        runs=runs,
-        verdict=verdict,
-        rule=rule,
-        command=f"python -m lessons_lib.scoreboard again {row}",
-        estimate=value.estimate,
-        low=value.low,
-        high=value.high,
-    )
+
+    name: str
+    chapter: int
+    part: str
+    claim: str
+    rule: str
+    measure: Callable[[Loader, Thresholds], Measured]
+    published: str = NOT_QUOTED
+
+    def __call__(self, load: Loader = experiments.load, thresholds: Thresholds = OURS) -> Claim:
+        """The claim as judged by the records; "undecided" where there are none.
+
+        Raises:
+            ResultError: a record is damaged or stale.
+        """
+        try:
+            found = self.measure(load, thresholds)
+        except NotMeasuredError as error:
+            found = Measured(f"{NOT_MEASURED}: {error}", None, "", 0, {})
+        rule = self.rule.format(t=thresholds)
+        return Claim(
+            self.name,
+            self.chapter,
+            self.part,
+            self.claim,
+            self.published,
+            f"{rule}; {found.power}" if found.power else rule,
+            found,
+            judge(found.criteria.values()),
+        )
 
 
-def judge(held: Sequence[bool], some: Sequence[bool] | None = None) -> Verdict:
-    """The verdict from several corpora, cells or comparisons.
-
-    Args:
-        held: for each of them, whether the claim holds there.
-        some: for each of them, whether a part of the claim holds there; ``held`` if ``None``.
+def judge(criteria: Collection[bool | None]) -> Verdict:
+    """The verdict from criteria, each held (True), refuted (False) or open (None).
 
     Returns:
-        "supported" if the claim holds in all of them; "in part" if it, or a part of it, holds in
-        some; else "not supported".
-
-    Raises:
-        ValueError: there is none.
+        "supported" if all held; "not supported" if all are refuted; "in part" if some held and
+        some are refuted; else "undecided", as where there is none.
     """
-    if not held:
-        raise ValueError("expected at least one corpus to judge by, found none")
-    if all(held):
-        return "supported"
-    return "in part" if any(held if some is None else some) else "not supported"
+    if True in criteria and False in criteria:
+        return "in part"
+    if None in criteria or not criteria:
+        return "undecided"
+    return "supported" if True in criteria else "not supported"
+
+
+def exceeds(value: Interval, bound: float, matters: float | None = None) -> bool | None:
+    """Whether a value lies above a bound: held, refuted, or open.
+
+    Args:
+        value: with its interval.
+        bound: held if the interval lies above it.
+        matters: refuted if the interval lies below it: what is above ``bound`` but surely below
+            this is too little to matter. ``bound`` itself if ``None``.
+    """
+    if value.high < (bound if matters is None else matters):
+        return False
+    return True if value.low > bound else None
+
+
+def below(value: Interval, bound: float) -> bool | None:
+    """Whether a value lies below a bound: held, refuted, or open."""
+    found = exceeds(value, bound)
+    return None if found is None else not found
+
+
+def with_fewer_seeds(claim: Claim, full: Claim) -> Claim:
+    """A claim measured on some of the seeds: fewer seeds make no other verdict, only a doubt."""
+    if claim.verdict in (full.verdict, "undecided"):
+        return claim
+    found = replace(
+        claim.found,
+        ours=f"{claim.found.ours}; by these seeds alone {claim.verdict}, by all {full.verdict}",
+    )
+    return replace(claim, found=found, verdict="undecided")
+
+
+def optional(load: Loader, experiment: str, scale: str) -> Mapping[str, Record] | None:
+    """The records of an experiment, or ``None`` where it has not been measured or registered."""
+    try:
+        return load(experiment, scale)
+    except (KeyError, NotMeasuredError):
+        return None
 
 
 def record_command(experiment: str, scale: str) -> str:
@@ -219,6 +350,18 @@ class RealText:
         """``blocks.step_at`` in a corpus."""
         return blocks.step_at(self._rows[corpus], metric, level)
 
+    def interval(self, values: pd.Series[float], *, confidence: float = 0.95) -> Interval:
+        """``stats.clustered_interval`` of a value of each run."""
+        return clustered_interval(
+            values, [_block(run) for run in values.index], confidence=confidence
+        )
+
+    @property
+    def over(self) -> str:
+        """The units of ``interval``, in plural."""
+        blocks = len({_block(run) for run in self._last[self.corpora[0]].index})
+        return "blocks of runs" if blocks > 2 else "runs, which share comparisons"
+
     def of_block(self, metric: str) -> pd.Series[float]:
         """A metric that belongs to blocks, not to runs: its mean over blocks for each corpus.
 
@@ -231,6 +374,10 @@ class RealText:
                 for arm, record in self._records.items()
             }
         )
+
+
+def _block(run: str) -> str:
+    return run.partition(".")[0]
 
 
 def _brief(runs: Sequence[str] | pd.Index[str]) -> str:

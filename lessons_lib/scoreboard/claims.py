@@ -12,76 +12,59 @@ import functools
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 
 import pandas as pd
 
 from lessons_lib.lab import experiments
-from lessons_lib.lab.results import Record, ResultError
+from lessons_lib.lab.results import NotMeasuredError, Record, ResultError
 from lessons_lib.scoreboard import on_copying, on_text
-from lessons_lib.scoreboard.claim import Claim, Loader
+from lessons_lib.scoreboard.claim import OURS, Claim, Loader, Row, Thresholds, with_fewer_seeds
 
-Row = Callable[[Loader], Claim]
-
-CLAIMS: Mapping[int, tuple[Row, ...]] = {
-    3: (on_text.cooccurrence_teaches_words,),
-    4: (
-        on_text.ktiw_comes_first,
-        on_text.attention_is_uniform_early,
-        on_text.uniform_classifier_foretells,
-        on_text.uniform_translator_foretells,
-        on_text.bag_foretells_uniform_classifier,
-        on_text.bag_foretells_uniform_translator,
-        on_text.uniform_classifier_foretells_saliency,
-        on_text.uniform_translator_foretells_saliency,
-        on_text.xi_is_high_in_classification,
-        on_text.xi_is_high_in_translation,
-        on_text.uniform_attention_is_as_good,
-        on_text.attention_is_on_salient_words,
-    ),
-    5: (on_copying.words_drive_attention, on_copying.attention_needs_words),
-    6: (on_copying.hard_is_slower, on_copying.cannot_copy),
-    7: (
-        on_copying.several_heads_align,
-        on_copying.heads_not_parameters,
-        on_copying.bad_heads_fail,
-    ),
-}
-"""Chapter -> its claims, in the order of the scoreboard."""
+ROWS: tuple[Row, ...] = tuple(sorted(on_text.ROWS + on_copying.ROWS, key=lambda row: row.chapter))
+"""In the order of the scoreboard."""
 COLUMN = 48
 """Characters in a column of a comparison."""
 
 
 def rows() -> dict[str, Row]:
-    """The claims by their identifiers: ``"hard-is-slower"`` is ``hard_is_slower``."""
-    return {claim.__name__.replace("_", "-"): claim for group in CLAIMS.values() for claim in group}
+    """The claims by their identifiers."""
+    return {row.name: row for row in ROWS}
 
 
-def scoreboard(chapter: int | None = None, load: Loader = experiments.load) -> pd.DataFrame:
-    """A row for each claim, of one chapter or of all: the fields of ``Claim`` as columns.
+def scoreboard(
+    chapter: int | None = None,
+    load: Loader = experiments.load,
+    thresholds: Thresholds = OURS,
+) -> pd.DataFrame:
+    """A row for each claim, of one chapter or of all, with the columns of ``Claim.to_dict``.
+
+    A row without records is "undecided", and says "not measured here".
 
     Args:
         chapter: only its claims; all if ``None``. Records of other chapters are not needed then.
         load: where records come from: the package's own by default.
+        thresholds: where the rules draw their lines.
 
     Raises:
         KeyError: the chapter has no claims; the message lists those that have.
-        ResultError: a record is missing, damaged or stale; the message names the command.
+        ResultError: a record is damaged or stale; the message names the command.
     """
-    if chapter is not None and chapter not in CLAIMS:
-        raise KeyError(f"no claims of chapter {chapter}; there are some of {list(CLAIMS)}")
+    known = dict.fromkeys(row.chapter for row in ROWS)
+    if chapter is not None and chapter not in known:
+        raise KeyError(f"no claims of chapter {chapter}; there are some of {list(known)}")
     once = functools.cache(load)  # several claims rest on one experiment
-    wanted = [claim for k, group in CLAIMS.items() if chapter in (None, k) for claim in group]
-    columns = [field.name for field in fields(Claim)]
-    return pd.DataFrame([vars(claim(once)) for claim in wanted], columns=columns)
+    wanted = [row for row in ROWS if chapter in (None, row.chapter)]
+    return pd.DataFrame([row(once, thresholds).to_dict() for row in wanted])
 
 
 def is_within(new: Claim, recorded: Claim) -> bool:
     """Whether a new estimate lies within the recorded interval, its ends included."""
-    return recorded.low - 1e-9 <= new.estimate <= recorded.high + 1e-9
+    one, other = new.found.value, recorded.found.value
+    return bool(one and other and other.low - 1e-9 <= one.estimate <= other.high + 1e-9)
 
 
 def of_first_seeds(load: Loader, count: int) -> Loader:
@@ -165,10 +148,11 @@ def _block(claim: Claim) -> str:
     for name, text in (
         ("part", f"{claim.part} (chapter {claim.chapter} of the course)"),
         ("published", claim.published),
-        ("ours", claim.ours),
+        ("ours", claim.found.ours),
         ("value", claim.interval),
-        ("runs", str(claim.runs)),
+        ("runs", str(claim.found.runs)),
         ("rule", claim.rule),
+        ("reasons", claim.reasons),
         ("again", claim.command),
     ):
         lines.append(_wrapped(f"{name + ':':<11}{text}", "    ", hang=" " * 15))
@@ -176,14 +160,16 @@ def _block(claim: Claim) -> str:
 
 
 def _again(row: str, count: int | None, directory: Path) -> int:
-    claim = rows()[row]
+    judge = rows()[row]
     asked: dict[tuple[str, str], Mapping[str, Record]] = {}
 
     def recorded(name: str, scale: str) -> Mapping[str, Record]:
         asked[name, scale] = experiments.load(name, scale)
         return asked[name, scale]
 
-    old = claim(recorded)
+    old = judge(recorded)
+    if old.found.value is None:
+        raise ResultError(f"nothing to compare with: {old.found.ours}")
     for (name, scale), records in asked.items():
         _write(_announcement(name, scale, records, count))
     expected = None
@@ -193,7 +179,7 @@ def _again(row: str, count: int | None, directory: Path) -> int:
             sys.stderr.write(f"expected 1 to {known} for --seeds, found {count}\n")
             return 2
         try:
-            expected = claim(of_first_seeds(recorded, count))
+            expected = judge(of_first_seeds(recorded, count))
         except ValueError as error:  # too few for the row: said before hours of work, not after
             sys.stderr.write(f"too few seeds for this row, {count}: {error}\n")
             return 2
@@ -201,18 +187,29 @@ def _again(row: str, count: int | None, directory: Path) -> int:
             f"With fewer seeds the interval is wider. The recorded runs of these seeds alone give "
             f"{expected.interval}."
         )
-    new = claim(measuring(directory, count))
+    measure = measuring(directory, count)
+
+    def again(name: str, scale: str) -> Mapping[str, Record]:
+        if (name, scale) not in asked:  # a row may look for more than there is
+            raise NotMeasuredError(f"{name}, {scale} scale: no record to compare with")
+        return measure(name, scale)
+
+    new = judge(again)
+    if count is not None and count < known:
+        new = with_fewer_seeds(new, old)
     within = is_within(new, old)
     _write(f"\n{_beside(old, new)}\n")
+    one, other = new.to_dict(), old.to_dict()
     _write(
-        f"The new estimate, {new.estimate:.4g}, lies {'within' if within else 'outside'} the "
-        f"recorded interval, [{old.low:.4g}, {old.high:.4g}]."
+        f"The new estimate, {one['estimate']:.4g}, lies {'within' if within else 'outside'} the "
+        f"recorded interval, [{other['low']:.4g}, {other['high']:.4g}]."
     )
     if expected is not None:
-        overlap = new.low <= old.high and old.low <= new.high
+        overlap = one["low"] <= other["high"] and other["low"] <= one["high"]
         _write(
-            f"It rests on fewer seeds, of which the recorded runs give {expected.estimate:.4g}; "
-            f"the two intervals {'' if overlap else 'do not '}overlap."
+            f"It rests on fewer seeds, of which the recorded runs give "
+            f"{expected.to_dict()['estimate']:.4g}; the two intervals "
+            f"{'' if overlap else 'do not '}overlap."
         )
     return 0 if within else 1
 
@@ -240,7 +237,7 @@ def _beside(old: Claim, new: Claim) -> str:
     """Two rows side by side, as text."""
     lines = [f"{'':<9} {'recorded':<{COLUMN}}  again"]
     for name in ("ours", "interval", "runs", "verdict"):
-        sides = (textwrap.wrap(str(getattr(claim, name)), COLUMN) for claim in (old, new))
+        sides = (textwrap.wrap(str(claim.to_dict()[name]), COLUMN) for claim in (old, new))
         for k, (left, right) in enumerate(zip_longest(*sides, fillvalue="")):
             lines.append(f"{'' if k else name:<9} {left:<{COLUMN}}  {right}".rstrip())
     return "\n".join([old.claim, "", *lines])

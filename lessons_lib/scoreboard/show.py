@@ -33,6 +33,7 @@ class Look(NamedTuple):
 
 LOOKS: Mapping[Verdict, Look] = {
     "not supported": Look("none", "#BF4F8C"),
+    "undecided": Look("none", "#7A7A7A"),
     "in part": Look("left", "#B9770E"),
     "supported": Look("full", "#2A84C6"),
 }
@@ -70,6 +71,7 @@ class ClaimsTable:
             f"  {row['claim']} ({row['part']}; chapter {row['chapter']})\n"
             f"  the paper: {row['published']}\n  ours: {row['interval']}\n"
             f"  in full: {row['ours']}\n  runs: {row['runs']}\n  rule: {row['rule']}\n"
+            f"  reasons: {row['reasons']}\n"
             f"  again: {row['command']}"
             for row in _each(self.rows)
         ]
@@ -112,6 +114,7 @@ def _body(row: Mapping[str, Any]) -> str:
     more = [
         ("In full", text["ours"]),
         ("Rule", text["rule"]),
+        ("Why", text["reasons"]),
         ("Again", f"<code>{text['command']}</code>"),
     ]
     rest = "".join(f"<p><b>{label}</b> <span>{content}</span></p>" for label, content in more)
