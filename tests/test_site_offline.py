@@ -40,7 +40,8 @@ def document() -> str:
 
 
 def test_the_document_has_every_page_but_the_reference_in_reading_order(document: str) -> None:
-    wanted = [Path(name).name for name in website.page_sources(PROJECT) if name != "book/api"]
+    names = website.page_sources(PROJECT)
+    wanted = [Path(name).name for name in names if not name.startswith("book/api")]
     assert re.findall(r'<article class="bd-article" id="([^"]+)"', document) == wanted
 
 

@@ -29,8 +29,8 @@ import website
 from environment import CourseError, Project
 from labels import read_settings
 
-LEFT_OUT = ("book/api",)
-"""Pages that are read on a screen only."""
+LEFT_OUT = "book/api"
+"""The page that is read on a screen only, and those below it."""
 SCREEN_ONLY = (
     "script, noscript, .headerlink, details.hide, .tag_hide-cell, #playground-app, "
     "[role=tooltip], a:has(> img[src*='colab.svg']), .lessons-explore style"
@@ -55,7 +55,7 @@ def document(project: Project, site: Path, pages: Mapping[str, int] | None = Non
         site: the built site.
         pages: for places in the document their page, for the table of contents; may be incomplete.
     """
-    names = [name for name in website.page_sources(project) if name not in LEFT_OUT]
+    names = [name for name in website.page_sources(project) if not name.startswith(LEFT_OUT)]
     articles = [article(site, name, names) for name in names]
     listed = [heading for each in articles for heading in headings(each)]
     settings = read_settings(project.root)
