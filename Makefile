@@ -4,15 +4,7 @@
 PYTHON ?= python3
 COURSE = $(PYTHON) tools/course.py
 
-# The directory of the corpora may be given relative to where make was called.
-ifneq ($(strip $(LESSONS_DATA)),)
-override LESSONS_DATA := $(abspath $(LESSONS_DATA))
-export LESSONS_DATA
-endif
-# TORCH=cpu: take torch from PyTorch's CPU index when the pins are installed.
-ifneq ($(strip $(TORCH)),)
-export TORCH
-endif
+# LESSONS_DATA=dir and TORCH=cpu reach the commands as variables of the environment, as they are.
 
 .DEFAULT_GOAL := help
 .PHONY: help book test env notebooks editions slides assignment grade pdf bundle lint format bench links serve \

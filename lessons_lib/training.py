@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -311,8 +311,9 @@ def run_seeds(
 
     Raises:
         ValueError: a seed is asked for twice.
-        RuntimeError: a run failed; the message names its seed, the cause is chained. Runs that
-            have ended by then were handed to ``done``; those that wait are cancelled.
+        RuntimeError: a run failed, or a process of the pool ended; the message names the seed, or
+            the usual causes, and the cause is chained. Runs that have ended by then were handed to
+            ``done``; those that wait are cancelled.
     """
     if len(set(seeds)) != len(seeds):
         raise ValueError(f"expected different seeds, found {list(seeds)}")
@@ -329,6 +330,8 @@ def run_seeds(
                 seed = waiting[future]
                 try:
                     found[seed] = future.result()
+                except BrokenExecutor:
+                    raise
                 except Exception as error:
                     raise RuntimeError(
                         f"the run of seed {seed} failed: {type(error).__name__}: {error}"
@@ -336,10 +339,21 @@ def run_seeds(
                 if done is not None:
                     done(seed, found[seed])
                 bar.update()
+    except BrokenExecutor as error:
+        raise RuntimeError(_BROKEN) from error
     finally:
         for future in waiting:
             future.cancel()
     return SeedRuns({seed: found[seed] for seed in seeds})
+
+
+_BROKEN = """\
+a worker process ended before its run did. The usual causes, and their remedies:
+- a script calls this outside of `if __name__ == "__main__":`; put the call below that line
+- the program, or the function that it hands over, is in no file that a worker could import (read
+  from standard input, typed, or in a notebook); write it into a file, the function into a module
+- the process was killed, for example for want of memory; run fewer at once: seed_pool(processes)
+What a worker itself said is above, if it said anything."""
 
 
 def available_cores() -> int:

@@ -139,11 +139,71 @@ def test_a_file_that_lessons_data_lacks_is_taken_from_elsewhere(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LESSONS_DATA", str(tmp_path / "mine"))
+    (tmp_path / "mine").mkdir()
     assert fetch(NAME).read_bytes() == GOOD
     server.mode = "missing"
     (tmp_path / "cache" / NAME).unlink()
-    with pytest.raises(CorpusUnavailable, match=r"now .*mine, which has no such file"):
+    with pytest.raises(CorpusUnavailable, match=r"now .*mine, which has no such file") as caught:
         fetch(NAME)
+    assert f"not in {tmp_path / 'mine'}, the directory that LESSONS_DATA" in caught.value.reason
+
+
+@pytest.mark.parametrize("name", ["~", "~/", "with a blank", "./", "linked"])
+def test_lessons_data_as_people_write_it(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    place = {"with a blank": tmp_path / name, "linked": tmp_path / "real"}.get(name, tmp_path)
+    (place / NAME).parent.mkdir(parents=True)
+    (place / NAME).write_bytes(GOOD)
+    if name == "linked":
+        (tmp_path / "linked").symlink_to(place)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LESSONS_DATA", name)
+    assert fetch(NAME).read_bytes() == GOOD
+    assert server.asked == 0
+
+
+@pytest.mark.parametrize("name", ["gone", "file", "~nobody-has-this-name/x", "gone also"])
+def test_lessons_data_that_is_no_directory_stops_at_once(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    cached(tmp_path, GOOD)
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LESSONS_DATA", name)
+    with pytest.raises(
+        NotADirectoryError, match=rf"expected a directory, found none in '.*{name}'"
+    ):
+        fetch(NAME)
+    assert server.asked == 0
+
+
+def test_a_blank_setting_is_none(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LESSONS_DATA", " ")
+    assert fetch(NAME) == tmp_path / "cache" / NAME
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    monkeypatch.setenv("LESSONS_CACHE", " ")
+    assert sources.cache_directory() == tmp_path / "lessons_lib"
+
+
+@pytest.mark.parametrize("system", ["Linux", "Darwin", "Windows"])
+def test_without_a_home_the_cache_asks_for_a_name(
+    monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("LESSONS_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA", "LESSONS_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.setattr("platform.system", lambda: system)
+    with pytest.raises(CorpusUnavailable, match="Could not determine home.*LESSONS_CACHE"):
+        fetch("sms_spam/sms.tsv")
 
 
 @pytest.mark.parametrize(
@@ -287,6 +347,8 @@ def test_every_corpus_is_pinned_and_has_terms() -> None:
         assert corpus.citation in sources.terms(name)
     assert "non-commercial" in sources.terms("multi30k")
     assert "BY-SA 3.0" in sources.terms("en-de")
+    below = [f"{c.directory}/{name}" for c in sources.CORPORA.values() for name in c.files]
+    assert {path.count("/") for path in below} == {1}  # tools/website.py looks no deeper
     with pytest.raises(ValueError, match=r"multi30k, sms_spam.*found 'imdb'"):
         sources.terms("imdb")
 

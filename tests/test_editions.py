@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -302,7 +303,7 @@ def test_what_cannot_be_plain_is_named_with_its_place(
 
 # Cells -----------------------------------------------------------------------------------------
 
-SETTINGS = Settings("1.2.3", "https://github.com/o/r", SITE)
+SETTINGS = Settings("1.2.3", "https://github.com/o/r", SITE, "0f" * 32)
 
 
 def notebook_of(*cells: Any) -> Any:
@@ -323,9 +324,11 @@ def test_preparing_twice_is_preparing_once() -> None:
     again = nbformat.reads(once, as_version=4)
     assert editions.written(editions.prepared(again, SETTINGS, "01_x")) == once
     assert [cell["id"] for cell in again.cells] == ["t", "colab-badge", "install", "one"]
-    newer = Settings("1.2.4", "https://github.com/o/r", SITE)
+    newer = replace(SETTINGS, version="1.2.4")
     renewed = editions.written(editions.prepared(again, newer, "01_x"))
     assert renewed == once.replace("1.2.3", "1.2.4")
+    before = editions.prepared(again, replace(SETTINGS, wheel_sha256=""), "01_x")
+    assert [cell["id"] for cell in before.cells] == ["t", "install", "one"]
 
 
 def test_a_chapter_needs_its_title_first() -> None:
@@ -335,8 +338,11 @@ def test_a_chapter_needs_its_title_first() -> None:
 
 def test_the_install_cell_is_short_and_pins_nothing() -> None:
     cell = editions.install_cell(SETTINGS)
-    assert len(cell.splitlines()) <= 25
-    assert "https://github.com/o/r/archive/refs/tags/v1.2.3.zip" in cell
+    assert len(cell.splitlines()) <= 24
+    address = "https://github.com/o/r/releases/download/v1.2.3/lessons_lib-1.2.3-py3-none-any.whl"
+    assert f'"{address}"' in cell
+    assert f'"{"0f" * 32}"' in cell
+    assert "http" not in editions.install_cell(replace(SETTINGS, wheel_sha256=""))
     assert not [name for name in ("torch", "numpy", "ipywidgets") if name in cell]
 
 

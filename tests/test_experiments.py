@@ -288,6 +288,18 @@ def test_command_line_from_nothing_to_a_report(
     assert re.search(r"pips +2\.000 \[-0\.484, 4\.484\] \(n = 3\)", shown)
 
 
+@pytest.mark.parametrize("taken", ["cache", "package", "out"])
+def test_what_cannot_be_written_is_said_before_the_first_run(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: str
+) -> None:
+    del package
+    (tmp_path / taken).touch()
+    monkeypatch.setattr("lessons_lib.training.run_seeds", lambda *_, **__: pytest.fail("began"))
+    where = ["--out", str(tmp_path / "out")] if taken == "out" else []
+    with pytest.raises(OSError, match=rf"{taken}.* cannot be written .*LESSONS_CACHE"):
+        experiments.main(["run", "dice", *where])
+
+
 def test_some_seeds_can_be_written_elsewhere(
     package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,9 @@ are links to those of the environment that runs the tests; there is no package i
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import subprocess
 import sysconfig
 import threading
@@ -18,6 +20,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 import nbformat
 import pytest
@@ -30,7 +33,6 @@ ROOT = Path(__file__).resolve().parent.parent
 PRESENT = read_settings(ROOT).version
 OLDER = "0.0.7"
 REPORT = "\nimport lessons_lib\nprint('found', lessons_lib.__version__, lessons_lib.__file__)"
-PACKAGED = ("pyproject.toml", "README.md", "LICENSE")
 
 
 class Recording(SimpleHTTPRequestHandler):
@@ -53,11 +55,13 @@ class Runtime:
     Attributes:
         folder: of the environment.
         repository: address that stands in for the one on GitHub.
+        digests: of the wheel of each version.
         asked: paths that were asked of it.
     """
 
     folder: Path
     repository: str
+    digests: dict[str, str]
     asked: list[str] = field(default_factory=list)
 
     @property
@@ -76,47 +80,52 @@ class Runtime:
         return sorted(p.name for p in self.own_packages.iterdir() if "lessons" in p.name)
 
     def variables(self) -> dict[str, str]:
-        dropped = ("PYTHONPATH", "PYTHONHOME", "PIP_NO_BUILD_ISOLATION", "VIRTUAL_ENV")
+        dropped = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
         kept = {k: v for k, v in os.environ.items() if k not in dropped}
         pip = {
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_NO_INDEX": "1",
-            "PIP_NO_BUILD_ISOLATION": "0",
             "PIP_RETRIES": "0",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         }
         return kept | pip | {"no_proxy": "*", "PYTHONNOUSERSITE": "1"}
 
-    def cell(self, version: str, repository: str = "") -> str:
-        return editions.install_cell(Settings(version, repository or self.repository, ""))
+    def cell(self, version: str, repository: str = "", digest: str = "") -> str:
+        digest = digest or self.digests[version]
+        return editions.install_cell(Settings(version, repository or self.repository, "", digest))
 
-    def run(self, program: str, where: Path) -> subprocess.CompletedProcess[str]:
+    def run(self, program: str, where: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a program in an empty directory of the reader's."""
         return subprocess.run(
             [str(self.python), "-c", program],
             cwd=where,
-            env=self.variables(),
+            env=self.variables() | variables,
             capture_output=True,
             text=True,
             check=False,
         )
 
 
-def archive(path: Path, version: str) -> None:
-    """What GitHub serves for a tag: the sources in one folder."""
-    top = f"course-{version}"
-    package = sorted((ROOT / "lessons_lib").rglob("*"))
-    with zipfile.ZipFile(path, "w") as file:
-        for name in PACKAGED:
-            text = (ROOT / name).read_text(encoding="utf-8")
-            file.writestr(f"{top}/{name}", text.replace(f'"{PRESENT}"', f'"{version}"'))
-        for source in package:
-            if not source.is_file() or "__pycache__" in source.parts:
-                continue
-            content = source.read_bytes()
-            if source.name == "__init__.py":
-                content = content.replace(f'"{PRESENT}"'.encode(), f'"{version}"'.encode())
-            file.writestr(f"{top}/{source.relative_to(ROOT).as_posix()}", content)
+def wheel(path: Path, version: str) -> str:
+    """A wheel of the package, as any builder makes it; returns its digest."""
+    info = f"lessons_lib-{version}.dist-info"
+    files = {
+        source.relative_to(ROOT).as_posix(): source.read_bytes()
+        for source in sorted((ROOT / "lessons_lib").rglob("*"))
+        if source.is_file() and "__pycache__" not in source.parts
+    }
+    first = "lessons_lib/__init__.py"
+    files[first] = files[first].replace(f'"{PRESENT}"'.encode(), f'"{version}"'.encode())
+    needed = "Requires-Dist: torch>=2.2\n"
+    about = f"Metadata-Version: 2.1\nName: lessons-lib\nVersion: {version}\n{needed}"
+    files[f"{info}/METADATA"] = about.encode()
+    files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files[f"{info}/RECORD"] = "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"]).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in files.items():
+            file.writestr(name, content)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -132,35 +141,35 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 link.symlink_to(package, target_is_directory=package.is_dir())
             except OSError as error:
                 pytest.skip(f"this system makes no symbolic links here: {error}")
-    for needed in ("pip", "hatchling", "torch", "ipykernel", "packaging"):
+    for needed in ("pip", "torch", "ipykernel", "packaging"):
         if not (folder / needed).exists():
             pytest.skip(f"{needed} is not installed beside pytest")
     return folder
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server with the archives of two tags: the present version, and an older one."""
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
+    """A server with the wheels of two releases: the present version, and an older one."""
     folder = tmp_path_factory.mktemp("served")
-    for version in (PRESENT, OLDER):
-        path = folder / "archive" / "refs" / "tags" / f"v{version}.zip"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        archive(path, version)
+    digests = {
+        version: wheel(folder / urlsplit(Settings(version, "", "").wheel).path[1:], version)
+        for version in (PRESENT, OLDER)
+    }
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Recording, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
+    yield f"http://127.0.0.1:{server.server_port}", digests
     server.shutdown()
     server.server_close()
     thread.join()
 
 
 @pytest.fixture
-def runtime(packages: Path, repository: str, tmp_path: Path) -> Runtime:
+def runtime(packages: Path, repository: tuple[str, dict[str, str]], tmp_path: Path) -> Runtime:
     """A fresh environment without ``lessons_lib``."""
     folder = tmp_path / "environment"
     venv.create(folder, with_pip=False, symlinks=os.name != "nt")
-    fresh = Runtime(folder, repository, Recording.asked)
+    fresh = Runtime(folder, *repository, Recording.asked)
     (fresh.own_packages / "others.pth").write_text(f"{packages}\n", encoding="utf-8")
     Recording.asked.clear()
     return fresh
@@ -192,14 +201,14 @@ def test_installs_what_is_missing_and_touches_nothing_else(runtime: Runtime, emp
     )
     assert before
     assert runtime.run(question, empty).stdout == before
-    assert runtime.asked == [f"/archive/refs/tags/v{PRESENT}.zip"]
+    assert runtime.asked == [Settings(PRESENT, "", "").wheel]
 
 
 def test_replaces_an_older_one_then_stays_silent(runtime: Runtime, empty: Path) -> None:
     done = runtime.run(runtime.cell(OLDER) + REPORT, empty)
     assert done.stdout.startswith(f"found {OLDER}"), done.stderr
     done = runtime.run(runtime.cell(PRESENT) + REPORT, empty)
-    assert done.stdout.startswith(f"found {PRESENT}"), done.stderr
+    assert "Installed. Restart the kernel" in done.stderr, "the old one is loaded by now"
     assert runtime.installed() == ["lessons_lib", f"lessons_lib-{PRESENT}.dist-info"]
     runtime.asked.clear()
     for version in (PRESENT, OLDER):  # a newer one than wanted is as good
@@ -220,28 +229,69 @@ def test_says_restart_where_an_older_one_is_in_use(runtime: Runtime, empty: Path
     fake_package(runtime.own_packages, OLDER)
     done = runtime.run("import lessons_lib\n" + runtime.cell(PRESENT), empty)
     assert done.returncode == 1
-    assert "An older lessons_lib is in use: restart the session" in done.stderr
-    assert runtime.asked == []
+    assert "Installed. Restart the kernel, run again (in use now: <module" in done.stderr
 
 
 def test_names_an_older_copy_that_hides_the_new_one(runtime: Runtime, empty: Path) -> None:
     fake_package(empty, OLDER)
     done = runtime.run(runtime.cell(PRESENT), empty)
     assert done.returncode == 1
-    assert "too old: " in done.stderr
     assert str(empty / "lessons_lib" / "__init__.py") in done.stderr
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "gone"])
-def test_names_the_address_that_cannot_be_reached(
-    runtime: Runtime, empty: Path, address: str
+@pytest.mark.parametrize(
+    ("where", "digest", "words"),
+    [
+        ("http://127.0.0.1:9", "", "127.0.0.1"),
+        ("gone", "", "404"),
+        ("", "0" * 64, "Expected sha256 " + "0" * 64),
+    ],
+    ids=["cut off", "gone", "another file"],
+)
+def test_what_pip_says_comes_first_and_nothing_is_guessed(
+    runtime: Runtime, empty: Path, where: str, digest: str, words: str
 ) -> None:
-    repository = f"{runtime.repository}/gone" if address == "gone" else address
-    done = runtime.run(runtime.cell(PRESENT, repository), empty)
+    repository = f"{runtime.repository}/gone" if where == "gone" else where
+    done = runtime.run(runtime.cell(PRESENT, repository, digest), empty)
     assert done.returncode == 1
-    assert f"Cannot install {repository}/archive/refs/tags/v{PRESENT}.zip" in done.stderr
-    assert "Go online, run again." in done.stderr
+    said = done.stderr[done.stderr.rindex("RuntimeError: ") :]
+    assert re.match(r"RuntimeError: +(ERROR|WARNING): ", said)
+    assert words in said
+    assert Settings(PRESENT, repository or runtime.repository, "").wheel in said.splitlines()[-1]
     assert runtime.installed() == []
+
+
+def test_an_installation_that_this_kernel_cannot_see_yet_says_restart(
+    runtime: Runtime, empty: Path, tmp_path: Path
+) -> None:
+    """On a hub, pip installs for the user, into a directory that was not there at the start."""
+    config = runtime.folder / "pyvenv.cfg"
+    config.write_text(config.read_text().replace("packages = false", "packages = true"))
+    hub = {"PIP_USER": "1", "PYTHONUSERBASE": str(tmp_path / "local"), "PYTHONNOUSERSITE": ""}
+    program = runtime.cell(PRESENT) + REPORT
+    done = runtime.run(program, empty, **hub)
+    assert "RuntimeError: Installed. Restart the kernel, run again" in done.stderr
+    assert runtime.installed() == []
+    done = runtime.run(program, empty, **hub)
+    assert done.stdout.startswith(f"found {PRESENT} {tmp_path / 'local'}"), done.stderr
+
+
+def test_an_installation_to_another_place_is_no_reason_to_restart(
+    runtime: Runtime, empty: Path, tmp_path: Path
+) -> None:
+    elsewhere = {"PIP_TARGET": str(tmp_path / "elsewhere"), "PIP_NO_DEPS": "1"}
+    done = runtime.run(runtime.cell(PRESENT), empty, **elsewhere)
+    assert "No module named 'lessons_lib'" in done.stderr
+    assert "Restart" not in done.stderr
+
+
+def test_before_a_release_the_cell_says_how_to_install(runtime: Runtime, empty: Path) -> None:
+    cell = editions.install_cell(Settings(PRESENT, "https://course.invalid/r", ""))
+    done = runtime.run(cell, empty)
+    assert "Do `pip install .` in the course's directory" in done.stderr
+    fake_package(empty, OLDER)
+    done = runtime.run(cell, empty)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.slow

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import shutil
 import subprocess
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,8 @@ from environment import CourseError
 from labels import Settings, read_settings
 
 ROOT = Path(__file__).resolve().parent.parent
-OLD = Settings("0.3.0", "https://github.com/old/course", "https://old.example/course")
+OLD = Settings("0.3.0", "https://github.com/old/course", "https://old.example/course", "ab" * 32)
+PLACEHOLDER = Settings("0.3.0", "https://course.invalid/repository", "https://course.invalid/site")
 NEW = Settings("0.4.1", "https://github.com/new/lessons", "https://new.example/book")
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="there is no git on the PATH")
@@ -37,6 +41,7 @@ requires-python = ">=3.11"
 [tool.course]
 repository = "{OLD.repository}"
 site = "{OLD.site}"
+wheel_sha256 = "{OLD.wheel_sha256}"
 
 [tool.hatch.build.targets.wheel]
 packages = ["lessons_lib"]
@@ -44,7 +49,7 @@ packages = ["lessons_lib"]
     "lessons_lib/__init__.py": f'"""Tiny."""\n\n__version__ = "{OLD.version}"\n',
     "CITATION.cff": "cff-version: 1.2.0\nversion: 0.3.0\ndate-released: 2020-02-29\nauthors: []\n",
     "CHANGELOG.md": "# Changes\n\n## Unreleased\n\n- New thing.\n\n## 0.3.0 - 2020-02-29\n\nOld.\n",
-    "README.md": f"Read {OLD.site}/x, take {OLD.archive} from {OLD.repository}.\n",
+    "README.md": f"Read {OLD.site}/x, take {OLD.wheel} from {OLD.repository}.\n",
     ".gitignore": "dist/\n",
 }
 
@@ -85,7 +90,9 @@ def snapshot(root: Path) -> dict[str, str]:
 def test_a_release_names_version_and_addresses_everywhere(tiny: Any) -> None:
     changed = release.release(tiny, NEW.version, NEW.repository + "/", NEW.site, "2021-03-04")
     root = tiny.root
-    assert read_settings(root) == NEW
+    wheel = root / "dist" / "lessons_lib-0.4.1-py3-none-any.whl"
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    assert read_settings(root) == replace(NEW, wheel_sha256=digest)
     assert (root / "lessons_lib" / "__init__.py").read_text().endswith('__version__ = "0.4.1"\n')
     cited = yaml.safe_load((root / "CITATION.cff").read_text())
     assert (cited["version"], str(cited["date-released"])) == ("0.4.1", "2021-03-04")
@@ -95,16 +102,67 @@ def test_a_release_names_version_and_addresses_everywhere(tiny: Any) -> None:
         "## 0.3.0 - 2020-02-29\n\nOld.\n"
     )
     readme = (root / "README.md").read_text()
-    assert readme == f"Read {NEW.site}/x, take {NEW.archive} from {NEW.repository}.\n"
+    assert readme == f"Read {NEW.site}/x, take {NEW.wheel} from {NEW.repository}.\n"
     for folder, kept in (("book", True), ("colab", False), ("student", False)):
         for name in ("01_one", "02_two"):
             text = (root / folder / f"{name}.ipynb").read_text(encoding="utf-8")
-            assert f'ADDRESS = \\"{NEW.archive}\\"' in text
+            assert f'WHEEL = \\"{NEW.wheel}\\"' in text
+            assert f'SHA256 = \\"{digest}\\"' in text
             assert (f"/new/lessons/blob/v0.4.1/colab/{name}.ipynb" in text) is kept
             assert not [old for old in (OLD.repository, OLD.site, "0.3.0") if old in text]
     assert editions.problems(tiny) == []
-    assert (root / "dist" / "lessons_lib-0.4.1-py3-none-any.whl").exists()
     assert len(changed) == 4 + 1 + 2 + 2 + 2 + 1  # settings, README, chapters, two editions, wheel
+
+
+def test_the_first_release_needs_addresses_and_brings_badges(
+    tiny: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tiny.root / "pyproject.toml"
+    for old, new in zip(astuple(OLD), astuple(PLACEHOLDER), strict=True):
+        path.write_text(path.read_text("utf-8").replace(f'"{old}"', f'"{new}"'), "utf-8")
+    assert read_settings(tiny.root) == PLACEHOLDER
+    editions.prepare(tiny)
+    editions.build(tiny)
+    git(tiny.root, "commit", "--quiet", "--all", "-m", "before any release")
+    chapter = tiny.root / "book" / "01_one.ipynb"
+    ids = [cell["id"] for cell in nbformat.read(chapter, as_version=4).cells]
+    assert ids == ["title", "install", "sum"]
+    assert "http" not in chapter.read_text("utf-8")
+    before = snapshot(tiny.root)
+    given = {"REPOSITORY": NEW.repository, "SITE": NEW.site}
+    for missing in given:
+        for value in ("", PLACEHOLDER.site):
+            words = [f"--{k.lower()}={value if k == missing else v}" for k, v in given.items()]
+            assert release.main(["0.4.1", *words], tiny.root) == 1
+            assert f"make release needs {missing}=https://..." in capsys.readouterr().err
+    assert snapshot(tiny.root) == before
+    release.release(tiny, "0.4.1", **{k.lower(): v for k, v in given.items()})
+    text = chapter.read_text("utf-8")
+    assert "/new/lessons/blob/v0.4.1/colab/01_one.ipynb" in text
+    assert NEW.wheel in text
+
+
+STRANGERS = re.compile(
+    r"how-attention-learns(\.github\.io|/course)|//github\.com/YOU\b|//YOU\.|/gh/YOU\b"
+    r"|colab\.research\.google\.com/github/[\w]|pip install[^`\n]*https?://(?!github\.com/<)"
+)
+
+
+def test_before_a_release_no_address_leads_to_a_stranger() -> None:
+    """In all that is committed, and in the built site where there is one."""
+    if read_settings(ROOT).wheel_sha256:
+        return
+    names = release.git(ROOT, "ls-files", "-z").rstrip("\0").split("\0")
+    files = [ROOT / name for name in names if not name.startswith("tests/")]
+    site = os.environ.get("LESSONS_SITE")
+    files += [path for path in Path(site).rglob("*") if path.is_file()] if site else []
+    found = {
+        f"{path}: {match[0]}"
+        for path in files
+        if path.is_file()
+        for match in STRANGERS.finditer(path.read_text(encoding="utf-8", errors="replace"))
+    }
+    assert not found
 
 
 def test_outputs_of_a_chapter_survive(tiny: Any) -> None:
@@ -120,6 +178,7 @@ def test_the_command_says_what_to_commit_and_does_not_do_it(
     said = capsys.readouterr().out
     assert "git tag -a v0.4.1" in said
     assert 'git commit -m "Release 0.4.1"' in said
+    assert f"{OLD.repository}/releases/download/v0.4.1/lessons_lib-0.4.1-py3-none-any.whl" in said
     assert release.git(tiny.root, "tag", "--list") == ""
     assert len(release.git(tiny.root, "log", "--oneline").splitlines()) == 1
 
@@ -226,4 +285,6 @@ def test_this_project_could_be_released() -> None:
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert str(cited["version"]) == settings.version
     assert release.UNRELEASED in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
-    assert editions.colab_address(settings, "x").endswith(f"/blob/{settings.tag}/colab/x.ipynb")
+    with pytest.raises(CourseError, match="REPOSITORY"):
+        release.checked_address("--repository", PLACEHOLDER.repository)
+    assert settings.wheel_sha256 or settings.repository == PLACEHOLDER.repository

@@ -25,6 +25,7 @@ from lessons_lib.training import (
     seed_pool,
 )
 
+ROOT = Path(__file__).resolve().parent.parent
 # A module of its own: a started process has to import the function that it is to run.
 WORKER = '''
 import os
@@ -63,6 +64,10 @@ def fails_at_three(config, seed):
 def sleeps(config, seed):
     time.sleep(0.01 * (7 - seed))
     return History((), seed, False, 0.0, "cpu")
+
+
+def dies(config, seed):
+    os._exit(1)
 
 
 def pids(config, seed):
@@ -181,6 +186,40 @@ def test_a_run_that_fails_names_its_seed_and_keeps_the_others(worker: ModuleType
     assert 3 not in kept
 
 
+SCRIPT = """
+from lessons_lib.training import TrainConfig, run_seeds
+
+def run(config, seed):
+    ...
+{guard}run_seeds(run, TrainConfig(), (0, 1))
+"""
+
+
+@pytest.mark.parametrize("way", ["no guard", "standard input", "killed"])
+def test_a_pool_that_broke_names_the_usual_causes_and_no_seed(
+    worker: ModuleType, tmp_path: Path, way: str
+) -> None:
+    if way == "killed":
+        with pytest.raises(RuntimeError) as caught:
+            run_seeds(worker.dies, CONFIG, (0, 1))
+        said = f"RuntimeError: {caught.value}"
+    else:
+        script = tmp_path / "script.py"
+        guard = "" if way == "no guard" else "if __name__ == '__main__': "
+        script.write_text(SCRIPT.format(guard=guard), encoding="utf-8")
+        with script.open() as text:
+            done = subprocess.run(
+                [sys.executable, *([str(script)] if way == "no guard" else ["-"])],
+                stdin=text, env=_with(ROOT), capture_output=True, encoding="utf-8", check=False,
+            )  # fmt: skip
+        assert done.returncode == 1
+        said = done.stderr[done.stderr.rindex("\nRuntimeError: ") :]
+    assert "a worker process ended before its run did" in said
+    for cause in ("__main__", "standard input", "killed"):
+        assert cause in said
+    assert "seed 0" not in said
+
+
 def test_done_is_called_in_the_order_of_ending(worker: ModuleType) -> None:
     order: list[int] = []
     with seed_pool(2) as pool:
@@ -245,8 +284,7 @@ def _alive(pid: int) -> bool:
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     script, told = tmp_path / "parent.py", tmp_path / "pids"
     script.write_text(PARENT, encoding="utf-8")
-    where = Path(__file__).resolve().parent.parent
-    parent = subprocess.Popen([sys.executable, str(script), str(told)], env=_with(where))
+    parent = subprocess.Popen([sys.executable, str(script), str(told)], env=_with(ROOT))
     deadline = time.monotonic() + 120
     try:
         while not (told.exists() and told.read_text()) and time.monotonic() < deadline:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import platform
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -155,12 +157,66 @@ def test_the_directory_of_the_corpora_counts_and_so_does_force(
     website.executed(project, force=True)
     assert len(runs) == 2
     corpora = project.root / "corpora"
+    file = corpora / "multi30k" / "train.de.gz"
+    file.parent.mkdir(parents=True)
     monkeypatch.setenv("LESSONS_DATA", str(corpora))
     website.executed(project, force=False)
-    (corpora / "multi30k").mkdir(parents=True)
+    for change in (
+        lambda: file.write_bytes(b"one"),  # below the top, as all corpora are
+        lambda: file.write_bytes(b"more"),
+        lambda: os.utime(file, (1, 1)),
+        lambda: file.rename(file.with_name("val.de.gz")),
+        lambda: shutil.copy(file.with_name("val.de.gz"), corpora),
+        lambda: file.with_name("val.de.gz").unlink(),
+    ):
+        before = len(runs)
+        change()
+        website.executed(project, force=False)
+        website.executed(project, force=False)
+        assert len(runs) == before + 1
+
+
+def unavailable(*_: object) -> None:
+    raise OSError("no route")
+
+
+@pytest.mark.parametrize(
+    ("module", "loader", "argument"),
+    [
+        ("text", "load_parallel_or_toy", "multi30k"),
+        ("text", "load_dictionary_or_toy", "en-de"),
+        ("labelled", "load_labelled_or_toy", "sms_spam"),
+    ],
+)
+def test_an_execution_without_the_real_corpus_is_never_used_again(
+    project: Any,
+    runs: list[list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    module: str,
+    loader: str,
+    argument: str,
+) -> None:
+    """Each notice is recognised where it is shown; one that is only spoken of is not."""
+    with monkeypatch.context() as patch:
+        patch.setenv("LESSONS_CACHE", str(tmp_path / "cache"))
+        patch.setattr("lessons_lib.corpora.sources.download", unavailable)
+        load = getattr(importlib.import_module(f"lessons_lib.{module}"), loader)
+        notice = load(argument)[1]
+    path = project.root / "book/02_two.ipynb"
+    content = json.loads(path.read_text("utf-8"))
+    content["cells"][0]["source"] = f"print({notice!r})"
+    path.write_text(json.dumps(content), encoding="utf-8")
     website.executed(project, force=False)
     website.executed(project, force=False)
-    assert len(runs) == 4
+    assert runs == [["01_one", "02_two"]]
+    data = {"text/plain": ["<Markdown>"], "text/markdown": notice.splitlines(keepends=True)}
+    shown = {"output_type": "display_data", "data": data, "metadata": {}}
+    content["cells"][0]["outputs"] = [shown]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    website.executed(project, force=True)
+    website.executed(project, force=False)
+    assert runs[1:] == [["01_one", "02_two"], ["02_two"]]
 
 
 def test_what_is_no_notebook_is_named(project: Any) -> None:

@@ -16,8 +16,8 @@ if sys.version_info < (3, 11):  # noqa: UP036  (this file has to parse on older 
     )
 
 import argparse
+import errno
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -27,6 +27,7 @@ import website
 from environment import CourseError, Project
 
 TOOL_CACHES = ("pytest", "mypy", "ruff")
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -46,7 +47,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         command.add_argument(
             "--torch",
             choices=["plain", "cpu"],
-            default=os.environ.get("TORCH") or "plain",
+            default=os.environ.get("TORCH", "").strip() or "plain",
             help="cpu: take torch from PyTorch's CPU index when the pins are installed",
         )
         return command
@@ -86,13 +87,18 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def clean(project: Project, everything: bool) -> None:
-    """Remove ``_build`` and caches, and ``.venv`` too where ``everything`` is true."""
+    """Remove ``_build`` and caches, and ``.venv`` too where ``everything`` is true, and say so."""
     unwanted = [project.build, *(project.root / f".{name}_cache" for name in TOOL_CACHES)]
     if everything:
         environment.refuse_foreign(project)
         unwanted.append(project.venv)
-    for path in unwanted:
-        shutil.rmtree(path, ignore_errors=True)
+    there = [path for path in unwanted if os.path.lexists(path)]
+    for path in there:
+        where = f" (a link; {path.resolve()} stays)" if path.is_symlink() else ""
+        environment.remove(path)
+        print(f"Removed {path.name}{where}")
+    if not there:
+        print(f"Nothing to remove: there is no {', '.join(path.name for path in unwanted)}")
 
 
 def run(options: argparse.Namespace, project: Project) -> int:
@@ -154,6 +160,15 @@ def main() -> int:
     except subprocess.CalledProcessError as error:
         words = " ".join(str(word) for word in error.cmd)
         print(f"\nfailed with status {error.returncode}: {words}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        print(
+            f"\n{error.strerror}: {error.filename}\nThe course has to write into its directory: "
+            "run it in a copy that may be written, on a disk with room.",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)

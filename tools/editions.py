@@ -30,40 +30,51 @@ HIDDEN_TAGS = {"hide-input", "hide-cell", "remove-input"}
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 # What a reader's runtime has stays as it is: pip replaces nothing that fits the loose ranges of
-# pyproject.toml. `packaging` comes with every Jupyter kernel. At most 25 lines.
+# pyproject.toml. `packaging` comes with every Jupyter kernel. Whether a restart helps, a fresh
+# Python says: pip may have installed for the user, or to a place that its settings name.
 INSTALL_CELL = """\
 # @title Install lessons_lib, the course's package (does nothing where it is there)
 import sys
+from importlib.util import find_spec
 from subprocess import getstatusoutput
 
 from packaging.version import Version
 
-WANTED = Version("@VERSION@")
-ADDRESS = "@ARCHIVE@"
-in_use = "lessons_lib" in sys.modules
+WHEEL = "@WHEEL@"
+SHA256 = "@SHA256@"
+found = None
 try:
-    import lessons_lib
+    import lessons_lib as found
 
-    ready = Version(lessons_lib.__version__) >= WANTED
+    ready = Version(found.__version__) >= Version("@VERSION@")
 except (ImportError, AttributeError):
     ready = False
-if in_use and not ready:
-    raise RuntimeError("An older lessons_lib is in use: restart the session and rerun.")
 if not ready:
-    sys.modules.pop("lessons_lib", None)
-    failed, said = getstatusoutput(f'"{sys.executable}" -m pip install -q {ADDRESS}')
+    python = f'"{sys.executable}"'
+    install = f'{python} -m pip install -q "{WHEEL}#sha256={SHA256}"'
+    failed, said = getstatusoutput(f'{install} && {python} -c "import lessons_lib"')
     if failed:
-        raise RuntimeError(f"Cannot install {ADDRESS}\\nGo online, run again.\\n{said}")
-    import lessons_lib
+        raise RuntimeError(f"{said}\\n\\nThe command was: {install}")
+    if found or not find_spec("lessons_lib"):
+        raise RuntimeError(f"Installed. Restart the kernel, run again (in use now: {found}).")
+"""
+# Before a release there is no address to install from.
+CHECKOUT_CELL = """\
+# @title The course's package, lessons_lib
+from importlib.util import find_spec
 
-    assert Version(lessons_lib.__version__) >= WANTED, f"too old: {lessons_lib}"
+if not find_spec("lessons_lib"):
+    raise ModuleNotFoundError("Do `pip install .` in the course's directory; restart the kernel.")
 """
 
 
 def install_cell(settings: Settings) -> str:
-    """The first code cell of every chapter."""
+    """The first code cell of every chapter: it installs the one wheel of the release, if any."""
+    if not settings.wheel_sha256:
+        return CHECKOUT_CELL.rstrip("\n")
     cell = INSTALL_CELL.replace("@VERSION@", settings.version)
-    return cell.replace("@ARCHIVE@", settings.archive).rstrip("\n")
+    cell = cell.replace("@SHA256@", settings.wheel_sha256)
+    return cell.replace("@WHEEL@", settings.wheel).rstrip("\n")
 
 
 def colab_address(settings: Settings, name: str) -> str:
@@ -94,6 +105,8 @@ def badge(settings: Settings, name: str) -> str:
 def prepared(notebook: Any, settings: Settings, name: str) -> Any:
     """Put badge and install cell behind the title of a chapter; the same again if they are there.
 
+    Before a release there is no address behind a badge, and no badge.
+
     Args:
         notebook: as nbformat reads it; changed in place.
         settings: version and addresses.
@@ -111,10 +124,10 @@ def prepared(notebook: Any, settings: Settings, name: str) -> Any:
         raise CourseError(f"{name}.ipynb: expected a first cell of text with the title")
     shown = ours.get(BADGE_ID) or nbformat.v4.new_markdown_cell(id=BADGE_ID)
     install = ours.get(INSTALL_ID) or nbformat.v4.new_code_cell(id=INSTALL_ID)
-    shown.source = badge(settings, name)
+    shown.source = badge(settings, name) if settings.wheel_sha256 else ""
     install.source = install_cell(settings)
     install.metadata["tags"] = ["hide-input"]
-    notebook.cells = [cells[0], shown, install, *cells[1:]]
+    notebook.cells = [cells[0], *([shown] if shown.source else []), install, *cells[1:]]
     return notebook
 
 

@@ -5,6 +5,7 @@ Standard library only: this runs before anything is installed.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import json
@@ -14,9 +15,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
-import urllib.request
 import venv
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,10 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 # These come with torch on Linux, in the versions that it wants itself; pinned here, they would
 # be downloaded with a CPU build of torch too.
 BROUGHT_BY_TORCH = re.compile(r"^(nvidia-|cuda-|triton\b)")
+# Settings of pip with which it installs elsewhere, for another Python, something else, or nothing.
+ELSEWHERE = {"user", "target", "prefix", "root", "home", "python", "dry-run", "ignore-installed"}
+ELSEWHERE |= {"platform", "python-version", "implementation", "abi", "editable", "requirement"}
+ELSEWHERE |= {"group", "requirements-from-script"}
 
 
 class CourseError(Exception):
@@ -110,10 +114,15 @@ def child_environment(project: Project, base: Mapping[str, str] | None = None) -
     """Environment variables for programs and kernels that use ``.venv`` and nothing else.
 
     A Jupyter kernel, IPython profile or matplotlibrc of the user would otherwise take part in
-    the book, and ``PYTHONPATH`` could hide the installed wheel.
+    the book, ``PYTHONPATH`` could hide the installed wheel, and ``PIP_TARGET`` lead it elsewhere.
+
+    Raises:
+        CourseError: ``LESSONS_DATA`` names no directory.
     """
     result = dict(os.environ if base is None else base)
-    for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "MPLBACKEND", "MATPLOTLIBRC"):
+    alien = {"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "MPLBACKEND", "MATPLOTLIBRC"}
+    alien |= {name for name in result if name.startswith("PIP_") and pip_name(name) in ELSEWHERE}
+    for name in alien:
         result.pop(name, None)
     own = project.venv / "var"
     result["PYTHONNOUSERSITE"] = "1"
@@ -123,11 +132,24 @@ def child_environment(project: Project, base: Mapping[str, str] | None = None) -
     result["JUPYTER_PATH"] = str(project.venv / "share" / "jupyter")
     result["JUPYTER_CONFIG_DIR"] = str(own / "jupyter")
     result["JUPYTER_PLATFORM_DIRS"] = "1"
+    result["JUPYTER_DATA_DIR"] = str(own / "data")  # a home may be missing, or not to be written
     result["IPYTHONDIR"] = str(own / "ipython")
     result["MPLCONFIGDIR"] = str(own / "matplotlib")
-    if result.get("LESSONS_DATA"):
-        result["LESSONS_DATA"] = str(Path(result["LESSONS_DATA"]).absolute())
+    for name in ("LESSONS_DATA", "LESSONS_CACHE"):  # chapters run in another directory
+        if not (value := result.pop(name, "")).strip():
+            continue
+        result[name] = os.path.abspath(os.path.expanduser(value))  # noqa: PTH100, PTH111 (no error)
+        if name == "LESSONS_DATA" and not Path(result[name]).is_dir():
+            raise CourseError(
+                f"LESSONS_DATA: expected a directory, found none in {result[name]!r}.\n"
+                "Name the directory of the corpora, or unset it to have them downloaded."
+            )
     return result
+
+
+def pip_name(variable: str) -> str:
+    """What a variable ``PIP_...`` is called among pip's options."""
+    return variable.removeprefix("PIP_").lower().replace("_", "-")
 
 
 def call(project: Project, arguments: list[str], **settings: str) -> int:
@@ -146,39 +168,53 @@ def call(project: Project, arguments: list[str], **settings: str) -> int:
     return subprocess.run(command, cwd=project.root, env=variables, check=False).returncode
 
 
+def ask(project: Project, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """What the environment's Python says, as ``call`` would run it."""
+    return subprocess.run(
+        [str(project.python), "-P", *words],
+        env=child_environment(project) | settings,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def pip_settings(project: Project, command: str) -> dict[str, str]:
+    """The user's settings for a command of pip, as variables, without those of ``ELSEWHERE``.
+
+    So index, proxy, certificates and constraints hold, wherever they are written. pip says what
+    its files contain, and reads none of them afterwards: an empty variable would not override them.
+    """
+    # With these in a file, pip would tell of the user's file only, or of another Python's.
+    ours = {"PIP_USER": "0", "PIP_PYTHON": str(project.python)}
+    said = ask(project, "-m", "pip", "config", "list", **ours)
+    if said.returncode:
+        return {}  # a file that cannot be read: pip will say so itself
+    found = {"PIP_CONFIG_FILE": os.devnull}
+    for section in ("global", command, ":env:"):  # the later ones win
+        for name, value in re.findall(rf"^{section}\.([\w-]+)=(.+)$", said.stdout, re.MULTILINE):
+            if name not in ELSEWHERE | {"config-file"}:
+                found[f"PIP_{name.upper().replace('-', '_')}"] = ast.literal_eval(value)
+    return found
+
+
+def try_pip(project: Project, *arguments: str) -> int:
+    """Run pip in the environment and return its exit status; it installs nowhere else."""
+    words = ["-m", "pip", "--disable-pip-version-check", *arguments]
+    return call(project, words, **pip_settings(project, arguments[0]))
+
+
 def pip(project: Project, *arguments: str) -> None:
     """Run pip in the environment.
 
     Raises:
         CourseError: pip failed; its own output, shown above, says why.
     """
-    if call(project, ["-m", "pip", "--disable-pip-version-check", *arguments]):
+    if try_pip(project, *arguments):
         raise CourseError(
             f"pip could not do `pip {' '.join(arguments)}` (its own words are above).\n"
-            "It needs a package index; run the same command again when that can be reached: "
-            "it goes on from here."
+            "The same command goes on from here when it is run again."
         )
-
-
-def reachable(address: str, seconds: float = 3.0) -> bool:
-    """Whether an address answers in time.
-
-    The question runs in a thread of its own, because looking up a host name knows no timeout.
-    """
-    answers: list[bool] = []
-
-    def ask() -> None:
-        request = urllib.request.Request(address, method="HEAD")
-        try:
-            with urllib.request.urlopen(request, timeout=seconds) as reply:
-                answers.append(reply.status < 400)
-        except (OSError, ValueError):  # URLError and HTTPError are OSErrors
-            answers.append(False)
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return bool(answers) and answers[0]
 
 
 def torch_pin(requirements: str) -> str:
@@ -191,21 +227,18 @@ def torch_pin(requirements: str) -> str:
 
 def install_pins(project: Project, cpu: bool) -> None:
     """Install ``requirements.txt``, torch from PyTorch's CPU index where asked for and possible."""
-    pins = project.root / "requirements.txt"
     if cpu:
-        torch = torch_pin(pins.read_text(encoding="utf-8"))
-        from_index = ["install", "--no-deps", "--index-url", CPU_INDEX, torch]
-        if not reachable(f"{CPU_INDEX}/torch/"):
-            print(f"{CPU_INDEX} cannot be reached: torch comes from the usual index instead.")
-        elif call(project, ["-m", "pip", "--disable-pip-version-check", *from_index]):
-            print(f"{CPU_INDEX} has no {torch} for this Python: the usual index is used instead.")
-    pip(project, "install", "-r", str(pins))
+        torch = torch_pin((project.root / "requirements.txt").read_text(encoding="utf-8"))
+        options = ["--no-deps", "--index-url", CPU_INDEX, "--retries", "1", "--timeout", "10"]
+        if try_pip(project, "install", *options, torch):
+            print(f"{torch} comes from the usual index instead, not from {CPU_INDEX} (see above).")
+    pip(project, "install", "-r", "requirements.txt")
 
 
 def build_package(project: Project, folder: Path) -> Path:
     """Build the wheel of ``lessons_lib`` into an empty directory."""
     options = ["--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir", str(folder)]
-    pip(project, "wheel", *options, str(project.root))
+    pip(project, "wheel", *options, ".")  # not its path, in which [1] at the end means extras
     (wheel,) = folder.glob("lessons_lib-*.whl")
     return wheel
 
@@ -216,7 +249,43 @@ def install_package(project: Project) -> None:
         wheel = build_package(project, Path(folder))
         options = ["--no-deps", "--no-index", "--force-reinstall", "--quiet"]
         pip(project, "install", *options, str(wheel))
+        verify(project, wheel)
     pip(project, "check")
+
+
+def verify(project: Project, wheel: Path) -> None:
+    """Compare what the environment has and imports with the pins and the wheel.
+
+    Raises:
+        CourseError: something else is there; the message says what.
+    """
+    question = (
+        "import json, lessons_lib; from importlib.metadata import distributions as all; "
+        "print(json.dumps([lessons_lib.__file__, {str(d.name): d.version for d in all()}]))"
+    )
+    said = ask(project, "-c", question)
+    if said.returncode:
+        raise CourseError(f"{said.stderr}\nlessons_lib was installed, and cannot be imported.")
+    file, versions = json.loads(said.stdout)
+    place = Path(file).parent.parent
+    with zipfile.ZipFile(wheel) as packed:
+        names = [name for name in packed.namelist() if name.startswith("lessons_lib/")]
+        other = [
+            str(place / name)
+            for name in names
+            if not (place / name).is_file() or (place / name).read_bytes() != packed.read(name)
+        ]
+    found = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in versions.items()}
+    pins = (project.root / "requirements.txt").read_text(encoding="utf-8")
+    for name, version, condition in re.findall(r"^([\w.-]+)==([^\s;]+)( *;)?", pins, re.MULTILINE):
+        here = found.get(re.sub(r"[-_.]+", "-", name).lower(), version if condition else "none")
+        if here.partition("+")[0] != version:  # a build of torch has +cpu
+            other.append(f"{name} {here} in place of {version}")
+    if wrong := ", ".join(other):
+        raise CourseError(
+            f"pip reports success, but found other than what was to be installed:\n{wrong}\n"
+            f"Its settings: {project.python} -m pip config debug"
+        )
 
 
 def read_stamp(project: Project) -> dict[str, str]:
@@ -230,6 +299,11 @@ def read_stamp(project: Project) -> dict[str, str]:
 
 def refuse_foreign(project: Project) -> None:
     """Stop before changing a ``.venv`` that this project did not make."""
+    if os.path.lexists(project.venv) and not project.venv.is_dir():
+        raise CourseError(
+            f"expected a directory or a link to one, found another thing in {project.venv}.\n"
+            "Remove it, then run the command again."
+        )
     if project.venv.exists() and not project.stamp.exists() and any(project.venv.iterdir()):
         raise CourseError(
             f"expected no .venv or one that `make book` made, found another in {project.venv}.\n"
@@ -238,16 +312,24 @@ def refuse_foreign(project: Project) -> None:
 
 
 def works(project: Project) -> bool:
-    """Whether the environment's Python starts and has pip."""
+    """Whether the environment's Python starts, installs into it, and has pip.
+
+    After an upgrade of the Python that it was made with, it looks into another directory.
+    """
+    question = "import pip, sys; print(sys.prefix); sys.exit(sys.version_info < (3, 11))"
     try:
-        question = [
-            str(project.python),
-            "-c",
-            "import pip, sys; sys.exit(sys.version_info < (3, 11))",
-        ]
-        return subprocess.run(question, capture_output=True, check=False).returncode == 0
+        said = ask(project, "-c", question)
+        return said.returncode == 0 and project.venv.samefile(said.stdout.rstrip("\n"))
     except OSError:
         return False
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a directory with all that is in it, or a link, which may lead to either."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    else:
+        shutil.rmtree(path)
 
 
 def create(project: Project) -> None:
@@ -259,12 +341,19 @@ def create(project: Project) -> None:
                 f"expected a complete Python, found {sys.executable} without {module}.\n"
                 f"On Debian or Ubuntu: sudo apt install python{version}-venv"
             )
+    place = project.venv.resolve()  # venv takes no link
+    if os.pathsep in f"{project.venv}{place}":
+        raise CourseError(
+            f"no environment can be made where the path has {os.pathsep!r} in it: {project.venv}\n"
+            "Rename that directory, or move the checkout."
+        )
     print(f"Making .venv with Python {sys.version.split()[0]}")
-    shutil.rmtree(project.venv, ignore_errors=True)
-    project.venv.mkdir()
     write_atomically(project.stamp, "{}")  # marks it as ours, also when interrupted from here on
+    for path in project.venv.iterdir():  # not the directory itself, which may be a link
+        if path != project.stamp:
+            remove(path)
     try:
-        venv.create(project.venv, with_pip=True, symlinks=os.name != "nt")
+        venv.create(place, with_pip=True, symlinks=os.name != "nt")
     except subprocess.CalledProcessError as error:
         words = (error.output or b"").decode(errors="replace")
         raise CourseError(f"{words}\nPython could not make {project.venv} (see above).") from error
@@ -288,10 +377,10 @@ def ensure(project: Project, cpu: bool = False) -> None:
         "package": package_digest(project),
     }
     refuse_foreign(project)
-    found = read_stamp(project)
-    if found and found == wanted and project.python.exists():
+    found, sound = read_stamp(project), works(project)
+    if sound and found == wanted:
         return
-    if not works(project):
+    if not sound:
         create(project)
         found = {}
     write_atomically(project.stamp, "{}")

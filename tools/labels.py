@@ -32,21 +32,24 @@ class Settings:
         version: of ``lessons_lib`` and of the course.
         repository: address of the repository, without a slash at the end.
         site: address of the published book, without a slash at the end.
+        wheel_sha256: digest of the released wheel of ``lessons_lib``; empty before a release.
     """
 
     version: str
     repository: str
     site: str
+    wheel_sha256: str = ""
 
     @property
     def tag(self) -> str:
-        """Name of the tag that notebooks install from; it is never moved."""
+        """Name of the tag of the release; it is never moved."""
         return f"v{self.version}"
 
     @property
-    def archive(self) -> str:
-        """Address of the sources under that tag."""
-        return f"{self.repository}/archive/refs/tags/{self.tag}.zip"
+    def wheel(self) -> str:
+        """Address of the wheel that notebooks install, among the files of the release."""
+        file = f"lessons_lib-{self.version}-py3-none-any.whl"
+        return f"{self.repository}/releases/download/{self.tag}/{file}"
 
 
 def read_settings(root: Path) -> Settings:
@@ -54,7 +57,8 @@ def read_settings(root: Path) -> Settings:
     found = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     try:
         course = found["tool"]["course"]
-        return Settings(found["project"]["version"], course["repository"], course["site"])
+        addresses = course["repository"], course["site"], course.get("wheel_sha256", "")
+        return Settings(found["project"]["version"], *addresses)
     except KeyError as error:
         raise CourseError(
             "pyproject.toml: expected [project] version and [tool.course] repository and site, "

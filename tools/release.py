@@ -1,9 +1,9 @@
 """Make a release: ``python tools/release.py VERSION [--repository URL] [--site URL]``.
 
 It writes the version everywhere it stands: pyproject.toml, ``lessons_lib.__version__``,
-CITATION.cff, CHANGELOG.md, the install cell and badge of every chapter, the other editions; and it
-builds the wheel into ``dist/``. All of that happens in a copy first. Only if everything went well
-are the changed files written back. Committing, tagging and pushing are left to a person.
+CITATION.cff, CHANGELOG.md; it builds the wheel into ``dist/``; and it writes address and digest of
+this wheel into the install cell of every chapter, the badge, and the other editions. All of that
+happens in a copy first. Only if everything went well are the changed files written back. Committing, tagging and pushing are left to a person.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
+import hashlib
 import io
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,6 +32,8 @@ from labels import Settings, read_settings
 
 NOTHING = "Nothing yet."
 UNRELEASED = "## Unreleased"
+NOWHERE = ".invalid"
+"""No name that ends so can be registered (RFC 2606): it stands in for an address not known yet."""
 
 
 def git(root: Path, *words: str) -> str:
@@ -70,9 +74,12 @@ def checked_address(option: str, address: str) -> str:
     """An address without the slash at its end.
 
     Raises:
-        CourseError: it is no https address.
+        CourseError: it is no https address, or the one that stands in before a release.
     """
     parts = urlsplit(address)
+    if (parts.hostname or "").endswith(NOWHERE):
+        name = option.removeprefix("--").upper()
+        raise CourseError(f"make release needs {name}=https://..., found only {address!r}")
     if parts.scheme != "https" or not parts.netloc or parts.query or parts.fragment:
         raise CourseError(f"{option}: expected https://..., found {address!r}")
     return address.rstrip("/")
@@ -141,7 +148,7 @@ def new_changelog(text: str, version: str, date: str) -> str:
 
 
 def renew(project: Project, old: Settings, new: Settings, date: str) -> None:
-    """Write the release into a checkout: every file that names version or addresses."""
+    """Write version, date and addresses into the files of a checkout, but for the notebooks."""
     root = project.root
 
     def pyproject(text: str) -> str:
@@ -164,7 +171,7 @@ def renew(project: Project, old: Settings, new: Settings, date: str) -> None:
     )
     addresses = {
         f"{old.repository}/blob/{old.tag}/": f"{new.repository}/blob/{new.tag}/",
-        old.archive: new.archive,
+        old.wheel: new.wheel,
         old.repository: new.repository,
         old.site: new.site,
     }
@@ -173,8 +180,6 @@ def renew(project: Project, old: Settings, new: Settings, date: str) -> None:
         if path.exists():
             rewrite(path, lambda text: replaced_once(text, addresses))
     verify(root, new, date)
-    editions.prepare(project)
-    editions.build(project)
 
 
 def replaced_once(text: str, changes: dict[str, str]) -> str:
@@ -271,10 +276,11 @@ def release(
     """
     root = project.root
     old = read_settings(root)
-    new = Settings(
-        checked_version(version, old.version),
-        checked_address("--repository", repository or old.repository),
-        checked_address("--site", site or old.site),
+    new = replace(
+        old,  # with the digest of the old wheel, until there is the new one
+        version=checked_version(version, old.version),
+        repository=checked_address("--repository", repository or old.repository),
+        site=checked_address("--site", site or old.site),
     )
     editions.colab_address(new, "any")  # refuses what Colab cannot open
     refuse_unready(root, new)
@@ -286,7 +292,14 @@ def release(
             shutil.copyfile(root / name, copy / name)
         with contextlib.redirect_stdout(io.StringIO()):
             renew(Project(copy), old, new, date or datetime.date.today().isoformat())
-        wheel = build_wheel(copy, new.version)
+            wheel = build_wheel(copy, new.version)  # before the notebooks, which have its digest
+            digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+            rewrite(
+                copy / "pyproject.toml",
+                lambda text: set_line(text, "wheel_sha256 = ", f'wheel_sha256 = "{digest}"'),
+            )
+            editions.prepare(Project(copy))
+            editions.build(Project(copy))
         made = [path.relative_to(copy).as_posix() for path in editions.present(Project(copy))]
         names = [*sorted({*tracked, *made}), wheel.relative_to(copy).as_posix()]
         return copy_back(copy, root, names)
@@ -305,14 +318,16 @@ def main(arguments: list[str] | None = None, root: Path | None = None) -> int:
     except CourseError as error:
         print(f"\n{error}\nNothing was changed.", file=sys.stderr)
         return 1
-    version = read_settings(project.root).version
+    made = read_settings(project.root)
+    version = made.version
     print("Changed:", *changed, sep="\n  ")
     print("\nLook at it (git diff), run make test, and then:")
     print("    git add --all")
     print(f'    git commit -m "Release {version}"')
     print(f'    git tag -a v{version} -m "Release {version}"')
     print(f"    git push origin HEAD v{version}")
-    print("The tag must never be moved: notebooks install from it.")
+    print(f"Publish this file of dist/ with the release {made.tag}; it must never be replaced:")
+    print(f"    {made.wheel}")
     return 0
 
 

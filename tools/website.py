@@ -8,6 +8,7 @@ Standard library only.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import time
@@ -33,6 +34,8 @@ DATES = "dates.json"
 """In a staged book: the day on which each page was last changed."""
 RUN = "course_run"
 """Key in a chapter's metadata: how long its execution took, with how much memory, and where."""
+FELL_BACK = "**Embedded "
+"""So begins the notice of a chapter that ran without the real corpus or dictionary."""
 # Besides the book: the addresses and how to cite it, which the pages name.
 FRAME = ("_config.yml", "_toc.yml", "pyproject.toml", "CITATION.cff")
 
@@ -86,13 +89,27 @@ def cells_digest(notebook: str) -> str:
 
 
 def data_digest(variables: Mapping[str, str]) -> str:
-    """Changes with the directory of the corpora and with what is in it."""
+    """Changes with the directory of the corpora and with the files in it.
+
+    A corpus is a directory of files in it, and has none below (``CORPORA``): so this stays cheap
+    where it is somebody's whole home.
+    """
     name = variables.get("LESSONS_DATA", "")
     if not name:
         return "none"
     folder = Path(name)
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    return digest(part.encode() for part in [str(folder), *names])
+    parts = [str(folder)]
+    for path in sorted([*folder.glob("*"), *folder.glob("*/*")]):
+        if path.is_file():
+            found = path.stat()
+            parts.append(f"{path.relative_to(folder)} {found.st_size} {found.st_mtime_ns}")
+    return digest(os.fsencode(part) for part in parts)
+
+
+def fell_back(result: Path) -> bool:
+    """Whether a chapter ran on the embedded corpus, for want of the real one."""
+    cells = json.loads(result.read_text(encoding="utf-8"))["cells"]
+    return any(FELL_BACK in json.dumps(cell.get("outputs", [])) for cell in cells)
 
 
 def execution_key(project: Project, notebook: Path) -> str:
@@ -121,8 +138,11 @@ def executed(project: Project, force: bool) -> dict[Path, Path] | None:
         path: store / f"{path.stem}-{execution_key(project, path)}.ipynb"
         for path in chapters(project)
     }
-    due = [path for path, result in results.items() if force or not result.exists()]
-    print(f"Chapters: {len(results)}, to execute: {len(due)}")
+    without = [path for path, old in results.items() if old.exists() and fell_back(old)]
+    due = [path for path, old in results.items() if force or path in without or not old.exists()]
+    again = f" ({len(without)} ran without a real corpus last time)" if without else ""
+    print(f"Chapters: {len(results)}, to execute: {len(due)}{again}")
+    store.mkdir(parents=True, exist_ok=True)  # if it cannot be made, that is said at once
     if due:
         words = [
             str(part) for path in due for part in (path.relative_to(project.root), results[path])

@@ -160,16 +160,58 @@ def terms(name: str) -> str:
 
 
 def cache_directory() -> Path:
-    """``LESSONS_CACHE`` if set, else the directory that the operating system means for caches."""
-    if named := os.environ.get("LESSONS_CACHE"):
-        return Path(named).expanduser()
-    if platform.system() == "Windows":
-        home = os.environ.get("LOCALAPPDATA")
-        return (Path(home) if home else Path.home() / "AppData" / "Local") / "lessons_lib"
-    if platform.system() == "Darwin":
-        return Path.home() / "Library" / "Caches" / "lessons_lib"
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "lessons_lib"
+    """``LESSONS_CACHE`` if set, else the directory that the operating system means for caches.
+
+    Raises:
+        OSError: there is no home directory to have it in.
+    """
+    named = os.environ.get("LESSONS_CACHE", "")
+    try:
+        if named.strip():
+            return Path(named).expanduser()
+        if platform.system() == "Windows":
+            local = os.environ.get("LOCALAPPDATA")
+            return (Path(local) if local else Path.home() / "AppData" / "Local") / "lessons_lib"
+        if platform.system() == "Darwin":
+            return Path.home() / "Library" / "Caches" / "lessons_lib"
+        home = os.environ.get("XDG_CACHE_HOME")
+        return (Path(home) if home else Path.home() / ".cache") / "lessons_lib"
+    except RuntimeError as error:
+        raise OSError(f"{error} Name a directory for the cache in LESSONS_CACHE") from None
+
+
+def make_writable(directory: Path) -> None:
+    """Make a directory, and say before any work is done that nothing can be written there.
+
+    Raises:
+        OSError: it cannot be made, or takes no file.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=directory).close()
+    except OSError as error:
+        raise OSError(
+            f"{directory} cannot be written ({error}); name another directory, in the environment "
+            "variable LESSONS_CACHE if this is the cache"
+        ) from error
+
+
+def data_directory() -> Path | None:
+    """The directory that ``LESSONS_DATA`` names, or ``None`` where it is unset or blank.
+
+    Raises:
+        NotADirectoryError: it names no directory; nothing else may stand in for it unnoticed.
+    """
+    named = os.environ.get("LESSONS_DATA", "")
+    if not named.strip():
+        return None
+    path = Path(os.path.expanduser(named))  # noqa: PTH111 (this one raises nothing)
+    if not path.is_dir():
+        raise NotADirectoryError(
+            f"LESSONS_DATA: expected a directory, found none in {str(path.absolute())!r}; name the "
+            "directory of the corpora, or unset it to have them downloaded"
+        )
+    return path
 
 
 def fetch(relative_path: str) -> Path:
@@ -180,6 +222,7 @@ def fetch(relative_path: str) -> Path:
 
     Raises:
         ValueError: not one of the pinned files.
+        NotADirectoryError: ``LESSONS_DATA`` names no directory.
         CorpusAltered: the file in ``LESSONS_DATA`` has another SHA-256; nothing is changed.
         CorpusUnavailable: it is nowhere here, and it could not be downloaded whole and unaltered.
     """
@@ -192,8 +235,8 @@ def fetch(relative_path: str) -> Path:
         raise ValueError(f"expected one of {', '.join(sorted(pinned))}; found {relative_path!r}")
     address, digest = pinned[relative_path]
 
-    data = os.environ.get("LESSONS_DATA")
-    if data and (mine := Path(data).expanduser() / relative_path).is_file():
+    data = data_directory()
+    if data and (mine := data / relative_path).is_file():
         found = sha256(mine)
         if found != digest:
             raise CorpusAltered(
@@ -204,14 +247,17 @@ def fetch(relative_path: str) -> Path:
             )
         return mine
 
-    cached = cache_directory() / relative_path
-    if cached.is_file() and sha256(cached) == digest:
-        return cached
+    cached: Path | None = None
     try:
+        cached = cache_directory() / relative_path
+        if cached.is_file() and sha256(cached) == digest:
+            return cached
         download(address, digest, cached)
     except (OSError, http.client.HTTPException) as error:
         reason = f"{relative_path} could not be downloaded: {error}"
-        if cached.is_file():
+        if data:
+            reason += f" (and it is not in {data}, the directory that LESSONS_DATA names)"
+        if cached and cached.is_file():
             reason += f" (the copy in the cache, {cached}, is damaged and was left as it is)"
         where = "which is not set now" if not data else f"now {data}, which has no such file"
         raise CorpusUnavailable(
@@ -219,7 +265,7 @@ def fetch(relative_path: str) -> Path:
             f"- set the environment variable LESSONS_DATA ({where}) to a directory that has "
             f"{relative_path} in it, taken from {address}\n"
             f"- or connect to the network and run this again: the file is then downloaded "
-            f"and kept in {cache_directory()}.",
+            f"and kept in {cached.parent if cached else 'the cache'}.",
             reason,
         ) from error
     return cached
@@ -245,14 +291,8 @@ def download(address: str, digest: str, destination: Path) -> None:
     since, why = _unreachable.get(host, (0.0, ""))
     if why and time.monotonic() - since < RETRY_AFTER:
         raise OSError(why)
-    try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=destination.parent, prefix=".download-")
-    except OSError as error:
-        raise OSError(
-            f"the cache {destination.parent} cannot be written ({error}); name another directory "
-            "in the environment variable LESSONS_CACHE"
-        ) from error
+    make_writable(destination.parent)
+    handle, name = tempfile.mkstemp(dir=destination.parent, prefix=".download-")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:

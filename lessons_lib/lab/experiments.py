@@ -22,7 +22,7 @@ import pandas as pd
 
 from lessons_lib import training
 from lessons_lib.config import Configuration, digest
-from lessons_lib.corpora.sources import cache_directory
+from lessons_lib.corpora.sources import cache_directory, make_writable
 from lessons_lib.lab import results
 from lessons_lib.lab.catalogue import REGISTRY, Experiment, Run, Scale
 from lessons_lib.lab.results import Record, ResultError
@@ -111,6 +111,7 @@ def run(
 
     Raises:
         KeyError: no such experiment or scale.
+        OSError: a directory where seeds are kept cannot be written; no run was begun.
     """
     chosen = _scale(name, scale)
     wanted = chosen.seeds if seeds is None else tuple(seeds)
@@ -121,6 +122,8 @@ def run(
             kept = _kept(work, config, directory)
             found = {seed: record for seed in wanted if (record := _finished(kept, config, seed))}
             missing = [seed for seed in wanted if seed not in found]
+            if missing:
+                make_writable(kept)
             if missing and executor is None:  # one pool for all arms, and only if there is work
                 executor = stack.enter_context(training.seed_pool())
 
@@ -274,6 +277,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.seeds is not None and not 1 <= options.seeds <= len(registered):
         parser.error(f"expected 1 to {len(registered)} for --seeds, found {options.seeds}")
     chosen = registered[: options.seeds]
+    where = (options.out or results.PACKAGED) / options.name / options.scale
+    if chosen == registered or options.out is not None:
+        make_writable(where)
     records = run(options.name, options.scale, seeds=chosen)
     if chosen != registered and options.out is None:
         _write(
@@ -281,7 +287,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             " in the package stay as they are until all are (or give --out)"
         )
         return 0
-    where = (options.out or results.PACKAGED) / options.name / options.scale
     for arm, record in records.items():
         results.save(record, where / f"{arm}.json")
     _write(f"{len(records)} records of {len(chosen)} seeds each written to {where}")

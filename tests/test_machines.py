@@ -1,0 +1,311 @@
+"""Settings, paths and directories of other people's machines; a small real environment for some."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import course
+import environment
+from environment import CourseError, Project
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def wheel(folder: Path, name: str, version: str, code: str) -> Path:
+    """A wheel of one package with one module, as any builder makes it."""
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}/__init__.py": code,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = ""
+    for path, text in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        record += f"{path},sha256={digest.rstrip('=')},{len(text)}\n"
+    folder.mkdir(parents=True, exist_ok=True)
+    made = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(made, "w") as file:
+        for path, text in {**files, f"{info}/RECORD": f"{record}{info}/RECORD,,\n"}.items():
+            file.writestr(path, text)
+    return made
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A checkout whose one requirement is in a directory of wheels, and its real environment.
+
+    Blanks, brackets and a percent sign in a path are nothing special.
+    """
+    root = tmp_path_factory.mktemp("machine") / "my course 100% [1]"
+    (root / "lessons_lib").mkdir(parents=True)
+    (root / "pyproject.toml").write_text("")
+    (root / "requirements.txt").write_text("Tiny_pin==1.5\nnever==1.0 ; python_version < '3'\n")
+    wheel(root / "index", "tiny_pin", "1.5", "")
+    project = Project(root)
+    environment.create(project)
+    return project
+
+
+@pytest.fixture
+def machine(made: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """That environment, emptied; no setting of pip but those of the test; a home of its own."""
+    for name in os.environ:
+        if name.startswith(("PIP_", "LESSONS_")):
+            monkeypatch.delenv(name)
+    for place in made.venv.rglob("site-packages"):
+        for path in [*place.glob("tiny_pin*"), *place.glob("lessons_lib*")]:
+            environment.remove(path)
+    environment.write_atomically(made.stamp, "{}")
+    call = environment.call  # but for Matplotlib, which is not here
+    monkeypatch.setattr(
+        environment, "call", lambda p, a, **k: 0 if "font" in a[-1] else call(p, a, **k)
+    )
+    for name in ("HOME", "USERPROFILE", "APPDATA", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "system"))
+    built = wheel(tmp_path / "built", "lessons_lib", "0.3.0", "__version__ = '0.3.0'\n")
+    monkeypatch.setattr(environment, "build_package", lambda *_: built)
+    return made
+
+
+def hostile(elsewhere: Path) -> dict[str, str]:
+    """Each of these alone makes pip install elsewhere, or nothing."""
+    return {
+        "user": "yes",
+        "target": str(elsewhere),
+        "prefix": str(elsewhere),
+        "root": str(elsewhere),
+        "dry-run": "1",
+        "python": str(elsewhere / "python"),
+        "require-virtualenv": "1",  # harmless: .venv is one
+    }
+
+
+@pytest.mark.parametrize("place", ["variables", "global", "install", "named"])
+def test_pip_installs_here_and_from_the_index_of_the_user(
+    machine: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """What leads elsewhere has no effect, what says where packages come from has."""
+    good = {"no-index": "1", "find-links": (machine.root / "index").as_uri()}
+    bad = hostile(tmp_path / "elsewhere")
+    if place == "variables":
+        for name, value in {**good, **bad}.items():
+            monkeypatch.setenv(f"PIP_{name.upper().replace('-', '_')}", value)
+    else:
+        file = tmp_path / ("named.conf" if place == "named" else "system/pip/pip.conf")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lines = [f"{k} = {v}" for k, v in good.items()]
+        section = [] if place == "global" else ["[install]"]
+        lines = ["[global]", *lines, *section, *(f"{k} = {v}" for k, v in bad.items())]
+        file.write_text("\n".join(lines))
+        if place == "named":
+            monkeypatch.setenv("PIP_CONFIG_FILE", str(file))
+    environment.ensure(machine)
+    assert set(environment.read_stamp(machine)) == {"requirements", "package"}
+    said = environment.ask(machine, "-c", "import lessons_lib, tiny_pin; print(tiny_pin.__file__)")
+    assert Path(said.stdout).is_relative_to(machine.venv), said.stderr
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_what_was_not_installed_after_all_is_named_and_not_stamped(
+    machine: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting that nobody has thought of: pip succeeds, and what was there stays."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", (machine.root / "index").as_uri())
+    environment.ensure(machine)
+    newer = wheel(tmp_path / "newer", "lessons_lib", "0.3.0", "__version__ = '0.3.0'  # mended\n")
+    monkeypatch.setattr(environment, "build_package", lambda *_: newer)
+    environment.write_atomically(machine.stamp, '{"requirements": "older"}')
+    monkeypatch.setattr(environment, "ELSEWHERE", set())
+    monkeypatch.setenv("PIP_DRY_RUN", "1")
+    with pytest.raises(CourseError, match=r"(?s)found other than.*lessons_lib.__init__\.py"):
+        environment.ensure(machine)
+    assert environment.read_stamp(machine) == {}
+    pins = "tiny-pin==1.6\nabsent==2\n"
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: pins)
+    with pytest.raises(CourseError, match=r"tiny-pin 1\.5 in place of 1\.6, absent none in place"):
+        environment.verify(machine, newer)
+
+
+def run(project: Project, *words: str) -> int:
+    """What ``python tools/course.py`` does and returns."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(course, "Project", lambda _: project)
+        patch.setattr(sys, "argv", ["course.py", *words])
+        return course.main()
+
+
+def upgraded(project: Project) -> None:
+    """As after an upgrade: the same path leads to a Python with another library directory."""
+    for place in project.venv.rglob("site-packages"):
+        (place / "pip").rename(place / "pip_of_another_python")
+
+
+def removed(project: Project) -> None:
+    project.python.unlink()
+    project.python.symlink_to("/gone/python3")
+
+
+def of_the_system(project: Project) -> None:
+    """Without this file, the environment's Python installs into the system."""
+    (project.venv / "pyvenv.cfg").unlink()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="makes symbolic links")
+@pytest.mark.parametrize("link", [False, True], ids=["directory", "link"])
+@pytest.mark.parametrize("harm", [upgraded, removed, of_the_system])
+def test_an_environment_whose_python_is_not_its_own_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Project], None], link: bool
+) -> None:
+    project = Project(tmp_path / "course")
+    project.root.mkdir()
+    if link:
+        (tmp_path / "large disk").mkdir()
+        project.venv.symlink_to(tmp_path / "large disk")
+    made: list[str] = []
+
+    def create(place: Path, **_: object) -> None:
+        """An environment with a package pip of one file, in no time."""
+        venv.create(place, symlinks=True)
+        (lib,) = place.glob("lib/python*/site-packages")
+        (lib / "pip").mkdir()
+        (lib / "pip" / "__init__.py").touch()
+        made.append("made")
+
+    monkeypatch.setattr(environment, "venv", SimpleNamespace(create=create))
+    environment.create(project)
+    assert environment.works(project)
+    (project.venv / "left.txt").touch()
+    harm(project)
+    assert not environment.works(project)
+    environment.refuse_foreign(project)
+    environment.create(project)
+    assert environment.works(project)
+    assert made == ["made", "made"]
+    assert not (project.venv / "left.txt").exists()
+    assert project.venv.is_symlink() is link
+
+
+@pytest.mark.skipif(os.name == "nt", reason="makes symbolic links")
+@pytest.mark.parametrize("what", ["link to nothing", "file", "link to another"])
+def test_what_cannot_be_an_environment_is_named(
+    project: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    if what == "file":
+        project.venv.touch()
+    else:
+        project.venv.symlink_to(tmp_path / "elsewhere")
+    if what == "link to another":
+        (tmp_path / "elsewhere" / "bin").mkdir(parents=True)
+    for command in (["env"], ["clean", "--all"], ["lock"]):
+        assert run(project, *command) == 1
+        said = capsys.readouterr().err
+        assert said.startswith("\nexpected ")
+        assert str(project.venv) in said
+    assert os.path.lexists(project.venv)
+
+
+def test_a_separator_in_the_path_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = Project(tmp_path / f"a{os.pathsep}b")
+    with pytest.raises(CourseError, match=rf"has '{os.pathsep}' in it: .*\n.*move the checkout"):
+        environment.create(project)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_a_checkout_that_cannot_be_written_is_named(
+    project: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(environment, "works", lambda _: False)
+    assert run(project, "env") == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"\n{os.strerror(number)}: {project.venv}")
+    assert "in a copy that may be written" in said
+
+
+@pytest.mark.parametrize("value", ["~", "~/", "with a blank", "./", " "])
+def test_the_directory_of_the_corpora_as_people_write_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    (tmp_path / "with a blank").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    given = {"LESSONS_DATA": value, "LESSONS_CACHE": value}
+    found = environment.child_environment(Project(tmp_path), given)
+    expected = {"with a blank": str(tmp_path / value), " ": None}.get(value, str(tmp_path))
+    assert found.get("LESSONS_DATA") == found.get("LESSONS_CACHE") == expected
+
+
+@pytest.mark.parametrize("value", ["gone", "gone also", "file", "~nobody-has-this-name"])
+def test_corpora_in_no_directory_stop_every_command_at_once(
+    project: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    value: str,
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LESSONS_DATA", value)
+    monkeypatch.setattr(environment, "create", lambda _: pytest.fail("began"))
+    assert run(project, "book") == 1
+    assert f"expected a directory, found none in '{tmp_path / value}'" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+@pytest.mark.parametrize("way", ["argument", "variable"])
+def test_make_hands_on_a_path_as_it_is(tmp_path: Path, way: str) -> None:
+    program = tmp_path / "tools" / "course.py"
+    program.parent.mkdir()
+    program.write_text("import os; print([os.environ[n] for n in ('LESSONS_DATA', 'TORCH')])")
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    given = {"LESSONS_DATA": "~/a  b/ü", "TORCH": "cpu", "PYTHON": sys.executable}
+    words = [f"{name}={value}" for name, value in given.items()] if way == "argument" else []
+    done = subprocess.run(
+        ["make", "env", *words],
+        cwd=tmp_path,
+        env={**os.environ, **({} if words else given)},
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert done.stdout == "['~/a  b/ü', 'cpu']\n"
+
+
+def test_cleaning_says_what_it_removed(
+    project: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(project, "clean") == 0
+    assert capsys.readouterr().out.startswith(
+        "Nothing to remove: there is no _build, .pytest_cache"
+    )
+    project.build.mkdir()
+    (tmp_path / "large disk").mkdir()
+    (tmp_path / "large disk" / "mine").touch()
+    (tmp_path / ".ruff_cache").symlink_to(tmp_path / "large disk")
+    assert run(project, "clean") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["Removed _build", f"Removed .ruff_cache (a link; {tmp_path}/large disk stays)"]
+    assert (tmp_path / "large disk" / "mine").exists()
