@@ -200,7 +200,7 @@ def test_the_hazard_of_learning_to_copy_by_hand() -> None:
     """Two of ten learn after 50 steps each; eight wait 200: 2 events in 17 times 100 steps."""
     hard = [IN_TIME] * 20 + [LATE] * 2 + [NEVER] * 8
     ours = judged("cannot-copy", HARD, {"hard": hard}, "paper").found.ours
-    assert "2 of these do by step 400, at 0.111 [" in ours  # 1 - exp(-2/17)
+    assert "2 of these do by step 400, of those left 0.111 [" in ours  # 1 - exp(-2/17)
     assert "10 of them never look at the right word" in ours
 
 
@@ -241,7 +241,7 @@ def test_dynamics_are_judged_at_equal_capacity_only() -> None:
     found = row(load_of({("head_controls", "lesson"): controls}))
     assert (found.verdict, found.interval, found.found.runs) == ("undecided", NOT_MEASURED, 0)
     assert f"mirror images: {NOT_MEASURED}; for comparison, of unequal" in found.found.ours
-    assert "eight heads 20 of 20, one head with as many parameters 9 of 20" in found.found.ours
+    assert "eight heads 20 of 20, one wide head 9 of 20" in found.found.ours
 
     def mirrored(**aligned: int) -> Claim:
         arms = {arm: record(arm, runs) for arm, runs in shares(50, **aligned).items()}
@@ -251,10 +251,8 @@ def test_dynamics_are_judged_at_equal_capacity_only() -> None:
     half = mirrored(antithetic=48, two_random=48, bad_mirrored=35, bad=12)
     assert half.verdict == "in part"
     assert half.reasons == "antithetic above two-random: refuted; bad-mirrored above bad: holds"
-    with pytest.raises(
-        ResultError, match="expected runs of bad-mirrored in the record, found anti"
-    ):
-        mirrored(antithetic=48, two_random=48)
+    partly = mirrored(antithetic=48, two_random=48)
+    assert (partly.verdict, partly.interval) == ("undecided", NOT_MEASURED)
 
 
 def head_mix(bad: int, step: int, scale: str, in_time: int = 40) -> Records:
@@ -264,7 +262,7 @@ def head_mix(bad: int, step: int, scale: str, in_time: int = 40) -> Records:
         "seven-bad-one-good": [("aligned", 180, True)] * in_time
         + [("aligned", 300, True)] * (50 - in_time),
     }
-    at = {200: [0.55] * 50}
+    at = {190: [0.55] * 50}
     return {("head_mix", scale): {arm: record(arm, runs, at) for arm, runs in arms.items()}}
 
 
@@ -280,11 +278,11 @@ def test_bad_heads_are_compared_by_outcome_and_time(bad: int, step: int, verdict
 
 
 def test_at_the_authors_size_both_rules_are_read() -> None:
-    """All bad ones align, and none within 200 updates: so by their rule only they fail."""
+    """All bad ones align, and none by step 190: so by their rule only they fail."""
     both = {**head_mix(20, 380, "lesson"), **head_mix(50, 380, "bfloat16")}
     found = claims.rows()["bad-heads-fail"](load_of(both))
     assert found.verdict == "in part"
-    assert "copy within 200 updates: 0 of 50 (below 0.6 then: 50) and 40 of 50" in found.found.ours
+    assert "copy by step 190: 0 of 50 (below 0.6 then: 50) and 40 of 50" in found.found.ours
     assert "fewer bad ones align, the authors' size: refuted" in found.reasons
     assert found.to_dict()["estimate"] == pytest.approx(0.8)
     assert found.found.runs == 200
@@ -302,7 +300,7 @@ def test_heads_are_sorted_by_their_starts_if_orders_agree() -> None:
                 ("aligned", 150, True) if good >= k else ("elimination", 400, False)
                 for good in kinds
             ],
-            {200: [0.7] * 30},
+            {190: [0.7] * 30},
         )
         for k in (1, 2, 3)
     }
@@ -312,7 +310,7 @@ def test_heads_are_sorted_by_their_starts_if_orders_agree() -> None:
     expected = 30 * ((42 / 90) ** 3 + (48 / 90) ** 3)
     assert f"12 good, 12 bad of 30 heads, {expected:.0f} expected" in found.found.ours
     assert found.to_dict()["estimate"] == 0.8
-    # By the authors' rule none is bad: at step 200 all are above 0.6.
+    # By the authors' rule none is bad: at step 190 all are above 0.6.
     theirs = row(load_of({("head_starts", "bfloat16"): arms}))
     assert "their rule: 12 good, 0 bad" in theirs.found.ours
     assert theirs.found.runs == 90

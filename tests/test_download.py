@@ -202,7 +202,7 @@ def test_without_a_home_the_cache_asks_for_a_name(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", homeless)
     monkeypatch.setattr("platform.system", lambda: system)
-    with pytest.raises(CorpusUnavailable, match="Could not determine home.*LESSONS_CACHE"):
+    with pytest.raises(CorpusUnavailable, match=r"Could not determine home.*LESSONS_CACHE"):
         fetch("sms_spam/sms.tsv")
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +21,7 @@ from lessons_lib import training
 from lessons_lib.config import Configuration
 from lessons_lib.lab import catalogue, experiments, results
 from lessons_lib.lab.catalogue import REGISTRY, Experiment, Scale
-from lessons_lib.lab.results import PACKAGED, ResultError
+from lessons_lib.lab.results import PACKAGED, NotMeasuredError, ResultError
 from lessons_lib.training import History
 
 
@@ -313,7 +314,7 @@ def test_some_seeds_can_be_written_elsewhere(
     [
         (("run", "dice", "--seeds", "4"), "expected 1 to 3 for --seeds, found 4"),
         (("run", "dice", "--seeds", "0"), "expected 1 to 3 for --seeds, found 0"),
-        (("run", "dice", "--scale", "huge"), "no scale 'huge'; there is paper, lesson"),
+        (("run", "dice", "--scale", "huge"), "no scale 'huge' of dice; there is paper, lesson"),
     ],
 )
 def test_what_the_command_line_refuses(
@@ -341,6 +342,39 @@ def test_records_of_other_seeds_or_configurations_are_stale(
     monkeypatch.setattr(experiments, "REGISTRY", {"dice": other})
     with pytest.raises(ResultError, match="differs in sides"):
         experiments.load("dice", "lesson")
+
+
+def test_what_differs_from_the_authors_stands_in_the_record(
+    package: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Scale({"six": Dice(), "four": Dice(4)}, (1, 2), deviations=("four sides", "seeds: 2"))
+    register = partial(monkeypatch.setattr, experiments, "REGISTRY")
+    register({"dice": replace(ENTRY, scales={"lesson": told})})
+    cli(capsys, "run", "dice")
+    assert experiments.load("dice")["four"].deviations == ("four sides", "seeds: 2")
+    shown = cli(capsys, "report", "dice")
+    assert "Differs from the authors' set-up in:\n  - four sides\n  - seeds: 2\n" in shown
+    register({"dice": replace(ENTRY, scales={"lesson": replace(told, deviations=())})})
+    message = r"expected deviations .* set-up none, found four sides, seeds: 2; .* dice --scale les"
+    with pytest.raises(ResultError, match=message):
+        experiments.load("dice")
+    register({"dice": replace(ENTRY, scales={"lesson": told})})
+    path = package / "dice" / "lesson" / "four.json"
+    path.write_text(path.read_text().replace("four sides", "no sides"))
+    with pytest.raises(ResultError, match="does not match its checksum"):
+        experiments.load("dice")
+
+
+def test_what_is_there_can_be_loaded_without_the_rest(
+    package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(NotMeasuredError, match="no result of dice, paper scale; make it with"):
+        experiments.load("dice", complete=False)
+    cli(capsys, "run", "dice")
+    (package / "dice" / "paper" / "four.json").unlink()
+    with pytest.raises(NotMeasuredError, match="no result 'four'"):
+        experiments.load("dice")
+    assert experiments.load("dice", complete=False).keys() == {"six"}
 
 
 def test_unknown_names_list_the_known_ones() -> None:

@@ -3,7 +3,8 @@
 It writes the version everywhere it stands: pyproject.toml, ``lessons_lib.__version__``,
 CITATION.cff, CHANGELOG.md; it builds the wheel into ``dist/``; and it writes address and digest of
 this wheel into the install cell of every chapter, the badge, and the other editions. All of that
-happens in a copy first. Only if everything went well are the changed files written back. Committing, tagging and pushing are left to a person.
+happens in a copy first. Only if everything went well are the changed files written back.
+Committing, tagging and pushing are left to a person.
 """
 
 from __future__ import annotations

@@ -44,12 +44,15 @@ class Scale:
             enough for its outcome; a survey of many arms would be too large otherwise.
         recorded: whether the package holds its records. What is not recorded takes longer than the
             machines allowed that we had; it can be run, and goes on where it was stopped.
+        deviations: what differs from the authors' set-up. A scale is called ``paper`` only if
+            nothing but seeds and corpora does; such entries begin with "seeds:" or "corpora:".
     """
 
     arms: Mapping[str, Configuration]
     seeds: tuple[int, ...]
     ends_only: bool = False
     recorded: bool = True
+    deviations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ class Experiment:
     Attributes:
         question: what it answers, in one line.
         run: one run from one seed: ``(config, seed) -> History``.
-        scales: name -> arms and seeds: ``"lesson"`` takes minutes, ``"paper"`` is the full size.
+        scales: name -> arms and seeds, the first of which is taken where none is named. ``lesson``
+            takes minutes, ``paper`` is the authors' set-up.
         report: table of the outcomes, one row for each arm, from the arms' records.
     """
 
@@ -113,34 +117,98 @@ def _seeds(count: int) -> tuple[int, ...]:
     return tuple(range(1, count + 1))
 
 
+SMALL = (
+    "small: 16 words, width 64, batches of 32, Adam at 4e-3, up to 500 updates (where an arm or "
+    "the experiment does not change it)",
+)
+OURS = ("an experiment of our own",)
+BFLOAT16 = ("products of matrices in bfloat16",)
+CLASSIFIER = (
+    "the encoder reads from left to right only (theirs both ways)",
+    "400 updates (4,000), and other checkpoints",
+    "texts cut at 30 words (not cut)",
+    "no start and no end symbol as positions",
+    "vocabulary: the 8,000 most frequent words (all seen more than twice or known to word2vec)",
+    "batches of texts of similar length (in random order)",
+    "the readout has no bias",
+    "gold attention of the last update (of the best checkpoint on validation)",
+    "measured on 500 texts, checkpoints chosen on 200 others (up to 4,000, chosen on the same)",
+    "proxy: width 64, Adam at 1e-2, 1,000 updates of 32 texts, the last one (256, 2e-4, 30 epochs "
+    "of batches of 64, the best epoch on validation)",
+    "logistic regression on counts with one penalty (on shares, penalty chosen on validation)",
+    "seeds: blocks of four runs, each gold once (one gold, five compared, one uniform run)",
+    "corpora: SMS spam, SST-2, Subj, each class of AG News against the rest (SMS and AG News among "
+    "seven)",
+)
+TRANSLATOR = (
+    "one layer in encoder and decoder (two)",
+    "separate vocabularies of 3,000 words each, separate embeddings (one joint vocabulary of 8,000 "
+    "word pieces, one embedding)",
+    "no start and no end symbol as source positions",
+    "dropout 0.2 on embeddings and before the readout (0.5, between layers)",
+    "Adam at 4e-3, batches of 32 sentences of similar length (1e-3, 16, in random order)",
+    "pairs of at most 15 words (of any length)",
+    "the decoder starts from a trained mixture of both directions' last states (from their mean)",
+    "tanh in the readout (ReLU)",
+)
+CAPTIONS = (
+    "width 128 (256)",
+    *TRANSLATOR,
+    "scores divided by the square root of the width (not scaled)",
+    "700 updates (36,000), and other checkpoints",
+    "measured on 150 pairs, checkpoints chosen on 50 others",
+    "proxy: width 64, Adam at 1e-2, 1,500 updates of 32 pairs, the last one (256, 1e-3, 30 epochs "
+    "of batches of 64, the best epoch on validation)",
+    "seeds: blocks of four runs, each gold once (one gold, one compared, one uniform run)",
+    "corpora: Multi30k German-English both ways, Czech-English, and an embedded corpus (Multi30k "
+    "German-English among five)",
+)
+
+
 REGISTRY: Mapping[str, Experiment] = {
     "uniform_translation": Experiment(
         "What does a model with frozen uniform attention learn about words?",
         uniform_translation.uniform_translation,
-        {"paper": Scale({"multi30k": uniform_translation.UniformTranslation()}, (1, 2, 3, 4))},
+        {
+            "short": Scale(
+                {"multi30k": uniform_translation.UniformTranslation()},
+                (1, 2, 3, 4),
+                deviations=(*TRANSLATOR, "2,000 updates (36,000)", *OURS),
+            )
+        },
         last_values,
     ),
     "classification": Experiment(
         "Does a classifier with uniform attention foretell where a trained one attends?",
         classification.run_classification,
-        {"paper": Scale(arms.classifications(), (1, 2))},
+        {"short": Scale(arms.classifications(), (1, 2), deviations=CLASSIFIER)},
         comparisons,
     ),
     "translation": Experiment(
         "Does word knowledge come before attention, and foretell it, in translation?",
         translation.run_translation,
-        {"paper": Scale(arms.translations(), (1, 2))},
+        {"short": Scale(arms.translations(), (1, 2), deviations=CAPTIONS)},
         comparisons,
     ),
     "hard_distribution": Experiment(
         "Is copying harder to learn when all inputs are permutations of the same words?",
         copying.run_copying,
         {
-            "lesson": Scale(
-                {"hard": arms.SMALL, "easy": replace(arms.SMALL, vocab=24)}, _seeds(48)
+            "paper": Scale(
+                {"hard": arms.PAPER, "easy": replace(arms.PAPER, vocab=60)},
+                _seeds(24),
+                deviations=("seeds: 1 to 24 (0 to 19)",),
             ),
-            "paper": Scale({"hard": arms.PAPER, "easy": replace(arms.PAPER, vocab=60)}, _seeds(24)),
-            "bfloat16": Scale({"hard": replace(arms.PAPER, bfloat16=True)}, _seeds(16)),
+            "lesson": Scale(
+                {"hard": arms.SMALL, "easy": replace(arms.SMALL, vocab=24)},
+                _seeds(48),
+                deviations=SMALL,
+            ),
+            "bfloat16": Scale(
+                {"hard": replace(arms.PAPER, bfloat16=True)},
+                _seeds(16),
+                deviations=(*BFLOAT16, "seeds: 1 to 16 (0 to 19)"),
+            ),
         },
         branches,
     ),
@@ -149,7 +217,9 @@ REGISTRY: Mapping[str, Experiment] = {
         copying.run_copying,
         {
             "lesson": Scale(
-                {"hard": arms.SMALL, "easy": replace(arms.SMALL, vocab=24)}, tuple(range(101, 149))
+                {"hard": arms.SMALL, "easy": replace(arms.SMALL, vocab=24)},
+                tuple(range(101, 149)),
+                deviations=SMALL,
             )
         },
         branches,
@@ -158,8 +228,10 @@ REGISTRY: Mapping[str, Experiment] = {
         "How much does one spare word help?",
         copying.run_copying,
         {
-            "lesson": Scale(arms.phases(), _seeds(12), ends_only=True),
-            "full-size": Scale({"one-spare-word": replace(arms.PAPER, vocab=41)}, _seeds(12)),
+            "lesson": Scale(arms.phases(), _seeds(12), ends_only=True, deviations=(*OURS, *SMALL)),
+            "full-size": Scale(
+                {"one-spare-word": replace(arms.PAPER, vocab=41)}, _seeds(12), deviations=OURS
+            ),
         },
         branches,
     ),
@@ -167,15 +239,15 @@ REGISTRY: Mapping[str, Experiment] = {
         "When is the die cast: do runs that share a start and k steps take the same branch?",
         copying.run_forked,
         {
-            "lesson": Scale(arms.forks(), _seeds(6), ends_only=True),
-            "full-size": Scale(arms.early_forks(), _seeds(3), ends_only=True),
+            "lesson": Scale(arms.forks(), _seeds(6), ends_only=True, deviations=(*OURS, *SMALL)),
+            "full-size": Scale(arms.early_forks(), _seeds(3), ends_only=True, deviations=OURS),
         },
         branches,
     ),
     "heads": Experiment(
         "Does attention align more often with several heads?",
         copying.run_copying,
-        {"lesson": Scale(arms.several_heads(), _seeds(32), ends_only=True)},
+        {"lesson": Scale(arms.several_heads(), _seeds(32), ends_only=True, deviations=SMALL)},
         branches,
     ),
     "head_starts": Experiment(
@@ -186,6 +258,7 @@ REGISTRY: Mapping[str, Experiment] = {
                 {f"order-{order}": replace(arms.ONE_HEAD, data_seed=order) for order in (1, 2, 3)},
                 _seeds(64),
                 ends_only=True,
+                deviations=SMALL,
             ),
             "bfloat16": Scale(
                 {
@@ -193,6 +266,10 @@ REGISTRY: Mapping[str, Experiment] = {
                     for order in (1, 2, 3)
                 },
                 _seeds(32),
+                deviations=(
+                    *BFLOAT16,
+                    "seeds: 32 heads (as many as it takes to find 20 good and 20 bad ones)",
+                ),
             ),
         },
         branches,
@@ -200,67 +277,91 @@ REGISTRY: Mapping[str, Experiment] = {
     "head_mix": Experiment(
         "Equally expressive: do eight bad heads align, seven and a good one, eight random ones?",
         heads.run_heads,
-        {"lesson": Scale(arms.assembled(), _seeds(50), ends_only=True)},
+        {"lesson": Scale(arms.assembled(), _seeds(50), ends_only=True, deviations=SMALL)},
         branches,
     ),
     "head_controls": Experiment(
         "Is it the number of starts, or the number of parameters?",
         heads.run_heads,
-        {"lesson": Scale(arms.head_controls(), _seeds(24), ends_only=True)},
+        {
+            "lesson": Scale(
+                arms.head_controls(), _seeds(24), ends_only=True, deviations=(*OURS, *SMALL)
+            )
+        },
         branches,
     ),
     "odds": Experiment(
         "What sets the odds between alignment and elimination?",
         copying.run_copying,
-        {"lesson": Scale(arms.odds(), _seeds(32), ends_only=True)},
+        {"lesson": Scale(arms.odds(), _seeds(32), ends_only=True, deviations=(*OURS, *SMALL))},
         branches,
     ),
     "ktiw_first": Experiment(
         "Does word knowledge that is given first decide whether attention is learned?",
         interventions.run_intervention,
-        {"lesson": Scale(arms.ktiw_first(), _seeds(24), ends_only=True)},
+        {
+            "lesson": Scale(
+                arms.ktiw_first(), _seeds(24), ends_only=True, deviations=(*OURS, *SMALL)
+            )
+        },
         branches,
     ),
     "attention_held": Experiment(
         "What is learned where attention is given first, or held?",
         interventions.run_intervention,
-        {"lesson": Scale(arms.attention_held(), _seeds(24), ends_only=True)},
+        {
+            "lesson": Scale(
+                arms.attention_held(), _seeds(24), ends_only=True, deviations=(*OURS, *SMALL)
+            )
+        },
         branches,
     ),
     "query_rates": Experiment(
         "Does it matter how fast the query learns, against all else?",
         interventions.run_intervention,
-        {"lesson": Scale(arms.query_rates(), _seeds(24), ends_only=True)},
+        {
+            "lesson": Scale(
+                arms.query_rates(), _seeds(24), ends_only=True, deviations=(*OURS, *SMALL)
+            )
+        },
         branches,
     ),
     "asymmetry": Experiment(
         "Can word knowledge be learned without attention, and attention without word knowledge?",
         interventions.run_intervention,
-        {"lesson": Scale(arms.asymmetry(), _seeds(24), ends_only=True)},
+        {"lesson": Scale(arms.asymmetry(), _seeds(24), ends_only=True, deviations=(*OURS, *SMALL))},
         last_values,
     ),
     "ladder": Experiment(
         "Which part of the copier makes elimination slow?",
         ladder.run_ladder,
-        {"lesson": Scale(arms.rungs(), _seeds(24), ends_only=True)},
+        {"lesson": Scale(arms.rungs(), _seeds(24), ends_only=True, deviations=(*OURS, *SMALL))},
         branches,
     ),
     "local_query_rates": Experiment(
         "Does the query's rate still set the odds where what is read carries no neighbours?",
         ladder.run_ladder,
-        {"lesson": Scale(arms.local_query_rates(), _seeds(24), ends_only=True)},
+        {
+            "lesson": Scale(
+                arms.local_query_rates(), _seeds(24), ends_only=True, deviations=(*OURS, *SMALL)
+            )
+        },
         branches,
     ),
     "transformers": Experiment(
         "What carries over to a Transformer?",
         transformer.run_optimized,
-        {"lesson": Scale(arms.transformers(), _seeds(24), ends_only=True)},
+        {
+            "lesson": Scale(
+                arms.transformers(), _seeds(24), ends_only=True, deviations=(*OURS, *SMALL)
+            )
+        },
         branches,
     ),
     "descents": Experiment(
         "What is different with plain SGD?",
         transformer.run_optimized,
-        {"lesson": Scale(arms.descents(), _seeds(24), ends_only=True)},
+        {"lesson": Scale(arms.descents(), _seeds(24), ends_only=True, deviations=(*OURS, *SMALL))},
         branches,
     ),
     "mirror_pairs": Experiment(

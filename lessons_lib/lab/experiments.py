@@ -25,9 +25,7 @@ from lessons_lib.config import Configuration, digest
 from lessons_lib.corpora.sources import cache_directory, make_writable
 from lessons_lib.lab import results
 from lessons_lib.lab.catalogue import REGISTRY, Experiment, Run, Scale
-from lessons_lib.lab.results import Record, ResultError
-
-DEFAULT_SCALE = "paper"
+from lessons_lib.lab.results import NotMeasuredError, Record, ResultError
 
 
 def experiment(name: str) -> Experiment:
@@ -41,46 +39,68 @@ def experiment(name: str) -> Experiment:
     return REGISTRY[name]
 
 
-def _scale(name: str, scale: str) -> Scale:
+def _scale(name: str, scale: str | None) -> tuple[str, Scale]:
+    """A scale by its name, and the name: that of the first one if ``None``."""
     scales = experiment(name).scales
+    scale = next(iter(scales)) if scale is None else scale
     if scale not in scales:
         raise KeyError(f"no scale {scale!r} of {name}; there is {', '.join(scales)}")
-    return scales[scale]
+    return scale, scales[scale]
 
 
-def _command(name: str, scale: str) -> str:
-    chosen = "" if scale == DEFAULT_SCALE else f" --scale {scale}"
-    return f"python -m lessons_lib.lab run {name}{chosen}"
+def command(name: str, scale: str) -> str:
+    """The command that makes the records of an experiment, for messages."""
+    return f"python -m lessons_lib.lab run {name} --scale {scale}"
 
 
-def load(name: str, scale: str = DEFAULT_SCALE, directory: Path | None = None) -> dict[str, Record]:
+def load(
+    name: str,
+    scale: str | None = None,
+    directory: Path | None = None,
+    *,
+    complete: bool = True,
+) -> dict[str, Record]:
     """The records of an experiment, arm by arm, made with its present configurations and seeds.
 
     Args:
         name: of a registered experiment.
-        scale: one of its scales.
+        scale: one of its scales, the first if ``None``.
         directory: where records lie; the package's own if ``None``.
+        complete: whether all arms have to be there; else those that are, one at least.
 
     Raises:
         KeyError: no such experiment or scale; the message lists those that are.
-        ResultError: a record is missing, damaged or stale; the message names the command.
+        NotMeasuredError: a record is missing; the message names the command.
+        ResultError: a record is damaged or stale, or says that it differs from the authors' set-up
+            in other points than its scale; the message names the command.
     """
-    chosen = _scale(name, scale)
+    scale, chosen = _scale(name, scale)
     where = (directory or results.PACKAGED) / name / scale
+    remedy = command(name, scale)
     records = {}
     for arm, config in chosen.arms.items():
-        remedy = _command(name, scale)
-        record = results.load(arm, directory=where, config=config.to_dict(), remedy=remedy)
-        if record.seeds != chosen.seeds:
-            raise ResultError(
-                f"the result {where / arm}.json is stale: expected seeds {_brief(chosen.seeds)}, "
-                f"found {_brief(record.seeds)}; make it again with: {remedy}"
-            )
+        try:
+            record = results.load(arm, directory=where, config=config.to_dict(), remedy=remedy)
+        except NotMeasuredError:
+            if complete:
+                raise
+            continue
+        for what, expected, found in (
+            ("seeds", chosen.seeds, record.seeds),
+            ("deviations from the authors' set-up", chosen.deviations, record.deviations),
+        ):
+            if expected != found:
+                raise ResultError(
+                    f"the result {where / arm}.json is stale: expected {what} {_brief(expected)}, "
+                    f"found {_brief(found)}; make it again with: {remedy}"
+                )
         records[arm] = record
+    if not records:
+        raise NotMeasuredError(f"no result of {name}, {scale} scale; make it with: {remedy}")
     return records
 
 
-def _brief(seeds: Sequence[int]) -> str:
+def _brief(seeds: Sequence[object]) -> str:
     if len(seeds) > 4:
         return f"{seeds[0]}, {seeds[1]}, ... {seeds[-1]} ({len(seeds)} of them)"
     return ", ".join(map(str, seeds)) or "none"
@@ -88,7 +108,7 @@ def _brief(seeds: Sequence[int]) -> str:
 
 def run(
     name: str,
-    scale: str = DEFAULT_SCALE,
+    scale: str | None = None,
     *,
     seeds: Sequence[int] | None = None,
     directory: Path | None = None,
@@ -103,7 +123,7 @@ def run(
 
     Args:
         name: of a registered experiment.
-        scale: one of its scales.
+        scale: one of its scales, the first if ``None``.
         seeds: instead of the registered ones.
         directory: where seeds are kept; under ``sources.cache_directory()`` if ``None``.
         executor: where the runs go, as in ``training.run_seeds``.
@@ -113,7 +133,7 @@ def run(
         KeyError: no such experiment or scale.
         OSError: a directory where seeds are kept cannot be written; no run was begun.
     """
-    chosen = _scale(name, scale)
+    scale, chosen = _scale(name, scale)
     wanted = chosen.seeds if seeds is None else tuple(seeds)
     work = experiment(name).run
     records = {}
@@ -145,7 +165,11 @@ def run(
                 progress=f"{name} {scale} {arm}" if progress and missing else None,
                 done=keep,
             )
-            record = replace(results.merge([found[seed] for seed in wanted]), name=arm)
+            record = replace(
+                results.merge([found[seed] for seed in wanted]),
+                name=arm,
+                deviations=chosen.deviations,
+            )
             records[arm] = _ends(record) if chosen.ends_only else record
     return records
 
@@ -237,7 +261,9 @@ def _show_reports(names: Sequence[str]) -> int:
     failed = 0
     for name in names:
         for scale, chosen in experiment(name).scales.items():
-            _write(f"\n{name}, {scale} scale: {experiment(name).question}\n")
+            _write(f"\n{name}, {scale} scale: {experiment(name).question}")
+            told = "\n  - ".join(chosen.deviations) or "nothing"
+            _write(f"Differs from the authors' set-up in:\n  - {told}\n")
             try:
                 _write(experiment(name).report(load(name, scale)).to_string())
             except ResultError as error:
@@ -258,7 +284,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     runner = commands.add_parser("run", help="measure what is missing and write the records")
     runner.add_argument("name", choices=sorted(REGISTRY))
-    runner.add_argument("--scale", default=DEFAULT_SCALE, help="lesson or paper (the default)")
+    runner.add_argument("--scale", help="one of those that list shows (default: the first)")
     runner.add_argument("--seeds", type=int, metavar="N", help="the first N seeds only")
     runner.add_argument("--out", type=Path, help="directory of the records (default: the package)")
     options = parser.parse_args(arguments)
@@ -270,10 +296,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.command == "report":
         return _show_reports([options.name] if options.name else list(REGISTRY))
-    if options.scale not in experiment(options.name).scales:
-        known = ", ".join(experiment(options.name).scales)
-        parser.error(f"{options.name} has no scale {options.scale!r}; there is {known}")
-    registered = experiment(options.name).scales[options.scale].seeds
+    try:
+        options.scale, chosen_scale = _scale(options.name, options.scale)
+    except KeyError as error:
+        parser.error(error.args[0])
+    registered = chosen_scale.seeds
     if options.seeds is not None and not 1 <= options.seeds <= len(registered):
         parser.error(f"expected 1 to {len(registered)} for --seeds, found {options.seeds}")
     chosen = registered[: options.seeds]

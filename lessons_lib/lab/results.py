@@ -53,6 +53,7 @@ class Record:
         wall_seconds: time of all its seeds together, as if run one after the other.
         date: day on which it was made, ISO 8601.
         versions: of Python and of the packages that could change a number.
+        deviations: what differs from the authors' set-up, in words.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Record:
     wall_seconds: float
     date: str
     versions: Mapping[str, str]
+    deviations: tuple[str, ...] = ()
 
     @property
     def config_hash(self) -> str:
@@ -203,6 +205,7 @@ def save(record: Record, path: Path) -> None:
         "wall_seconds": record.wall_seconds,
         "date": record.date,
         "versions": dict(record.versions),
+        "deviations": list(record.deviations),
         "series": _series(record.rows),
     }
     text = json.dumps({**content, "checksum": digest(content)}, indent=None, allow_nan=False)
@@ -295,4 +298,5 @@ def load(
         wall_seconds=content["wall_seconds"],
         date=content["date"],
         versions=content["versions"],
+        deviations=tuple(content.get("deviations", ())),
     )

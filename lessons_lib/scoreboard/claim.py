@@ -16,11 +16,19 @@ import pandas as pd
 from lessons_lib.config import Configuration
 from lessons_lib.lab import blocks, experiments
 from lessons_lib.lab.results import NotMeasuredError, Record, ResultError
-from lessons_lib.stats import Interval, clustered_interval
+from lessons_lib.scoreboard.contrasts import clustered_interval
+from lessons_lib.stats import Interval
 
 Verdict = Literal["supported", "in part", "not supported", "undecided"]
 Loader = Callable[[str, str], Mapping[str, Record]]
 """Records of an experiment at a scale, arm by arm: ``experiments.load``, or one that measures."""
+
+
+def recorded(name: str, scale: str) -> Mapping[str, Record]:
+    """The package's own records, those arms that are there."""
+    return experiments.load(name, scale, complete=False)
+
+
 NOT_QUOTED = "see the paper, table not quoted here"
 """What stands in place of a number of the paper that we do not have."""
 NO_NUMBER = "the abstract says so, without a number"
@@ -107,6 +115,7 @@ class Claim:
         rule: how the verdict follows from the numbers.
         found: what was measured.
         verdict: what follows.
+        setup: in what the records differ from the authors' set-up, in short.
     """
 
     row: str
@@ -117,6 +126,7 @@ class Claim:
     rule: str
     found: Measured
     verdict: Verdict
+    setup: str = ""
 
     @property
     def interval(self) -> str:
@@ -151,6 +161,7 @@ class Claim:
             "claim": self.claim,
             "published": self.published,
             "ours": self.found.ours,
+            "setup": self.setup,
             "interval": self.interval,
             "runs": self.found.runs,
             "verdict": self.verdict,
@@ -185,14 +196,15 @@ class Row:
     measure: Callable[[Loader, Thresholds], Measured]
     published: str = NOT_QUOTED
 
-    def __call__(self, load: Loader = experiments.load, thresholds: Thresholds = OURS) -> Claim:
+    def __call__(self, load: Loader = recorded, thresholds: Thresholds = OURS) -> Claim:
         """The claim as judged by the records; "undecided" where there are none.
 
         Raises:
             ResultError: a record is damaged or stale.
         """
+        asked = Noting(load)
         try:
-            found = self.measure(load, thresholds)
+            found = self.measure(asked, thresholds)
         except NotMeasuredError as error:
             found = Measured(f"{NOT_MEASURED}: {error}", None, "", 0, {})
         rule = self.rule.format(t=thresholds)
@@ -205,7 +217,41 @@ class Row:
             f"{rule}; {found.power}" if found.power else rule,
             found,
             judge(found.criteria.values()),
+            _setup(asked.found) if found.value else "",
         )
+
+
+class Noting:
+    """A loader that notes what it has found, and finds it once.
+
+    Attributes:
+        found: the records of each experiment and scale that were asked for and are there.
+    """
+
+    def __init__(self, load: Loader) -> None:
+        self._load = load
+        self.found: dict[tuple[str, str], Mapping[str, Record]] = {}
+
+    def __call__(self, name: str, scale: str) -> Mapping[str, Record]:
+        """The records of an experiment."""
+        if (name, scale) not in self.found:
+            self.found[name, scale] = self._load(name, scale)
+        return self.found[name, scale]
+
+
+def _setup(found: Mapping[tuple[str, str], Mapping[str, Record]]) -> str:
+    """In what records differ from the authors' set-up but seeds and corpora: the first points."""
+    told = dict.fromkeys(
+        point
+        for records in found.values()
+        for record in records.values()
+        for point in record.deviations
+        if not point.startswith(("seeds:", "corpora:"))
+    )
+    if not told:
+        return "the authors', but for seeds and corpora"
+    more = f"; and {len(told) - 2} more" if len(told) > 2 else ""
+    return f"differs from the authors' in: {'; '.join(list(told)[:2])}{more}"
 
 
 def judge(criteria: Collection[bool | None]) -> Verdict:
@@ -261,10 +307,17 @@ def optional(load: Loader, experiment: str, scale: str) -> Mapping[str, Record] 
         return None
 
 
-def record_command(experiment: str, scale: str) -> str:
-    """The command that makes the records of an experiment, for messages."""
-    chosen = "" if scale == experiments.DEFAULT_SCALE else f" --scale {scale}"
-    return f"python -m lessons_lib.lab run {experiment}{chosen}"
+def best_scale(load: Loader, experiment: str) -> tuple[str, Mapping[str, Record]]:
+    """The records of an experiment on text: in the authors' set-up if it was measured, else short.
+
+    Raises:
+        NotMeasuredError: there is neither.
+    """
+    for scale in ("paper", "short"):
+        if records := optional(load, experiment, scale):
+            return scale, records
+    remedy = experiments.command(experiment, "short")
+    raise NotMeasuredError(f"no result of {experiment}; make it with: {remedy}")
 
 
 def values(record: Record, metric: str, remedy: str) -> pd.Series[float]:
@@ -290,14 +343,11 @@ class RealText:
         runs: how many runs there are, those of all corpora together.
     """
 
-    def __init__(self, load: Loader, experiment: str, scale: str = "paper") -> None:
-        self._command = record_command(experiment, scale)
+    def __init__(self, load: Loader, experiment: str) -> None:
+        scale, records = best_scale(load, experiment)
+        self._command = experiments.command(experiment, scale)
         self._remedy = f"make it again with: {self._command}"
-        self._records = {
-            arm: record
-            for arm, record in load(experiment, scale).items()
-            if not arm.startswith("toy-")
-        }
+        self._records = {arm: r for arm, r in records.items() if not arm.startswith("toy-")}
         if not self._records:
             raise ResultError(f"no record of real text in {experiment}; {self._remedy}")
         self._rows = {arm: blocks.by_run(r.frame()) for arm, r in self._records.items()}

@@ -8,7 +8,6 @@ scratch and compares the two.
 from __future__ import annotations
 
 import argparse
-import functools
 import sys
 import tempfile
 import textwrap
@@ -21,10 +20,21 @@ import pandas as pd
 
 from lessons_lib.lab import experiments
 from lessons_lib.lab.results import NotMeasuredError, Record, ResultError
-from lessons_lib.scoreboard import on_copying, on_text
-from lessons_lib.scoreboard.claim import OURS, Claim, Loader, Row, Thresholds, with_fewer_seeds
+from lessons_lib.scoreboard import on_copying, on_heads, on_text
+from lessons_lib.scoreboard.claim import (
+    OURS,
+    Claim,
+    Loader,
+    Noting,
+    Row,
+    Thresholds,
+    recorded,
+    with_fewer_seeds,
+)
 
-ROWS: tuple[Row, ...] = tuple(sorted(on_text.ROWS + on_copying.ROWS, key=lambda row: row.chapter))
+ROWS: tuple[Row, ...] = tuple(
+    sorted(on_text.ROWS + on_copying.ROWS + on_heads.ROWS, key=lambda row: row.chapter)
+)
 """In the order of the scoreboard."""
 COLUMN = 48
 """Characters in a column of a comparison."""
@@ -37,7 +47,7 @@ def rows() -> dict[str, Row]:
 
 def scoreboard(
     chapter: int | None = None,
-    load: Loader = experiments.load,
+    load: Loader = recorded,
     thresholds: Thresholds = OURS,
 ) -> pd.DataFrame:
     """A row for each claim, of one chapter or of all, with the columns of ``Claim.to_dict``.
@@ -56,7 +66,7 @@ def scoreboard(
     known = dict.fromkeys(row.chapter for row in ROWS)
     if chapter is not None and chapter not in known:
         raise KeyError(f"no claims of chapter {chapter}; there are some of {list(known)}")
-    once = functools.cache(load)  # several claims rest on one experiment
+    once = Noting(load)  # several claims rest on one experiment
     wanted = [row for row in ROWS if chapter in (None, row.chapter)]
     return pd.DataFrame([row(once, thresholds).to_dict() for row in wanted])
 
@@ -133,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _show() -> int:
     """Print what there is; a row without records says so."""
     status = 0
-    load = functools.cache(experiments.load)
+    load = Noting(recorded)
     for row, claim in rows().items():
         try:
             _write(_block(claim(load)))
@@ -151,6 +161,7 @@ def _block(claim: Claim) -> str:
         ("ours", claim.found.ours),
         ("value", claim.interval),
         ("runs", str(claim.found.runs)),
+        ("set-up", claim.setup),
         ("rule", claim.rule),
         ("reasons", claim.reasons),
         ("again", claim.command),
@@ -161,13 +172,8 @@ def _block(claim: Claim) -> str:
 
 def _again(row: str, count: int | None, directory: Path) -> int:
     judge = rows()[row]
-    asked: dict[tuple[str, str], Mapping[str, Record]] = {}
-
-    def recorded(name: str, scale: str) -> Mapping[str, Record]:
-        asked[name, scale] = experiments.load(name, scale)
-        return asked[name, scale]
-
-    old = judge(recorded)
+    there = Noting(recorded)
+    old, asked = judge(there), there.found
     if old.found.value is None:
         raise ResultError(f"nothing to compare with: {old.found.ours}")
     for (name, scale), records in asked.items():
@@ -179,7 +185,7 @@ def _again(row: str, count: int | None, directory: Path) -> int:
             sys.stderr.write(f"expected 1 to {known} for --seeds, found {count}\n")
             return 2
         try:
-            expected = judge(of_first_seeds(recorded, count))
+            expected = judge(of_first_seeds(there, count))
         except ValueError as error:  # too few for the row: said before hours of work, not after
             sys.stderr.write(f"too few seeds for this row, {count}: {error}\n")
             return 2

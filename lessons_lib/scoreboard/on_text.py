@@ -2,8 +2,8 @@
 
 A row on several corpora has one main value: the mean over the corpora. Runs are aligned by name:
 run "1.0" of each corpus is averaged before. Runs of one block are compared with each other, so the
-unit of an interval is the block where there are three or more (``stats.clustered_interval``). Each
-corpus is a criterion of its own, but where a row says otherwise.
+unit of an interval is the block where there are three or more (``contrasts.clustered_interval``).
+Each corpus is a criterion of its own, but where a row says otherwise.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ from lessons_lib.scoreboard.claim import (
     Row,
     Thresholds,
     below,
+    best_scale,
     exceeds,
-    record_command,
+    recorded,
     values,
 )
-from lessons_lib.stats import mean_power, seed_interval
+from lessons_lib.scoreboard.contrasts import mean_power
+from lessons_lib.stats import seed_interval
 
 POSITION = {"last": "the last word", "first": "the first word", "diagonal": "the same place"}
 """Guesses that know no words: name of the candidate, and what it points at."""
@@ -36,14 +38,14 @@ CLASSIFICATION, TRANSLATION = "evidence: classification", "evidence: translation
 STAGES, QUESTION = "two stages", "the question"
 
 
-def cooccurrence_teaches_words(load: Loader = experiments.load, t: Thresholds = OURS) -> Measured:
+def cooccurrence_teaches_words(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
     """Words of Multi30k that a model knows whose attention is frozen uniform.
 
     Against the better of two references that see co-occurrence only: bag-of-words proxy, Model 1.
     """
-    experiment, scale = "uniform_translation", "paper"
-    records = load(experiment, scale)
-    remedy = record_command(experiment, scale)
+    experiment = "uniform_translation"
+    scale, records = best_scale(load, experiment)
+    remedy = experiments.command(experiment, scale)
     if "multi30k" not in records:
         raise NotMeasuredError(f"no record multi30k in {experiment}; make it again with: {remedy}")
     record = records["multi30k"]
@@ -77,7 +79,7 @@ class Agreement:
     metric: str
     times: float | None = None
 
-    def __call__(self, load: Loader = experiments.load, t: Thresholds = OURS) -> Measured:
+    def __call__(self, load: Loader = recorded, t: Thresholds = OURS) -> Measured:
         """Criteria for each corpus; rivals that the record lacks are named as not measured."""
         text = RealText(load, self.experiment)
         found, chance = text.each(self.metric), text.of_block("chance")
@@ -124,7 +126,7 @@ class Agreement:
         )
 
 
-def xi_is_high_in_classification(load: Loader = experiments.load, t: Thresholds = OURS) -> Measured:
+def xi_is_high_in_classification(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
     """Xi against xi*, above the share of the larger class.
 
     Of each run: ``(xi - guess)/(xi* - guess)`` with the share of the larger class as guess, kept
@@ -135,7 +137,7 @@ def xi_is_high_in_classification(load: Loader = experiments.load, t: Thresholds 
     return _xi(text, text.of_block("majority"), t)
 
 
-def xi_is_high_in_translation(load: Loader = experiments.load, t: Thresholds = OURS) -> Measured:
+def xi_is_high_in_translation(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
     """Xi against xi*, the accuracy of the next token; as in classification, with a guess of 0."""
     text = RealText(load, "translation")
     return _xi(text, pd.Series(0.0, index=list(text.corpora)), t)
@@ -165,7 +167,7 @@ def _xi(text: RealText, guess: pd.Series[float], t: Thresholds) -> Measured:
     )
 
 
-def uniform_attention_is_as_good(load: Loader = experiments.load, t: Thresholds = OURS) -> Measured:
+def uniform_attention_is_as_good(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
     """Accuracy with learned attention less that with uniform attention, at the last step.
 
     A test of non-inferiority: runs of one seed are compared, and the one-sided 95% bound of the
@@ -189,7 +191,7 @@ def uniform_attention_is_as_good(load: Loader = experiments.load, t: Thresholds 
     )
 
 
-def ktiw_comes_first(load: Loader = experiments.load, t: Thresholds = OURS) -> Measured:
+def ktiw_comes_first(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
     """Steps from the half-rise of KTIW to that of attention, both against the dictionary.
 
     Where there is no dictionary, against Model 1, which comes from co-occurrence itself. A second
@@ -223,7 +225,7 @@ def ktiw_comes_first(load: Loader = experiments.load, t: Thresholds = OURS) -> M
     )
 
 
-def attention_is_uniform_early(load: Loader = experiments.load, t: Thresholds = OURS) -> Measured:
+def attention_is_uniform_early(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
     """Spread of attention, exp(entropy)/L, when KTIW has half risen."""
     text = RealText(load, "translation")
     spread = text.each("spread/at-ktiw")

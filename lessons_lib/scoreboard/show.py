@@ -14,10 +14,8 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from lessons_lib.lab import experiments
-from lessons_lib.lab.results import Record
 from lessons_lib.scoreboard import claims
-from lessons_lib.scoreboard.claim import Loader, Verdict
+from lessons_lib.scoreboard.claim import Loader, Noting, Verdict, recorded
 
 
 class Look(NamedTuple):
@@ -70,7 +68,8 @@ class ClaimsTable:
             f"{row['row']}: {row['verdict']}\n"
             f"  {row['claim']} ({row['part']}; chapter {row['chapter']})\n"
             f"  the paper: {row['published']}\n  ours: {row['interval']}\n"
-            f"  in full: {row['ours']}\n  runs: {row['runs']}\n  rule: {row['rule']}\n"
+            f"  in full: {row['ours']}\n  runs: {row['runs']}\n  set-up: {row['setup']}\n"
+            f"  rule: {row['rule']}\n"
             f"  reasons: {row['reasons']}\n"
             f"  again: {row['command']}"
             for row in _each(self.rows)
@@ -113,6 +112,7 @@ def _body(row: Mapping[str, Any]) -> str:
     )
     more = [
         ("In full", text["ours"]),
+        ("Set-up", text["setup"]),
         ("Rule", text["rule"]),
         ("Why", text["reasons"]),
         ("Again", f"<code>{text['command']}</code>"),
@@ -186,7 +186,7 @@ def verdicts(rows: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def costs(load: Loader = experiments.load) -> pd.DataFrame:
+def costs(load: Loader = recorded) -> pd.DataFrame:
     """What it takes to measure each row again, as recorded; the cheapest first.
 
     Args:
@@ -194,33 +194,25 @@ def costs(load: Loader = experiments.load) -> pd.DataFrame:
 
     Returns:
         Index the identifier of the row; columns ``experiment`` (with its scale), ``seeds``,
-        ``jobs`` (seeds of all arms) and ``seconds`` (of all jobs, one after the other).
+        ``jobs`` (seeds of all arms) and ``seconds`` (of all jobs, one after the other). Rows that
+        were not measured are left out.
 
     Raises:
         ResultError: a record is missing, damaged or stale; the message names the command.
     """
-    known: dict[tuple[str, str], Mapping[str, Record]] = {}
+    once = Noting(load)
     found = []
-    for name, claim in claims.rows().items():
-        asked: dict[tuple[str, str], Mapping[str, Record]] = {}
-
-        def noting(
-            experiment: str,
-            scale: str,
-            asked: dict[tuple[str, str], Mapping[str, Record]] = asked,
-        ) -> Mapping[str, Record]:
-            key = experiment, scale
-            if key not in known:
-                known[key] = load(experiment, scale)
-            asked[key] = known[key]
-            return known[key]
-
-        claim(noting)
-        records = [record for arms in asked.values() for record in arms.values()]
+    for name, row in claims.rows().items():
+        asked = Noting(once)
+        if row(asked).found.value is None:
+            continue
+        records = [record for arms in asked.found.values() for record in arms.values()]
         found.append(
             {
                 "row": name,
-                "experiment": "; ".join(f"{experiment}, {scale}" for experiment, scale in asked),
+                "experiment": "; ".join(
+                    f"{experiment}, {scale}" for experiment, scale in asked.found
+                ),
                 "seeds": min(len(record.seeds) for record in records),
                 "jobs": sum(len(record.seeds) for record in records),
                 "seconds": sum(record.wall_seconds for record in records),

@@ -1,0 +1,217 @@
+"""Rows of the scoreboard on several heads: do they help, and is it their starts?"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lessons_lib.lab.results import NotMeasuredError
+from lessons_lib.scoreboard.claim import (
+    NOT_MEASURED,
+    OURS,
+    Loader,
+    Measured,
+    Row,
+    Thresholds,
+    exceeds,
+    optional,
+    recorded,
+)
+from lessons_lib.scoreboard.contrasts import share_contrast
+from lessons_lib.scoreboard.runs import Runs, of
+from lessons_lib.stats import Interval, proportion_interval
+
+COPIES, FAILS, LAST_LOOK = 0.95, 0.6, 190
+"""The authors' rule for heads: accuracy above the first by their last evaluation is good, below the
+second there is bad."""
+SIZES = {"lesson": "small models", "bfloat16": "the authors' size"}
+"""Scales of the experiments on heads."""
+MIRRORED = (("antithetic", "two-random"), ("bad-mirrored", "bad"))
+"""Arms of ``mirror`` that differ in nothing but the signs of a head's start."""
+
+
+def several_heads_align(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
+    """Share of runs aligned with one head and with eight, LSTM and GRU, lesson scale."""
+    runs = Runs(load("heads", "lesson"))
+    cells = {"LSTM": ("lstm-8", "lstm-1"), "GRU": ("gru-8", "gru-1")}
+    eight, one = zip(*cells.values(), strict=True)
+    told = (
+        f"{cell}: {runs.told(less)} with one head, {runs.told(more)} with eight"
+        for cell, (more, less) in cells.items()
+    )
+    return Measured(
+        f"runs aligned, small models; {'; '.join(told)}",
+        runs.contrast(eight, one),
+        "share of runs aligned with eight heads less that with one, mean of both cells",
+        runs.count(*eight, *one),
+        {f"more align with eight, {cell}": runs.more(*cells[cell], t) for cell in cells},
+        power=runs.power("gru-1", t),
+    )
+
+
+def heads_not_parameters(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
+    """Heads of equal capacity, whose starts differ in a sign only.
+
+    Two heads against two of which the second starts as the first turned over (all weights of query
+    and value times -1), and bad heads against the same turned over. One wide head and eight equal
+    heads, which have fewer functions to choose from, stand beside for comparison.
+    """
+    beside = ""
+    if controls := optional(load, "head_controls", "lesson"):
+        others = Runs(controls)
+        names = {"eight heads": "eight", "one wide head": "one-wide", "eight equal heads": "tied"}
+        told = (f"{name} {others.told(arm)}" for name, arm in names.items())
+        beside = f"; for comparison, of unequal capacity, runs aligned: {', '.join(told)}"
+    records = optional(load, "mirror", "lesson")
+    if records is None:
+        return Measured(f"heads and mirror images: {NOT_MEASURED}{beside}", None, "", 0, {})
+    runs = Runs(records)
+    turned, plain = zip(*MIRRORED, strict=True)
+    told = (f"{arm} {runs.told(arm)}" for pair in MIRRORED for arm in pair)
+    return Measured(
+        f"runs aligned, small models, equal capacity: {', '.join(told)}{beside}",
+        runs.contrast(turned, plain),
+        "share of runs aligned with a head turned over less that without, mean of both comparisons",
+        runs.count(*turned, *plain),
+        {f"{one} above {other}": runs.more(one, other, t) for one, other in MIRRORED},
+        power=runs.power("bad", t),
+    )
+
+
+def bad_heads_fail(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
+    """Eight bad heads against seven bad ones and a good one: how often, and how soon?
+
+    At the authors' size by both rules: theirs (copies by their last evaluation) and ours (aligned,
+    with as many steps as it takes).
+    """
+    bad, good = "eight-bad", "seven-bad-one-good"
+    told, total, power = list[str](), 0, ""
+    criteria, value = dict[str, bool | None](), Interval(0, 0, 0, 0)
+    for scale, size in SIZES.items():
+        if (records := optional(load, "head_mix", scale)) is None:
+            told.append(f"{size}: {NOT_MEASURED}")
+            continue
+        runs = Runs(records)
+        total, value, power = (
+            total + runs.count(bad, good),
+            runs.contrast([good], [bad]),
+            runs.power(bad, t),
+        )
+        later, timed = runs.later(bad, good, t)
+        told.append(
+            f"{size}, aligned: {runs.told(bad)} with eight bad heads, {runs.told(good)} with a "
+            f"good one; median step {runs.of(bad)['step'].median():.0f} and "
+            f"{runs.of(good)['step'].median():.0f}; {timed}"
+        )
+        criteria[f"fewer bad ones align, {size}"] = runs.more(good, bad, t)
+        if scale == "lesson":
+            criteria[f"bad ones take longer, {size}"] = later
+            continue
+        early, low = [runs.by(arm, LAST_LOOK) for arm in (good, bad)], runs.accuracy(bad, LAST_LOOK)
+        value = share_contrast(early[:1], early[1:])
+        criteria[f"fewer bad ones copy by step {LAST_LOOK}, {size}"] = exceeds(value, 0, t.shares)
+        told[-1] += (
+            f"; copy by step {LAST_LOOK}: {of(early[1])} (below {FAILS} then: "
+            f"{(low < FAILS).sum()}) and {of(early[0])}"
+        )
+    if not criteria:
+        raise NotMeasuredError("; ".join(told))
+    return Measured(
+        "; ".join(told),
+        value,
+        "share of runs with one good head less that with none: aligned, or at the authors' size "
+        f"copying by step {LAST_LOOK}",
+        total,
+        criteria,
+        power=power,
+    )
+
+
+def starts_sort_heads(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
+    """Heads by their starts: is the outcome the same whatever the order of the data?
+
+    Against what the shares of outcomes alone would give, were the orders independent: the sum of
+    their cubes for three orders.
+    """
+    told, total = list[str](), 0
+    criteria, value = dict[str, bool | None](), Interval(0, 0, 0, 0)
+    for scale, size in SIZES.items():
+        if (records := optional(load, "head_starts", scale)) is None:
+            told.append(f"{size}: {NOT_MEASURED}")
+            continue
+        runs = Runs(records)
+        total += len(runs.ends)
+        kinds = {"our": runs.ends["branch"].eq("aligned").map({True: "good", False: "bad"})}
+        if scale != "lesson":
+            at = pd.concat({arm: runs.accuracy(arm, LAST_LOOK) for arm in records})
+            kinds["their"] = at.map(
+                lambda a: "good" if a >= COPIES else "bad" if a < FAILS else "between"
+            )
+        for rule, kind in kinds.items():
+            by_head = kind.unstack(0)
+            good, bad = (int((by_head == name).all(axis=1).sum()) for name in ("good", "bad"))
+            shares = kind.value_counts(normalize=True)
+            expected = sum(shares.get(name, 0) ** by_head.shape[1] for name in ("good", "bad"))
+            value = proportion_interval(good + bad, len(by_head))
+            told.append(
+                f"{size}, {rule} rule: {good} good, {bad} bad of {len(by_head)} heads, "
+                f"{expected * len(by_head):.0f} expected if only the order of the data decided"
+            )
+            criteria[f"sorted by start, {size}, {rule} rule"] = exceeds(
+                value, expected, expected + t.shares * (1 - expected)
+            )
+    if not criteria:
+        raise NotMeasuredError("; ".join(told))
+    return Measured(
+        "; ".join(told),
+        value,
+        "share of heads with the same outcome in every order of the data",
+        total,
+        criteria,
+        over="heads",
+    )
+
+
+HEADS = "multi-head experiment"
+ROWS = (
+    Row(
+        "several-heads-align",
+        7,
+        HEADS,
+        "Several heads overcome the hard distribution.",
+        "supported if more runs align with eight heads than with one in both cells, refuted where "
+        "surely by less than {t.shares:g}",
+        several_heads_align,
+    ),
+    Row(
+        "heads-not-parameters",
+        7,
+        HEADS,
+        "Several heads help by improving learning dynamics rather than expressiveness.",
+        "supported if at equal capacity more runs align with a head and its mirror image than with "
+        "two heads, and more bad heads when turned over; refuted where surely by less than "
+        "{t.shares:g}",
+        heads_not_parameters,
+    ),
+    Row(
+        "bad-heads-fail",
+        7,
+        HEADS,
+        "Models of eight heads with bad starts fail; one head with a good start is enough.",
+        "supported if fewer models of eight bad heads align (refuted if surely by less than "
+        "{t.shares:g}), they take longer (log-rank p < {t.p:g}; refuted if surely less than "
+        f"{{t.later:g}} times as long), and at the authors' size fewer copy by step {LAST_LOOK}, "
+        "their last evaluation",
+        bad_heads_fail,
+    ),
+    Row(
+        "starts-sort-heads",
+        7,
+        HEADS,
+        "A head's start decides: some heads learn with every order of the data, others with none.",
+        f"supported if, by both rules (ours: aligned; theirs: copies by step {LAST_LOOK}, or is "
+        f"below {FAILS} then), more heads have one outcome than if only the order of the data "
+        "decided; refuted if surely by less than {t.shares:g} of the rest",
+        starts_sort_heads,
+    ),
+)
+"""In the order of the scoreboard."""
