@@ -11,17 +11,20 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lessons_lib.agreement import agreement
 from lessons_lib.classifier import (
+    STRENGTHS,
     Classifier,
     ClassifierConfig,
     build_classifier,
     class_accuracy,
     class_loss,
     label_saliency,
-    logistic_table,
+    logistic_tables,
     proxy_loss,
     speaking_for_label,
     table_scores,
@@ -30,8 +33,7 @@ from lessons_lib.models import build_bag_of_words
 from lessons_lib.tasks import EOS, PAD, UNK, LabelledBatch
 
 CONFIG = ClassifierConfig(source_vocab=11, d_embed=5, d_hidden=3)
-BOTH_WAYS = replace(CONFIG, bidirectional=True)
-VARIANTS = [CONFIG, BOTH_WAYS, replace(CONFIG, attention="uniform")]
+VARIANTS = [CONFIG, replace(CONFIG, bidirectional=False), replace(CONFIG, attention="uniform")]
 # The last two are special on purpose: one word, and unknown words only.
 BATCH = LabelledBatch(
     torch.tensor(
@@ -42,7 +44,7 @@ BATCH = LabelledBatch(
 Array = NDArray[np.float64]
 
 
-def lively(config: ClassifierConfig, seed: int = 0) -> Classifier:
+def lively(config: ClassifierConfig, seed: int = 1) -> Classifier:
     """In float64, and with weights large enough to care about words."""
     model = build_classifier(config, seed).double()
     with torch.no_grad():
@@ -55,10 +57,13 @@ def sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
 
-def lstm_by_loop(weights: dict[str, Array], inputs: Array, suffix: str = "") -> Array:
+def lstm_by_loop(weights: dict[str, Array], inputs: Array, direction: int = 0) -> Array:
     """States of one sentence, ``(words, d_hidden)``; the equations in PyTorch's documentation."""
-    w, u = weights[f"encoder.weight_ih_l0{suffix}"], weights[f"encoder.weight_hh_l0{suffix}"]
-    bias = weights[f"encoder.bias_ih_l0{suffix}"] + weights[f"encoder.bias_hh_l0{suffix}"]
+    w, u, b, c = (
+        weights[f"encoder.{direction}.{name}_l0"]
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    bias = b + c
     h = c = np.zeros(u.shape[1])
     states = []
     for x in inputs:
@@ -75,14 +80,14 @@ def by_loop(model: Classifier, words: list[int], sizes: Array) -> tuple[Array, A
     inputs = weights["embedding.weight"][words] * sizes[:, None]
     states = lstm_by_loop(weights, inputs)
     if model.config.bidirectional:
-        back = lstm_by_loop(weights, inputs[::-1], "_reverse")[::-1]
+        back = lstm_by_loop(weights, inputs[::-1], 1)[::-1]
         states = np.concatenate([states, back], axis=1)
     hidden = states @ weights["scorer.0.weight"].T + weights["scorer.0.bias"]
-    logits = np.maximum(hidden, 0) @ weights["scorer.2.weight"][0]
+    logits = np.maximum(hidden, 0) @ weights["scorer.2.weight"][0] + weights["scorer.2.bias"]
     alpha = np.exp(logits) / np.exp(logits).sum()
     if model.config.attention == "uniform":
         alpha = np.full(len(words), 1 / len(words))
-    return alpha, states @ weights["readout.weight"][0]
+    return alpha, states @ weights["readout.weight"][0] + weights["readout.bias"]
 
 
 def texts() -> list[list[int]]:
@@ -145,12 +150,50 @@ def test_uniform_attention_is_never_learned() -> None:
     assert model.readout.weight.grad is not None
 
 
-def test_dropout_is_off_in_evaluation() -> None:
-    model = build_classifier(replace(CONFIG, dropout=0.5), 0)
-    assert not torch.equal(model(BATCH).score, model(BATCH).score)
-    model.eval()
-    same = build_classifier(CONFIG, 0)
-    assert torch.equal(model(BATCH).score, same(BATCH).score)
+def many_texts() -> LabelledBatch:
+    """40 texts of 1 to 30 words, in no order of length: read in several pieces."""
+    rng = np.random.default_rng(3)
+    source, length = rng.integers(1, 11, size=(40, 30)), rng.integers(1, 31, size=40)
+    source[np.arange(30) >= length[:, None]] = PAD
+    return LabelledBatch(torch.from_numpy(source), torch.from_numpy(rng.integers(0, 2, size=40)))
+
+
+def test_it_is_the_plain_bidirectional_lstm_from_the_same_seed() -> None:
+    """Written with PyTorch's own bidirectional LSTM on packed texts, whose draws are the same."""
+    batch = many_texts()
+    model = build_classifier(CONFIG, 3)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        embedding = nn.Embedding(11, 5)
+        encoder = nn.LSTM(5, 3, batch_first=True, bidirectional=True)
+        inner, outer, readout = nn.Linear(6, 3), nn.Linear(3, 1), nn.Linear(6, 1)
+    lengths = batch.source_mask.sum(1)
+    packed = pack_padded_sequence(
+        embedding(batch.source), lengths, batch_first=True, enforce_sorted=False
+    )
+    states, _ = pad_packed_sequence(encoder(packed)[0], batch_first=True)
+    logits = outer(inner(states).relu()).squeeze(-1) - 1e9 * ~batch.source_mask
+    beta = readout(states).squeeze(-1) * batch.source_mask
+    score = (logits.softmax(-1) * beta).sum(1)
+    out = model(batch)
+    torch.testing.assert_close(out.score, score)
+    torch.testing.assert_close(out.attention[:, 0, 0], logits.softmax(-1))
+    torch.testing.assert_close(out.word_scores, beta)
+    # And so are the gradients, from which it learns.
+    binary_cross_entropy_with_logits(score, batch.label.float()).backward()
+    class_loss(model, batch).backward()
+    for found, expected in zip(
+        model.parameters(),
+        [
+            *embedding.parameters(),
+            *encoder.parameters(),
+            *inner.parameters(),
+            *outer.parameters(),
+            *readout.parameters(),
+        ],
+        strict=True,
+    ):
+        torch.testing.assert_close(found.grad, expected.grad)
 
 
 # --- loss, accuracy, probes ------------------------------------------------------------------
@@ -170,7 +213,8 @@ def test_losses_by_hand() -> None:
     proxy = build_bag_of_words(11, 1, seed=0)
     mean = torch.stack([proxy.embedding.weight[words].mean(0) for words in texts()])
     scores = proxy.output(mean)[:, 0].tolist()
-    assert float(proxy_loss(proxy, BATCH).detach()) == pytest.approx(minus_log(scores), rel=1e-5)
+    summed = float(proxy_loss(proxy, BATCH).detach())
+    assert summed == pytest.approx(4 * minus_log(scores), rel=1e-5)
 
 
 def test_class_accuracy_by_hand() -> None:
@@ -257,8 +301,8 @@ def test_saliency_is_the_gradient_by_the_embedding_times_the_embedding() -> None
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_saliency_leaves_the_model_as_it_was_and_drops_nothing(training: bool) -> None:
-    model = build_classifier(replace(CONFIG, dropout=0.4), 5).train(training)
+def test_saliency_leaves_the_model_as_it_was(training: bool) -> None:
+    model = build_classifier(CONFIG, 5).train(training)
     with torch.no_grad():
         found = label_saliency(model, BATCH)
     assert torch.equal(found, label_saliency(build_classifier(CONFIG, 5), BATCH))
@@ -270,51 +314,51 @@ def test_saliency_leaves_the_model_as_it_was_and_drops_nothing(training: bool) -
 # --- logistic regression ---------------------------------------------------------------------
 
 
-def counted(batch: LabelledBatch, size: int) -> Array:
-    """How often each word stands in each text, by loop."""
+def frequencies(batch: LabelledBatch, size: int) -> Array:
+    """The share of each word in each text, by loop."""
     table = np.zeros((len(batch), size))
     for row, words in enumerate(batch.source.tolist()):
         for word in words:
             if word != PAD:
                 table[row, word] += 1
+        table[row] /= table[row].sum()
     return table
 
 
-@pytest.mark.parametrize("strength", [1.0, 0.05])
-def test_logistic_table_is_that_of_a_dense_matrix(strength: float) -> None:
-    rng = np.random.default_rng(1)
-    source, length = rng.integers(3, 13, size=(53, 9)), rng.integers(1, 10, size=53)
+def drawn(seed: int, size: int) -> LabelledBatch:
+    """Texts whose label depends on how often word 7 stands in them, and on chance."""
+    rng = np.random.default_rng(seed)
+    source, length = rng.integers(3, 13, size=(size, 9)), rng.integers(1, 10, size=size)
     source[np.arange(9) >= length[:, None]] = PAD
-    label = 3 * (source == 7).sum(1) + rng.normal(size=53) > 1
-    batch = LabelledBatch(torch.from_numpy(source), torch.from_numpy(label.astype(np.int64)))
-    found = logistic_table(batch, 17, strength=strength)
-    assert found.shape == (17,)
-    assert found.dtype == torch.float32
-    fitted = LogisticRegression(C=strength, tol=1e-8, max_iter=5000).fit(counted(batch, 17), label)
-    expected: Any = torch.from_numpy(fitted.coef_[0]).float()
-    torch.testing.assert_close(found, expected, atol=0.002, rtol=0.01)
-    assert found.argmax() == 7
-    assert found[13:].tolist() == [0] * 4, "words that do not occur speak for nothing"
-    assert found[PAD] == 0
+    label = 3 * (source == 7).sum(1) + rng.normal(size=size) > 1
+    return LabelledBatch(torch.from_numpy(source), torch.from_numpy(label.astype(np.int64)))
 
 
-def test_words_of_one_class_speak_for_it() -> None:
-    good, bad, both = 4, 5, 6
-    batch = LabelledBatch(
-        torch.tensor([[good, both], [both, good], [bad, both], [bad, PAD], [good, PAD]]),
-        torch.tensor([1, 1, 0, 0, 1]),
-    )
-    table = logistic_table(batch, 7)
-    assert float(table[good]) > 0.3
-    assert float(table[bad]) < -0.3
-    assert abs(float(table[both])) < 0.2
-    stronger = logistic_table(batch, 7, strength=100.0)
-    assert float(stronger[good]) > float(table[good])
+def test_logistic_tables_are_those_of_a_dense_matrix_with_the_best_penalty() -> None:
+    batch, parts = drawn(1, 53), {"one": drawn(2, 31), "other": drawn(5, 12)}
+    found = logistic_tables(batch, 17, parts)
+    features = frequencies(batch, 17)
+    grid = [0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5]
+    grid += [1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 5000.0, 10000.0]
+    assert pytest.approx(grid) == STRENGTHS
+    fitted = [LogisticRegression(C=c, max_iter=1000).fit(features, batch.label) for c in grid]
+    chosen = {}
+    for name, part in parts.items():
+        right = [
+            float((f.predict(frequencies(part, 17)) == part.label.numpy()).mean()) for f in fitted
+        ]
+        chosen[name] = right.index(max(right))
+        expected: Any = torch.from_numpy(fitted[chosen[name]].coef_[0]).float()
+        torch.testing.assert_close(found[name], expected, atol=1e-3, rtol=1e-3)
+        assert found[name].argmax() == 7
+        assert found[name][13:].tolist() == [0] * 4, "words that do not occur speak for nothing"
+        assert found[name][PAD] == 0
+    assert chosen["one"] != chosen["other"], "else the choice is not tested"
 
 
 def test_one_class_teaches_nothing() -> None:
     with pytest.raises(ValueError, match="texts of both labels, found one"):
-        logistic_table(BATCH[:1], 11)
+        logistic_tables(BATCH[:1], 11, {})
 
 
 # --- what cannot be read ---------------------------------------------------------------------
@@ -349,7 +393,6 @@ def test_special_symbols_are_words_like_others_but_padding_is_none() -> None:
         ({"source_vocab": 0}, "source_vocab of at least 1, found 0"),
         ({"d_hidden": -2}, "d_hidden of at least 1, found -2"),
         ({"attention": "frozen"}, "one of learned, uniform, found 'frozen'"),
-        ({"dropout": 1.0}, r"dropout in \[0, 1\), found 1.0"),
     ],
 )
 def test_bad_configurations(change: dict[str, Any], message: str) -> None:
@@ -359,17 +402,21 @@ def test_bad_configurations(change: dict[str, Any], message: str) -> None:
 
 def test_the_defaults_are_the_authors() -> None:
     config = ClassifierConfig(source_vocab=100)
-    assert (config.d_embed, config.d_hidden, config.bidirectional) == (300, 256, False)
+    assert (config.d_embed, config.d_hidden, config.bidirectional) == (300, 256, True)
     model = build_classifier(config, 0)
     hidden = model.scorer[0]
     assert isinstance(hidden, torch.nn.Linear)
-    assert (hidden.in_features, hidden.out_features) == (256, 256)
-    assert model.readout.weight.shape == (1, 256)
+    assert (hidden.in_features, hidden.out_features) == (512, 256)
+    assert model.readout.weight.shape == (1, 512)
+    # By hand: an embedding of 300, two LSTMs, two layers of attention, a readout, each with biases.
+    lstm = 4 * 256 * (300 + 256 + 2)
+    expected = 100 * 300 + 2 * lstm + (512 + 1) * 256 + (256 + 1) + (512 + 1)
+    assert sum(weight.numel() for weight in model.parameters()) == expected
 
 
 def test_a_classifier_reads_what_it_is_given_at_any_width() -> None:
     """Padding further changes nothing."""
-    model = build_classifier(BOTH_WAYS, 2)
+    model = build_classifier(CONFIG, 2)
     wide: Tensor = torch.nn.functional.pad(BATCH.source, (0, 3))
     found, expected = model(LabelledBatch(wide, BATCH.label)), model(BATCH)
     torch.testing.assert_close(found.score, expected.score)

@@ -26,9 +26,12 @@ from lessons_lib.lab.blocks import (
 from lessons_lib.tasks import EOS, PAD, Batch, LabelledBatch
 
 STEPS = [0, 10, 25, 40]
-RUNS = 3
-LENGTHS = [5, 2, 7, 4, 6, 3, 1, 7, 5, 22, 3]
-"""Words of the texts: the first four choose, the others are reported on. In 22 two are the top."""
+RUNS, UNIFORM = 3, 2
+LENGTHS = [5, 2, 7, 4, 6, 3, 1, 7, 5, 22, 3, 4, 6, 2]
+"""Words of the texts: the first four choose, the last three are learned from, the others are
+reported on. In 22 two are the top."""
+PARTS = {"choosing": range(4), "shown": range(4, 11), "seen": range(11, 14)}
+SHOWN = PARTS["shown"]
 
 
 def noise(*shape: int, seed: int) -> Tensor:
@@ -36,37 +39,41 @@ def noise(*shape: int, seed: int) -> Tensor:
 
 
 def held_out_texts() -> HeldOut[LabelledBatch]:
-    words = torch.arange(22).expand(11, 22) % 5 + 4
+    words = torch.arange(22).expand(14, 22) % 5 + 4
     words = words.where(torch.arange(22) < torch.tensor(LENGTHS)[:, None], PAD)
-    return HeldOut(LabelledBatch(words, torch.tensor([1, 0] * 5 + [1])), choosing=4)
+    return HeldOut(LabelledBatch(words, torch.tensor([1, 0] * 7)), choosing=4, seen=3)
 
 
 HELD_OUT = held_out_texts()
 
 
 def attention(seed: int) -> Tensor:
-    scores = noise(11, 1, 22, seed=seed).mul(4).masked_fill(~HELD_OUT.mask, -torch.inf)
+    scores = noise(14, 1, 22, seed=seed).mul(4).masked_fill(~HELD_OUT.mask, -torch.inf)
     return scores.softmax(-1)
 
 
 def trace(seed: int, learned: bool) -> Trace:
-    """A run whose attention, if any, comes closer to where it ends, step by step."""
-    final = attention(seed)
+    """A run whose attention, if any, comes closer to where it ends, partly a common place."""
+    final = (attention(1) + attention(seed)) / 2
     mixture = [(1 - w) * attention(seed + k + 1) + w * final for k, w in enumerate((0, 0.5, 0.8))]
     return Trace(
         steps=list(STEPS),
         performance=noise(4, seed=seed).tolist(),
+        elsewhere={
+            part: noise(4, seed=seed + at).tolist() for at, part in ((1, "choosing"), (2, "seen"))
+        },
         attention=[*mixture, final] if learned else [],
-        beta=[noise(11, 1, 22, seed=seed + 50 + k) for k in range(4)],
+        beta=[noise(14, 1, 22, seed=seed + 50 + k) for k in range(4)],
+        saliency={at: noise(14, 1, 22, seed=seed + 60 + at) - 0.5 for at in range(4)},
     )
 
 
 def block() -> dict[str, Any]:
+    names = ("px", "px/max", "lr", "guess")
     return {
         "learned": [trace(100 * (k + 1), True) for k in range(RUNS)],
-        "uniform": [trace(100 * (k + 1) + 7, False) for k in range(RUNS)],
-        "saliency": [noise(11, 1, 22, seed=900 + k) - 0.5 for k in range(RUNS)],
-        "references": {name: noise(11, 1, 22, seed=s) for name, s in (("px", 950), ("lr", 951))},
+        "uniform": [trace(100 * (k + 1) + 7, False) for k in range(UNIFORM)],
+        "references": {name: noise(14, 1, 22, seed=950 + at) for at, name in enumerate(names)},
     }
 
 
@@ -86,72 +93,100 @@ def value(rows: list[dict[str, Any]], metric: str, step: int = 40) -> float:
     return found
 
 
-def agree(u: Tensor, v: Tensor, texts: range) -> float:
+def agree(u: Tensor, v: Tensor, part: str) -> float:
     """The definition, for texts with one output word: how many of v are above where u is best."""
     hits: list[bool] = []
-    for row in texts:
+    for row in PARTS[part]:
         a, b = (side[row, 0, : LENGTHS[row]].tolist() for side in (u, v))
         there = b[a.index(max(a))]
         hits.append(sum(x > there for x in b) < (2 if LENGTHS[row] > 20 else 1))
     return sum(hits) / len(hits)
 
 
-CHOOSING, SHOWN = range(4), range(4, 11)
+def performance(run: Trace, part: str) -> list[float]:
+    return run.performance if part == "shown" else run.elsewhere[part]
+
+
+def gold(run: Trace, part: str) -> int:
+    """The checkpoint of best performance."""
+    return performance(run, part).index(max(performance(run, part)))
 
 
 def stranger(given: dict[str, Any], k: int) -> Trace:
-    """The uniform run that run k is compared with: that of the next seed."""
-    found: Trace = given["uniform"][0 if k == RUNS - 1 else k + 1]
+    """The uniform run that run k is compared with: never that of its own seed."""
+    found: Trace = given["uniform"][(1, 0, 1)[k]]
     return found
 
 
-def test_agreements_with_the_checkpoint_chosen_on_other_texts(
-    given: dict[str, Any], rows: list[dict[str, Any]]
+READINGS = {"": ("choosing", "shown"), "/max": ("shown", "shown"), "/train": ("seen", "seen")}
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_agreements_with_the_checkpoint_chosen_where_the_reading_says(
+    given: dict[str, Any], rows: list[dict[str, Any]], reading: str
 ) -> None:
-    px = given["references"]["px"]
-    differ = 0
-    for k in range(RUNS):
-        alpha, betas = given["learned"][k].attention[-1], stranger(given, k).beta
-        delta = given["saliency"][k]
-        twins = [(alpha, beta) for beta in given["uniform"][k].beta]
-        chosen = [agree(u, v, CHOOSING) for u, v in twins]
-        expected = agree(*twins[chosen.index(max(chosen))], SHOWN)
-        assert value(rows, f"A(alpha,twin)#{k}") == pytest.approx(expected)
-        for name, pairs in {
+    choose, report = READINGS[reading]
+    references = given["references"]
+    px = references["px/max" if reading else "px"]
+    for k, run in enumerate(given["learned"]):
+        g, betas = gold(run, choose), stranger(given, k).beta
+        alpha, delta = run.attention[g], run.saliency[g]
+        compared = given["learned"][(k + 1) % RUNS]
+        pairs = {
             "A(alpha,uf)": [(alpha, beta) for beta in betas],
+            "A(px,uf)": [(px, beta) for beta in betas],
             "A(uf,px)": [(beta, px) for beta in betas],
+            "A(lr,uf)": [(references["lr"], beta) for beta in betas],
             "A(delta,uf)": [(delta, beta) for beta in betas],
-        }.items():
-            choosing = [agree(u, v, CHOOSING) for u, v in pairs]
-            reported = [agree(u, v, SHOWN) for u, v in pairs]
-            expected = reported[choosing.index(max(choosing))]
-            assert value(rows, f"{name}#{k}") == pytest.approx(expected)
-            assert value(rows, f"{name}/max#{k}") == pytest.approx(max(reported))
-            assert value(rows, f"{name}/max#{k}") >= value(rows, f"{name}#{k}")
-            differ += max(reported) > expected
-    assert differ > 2, "the maximum over checkpoints flatters"
+            "A(-delta,uf)": [(-delta, beta) for beta in betas],
+            "A(alpha,beta)": [(alpha, beta) for beta in compared.beta],
+        }
+        if k < UNIFORM:
+            pairs["A(alpha,twin)"] = [(alpha, beta) for beta in given["uniform"][k].beta]
+        for name, both in pairs.items():
+            choosing = [agree(u, v, choose) for u, v in both]
+            expected = agree(*both[choosing.index(max(choosing))], report)
+            assert value(rows, f"{name}{reading}#{k}") == pytest.approx(expected), name
+        for name, reference in (
+            ("px", px),
+            ("lr", references["lr"]),
+            ("guess", references["guess"]),
+        ):
+            expected = agree(alpha, reference, report)
+            assert value(rows, f"A(alpha,{name}){reading}#{k}") == pytest.approx(expected)
+        expected = performance(run, report)[g]
+        assert value(rows, f"xi*{reading}#{k}") == pytest.approx(expected)
 
 
-def test_agreements_without_a_choice(given: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+def test_the_maximum_over_checkpoints_flatters(given: dict[str, Any]) -> None:
+    """What the authors report is never below what is chosen elsewhere, of one gold attention."""
+    differ = 0
+    for k, run in enumerate(given["learned"]):
+        alpha, betas = run.attention[-1], stranger(given, k).beta
+        reported = [agree(alpha, beta, "shown") for beta in betas]
+        differ += max(reported) > reported[best_checkpoint(HELD_OUT, [alpha] * 4, betas)]
+    assert differ
+
+
+def test_interval_baseline_and_chance(rows: list[dict[str, Any]]) -> None:
     for k in range(RUNS):
-        alpha = given["learned"][k].attention[-1]
-        for name, reference in given["references"].items():
-            expected = agree(alpha, reference, SHOWN)
-            assert value(rows, f"A(alpha,{name})#{k}") == pytest.approx(expected)
         low, high = (value(rows, f"A(alpha,uf)/{end}#{k}") for end in ("low", "high"))
         assert 0 <= low <= value(rows, f"A(alpha,uf)#{k}") <= high <= 1
         assert low < high
-        assert 0 <= value(rows, f"A(alpha,shuffled)#{k}") <= 1
     # 1/L, or 2/22; the text of one word is always found.
     expected = float(np.mean([1 / 6, 1 / 3, 1, 1 / 7, 1 / 5, 2 / 22, 1 / 3]))
     assert value(rows, "chance") == pytest.approx(expected)
+    baseline = float(np.mean([value(rows, f"A(alpha,shuffled)#{k}") for k in range(RUNS)]))
+    assert baseline == pytest.approx(expected, abs=0.1)
+    assert value(rows, "chance/train") == pytest.approx((1 / 4 + 1 / 6 + 1 / 2) / 3)
 
 
 def test_kendalls_tau_with_the_chosen_probe(
     given: dict[str, Any], rows: list[dict[str, Any]]
 ) -> None:
     for k in range(RUNS):
-        alpha, betas = given["learned"][k].attention[-1], stranger(given, k).beta
+        run, betas = given["learned"][k], stranger(given, k).beta
+        alpha = run.attention[gold(run, "choosing")]
         beta = betas[best_checkpoint(HELD_OUT, [alpha] * 4, betas)]
         taus = [
             kendalltau(alpha[i, 0, : LENGTHS[i]], beta[i, 0, : LENGTHS[i]]).statistic
@@ -164,27 +199,35 @@ def test_kendalls_tau_with_the_chosen_probe(
 def test_curves_at_each_checkpoint(given: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     learned, uniform = given["learned"], given["uniform"]
     for k in range(RUNS):
-        alpha = learned[k].attention[-1]
+        alpha = learned[k].attention[gold(learned[k], "choosing")]
         for at, step in enumerate(STEPS):
-            seen = [agree(alpha, run.attention[at], SHOWN) for run in learned]
+            seen = [agree(alpha, run.attention[at], "shown") for run in learned]
             others = [seen[j] for j in range(RUNS) if j != k]
             expected = {
                 "own": seen[k],
                 "others": sum(others) / 2,
-                "uf": agree(alpha, stranger(given, k).beta[at], SHOWN),
+                "uf": agree(alpha, stranger(given, k).beta[at], "shown"),
                 "accuracy": learned[k].performance[at],
-                "uniform/accuracy": uniform[k].performance[at],
                 "spread": spreads(HELD_OUT, learned[k])[at],
             }
+            if k < UNIFORM:
+                expected["uniform/accuracy"] = uniform[k].performance[at]
             for metric, number in expected.items():
                 assert value(rows, f"{metric}#{k}", step) == pytest.approx(number), (metric, step)
-        assert value(rows, f"own#{k}") == 1.0, "at the end it agrees with itself"
-        assert value(rows, f"xi*#{k}") == pytest.approx(max(learned[k].performance))
+
+
+def test_without_performance_elsewhere_the_gold_checkpoint_is_the_last() -> None:
+    run = Trace(STEPS, [0.1, 0.9, 0.9, 0.3])
+    assert run.gold("choosing") == run.gold("shown") == 3
+    run.elsewhere["choosing"] = [0.2, 0.1, 0.2, 0.1]
+    assert (run.gold("choosing"), run.gold("shown")) == (0, 1), "the first of equals"
 
 
 def test_spreads_by_hand() -> None:
-    run = Trace(STEPS[:2], [0.1, 0.2], [HELD_OUT.mask / HELD_OUT.mask.sum(-1, keepdim=True)])
-    first = torch.zeros(11, 1, 22)
+    run = Trace(
+        STEPS[:2], [0.1, 0.2], attention=[HELD_OUT.mask / HELD_OUT.mask.sum(-1, keepdim=True)]
+    )
+    first = torch.zeros(14, 1, 22)
     first[..., 0] = 1.0
     run.attention.append(first)
     lengths = [LENGTHS[i] for i in SHOWN if LENGTHS[i] > 1]
@@ -192,51 +235,80 @@ def test_spreads_by_hand() -> None:
     assert spreads(HELD_OUT, run) == pytest.approx(expected)
 
 
+XI = {
+    "xi": "A(alpha,uf)",
+    "xi(px)": "A(px,uf)",
+    "xi(delta)": "A(delta,uf)",
+    "xi(-delta)": "A(-delta,uf)",
+    "xi(lr)": "A(lr,uf)",
+    "xi(beta)": "A(alpha,beta)",
+}
+
+
 def test_every_metric_is_there_once_for_each_run_and_step(rows: list[dict[str, Any]]) -> None:
-    final = {
-        *(f"A({pair}){end}" for pair in ("alpha,uf", "uf,px", "delta,uf") for end in ("", "/max")),
-        *("A(alpha,uf)/low", "A(alpha,uf)/high", "A(alpha,shuffled)", "A(alpha,px)", "A(alpha,lr)"),
-        "A(alpha,twin)",
-        *("tau(alpha,uf)", "xi/passed", "xi*"),
-    }
-    curves = {"uf", "own", "others", "spread", "accuracy", "uniform/accuracy"}
-    expected = {("chance", 40)}
-    expected |= {(f"{name}#{k}", 40) for name in final for k in range(RUNS)}
-    expected |= {(f"{name}#{k}", step) for name in curves for k in range(RUNS) for step in STEPS}
+    final = {*XI.values(), *(f"{name}/passed" for name in XI), "A(uf,px)", "A(alpha,shuffled)"}
+    final |= {"tau(alpha,uf)", "xi*", *(f"A(alpha,{name})" for name in ("px", "lr", "guess"))}
+    curves = {"uf", "own", "others", "spread", "accuracy"}
+    expected = {("chance", 40), ("chance/train", 40)}
+    for k in range(RUNS):
+        named = final | ({"A(alpha,twin)"} if k < UNIFORM else set())
+        expected |= {(f"{name}{reading}#{k}", 40) for name in named for reading in READINGS}
+        expected |= {(f"A(alpha,uf)/{end}#{k}", 40) for end in ("low", "high")}
+        named = curves | ({"uniform/accuracy"} if k < UNIFORM else set())
+        expected |= {(f"{name}#{k}", step) for name in named for step in STEPS}
     found = [(row["metric"], row["step"]) for row in rows]
     assert len(found) == len(set(found))
-    optional = {(f"xi#{k}", 40) for k in range(RUNS)}
+    optional = {(f"{xi}{r}#{k}", 40) for xi in XI for r in READINGS for k in range(RUNS)}
     assert set(found) - optional == expected
     assert all(row.keys() == {"step", "metric", "value"} for row in rows)
     assert all(isinstance(row["value"], float) and row["value"] == row["value"] for row in rows)
 
 
+@pytest.mark.parametrize("reading", READINGS)
 def test_xi_is_the_others_performance_where_their_mean_curve_passes(
-    given: dict[str, Any], rows: list[dict[str, Any]]
+    given: dict[str, Any], rows: list[dict[str, Any]], reading: str
 ) -> None:
+    choose, report = READINGS[reading]
     passed = 0
-    for k in range(RUNS):
-        level = value(rows, f"A(alpha,uf)#{k}")
-        mean = [value(rows, f"others#{k}", step) for step in STEPS]
-        above = [at for at in range(4) if mean[at] > level + 1e-9]
-        assert value(rows, f"xi/passed#{k}") == float(bool(above))
-        if above:
-            others = [given["learned"][j].performance[above[0]] for j in range(RUNS) if j != k]
-            assert value(rows, f"xi#{k}") == pytest.approx(sum(others) / 2)
-            passed += 1
+    for k, run in enumerate(given["learned"]):
+        alpha = run.attention[gold(run, choose)]
+        others = [other for j, other in enumerate(given["learned"]) if j != k]
+        mean = [
+            sum(agree(alpha, other.attention[at], report) for other in others) / 2
+            for at in range(4)
+        ]
+        for xi, agreement in XI.items():
+            level = value(rows, f"{agreement}{reading}#{k}")
+            above = [at for at in range(4) if mean[at] > level + 1e-9]
+            assert value(rows, f"{xi}/passed{reading}#{k}") == float(bool(above))
+            if above:
+                expected = sum(performance(other, report)[above[0]] for other in others) / 2
+                assert value(rows, f"{xi}{reading}#{k}") == pytest.approx(expected)
+                passed += 1
     assert passed, "else nothing was tested"
 
 
 def test_xi_never_passed_has_no_value() -> None:
     given = block()
-    for k, run in enumerate(given["learned"]):
-        stranger(given, k).beta = [run.attention[-1]] * 4  # the uniform probe foretells everything
+    run = given["learned"][1]
+    alpha = run.attention[gold(run, "choosing")]
+    given["uniform"][0].beta = [alpha] * 4  # it foretells all of what run 1 attends to
     rows = compare(HELD_OUT, **given)
-    for k in range(RUNS):
-        assert value(rows, f"A(alpha,uf)#{k}") == 1.0
-        assert value(rows, f"xi/passed#{k}") == 0.0
-        assert f"xi#{k}" not in {row["metric"] for row in rows}
-        assert value(rows, f"xi*#{k}") > 0
+    assert value(rows, "A(alpha,uf)#1") == 1.0
+    assert value(rows, "xi/passed#1") == 0.0
+    assert "xi#1" not in {row["metric"] for row in rows}
+    assert value(rows, "xi*#1") > 0
+
+
+def test_without_texts_that_were_learned_from_there_is_no_third_reading(
+    rows: list[dict[str, Any]],
+) -> None:
+    given = block()
+    given["references"].pop("lr")
+    found = compare(HeldOut(HELD_OUT.batch, choosing=4), **given)
+    metrics = {row["metric"] for row in found}
+    assert not any("/train" in name or "lr" in name for name in metrics)
+    assert {"A(alpha,uf)#0", "A(alpha,uf)/max#0"} <= metrics
 
 
 def test_the_checkpoint_that_is_best_where_it_is_chosen() -> None:
@@ -247,18 +319,18 @@ def test_the_checkpoint_that_is_best_where_it_is_chosen() -> None:
     first[:4], second[4:] = opposite[:4], opposite[4:]
     assert best_checkpoint(HELD_OUT, [alpha] * 3, [first, second, second]) == 1
     assert HELD_OUT.agree(alpha, first) == 1.0
-    assert HELD_OUT.agree(alpha, first, choose=True) == 0.0
+    assert HELD_OUT.agree(alpha, first, "choosing") == 0.0
     assert HELD_OUT.agree(alpha, second) == pytest.approx(1 / 7)  # the text of one word
-    assert HELD_OUT.agree(alpha, second, choose=True) == 1.0
+    assert HELD_OUT.agree(alpha, second, "choosing") == 1.0
 
 
 def test_runs_that_cannot_be_compared() -> None:
     given = block()
     with pytest.raises(ValueError, match="two runs or more, to compare them, found 1"):
         compare(HELD_OUT, **{**given, "learned": given["learned"][:1]})
-    with pytest.raises(ValueError, match="shorter"):
-        compare(HELD_OUT, **{**given, "uniform": given["uniform"][:2]})
-    given["uniform"][1].beta[2] = torch.full((11, 1, 22), torch.nan)
+    with pytest.raises(ValueError, match="two uniform runs or more, to compare them, found 1"):
+        compare(HELD_OUT, **{**given, "uniform": given["uniform"][:1]})
+    given["uniform"][1].beta[2] = torch.full((14, 1, 22), torch.nan)
     with pytest.raises(ValueError, match="positions that count, found NaN"):
         compare(HELD_OUT, **given)
     given = block()
@@ -266,7 +338,7 @@ def test_runs_that_cannot_be_compared() -> None:
     with pytest.raises(ValueError, match="level, curves and performance, found NaN"):
         compare(HELD_OUT, **given)
     given = block()
-    given["references"]["px"] = torch.zeros(11, 1, 22)  # knows nothing, agrees with everything
+    given["references"] = {"px": torch.zeros(14, 1, 22)}  # knows nothing, agrees with everything
     with pytest.warns(UserWarning, match="constant in more than half"):
         compare(HELD_OUT, **given)
 
@@ -283,14 +355,14 @@ def test_held_out_pairs_count_output_words_but_not_their_end() -> None:
     assert held_out.mask.shape == (3, 4, 3)
     assert held_out.mask.sum((1, 2)).tolist() == [2 * 3, 1 * 1, 3 * 2]
     assert held_out.chance() == pytest.approx((1 + 3 * 1 / 2) / 4)
-    assert held_out.shown == slice(1, None)
+    assert held_out.parts == {"choosing": slice(1), "shown": slice(1, 3)}
 
 
-@pytest.mark.parametrize("choosing", [0, 11, 12, -1])
+@pytest.mark.parametrize("choosing", [0, 11, 14, -1])
 def test_both_kinds_of_held_out_texts_are_needed(choosing: int) -> None:
     message = f"expected 1 to 10 sentences that choose, of 11, found {choosing}"
     with pytest.raises(ValueError, match=re.escape(message)):
-        HeldOut(HELD_OUT.batch, choosing)
+        HeldOut(HELD_OUT.batch, choosing, seen=3)
 
 
 # --- lag, and runs of blocks -----------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -19,7 +20,7 @@ from lessons_lib.corpora.labelled import (
 from lessons_lib.corpora.loaders import LabelledCorpus, load_labelled
 from lessons_lib.corpora.sources import CorpusUnavailable
 from lessons_lib.corpora.vocabulary import Vocabulary, words
-from lessons_lib.tasks import FIRST_WORD, PAD, UNK, LabelledBatch
+from lessons_lib.tasks import BOS, EOS, FIRST_WORD, PAD, UNK, LabelledBatch
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("LESSONS_DATA"), reason="LESSONS_DATA does not name the real corpora"
@@ -79,6 +80,14 @@ def test_long_texts_lose_their_end_and_are_counted() -> None:
     assert whole.shortened == 0
 
 
+def test_the_ends_are_positions_of_a_text() -> None:
+    encoded = encode_labelled(SMALL, VOCAB, "good", max_words=2, ends=True)
+    good, fun = VOCAB.encode(["good", "fun"])
+    assert encoded.batch([0, 2]).source.tolist() == [[BOS, good, fun, EOS], [BOS, UNK, EOS, PAD]]
+    assert encoded.shortened == 3, "of 3, 5 and 6 words"
+    assert encoded.left_out == 2, "a text without a word is not saved by its ends"
+
+
 @pytest.mark.parametrize(
     ("change", "positive", "max_words", "message"),
     [
@@ -113,16 +122,24 @@ def rows(batches: list[LabelledBatch]) -> list[tuple[tuple[int, ...], int]]:
     ]
 
 
-def test_each_epoch_has_every_text_once_with_its_label(toy: EncodedTexts) -> None:
+def test_each_epoch_has_whole_batches_of_different_texts(toy: EncodedTexts) -> None:
     everything = rows([toy.batch(range(1000))])
-    found = list(toy.batches(17, seed=3, epochs=1))
-    assert sorted(map(len, found)) == [14] + [17] * 58
+    found = list(toy.batches(17, seed=3, epochs=2))
+    assert list(map(len, found)) == [17] * 58 * 2, "14 texts of each epoch are left out"
+    for epoch in (found[:58], found[58:]):
+        assert not Counter(rows(epoch)) - Counter(everything), "none twice, each with its label"
+    assert rows(found[:58]) != rows(found[58:])
+    stream = toy.batches(17, seed=3)
+    assert rows([next(stream) for _ in range(116)]) == rows(found)
+
+
+def test_each_epoch_has_every_text_once_if_batches_need_not_be_whole(toy: EncodedTexts) -> None:
+    everything = rows([toy.batch(range(1000))])
+    found = list(toy.batches(17, seed=3, epochs=1, whole=False))
+    assert list(map(len, found)) == [17] * 58 + [14]
     assert sorted(rows(found)) == sorted(everything)
     assert rows(found) != everything
-    two = list(toy.batches(17, seed=3, epochs=2))
-    assert rows(two[:59]) == rows(found)
-    assert sorted(rows(two[59:])) == sorted(everything)
-    assert rows(two[59:]) != rows(found)
+    assert list(map(len, toy.batches(1001, seed=3, epochs=2))) == [1000, 1000]
 
 
 def test_order_depends_on_the_seed_alone(toy: EncodedTexts) -> None:
@@ -131,14 +148,6 @@ def test_order_depends_on_the_seed_alone(toy: EncodedTexts) -> None:
     assert rows(list(toy.batches(19, seed=5, epochs=1))) == first
     assert torch.equal(torch.get_rng_state(), before)
     assert rows(list(toy.batches(19, seed=6, epochs=1))) != first
-
-
-def test_batches_have_little_padding_and_no_order_of_length(toy: EncodedTexts) -> None:
-    found = list(toy.batches(16, seed=1, epochs=1))
-    padding = sum(int((batch.source == PAD).sum()) for batch in found)
-    assert padding / sum(batch.source.numel() for batch in found) < 0.05
-    widths = [batch.source.shape[1] for batch in found]
-    assert widths != sorted(widths)
 
 
 def test_batches_and_texts_that_are_not_there(toy: EncodedTexts) -> None:

@@ -1,9 +1,10 @@
-"""Labelled texts as numbers: which class, which words, in batches of similar length."""
+"""Labelled texts as numbers: which class, which words, in batches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -16,8 +17,8 @@ from lessons_lib.corpora.loaders import (
     notice,
 )
 from lessons_lib.corpora.toy_language import ANIMALS
-from lessons_lib.corpora.vocabulary import Encoder, deal, padded, words
-from lessons_lib.tasks import PAD, LabelledBatch
+from lessons_lib.corpora.vocabulary import Encoder, padded, words
+from lessons_lib.tasks import BOS, EOS, PAD, LabelledBatch
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,18 +58,41 @@ class EncodedTexts:
         )
 
     def batches(
-        self, batch_size: int, seed: int, epochs: int | None = None
+        self, batch_size: int, seed: int, epochs: int | None = None, *, whole: bool = True
     ) -> Iterator[LabelledBatch]:
-        """Batches of texts of similar length; each epoch has every text once (see ``deal``).
+        """Batches in a new random order in each epoch, as in the authors' code.
+
+        Args:
+            batch_size: texts in a batch, or all texts where there are fewer.
+            seed: of the order, which depends on it alone.
+            epochs: how many; ``None``: without end.
+            whole: whether an epoch leaves out the few texts that do not fill a batch.
 
         Raises:
             ValueError: ``batch_size`` or ``epochs`` below 1.
         """
-        return map(self.batch, deal(self.source_lengths, batch_size, seed, epochs))
+        for what, value in (("batch_size", batch_size), ("epochs", epochs)):
+            if value is not None and value < 1:
+                raise ValueError(f"expected {what} of at least 1, found {value}")
+        return self._deal(min(batch_size, len(self)), seed, epochs, whole)
+
+    def _deal(
+        self, size: int, seed: int, epochs: int | None, whole: bool
+    ) -> Iterator[LabelledBatch]:
+        generator = torch.Generator().manual_seed(seed)
+        for _ in count() if epochs is None else range(epochs):
+            for rows in torch.randperm(len(self), generator=generator).split(size):
+                if len(rows) == size or not whole:
+                    yield self.batch(rows)
 
 
 def encode_labelled(
-    corpus: LabelledCorpus, vocab: Encoder, positive: str, max_words: int | None = None
+    corpus: LabelledCorpus,
+    vocab: Encoder,
+    positive: str,
+    max_words: int | None = None,
+    *,
+    ends: bool = False,
 ) -> EncodedTexts:
     """Number the texts of a corpus, one class against all the others.
 
@@ -80,6 +104,7 @@ def encode_labelled(
         vocab: a ``Vocabulary`` or ``Subwords``.
         positive: the class whose texts get label 1; all others get 0.
         max_words: keep so many pieces of each text, from its beginning.
+        ends: whether ``BOS`` and ``EOS`` stand around each text, as positions of it.
 
     Raises:
         ValueError: no such class, no text is left, or all that are left are on one side.
@@ -104,13 +129,16 @@ def encode_labelled(
             f"{len(kept)}; choose another class, or split the corpus in another way"
         )
     cut = [pieces[i][:max_words] for i in kept]
+    shortened = sum(len(pieces[i]) > len(ids) for i, ids in zip(kept, cut, strict=True))
+    if ends:
+        cut = [[BOS, *ids, EOS] for ids in cut]
     return EncodedTexts(
         source_ids=torch.tensor([number for ids in cut for number in ids]),
         source_lengths=torch.tensor([len(ids) for ids in cut]),
         label=label,
         index=torch.tensor(kept),
         left_out=len(pieces) - len(kept),
-        shortened=sum(len(pieces[i]) > len(ids) for i, ids in zip(kept, cut, strict=True)),
+        shortened=shortened,
     )
 
 

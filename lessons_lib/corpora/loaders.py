@@ -257,7 +257,7 @@ def load_parallel(
 
 
 def load_labelled(name: str, split: str = "train") -> LabelledCorpus:
-    r"""Texts with labels: ``"sms_spam"``, ``"sst2"``, ``"subj"`` or ``"ag_news"``.
+    r"""Texts with labels: ``"sms_spam"``, ``"sst2"``, ``"subj"``, ``"ag_news"`` or ``"imdb"``.
 
     - ``sms_spam``: 5,574 messages, ham or spam. HTML entities are resolved.
     - ``sst2``: sentences of film reviews, negative or positive, in lower case and cut into words by
@@ -268,11 +268,14 @@ def load_labelled(name: str, split: str = "train") -> LabelledCorpus:
     - ``ag_news``: title and first sentences of 7,600 news items of four classes; the published test
       file. Line breaks stand in it as a backslash, ``$`` as ``\$``, and HTML entities have a blank
       for their ``&`` (`` #39;``, `` quot;``): all are repaired, and HTML tags are removed.
+    - ``imdb``: film reviews, negative or positive, 25,000 for training and 25,000 others as
+      published. HTML line breaks are removed. A review that is there again is left out; of the
+      others, shuffled with a fixed seed, 5,000 are for validation and the rest for test.
 
-    All but ``sst2`` come without a training part of their own. Their distinct texts are shuffled
-    with a fixed seed and split 80:10:10 into ``train``, ``val`` and ``test``, so that repeated
-    messages never stand on both sides; ``split="all"`` is everything, in the order of the file.
-    The file of ``subj`` is sorted by class, and its parts are shuffled.
+    All but ``sst2`` and ``imdb`` come without a training part of their own. Their distinct texts
+    are shuffled with a fixed seed and split 80:10:10 into ``train``, ``val`` and ``test``, so that
+    repeated messages never stand on both sides; ``split="all"`` is everything, in the order of the
+    file. The file of ``subj`` is sorted by class, and its parts are shuffled.
 
     ``lessons_lib.corpora.sources.terms`` has the terms of use of each.
 
@@ -281,9 +284,11 @@ def load_labelled(name: str, split: str = "train") -> LabelledCorpus:
         CorpusUnavailable: neither here nor to be downloaded.
         CorpusAltered: a file in ``LESSONS_DATA`` is not the pinned one.
     """
-    _choose("name", name, ("sms_spam", "sst2", "subj", "ag_news"))
-    _choose("split", split, _SST2_FILES if name == "sst2" else _OWN_SPLITS)
-    if name == "sst2":
+    _choose("name", name, ("sms_spam", "sst2", "subj", "ag_news", "imdb"))
+    _choose("split", split, _SST2_FILES if name in ("sst2", "imdb") else _OWN_SPLITS)
+    if name == "imdb":
+        corpus = _read_imdb(split)
+    elif name == "sst2":
         corpus = read_labelled(fetch(f"sentences/{_SST2_FILES[split]}"))
         corpus = replace(corpus, classes=("negative", "positive"))
     elif name == "subj":
@@ -295,7 +300,25 @@ def load_labelled(name: str, split: str = "train") -> LabelledCorpus:
     else:
         corpus = _read_ag_news()
     corpus = replace(corpus, name=name, origin=CORPORA[name].address)
-    return corpus if name == "sst2" else _part(corpus, split)
+    return corpus if name in ("sst2", "imdb") else _part(corpus, split)
+
+
+def _read_imdb(split: str) -> LabelledCorpus:
+    classes = ("neg", "pos")
+    files = [fetch(f"imdb/{part}.tsv.gz") for part in ("train", "test")]
+    # A review that is there twice keeps its first label.
+    known, others = (
+        dict(zip(reversed(part.texts), reversed(part.labels), strict=True))
+        for part in (read_labelled(path, classes=classes) for path in files)
+    )
+    if split == "train":
+        pairs = list(known.items())
+    else:
+        pairs = sorted((text, label) for text, label in others.items() if text not in known)
+        random.Random(0).shuffle(pairs)
+        pairs = pairs[:5000] if split == "val" else pairs[5000:]
+    texts = tuple(text.replace("<br />", " ") for text, _ in pairs)
+    return LabelledCorpus("imdb", texts, tuple(label for _, label in pairs), classes, str(files[0]))
 
 
 def _read_ag_news() -> LabelledCorpus:

@@ -7,14 +7,18 @@ then downloads. A download becomes visible under its name only when it is comple
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import http.client
 import os
 import platform
+import re
+import tarfile
 import tempfile
 import time
 import urllib.error
 import urllib.request
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -55,9 +59,10 @@ class RemoteCorpus:
     Attributes:
         address: where its files lie, without the file name; it contains a commit.
         directory: where they lie in ``LESSONS_DATA`` and in the cache.
-        files: file name and SHA-256.
+        files: file name and SHA-256; of what is in them where they are made here.
         terms: the terms of use as stated by its publisher.
         citation: who made it.
+        archive: what its gzipped files are made from: name and MD5 as published.
     """
 
     address: str
@@ -65,6 +70,7 @@ class RemoteCorpus:
     files: dict[str, str]
     terms: str
     citation: str
+    archive: tuple[str, str] | None = None
 
 
 _GITHUB = "https://raw.githubusercontent.com/"
@@ -132,6 +138,17 @@ CORPORA = {
         files={"subj.all": "f3ffbe2aa8e4f3ba3e63e46dce51613854edbca122fb3aa758b9bce047ded23c"},
         terms=_NO_TERMS,
         citation="Subjectivity data set. Pang and Lee 2004",
+    ),
+    "imdb": RemoteCorpus(
+        address="https://ai.stanford.edu/~amaas/data/sentiment/",
+        directory="imdb",
+        files={
+            "train.tsv.gz": "564e951abc2103cdedccd67a324dd19a1ee28ac288145f9dceda2d4b0c455562",
+            "test.tsv.gz": "737b9ada0291d3c57a28df5a6c11e68bb631ffbf939a095dbd16e04bc3471298",
+        },
+        terms=_NO_TERMS,
+        citation="Large Movie Review Dataset. Maas et al. 2011",
+        archive=("aclImdb_v1.tar.gz", "7c2ac02c03563afcf9b574c7e56c153a"),
     ),
     "en-de": RemoteCorpus(
         address=_GITHUB
@@ -227,17 +244,19 @@ def fetch(relative_path: str) -> Path:
         CorpusUnavailable: it is nowhere here, and it could not be downloaded whole and unaltered.
     """
     pinned = {
-        f"{corpus.directory}/{name}": (corpus.address + name, digest)
+        f"{corpus.directory}/{name}": (corpus, digest)
         for corpus in CORPORA.values()
         for name, digest in corpus.files.items()
     }
     if relative_path not in pinned:
         raise ValueError(f"expected one of {', '.join(sorted(pinned))}; found {relative_path!r}")
-    address, digest = pinned[relative_path]
+    corpus, digest = pinned[relative_path]
+    address = corpus.address + (corpus.archive or (Path(relative_path).name,))[0]
+    digest_of = _digest_inside if corpus.archive else sha256
 
     data = data_directory()
     if data and (mine := data / relative_path).is_file():
-        found = sha256(mine)
+        found = digest_of(mine)
         if found != digest:
             raise CorpusAltered(
                 f"{mine} is not the file that this course was written for.\n"
@@ -250,9 +269,15 @@ def fetch(relative_path: str) -> Path:
     cached: Path | None = None
     try:
         cached = cache_directory() / relative_path
-        if cached.is_file() and sha256(cached) == digest:
+        if cached.is_file() and digest_of(cached) == digest:
             return cached
-        download(address, digest, cached)
+        if corpus.archive:
+            archive = cached.with_name(corpus.archive[0])
+            if not archive.is_file() or _digest(archive, "md5") != corpus.archive[1]:
+                download(address, corpus.archive[1], archive)
+            _make_reviews(archive, cached, digest)
+        else:
+            download(address, digest, cached)
     except (OSError, http.client.HTTPException) as error:
         reason = f"{relative_path} could not be downloaded: {error}"
         if data:
@@ -273,8 +298,42 @@ def fetch(relative_path: str) -> Path:
 
 def sha256(path: Path) -> str:
     """The SHA-256 digest of a file, as 64 hexadecimal digits."""
+    return _digest(path, "sha256")
+
+
+def _digest(path: Path, kind: str) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, kind).hexdigest()
+
+
+def _digest_inside(path: Path) -> str:
+    """SHA-256 of what a gzipped file has in it: the packed bytes depend on who packed them."""
+    try:
+        return hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
+    except (EOFError, OSError, zlib.error):
+        return "none: it is no whole gzip file"
+
+
+def _make_reviews(archive: Path, destination: Path, digest: str) -> None:
+    """One part of the film reviews: label, tab, review on one line; negative first, by number."""
+    part = destination.name.partition(".")[0]
+    rows: list[tuple[str, int, str]] = []
+    with tarfile.open(archive) as files:
+        for member in files:
+            name = re.fullmatch(rf"aclImdb/{part}/(neg|pos)/(\d+)_\d+\.txt", member.name)
+            if name and (file := files.extractfile(member)):
+                review = " ".join(file.read().decode("utf-8").split())
+                rows.append((name[1], int(name[2]), review))
+    text = "".join(f"{label}\t{review}\n" for label, _, review in sorted(rows))
+    found = hashlib.sha256(text.encode()).hexdigest()
+    if found != digest:
+        raise OSError(
+            f"the reviews in {archive} are not the expected ones: expected SHA-256 {digest}, "
+            f"found {found} of {len(rows):,} reviews"
+        )
+    with tempfile.NamedTemporaryFile(dir=destination.parent, delete=False) as made:
+        made.write(gzip.compress(text.encode(), mtime=0))
+    _put(Path(made.name), destination, digest)
 
 
 def download(address: str, digest: str, destination: Path) -> None:
@@ -297,10 +356,11 @@ def download(address: str, digest: str, destination: Path) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             _receive(address, file)
-        found = sha256(temporary)
+        kind = "SHA-256" if len(digest) == 64 else "MD5"
+        found = _digest(temporary, kind.replace("-", ""))
         if found != digest:
             raise OSError(
-                f"what {address} sent is not the pinned file: expected SHA-256 {digest}, found "
+                f"what {address} sent is not the pinned file: expected {kind} {digest}, found "
                 f"{found}; it was thrown away"
             )
         _put(temporary, destination, digest)

@@ -53,18 +53,37 @@ SPARE = replace(INTERVENED, spare=8)
 """The same for a model that has eight more words, with which it can be taught words first."""
 
 
+_NEWS = {"world": "World", "sports": "Sports", "business": "Business", "scitech": "Sci/Tech"}
+SIDES = {
+    "sms_spam": ("sms_spam", "spam"),
+    "sst2": ("sst2", "positive"),
+    "subj": ("subj", "subjective"),
+    **{f"ag_{short}": ("ag_news", name) for short, name in _NEWS.items()},
+}
+"""Each corpus of short texts, and each class of the news against the three others."""
+
+
 def classifications() -> dict[str, classification.Classification]:
-    """Each corpus, and each class of the news against the three others."""
-    news = {"world": "World", "sports": "Sports", "business": "Business", "scitech": "Sci/Tech"}
-    sides = {
-        "sms_spam": ("sms_spam", "spam"),
-        "sst2": ("sst2", "positive"),
-        "subj": ("subj", "subjective"),
-        **{f"ag_{short}": ("ag_news", name) for short, name in news.items()},
-    }
+    """At the authors' size, the cheapest corpora first."""
+    imdb = classification.Classification(
+        corpus="imdb",
+        positive="pos",
+        max_words=400,
+        chosen_on=500,
+        reported_on=1000,
+        proxy_learning_rate=5e-5,
+    )
     return {
         arm: classification.Classification(corpus=corpus, positive=positive)
-        for arm, (corpus, positive) in sides.items()
+        for arm, (corpus, positive) in SIDES.items()
+    } | {"imdb": imdb}
+
+
+def short_classifications(*, bidirectional: bool) -> dict[str, classification.Classification]:
+    """Short runs of a classifier that reads in one direction, or in both."""
+    return {
+        arm: classification.short(corpus=corpus, positive=positive, bidirectional=bidirectional)
+        for arm, (corpus, positive) in SIDES.items()
     }
 
 

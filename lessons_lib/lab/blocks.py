@@ -1,29 +1,26 @@
-"""Runs that are compared with each other: the gold run, its twin with uniform attention, others.
+"""Runs that are compared with each other: the gold run, uniform runs, further ordinary runs.
 
-A *block* is a few runs of one experiment that differ in their seed only. Each of them is the gold
-run once: its final attention alpha is held against the probe of a run with uniform attention,
-against references that know co-occurrence only, and against the attention that the other runs of
-the block had at each checkpoint (which gives xi).
+A *block* is a few runs of one experiment that differ in their seed only. Each ordinary run is the
+gold run once: its attention alpha is held against the probe of a run with uniform attention,
+against references that know co-occurrence only, and against the attention that the others of the
+block had at each checkpoint (which gives xi). Uniform run j has the seed of ordinary run j and is
+its *twin*: same start, same batches, and a better oracle for that reason alone. So run k is
+compared with uniform run k + 1, counted in a circle, which never is its own.
 
-The uniform run is one of *another* seed. Its *twin*, the uniform run of the gold run's own seed,
-starts from the same weights and sees the same batches; it foretells the gold run better for that
-reason alone, and xi would compare it with ordinary runs that have no such advantage.
-
-Everything is measured on held-out sentences of two kinds: those on which a checkpoint is *chosen*,
-and those on which its value is *reported*. The authors take the maximum over checkpoints on the
-very sentences that they report; that value, ``.../max``, stands beside ours.
+Checkpoints are chosen: the gold run's by its performance, the others' by the agreement in
+question. ``READINGS`` says on which sentences. The authors choose on the very sentences that they
+report, so that each of their values is a maximum over checkpoints; ours are chosen on others.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
 from lessons_lib import agreement
@@ -31,6 +28,14 @@ from lessons_lib.probes import pair_mask
 from lessons_lib.tasks import Batch, LabelledBatch
 
 Data = TypeVar("Data", Batch, LabelledBatch)
+
+READINGS: Mapping[str, tuple[str, str]] = {
+    "": ("choosing", "shown"),
+    "/max": ("shown", "shown"),
+    "/train": ("seen", "seen"),
+}
+"""What is added to the name of a value -> the sentences that choose a checkpoint, and those on
+which the value is measured. The second and the third are the authors': held-out and training."""
 
 
 @dataclass
@@ -40,14 +45,31 @@ class Trace:
     Attributes:
         steps: updates that were made.
         performance: task performance on the reported sentences, one for each checkpoint.
+        elsewhere: the same on the other parts of ``HeldOut``, part -> values. Without it the gold
+            checkpoint is the last.
         attention: alpha, each ``(batch, tgt, src)``; empty for a run with uniform attention.
         beta: lexical probe, each ``(batch, tgt, src)``.
+        saliency: Delta, ``(batch, tgt, src)``, by index of the checkpoint; for an ordinary run
+            that of each checkpoint that may be the gold one.
+        seconds: how long the run took.
     """
 
     steps: list[int] = field(default_factory=list)
     performance: list[float] = field(default_factory=list)
+    elsewhere: dict[str, list[float]] = field(default_factory=dict)
     attention: list[Tensor] = field(default_factory=list)
     beta: list[Tensor] = field(default_factory=list)
+    saliency: dict[int, Tensor] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def performance_on(self, part: str) -> list[float]:
+        """Performance at each checkpoint on a part of ``HeldOut``."""
+        return self.elsewhere.get(part, self.performance)
+
+    def gold(self, part: str) -> int:
+        """Index of the first checkpoint of best performance on a part: where alpha is taken."""
+        values = self.performance_on(part)
+        return values.index(max(values)) if self.elsewhere else len(values) - 1
 
 
 @dataclass(frozen=True)
@@ -57,25 +79,34 @@ class HeldOut(Generic[Data]):
     Attributes:
         batch: all of them.
         choosing: so many of them, the first ones, choose a checkpoint; the others are reported on.
+        seen: so many, the last ones, are sentences that runs learn from.
 
     Raises:
-        ValueError: one of the two kinds would be empty.
+        ValueError: none would choose, or none be reported on.
     """
 
     batch: Data
     choosing: int
+    seen: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.choosing < len(self.batch):
+        if not 0 < self.choosing < len(self.batch) - self.seen:
             raise ValueError(
-                f"expected 1 to {len(self.batch) - 1} sentences that choose, of {len(self.batch)}, "
-                f"found {self.choosing}"
+                f"expected 1 to {len(self.batch) - self.seen - 1} sentences that choose, of "
+                f"{len(self.batch) - self.seen}, found {self.choosing}"
             )
+
+    @property
+    def parts(self) -> dict[str, slice]:
+        """``choosing``, ``shown`` and, if there are any, ``seen``: which rows of the batch."""
+        end = len(self.batch) - self.seen
+        parts = {"choosing": slice(self.choosing), "shown": slice(self.choosing, end)}
+        return {**parts, "seen": slice(end, None)} if self.seen else parts
 
     @property
     def shown(self) -> slice:
         """The sentences that are reported on."""
-        return slice(self.choosing, None)
+        return self.parts["shown"]
 
     @property
     def mask(self) -> Tensor:
@@ -84,28 +115,141 @@ class HeldOut(Generic[Data]):
             return self.batch.source_mask[:, None]
         return pair_mask(self.batch, end_symbol=False)
 
-    def agree(self, u: Tensor, v: Tensor, *, choose: bool = False) -> float:
-        """A(u, v) on the reported sentences, or on those that choose."""
-        rows = slice(self.choosing) if choose else self.shown
+    def agree(self, u: Tensor, v: Tensor, part: str = "shown") -> float:
+        """A(u, v) on a part of the sentences."""
+        rows = self.parts[part]
         return agreement.agreement(u[rows], v[rows], self.mask[rows])
 
-    def chance(self) -> float:
-        """Agreement with a shuffled candidate, in expectation, on the reported sentences."""
-        mask = self.mask[self.shown]
+    def chance(self, part: str = "shown") -> float:
+        """Agreement with a shuffled candidate, in expectation."""
+        mask = self.mask[self.parts[part]]
         return agreement.chance_agreement(mask.sum(-1)[mask.any(-1)])
 
 
-def best_checkpoint(held_out: HeldOut[Data], u: Sequence[Tensor], v: Sequence[Tensor]) -> int:
-    """Index of the checkpoint at which A(u, v) is largest on the sentences that choose."""
-    found = [held_out.agree(a, b, choose=True) for a, b in zip(u, v, strict=True)]
+def best_checkpoint(
+    held_out: HeldOut[Data], u: Sequence[Tensor], v: Sequence[Tensor], part: str = "choosing"
+) -> int:
+    """Index of the first checkpoint at which A(u, v) is largest on a part of the sentences."""
+    found = [held_out.agree(a, b, part) for a, b in zip(u, v, strict=True)]
     return found.index(max(found))
+
+
+@dataclass(frozen=True)
+class GoldRun(Generic[Data]):
+    """A run of a block with all that it is compared with.
+
+    Attributes:
+        held_out: what was measured on.
+        run: the gold run.
+        uniform: a uniform run of another seed.
+        twin: the uniform run of its own seed, if there is one.
+        others: the ordinary runs that it is compared with.
+        references: name -> candidate ``(batch, tgt, src)``, such as ``"px"`` for the proxy. One
+            under a name that ends in ``/max`` takes its place where the authors choose.
+    """
+
+    held_out: HeldOut[Data]
+    run: Trace
+    uniform: Trace
+    twin: Trace | None
+    others: Sequence[Trace]
+    references: Mapping[str, Tensor]
+
+    def reference(self, name: str, reading: str) -> Tensor:
+        """A reference as it enters a reading."""
+        chosen_there = self.references.get(f"{name}/max") if reading else None
+        return self.references[name] if chosen_there is None else chosen_there
+
+    def pairs(self, reading: str) -> dict[str, tuple[Tensor | None, Tensor | None, Trace]]:
+        """What is compared: ``(u, v, run)``; ``None`` stands for the run's beta."""
+        g = self.run.gold(READINGS[reading][0])
+        alpha, delta = self.run.attention[g], self.run.saliency[g]
+        px = self.reference("px", reading)
+        pairs: dict[str, tuple[Tensor | None, Tensor | None, Trace]] = {
+            "alpha,uf": (alpha, None, self.uniform),
+            "px,uf": (px, None, self.uniform),
+            "uf,px": (None, px, self.uniform),
+            "delta,uf": (delta, None, self.uniform),
+            "-delta,uf": (-delta, None, self.uniform),
+            "alpha,beta": (alpha, None, self.others[0]),
+        }
+        if "lr" in self.references:
+            pairs["lr,uf"] = (self.reference("lr", reading), None, self.uniform)
+        if self.twin is not None:
+            pairs["alpha,twin"] = (alpha, None, self.twin)
+        return pairs
+
+    def table(self, reading: str, seed: int) -> Iterator[tuple[str, float]]:
+        """Metric and value for all that ``compare`` names as one value of a run."""
+        held_out, (choose, report) = self.held_out, READINGS[reading]
+        g = self.run.gold(choose)
+        alpha, rows = self.run.attention[g], held_out.parts[report]
+        mask = held_out.mask[rows]
+        agreed = [[held_out.agree(alpha, a, report) for a in o.attention] for o in self.others]
+        performance = [other.performance_on(report) for other in self.others]
+        for name, (u, v, run) in self.pairs(reading).items():
+            us, vs = ([b if x is None else x for b in run.beta] for x in (u, v))
+            best = best_checkpoint(held_out, us, vs, choose)
+            level = held_out.agree(us[best], vs[best], report)
+            yield f"A({name})", level
+            if name == "alpha,uf":
+                inside = alpha[rows], vs[best][rows], mask
+                yield "tau(alpha,uf)", agreement.kendall(*inside)
+                if reading == "":
+                    sentences = agreement.agreement_interval(*inside)
+                    yield "A(alpha,uf)/low", sentences.low
+                    yield "A(alpha,uf)/high", sentences.high
+            if name in XI:
+                found = agreement.xi(level, agreed, performance)
+                yield f"{XI[name]}/passed", float(found.passed)
+                if found.value is not None:
+                    yield XI[name], found.value
+        yield "xi*", self.run.performance_on(report)[g]
+        for name in self.references:
+            if not name.endswith("/max"):
+                yield (
+                    f"A(alpha,{name})",
+                    held_out.agree(alpha, self.reference(name, reading), report),
+                )
+        shuffles = [
+            agreement.shuffled_agreement(alpha[rows], a[rows], mask, seed=seed, repeats=1)
+            for other in self.others
+            for a in other.attention
+        ]
+        yield "A(alpha,shuffled)", sum(shuffles) / len(shuffles)
+
+    def curves(self) -> dict[str, list[float]]:
+        """Metric -> a value for each checkpoint, on the reported sentences."""
+        held_out = self.held_out
+        alpha = self.run.attention[self.run.gold("choosing")]
+        own, *others = (
+            [held_out.agree(alpha, a) for a in run.attention] for run in (self.run, *self.others)
+        )
+        found = {
+            "own": own,
+            "others": np.mean(others, axis=0).tolist(),
+            "uf": [held_out.agree(alpha, beta) for beta in self.uniform.beta],
+            "spread": spreads(held_out, self.run),
+            "accuracy": self.run.performance,
+        }
+        return found if self.twin is None else {**found, "uniform/accuracy": self.twin.performance}
+
+
+XI = {
+    "alpha,uf": "xi",
+    "px,uf": "xi(px)",
+    "delta,uf": "xi(delta)",
+    "-delta,uf": "xi(-delta)",
+    "lr,uf": "xi(lr)",
+    "alpha,beta": "xi(beta)",
+}
+"""Which agreement is the level of which xi."""
 
 
 def compare(
     held_out: HeldOut[Data],
     learned: Sequence[Trace],
     uniform: Sequence[Trace],
-    saliency: Sequence[Tensor],
     references: Mapping[str, Tensor],
 ) -> list[dict[str, Any]]:
     """The table of agreements and their curves, for each run of a block in turn as the gold run.
@@ -113,88 +257,63 @@ def compare(
     Args:
         held_out: what was measured on.
         learned: the ordinary runs, two or more.
-        uniform: runs with uniform attention of the same seeds, in the same order. Run k is
-            compared with uniform run k + 1, the last one with the first.
-        saliency: Delta of the ordinary runs when they were done, each ``(batch, tgt, src)``.
-        references: name -> candidate of the same shape, such as ``"px"`` for the proxy's probe.
+        uniform: runs with uniform attention, two or more, of the seeds of the first ordinary runs.
+        references: as in ``GoldRun``; ``"px"`` must be there.
 
     Returns:
         Rows ``step, metric, value`` as in ``training.History``; the metric of run k ends in ``#k``.
+        For each reading (``READINGS``; its suffix comes last, as in ``A(alpha,uf)/max``):
 
-        - ``A(alpha,uf)``, ``A(uf,px)``, ``A(delta,uf)``: agreement, with the checkpoint of the
-          uniform run chosen on other sentences; with ``/max``: the authors' maximum over its
-          checkpoints; ``A(alpha,uf)/low`` and ``/high``: 95% bootstrap interval over sentences.
-        - ``A(alpha,NAME)`` for each reference; ``A(alpha,shuffled)``: beta^uf shuffled;
-          ``tau(alpha,uf)``: Kendall's tau; ``chance``: expected agreement without knowledge.
-        - ``A(alpha,twin)``: as ``A(alpha,uf)``, with the uniform run of the same seed.
-        - ``xi/passed``, ``xi`` (only if it is passed) and ``xi*``, the gold run's best performance.
-        - at each checkpoint: ``own`` (A(alpha, alpha_t) of the gold run itself), ``others`` (mean
-          of A(alpha, alpha_t) over the other runs), ``uf`` (A(alpha, beta^uf_t)), ``accuracy``,
-          ``uniform/accuracy`` and ``spread`` of attention.
+        - ``A(alpha,uf)``, ``A(delta,uf)``, ``A(alpha,beta)`` (beta of an ordinary run of another
+          seed), ``A(uf,px)`` as the paper writes it and ``A(px,uf)`` as its code computes it,
+          ``A(lr,uf)``, ``A(-delta,uf)`` (the sign of the released scripts), ``A(alpha,twin)``;
+          ``tau(alpha,uf)``: Kendall's tau; ``A(alpha,NAME)`` for each reference;
+          ``A(alpha,shuffled)``: the paper's baseline, the others' attention shuffled; ``chance``:
+          expected agreement without knowledge.
+        - ``xi`` (if it is passed) and ``xi/passed`` for ``A(alpha,uf)``, ``xi(px)`` for
+          ``A(px,uf)``, and so on (``XI``); ``xi*``, the gold run's performance.
+
+        ``A(alpha,uf)/low`` and ``/high``: 95% bootstrap interval over sentences. At each
+        checkpoint: ``own`` (A(alpha, alpha_t) of the gold run itself), ``others`` (mean over the
+        other runs), ``uf`` (A(alpha, beta^uf_t)), ``accuracy``, ``uniform/accuracy`` (the twin's)
+        and ``spread`` of attention.
 
     Raises:
-        ValueError: fewer than two runs, not one uniform run for each, or NaN in what they showed.
+        ValueError: fewer than two runs of a kind, or NaN in what they showed.
     """
-    if len(learned) < 2:
-        raise ValueError(f"expected two runs or more, to compare them, found {len(learned)}")
-    rows: list[dict[str, Any]] = []
+    for kind, runs in (("", learned), ("uniform ", uniform)):
+        if len(runs) < 2:
+            raise ValueError(f"expected two {kind}runs or more, to compare them, found {len(runs)}")
     last: int = learned[0].steps[-1]
-    shown = held_out.shown
-    mask = held_out.mask[shown]
+    rows: list[dict[str, Any]] = []
 
-    def note(k: int, metric: str, value: float, step: int | None = None) -> None:
-        rows.append(
-            {
-                "step": last if step is None else step,
-                "metric": f"{metric}#{k}",
-                "value": float(value),
-            }
+    def note(metric: str, value: float, step: int = last) -> None:
+        rows.append({"step": step, "metric": metric, "value": float(value)})
+
+    readings = {
+        reading: report
+        for reading, (choose, report) in READINGS.items()
+        if {choose, report} <= held_out.parts.keys()
+    }
+    for reading, report in readings.items():
+        if reading != "/max":
+            note(f"chance{reading}", held_out.chance(report))
+    k: int
+    for k, run in enumerate(learned):
+        gold = GoldRun(
+            held_out,
+            run,
+            uniform[(k + 1) % len(uniform)],
+            uniform[k] if k < len(uniform) else None,
+            [*learned[k + 1 :], *learned[:k]],
+            references,
         )
-
-    rows.append({"step": last, "metric": "chance", "value": held_out.chance()})
-    for k, (run, twin) in enumerate(zip(learned, uniform, strict=True)):
-        stranger = uniform[(k + 1) % len(uniform)]
-        alpha = run.attention[-1]
-        many = [alpha] * len(twin.beta)
-        curves = {"uf": [held_out.agree(alpha, beta) for beta in stranger.beta]}
-        beta = stranger.beta[best_checkpoint(held_out, many, stranger.beta)]
-        of_twin = twin.beta[best_checkpoint(held_out, many, twin.beta)]
-        note(k, "A(alpha,twin)", held_out.agree(alpha, of_twin))
-        sentences = agreement.agreement_interval(alpha[shown], beta[shown], mask)
-        note(k, "A(alpha,uf)", sentences.estimate)
-        note(k, "A(alpha,uf)/low", sentences.low)
-        note(k, "A(alpha,uf)/high", sentences.high)
-        note(k, "A(alpha,uf)/max", max(curves["uf"]))
-        note(k, "tau(alpha,uf)", agreement.kendall(alpha[shown], beta[shown], mask))
-        guess = agreement.shuffled_agreement(alpha[shown], beta[shown], mask, seed=k)
-        note(k, "A(alpha,shuffled)", guess)
-        pairs: list[tuple[str, Sequence[Tensor], Sequence[Tensor]]] = [
-            ("A(uf,px)", stranger.beta, [references["px"]] * len(many)),
-            ("A(delta,uf)", [saliency[k]] * len(many), stranger.beta),
-        ]
-        for name, u, v in pairs:
-            best = best_checkpoint(held_out, u, v)
-            note(k, name, held_out.agree(u[best], v[best]))
-            most = max(held_out.agree(a, b) for a, b in zip(u, v, strict=True))
-            note(k, f"{name}/max", most)
-        for name, candidate in references.items():
-            note(k, f"A(alpha,{name})", held_out.agree(alpha, candidate))
-
-        others = [other for j, other in enumerate(learned) if j != k]
-        agreed = [[held_out.agree(alpha, a) for a in other.attention] for other in others]
-        found = agreement.xi(sentences.estimate, agreed, [other.performance for other in others])
-        note(k, "xi/passed", found.passed)
-        if found.value is not None:
-            note(k, "xi", found.value)
-        note(k, "xi*", max(run.performance))
-        curves["own"] = [held_out.agree(alpha, a) for a in run.attention]
-        curves["others"] = torch.tensor(agreed).mean(0).tolist()
-        curves["spread"] = spreads(held_out, run)
-        curves["accuracy"] = run.performance
-        curves["uniform/accuracy"] = twin.performance
-        for metric, values in curves.items():
+        for reading in readings:
+            for metric, value in gold.table(reading, seed=k):
+                note(f"{metric}{reading}#{k}", value)
+        for metric, values in gold.curves().items():
             for step, value in zip(run.steps, values, strict=True):
-                note(k, metric, value, step)
+                note(f"{metric}#{k}", value, step)
     return rows
 
 

@@ -46,6 +46,8 @@ class Scale:
             machines allowed that we had; it can be run, and goes on where it was stopped.
         deviations: what differs from the authors' set-up. A scale is called ``paper`` only if
             nothing but seeds and corpora does; such entries begin with "seeds:" or "corpora:".
+        earlier: whether its records were made by an earlier version of the code. They are read as
+            they are and say themselves how they were made; to run it makes new ones.
     """
 
     arms: Mapping[str, Configuration]
@@ -53,6 +55,7 @@ class Scale:
     ends_only: bool = False
     recorded: bool = True
     deviations: tuple[str, ...] = ()
+    earlier: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,23 +126,6 @@ SMALL = (
 )
 OURS = ("an experiment of our own",)
 BFLOAT16 = ("products of matrices in bfloat16",)
-CLASSIFIER = (
-    "the encoder reads from left to right only (theirs both ways)",
-    "400 updates (4,000), and other checkpoints",
-    "texts cut at 30 words (not cut)",
-    "no start and no end symbol as positions",
-    "vocabulary: the 8,000 most frequent words (all seen more than twice or known to word2vec)",
-    "batches of texts of similar length (in random order)",
-    "the readout has no bias",
-    "gold attention of the last update (of the best checkpoint on validation)",
-    "measured on 500 texts, checkpoints chosen on 200 others (up to 4,000, chosen on the same)",
-    "proxy: width 64, Adam at 1e-2, 1,000 updates of 32 texts, the last one (256, 2e-4, 30 epochs "
-    "of batches of 64, the best epoch on validation)",
-    "logistic regression on counts with one penalty (on shares, penalty chosen on validation)",
-    "seeds: blocks of four runs, each gold once (one gold, five compared, one uniform run)",
-    "corpora: SMS spam, SST-2, Subj, each class of AG News against the rest (SMS and AG News among "
-    "seven)",
-)
 TRANSLATOR = (
     "one layer in encoder and decoder (two)",
     "separate vocabularies of 3,000 words each, separate embeddings (one joint vocabulary of 8,000 "
@@ -181,7 +167,26 @@ REGISTRY: Mapping[str, Experiment] = {
     "classification": Experiment(
         "Does a classifier with uniform attention foretell where a trained one attends?",
         classification.run_classification,
-        {"short": Scale(arms.classifications(), (1, 2), deviations=CLASSIFIER)},
+        {
+            "paper": Scale(
+                arms.classifications(),
+                (1,),
+                recorded=False,
+                deviations=("seeds: 6 to 11 (12 to 17, 20)", *classification.DEVIATIONS),
+            ),
+            "left-to-right": Scale(
+                arms.short_classifications(bidirectional=False),
+                (1, 2),
+                deviations=classification.LEFT_TO_RIGHT_DEVIATIONS,
+                earlier=True,
+            ),
+            "both-ways": Scale(
+                arms.short_classifications(bidirectional=True),
+                (1, 2),
+                recorded=False,
+                deviations=classification.SHORT_DEVIATIONS,
+            ),
+        },
         comparisons,
     ),
     "translation": Experiment(
@@ -367,13 +372,29 @@ REGISTRY: Mapping[str, Experiment] = {
     "mirror_pairs": Experiment(
         "Does a head beside its mirror image align more often than two random heads?",
         mirror.run_pair,
-        {"lesson": Scale(mirror.pairs(), tuple(range(2001, 2097)), ends_only=True)},
+        {
+            "lesson": Scale(
+                mirror.pairs(),
+                tuple(range(2001, 2097)),
+                ends_only=True,
+                recorded=False,
+                deviations=(*OURS, *SMALL),
+            )
+        },
         branches,
     ),
     "turned_heads": Experiment(
         "Do bad heads become good, and good ones bad, when only their sign changes?",
         mirror.run_turned,
-        {"lesson": Scale(mirror.turned_heads(arms.ONE_HEAD), _seeds(64), ends_only=True)},
+        {
+            "lesson": Scale(
+                mirror.turned_heads(arms.ONE_HEAD),
+                _seeds(64),
+                ends_only=True,
+                recorded=False,
+                deviations=(*OURS, *SMALL),
+            )
+        },
         branches,
     ),
     "turned_models": Experiment(
@@ -384,6 +405,8 @@ REGISTRY: Mapping[str, Experiment] = {
                 mirror.turned_models(arms.ONE_HEAD, arms.BAD_HEADS),
                 tuple(range(2001, 2051)),
                 ends_only=True,
+                recorded=False,
+                deviations=(*OURS, *SMALL),
             )
         },
         branches,

@@ -80,18 +80,19 @@ def load(
     records = {}
     for arm, config in chosen.arms.items():
         try:
-            record = results.load(arm, directory=where, config=config.to_dict(), remedy=remedy)
+            expected = None if chosen.earlier else config.to_dict()
+            record = results.load(arm, directory=where, config=expected, remedy=remedy)
         except NotMeasuredError:
             if complete:
                 raise
             continue
-        for what, expected, found in (
+        for what, wanted, found in (
             ("seeds", chosen.seeds, record.seeds),
             ("deviations from the authors' set-up", chosen.deviations, record.deviations),
         ):
-            if expected != found:
+            if wanted != found and not chosen.earlier:
                 raise ResultError(
-                    f"the result {where / arm}.json is stale: expected {what} {_brief(expected)}, "
+                    f"the result {where / arm}.json is stale: expected {what} {_brief(wanted)}, "
                     f"found {_brief(found)}; make it again with: {remedy}"
                 )
         records[arm] = record

@@ -93,14 +93,16 @@ def agreement_table(
 def _labelled(
     corpus: LabelledCorpus, steps: int, runs: int, seed: int, positive: str | None, progress: bool
 ) -> training.History:
-    config = classification.Classification(
+    config = classification.short(
         corpus=corpus.name,
         positive=corpus.classes[-1] if positive is None else positive,
         runs=runs,
+        uniform_runs=runs,
+        ends=True,
         d_embed=128,
         d_hidden=128,
         steps=steps,
-        checkpoints=_before(classification.CHECKPOINTS, steps),
+        checkpoints=_before(classification.SHORT_CHECKPOINTS, steps),
     )
     parts = [
         replace(

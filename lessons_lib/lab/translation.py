@@ -287,18 +287,19 @@ def compare_translators(
     """
     began = time.perf_counter()
     held_out = ready.held_out
-    learned, uniform, deltas, words = [], [], [], []
+    learned, uniform, words = [], [], []
     for k in range(config.runs):
         seed = block * config.runs + k
         labels = [f"run {k}, {kind} attention" if progress else None for kind in KINDS]
         model, trace, known = train_translator(config, ready, "learned", seed, labels[0])
         device = next(model.parameters()).device
-        deltas.append(saliency(model, held_out.batch.to(device)).cpu())
+        delta = saliency(model, held_out.batch.to(device)).cpu()
+        trace.saliency[trace.gold("choosing")] = delta
         learned.append(trace)
         words.append(known)
         uniform.append(train_translator(config, ready, "uniform", seed, labels[1])[1])
     references = cooccurrence_probes(config, ready, seed=block)
-    rows = blocks.compare(held_out, learned, uniform, deltas, references)
+    rows = blocks.compare(held_out, learned, uniform, references)
     for k, run in enumerate(learned):
         curves = {
             "ktiw/m1": [held_out.agree(references["m1"], beta) for beta in run.beta],
