@@ -45,15 +45,19 @@ class Seq2SeqConfig(Configuration):
         cell: recurrent cell, ``"lstm"`` or ``"gru"``.
         layers: recurrent layers of encoder and of decoder.
         bidirectional: whether the encoder also reads from the right.
-        dropout: probability of dropping an entry of embeddings, between layers and before the
-            readout, in ``[0, 1)``.
+        bridge: how the decoder starts from the ends of a bidirectional encoder, layer by layer:
+            ``"linear"``, a learned mixture of the two (tanh for h), or ``"mean"``, their mean.
+        dropout: probability of dropping an entry, in ``[0, 1)``.
+        dropout_at: ``"everywhere"``: of embeddings, between layers and before the readout; or
+            ``"layers"``: between layers only.
         heads: H, attention heads.
         merge: whether the heads' contexts are averaged, as in the paper, or concatenated.
         attention: ``"learned"``, or ``"uniform"``: frozen at ``1/L`` throughout.
         scaled_scores: whether attention logits are divided by the square root of the width of an
             encoder state, as in Transformers (the paper's are not).
-        readout: ``"tanh"`` is ``Linear(tanh(Linear([s; c])))`` as in the paper; ``"linear"`` is
-            ``Linear([s; c])``, for which the gradient law holds exactly.
+        readout: ``"tanh"`` is ``Linear(tanh(Linear([s; c])))`` as in the paper; ``"relu"`` has a
+            ReLU in its place, as the authors' translator; ``"linear"`` is ``Linear([s; c])``, for
+            which the gradient law holds exactly.
         shared_embeddings: one table for source and target words (as in the authors' copier).
         never_written: identifiers that no target holds, such as ``PAD``. The output layer has no
             row for them; their logit is ``MINUS_INFINITY``. A row for a word that never occurs is
@@ -68,12 +72,14 @@ class Seq2SeqConfig(Configuration):
     cell: Literal["lstm", "gru"] = "lstm"
     layers: int = 1
     bidirectional: bool = False
+    bridge: Literal["linear", "mean"] = "linear"
     dropout: float = 0.0
+    dropout_at: Literal["everywhere", "layers"] = "everywhere"
     heads: int = 1
     merge: Literal["average", "concatenate"] = "average"
     attention: Literal["learned", "uniform"] = "learned"
     scaled_scores: bool = False
-    readout: Literal["tanh", "linear"] = "tanh"
+    readout: Literal["tanh", "relu", "linear"] = "tanh"
     shared_embeddings: bool = False
     never_written: tuple[int, ...] = ()
     max_length: int = 512
@@ -90,9 +96,11 @@ class Seq2SeqConfig(Configuration):
             )
         choices = {
             "cell": ("lstm", "gru"),
+            "bridge": ("linear", "mean"),
+            "dropout_at": ("everywhere", "layers"),
             "merge": ("average", "concatenate"),
             "attention": ("learned", "uniform"),
-            "readout": ("tanh", "linear"),
+            "readout": ("tanh", "relu", "linear"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
@@ -181,15 +189,16 @@ class Seq2Seq(nn.Module):
         )
         self.decoder = rnn(c.d_embed, c.d_hidden, c.layers, batch_first=True, dropout=inner_dropout)
         # Both directions end somewhere; the decoder starts from a mixture of the two ends.
-        self.bridge = nn.Linear(d_encoder, c.d_hidden) if c.bidirectional else nn.Identity()
+        mixed = c.bidirectional and c.bridge == "linear"
+        self.bridge = nn.Linear(d_encoder, c.d_hidden) if mixed else nn.Identity()
         self.query = nn.Linear(c.d_hidden, c.heads * d_encoder)
         self.value = nn.Linear(d_encoder, c.heads * c.d_hidden)
-        self.dropout = nn.Dropout(c.dropout)
+        self.dropout = nn.Dropout(c.dropout if c.dropout_at == "everywhere" else 0.0)
         joined = c.d_hidden + c.d_hidden * (1 if c.merge == "average" else c.heads)
-        if c.readout == "tanh":
+        if c.readout != "linear":
             self.readout_layers = nn.Sequential(
                 nn.Linear(joined, c.d_hidden),
-                nn.Tanh(),
+                nn.Tanh() if c.readout == "tanh" else nn.ReLU(),
                 nn.Linear(c.d_hidden, c.written),
             )
         else:
@@ -243,13 +252,16 @@ class Seq2Seq(nn.Module):
         """The decoder's first state from the encoder's last: a tuple for the LSTM."""
         if not self.config.bidirectional:
             return last
+        squash = torch.tanh if self.config.bridge == "linear" else nn.Identity()
         if self.config.cell == "lstm":
             hidden, cell = last
-            return torch.tanh(self._joined(hidden)), self._joined(cell)
-        return torch.tanh(self._joined(last))
+            return squash(self._joined(hidden)), self._joined(cell)
+        return squash(self._joined(last))
 
     def _joined(self, last: Tensor) -> Tensor:
         left, right = last[0::2], last[1::2]  # layers b d, each
+        if self.config.bridge == "mean":
+            return (left + right) / 2
         return self.bridge(torch.cat([left, right], dim=-1))  # type: ignore[no-any-return]
 
     def scores(self, decoder_states: Tensor, encoder_states: Tensor, mask: Tensor) -> Tensor:

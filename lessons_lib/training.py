@@ -246,10 +246,16 @@ def _optimizer(
     groups.insert(0, {"params": list(rest)})
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate)
-    try:  # one kernel for all parameters; older PyTorch has it on CUDA only
-        return torch.optim.Adam(groups, lr=config.learning_rate, fused=True)
+    return adam(groups, config.learning_rate)
+
+
+def adam(parameters: Iterable[Any], learning_rate: float) -> torch.optim.Adam:
+    """Adam with PyTorch's defaults, as one kernel for all parameters where there is one."""
+    groups = list(parameters)
+    try:  # older PyTorch has it on CUDA only
+        return torch.optim.Adam(groups, lr=learning_rate, fused=True)
     except RuntimeError:
-        return torch.optim.Adam(groups, lr=config.learning_rate)
+        return torch.optim.Adam(groups, lr=learning_rate)
 
 
 @dataclass(frozen=True)

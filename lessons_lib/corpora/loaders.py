@@ -57,8 +57,15 @@ __all__ = [
     "words",
 ]
 
-_MULTI30K_FILES = {"train": "train", "val": "val", "test": "test_2016_flickr"}
-_MULTI30K_LANGUAGES = ("cs", "de", "en")
+_PARALLEL_FILES = {
+    "multi30k": {"train": "train", "val": "val", "test": "test_2016_flickr"},
+    "small_parallel_enja": {"train": "train", "val": "dev", "test": "test"},
+}
+_PARALLEL_LANGUAGES = {
+    "multi30k": ("cs", "de", "en"),
+    "small_parallel_enja": ("en", "ja"),
+    "toy": LANGUAGES,
+}
 _TOY_SPLITS = {"val": (0, 1000), "test": (1000, 2000), "train": (2000, 12000)}
 _SST2_FILES = {"train": "stsa.binary.train", "val": "stsa.binary.dev", "test": "stsa.binary.test"}
 _OWN_SPLITS = ("all", "train", "val", "test")
@@ -223,25 +230,25 @@ def _choose(what: str, value: str, choices: Iterable[str]) -> None:
 def load_parallel(
     name: str, source: str = "de", target: str = "en", split: str = "train"
 ) -> ParallelCorpus:
-    """Sentence pairs of ``"multi30k"`` or of the embedded ``"toy"`` language.
+    """Sentence pairs of ``"multi30k"``, ``"small_parallel_enja"`` or the embedded ``"toy"``.
 
     Multi30k has captions in English, German and Czech: 29,000 for training, 1,014 for validation
     and 1,000 for test (the file ``test_2016_flickr``). Its terms: research and education,
-    non-commercial. The toy language has German and English, 10,000, 1,000 and 1,000 distinct pairs
-    with gold alignment.
+    non-commercial. small_parallel_enja has sentences of 4 to 16 words in English and Japanese
+    (``"ja"``): 50,000, 500 and 500, in lower case and cut into words by blanks. The toy language
+    has German and English, 10,000, 1,000 and 1,000 distinct pairs with gold alignment.
 
     Raises:
         ValueError: no such corpus, language or split; or twice the same language.
         CorpusUnavailable: neither here nor to be downloaded.
         CorpusAltered: a file in ``LESSONS_DATA`` is not the pinned one.
     """
-    _choose("name", name, ("multi30k", "toy"))
-    languages = LANGUAGES if name == "toy" else _MULTI30K_LANGUAGES
+    _choose("name", name, _PARALLEL_LANGUAGES)
     for what, language in (("source", source), ("target", target)):
-        _choose(what, language, languages)
+        _choose(what, language, _PARALLEL_LANGUAGES[name])
     if source == target:
         raise ValueError(f"expected two different languages, found {source!r} twice")
-    _choose("split", split, _MULTI30K_FILES)
+    _choose("split", split, _PARALLEL_FILES["multi30k"])
     if name == "toy":
         first, end = _TOY_SPLITS[split]
         whole = toy_parallel(end, source=source, target=target)
@@ -249,9 +256,10 @@ def load_parallel(
         return replace(
             whole, source=whole.source[first:], target=whole.target[first:], alignment=alignment
         )
-    file = _MULTI30K_FILES[split]
-    source_path, target_path = (fetch(f"multi30k/{file}.{code}.gz") for code in (source, target))
-    corpus = read_parallel(source_path, target_path, source, target)
+    packed = ".gz" if name == "multi30k" else ""
+    file = _PARALLEL_FILES[name][split]
+    paths = [fetch(f"{name}/{file}.{language}{packed}") for language in (source, target)]
+    corpus = read_parallel(paths[0], paths[1], source, target)
     # The same bytes wherever they lay, so the published address is their origin.
     return replace(corpus, name=name, origin=CORPORA[name].address)
 

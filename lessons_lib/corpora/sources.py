@@ -100,6 +100,20 @@ CORPORA = {
         terms="research and education, non-commercial (derived from Flickr30k)",
         citation="Multi30k, task 1. Elliott et al. 2016, 2017; Barrault et al. 2018",
     ),
+    "small_parallel_enja": RemoteCorpus(
+        address=_GITHUB + "odashi/small_parallel_enja/312408a11c5fbcbc09443bebb18121f7efdcd61e/",
+        directory="small_parallel_enja",
+        files={
+            "train.ja": "fc81a1434349ec98a449d7ae9cd2530057f689637684ecfed3501ea6a8a07ecc",
+            "train.en": "148b05dcd28638fe20ee84f2b1127001c80982be352007dda241fb759adadc76",
+            "dev.ja": "cd534f56b8639dc130f86a365e5ec0aa70042000bdd740a622fbbf8b6be4acca",
+            "dev.en": "04a2673449770657fd5e3b963cb856be3130923212b6db8ac7eaeef18f06c041",
+            "test.ja": "d37dc460a81b064e4106c8913eb11fa300da05cf3f58a7a5bbfec7e20947ddef",
+            "test.en": "45edb380749ec2b49cca7618fc5a7595fc9f791180672ba466b90c873a4aa8bf",
+        },
+        terms="Creative Commons BY (from the Tanaka corpus, now in Tatoeba)",
+        citation="small_parallel_enja, 50,000 pairs of 4 to 16 words from the Tanaka corpus",
+    ),
     "sms_spam": RemoteCorpus(
         address=_GITHUB
         + "justmarkham/pycon-2016-tutorial/5339710562cc46c4a32a369d63f1e8751a18a54e/data/",

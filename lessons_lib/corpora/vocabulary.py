@@ -11,14 +11,16 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
-from typing import Any, Protocol
+from itertools import count, islice
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from lessons_lib.tasks import BOS, EOS, FIRST_WORD, PAD, UNK, Batch, ParallelCorpus
 
+Order = Literal["both", "source", "random"]
+"""How pairs are put together in batches, see ``EncodedPairs.batches``."""
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 """The names of identifiers 0 to 3."""
 _POOL = 100
@@ -158,14 +160,15 @@ class Subwords:
         return str(self._processor.decode(list(_until_end(ids))))
 
 
-def train_subwords(lines: Iterable[str], vocab_size: int) -> Subwords:
-    """A unigram subword model of lower-cased lines, trained in memory; the same each time.
+def train_subwords(lines: Iterable[str], vocab_size: int, *, lower: bool = True) -> Subwords:
+    """A unigram subword model, trained in memory; the same each time.
 
     For a vocabulary shared by both languages, pass the lines of both.
 
     Args:
         lines: plain text.
         vocab_size: number of pieces, the four specials included.
+        lower: whether everything is put into lower case, as in ``words``.
 
     Raises:
         ValueError: sentencepiece cannot make so many or so few pieces of these lines.
@@ -178,7 +181,7 @@ def train_subwords(lines: Iterable[str], vocab_size: int) -> Subwords:
             sentence_iterator=iter(lines),
             model_writer=model,
             vocab_size=vocab_size,
-            normalization_rule_name="nmt_nfkc_cf",  # lower case, as in words()
+            normalization_rule_name="nmt_nfkc_cf" if lower else "nmt_nfkc",
             pad_id=PAD,
             bos_id=BOS,
             eos_id=EOS,
@@ -250,8 +253,16 @@ class EncodedPairs:
             chosen.update(found[:per_word].tolist())
         return sorted(chosen)
 
-    def batches(self, batch_size: int, seed: int, epochs: int | None = None) -> Iterator[Batch]:
-        """Batches of pairs of similar length; each epoch has every pair once.
+    def batches(
+        self,
+        batch_size: int,
+        seed: int,
+        epochs: int | None = None,
+        *,
+        order: Order = "both",
+        skip: int = 0,
+    ) -> Iterator[Batch]:
+        """Batches of pairs; each epoch has every pair once.
 
         See ``deal`` for how pairs are put together.
 
@@ -259,15 +270,24 @@ class EncodedPairs:
             batch_size: pairs in a batch.
             seed: of the order.
             epochs: how many times through all pairs; ``None``: without end.
+            order: what pairs that are put together have in common: similar lengths on both sides,
+                which pads least; for most batches one length of the source, which spares recurrent
+                layers the packing; or nothing.
+            skip: batches left out at the beginning, to go on where a run was stopped.
 
         Raises:
             ValueError: ``batch_size`` or ``epochs`` below 1.
         """
-        # One number that orders pairs by target length, two lengths taken as one, then by source
-        # length: measured on Multi30k, this pads less than either length or their sum alone.
-        band = torch.div(self.target_lengths, 2, rounding_mode="floor")
-        key = band * (int(self.source_lengths.max()) + 1) + self.source_lengths
-        return map(self.batch, deal(key, batch_size, seed, epochs))
+        if order == "both":
+            # One number that orders pairs by target length, two lengths taken as one, then by
+            # source length: measured on Multi30k, this pads less than either alone or their sum.
+            band = torch.div(self.target_lengths, 2, rounding_mode="floor")
+            key = band * (int(self.source_lengths.max()) + 1) + self.source_lengths
+        elif order == "source":
+            key = self.source_lengths * (int(self.target_lengths.max()) + 1) + self.target_lengths
+        else:
+            key = torch.zeros_like(self.index)  # a stable sort leaves the random order as it is
+        return map(self.batch, islice(deal(key, batch_size, seed, epochs), skip, None))
 
 
 def deal(key: Tensor, batch_size: int, seed: int, epochs: int | None = None) -> Iterator[Tensor]:
@@ -329,6 +349,8 @@ def encode_parallel(
     target_vocab: Encoder,
     max_words: int | None = None,
     min_words: int = 1,
+    *,
+    framed: bool = False,
 ) -> EncodedPairs:
     """Number both sides of a corpus; targets end with ``EOS``.
 
@@ -341,6 +363,8 @@ def encode_parallel(
         target_vocab: the same for the target; may be the same object.
         max_words: leave out pairs with more pieces than this on either side, ``EOS`` not counted.
         min_words: leave out pairs with fewer on either side.
+        framed: whether a source begins with ``BOS`` and ends with ``EOS``, which can be attended
+            to then. Alignments are left out.
 
     Raises:
         ValueError: no pair is left, or an alignment points outside its sentences.
@@ -352,7 +376,7 @@ def encode_parallel(
     for position, (source, target) in enumerate(zip(corpus.source, corpus.target, strict=True)):
         pair = source_vocab.encode_line(source), target_vocab.encode_line(target)
         if min_words <= min(map(len, pair)) and max(map(len, pair)) <= most:
-            sources.append(pair[0])
+            sources.append([BOS, *pair[0], EOS] if framed else pair[0])
             targets.append([*pair[1], EOS])
             index.append(position)
     if not index:
@@ -362,7 +386,7 @@ def encode_parallel(
         )
     gold = None
     by_words = isinstance(source_vocab, Vocabulary) and isinstance(target_vocab, Vocabulary)
-    if corpus.alignment is not None and by_words:
+    if corpus.alignment is not None and by_words and not framed:
         rows = zip(index, sources, targets, strict=True)
         gold = _flat([_gold(corpus.alignment[i], len(s), len(t), i) for i, s, t in rows])
     return EncodedPairs(

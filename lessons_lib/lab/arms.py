@@ -16,6 +16,8 @@ from lessons_lib.lab import (
     ladder,
     transformer,
     translation,
+    translator,
+    words_first,
 )
 
 PAPER = copying.CopyingConfig()
@@ -95,6 +97,30 @@ def translations() -> dict[str, translation.Translation]:
         "cs-en": translation.Translation(source="cs"),
         "toy-de-en": translation.Translation(corpus="toy"),
     }
+
+
+def translators() -> dict[str, translator.Translator]:
+    """The authors' translator on captions and on a pair in which position says little."""
+    captions = replace(
+        translator.Translator(), order="source", steps=18000, patience=4000, measured_on=300
+    )
+    return {
+        "de-en": captions,
+        "ja-en": replace(captions, corpus="small_parallel_enja", source="ja", steps=36000),
+    }
+
+
+def words_given() -> dict[str, words_first.WordsFirst]:
+    """Captions; what differs is the table that a translator is prepared with."""
+    base = words_first.WordsFirst(
+        scaled_scores=False,
+        learning_rate=1e-3,
+        steps=2000,
+        checkpoints=(50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 800, 1000, 1250, 1500),
+        reported_on=300,
+    )
+    names: tuple[words_first.Table, ...] = ("model1", "dictionary", "shuffled", "frequencies")
+    return {name: replace(base, table=name) for name in names}
 
 
 def odds() -> dict[str, copying.CopyingConfig]:

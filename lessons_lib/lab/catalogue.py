@@ -25,7 +25,9 @@ from lessons_lib.lab import (
     results,
     transformer,
     translation,
+    translator,
     uniform_translation,
+    words_first,
 )
 from lessons_lib.lab.results import Record
 from lessons_lib.stats import proportion_interval, seed_interval
@@ -48,6 +50,7 @@ class Scale:
             nothing but seeds and corpora does; such entries begin with "seeds:" or "corpora:".
         earlier: whether its records were made by an earlier version of the code. They are read as
             they are and say themselves how they were made; to run it makes new ones.
+        run: one run from one seed at this size, where it is not that of the experiment.
     """
 
     arms: Mapping[str, Configuration]
@@ -56,6 +59,7 @@ class Scale:
     recorded: bool = True
     deviations: tuple[str, ...] = ()
     earlier: bool = False
+    run: Run | None = None
 
 
 @dataclass(frozen=True)
@@ -192,8 +196,27 @@ REGISTRY: Mapping[str, Experiment] = {
     "translation": Experiment(
         "Does word knowledge come before attention, and foretell it, in translation?",
         translation.run_translation,
-        {"short": Scale(arms.translations(), (1, 2), deviations=CAPTIONS)},
+        {
+            "full-size": Scale(
+                arms.translators(),
+                (1,),
+                recorded=False,
+                deviations=translator.DEVIATIONS,
+                run=translator.run_translator,
+            ),
+            "short": Scale(arms.translations(), (1, 2), deviations=CAPTIONS),
+        },
         comparisons,
+    ),
+    "words_first_translation": Experiment(
+        "Does attention go where words point that were given first, right ones or wrong ones?",
+        words_first.run_words_first,
+        {
+            "lesson": Scale(
+                arms.words_given(), _seeds(6), recorded=False, deviations=(*OURS, *CAPTIONS)
+            )
+        },
+        last_values,
     ),
     "hard_distribution": Experiment(
         "Is copying harder to learn when all inputs are permutations of the same words?",

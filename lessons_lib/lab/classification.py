@@ -35,13 +35,13 @@ DEVIATIONS = (
     "corpora: the authors' prepared files could not be had. SMS spam, IMDB and AG News are theirs, "
     "in public copies with parts of our own (of AG News the 7,600 items of the published test "
     "file, each class against the rest); SST-2 and Subj are not theirs",
-    "corpora: words are cut by a rule of ours; rare words for which pretrained vectors exist have none of "
-    "their own here (the vectors themselves are not used there either)",
+    "corpora: words are cut by a rule of ours; rare words for which pretrained vectors exist have "
+    "none of their own here (the vectors themselves are not used there either)",
     "corpora: texts of IMDB are cut at 400 words, and 500 + 1,000 held-out texts are measured on",
     "corpora: texts that stand in two parts of a corpus are taken out of the later one",
 )
-"""What differs from the authors' classification besides seeds. Delta is exact here where the released
-code divides by a rounded zero (texts classified at odds above 10^7)."""
+"""What differs from the authors' classification besides seeds. Delta is exact here where the
+released code divides by a rounded zero (texts classified at odds above 10^7)."""
 SHORT_DEVIATIONS = (
     *DEVIATIONS,
     "short: 400 updates, not 4,000, and other checkpoints",

@@ -112,6 +112,7 @@ def run(
     scale: str | None = None,
     *,
     seeds: Sequence[int] | None = None,
+    only: Sequence[str] | None = None,
     directory: Path | None = None,
     executor: Executor | None = None,
     progress: bool = True,
@@ -126,6 +127,7 @@ def run(
         name: of a registered experiment.
         scale: one of its scales, the first if ``None``.
         seeds: instead of the registered ones.
+        only: these arms; all of them if ``None``.
         directory: where seeds are kept; under ``sources.cache_directory()`` if ``None``.
         executor: where the runs go, as in ``training.run_seeds``.
         progress: whether to show a progress bar for each arm.
@@ -136,10 +138,11 @@ def run(
     """
     scale, chosen = _scale(name, scale)
     wanted = chosen.seeds if seeds is None else tuple(seeds)
-    work = experiment(name).run
+    work = chosen.run or experiment(name).run
     records = {}
     with ExitStack() as stack:
-        for arm, config in chosen.arms.items():
+        for arm in chosen.arms if only is None else only:
+            config = chosen.arms[arm]
             kept = _kept(work, config, directory)
             found = {seed: record for seed in wanted if (record := _finished(kept, config, seed))}
             missing = [seed for seed in wanted if seed not in found]
@@ -230,7 +233,7 @@ def status(directory: Path | None = None) -> pd.DataFrame:
     for name, entry in REGISTRY.items():
         for scale, chosen in entry.scales.items():
             done = sum(
-                (_kept(entry.run, config, directory) / f"seed-{seed}.json").exists()
+                (_kept(chosen.run or entry.run, config, directory) / f"seed-{seed}.json").exists()
                 for config in chosen.arms.values()
                 for seed in chosen.seeds
             )
@@ -287,6 +290,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runner.add_argument("name", choices=sorted(REGISTRY))
     runner.add_argument("--scale", help="one of those that list shows (default: the first)")
     runner.add_argument("--seeds", type=int, metavar="N", help="the first N seeds only")
+    runner.add_argument("--arm", action="append", help="this arm only; may be given several times")
     runner.add_argument("--out", type=Path, help="directory of the records (default: the package)")
     options = parser.parse_args(arguments)
     if options.command == "list":
@@ -304,11 +308,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     registered = chosen_scale.seeds
     if options.seeds is not None and not 1 <= options.seeds <= len(registered):
         parser.error(f"expected 1 to {len(registered)} for --seeds, found {options.seeds}")
+    arms = experiment(options.name).scales[options.scale].arms
+    if wrong := [arm for arm in options.arm or () if arm not in arms]:
+        parser.error(f"{options.name} has no arm {wrong[0]!r}; there is {', '.join(arms)}")
     chosen = registered[: options.seeds]
     where = (options.out or results.PACKAGED) / options.name / options.scale
     if chosen == registered or options.out is not None:
         make_writable(where)
-    records = run(options.name, options.scale, seeds=chosen)
+    records = run(options.name, options.scale, seeds=chosen, only=options.arm)
     if chosen != registered and options.out is None:
         _write(
             f"{len(chosen)} of {len(registered)} seeds are done and kept in the cache; the records"

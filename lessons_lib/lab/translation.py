@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,7 +129,7 @@ def prepare_pairs(
         pairs.batch(range(min(most, len(pairs))))
         for pairs, most in zip(encoded[1:], (config.chosen_on, config.reported_on), strict=True)
     ]
-    batch = _joined(parts)
+    batch = joined(parts)
     entries, gold = None, batch.gold
     if dictionary is not None:
         entries = vocabulary.number_dictionary(dictionary, source_vocab, target_vocab)
@@ -144,7 +144,7 @@ def prepare_pairs(
     )
 
 
-def _joined(parts: list[Batch]) -> Batch:
+def joined(parts: list[Batch]) -> Batch:
     """Batches one below the other, padded to one width."""
     src = max(part.source.shape[1] for part in parts)
     tgt = max(part.target.shape[1] for part in parts)
@@ -172,7 +172,12 @@ def load_pairs(config: Translation) -> Pairs:
 
 
 def train_translator(
-    config: Translation, ready: Pairs, attention: str, seed: int, progress: str | None = None
+    config: Translation,
+    ready: Pairs,
+    attention: str,
+    seed: int,
+    progress: str | None = None,
+    prepare: Callable[[models.Seq2Seq], object] | None = None,
 ) -> tuple[models.Seq2Seq, blocks.Trace, list[float]]:
     """One translator from one seed, and what it showed at its checkpoints on the held-out pairs.
 
@@ -183,6 +188,7 @@ def train_translator(
             and see the same batches.
         seed: of the start, of dropout and of the order of the pairs.
         progress: label of a progress bar, or ``None`` for none.
+        prepare: what is done with the model before.
 
     Returns:
         The model; its trace (performance is the accuracy of the next word); and at each checkpoint
@@ -222,6 +228,8 @@ def train_translator(
         return {}
 
     model = models.build(shape, seed)
+    if prepare is not None:
+        prepare(model)
     training.train(
         model,
         ready.train.batches(config.batch_size, seed),

@@ -308,15 +308,15 @@ def optional(load: Loader, experiment: str, scale: str) -> Mapping[str, Record] 
 
 
 def best_scale(load: Loader, experiment: str) -> tuple[str, Mapping[str, Record]]:
-    """The records of an experiment on text: in the authors' set-up if it was measured, else short.
+    """The records of an experiment on text at the first of its scales that was measured.
 
     Raises:
         NotMeasuredError: there is neither.
     """
-    for scale in ("paper", "short"):
+    for scale in experiments.experiment(experiment).scales:
         if records := optional(load, experiment, scale):
             return scale, records
-    remedy = experiments.command(experiment, "short")
+    remedy = experiments.command(experiment, scale)
     raise NotMeasuredError(f"no result of {experiment}; make it with: {remedy}")
 
 

@@ -1,0 +1,77 @@
+"""Writing a translation without seeing it: beam search, which with a beam of 1 is greedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lessons_lib.models import Seq2Seq
+from lessons_lib.probes import evaluating
+from lessons_lib.tasks import BOS, EOS, PAD
+
+
+def translate(model: Seq2Seq, source: Tensor, *, beam: int = 5, longest: int = 100) -> Tensor:
+    """The likeliest output that a beam search finds, for each source.
+
+    At each step the ``beam`` best continuations of all hypotheses of a sentence are kept; a
+    hypothesis that has ended stays as it is. The score is the sum of log-probabilities, not divided
+    by the length. Since it can only fall, a sentence is done when its best hypothesis has ended.
+
+    Args:
+        model: an encoder-decoder; drops nothing here.
+        source: int64, ``(batch, src)``, ``PAD`` after the end.
+        beam: hypotheses kept for each sentence, at most as many as there are output words.
+        longest: output words at most, the end symbol included.
+
+    Returns:
+        int64, ``(batch, tgt)``: output words, the end symbol included where it was reached, then
+        ``PAD``; of no more columns than the longest needs.
+    """
+    result = torch.full((len(source), longest), PAD)
+    with evaluating(model):
+        states, start = model.encode(source, source != PAD)
+        live = torch.arange(len(source))  # sentences that are not done
+        values = model.values(states)
+        mask = source != PAD
+        words = torch.full((len(source), 1, 0), PAD)  # sentence hypothesis t
+        scores = torch.zeros(len(source), 1)
+        state = start
+        for t in range(longest):
+            n, k, _ = words.shape
+            last = words[:, :, -1] if t else torch.full((n, k), BOS)
+            ended = (last == EOS) | (last == PAD)
+            s, state = model.decoder(model.target_embedding(last.reshape(n * k, 1)), state)
+            # Hypotheses of one sentence are output steps to the attention: they share the source.
+            s = s.view(n, k, -1)
+            alpha = model.attend(model.scores(s, states, mask), mask)
+            logits = model.readout(s, model.merge(alpha @ values))
+            log_p = logits.log_softmax(-1)
+            stay = torch.full_like(log_p[0, 0], -torch.inf)
+            stay[PAD] = 0.0
+            log_p = torch.where(ended[:, :, None], stay, log_p)
+            best, word = log_p.topk(min(beam, log_p.shape[-1]), dim=-1)
+            total = (scores[:, :, None] + best).flatten(1)
+            scores, chosen = total.topk(min(beam, total.shape[1]), dim=1)
+            parent = chosen // best.shape[-1]
+            word = word.flatten(1).gather(1, chosen)
+            words = torch.cat([words[torch.arange(n)[:, None], parent], word[:, :, None]], dim=-1)
+            first = torch.arange(n)[:, None] * k + parent
+            done = (word[:, 0] == EOS) | (word[:, 0] == PAD)
+            result[live[done], : t + 1] = words[done, 0]
+            left = ~done
+            if t + 1 == longest or not bool(left.any()):
+                result[live[left], : t + 1] = words[left, 0]
+                return result[:, : t + 1]
+            live, words, scores = live[left], words[left], scores[left]
+            states, values, mask = states[left], values[left], mask[left]
+            state = _rows(state, first[left].flatten())
+    return result
+
+
+def _rows(state: Any, rows: Tensor) -> Any:
+    """Some rows of a decoder's state ``(layers, rows, d_hidden)``: a tuple for the LSTM."""
+    if isinstance(state, tuple):
+        return tuple(part[:, rows].contiguous() for part in state)
+    return state[:, rows].contiguous()

@@ -1,0 +1,127 @@
+"""Runs that take hours: what they have learned lies in files, and they go on where they stopped."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from lessons_lib.tasks import Batch
+from lessons_lib.training import TrainConfig, adam, pick_device
+
+Model = TypeVar("Model", bound=nn.Module)
+SAVE_EVERY = 500
+"""Updates after which a run is saved, besides its checkpoints."""
+
+
+def kept(path: Path, make: Callable[[], Any]) -> Any:
+    """What a file holds; made and saved where there is none.
+
+    Args:
+        path: of the file, which is whole at every moment, or not there.
+        make: gives tensors, numbers and strings, in lists and dictionaries.
+    """
+    if path.is_file():
+        return torch.load(path, weights_only=True)
+    made = make()
+    save(made, path)
+    return made
+
+
+def save(values: Any, path: Path) -> None:
+    """Write tensors and plain values; the file is whole at every moment, or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        torch.save(values, temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def weights(folder: Path, step: int) -> Path:
+    """Where the weights of a run after so many updates lie."""
+    return folder / f"weights-{step:06d}.pt"
+
+
+def train_kept(
+    model: Model,
+    batches: Callable[[int], Iterable[Batch]],
+    loss: Callable[[Model, Batch], Tensor],
+    config: TrainConfig,
+    folder: Path,
+    *,
+    validate: Callable[[Model], float],
+    patience: int,
+    seed: int,
+) -> dict[int, float]:
+    """Train with Adam, keep the weights of every checkpoint, and go on where a run was stopped.
+
+    On a processor, a run that was stopped ends with the weights that it would have had without.
+
+    Args:
+        model: as it starts; trained in place.
+        batches: gives the stream of batches without the first so many.
+        loss: scalar loss of the model on a batch.
+        config: steps at most, learning rate, precision; checkpoints are ``also_evaluate``, 0 and
+            the last step. Its other fields are not used.
+        folder: of this run alone. It holds the weights of each checkpoint (``weights``) and the
+            state from which the run goes on; what holds them may be deleted when it is done.
+        validate: performance, larger is better; called at checkpoints in evaluation mode.
+        patience: the run ends when no checkpoint for so many updates was better than the best.
+        seed: of dropout.
+
+    Returns:
+        Checkpoint -> performance, in order. Where the files are of a run of more steps, that run's.
+    """
+    where = pick_device()
+    model.to(where).train()
+    optimizer = adam(model.parameters(), config.learning_rate)
+    checkpoints = {0, config.steps, *config.also_evaluate}
+    state_path = folder / "state.pt"
+    step, found = 0, dict[int, float]()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        if state_path.is_file():
+            state = torch.load(state_path, weights_only=True)
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            torch.set_rng_state(state["random"])
+            step, found = state["step"], state["found"]
+        stream = iter(batches(step))
+        while True:
+            if step in checkpoints and step not in found:
+                model.eval()
+                with torch.no_grad():
+                    found[step] = validate(model)
+                model.train()
+                save(model.state_dict(), weights(folder, step))
+                _save_state(state_path, model, optimizer, step, found)
+            best = max(found, key=lambda one: found[one])
+            if step >= config.steps or (step in found and step - best >= patience):
+                return found
+            batch = next(stream)
+            optimizer.zero_grad(set_to_none=True)
+            with torch.autocast(where.type, torch.bfloat16, enabled=config.bfloat16):
+                value = loss(model, batch.to(where))
+            if not bool(value.isfinite()):
+                raise ValueError(
+                    f"the loss is {float(value)} at step {step}; lower learning_rate "
+                    f"({config.learning_rate})"
+                )
+            value.backward()
+            optimizer.step()
+            step += 1
+            if step % SAVE_EVERY == 0 and step not in checkpoints:
+                _save_state(state_path, model, optimizer, step, found)
+
+
+def _save_state(
+    path: Path, model: nn.Module, optimizer: Any, step: int, found: dict[int, float]
+) -> None:
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    save({**state, "random": torch.get_rng_state(), "step": step, "found": found}, path)

@@ -1,0 +1,116 @@
+"""Runs that are kept in files: stopped anywhere, they end as if they had not been stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from lessons_lib import models
+from lessons_lib.lab.long_runs import kept, train_kept, weights
+from lessons_lib.tasks import Batch
+from lessons_lib.training import TrainConfig
+
+pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
+
+SHAPE = models.Seq2SeqConfig(
+    9, 9, d_embed=5, d_hidden=6, layers=2, bidirectional=True, dropout=0.4, dropout_at="layers"
+)
+CONFIG = TrainConfig(steps=11, learning_rate=0.01, also_evaluate=(2, 7))
+
+
+class StoppedError(RuntimeError):
+    pass
+
+
+def stream(skip: int, until: int = 99) -> Iterator[Batch]:
+    generator = torch.Generator().manual_seed(1)
+    for number in range(until):
+        words = torch.randint(4, 9, (3, 4), generator=generator)
+        if number >= skip:
+            yield Batch(words, words.flip(1))
+    raise StoppedError
+
+
+def train(
+    folder: Path, until: int = 99, patience: int = 99
+) -> tuple[models.Seq2Seq, dict[int, float]]:
+    model = models.build(SHAPE, 3)
+
+    def performance(model: models.Seq2Seq) -> float:
+        assert not model.training
+        return -float(models.sequence_loss(model, next(stream(0))))
+
+    found = train_kept(
+        model,
+        lambda skip: stream(skip, until),
+        models.sequence_loss,
+        CONFIG,
+        folder,
+        validate=performance,
+        patience=patience,
+        seed=5,
+    )
+    return model, found
+
+
+@pytest.mark.parametrize("until", [0, 1, 5, 8])
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: int
+) -> None:
+    monkeypatch.setattr("lessons_lib.lab.long_runs.SAVE_EVERY", 3)
+    torch.manual_seed(8)
+    before = torch.get_rng_state()
+    model, found = train(tmp_path / "whole")
+    with pytest.raises(StoppedError):
+        train(tmp_path / "halves", until)
+    again, found_again = train(tmp_path / "halves")
+    assert torch.equal(torch.get_rng_state(), before)
+    assert list(found) == [0, 2, 7, 11]
+    assert found_again == found
+    for one, other in zip(model.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
+    for step in found:
+        first, second = (
+            torch.load(weights(tmp_path / name, step), weights_only=True)
+            for name in ("whole", "halves")
+        )
+        assert all(torch.equal(first[name], second[name]) for name in first)
+    # And once more, with nothing left to do.
+    assert train(tmp_path / "whole", until=0)[1] == found
+
+
+def test_a_run_that_stands_still_ends(tmp_path: Path) -> None:
+    values = iter([0.3, 0.2, 0.3, 0.5])
+    found = train_kept(
+        models.build(SHAPE, 3),
+        stream,
+        models.sequence_loss,
+        CONFIG,
+        tmp_path,
+        validate=lambda model: next(values),
+        patience=7,
+        seed=5,
+    )
+    assert found == {0: 0.3, 2: 0.2, 7: 0.3}, "equal is not better"
+
+
+def test_what_is_kept_is_made_once(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "one.pt"
+    made = kept(path, lambda: {"a": torch.arange(3), "b": [0.5]})
+
+    def never() -> None:
+        raise AssertionError("made again")
+
+    again = kept(path, never)
+    assert torch.equal(made["a"], again["a"])
+    assert again["b"] == [0.5]
+
+    def fails() -> None:
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        kept(tmp_path / "two.pt", fails)
+    assert sorted(file.name for file in tmp_path.rglob("*.*")) == ["one.pt"]
