@@ -14,7 +14,6 @@ import pytest
 
 from lessons_lib.config import Configuration, digest
 from lessons_lib.lab import copying, results
-from lessons_lib.lab.arms import PAPER, SMALL
 from lessons_lib.lab.catalogue import (
     REGISTRY,
     Scale,
@@ -23,6 +22,7 @@ from lessons_lib.lab.catalogue import (
     last_values,
 )
 from lessons_lib.lab.classification import Classification
+from lessons_lib.lab.copying import PAPER, SMALL
 from lessons_lib.lab.results import Record
 from lessons_lib.lab.translation import Translation
 from lessons_lib.tasks import Copying

@@ -15,8 +15,8 @@ import pytest
 
 from lessons_lib import training
 from lessons_lib.lab import copying, experiments, results
-from lessons_lib.lab.arms import SMALL
 from lessons_lib.lab.catalogue import Experiment, Scale
+from lessons_lib.lab.copying import SMALL
 from lessons_lib.lab.results import Record, ResultError, make_record
 from lessons_lib.scoreboard import claims
 from lessons_lib.scoreboard.claim import NO_NUMBER, NOT_QUOTED, Claim

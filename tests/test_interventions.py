@@ -11,9 +11,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from lessons_lib import models, probes
-from lessons_lib.lab.arms import SMALL
 from lessons_lib.lab.catalogue import REGISTRY, branches
-from lessons_lib.lab.copying import build_copier, measure_copier
+from lessons_lib.lab.copying import SMALL, build_copier, measure_copier
 from lessons_lib.lab.interventions import (
     PREPARATION_SEED,
     Group,

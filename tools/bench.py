@@ -27,7 +27,7 @@ from torch import Tensor, nn
 import lessons_lib
 from lessons_lib import agreement, probes, stats, training
 from lessons_lib.corpora.vocabulary import EncodedPairs, padding_fraction
-from lessons_lib.lab import arms, catalogue, copying, experiments, results
+from lessons_lib.lab import catalogue, copying, experiments, results
 from lessons_lib.models import Seq2SeqConfig, build, build_bag_of_words, sequence_loss
 from lessons_lib.tasks import PAD, Batch, Copying
 
@@ -223,7 +223,7 @@ def bench_paper_scale(mine: float, more: int = 20) -> float:
         print(f"  lessons_lib: left out, how many steps it needs is not known: {error}")
         return book_total
     with training.seed_pool() as pool:
-        step, once = parallel_seconds(pool, arms.PAPER, more)
+        step, once = parallel_seconds(pool, copying.PAPER, more)
     ends = copying.outcomes(results.frame(records)).groupby("arm").head(FIGURE_SEEDS)
     needed = ends["step"].clip(upper=FIGURE_STEPS)
     total = sum(shared_out(step * needed.loc[arm] + once, processes) for arm in ARMS)

@@ -14,7 +14,6 @@ import pandas as pd
 from lessons_lib import training
 from lessons_lib.config import Configuration
 from lessons_lib.lab import (
-    arms,
     blocks,
     classification,
     copying,
@@ -155,6 +154,11 @@ CAPTIONS = (
 )
 
 
+def _survey(arms: Mapping[str, Configuration], count: int) -> Scale:
+    """An experiment of our own with small models, of which the outcomes are kept."""
+    return Scale(arms, _seeds(count), ends_only=True, deviations=(*OURS, *SMALL))
+
+
 REGISTRY: Mapping[str, Experiment] = {
     "uniform_translation": Experiment(
         "What does a model with frozen uniform attention learn about words?",
@@ -173,19 +177,19 @@ REGISTRY: Mapping[str, Experiment] = {
         classification.run_classification,
         {
             "paper": Scale(
-                arms.classifications(),
+                classification.classifications(),
                 (1,),
                 recorded=False,
                 deviations=("seeds: 6 to 11 (12 to 17, 20)", *classification.DEVIATIONS),
             ),
             "left-to-right": Scale(
-                arms.short_classifications(bidirectional=False),
+                classification.short_classifications(bidirectional=False),
                 (1, 2),
                 deviations=classification.LEFT_TO_RIGHT_DEVIATIONS,
                 earlier=True,
             ),
             "both-ways": Scale(
-                arms.short_classifications(bidirectional=True),
+                classification.short_classifications(bidirectional=True),
                 (1, 2),
                 recorded=False,
                 deviations=classification.SHORT_DEVIATIONS,
@@ -198,13 +202,13 @@ REGISTRY: Mapping[str, Experiment] = {
         translation.run_translation,
         {
             "full-size": Scale(
-                arms.translators(),
+                translator.translators(),
                 (1,),
                 recorded=False,
                 deviations=translator.DEVIATIONS,
                 run=translator.run_translator,
             ),
-            "short": Scale(arms.translations(), (1, 2), deviations=CAPTIONS),
+            "short": Scale(translation.translations(), (1, 2), deviations=CAPTIONS),
         },
         comparisons,
     ),
@@ -213,7 +217,7 @@ REGISTRY: Mapping[str, Experiment] = {
         words_first.run_words_first,
         {
             "lesson": Scale(
-                arms.words_given(), _seeds(6), recorded=False, deviations=(*OURS, *CAPTIONS)
+                words_first.words_given(), _seeds(6), recorded=False, deviations=(*OURS, *CAPTIONS)
             )
         },
         last_values,
@@ -223,17 +227,17 @@ REGISTRY: Mapping[str, Experiment] = {
         copying.run_copying,
         {
             "paper": Scale(
-                {"hard": arms.PAPER, "easy": replace(arms.PAPER, vocab=60)},
+                {"hard": copying.PAPER, "easy": replace(copying.PAPER, vocab=60)},
                 _seeds(24),
                 deviations=("seeds: 1 to 24 (0 to 19)",),
             ),
             "lesson": Scale(
-                {"hard": arms.SMALL, "easy": replace(arms.SMALL, vocab=24)},
+                {"hard": copying.SMALL, "easy": replace(copying.SMALL, vocab=24)},
                 _seeds(48),
                 deviations=SMALL,
             ),
             "bfloat16": Scale(
-                {"hard": replace(arms.PAPER, bfloat16=True)},
+                {"hard": replace(copying.PAPER, bfloat16=True)},
                 _seeds(16),
                 deviations=(*BFLOAT16, "seeds: 1 to 16 (0 to 19)"),
             ),
@@ -245,7 +249,7 @@ REGISTRY: Mapping[str, Experiment] = {
         copying.run_copying,
         {
             "lesson": Scale(
-                {"hard": arms.SMALL, "easy": replace(arms.SMALL, vocab=24)},
+                {"hard": copying.SMALL, "easy": replace(copying.SMALL, vocab=24)},
                 tuple(range(101, 149)),
                 deviations=SMALL,
             )
@@ -256,9 +260,9 @@ REGISTRY: Mapping[str, Experiment] = {
         "How much does one spare word help?",
         copying.run_copying,
         {
-            "lesson": Scale(arms.phases(), _seeds(12), ends_only=True, deviations=(*OURS, *SMALL)),
+            "lesson": _survey(copying.phases(), 12),
             "full-size": Scale(
-                {"one-spare-word": replace(arms.PAPER, vocab=41)}, _seeds(12), deviations=OURS
+                {"one-spare-word": replace(copying.PAPER, vocab=41)}, _seeds(12), deviations=OURS
             ),
         },
         branches,
@@ -267,15 +271,15 @@ REGISTRY: Mapping[str, Experiment] = {
         "When is the die cast: do runs that share a start and k steps take the same branch?",
         copying.run_forked,
         {
-            "lesson": Scale(arms.forks(), _seeds(6), ends_only=True, deviations=(*OURS, *SMALL)),
-            "full-size": Scale(arms.early_forks(), _seeds(3), ends_only=True, deviations=OURS),
+            "lesson": _survey(copying.forks(), 6),
+            "full-size": Scale(copying.early_forks(), _seeds(3), ends_only=True, deviations=OURS),
         },
         branches,
     ),
     "heads": Experiment(
         "Does attention align more often with several heads?",
         copying.run_copying,
-        {"lesson": Scale(arms.several_heads(), _seeds(32), ends_only=True, deviations=SMALL)},
+        {"lesson": Scale(copying.several_heads(), _seeds(32), ends_only=True, deviations=SMALL)},
         branches,
     ),
     "head_starts": Experiment(
@@ -283,14 +287,14 @@ REGISTRY: Mapping[str, Experiment] = {
         heads.run_heads,
         {
             "lesson": Scale(
-                {f"order-{order}": replace(arms.ONE_HEAD, data_seed=order) for order in (1, 2, 3)},
+                {f"order-{order}": replace(heads.ONE_HEAD, data_seed=order) for order in (1, 2, 3)},
                 _seeds(64),
                 ends_only=True,
                 deviations=SMALL,
             ),
             "bfloat16": Scale(
                 {
-                    f"order-{order}": replace(arms.PAPER_HEAD, data_seed=order)
+                    f"order-{order}": replace(heads.PAPER_HEAD, data_seed=order)
                     for order in (1, 2, 3)
                 },
                 _seeds(32),
@@ -305,33 +309,25 @@ REGISTRY: Mapping[str, Experiment] = {
     "head_mix": Experiment(
         "Equally expressive: do eight bad heads align, seven and a good one, eight random ones?",
         heads.run_heads,
-        {"lesson": Scale(arms.assembled(), _seeds(50), ends_only=True, deviations=SMALL)},
+        {"lesson": Scale(heads.assembled(), _seeds(50), ends_only=True, deviations=SMALL)},
         branches,
     ),
     "head_controls": Experiment(
         "Is it the number of starts, or the number of parameters?",
         heads.run_heads,
-        {
-            "lesson": Scale(
-                arms.head_controls(), _seeds(24), ends_only=True, deviations=(*OURS, *SMALL)
-            )
-        },
+        {"lesson": _survey(heads.head_controls(), 24)},
         branches,
     ),
     "odds": Experiment(
         "What sets the odds between alignment and elimination?",
         copying.run_copying,
-        {"lesson": Scale(arms.odds(), _seeds(32), ends_only=True, deviations=(*OURS, *SMALL))},
+        {"lesson": _survey(copying.odds(), 32)},
         branches,
     ),
     "ktiw_first": Experiment(
         "Does word knowledge that is given first decide whether attention is learned?",
         interventions.run_intervention,
-        {
-            "lesson": Scale(
-                arms.ktiw_first(), _seeds(24), ends_only=True, deviations=(*OURS, *SMALL)
-            )
-        },
+        {"lesson": _survey(interventions.ktiw_first(), 24)},
         branches,
     ),
     "attention_held": Experiment(
@@ -339,7 +335,10 @@ REGISTRY: Mapping[str, Experiment] = {
         interventions.run_intervention,
         {
             "lesson": Scale(
-                arms.attention_held(), _seeds(24), ends_only=True, deviations=(*OURS, *SMALL)
+                interventions.attention_held(),
+                _seeds(24),
+                ends_only=True,
+                deviations=(*OURS, *SMALL),
             )
         },
         branches,
@@ -347,49 +346,37 @@ REGISTRY: Mapping[str, Experiment] = {
     "query_rates": Experiment(
         "Does it matter how fast the query learns, against all else?",
         interventions.run_intervention,
-        {
-            "lesson": Scale(
-                arms.query_rates(), _seeds(24), ends_only=True, deviations=(*OURS, *SMALL)
-            )
-        },
+        {"lesson": _survey(interventions.query_rates(), 24)},
         branches,
     ),
     "asymmetry": Experiment(
         "Can word knowledge be learned without attention, and attention without word knowledge?",
         interventions.run_intervention,
-        {"lesson": Scale(arms.asymmetry(), _seeds(24), ends_only=True, deviations=(*OURS, *SMALL))},
+        {"lesson": _survey(interventions.asymmetry(), 24)},
         last_values,
     ),
     "ladder": Experiment(
         "Which part of the copier makes elimination slow?",
         ladder.run_ladder,
-        {"lesson": Scale(arms.rungs(), _seeds(24), ends_only=True, deviations=(*OURS, *SMALL))},
+        {"lesson": _survey(ladder.rungs(), 24)},
         branches,
     ),
     "local_query_rates": Experiment(
         "Does the query's rate still set the odds where what is read carries no neighbours?",
         ladder.run_ladder,
-        {
-            "lesson": Scale(
-                arms.local_query_rates(), _seeds(24), ends_only=True, deviations=(*OURS, *SMALL)
-            )
-        },
+        {"lesson": _survey(ladder.local_query_rates(), 24)},
         branches,
     ),
     "transformers": Experiment(
         "What carries over to a Transformer?",
         transformer.run_optimized,
-        {
-            "lesson": Scale(
-                arms.transformers(), _seeds(24), ends_only=True, deviations=(*OURS, *SMALL)
-            )
-        },
+        {"lesson": _survey(transformer.transformers(), 24)},
         branches,
     ),
     "descents": Experiment(
         "What is different with plain SGD?",
         transformer.run_optimized,
-        {"lesson": Scale(arms.descents(), _seeds(24), ends_only=True, deviations=(*OURS, *SMALL))},
+        {"lesson": _survey(transformer.descents(), 24)},
         branches,
     ),
     "mirror_pairs": Experiment(
@@ -411,7 +398,7 @@ REGISTRY: Mapping[str, Experiment] = {
         mirror.run_turned,
         {
             "lesson": Scale(
-                mirror.turned_heads(arms.ONE_HEAD),
+                mirror.turned_heads(heads.ONE_HEAD),
                 _seeds(64),
                 ends_only=True,
                 recorded=False,
@@ -425,7 +412,7 @@ REGISTRY: Mapping[str, Experiment] = {
         mirror.run_turned,
         {
             "lesson": Scale(
-                mirror.turned_models(arms.ONE_HEAD, arms.BAD_HEADS),
+                mirror.turned_models(heads.ONE_HEAD, heads.BAD_HEADS),
                 tuple(range(2001, 2051)),
                 ends_only=True,
                 recorded=False,

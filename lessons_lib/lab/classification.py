@@ -472,3 +472,37 @@ def run_classification(config: Classification, seed: int) -> training.History:
     """One block on a corpus of this course, kept run by run; see ``compare_classifiers``."""
     directory = cache_directory() / "runs" / f"classifiers-{digest(config.to_dict())[:16]}"
     return compare_classifiers(config, load(config), seed, directory=directory)
+
+
+_NEWS = {"world": "World", "sports": "Sports", "business": "Business", "scitech": "Sci/Tech"}
+SIDES = {
+    "sms_spam": ("sms_spam", "spam"),
+    "sst2": ("sst2", "positive"),
+    "subj": ("subj", "subjective"),
+    **{f"ag_{short}": ("ag_news", name) for short, name in _NEWS.items()},
+}
+"""Each corpus of short texts, and each class of the news against the three others."""
+
+
+def classifications() -> dict[str, Classification]:
+    """At the authors' size, the cheapest corpora first."""
+    imdb = Classification(
+        corpus="imdb",
+        positive="pos",
+        max_words=400,
+        chosen_on=500,
+        reported_on=1000,
+        proxy_learning_rate=5e-5,
+    )
+    return {
+        arm: Classification(corpus=corpus, positive=positive)
+        for arm, (corpus, positive) in SIDES.items()
+    } | {"imdb": imdb}
+
+
+def short_classifications(*, bidirectional: bool) -> dict[str, Classification]:
+    """Short runs of a classifier that reads in one direction, or in both."""
+    return {
+        arm: short(corpus=corpus, positive=positive, bidirectional=bidirectional)
+        for arm, (corpus, positive) in SIDES.items()
+    }

@@ -369,3 +369,77 @@ def outcomes(frame: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
             branch = "undecided"
         rows.append((int(then["step"]), not reached.empty, branch))
     return pd.DataFrame(rows, wide.index.unique(), columns=["step", "solved", "branch"])
+
+
+PAPER = CopyingConfig()
+"""The authors' hard distribution: permutations of 40 words, LSTM of width 256, batch 128.
+
+Theirs end after 200 updates and are measured on 50 fresh inputs; these go on to 400, stop when they
+copy, and are measured on 64 fixed inputs. None of this changes a step of training."""
+SMALL = CopyingConfig(vocab=16, length=16, width=64, batch_size=32, learning_rate=4e-3, steps=500)
+"""The same, small enough to be trained while one reads. Chosen on seeds from 1000 on."""
+
+
+def odds() -> dict[str, CopyingConfig]:
+    """The small hard distribution with one ingredient changed at a time."""
+    slow = replace(SMALL, steps=2000)
+    return {
+        "as-it-is": SMALL,
+        "no-end-symbol": replace(SMALL, end_symbol=False),
+        "separate-embeddings": replace(SMALL, shared_embeddings=False),
+        "width-32": replace(slow, width=32),
+        "width-128": replace(SMALL, width=128),
+        "length-8": replace(SMALL, vocab=8, length=8),
+        "length-32": replace(slow, vocab=32, length=32),
+        "rate-1e-3": replace(slow, learning_rate=1e-3),
+        "rate-2e-3": replace(slow, learning_rate=2e-3),
+        "rate-8e-3": replace(SMALL, learning_rate=8e-3),
+        "batch-128": replace(SMALL, batch_size=128),
+        "uniform-start": replace(SMALL, query_scale=0.0),
+        "scores-times-4": replace(SMALL, query_scale=4.0),
+        "values-times-4": replace(SMALL, value_scale=4.0),
+        "linear-readout": replace(SMALL, readout="linear"),
+        "GRU": replace(SMALL, cell="gru"),
+    }
+
+
+def forks() -> dict[str, ForkedConfig]:
+    """The runs of eight seeds, each forked at several steps."""
+    return {
+        f"start-{start}-fork-{step}": ForkedConfig.from_dict(
+            {**SMALL.to_dict(), "start_seed": start, "fork_at": step}
+        )
+        for start in range(1, 9)
+        for step in (0, 10, 20, 40, 60)
+    }
+
+
+def early_forks() -> dict[str, ForkedConfig]:
+    """At the paper's size: other inputs from the start, followed until the sign is plain."""
+    return {
+        f"start-{start}-fork-0": ForkedConfig.from_dict(
+            {**PAPER.to_dict(), "steps": 60, "start_seed": start, "fork_at": 0}
+        )
+        for start in range(1, 9)
+    }
+
+
+def several_heads() -> dict[str, CopyingConfig]:
+    """Both cells with 1 to 8 heads."""
+    return {
+        f"{cell}-{count}": replace(SMALL, cell=cell, heads=count, steps=600)
+        for cell in ("lstm", "gru")
+        for count in (1, 2, 4, 8)
+    }
+
+
+def phases() -> dict[str, CopyingConfig]:
+    """Spare words, length and width, all combined."""
+    return {
+        f"width-{width}-L-{length}-V-{length + spare}": replace(
+            SMALL, vocab=length + spare, length=length, width=width, steps=1000
+        )
+        for width in (32, 64, 128)
+        for length in (8, 16, 32)
+        for spare in (0, 1, 2, 4)
+    }

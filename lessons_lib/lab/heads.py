@@ -19,6 +19,8 @@ from torch import nn
 from lessons_lib import models, probes, training
 from lessons_lib.lab.copying import (
     HELD_OUT_SEED,
+    PAPER,
+    SMALL,
     CopyingConfig,
     measure_copier,
     outcomes,
@@ -261,3 +263,49 @@ def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
     kind[aligned.all(axis=1)] = "good"
     kind[~aligned.any(axis=1)] = "bad"
     return kind
+
+
+ONE_HEAD = HeadsConfig.from_dict(
+    {**SMALL.to_dict(), "cell": "gru", "shared_embeddings": False, "steps": 600}
+)
+"""One head on a fixed body. As in the paper's multi-head experiment: GRU, separate embeddings."""
+PAPER_HEAD = HeadsConfig.from_dict(
+    {**PAPER.to_dict(), "cell": "gru", "shared_embeddings": False, "steps": 200, "bfloat16": True}
+)
+"""The same at the paper's size, for as many updates as there."""
+GOOD_HEADS = (
+    *(3, 8, 10, 11, 12, 15, 16, 18, 20, 22, 24, 27, 28, 30, 32, 33, 34, 37, 41, 42, 46, 47),
+    *(48, 51, 54, 60, 61),
+)
+"""Heads that aligned with three of three orders of the data, by the record of head_starts."""
+BAD_HEADS = (1, 2, 5, 6, 7, 9, 25, 26, 35, 39, 40, 43, 49, 56, 63)
+"""Heads that aligned with none of three, by the same record."""
+
+
+def assembled() -> dict[str, HeadsConfig]:
+    """Models put together from good, bad and random heads; the inputs are those of the run."""
+    eight = replace(ONE_HEAD, heads=8)
+    everyone = tuple(range(1, 65))
+    return {
+        "one-bad": replace(ONE_HEAD, pool=BAD_HEADS, drawn=1),
+        "one-good": replace(ONE_HEAD, pool=GOOD_HEADS, drawn=1),
+        "eight-bad": replace(eight, pool=BAD_HEADS, drawn=8),
+        "seven-bad-one-good": replace(
+            eight, pool=BAD_HEADS, drawn=7, second_pool=GOOD_HEADS, second_drawn=1
+        ),
+        "eight-random": replace(eight, pool=everyone, drawn=8),
+    }
+
+
+def head_controls() -> dict[str, HeadsConfig]:
+    """Eight heads with one thing changed at a time, and one head with their parameters."""
+    eight = replace(ONE_HEAD, heads=8)
+    return {
+        "one": ONE_HEAD,
+        "one-wide": replace(ONE_HEAD, inner=4 * ONE_HEAD.width),
+        "tied": replace(eight, tied_until=eight.steps),
+        "untied-20": replace(eight, tied_until=20),
+        "untied-60": replace(eight, tied_until=60),
+        "eight": eight,
+        "concatenated": replace(eight, merge="concatenate"),
+    }

@@ -30,6 +30,7 @@ from lessons_lib import models, probes, training
 from lessons_lib.lab.copying import (
     HELD_OUT_SEED,
     PROBED,
+    SMALL,
     CopyingConfig,
     build_copier,
     intervene,
@@ -408,3 +409,72 @@ def _snapshot(model: HeldCopier) -> Callable[[Batch], Tensor]:
         return attention
 
     return hold
+
+
+INTERVENED = InterventionConfig.from_dict(SMALL.to_dict())
+"""The small hard distribution, not intervened in yet."""
+SPARE = replace(INTERVENED, spare=8)
+"""The same for a model that has eight more words, with which it can be taught words first."""
+
+
+def ktiw_first() -> dict[str, InterventionConfig]:
+    """KTIW given first, right or wrong or neither, and KTIW frozen, right, wrong or at random.
+
+    The model has words that do not occur in the task, and to learn this takes steps as well.
+    ``pretrained-hard`` learns this first, and no word: co-occurrence is silent there.
+    """
+    bags = replace(SPARE, prepare="uniform-easy", prepare_steps=100)
+    book = replace(SPARE, prepare="dictionary", prepare_steps=100)
+    return {
+        "as-it-is": SPARE,
+        "pretrained-uniform": bags,
+        "pretrained-control": replace(bags, wrong_words=True),
+        "pretrained-hard": replace(SPARE, prepare="uniform-hard", prepare_steps=100),
+        "from-dictionary": book,
+        "scrambled": replace(book, wrong_words=True),
+        "frozen-values": replace(SPARE, frozen=("ktiw",)),
+        "frozen-all-but-query": replace(SPARE, frozen=("ktiw", "shared")),
+        "frozen-dictionary": replace(book, frozen=("ktiw", "shared")),
+        "frozen-scrambled": replace(book, wrong_words=True, frozen=("ktiw", "shared")),
+    }
+
+
+def attention_held() -> dict[str, InterventionConfig]:
+    """Attention given first, and attention held for a while or throughout."""
+    return {
+        "as-it-is": INTERVENED,
+        "attention-given": replace(INTERVENED, prepare="gold", prepare_steps=100),
+        "attention-pretrained": replace(INTERVENED, prepare="alignment", prepare_steps=1000),
+        "clamp-uniform-first": replace(INTERVENED, prepare="uniform-hard", prepare_steps=100),
+        "clamp-uniform": replace(INTERVENED, hold="uniform"),
+        "clamp-gold": replace(INTERVENED, hold="gold"),
+        "clamp-snapshot-20": replace(INTERVENED, hold="snapshot", hold_from=20),
+        "clamp-snapshot-60": replace(INTERVENED, hold="snapshot", hold_from=60),
+    }
+
+
+def query_rates() -> dict[str, InterventionConfig]:
+    """The query's learning rate against that of all else."""
+    return {
+        "as-it-is": INTERVENED,
+        "query-rate-over-16": replace(INTERVENED, query_rate=1 / 16),
+        "query-rate-over-4": replace(INTERVENED, query_rate=1 / 4),
+        "query-rate-times-4": replace(INTERVENED, query_rate=4.0),
+        "query-rate-times-16": replace(INTERVENED, query_rate=16.0),
+    }
+
+
+def asymmetry() -> dict[str, InterventionConfig]:
+    """On the easy distribution, one of the two kept from being learned, and the other taught."""
+    easy = replace(INTERVENED, vocab=24)
+    aligned = replace(easy, prepare="alignment", prepare_steps=1000)
+    return {
+        "as-it-is": easy,
+        "clamp-uniform": replace(easy, hold="uniform"),
+        "frozen-all-but-query": replace(easy, frozen=("ktiw", "shared")),
+        "frozen-values": replace(easy, frozen=("ktiw",)),
+        "frozen-dictionary": replace(
+            easy, prepare="dictionary", prepare_steps=100, frozen=("ktiw", "shared")
+        ),
+        "frozen-aligned": replace(aligned, frozen=("ktiw", "shared")),
+    }

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from lessons_lib import models, training
 from lessons_lib.lab.copying import (
+    SMALL,
     CopyingConfig,
     build_copier,
     train_copier,
@@ -198,3 +199,33 @@ def run_ladder(config: LadderConfig, seed: int) -> training.History:
     attends = list(model.query.parameters()) if model.free is None else [model.free]
     factors = [(attends, config.attention_rate)] if config.attention_rate != 1 else []
     return train_copier(model, config, seed, inputs, rate_factors=factors)
+
+
+RUNG = LadderConfig.from_dict({**SMALL.to_dict(), "steps": 1000, "evaluate_every": 5})
+"""The small hard distribution, nothing taken away yet."""
+
+
+def rungs() -> dict[str, LadderConfig]:
+    """From the copier to the reduced model, one part at a time."""
+    free = replace(RUNG, attention="free", attention_rate=25.0)
+    bare = replace(free, decoder="positions", reads_state=False, readout="linear")
+    return {
+        "copier": RUNG,
+        "words-read": replace(RUNG, reads="words"),
+        "free": free,
+        "free-words-read": replace(free, reads="words"),
+        "free-no-memory": replace(free, decoder="positions"),
+        "free-linear-readout": replace(free, readout="linear"),
+        "reduced": replace(bare, reads="embeddings"),
+        "reduced-with-neighbours": bare,
+    }
+
+
+def local_query_rates() -> dict[str, LadderConfig]:
+    """The query's learning rate where what is read knows one word only."""
+    local = replace(RUNG, reads="words", evaluate_every=10)
+    return {
+        "query-rate-over-16": replace(local, attention_rate=1 / 16),
+        "as-it-is": local,
+        "query-rate-times-4": replace(local, attention_rate=4.0),
+    }

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from lessons_lib import models, probes, training
 from lessons_lib.lab.copying import (
     PROBED,
+    SMALL,
     CopyingConfig,
     build_copier,
     measure_copier,
@@ -252,3 +253,34 @@ def run_optimized(config: OptimizedConfig, seed: int) -> training.History:
     )
     inputs = config.task.stream(config.batch_size, seed)
     return train_copier(model, config, seed, inputs, measure)
+
+
+TRANSFORMER = TransformerConfig.from_dict({**SMALL.to_dict(), "learning_rate": 2e-3, "steps": 600})
+"""The small hard distribution for a Transformer: states that know one word and its position."""
+
+
+def transformers() -> dict[str, TransformerConfig]:
+    """Easy, hard and one spare word; several heads; states that carry neighbours."""
+    near = replace(TRANSFORMER, encoder_layers=1)
+    return {
+        "easy": replace(TRANSFORMER, vocab=24),
+        "hard": TRANSFORMER,
+        "one-spare": replace(TRANSFORMER, vocab=17),
+        "four-heads": replace(TRANSFORMER, heads=4),
+        "easy-neighbours": replace(near, vocab=24),
+        "hard-neighbours": near,
+        "one-spare-neighbours": replace(near, vocab=17),
+    }
+
+
+def descents() -> dict[str, OptimizedConfig]:
+    """Plain SGD on both models; Adam is in the other records."""
+    sgd = {"optimizer": "sgd", "learning_rate": 1.0, "evaluate_every": 25}
+    lstm = OptimizedConfig.from_dict({**SMALL.to_dict(), **sgd, "steps": 1500})
+    other = TransformerConfig.from_dict({**SMALL.to_dict(), **sgd, "steps": 1000})
+    return {
+        "lstm-easy": replace(lstm, vocab=24),
+        "lstm-hard": lstm,
+        "transformer-easy": replace(other, vocab=24),
+        "transformer-hard": other,
+    }

@@ -342,3 +342,13 @@ def compare_translators(
 def run_translation(config: Translation, seed: int) -> training.History:
     """One block of runs on a corpus of this course; see ``compare_translators``."""
     return compare_translators(config, load_pairs(config), seed)
+
+
+def translations() -> dict[str, Translation]:
+    """Captions in both directions and from Czech, and the embedded corpus with its gold."""
+    return {
+        "de-en": Translation(),
+        "en-de": Translation(source="en", target="de"),
+        "cs-en": Translation(source="cs"),
+        "toy-de-en": Translation(corpus="toy"),
+    }

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
@@ -180,3 +180,16 @@ def run_words_first(config: WordsFirst, seed: int) -> training.History:
     ]
     device = next(model.parameters()).device.type
     return training.History(tuple(rows), config.steps, False, time.perf_counter() - began, device)
+
+
+def words_given() -> dict[str, WordsFirst]:
+    """Captions; what differs is the table that a translator is prepared with."""
+    base = WordsFirst(
+        scaled_scores=False,
+        learning_rate=1e-3,
+        steps=2000,
+        checkpoints=(50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 800, 1000, 1250, 1500),
+        reported_on=300,
+    )
+    names: tuple[Table, ...] = ("model1", "dictionary", "shuffled", "frequencies")
+    return {name: replace(base, table=name) for name in names}
