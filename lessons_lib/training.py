@@ -333,7 +333,8 @@ def run_seeds(
         with bar:
             waiting = {executor.submit(_alone, run, config, seed): seed for seed in seeds}
             for future in as_completed(waiting):
-                seed = waiting[future]
+                # Let go of: where a result lies on a worker, its loss would have it done again.
+                seed = waiting.pop(future)
                 try:
                     found[seed] = future.result()
                 except BrokenExecutor:
@@ -342,6 +343,7 @@ def run_seeds(
                     raise RuntimeError(
                         f"the run of seed {seed} failed: {type(error).__name__}: {error}"
                     ) from error
+                del future
                 if done is not None:
                     done(seed, found[seed])
                 bar.update()

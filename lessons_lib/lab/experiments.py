@@ -25,6 +25,7 @@ from lessons_lib.config import Configuration, digest
 from lessons_lib.corpora.sources import cache_directory, make_writable
 from lessons_lib.lab import results
 from lessons_lib.lab.catalogue import REGISTRY, Experiment, Run, Scale
+from lessons_lib.lab.cluster import ClusterError, cluster_executor
 from lessons_lib.lab.results import NotMeasuredError, Record, ResultError
 
 
@@ -291,6 +292,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runner.add_argument("--scale", help="one of those that list shows (default: the first)")
     runner.add_argument("--seeds", type=int, metavar="N", help="the first N seeds only")
     runner.add_argument("--arm", action="append", help="this arm only; may be given several times")
+    runner.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, to run there")
     runner.add_argument("--out", type=Path, help="directory of the records (default: the package)")
     options = parser.parse_args(arguments)
     if options.command == "list":
@@ -315,7 +317,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     where = (options.out or results.PACKAGED) / options.name / options.scale
     if chosen == registered or options.out is not None:
         make_writable(where)
-    records = run(options.name, options.scale, seeds=chosen, only=options.arm)
+    try:
+        with cluster_executor(options.scheduler) as executor:
+            records = run(
+                options.name, options.scale, seeds=chosen, only=options.arm, executor=executor
+            )
+    except ClusterError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     if chosen != registered and options.out is None:
         _write(
             f"{len(chosen)} of {len(registered)} seeds are done and kept in the cache; the records"

@@ -288,15 +288,15 @@ def below(value: Interval, bound: float) -> bool | None:
     return None if found is None else not found
 
 
-def with_fewer_seeds(claim: Claim, full: Claim) -> Claim:
-    """A claim measured on some of the seeds: fewer seeds make no other verdict, only a doubt."""
-    if claim.verdict in (full.verdict, "undecided"):
+def with_fewer_seeds(claim: Claim, verdict: Verdict) -> Claim:
+    """A claim measured on some of the seeds, where all give a verdict.
+
+    Fewer seeds make no other verdict: one that differs becomes "undecided", and says so.
+    """
+    if claim.verdict in (verdict, "undecided"):
         return claim
-    found = replace(
-        claim.found,
-        ours=f"{claim.found.ours}; by these seeds alone {claim.verdict}, by all {full.verdict}",
-    )
-    return replace(claim, found=found, verdict="undecided")
+    ours = f"{claim.found.ours}; {claim.verdict} by these seeds alone, by all {verdict}"
+    return replace(claim, found=replace(claim.found, ours=ours), verdict="undecided")
 
 
 def optional(load: Loader, experiment: str, scale: str) -> Mapping[str, Record] | None:

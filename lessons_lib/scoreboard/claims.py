@@ -12,6 +12,8 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -19,6 +21,7 @@ from pathlib import Path
 import pandas as pd
 
 from lessons_lib.lab import experiments
+from lessons_lib.lab.cluster import ClusterError, cluster_executor
 from lessons_lib.lab.results import NotMeasuredError, Record, ResultError
 from lessons_lib.scoreboard import on_copying, on_heads, on_text
 from lessons_lib.scoreboard.claim import (
@@ -91,17 +94,20 @@ def _first(record: Record, count: int) -> Record:
     return replace(record, rows=tuple(row for row in record.rows if row[0] in kept))
 
 
-def measuring(directory: Path, count: int | None = None) -> Loader:
+def measuring(
+    directory: Path, count: int | None = None, executor: Executor | None = None
+) -> Loader:
     """A loader that measures what it is asked for, with a progress bar, and keeps it.
 
     Args:
         directory: where runs are kept; those that are there already are not measured again.
         count: the first seeds only, so many; all of them if ``None``.
+        executor: where the runs go, as in ``training.run_seeds``.
     """
 
     def measure(name: str, scale: str) -> dict[str, Record]:
         seeds = experiments.experiment(name).scales[scale].seeds[:count]
-        return experiments.run(name, scale, seeds=seeds, directory=directory)
+        return experiments.run(name, scale, seeds=seeds, directory=directory, executor=executor)
 
     return measure
 
@@ -125,17 +131,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="keep the new runs there, and use those that are there: a run that is stopped goes on,"
         " and rows on the same experiment share their runs",
     )
+    again.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, to run there")
     options = parser.parse_args(arguments)
     if options.command is None:
         return _show()
     if options.seeds is not None and options.seeds < 1:
         parser.error(f"expected at least 1 for --seeds, found {options.seeds}")
     try:
-        if options.cache is not None:
-            return _again(options.row, options.seeds, options.cache)
-        with tempfile.TemporaryDirectory(prefix="again-") as fresh:
-            return _again(options.row, options.seeds, Path(fresh))
-    except ResultError as error:
+        with ExitStack() as stack:
+            executor = stack.enter_context(cluster_executor(options.scheduler))
+            directory = options.cache or Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="again-"))
+            )
+            return _again(options.row, options.seeds, measuring(directory, options.seeds, executor))
+    except (ClusterError, ResultError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
 
@@ -170,7 +179,7 @@ def _block(claim: Claim) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _again(row: str, count: int | None, directory: Path) -> int:
+def _again(row: str, count: int | None, measure: Loader) -> int:
     judge = rows()[row]
     there = Noting(recorded)
     old, asked = judge(there), there.found
@@ -193,7 +202,6 @@ def _again(row: str, count: int | None, directory: Path) -> int:
             f"With fewer seeds the interval is wider. The recorded runs of these seeds alone give "
             f"{expected.interval}."
         )
-    measure = measuring(directory, count)
 
     def again(name: str, scale: str) -> Mapping[str, Record]:
         if (name, scale) not in asked:  # a row may look for more than there is
@@ -202,7 +210,7 @@ def _again(row: str, count: int | None, directory: Path) -> int:
 
     new = judge(again)
     if count is not None and count < known:
-        new = with_fewer_seeds(new, old)
+        new = with_fewer_seeds(new, old.verdict)
     within = is_within(new, old)
     _write(f"\n{_beside(old, new)}\n")
     one, other = new.to_dict(), old.to_dict()

@@ -1,0 +1,74 @@
+"""Runs on the workers of a Dask scheduler, which are asked first whether they have this package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+
+PATIENCE = "10s"
+"""So long a scheduler may take to answer."""
+
+
+class ClusterError(RuntimeError):
+    """The runs cannot go to a scheduler; the message says why, and what to do."""
+
+
+@contextmanager
+def cluster_executor(address: str | None) -> Iterator[Executor | None]:
+    """The executor of a Dask scheduler, for ``run_seeds``; ``None`` without an address.
+
+    A run whose worker dies is done again by another one. Workers that join later are not asked.
+
+    Args:
+        address: of the scheduler, such as ``tcp://127.0.0.1:8786``; ``None``: this machine.
+
+    Raises:
+        ClusterError: Dask is not installed, the scheduler does not answer or has no workers, or
+            the package of a worker is another one.
+    """
+    if address is None:
+        yield None
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ClusterError("a scheduler needs Dask; get it with: pip install distributed") from None
+    try:
+        client = Client(address, timeout=PATIENCE)
+    except (OSError, ValueError) as error:
+        raise ClusterError(
+            f"expected a Dask scheduler at {address}, found none ({type(error).__name__}: "
+            f"{error}); start one with: dask scheduler"
+        ) from None
+    with client:
+        # A function inside another one travels as code: the workers' package may not have it.
+        theirs, ours = client.run(_asking()), _asking()()
+        others = sorted({str(found) for found in theirs.values() if found != ours})
+        if not theirs or others:
+            found = f"{', '.join(others)} on the workers" if others else "no worker"
+            raise ClusterError(
+                f"expected workers of {address} with lessons_lib {ours}, found {found}; start them "
+                "where this package is installed, with: dask worker"
+            )
+        yield client.get_executor()
+
+
+def _asking() -> Callable[[], str]:
+    def version() -> str:
+        """Version of ``lessons_lib`` and the beginning of a digest of its source."""
+        import hashlib
+        from pathlib import Path
+
+        try:
+            import lessons_lib
+        except ImportError:
+            return "(not installed)"
+        folder = Path(str(lessons_lib.__file__)).parent
+        files = sorted(folder.rglob("*.py"), key=lambda path: path.relative_to(folder).as_posix())
+        found = hashlib.sha256()
+        for path in files:
+            found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+        return f"{lessons_lib.__version__} (source {found.hexdigest()[:12]})"
+
+    return version

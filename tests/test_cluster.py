@@ -1,0 +1,154 @@
+"""Runs on a cluster: a lost worker costs nothing but time, and a wrong one is found before."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from lessons_lib.lab import cluster, experiments, results
+from lessons_lib.lab.catalogue import Experiment, Scale
+
+# A module of its own: the workers have to import the function that they are to run.
+WORKER = '''
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lessons_lib.config import Configuration
+from lessons_lib.training import History
+
+
+@dataclass(frozen=True)
+class Where(Configuration):
+    folder: str
+
+
+def draw(config, seed):
+    """Notes that it was begun. Seed 3 kills its worker once, when other seeds have been kept."""
+    folder = Path(config.folder)
+    (folder / f"begun-{seed}-{os.getpid()}-{time.monotonic_ns()}").touch()
+    if seed == 3 and not (folder / "killed").exists():
+        from distributed import get_worker
+
+        # Until results that were fetched are no longer wanted of this worker; not for ever.
+        for _ in range(3000):
+            if (kept := list(folder.rglob("seed-*.json"))) and not get_worker().data:
+                break
+            time.sleep(0.01)
+        (folder / "killed").write_text(" ".join(path.stem for path in kept))
+        os.kill(os.getpid(), signal.SIGKILL)
+    value = float(torch.rand((), generator=torch.Generator().manual_seed(seed)))
+    return History(({"step": 0, "metric": "drawn", "value": value},), 1, False, 0.5, "cpu")
+'''
+SEEDS = (1, 2, 3, 4, 5)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the worker's module lies and runs leave notes."""
+    found = tmp_path_factory.mktemp("cluster")
+    (found / "drawing_worker.py").write_text(WORKER, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(found))
+        paths = [str(found), str(Path(experiments.__file__).parents[1])]
+        patch.setenv("PYTHONPATH", os.pathsep.join(paths))
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def entry(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Registers an experiment whose runs leave notes."""
+    module = import_module("drawing_worker")
+    monkeypatch.setattr(results, "PACKAGED", tmp_path / "package")
+    monkeypatch.setenv("LESSONS_CACHE", str(folder / "cache"))
+    scale = Scale({"one": module.Where(str(folder))}, SEEDS)
+    found = Experiment("Which?", module.draw, {"lesson": scale}, lambda r: pd.DataFrame())
+    monkeypatch.setattr(experiments, "REGISTRY", {"drawing": found})
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    """A cluster on this machine with two workers, processes of their own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Dask's own, about ports and event loops
+        distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+        with distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as local:
+            yield local.scheduler_address
+
+
+@pytest.mark.slow
+def test_workers_with_another_package_are_named_before_anything_runs(
+    address: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    def older() -> str:
+        return "0.0.9 (source 0123456789ab)"
+
+    ask = cluster._asking()
+    answers = iter([older, ask])
+    monkeypatch.setattr(cluster, "_asking", lambda: next(answers))
+    assert experiments.main(["run", "drawing", "--scheduler", address]) == 2
+    told = capsys.readouterr().err
+    assert f"with lessons_lib {ask()}, found 0.0.9 (source 0123456789ab) on the work" in told
+    assert not list(folder.glob("begun-*"))
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_no_finished_seed(address: str, folder: Path, tmp_path: Path) -> None:
+    assert experiments.main(["run", "drawing", "--scheduler", address]) == 0
+    kept = (folder / "killed").read_text().split()
+    begun = Counter(path.name.split("-")[1] for path in folder.glob("begun-*"))
+    assert kept
+    assert {begun[name.removeprefix("seed-")] for name in kept} == {1}, "finished, not done again"
+    assert begun["3"] == 2, "lost, and done again"
+    record = experiments.load("drawing")["one"]
+    assert record.seeds == SEEDS
+    alone = experiments.run("drawing", directory=tmp_path / "alone", progress=False)["one"]
+    assert record.rows == alone.rows
+
+
+def test_a_scheduler_that_does_not_answer_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    monkeypatch.setattr(cluster, "PATIENCE", "0.2s")
+    begun = set(folder.glob("begun-*"))
+    for address in ("tcp://127.0.0.1:9", "nonsense://x"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert experiments.main(["run", "drawing", "--scheduler", address]) == 2
+        assert f"expected a Dask scheduler at {address}, found none" in capsys.readouterr().err
+    assert set(folder.glob("begun-*")) == begun
+
+
+def test_without_dask_it_is_said_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert experiments.main(["run", "drawing", "--scheduler", "tcp://127.0.0.1:9"]) == 2
+    assert "pip install distributed" in capsys.readouterr().err
+
+
+def test_the_package_is_told_by_its_version_and_its_source() -> None:
+    found = cluster._asking()()
+    assert found.startswith("0.")
+    assert len(found.partition("source ")[2]) == 13
+
+
+def test_without_an_address_this_machine_does_it() -> None:
+    with cluster.cluster_executor(None) as executor:
+        assert executor is None

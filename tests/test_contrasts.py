@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from itertools import product
+from math import exp, log
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from lessons_lib.scoreboard.contrasts import (
+    clustered_interval,
+    hazard_interval,
+    mean_power,
+    share_contrast,
+    share_power,
+    time_ratio,
+)
+from lessons_lib.stats import Interval, proportion_interval, seed_interval
+
+
+def ends(value: Interval) -> tuple[float, float]:
+    return value.low, value.high
+
+
+def test_a_difference_of_shares_by_newcombes_published_examples() -> None:
+    """Newcombe 1998, table II, method 10: examples (a) and (b)."""
+    one = share_contrast([(56, 70)], [(48, 80)])
+    assert ends(one) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    assert (one.estimate, one.n) == (pytest.approx(0.2), 150)
+    assert ends(share_contrast([(9, 10)], [(3, 10)])) == pytest.approx((0.1705, 0.8090), abs=5e-5)
+    turned = share_contrast([(48, 80)], [(56, 70)])
+    assert ends(turned) == pytest.approx((-one.high, -one.low))
+
+
+def test_means_of_shares_add_their_distances_in_squares() -> None:
+    found = share_contrast([(10, 20), (16, 20)], [(3, 9)])
+    a, b, c = (proportion_interval(*share) for share in ((10, 20), (16, 20), (3, 9)))
+    below = ((a.estimate - a.low) / 2, (b.estimate - b.low) / 2, c.high - c.estimate)
+    assert found.estimate == pytest.approx(0.65 - 1 / 3)
+    assert found.low == pytest.approx(found.estimate - np.linalg.norm(below))
+    with pytest.raises(ValueError, match="a share or more on each side"):
+        share_contrast([(1, 2)], [])
+
+
+def test_power_of_a_comparison_by_all_outcomes() -> None:
+    held = refuted = 0.0
+    for k, m in product(range(8), repeat=2):
+        chance = scipy_stats.binom.pmf(k, 7, 0.9) * scipy_stats.binom.pmf(m, 7, 0.2)
+        value = share_contrast([(k, 7)], [(m, 7)])
+        refuted += chance * (value.high < 0.4)
+        held += chance * (value.low > 0 and value.high >= 0.4)
+    assert share_power(7, 0.9, 0.2, 0.4) == pytest.approx((held, refuted))
+    assert 0 < refuted < held < 1
+
+
+def test_power_of_a_mean_as_tables_have_it() -> None:
+    """Ten values, one standard deviation from the bound, two-sided 5%: 0.803."""
+    half = 2.262157 / 10**0.5
+    assert mean_power(Interval(3, 3 - half, 3 + half, 10), 1.0) == pytest.approx(0.803, abs=5e-4)
+    assert mean_power(Interval(3, 3, 3, 10), 0.1) == 1.0
+
+
+def test_equal_blocks_are_the_unit() -> None:
+    values, blocks = [1.0, 1.2, 3.0, 3.4, 2.0, 2.6], [1, 1, 2, 2, 5, 5]
+    found = clustered_interval(values, blocks)
+    by_block = seed_interval([1.1, 3.2, 2.3])
+    assert ends(found) == pytest.approx(ends(by_block))
+    assert found.n == 3
+    shuffled = clustered_interval(values[::-1], blocks[::-1], confidence=0.9)
+    assert ends(shuffled) == pytest.approx(ends(seed_interval([1.1, 3.2, 2.3], confidence=0.9)))
+
+
+def test_unequal_blocks_by_hand() -> None:
+    """Mean 4; sums of residuals -4, 0, 4; variance 3/2 * 32 / 36, and t of two degrees."""
+    found = clustered_interval([1.0, 3.0, 4.0, 4.0, 4.0, 8.0], ["a", "a", "b", "b", "b", "c"])
+    half = scipy_stats.t.ppf(0.975, 2) * (1.5 * 32) ** 0.5 / 6
+    assert (found.estimate, found.n) == (4, 3)
+    assert ends(found) == pytest.approx((4 - half, 4 + half))
+
+
+def test_fewer_than_three_blocks_leave_the_run_as_the_unit() -> None:
+    values = [1.0, 5.0, 2.0, 4.0]
+    assert clustered_interval(values, [1, 1, 2, 2]) == seed_interval(values)
+    with pytest.raises(ValueError, match="a block for each of 4 runs, found 2"):
+        clustered_interval(values, [1, 2])
+
+
+def test_a_hazard_by_the_exact_interval_of_a_count() -> None:
+    """Two events in 17 units: the interval of 2 is 0.2422 to 7.2247; of none, up to 3.6889."""
+    found = hazard_interval([0.5, 0.5, *[2] * 8], [1, 1, *[0] * 8])
+    assert found.estimate == pytest.approx(1 - exp(-2 / 17))
+    assert ends(found) == pytest.approx((1 - exp(-0.2422 / 17), 1 - exp(-7.2247 / 17)), abs=1e-5)
+    assert found.n == 10
+    none = hazard_interval([4, 6], [False, False])
+    assert ends(none) == pytest.approx((0, 1 - exp(-0.36889)), abs=1e-5)
+    for waits, happened in (([0.0], [True]), ([1.0], [True, False])):
+        with pytest.raises(ValueError, match="some time in all"):
+            hazard_interval(waits, happened)
+
+
+def test_a_ratio_of_times_is_welchs_test_of_logarithms() -> None:
+    one, other = [100.0, 120.0, 150.0, 90.0], [40.0, 55.0, 43.0]
+    found = time_ratio(one, [True] * 4, other, [True] * 3)
+    test = scipy_stats.ttest_ind(np.log(one), np.log(other), equal_var=False)
+    low, high = test.confidence_interval()
+    assert ends(found) == pytest.approx((exp(low), exp(high)))
+    assert found.n == 7
+    back = time_ratio(other, [True] * 3, one, [True] * 4)
+    assert ends(back) == pytest.approx((1 / found.high, 1 / found.low))
+
+
+def test_times_are_cut_where_the_first_run_was_lost_from_sight() -> None:
+    """One run was last looked at at 200, so that another's 400 counts as 200."""
+    found = time_ratio([100, 400, 200], [True, True, False], [50, 50], [True, True])
+    assert found.estimate == pytest.approx(exp((log(2) + 2 * log(4)) / 3))
+    assert time_ratio([0, 0], [True] * 2, [7, 7], [True] * 2) == Interval(
+        pytest.approx(1 / 7), pytest.approx(1 / 7), pytest.approx(1 / 7), 4
+    )
+    with pytest.raises(ValueError, match="at least two runs in each group"):
+        time_ratio([1], [True], [2, 3], [True, True])
