@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lessons_lib.config import Configuration, digest
-from lessons_lib.lab import copying, results
+from lessons_lib.lab import copying, records
 from lessons_lib.lab.catalogue import (
     REGISTRY,
     Scale,
@@ -23,7 +23,7 @@ from lessons_lib.lab.catalogue import (
 )
 from lessons_lib.lab.classification import Classification
 from lessons_lib.lab.copying import PAPER, SMALL
-from lessons_lib.lab.results import Record
+from lessons_lib.lab.records import Record
 from lessons_lib.lab.translation import Translation
 from lessons_lib.tasks import Copying
 
@@ -270,7 +270,7 @@ Rows = list[tuple[int, int, str, float]]
 def record(name: str, rows: Rows) -> Record:
     columns = ("seed", "step", "metric", "value")
     dictionaries = [dict(zip(columns, row, strict=True)) for row in rows]
-    return results.make_record(name, {"sides": 6}, dictionaries, device="cpu", wall_seconds=1)
+    return records.make_record(name, {"sides": 6}, dictionaries, device="cpu", wall_seconds=1)
 
 
 def run_of(seed: int, branch: str, step: int, accuracy: float = 0.96) -> Rows:

@@ -13,11 +13,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lessons_lib import training
-from lessons_lib.lab import copying, experiments, results
+from lessons_lib.lab import copying, parallel, records, run
 from lessons_lib.lab.catalogue import Experiment, Scale
 from lessons_lib.lab.copying import SMALL
-from lessons_lib.lab.results import Record, ResultError, make_record
+from lessons_lib.lab.records import Record, ResultError, make_record
 from lessons_lib.scoreboard import claims
 from lessons_lib.scoreboard.claim import NO_NUMBER, NOT_QUOTED, Claim
 from lessons_lib.scoreboard.claims import CLAIMS, is_within, main, scoreboard
@@ -57,11 +56,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         calls.append((name, scale, seeds, directory, sorted(directory.glob("*"))))
         return claims.of_first_seeds(lambda *_: measured, len(seeds))(name, scale)
 
-    entry = experiments.experiment("hard_distribution")
+    entry = run.experiment("hard_distribution")
     few = {"paper": replace(entry.scales["paper"], seeds=SEEDS)}
-    monkeypatch.setattr(experiments, "REGISTRY", {"hard_distribution": replace(entry, scales=few)})
-    monkeypatch.setattr(experiments, "load", lambda *_: hard_distribution(2, 3))
-    monkeypatch.setattr(experiments, "run", run)
+    monkeypatch.setattr(run, "REGISTRY", {"hard_distribution": replace(entry, scales=few)})
+    monkeypatch.setattr(run, "load", lambda *_: hard_distribution(2, 3))
+    monkeypatch.setattr(run, "run", run)
     return calls
 
 
@@ -86,7 +85,7 @@ def test_a_row_that_comes_out_otherwise_is_said_to(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(experiments, "run", lambda *_, **__: hard_distribution(*SEEDS))
+    monkeypatch.setattr(run, "run", lambda *_, **__: hard_distribution(*SEEDS))
     assert main(["again", "hard-is-slower"]) == 1
     assert "The new estimate, 0, lies outside the recorded interval" in capsys.readouterr().out
 
@@ -123,7 +122,7 @@ def test_too_few_seeds_are_refused_before_the_work(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     arms = {arm: copied(dict.fromkeys(SEEDS, 90), arm) for arm in ("eight", "one-wide", "tied")}
-    monkeypatch.setattr(experiments, "load", lambda *_: arms)
+    monkeypatch.setattr(run, "load", lambda *_: arms)
     assert main(["again", "heads-not-parameters", "--seeds", "1"]) == 2
     assert main(["again", "heads-not-parameters", "--seeds", "6"]) == 2
     errors = capsys.readouterr().err
@@ -138,14 +137,14 @@ def test_without_a_record_there_is_nothing_to_compare_with(
     def missing(*_: object) -> None:
         raise ResultError("no result; make it again with: ...")
 
-    monkeypatch.setattr(experiments, "load", missing)
+    monkeypatch.setattr(run, "load", missing)
     assert main(["again", "hard-is-slower"]) == 2
     assert "make it again with" in capsys.readouterr().err
     assert main([]) == 1
     printed = capsys.readouterr().out
     assert all(f"{row}\n    no result; make it" in printed for row in claims.rows())
     with pytest.raises(ResultError, match="make it again"):
-        scoreboard(load=experiments.load)
+        scoreboard(load=run.current)
 
 
 @pytest.mark.parametrize(
@@ -169,18 +168,18 @@ def small_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     entry = Experiment(
         "Is it?", copying.run_copying, {"paper": Scale(arms, (1, 2, 3))}, lambda r: pd.DataFrame()
     )
-    monkeypatch.setattr(experiments, "REGISTRY", {"hard_distribution": entry})
-    monkeypatch.setattr(results, "PACKAGED", tmp_path / "results")
+    monkeypatch.setattr(run, "REGISTRY", {"hard_distribution": entry})
+    monkeypatch.setattr(records, "PACKAGED", tmp_path / "results")
     with ThreadPoolExecutor(1) as pool:
-        in_pool = training.run_seeds
+        in_pool = parallel.run_seeds
         monkeypatch.setattr(
-            training,
+            parallel,
             "run_seeds",
             lambda *args, **options: in_pool(*args, **{**options, "executor": pool}),
         )
         where = ["--out", str(tmp_path / "results")]
-        monkeypatch.setattr(experiments, "cache_directory", lambda: tmp_path / "cache")
-        assert experiments.main(["run", "hard_distribution", *where]) == 0
+        monkeypatch.setattr(run, "cache_directory", lambda: tmp_path / "cache")
+        assert run.main(["run", "hard_distribution", *where]) == 0
         yield
 
 
@@ -188,7 +187,7 @@ def small_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 def test_a_real_row_comes_out_again_with_the_same_numbers(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    recorded = claims.rows()["cannot-copy"](experiments.load)
+    recorded = claims.rows()["cannot-copy"](run.current)
     assert main(["again", "cannot-copy"]) == 0
     printed = capsys.readouterr()
     assert f"{recorded.estimate:.4g}, lies within" in printed.out
@@ -219,7 +218,7 @@ def test_at_least_fourteen_claims_in_the_order_of_the_chapters() -> None:
 def test_the_command_of_a_row_is_one_that_the_command_line_knows() -> None:
     for row, claim in claims.rows().items():
         if claim not in CLAIMS[4]:
-            found = claim(experiments.load)
+            found = claim(run.current)
             assert found.row == row
             assert found.command == f"python -m lessons_lib.scoreboard again {row}"
             assert found.published in (NOT_QUOTED, NO_NUMBER) or re.search(r"\d", found.published)

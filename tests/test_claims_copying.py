@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from scipy import stats as scipy_stats
 
-from lessons_lib.lab.results import NotMeasuredError, Record, ResultError, make_record
+from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, make_record
 from lessons_lib.scoreboard import claims
 from lessons_lib.scoreboard.claim import NOT_MEASURED, Claim, Loader, Thresholds
 

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from lessons_lib.lab import experiments
-from lessons_lib.lab.results import Record, make_record
+from lessons_lib.lab import run
+from lessons_lib.lab.records import Record, make_record
 from lessons_lib.scoreboard import claims, show
 from lessons_lib.scoreboard.claim import Claim, Loader, Verdict, make_claim
 from lessons_lib.scoreboard.show import LOOKS, ClaimsTable, costs, summary, verdicts
@@ -252,12 +252,12 @@ def test_a_row_costs_what_its_records_took(monkeypatch: pytest.MonkeyPatch) -> N
         asked.append(name)
         return there[name]
 
-    def both(load: Loader = experiments.load) -> Claim:
+    def both(load: Loader = run.current) -> Claim:
         load("long", "paper")
         load("short", "lesson")
         return claim("both", "supported")
 
-    def quick(load: Loader = experiments.load) -> Claim:
+    def quick(load: Loader = run.current) -> Claim:
         load("short", "lesson")
         load("short", "lesson")
         return claim("quick", "supported")

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lessons_lib.lab import cluster, experiments, results
+from lessons_lib.lab import cluster, records, run
 from lessons_lib.lab.catalogue import Experiment, Scale
 
 # A module of its own: the workers have to import the function that they are to run.
@@ -63,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (found / "drawing_worker.py").write_text(WORKER, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(found))
-        paths = [str(found), str(Path(experiments.__file__).parents[1])]
+        paths = [str(found), str(Path(run.__file__).parents[1])]
         patch.setenv("PYTHONPATH", os.pathsep.join(paths))
         yield found
 
@@ -72,11 +72,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def entry(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Registers an experiment whose runs leave notes."""
     module = import_module("drawing_worker")
-    monkeypatch.setattr(results, "PACKAGED", tmp_path / "package")
+    monkeypatch.setattr(records, "PACKAGED", tmp_path / "package")
     monkeypatch.setenv("LESSONS_CACHE", str(folder / "cache"))
     scale = Scale({"one": module.Where(str(folder))}, SEEDS)
     found = Experiment("Which?", module.draw, {"lesson": scale}, lambda r: pd.DataFrame())
-    monkeypatch.setattr(experiments, "REGISTRY", {"drawing": found})
+    monkeypatch.setattr(run, "REGISTRY", {"drawing": found})
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_workers_with_another_package_are_named_before_anything_runs(
     ask = cluster._asking()
     answers = iter([older, ask])
     monkeypatch.setattr(cluster, "_asking", lambda: next(answers))
-    assert experiments.main(["run", "drawing", "--scheduler", address]) == 2
+    assert run.main(["run", "drawing", "--scheduler", address]) == 2
     told = capsys.readouterr().err
     assert f"with lessons_lib {ask()}, found 0.0.9 (source 0123456789ab) on the work" in told
     assert not list(folder.glob("begun-*"))
@@ -109,15 +109,15 @@ def test_workers_with_another_package_are_named_before_anything_runs(
 
 @pytest.mark.slow
 def test_a_killed_worker_loses_no_finished_seed(address: str, folder: Path, tmp_path: Path) -> None:
-    assert experiments.main(["run", "drawing", "--scheduler", address]) == 0
+    assert run.main(["run", "drawing", "--scheduler", address]) == 0
     kept = (folder / "killed").read_text().split()
     begun = Counter(path.name.split("-")[1] for path in folder.glob("begun-*"))
     assert kept
     assert {begun[name.removeprefix("seed-")] for name in kept} == {1}, "finished, not done again"
     assert begun["3"] == 2, "lost, and done again"
-    record = experiments.load("drawing")["one"]
+    record = run.current("drawing")["one"]
     assert record.seeds == SEEDS
-    alone = experiments.run("drawing", directory=tmp_path / "alone", progress=False)["one"]
+    alone = run.run("drawing", directory=tmp_path / "alone", progress=False)["one"]
     assert record.rows == alone.rows
 
 
@@ -130,7 +130,7 @@ def test_a_scheduler_that_does_not_answer_is_said(
     for address in ("tcp://127.0.0.1:9", "nonsense://x"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            assert experiments.main(["run", "drawing", "--scheduler", address]) == 2
+            assert run.main(["run", "drawing", "--scheduler", address]) == 2
         assert f"expected a Dask scheduler at {address}, found none" in capsys.readouterr().err
     assert set(folder.glob("begun-*")) == begun
 
@@ -139,7 +139,7 @@ def test_without_dask_it_is_said_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    assert experiments.main(["run", "drawing", "--scheduler", "tcp://127.0.0.1:9"]) == 2
+    assert run.main(["run", "drawing", "--scheduler", "tcp://127.0.0.1:9"]) == 2
     assert "pip install distributed" in capsys.readouterr().err
 
 

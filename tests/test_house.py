@@ -33,6 +33,18 @@ def test_light_modules_do_not_load_torch(module: str) -> None:
     assert done.returncode == 0, f"`import {module}` loads torch"
 
 
+def test_reading_a_record_imports_no_model() -> None:
+    program = (
+        "import sys; from lessons_lib.lab import records; records.load('heads', 'lesson');"
+        "ours = {name for name in sys.modules if name.startswith('lessons_lib')};"
+        "print(sorted(ours), 'torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    expected = ["lessons_lib", "lessons_lib.config", "lessons_lib.lab", "lessons_lib.lab.records"]
+    assert done.stdout.strip() == f"{expected} False"
+
+
 def test_the_shelf_is_small() -> None:
     shelf = sorted(PACKAGE.glob("*.py"))
     assert len(shelf) <= 12

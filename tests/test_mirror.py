@@ -39,12 +39,13 @@ def test_a_head_that_is_not_there_is_refused() -> None:
 
 def test_pairs_share_the_first_head_and_the_body() -> None:
     drawn = build_copier(replace(TINY, pair="random"), 4).state_dict()
-    for pair, query, value in (
+    pairs: tuple[tuple[mirror.Pair, int, int], ...] = (
         ("identical", 1, 1),
         ("both", -1, -1),
         ("query", -1, 1),
         ("value", 1, -1),
-    ):
+    )
+    for pair, query, value in pairs:
         found = mirror.build_pair(replace(TINY, pair=pair), 4).state_dict()
         for name, part in found.items():
             sign = {"query": query, "value": value}.get(name.split(".")[0])

@@ -16,14 +16,8 @@ from types import ModuleType
 import pytest
 import torch
 
-from lessons_lib.training import (
-    History,
-    SeedRuns,
-    TrainConfig,
-    available_cores,
-    run_seeds,
-    seed_pool,
-)
+from lessons_lib.lab.parallel import SeedRuns, available_cores, run_seeds, seed_pool
+from lessons_lib.training import History, TrainConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 # A module of its own: a started process has to import the function that it is to run.
@@ -187,7 +181,8 @@ def test_a_run_that_fails_names_its_seed_and_keeps_the_others(worker: ModuleType
 
 
 SCRIPT = """
-from lessons_lib.training import TrainConfig, run_seeds
+from lessons_lib.lab.parallel import run_seeds
+from lessons_lib.training import TrainConfig
 
 def run(config, seed):
     ...
@@ -260,7 +255,7 @@ import sys
 import time
 from pathlib import Path
 
-from lessons_lib.training import seed_pool
+from lessons_lib.lab.parallel import seed_pool
 
 if __name__ == "__main__":
     with seed_pool(2) as pool:

@@ -25,9 +25,9 @@ import torch
 from torch import Tensor, nn
 
 import lessons_lib
-from lessons_lib import agreement, probes, stats, training
+from lessons_lib import agreement, probes, stats
 from lessons_lib.corpora.vocabulary import EncodedPairs, padding_fraction
-from lessons_lib.lab import catalogue, copying, experiments, results
+from lessons_lib.lab import catalogue, copying, parallel, records
 from lessons_lib.models import Seq2SeqConfig, build, build_bag_of_words, sequence_loss
 from lessons_lib.tasks import PAD, Batch, Copying
 
@@ -165,8 +165,8 @@ def parallel_seconds(
     def wall(steps: int) -> float:
         brief = replace(config, steps=steps, stop_at=2.0)  # an accuracy that nothing reaches
         began = time.perf_counter()
-        training.run_seeds(
-            copying.run_copying, brief, range(training.available_cores()), executor=pool
+        parallel.run_seeds(
+            copying.run_copying, brief, range(parallel.available_cores()), executor=pool
         )
         return time.perf_counter() - began
 
@@ -210,7 +210,7 @@ def bench_paper_scale(mine: float, more: int = 20) -> float:
         mine: seconds of one of our training steps with all threads.
         more: steps that are timed.
     """
-    processes = training.available_cores()
+    processes = parallel.available_cores()
     book = textbook_seconds(more)
     runs = len(ARMS) * FIGURE_SEEDS
     steps = runs * FIGURE_STEPS
@@ -218,13 +218,13 @@ def bench_paper_scale(mine: float, more: int = 20) -> float:
     print(f"copying figure: {' and '.join(ARMS)}, {FIGURE_SEEDS} seeds each, {FIGURE_STEPS} steps")
     print(f"  textbook    {steps:5d} steps, {book:.2f} s each: {book_total / 60:.0f} min")
     try:
-        records = experiments.load("hard_distribution")
-    except results.ResultError as error:
+        found = records.load("hard_distribution", "paper")
+    except records.ResultError as error:
         print(f"  lessons_lib: left out, how many steps it needs is not known: {error}")
         return book_total
-    with training.seed_pool() as pool:
+    with parallel.seed_pool() as pool:
         step, once = parallel_seconds(pool, copying.PAPER, more)
-    ends = copying.outcomes(results.frame(records)).groupby("arm").head(FIGURE_SEEDS)
+    ends = copying.outcomes(records.frame(found)).groupby("arm").head(FIGURE_SEEDS)
     needed = ends["step"].clip(upper=FIGURE_STEPS)
     total = sum(shared_out(step * needed.loc[arm] + once, processes) for arm in ARMS)
     ratio = book_total / total
@@ -240,7 +240,7 @@ def bench_paper_scale(mine: float, more: int = 20) -> float:
     )
     within = ends.assign(step=needed, solved=ends["solved"] & (ends["step"] <= FIGURE_STEPS))
     show_difference(within, "solved", f"reach accuracy 0.95 within {FIGURE_STEPS} steps")
-    print(f"  and followed to {records['hard'].config['steps']} steps")
+    print(f"  and followed to {found['hard'].config['steps']} steps")
     lost = ends.assign(lost=ends["branch"] == "elimination")
     show_difference(lost, "lost", "elimination")
     return book_total
@@ -256,15 +256,15 @@ def bench_lesson_scale(book_total: float, seeds: Sequence[int] = (16, 8)) -> Non
     entry = catalogue.REGISTRY["hard_distribution"]
     frames = []
     began = time.perf_counter()
-    with training.seed_pool() as pool:
+    with parallel.seed_pool() as pool:
         for arm, count in zip(ARMS, seeds, strict=True):
             chosen = range(101, 101 + count)
             config = entry.scales["lesson"].arms[arm]
-            runs = training.run_seeds(entry.run, config, chosen, executor=pool)
+            runs = parallel.run_seeds(entry.run, config, chosen, executor=pool)
             frames.append(runs.frame().assign(arm=arm))
     wall = time.perf_counter() - began
     ends = copying.outcomes(pd.concat(frames, ignore_index=True))
-    print(f"the same at lesson scale, live, {training.available_cores()} processes")
+    print(f"the same at lesson scale, live, {parallel.available_cores()} processes")
     print(f"  {wall:.0f} s (target 60: {verdict(wall < 60)})")
     ratio = book_total / wall
     print(f"  textbook at paper scale over this: {ratio:.0f} (target 50: {verdict(ratio >= 50)})")

@@ -2,7 +2,7 @@
 
 import sys
 
-from lessons_lib.lab.experiments import main
+from lessons_lib.lab.run import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -21,14 +21,13 @@ from lessons_lib.lab import (
     interventions,
     ladder,
     mirror,
-    results,
     transformer,
     translation,
     translator,
     uniform_translation,
     words_first,
 )
-from lessons_lib.lab.results import Record
+from lessons_lib.lab.records import Record, frame
 from lessons_lib.stats import proportion_interval, seed_interval
 
 Run = Callable[[Any, int], training.History]
@@ -47,8 +46,6 @@ class Scale:
             machines allowed that we had; it can be run, and goes on where it was stopped.
         deviations: what differs from the authors' set-up. A scale is called ``paper`` only if
             nothing but seeds and corpora does; such entries begin with "seeds:" or "corpora:".
-        earlier: whether its records were made by an earlier version of the code. They are read as
-            they are and say themselves how they were made; to run it makes new ones.
         run: one run from one seed at this size, where it is not that of the experiment.
     """
 
@@ -57,7 +54,6 @@ class Scale:
     ends_only: bool = False
     recorded: bool = True
     deviations: tuple[str, ...] = ()
-    earlier: bool = False
     run: Run | None = None
 
 
@@ -90,7 +86,7 @@ def last_values(records: Mapping[str, Record]) -> pd.DataFrame:
 
 def branches(records: Mapping[str, Record]) -> pd.DataFrame:
     """How many runs of each arm took which branch, with Wilson intervals, and when they copied."""
-    ends = copying.outcomes(results.frame(records))
+    ends = copying.outcomes(frame(records))
     rows = {}
     for arm in records:
         of_arm = ends.loc[arm]
@@ -154,6 +150,22 @@ CAPTIONS = (
 )
 
 
+EARLIER = frozenset(
+    {
+        "classification/left-to-right",
+        *("hard_distribution/paper", "hard_distribution/lesson", "other_seeds/lesson"),
+        *("knife_edge/lesson", "knife_edge/full-size", "forks/lesson", "forks/full-size"),
+        *("heads/lesson", "head_starts/lesson", "head_mix/lesson", "head_controls/lesson"),
+        *("odds/lesson", "ktiw_first/lesson", "attention_held/lesson", "query_rates/lesson"),
+        *("asymmetry/lesson", "ladder/lesson", "local_query_rates/lesson"),
+        *("transformers/lesson", "descents/lesson"),
+    }
+)
+"""Experiments and scales whose records were made by an earlier version of the code: copiers with
+three output words that never occur in place of one, classifiers with another proxy. They are read
+as they are and say themselves how they were made; to run them again makes new ones."""
+
+
 def _survey(arms: Mapping[str, Configuration], count: int) -> Scale:
     """An experiment of our own with small models, of which the outcomes are kept."""
     return Scale(arms, _seeds(count), ends_only=True, deviations=(*OURS, *SMALL))
@@ -186,7 +198,6 @@ REGISTRY: Mapping[str, Experiment] = {
                 classification.short_classifications(bidirectional=False),
                 (1, 2),
                 deviations=classification.LEFT_TO_RIGHT_DEVIATIONS,
-                earlier=True,
             ),
             "both-ways": Scale(
                 classification.short_classifications(bidirectional=True),

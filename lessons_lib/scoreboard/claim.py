@@ -14,21 +14,17 @@ from typing import Any, Literal
 import pandas as pd
 
 from lessons_lib.config import Configuration
-from lessons_lib.lab import blocks, experiments
-from lessons_lib.lab.results import NotMeasuredError, Record, ResultError
+from lessons_lib.lab import blocks
+from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, command
+from lessons_lib.lab.records import load as recorded
 from lessons_lib.scoreboard.contrasts import clustered_interval
 from lessons_lib.stats import Interval
 
 Verdict = Literal["supported", "in part", "not supported", "undecided"]
 Loader = Callable[[str, str], Mapping[str, Record]]
-"""Records of an experiment at a scale, arm by arm: ``experiments.load``, or one that measures."""
-
-
-def recorded(name: str, scale: str) -> Mapping[str, Record]:
-    """The package's own records, those arms that are there."""
-    return experiments.load(name, scale, complete=False)
-
-
+"""Records of an experiment at a scale, arm by arm: ``records.load``, or one that measures."""
+ON_TEXT = "paper", "full-size", "left-to-right", "short"
+"""Scales of experiments on text: the first that was measured is judged."""
 NOT_QUOTED = "see the paper, table not quoted here"
 """What stands in place of a number of the paper that we do not have."""
 NO_NUMBER = "the abstract says so, without a number"
@@ -313,10 +309,10 @@ def best_scale(load: Loader, experiment: str) -> tuple[str, Mapping[str, Record]
     Raises:
         NotMeasuredError: there is neither.
     """
-    for scale in experiments.experiment(experiment).scales:
-        if records := optional(load, experiment, scale):
-            return scale, records
-    remedy = experiments.command(experiment, scale)
+    for scale in ON_TEXT:
+        if found := optional(load, experiment, scale):
+            return scale, found
+    remedy = command(experiment, ON_TEXT[-1])
     raise NotMeasuredError(f"no result of {experiment}; make it with: {remedy}")
 
 
@@ -345,7 +341,7 @@ class RealText:
 
     def __init__(self, load: Loader, experiment: str) -> None:
         scale, records = best_scale(load, experiment)
-        self._command = experiments.command(experiment, scale)
+        self._command = command(experiment, scale)
         self._remedy = f"make it again with: {self._command}"
         self._records = {arm: r for arm, r in records.items() if not arm.startswith("toy-")}
         if not self._records:

@@ -20,9 +20,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from lessons_lib.lab import experiments
+from lessons_lib.lab import run
 from lessons_lib.lab.cluster import ClusterError, cluster_executor
-from lessons_lib.lab.results import NotMeasuredError, Record, ResultError
+from lessons_lib.lab.records import NotMeasuredError, Record, ResultError
+from lessons_lib.lab.records import load as recorded
 from lessons_lib.scoreboard import on_copying, on_heads, on_text
 from lessons_lib.scoreboard.claim import (
     OURS,
@@ -31,7 +32,6 @@ from lessons_lib.scoreboard.claim import (
     Noting,
     Row,
     Thresholds,
-    recorded,
     with_fewer_seeds,
 )
 
@@ -102,12 +102,12 @@ def measuring(
     Args:
         directory: where runs are kept; those that are there already are not measured again.
         count: the first seeds only, so many; all of them if ``None``.
-        executor: where the runs go, as in ``training.run_seeds``.
+        executor: where the runs go, as in ``parallel.run_seeds``.
     """
 
     def measure(name: str, scale: str) -> dict[str, Record]:
-        seeds = experiments.experiment(name).scales[scale].seeds[:count]
-        return experiments.run(name, scale, seeds=seeds, directory=directory, executor=executor)
+        seeds = run.experiment(name).scales[scale].seeds[:count]
+        return run.run(name, scale, seeds=seeds, directory=directory, executor=executor)
 
     return measure
 

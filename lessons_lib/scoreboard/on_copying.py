@@ -6,7 +6,8 @@ from itertools import count
 
 from scipy.stats import binom
 
-from lessons_lib.lab import experiments
+from lessons_lib.lab.records import command
+from lessons_lib.lab.records import load as recorded
 from lessons_lib.scoreboard.claim import (
     NO_NUMBER,
     OURS,
@@ -16,7 +17,6 @@ from lessons_lib.scoreboard.claim import (
     Thresholds,
     below,
     exceeds,
-    recorded,
     values,
 )
 from lessons_lib.scoreboard.contrasts import hazard_interval, mean_power, share_contrast
@@ -65,7 +65,7 @@ def attention_needs_words(load: Loader = recorded, t: Thresholds = OURS) -> Meas
     """
     records = load("asymmetry", "lesson")
     arms = "frozen-all-but-query", "frozen-aligned", "frozen-dictionary"
-    remedy = experiments.command("asymmetry", "lesson")
+    remedy = command("asymmetry", "lesson")
     random, taught, right = (
         seed_interval(values(records[arm], "attention_accuracy", remedy)) for arm in arms
     )

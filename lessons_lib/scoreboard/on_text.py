@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lessons_lib.lab import experiments
-from lessons_lib.lab.results import NotMeasuredError
+from lessons_lib.lab.records import NotMeasuredError, command
+from lessons_lib.lab.records import load as recorded
 from lessons_lib.scoreboard.claim import (
     NOT_MEASURED,
     OURS,
@@ -26,7 +26,6 @@ from lessons_lib.scoreboard.claim import (
     below,
     best_scale,
     exceeds,
-    recorded,
     values,
 )
 from lessons_lib.scoreboard.contrasts import mean_power
@@ -45,7 +44,7 @@ def cooccurrence_teaches_words(load: Loader = recorded, t: Thresholds = OURS) ->
     """
     experiment = "uniform_translation"
     scale, records = best_scale(load, experiment)
-    remedy = experiments.command(experiment, scale)
+    remedy = command(experiment, scale)
     if "multi30k" not in records:
         raise NotMeasuredError(f"no record multi30k in {experiment}; make it again with: {remedy}")
     record = records["multi30k"]

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from lessons_lib.lab import copying, results
-from lessons_lib.lab.results import NotMeasuredError, Record, ResultError
+from lessons_lib.lab import copying
+from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, frame
 from lessons_lib.scoreboard.claim import Thresholds, exceeds
 from lessons_lib.scoreboard.contrasts import Share, share_contrast, share_power, time_ratio
 from lessons_lib.stats import Interval, time_difference
@@ -28,7 +28,7 @@ class Runs:
 
     def __init__(self, records: Mapping[str, Record]) -> None:
         self._records = records
-        self.ends = copying.outcomes(results.frame(records))
+        self.ends = copying.outcomes(frame(records))
 
     def of(self, arm: str) -> pd.DataFrame:
         """The ends of an arm's runs.

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lessons_lib.config import digest
-from lessons_lib.lab.results import ResultError, load, make_record, merge, save
+from lessons_lib.lab.records import ResultError, make_record, merge, read, save
 
 ROWS = [
     {"seed": 3, "step": 0, "metric": "accuracy", "value": 0.1},
@@ -25,7 +25,7 @@ def saved(directory: Path) -> Path:
 
 def test_round_trip_with_provenance(tmp_path: Path) -> None:
     saved(tmp_path)
-    record = load("first", directory=tmp_path, config=CONFIG)
+    record = read("first", directory=tmp_path, config=CONFIG)
     assert record.seeds == (1, 3)
     assert record.config == CONFIG
     assert record.config_hash == digest(CONFIG)
@@ -43,12 +43,12 @@ def test_values_have_six_significant_digits(tmp_path: Path) -> None:
     record = make_record("x", CONFIG, rows, device="cpu", wall_seconds=0)
     assert record.rows == ((0, 0, "x", 0.000333333),)
     save(record, tmp_path / "x.json")
-    assert load("x", directory=tmp_path).rows == record.rows
+    assert read("x", directory=tmp_path).rows == record.rows
 
 
 def test_values_of_each_seed(tmp_path: Path) -> None:
     saved(tmp_path)
-    record = load("first", directory=tmp_path)
+    record = read("first", directory=tmp_path)
     assert record.values("accuracy").to_dict() == {1: 0.5, 3: 0.75}
     assert record.values("accuracy", step=0).to_dict() == {1: 0.2, 3: 0.1}
     with pytest.raises(KeyError, match="there is accuracy, loss"):
@@ -58,8 +58,8 @@ def test_values_of_each_seed(tmp_path: Path) -> None:
 
 
 def test_missing_result_names_the_command() -> None:
-    with pytest.raises(ResultError, match=r"no result 'nix'.*lessons_lib.lab.experiments run nix"):
-        load("nix")
+    with pytest.raises(ResultError, match=r"no result 'nix'.*lessons_lib.lab.run run nix"):
+        read("nix")
 
 
 @pytest.mark.parametrize("damage", ["truncated", "altered", "not json", "not a record"])
@@ -75,26 +75,26 @@ def test_damaged_result_is_never_used_and_left_as_it_is(tmp_path: Path, damage: 
     assert broken != text
     path.write_text(broken)
     with pytest.raises(ResultError, match=r"damaged.*experiments run first"):
-        load("first", directory=tmp_path)
+        read("first", directory=tmp_path)
     assert path.read_text() == broken
 
 
 def test_result_of_another_configuration_is_stale(tmp_path: Path) -> None:
     saved(tmp_path)
     with pytest.raises(ResultError, match=r"stale.*differs in tasks, width.*run first"):
-        load("first", directory=tmp_path, config={"width": 9, "tasks": [2], "name": "x"})
+        read("first", directory=tmp_path, config={"width": 9, "tasks": [2], "name": "x"})
 
 
 def test_the_remedy_can_be_another_command(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="again with: make the second"):
-        load("second", directory=tmp_path, remedy="make the second")
+        read("second", directory=tmp_path, remedy="make the second")
 
 
 def test_a_record_without_its_parts_is_damaged(tmp_path: Path) -> None:
     content = {"schema": 2, "name": "first"}
     (tmp_path / "first.json").write_text(json.dumps({**content, "checksum": digest(content)}))
     with pytest.raises(ResultError, match="damaged: no config, "):
-        load("first", directory=tmp_path)
+        read("first", directory=tmp_path)
 
 
 def test_result_of_another_schema_is_stale(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_result_of_another_schema_is_stale(tmp_path: Path) -> None:
     del content["series"]  # whatever another schema lacks
     path.write_text(json.dumps({**content, "checksum": digest(content)}))
     with pytest.raises(ResultError, match="expected schema 2, found 0"):
-        load("first", directory=tmp_path)
+        read("first", directory=tmp_path)
 
 
 def test_a_failing_save_keeps_what_was_there(

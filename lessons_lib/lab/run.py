@@ -23,10 +23,19 @@ import pandas as pd
 from lessons_lib import training
 from lessons_lib.config import Configuration, digest
 from lessons_lib.corpora.sources import cache_directory, make_writable
-from lessons_lib.lab import results
-from lessons_lib.lab.catalogue import REGISTRY, Experiment, Run, Scale
+from lessons_lib.lab import parallel
+from lessons_lib.lab.catalogue import EARLIER, REGISTRY, Experiment, Run, Scale
 from lessons_lib.lab.cluster import ClusterError, cluster_executor
-from lessons_lib.lab.results import NotMeasuredError, Record, ResultError
+from lessons_lib.lab.records import (
+    PACKAGED,
+    Record,
+    ResultError,
+    command,
+    make_record,
+    merge,
+    read,
+    save,
+)
 
 
 def experiment(name: str) -> Experiment:
@@ -49,25 +58,15 @@ def _scale(name: str, scale: str | None) -> tuple[str, Scale]:
     return scale, scales[scale]
 
 
-def command(name: str, scale: str) -> str:
-    """The command that makes the records of an experiment, for messages."""
-    return f"python -m lessons_lib.lab run {name} --scale {scale}"
-
-
-def load(
-    name: str,
-    scale: str | None = None,
-    directory: Path | None = None,
-    *,
-    complete: bool = True,
+def current(
+    name: str, scale: str | None = None, directory: Path | None = None
 ) -> dict[str, Record]:
-    """The records of an experiment, arm by arm, made with its present configurations and seeds.
+    """``records.load``, where they were made with the present configurations and seeds.
 
     Args:
         name: of a registered experiment.
         scale: one of its scales, the first if ``None``.
         directory: where records lie; the package's own if ``None``.
-        complete: whether all arms have to be there; else those that are, one at least.
 
     Raises:
         KeyError: no such experiment or scale; the message lists those that are.
@@ -76,30 +75,24 @@ def load(
             in other points than its scale; the message names the command.
     """
     scale, chosen = _scale(name, scale)
-    where = (directory or results.PACKAGED) / name / scale
+    where = (directory or PACKAGED) / name / scale
     remedy = command(name, scale)
-    records = {}
+    earlier = f"{name}/{scale}" in EARLIER
+    found = {}
     for arm, config in chosen.arms.items():
-        try:
-            expected = None if chosen.earlier else config.to_dict()
-            record = results.load(arm, directory=where, config=expected, remedy=remedy)
-        except NotMeasuredError:
-            if complete:
-                raise
-            continue
-        for what, wanted, found in (
+        expected = None if earlier else config.to_dict()
+        record = read(arm, directory=where, config=expected, remedy=remedy)
+        for what, wanted, there in (
             ("seeds", chosen.seeds, record.seeds),
             ("deviations from the authors' set-up", chosen.deviations, record.deviations),
         ):
-            if wanted != found and not chosen.earlier:
+            if wanted != there and not earlier:
                 raise ResultError(
                     f"the result {where / arm}.json is stale: expected {what} {_brief(wanted)}, "
-                    f"found {_brief(found)}; make it again with: {remedy}"
+                    f"found {_brief(there)}; make it again with: {remedy}"
                 )
-        records[arm] = record
-    if not records:
-        raise NotMeasuredError(f"no result of {name}, {scale} scale; make it with: {remedy}")
-    return records
+        found[arm] = record
+    return found
 
 
 def _brief(seeds: Sequence[object]) -> str:
@@ -130,7 +123,7 @@ def run(
         seeds: instead of the registered ones.
         only: these arms; all of them if ``None``.
         directory: where seeds are kept; under ``sources.cache_directory()`` if ``None``.
-        executor: where the runs go, as in ``training.run_seeds``.
+        executor: where the runs go, as in ``parallel.run_seeds``.
         progress: whether to show a progress bar for each arm.
 
     Raises:
@@ -142,15 +135,16 @@ def run(
     work = chosen.run or experiment(name).run
     records = {}
     with ExitStack() as stack:
-        for arm in chosen.arms if only is None else only:
-            config = chosen.arms[arm]
+        for position, (arm, config) in enumerate(chosen.arms.items()):
+            if only is not None and arm not in only:
+                continue
             kept = _kept(work, config, directory)
             found = {seed: record for seed in wanted if (record := _finished(kept, config, seed))}
             missing = [seed for seed in wanted if seed not in found]
             if missing:
                 make_writable(kept)
             if missing and executor is None:  # one pool for all arms, and only if there is work
-                executor = stack.enter_context(training.seed_pool())
+                executor = stack.enter_context(parallel.seed_pool())
 
             def keep(
                 seed: int,
@@ -160,9 +154,9 @@ def run(
                 found: dict[int, Record] = found,
             ) -> None:
                 found[seed] = _record(config, seed, history)
-                results.save(found[seed], kept / f"{found[seed].name}.json")
+                save(found[seed], kept / f"{found[seed].name}.json")
 
-            training.run_seeds(
+            parallel.run_seeds(
                 work,
                 config,
                 missing,
@@ -171,9 +165,10 @@ def run(
                 done=keep,
             )
             record = replace(
-                results.merge([found[seed] for seed in wanted]),
+                merge([found[seed] for seed in wanted]),
                 name=arm,
                 deviations=chosen.deviations,
+                position=position,
             )
             records[arm] = _ends(record) if chosen.ends_only else record
     return records
@@ -197,7 +192,7 @@ def _kept(work: Run, config: Configuration, directory: Path | None) -> Path:
 
 def _record(config: Configuration, seed: int, history: training.History) -> Record:
     end = {"step": history.steps, "metric": "stopped_early", "value": float(history.stopped_early)}
-    return results.make_record(
+    return make_record(
         f"seed-{seed}",
         config.to_dict(),
         [{"seed": seed, **row} for row in (*history.rows, end)],
@@ -212,7 +207,7 @@ def _finished(kept: Path, config: Configuration, seed: int) -> Record | None:
     if not path.exists():
         return None
     try:
-        record = results.load(path.stem, directory=kept, config=config.to_dict())
+        record = read(path.stem, directory=kept, config=config.to_dict())
         if record.seeds == (seed,):
             return record
         problem = f"the result {path} is damaged: expected seed {seed}, found {record.seeds}"
@@ -239,7 +234,7 @@ def status(directory: Path | None = None) -> pd.DataFrame:
                 for seed in chosen.seeds
             )
             try:
-                load(name, scale)
+                current(name, scale)
                 state = "complete"
             except ResultError as error:
                 state = str(error).partition("; ")[0] if chosen.recorded else "not recorded"
@@ -270,7 +265,7 @@ def _show_reports(names: Sequence[str]) -> int:
             told = "\n  - ".join(chosen.deviations) or "nothing"
             _write(f"Differs from the authors' set-up in:\n  - {told}\n")
             try:
-                _write(experiment(name).report(load(name, scale)).to_string())
+                _write(experiment(name).report(current(name, scale)).to_string())
             except ResultError as error:
                 _write(str(error))
                 failed = max(failed, int(chosen.recorded))
@@ -314,7 +309,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if wrong := [arm for arm in options.arm or () if arm not in arms]:
         parser.error(f"{options.name} has no arm {wrong[0]!r}; there is {', '.join(arms)}")
     chosen = registered[: options.seeds]
-    where = (options.out or results.PACKAGED) / options.name / options.scale
+    where = (options.out or PACKAGED) / options.name / options.scale
     if chosen == registered or options.out is not None:
         make_writable(where)
     try:
@@ -332,7 +327,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 0
     for arm, record in records.items():
-        results.save(record, where / f"{arm}.json")
+        save(record, where / f"{arm}.json")
     _write(f"{len(records)} records of {len(chosen)} seeds each written to {where}")
     return 0
 

@@ -17,11 +17,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lessons_lib import training
 from lessons_lib.config import Configuration
-from lessons_lib.lab import catalogue, experiments, results
+from lessons_lib.lab import catalogue, parallel, records, run
 from lessons_lib.lab.catalogue import REGISTRY, Experiment, Scale
-from lessons_lib.lab.results import PACKAGED, NotMeasuredError, ResultError
+from lessons_lib.lab.records import PACKAGED, NotMeasuredError, ResultError, read
 from lessons_lib.training import History
 
 
@@ -63,27 +62,27 @@ ENTRY = Experiment(
 def dice(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, int]]]:
     """Registers the die, throws it in this process, and hands out the list of throws."""
     MEASURED.clear()
-    monkeypatch.setattr(experiments, "REGISTRY", {"dice": ENTRY})
+    monkeypatch.setattr(run, "REGISTRY", {"dice": ENTRY})
     with ThreadPoolExecutor(1) as pool:
-        run_in_pool = training.run_seeds
+        run_in_pool = parallel.run_seeds
         monkeypatch.setattr(
-            training,
+            parallel,
             "run_seeds",
             lambda *args, **options: run_in_pool(*args, **{**options, "executor": pool}),
         )
         yield MEASURED
 
 
-def run(where: Path, **options: object) -> dict[str, results.Record]:
-    return experiments.run("dice", directory=where, progress=False, **options)  # type: ignore[arg-type]
+def measured(where: Path, **options: object) -> dict[str, records.Record]:
+    return run.run("dice", directory=where, progress=False, **options)  # type: ignore[arg-type]
 
 
-def pips(records: dict[str, results.Record], arm: str = "six") -> dict[int, float]:
+def pips(records: dict[str, records.Record], arm: str = "six") -> dict[int, float]:
     return dict(zip(records[arm].seeds, records[arm].values("pips"), strict=True))
 
 
 def test_run_joins_the_seeds_of_each_arm(dice: list[tuple[int, int]], tmp_path: Path) -> None:
-    records = run(tmp_path)
+    records = measured(tmp_path)
     assert list(records) == ["six", "four"]
     assert pips(records) == {1: 1.0, 2: 2.0, 9: 3.0}
     assert pips(records, "four") == {1: 1.0, 2: 2.0, 9: 1.0}
@@ -91,11 +90,11 @@ def test_run_joins_the_seeds_of_each_arm(dice: list[tuple[int, int]], tmp_path: 
     assert records["six"].config == {"sides": 6}
     assert records["six"].wall_seconds == 1.5
     assert dice == [(6, 1), (6, 2), (6, 9), (4, 1), (4, 2), (4, 9)]
-    assert run(tmp_path, scale="lesson")["coin"].seeds == (1, 2)
+    assert measured(tmp_path, scale="lesson")["coin"].seeds == (1, 2)
 
 
 def test_the_time_of_an_early_stop_is_recorded(tmp_path: Path) -> None:
-    frame = run(tmp_path)["six"].frame()
+    frame = measured(tmp_path)["six"].frame()
     stopped = frame[frame.metric == "stopped_early"]
     assert stopped.seed.tolist() == [1, 2, 9]
     assert stopped.step.tolist() == [7, 7, 7]
@@ -103,7 +102,7 @@ def test_the_time_of_an_early_stop_is_recorded(tmp_path: Path) -> None:
 
 
 def test_arms_can_be_compared_in_one_frame(tmp_path: Path) -> None:
-    frame = results.frame(run(tmp_path))
+    frame = records.frame(measured(tmp_path))
     assert list(frame.columns) == ["arm", "seed", "step", "metric", "value"]
     thrown = frame[frame.metric == "pips"].pivot(index="seed", columns="arm", values="value")
     assert thrown.loc[9].to_dict() == {"six": 3.0, "four": 1.0}
@@ -113,26 +112,26 @@ def test_a_survey_keeps_the_ends_of_each_run_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     brief = replace(ENTRY, scales={"paper": Scale({"six": Dice()}, (1, 2), ends_only=True)})
-    monkeypatch.setattr(experiments, "REGISTRY", {"dice": replace(brief, run=throw_thrice)})
-    frame = run(tmp_path)["six"].frame()
+    monkeypatch.setattr(run, "REGISTRY", {"dice": replace(brief, run=throw_thrice)})
+    frame = measured(tmp_path)["six"].frame()
     thrown = frame[frame.metric == "pips"]
     assert thrown.groupby("seed").step.agg(list).to_dict() == {1: [0, 3], 2: [0, 3]}
     assert thrown.value.tolist() == [1.0, 4.0, 2.0, 5.0]
 
 
 def test_run_goes_on_where_it_was(dice: list[tuple[int, int]], tmp_path: Path) -> None:
-    run(tmp_path, seeds=[2])
-    assert run(tmp_path)["six"].seeds == (1, 2, 9)
+    measured(tmp_path, seeds=[2])
+    assert measured(tmp_path)["six"].seeds == (1, 2, 9)
     assert dice == [(6, 2), (4, 2), (6, 1), (6, 9), (4, 1), (4, 9)]
 
 
 def test_experiments_share_the_runs_of_an_equal_configuration(
     dice: list[tuple[int, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(tmp_path)
+    measured(tmp_path)
     again = replace(ENTRY, scales={"paper": Scale({"other": Dice(4)}, (2, 9))})
-    monkeypatch.setattr(experiments, "REGISTRY", {"again": again})
-    records = experiments.run("again", directory=tmp_path, progress=False)
+    monkeypatch.setattr(run, "REGISTRY", {"again": again})
+    records = run.run("again", directory=tmp_path, progress=False)
     assert pips(records, "other") == {2: 2.0, 9: 1.0}
     assert len(dice) == 6
 
@@ -149,35 +148,35 @@ def test_experiments_share_the_runs_of_an_equal_configuration(
 def test_a_damaged_seed_is_reported_set_aside_and_measured_again(
     dice: list[tuple[int, int]], tmp_path: Path, damage: object, complaint: str
 ) -> None:
-    run(tmp_path, scale="lesson")
+    measured(tmp_path, scale="lesson")
     kept = next(path for path in tmp_path.rglob("seed-2.json"))
     broken = damage(kept.read_text())  # type: ignore[operator]
     kept.write_text(broken)
     with pytest.warns(UserWarning, match=f"{complaint}; set aside as seed-2.json.set-aside-"):
-        records = run(tmp_path, scale="lesson")
+        records = measured(tmp_path, scale="lesson")
     assert pips(records, "coin") == {1: 1.0, 2: 0.0}
     assert dice == [(2, 1), (2, 2), (2, 2)]
     (aside,) = tmp_path.rglob("*.set-aside-*")
     assert aside.read_text() == broken
-    assert results.load("seed-2", directory=kept.parent).seeds == (2,)
+    assert read("seed-2", directory=kept.parent).seeds == (2,)
 
 
 def test_a_seed_under_a_wrong_name_is_not_used(dice: list[tuple[int, int]], tmp_path: Path) -> None:
-    run(tmp_path, scale="lesson")
+    measured(tmp_path, scale="lesson")
     one, two = (next(tmp_path.rglob(f"seed-{seed}.json")) for seed in (1, 2))
     two.write_text(one.read_text())
     with pytest.warns(UserWarning, match=r"expected seed 2, found \(1,\); set aside"):
-        records = run(tmp_path, scale="lesson")
+        records = measured(tmp_path, scale="lesson")
     assert pips(records, "coin") == {1: 1.0, 2: 0.0}
 
 
 def test_another_configuration_uses_no_old_seed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(tmp_path)
+    measured(tmp_path)
     changed = replace(ENTRY, scales={"paper": Scale({"six": Dice(5)}, (9,))})
-    monkeypatch.setattr(experiments, "REGISTRY", {"dice": changed})
-    assert pips(run(tmp_path)) == {9: 4.0}
+    monkeypatch.setattr(run, "REGISTRY", {"dice": changed})
+    assert pips(measured(tmp_path)) == {9: 4.0}
 
 
 def _throw_slowly(where: str, slowness: float) -> None:
@@ -186,8 +185,8 @@ def _throw_slowly(where: str, slowness: float) -> None:
     SLOWNESS = slowness
     many = {"dice": replace(ENTRY, scales={"paper": MANY})}
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
-        patch.setattr(experiments, "REGISTRY", many)
-        experiments.run("dice", directory=Path(where), progress=False, executor=pool)
+        patch.setattr(run, "REGISTRY", many)
+        run.run("dice", directory=Path(where), progress=False, executor=pool)
 
 
 MANY = Scale({"six": Dice()}, tuple(range(100)))
@@ -223,7 +222,7 @@ def test_a_run_killed_at_any_of_20_moments_loses_no_finished_seed(tmp_path: Path
         assert before.items() <= after.items()
         for name in after:
             found = tmp_path.glob(f"*/{name}")
-            results.load(name.removesuffix(".json"), directory=next(found).parent)
+            records.read(name.removesuffix(".json"), directory=next(found).parent)
         before = after
         assert len(after) < 100, "the run has ended: nothing is left to kill"
     assert len(before) >= 10, "the kills came before anything was finished"
@@ -253,7 +252,7 @@ def test_two_runs_at_once_do_no_harm(tmp_path: Path) -> None:
 
 
 def cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert experiments.main(arguments) == 0
+    assert run.main(arguments) == 0
     return capsys.readouterr().out
 
 
@@ -261,7 +260,7 @@ def cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package directory and a cache of the test's own."""
     monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(results, "PACKAGED", tmp_path / "package")
+    monkeypatch.setattr(records, "PACKAGED", tmp_path / "package")
     return tmp_path / "package"
 
 
@@ -271,7 +270,7 @@ def test_command_line_from_nothing_to_a_report(
     assert "paper: 3 seeds of 2 arms: six, four" in cli(capsys, "list")
     shown = cli(capsys, "status")
     assert re.search(r"dice +paper +2 +3 +0 +no result 'six'", shown)
-    assert experiments.main(["report"]) == 1
+    assert run.main(["report"]) == 1
     assert "make it again with: python -m lessons_lib.lab run dice" in (capsys.readouterr().out)
 
     assert "2 of 3 seeds are done" in cli(capsys, "run", "dice", "--seeds", "2")
@@ -280,7 +279,7 @@ def test_command_line_from_nothing_to_a_report(
 
     assert "2 records of 3 seeds each" in cli(capsys, "run", "dice")
     assert "1 records of 2 seeds" in cli(capsys, "run", "dice", "--scale", "lesson")
-    assert pips(experiments.load("dice")) == {1: 1.0, 2: 2.0, 9: 3.0}
+    assert pips(run.current("dice")) == {1: 1.0, 2: 2.0, 9: 3.0}
     shown = cli(capsys, "status")
     assert re.search(r"dice +paper +2 +3 +6 +complete", shown)
     assert re.search(r"dice +lesson +1 +2 +2 +complete", shown)
@@ -295,17 +294,17 @@ def test_what_cannot_be_written_is_said_before_the_first_run(
 ) -> None:
     del package
     (tmp_path / taken).touch()
-    monkeypatch.setattr("lessons_lib.training.run_seeds", lambda *_, **__: pytest.fail("began"))
+    monkeypatch.setattr("lessons_lib.lab.parallel.run_seeds", lambda *_, **__: pytest.fail("began"))
     where = ["--out", str(tmp_path / "out")] if taken == "out" else []
     with pytest.raises(OSError, match=rf"{taken}.* cannot be written .*LESSONS_CACHE"):
-        experiments.main(["run", "dice", *where])
+        run.main(["run", "dice", *where])
 
 
 def test_some_seeds_can_be_written_elsewhere(
     package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cli(capsys, "run", "dice", "--seeds", "2", "--out", str(tmp_path / "out"))
-    assert results.load("six", directory=tmp_path / "out" / "dice" / "paper").seeds == (1, 2)
+    assert records.read("six", directory=tmp_path / "out" / "dice" / "paper").seeds == (1, 2)
     assert not package.exists()
 
 
@@ -321,7 +320,7 @@ def test_what_the_command_line_refuses(
     arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        experiments.main(arguments)
+        run.main(arguments)
     assert complaint in capsys.readouterr().err
     assert MEASURED == []
 
@@ -331,57 +330,57 @@ def test_records_of_other_seeds_or_configurations_are_stale(
 ) -> None:
     cli(capsys, "run", "dice", "--scale", "lesson")
     more = replace(ENTRY, scales={"lesson": Scale({"coin": Dice(2)}, tuple(range(1, 9)))})
-    monkeypatch.setattr(experiments, "REGISTRY", {"dice": more})
+    monkeypatch.setattr(run, "REGISTRY", {"dice": more})
     message = (
         r"stale: expected seeds 1, 2, \.\.\. 8 \(8 of them\), found 1, 2; make it again with: "
         "python -m lessons_lib.lab run dice --scale lesson"
     )
     with pytest.raises(ResultError, match=message):
-        experiments.load("dice", "lesson")
+        run.current("dice", "lesson")
     other = replace(ENTRY, scales={"lesson": Scale({"coin": Dice(3)}, (1, 2))})
-    monkeypatch.setattr(experiments, "REGISTRY", {"dice": other})
+    monkeypatch.setattr(run, "REGISTRY", {"dice": other})
     with pytest.raises(ResultError, match="differs in sides"):
-        experiments.load("dice", "lesson")
+        run.current("dice", "lesson")
 
 
 def test_what_differs_from_the_authors_stands_in_the_record(
     package: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = Scale({"six": Dice(), "four": Dice(4)}, (1, 2), deviations=("four sides", "seeds: 2"))
-    register = partial(monkeypatch.setattr, experiments, "REGISTRY")
+    register = partial(monkeypatch.setattr, run, "REGISTRY")
     register({"dice": replace(ENTRY, scales={"lesson": told})})
     cli(capsys, "run", "dice")
-    assert experiments.load("dice")["four"].deviations == ("four sides", "seeds: 2")
+    assert run.current("dice")["four"].deviations == ("four sides", "seeds: 2")
     shown = cli(capsys, "report", "dice")
     assert "Differs from the authors' set-up in:\n  - four sides\n  - seeds: 2\n" in shown
     register({"dice": replace(ENTRY, scales={"lesson": replace(told, deviations=())})})
     message = r"expected deviations .* set-up none, found four sides, seeds: 2; .* dice --scale les"
     with pytest.raises(ResultError, match=message):
-        experiments.load("dice")
+        run.current("dice")
     register({"dice": replace(ENTRY, scales={"lesson": told})})
     path = package / "dice" / "lesson" / "four.json"
     path.write_text(path.read_text().replace("four sides", "no sides"))
     with pytest.raises(ResultError, match="does not match its checksum"):
-        experiments.load("dice")
+        run.current("dice")
 
 
 def test_what_is_there_can_be_loaded_without_the_rest(
     package: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(NotMeasuredError, match="no result of dice, paper scale; make it with"):
-        experiments.load("dice", complete=False)
+        records.load("dice", "paper")
     cli(capsys, "run", "dice")
     (package / "dice" / "paper" / "four.json").unlink()
     with pytest.raises(NotMeasuredError, match="no result 'four'"):
-        experiments.load("dice")
-    assert experiments.load("dice", complete=False).keys() == {"six"}
+        run.current("dice")
+    assert records.load("dice", "paper").keys() == {"six"}
 
 
 def test_unknown_names_list_the_known_ones() -> None:
     with pytest.raises(KeyError, match="no experiment 'x'; there is dice"):
-        experiments.run("x")
+        run.run("x")
     with pytest.raises(KeyError, match="no scale 'x' of dice; there is paper, lesson"):
-        experiments.load("dice", "x")
+        run.current("dice", "x")
 
 
 EVERY = [
@@ -396,7 +395,7 @@ def test_what_is_not_recorded_is_said_and_is_no_failure(
     package: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large = Scale({"six": Dice()}, (1, 2), recorded=False)
-    monkeypatch.setattr(experiments, "REGISTRY", {"dice": replace(ENTRY, scales={"paper": large})})
+    monkeypatch.setattr(run, "REGISTRY", {"dice": replace(ENTRY, scales={"paper": large})})
     assert re.search(r"dice +paper +1 +2 +0 +not recorded", cli(capsys, "status"))
     assert "no result 'six'" in cli(capsys, "report")
     cli(capsys, "run", "dice")  # it can be run all the same
@@ -407,8 +406,8 @@ def test_what_is_not_recorded_is_said_and_is_no_failure(
 def test_packaged_records_are_intact_complete_and_reported(
     name: str, scale: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(experiments, "REGISTRY", REGISTRY)
-    records = experiments.load(name, scale)
+    monkeypatch.setattr(run, "REGISTRY", REGISTRY)
+    records = run.current(name, scale)
     assert list(records) == list(REGISTRY[name].scales[scale].arms)
     report = REGISTRY[name].report(records)
     assert isinstance(report, pd.DataFrame)

@@ -54,6 +54,7 @@ class Record:
         date: day on which it was made, ISO 8601.
         versions: of Python and of the packages that could change a number.
         deviations: what differs from the authors' set-up, in words.
+        position: its place among the arms of its experiment.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Record:
     date: str
     versions: Mapping[str, str]
     deviations: tuple[str, ...] = ()
+    position: int = 0
 
     @property
     def config_hash(self) -> str:
@@ -206,6 +208,7 @@ def save(record: Record, path: Path) -> None:
         "date": record.date,
         "versions": dict(record.versions),
         "deviations": list(record.deviations),
+        "position": record.position,
         "series": _series(record.rows),
     }
     text = json.dumps({**content, "checksum": digest(content)}, indent=None, allow_nan=False)
@@ -232,14 +235,57 @@ def _series(rows: Iterable[tuple[int, int, str, float]]) -> list[list[Any]]:
     return list(found.values())
 
 
-def load(
+def command(name: str, scale: str) -> str:
+    """The command that makes the records of an experiment, for messages."""
+    return f"python -m lessons_lib.lab run {name} --scale {scale}"
+
+
+def load(name: str, scale: str | None = None, directory: Path | None = None) -> dict[str, Record]:
+    """The records of an experiment, arm by arm. Reads files and nothing else.
+
+    That they match what the catalogue says today is ``run.current``'s business, and a test's.
+
+    Args:
+        name: of the experiment.
+        scale: at which it was measured; may be left out where there is one only.
+        directory: where records lie; the package's own if ``None``.
+
+    Raises:
+        NotMeasuredError: there is none; the message names the command that makes it.
+        ResultError: a record is damaged; or the scale is ``paper`` and a record says that it
+            differs from the authors' set-up in more than seeds and corpora; or there are several
+            scales and none was named.
+    """
+    where = (directory or PACKAGED) / name
+    scales = sorted(path.name for path in where.iterdir()) if where.is_dir() else []
+    if scale is None and len(scales) > 1:
+        raise ResultError(f"expected a scale of {name}: {', '.join(scales)}; found none")
+    scale = scale or "".join(scales) or "lesson"
+    remedy = command(name, scale)
+    found = [
+        read(path.stem, directory=path.parent, remedy=remedy)
+        for path in (where / scale).glob("*.json")
+    ]
+    if not found:
+        raise NotMeasuredError(f"no result of {name}, {scale} scale; make it with: {remedy}")
+    for record in found:
+        further = [d for d in record.deviations if not d.startswith(("seeds:", "corpora:"))]
+        if scale == "paper" and further:
+            raise ResultError(
+                f"the result {record.name} of {name} is not at the paper's scale: it says that it "
+                f"differs in {further[0]}; make it again with: {remedy}"
+            )
+    return {record.name: record for record in sorted(found, key=lambda r: (r.position, r.name))}
+
+
+def read(
     name: str,
     *,
     directory: Path = PACKAGED,
     config: Mapping[str, Any] | None = None,
     remedy: str | None = None,
 ) -> Record:
-    """Load a record by name.
+    """Read the file of one record.
 
     Args:
         name: its name.
@@ -299,4 +345,5 @@ def load(
         date=content["date"],
         versions=content["versions"],
         deviations=tuple(content.get("deviations", ())),
+        position=content.get("position", 0),
     )

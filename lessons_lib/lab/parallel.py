@@ -1,0 +1,180 @@
+"""Many runs at once: one configuration from many seeds, on this machine or on a cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from lessons_lib.config import Configuration
+from lessons_lib.training import History
+
+Config = TypeVar("Config", bound=Configuration)
+
+_BROKEN = """\
+a worker process ended before its run did. The usual causes, and their remedies:
+- a script calls this outside of `if __name__ == "__main__":`; put the call below that line
+- the program, or the function that it hands over, is in no file that a worker could import (read
+  from standard input, typed, or in a notebook); write it into a file, the function into a module
+- the process was killed, for example for want of memory; run fewer at once: seed_pool(processes)
+What a worker itself said is above, if it said anything."""
+
+
+@dataclass(frozen=True)
+class SeedRuns:
+    """The histories of one configuration from several seeds.
+
+    Attributes:
+        histories: seed -> what its run left behind, in the order in which seeds were asked for.
+    """
+
+    histories: Mapping[int, History]
+
+    def frame(self) -> pd.DataFrame:
+        """All rows as a data frame with the columns seed, step, metric and value."""
+        rows = [{"seed": seed, **row} for seed, h in self.histories.items() for row in h.rows]
+        return pd.DataFrame(rows, columns=["seed", "step", "metric", "value"])
+
+    def ends(self) -> pd.DataFrame:
+        """One row for each seed: seed, steps made, stopped_early and wall_seconds.
+
+        A run that stopped early has no later rows in ``frame``: its curve ends there.
+        """
+        return pd.DataFrame(
+            [
+                (seed, h.steps, h.stopped_early, h.wall_seconds)
+                for seed, h in self.histories.items()
+            ],
+            columns=["seed", "steps", "stopped_early", "wall_seconds"],
+        )
+
+
+def run_seeds(
+    run: Callable[[Config, int], History],
+    config: Config,
+    seeds: Sequence[int],
+    *,
+    executor: Executor | None = None,
+    progress: str | None = None,
+    done: Callable[[int, History], None] | None = None,
+) -> SeedRuns:
+    """Run one configuration from many seeds, as many at a time as the executor has workers.
+
+    Each run has one thread to itself, and takes its randomness from its seed alone. So its result
+    depends neither on how many run beside it, nor on the order, nor on the executor.
+
+    Args:
+        run: gives the history of ``(config, seed)``, e.g. ``copying.run_copying``. Other processes
+            have to find it by name: a function of a module, not one written in a notebook.
+        config: handed to ``run``.
+        seeds: different from each other.
+        executor: where the runs go: any ``concurrent.futures.Executor``, such as that of a Dask
+            cluster or of an MPI pool; the caller shuts it down. If ``None``, processes of this
+            machine, one for each core that may be used (``seed_pool``).
+        progress: label of the one progress bar, which counts runs, or ``None`` for none.
+        done: called with seed and history as soon as a run has ended, in the order of ending.
+
+    Returns:
+        All histories, in the order of ``seeds``.
+
+    Raises:
+        ValueError: a seed is asked for twice.
+        RuntimeError: a run failed, or a process of the pool ended; the message names the seed, or
+            the usual causes, and the cause is chained. Runs that have ended by then were handed to
+            ``done``; those that wait are cancelled.
+    """
+    if len(set(seeds)) != len(seeds):
+        raise ValueError(f"expected different seeds, found {list(seeds)}")
+    if executor is None:
+        with seed_pool(min(len(seeds), available_cores())) as pool:
+            return run_seeds(run, config, seeds, executor=pool, progress=progress, done=done)
+    found: dict[int, History] = {}
+    waiting: dict[Future[History], int] = {}
+    bar = tqdm(total=len(seeds), desc=progress, disable=progress is None, unit="run")
+    try:
+        with bar:
+            waiting = {executor.submit(_alone, run, config, seed): seed for seed in seeds}
+            for future in as_completed(waiting):
+                # Let go of: where a result lies on a worker, its loss would have it done again.
+                seed = waiting.pop(future)
+                try:
+                    found[seed] = future.result()
+                except BrokenExecutor:
+                    raise
+                except Exception as error:
+                    raise RuntimeError(
+                        f"the run of seed {seed} failed: {type(error).__name__}: {error}"
+                    ) from error
+                del future
+                if done is not None:
+                    done(seed, found[seed])
+                bar.update()
+    except BrokenExecutor as error:
+        raise RuntimeError(_BROKEN) from error
+    finally:
+        for future in waiting:
+            future.cancel()
+    return SeedRuns({seed: found[seed] for seed in seeds})
+
+
+def available_cores() -> int:
+    """How many cores this process may use, which is not always how many the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def seed_pool(processes: int | None = None) -> Iterator[Executor]:
+    """Processes for ``run_seeds`` that can serve several calls: starting them takes seconds.
+
+    They end with the block, also by an error, and with this process even if it is killed.
+
+    Args:
+        processes: how many; one for each core that may be used if ``None``.
+    """
+    pool = ProcessPoolExecutor(
+        max(1, available_cores() if processes is None else processes),
+        # Not fork: a forked process inherits PyTorch's threads in a state that can hang.
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_die_with_parent,
+    )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _die_with_parent() -> None:
+    """End this worker when its parent is gone: a killed parent cannot say so."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+_IN_TURN = threading.Lock()
+
+
+def _alone(run: Callable[[Config, int], History], config: Config, seed: int) -> History:
+    """One run with one thread; where workers are threads, in turn: they share a random state."""
+    with _IN_TURN:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return run(config, seed)
+        finally:
+            torch.set_num_threads(threads)
