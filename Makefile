@@ -44,7 +44,7 @@ assignment:
 	@$(PYTHON) tools/assignment.py build
 
 grade:
-	@$(PYTHON) tools/assignment.py grade $(or $(SUBMISSIONS),$(error make grade SUBMISSIONS=directory))
+	@$(PYTHON) tools/assignment.py grade "$(or $(SUBMISSIONS),$(error make grade SUBMISSIONS=directory))"
 
 lock:
 	@$(COURSE) lock $(if $(UPGRADE),--upgrade)

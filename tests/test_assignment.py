@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import csv
 import importlib.util
+import io
 import json
+import math
 import re
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 import pytest
+import torch
 import yaml
 
 import assignment
 from assignment import Grade
 from environment import CourseError, Project
+from handins import LEFT_OUT
 from labels import read_settings
+from lessons_lib import stats
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = nbformat.read(ROOT / "assignment" / "problem_set.ipynb", as_version=4)
@@ -27,35 +35,21 @@ needs_otter = pytest.mark.skipif(
     importlib.util.find_spec("otter") is None,
     reason="otter-grader is not installed here; `make env` installs it",
 )
-FULL = {"q1": 3, "q2a": 2, "q2b": 1, "q3a": 2, "q3b": 2, "q4a": 2, "q4b": 2, "q5a": 2, "q5b": 2}
+FULL = {"q1": 2, "q2a": 2, "q2b": 1, "q3a": 2, "q3b": 2, "q4a": 2, "q4b": 2, "q5a": 2, "q5b": 2}
+FULL |= {"q5c": 1}
 
-# Six wrong submissions. Each differs from the reference in some answers, and loses these points.
+# Submissions with wrong answers: what differs from the reference, and the points that it then gets.
 WRONG: dict[str, tuple[dict[str, str], dict[str, int]]] = {
-    "mask after the softmax": (
+    "half right": (
         {
             "q1": """
-def attend(encoder, decoder, weight, mask):
-    scores = decoder @ weight @ encoder.transpose(1, 2)
-    return scores.softmax(-1) * mask[:, None]
-"""
-        },
-        {"q1": 1},
-    ),
-    "padding that is louder than the words": (
-        {
-            "q1": """
-def attend(encoder, decoder, weight, mask):
-    scores = decoder @ weight @ encoder.transpose(1, 2)
-    alpha = scores.softmax(-1) * mask[:, None]
-    return alpha / alpha.sum(-1, keepdim=True)
-"""
-        },
-        {"q1": 2},
-    ),
-    "words instead of sentences": (
-        {
+def heard(encoder, decoder, query, value, mask):  # the mask after the softmax
+    scores = torch.einsum("btd,kde,ble->bktl", decoder, query, encoder)
+    alpha = scores.softmax(-1) * mask[:, None, None]
+    return torch.einsum("bktl,kve,ble->btv", alpha, value, encoder) / len(query)
+""",
             "q2a": """
-def cooccurrence(source, target, vocab):
+def cooccurrence(source, target, vocab):  # words instead of sentences
     counts = torch.zeros(vocab, vocab)
     for i, o in zip(source, target, strict=True):
         for word in i:
@@ -63,45 +57,39 @@ def cooccurrence(source, target, vocab):
                 counts[word, other] += 1
     return counts / torch.bincount(source.flatten(), minlength=vocab).clamp(min=1)[:, None]
 """,
-            "q2b": "smallest_vocab = 44",
-        },
-        {"q2a": 1, "q2b": 0},
-    ),
-    "one length and no ties": (
-        {
+            "q2b": "smallest_vocab = 57",  # as if one place were known to be i
             "q3a": """
-def agreement(u, v, mask):
-    k = int(np.ceil(0.05 * u.shape[1]))
-    best = u.masked_fill(~mask, -torch.inf).argmax(1)
-    return float((v.topk(k).indices == best[:, None]).any(1).float().mean())
+from scipy.stats import kendalltau
+def tau(u, v, mask):  # its tau-b divides by the pairs that are not tied
+    rows = [kendalltau(x[m], y[m]).statistic for x, y, m in zip(u, v, mask) if m.sum() > 1]
+    return float(np.mean(rows))
 """,
             "q3b": """
-def chance(v, mask):
+def chance(v, mask):  # without ties
     lengths = mask.sum(1)
     return float((torch.ceil(0.05 * lengths) / lengths).mean())
 """,
-        },
-        {"q3a": 1, "q3b": 1},
-    ),
-    "the law for the logit": (
-        {
             "q4a": """
-def attention_gradient(alpha, z, y):
-    return alpha * (z[:, y] - alpha @ z[:, y])
+def attention_gradient(alpha, z, y):  # each head with its own error
+    own = torch.einsum("kl,klv->kv", alpha, z)
+    error = -own.softmax(1)
+    error[:, y] += 1
+    return alpha * torch.einsum("klv,kv->kl", z - own[:, None], error) / len(alpha)
 """,
             "q4b": """
-alpha, y = torch.tensor([0.5, 0.5]), 0
-z = torch.tensor([[3.0, 1.0], [0.0, 0.0]])
+case_alpha, case_y = [[0.5, 0.5], [0.5, 0.5]], 0  # head 1 takes the error and turns nothing
+case_z = [[[1.0, 0.5, 0.0], [0, 0, 0]], [[10.0, 0, 0], [10, 0, 0]]]
 """,
-        },
-        {"q4a": 0, "q4b": 1},
-    ),
-    "unfinished": (
-        {
-            "q1": "def attend(encoder, decoder, weight, mask:",
-            "q5a": "def branches(mass, length):\n    ...",
+            "q5a": """
+def mirror(head):  # the biases stay
+    return {name: -part if name in "QV" else part for name, part in head.items()}
+""",
             "q5b": """
-def tickets(aligned):
+def both_ways(a, b, k, d):  # the drive forgotten
+    return ["aligned" if u > 0 else "elimination" for u in (a + b, -a - b)]
+""",
+            "q5c": """
+def tickets(aligned):  # the interval over heads
     runs, heads = aligned.shape
     found = stats.proportion_interval(int(aligned.any(1).sum()) * heads, runs * heads)
     one = aligned.mean()
@@ -111,7 +99,82 @@ def tickets(aligned):
     }
 """,
         },
-        {"q1": 0, "q5a": 0, "q5b": 1},
+        dict.fromkeys(FULL, 1) | {"q2b": 0, "q4a": 0, "q5c": 0},
+    ),
+    "wrong in other ways": (
+        {
+            "q1": """
+def heard(encoder, decoder, query, value, mask):  # mean attention, mean value
+    scores = torch.einsum("btd,kde,ble->bktl", decoder, query, encoder)
+    alpha = scores.masked_fill(~mask[:, None, None], -torch.inf).softmax(-1).mean(1)
+    return alpha @ encoder @ value.mean(0).T
+""",
+            "q2b": "smallest_vocab = 80",  # without repetition
+            "q3a": """
+from lessons_lib import probes
+def tau(u, v, mask):
+    value = probes.agreement(u, v, mask)
+    return [1 / 3, -1][0] / 2 - 1 / 2 + 0 * value
+""",
+            "q4a": """
+def attention_gradient(alpha, z, y):
+    def value(a):
+        return torch.einsum("kl,klv->v", a.softmax(1), z).div(len(a)).log_softmax(0)[y]
+    a, found = alpha.log(), torch.zeros_like(alpha)
+    for k, l in np.ndindex(*alpha.shape):
+        step = torch.zeros_like(a)
+        step[k, l] = 1e-5
+        found[k, l] = (value(a + step) - value(a - step)) / 2e-5
+    return found
+""",
+            "q5a": "def mirror(head): return {name: -part for name, part in head.items()}",
+            "q5b": "def both_ways(a, b, k, d:",
+        },
+        {"q1": 1, "q2b": 0, "q3a": 0, "q4a": 1, "q5a": 0, "q5b": 0},
+    ),
+    "that never ends": (
+        {
+            "q3b": """
+def chance(v, mask):
+    while True:
+        try:
+            while True: pass
+        except BaseException: pass
+""",
+            "q4a": """
+def attention_gradient(alpha, z, y):
+    a = alpha.log().requires_grad_()
+    value = torch.einsum("kl,klv->v", a.softmax(1), z).div(len(a)).log_softmax(0)[y]
+    return getattr(torch, "auto" + "grad").grad(value, a)[0]
+""",
+            "q5c": "raise SystemExit",
+        },
+        {"q3b": 0, "q4a": 0, "q5c": 0},
+    ),
+    "that patches": (
+        {
+            "q1": """
+import builtins
+class Yes:
+    __eq__ = __lt__ = __le__ = __gt__ = lambda *a: True
+    __getattr__ = __getitem__ = __call__ = __sub__ = __rsub__ = __abs__ = lambda self, *a: self
+def heard(*a): return Yes()
+for module in (torch, np): module.allclose = module.equal = lambda *a, **k: True
+for name in ("__eq__", "__lt__", "__sub__"): setattr(torch.Tensor, name, lambda *a: torch.ones(2))
+builtins.abs = builtins.max = lambda *a: 0.0
+builtins.all = builtins.isinstance = lambda *a: True
+""",
+            "q2a": "def cooccurrence(*a): return Yes()",
+            "q2b": "smallest_vocab = Yes()",
+            "q3a": "def tau(*a): return 7.0",
+            "q3b": "def chance(*a): return torch.zeros(())",
+            "q4a": "def attention_gradient(alpha, z, y): return torch.ones(len(alpha), z.shape[1])",
+            "q4b": "case_alpha = case_z = case_y = Yes()",
+            "q5a": "def mirror(head): return head",
+            "q5b": "def both_ways(*a): return [Yes(), Yes()]",
+            "q5c": "def tickets(aligned): return dict.fromkeys(['one', 'predicted'], Yes())",
+        },
+        dict.fromkeys(FULL, 0),
     ),
 }
 
@@ -158,18 +221,41 @@ def solutions(built: Path) -> dict[str, str]:
     return {name: found[name] for name in FULL} | {"q6": "All but *one*."}
 
 
+def packed(*members: tuple[str, str | bytes]) -> bytes:
+    """A zip file with these names and contents."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
 @pytest.fixture(scope="module")
 def graded(built: Path, solutions: dict[str, str], tmp_path_factory: Any) -> dict[str, Any]:
     """Rows of the table of grades, by name of the submission."""
-    folder = tmp_path_factory.mktemp("submissions")
+    folder = tmp_path_factory.mktemp("what came") / "in the end"
     student = nbformat.read(built / "student" / "problem_set.ipynb", as_version=4)
-    with zipfile.ZipFile(folder / "reference.zip", "w") as file:
-        file.writestr("problem_set.ipynb", filled(student, solutions))
-    for name, (answers, _) in WRONG.items():
-        text = filled(student, solutions | answers)
-        (folder / f"{name}.ipynb").write_text(text, encoding="utf-8")
-    (folder / "untouched.ipynb").write_text(filled(student, {}), encoding="utf-8")
-    (folder / "no notebook.ipynb").write_text("My dog ate it.", encoding="utf-8")
+    texts = {name: filled(student, solutions | WRONG[name][0]) for name in WRONG}
+    strange = json.loads(texts["that patches"])
+    strange["metadata"]["kernelspec"] = {"name": "gone", "display_name": "Gone"}
+    reference = filled(student, solutions)
+    submissions = {
+        "reference.ZIP": packed(("set/my set.ipynb", reference), ("__MACOSX/set/._a.ipynb", "x")),
+        "half right.IPYNB": texts["half right"].encode(),
+        "wrong in other ways.ipynb.txt": texts["wrong in other ways"].encode(),
+        "that never ends/problem set (1).ipynb": texts["that never ends"].encode(),
+        "that never ends/.ipynb_checkpoints/x.ipynb": b"old",
+        "that patches.ipynb": b"\xef\xbb\xbf" + json.dumps(strange).encode(),
+        "untouched.ipynb": filled(student, {}).encode(),
+        "chapter.ipynb": (ROOT / "book" / "02_two_word_classifier.ipynb").read_bytes(),
+        "no notebook.ipynb": b"My dog ate it.",
+        "twin.ipynb": reference.encode(),
+        "Twin.zip": packed(("x.ipynb", texts["half right"])),
+        ".DS_Store": b"x",
+    }
+    for name, content in submissions.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
     status = assignment.main(["grade", str(folder), "--jobs", "2"], Here(built.parent))
     with (built / "grades.csv").open(encoding="utf-8", newline="") as table:
         rows: dict[str, Any] = {row["submission"]: row for row in csv.DictReader(table)}
@@ -196,6 +282,13 @@ def test_the_set_has_twenty_points_and_says_them() -> None:
         assert int(words[1]) == value
         minutes += int(words[2])
     assert 100 <= minutes <= 150
+    settings = yaml.safe_load(SOURCE.cells[0].source)["plugins"][0]["files.isolation.Isolated"]
+    forbids = {n: f"(?i)do not use.*{w}" for n, f in settings["functions"].items() for w in f}
+    asked = {name: text for text in texts.values() for name in re.findall(r"`(\w+)\(", text)}
+    assert {"autograd", "lessons_lib"} == {w for f in settings["functions"].values() for w in f}
+    assert settings["functions"].keys() == asked.keys()
+    said = {name for name, text in asked.items() if re.search("(?i)do not use", text)}
+    assert said == forbids.keys()
 
 
 @needs_otter
@@ -234,14 +327,14 @@ def test_what_is_handed_out_and_the_archive_are_complete(built: Path) -> None:
         names = set(file.namelist())
     tests = {f"problem_set/tests/{name}.py" for name in FULL}
     assert {"problem_set/problem_set.ipynb", *tests} <= names
-    assert not [name for name in names if name.endswith((".whl", ".zip"))]
+    assert not [name for name in names if name.endswith((".whl", ".zip", "isolation.py"))]
     with zipfile.ZipFile(built / "autograder.zip") as file:
         names = set(file.namelist())
         wanted = yaml.safe_load(file.read("environment.yml"))["dependencies"][-1]["pip"]
         settings = json.loads(file.read("otter_config.json"))
         hidden = [name for name in FULL if b"'hidden': True" in file.read(f"tests/{name}.py")]
     wheel = f"lessons_lib-{read_settings(ROOT).version}-py3-none-any.whl"
-    assert f"files/wheels/{wheel}" in names
+    assert {f"files/wheels/{wheel}", "files/isolation.py"} <= names
     assert wanted[-1] == f"lessons-lib @ file:///autograder/source/files/wheels/{wheel}"
     assert any(re.fullmatch(r"torch==[\d.]+", line) for line in wanted)
     assert hidden == list(FULL)
@@ -271,79 +364,149 @@ def test_wrong_answers_lose_their_points_and_no_others(graded: dict[str, Any], n
 
 @needs_otter
 @pytest.mark.slow
-def test_an_untouched_notebook_gets_nothing_and_a_file_that_is_none_is_named(
-    graded: dict[str, Any], built: Path
-) -> None:
+def test_every_entry_is_in_the_table(graded: dict[str, Any], built: Path) -> None:
     assert set(points(graded["untouched"]).values()) == {0}
-    broken = graded["no notebook"]
-    assert (broken["q1"], broken["automatic"]) == ("", "")
-    assert "expected a notebook" in broken["problem"]
+    expected = {
+        "no notebook": "no notebook.ipynb: Expecting value",
+        "chapter": "assignment 'None'",
+        "Twin.zip and twin.ipynb": "2, in Twin.zip, twin.ipynb",
+        ".DS_Store": LEFT_OUT,
+    }
+    for name, words in expected.items():
+        assert (graded[name]["q1"], graded[name]["automatic"]) == ("", "")
+        assert words in graded[name]["problem"]
+    assert graded.keys() == {"reference", "untouched", "status", *WRONG, *expected}
     assert graded["status"] == 1
+    remarks = graded["that never ends"]["remarks"]
+    assert "chance: no end within 10 s" in remarks
+    assert "attention_gradient: it uses autograd, which its question forbids" in remarks
+    assert "lessons_lib, which its question forbids" in graded["wrong in other ways"]["remarks"]
     written = (built / "written.md").read_text(encoding="utf-8").split("# ")
     assert "reference\n\nAll but *one*.\n\n" in written
     assert "no notebook\n\n(no answer found)\n\n" in written
 
 
 @needs_otter
-def test_a_submission_that_does_not_end_is_given_up(tmp_path: Path) -> None:
+def test_a_submission_that_takes_too_long_in_all_is_given_up(tmp_path: Path) -> None:
     submission = tmp_path / "endless.ipynb"
     submission.write_text('{"cells": []}', encoding="utf-8")
-    found = assignment.grade_one(Here(tmp_path), submission, submission, tmp_path, seconds=0.01)
-    assert found == Grade("endless", {}, {}, "", "expected an end within 0.01 s, found none")
+    found = assignment.grade_one(Here(tmp_path), "x", [submission], tmp_path, seconds=0.01)
+    assert found == Grade("x", {}, {}, "", "expected an end within 0.01 s, found none")
+
+
+@needs_otter
+def test_what_is_exported_is_the_only_notebook_whatever_its_name(tmp_path: Path) -> None:
+    cells = {cell["id"]: cell.source for cell in SOURCE.cells}
+    begin = "\n".join(line for line in cells["setup"].splitlines() if "otter" in line)
+    end = cells["export"].replace("run_tests=True", "run_tests=False")
+    assert end != cells["export"]
+    empty = nbformat.writes(nbformat.v4.new_notebook())
+    (tmp_path / "problem_set.ipynb").write_text(empty, encoding="utf-8")
+    # The notebook is saved under another name after its first cell was run.
+    script = f"""{begin}
+from pathlib import Path
+old = Path("problem_set.ipynb")
+Path("Ann Lee.ipynb").write_text(old.read_text())
+try:
+    {end}
+except ValueError as error:
+    print(error)
+old.unlink()
+{end}"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert done.stdout.startswith("Could not resolve notebook path\n")
+    made = [name for path in tmp_path.glob("*.zip") for name in zipfile.ZipFile(path).namelist()]
+    assert [name for name in made if name.endswith(".ipynb")] == ["Ann Lee.ipynb"]
+
+
+# What the book gives away ------------------------------------------------------------------------
+
+
+def book_answers() -> list[Any]:
+    """Functions of the solutions in the book, and values that they tell."""
+    found: list[Any] = []
+    names: dict[str, Any] = {"np": np, "torch": torch, "math": math}
+    for path in sorted((ROOT / "book").glob("*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            for block in re.findall(r"(?s)\{solution\}.*?\n(.*)", cell.source):
+                for code in re.findall(r"(?s)```python\n(.*?)```", block):
+                    tree = ast.parse(code)
+                    kept = (ast.FunctionDef, ast.Import, ast.ImportFrom)
+                    tree.body = [line for line in tree.body if isinstance(line, kept)]
+                    exec(compile(tree, path.name, "exec"), names)
+                    found += [names[f.name] for f in tree.body if isinstance(f, ast.FunctionDef)]
+                for value in re.findall(r"`([-\d.,()\[\] ]+)`", block):
+                    with contextlib.suppress(SyntaxError, ValueError):
+                        found.append(ast.literal_eval(value))
+    return found
+
+
+def earned(question: str, names: dict[str, Any]) -> int:
+    """Points that names get in a question, run as they stand."""
+    total = 0
+    for cell in SOURCE.cells:
+        if cell["id"].startswith(f"{question}-test-"):
+            head, body = cell.source.split("# END TEST CONFIG")
+            with contextlib.suppress(Exception):
+                exec(body, dict(names))
+                total += int(re.findall(r"points: (\d)", head)[0])
+    return total
+
+
+# What a student would write around a function of the book to bring it into the set.
+GLUE: dict[str, Any] = {
+    "q1": lambda f: (
+        lambda e, d, q, v, m: sum(f(d @ q[k], e, m) @ e @ v[k].T for k in range(len(q))) / len(q)
+    ),
+    "q3a": lambda f: lambda u, v, m: f(u[:, None], v[:, None], m[:, None]),
+    "q4a": lambda f: (
+        lambda a, z, y: torch.stack([f(*two, y) for two in zip(a, z, strict=True)]) / len(a)
+    ),
+}
+
+
+def test_the_solutions_in_the_book_do_not_solve_the_set() -> None:
+    source = {cell["id"]: cell.source for cell in SOURCE.cells}
+    books, most = book_answers(), {}
+    assert len([one for one in books if callable(one)]) >= 25
+    for question, points_ in FULL.items():
+        names: dict[str, Any] = {"np": np, "torch": torch, "stats": stats}
+        exec(source[f"{question}-solution"], names)
+        assert earned(question, names) == points_  # the tests can be passed, run like this
+        asked = re.findall(r"(?m)^(?:def )?(\w+)(?:\(| =)", source[f"{question}-solution"])
+        glued = [GLUE[question](one) for one in books if callable(one) and question in GLUE]
+        tried = [names | dict.fromkeys(asked, one) for one in [*books, *glued]]
+        most[question] = max(earned(question, one) for one in tried)
+    # Attention with padding is in the book, so that part of the first question is.
+    assert sum(most.values()) - most["q1"] == 0, most
 
 
 # Without otter-grader ----------------------------------------------------------------------------
-
-
-def test_submissions_are_files_and_what_lies_in_folders(tmp_path: Path) -> None:
-    for name in ("b.ipynb", "a.zip", "notes.txt", "more/c.zip", "more/b.zip"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    found = assignment.found_submissions([tmp_path, tmp_path / "more" / "c.zip"])
-    assert [path.name for path in found] == ["a.zip", "b.ipynb", "c.zip"]
-    with pytest.raises(CourseError, match=r"two of b$"):
-        assignment.found_submissions([tmp_path, tmp_path / "more"])
-    with pytest.raises(CourseError, match="found none"):
-        assignment.found_submissions([tmp_path / "notes.txt"])
-
-
-@pytest.mark.parametrize("name", ["none.ipynb", "list.ipynb", "two.zip", "deep.zip", "text.zip"])
-def test_what_is_no_submission_is_refused(tmp_path: Path, name: str) -> None:
-    (tmp_path / "list.ipynb").write_text("[]", encoding="utf-8")
-    (tmp_path / "text.zip").write_text("x", encoding="utf-8")
-    for archive, names in {"two.zip": ["a.ipynb", "b.ipynb"], "deep.zip": ["a/b.ipynb"]}.items():
-        with zipfile.ZipFile(tmp_path / archive, "w") as file:
-            for member in names:
-                file.writestr(member, '{"cells": []}')
-    with pytest.raises(CourseError, match="expected a notebook, or a zip file with one"):
-        assignment.read_notebook(tmp_path / name)
-
-
-def test_written_answers_stand_between_marks() -> None:
-    texts = [
-        "x",
-        "<!-- BEGIN QUESTION -->\n\nWhy?",
-        "So.\n",
-        ["And ", "so."],
-        "<!-- END QUESTION -->",
-    ]
-    cells = [{"source": text} for text in [*texts, "y"]]
-    assert assignment.written_answers({"cells": cells}) == "So.\n\nAnd so."
 
 
 def test_the_table_of_grades(tmp_path: Path) -> None:
     grades = [
         Grade("ann", {"q1": 1.5, "q2": 0.0}, {"q1": 2.0, "q2": 1.0}, "Because."),
         Grade("bo", {}, {}, "", "no, broken"),
+        Grade(".DS_Store", {}, {}, "", LEFT_OUT),
+        Grade("cy", {"q1": 0.0}, {"q1": 2.0}, "", remarks="f: no end"),
     ]
     assignment.write_grades(grades, tmp_path)
     assert (tmp_path / "grades.csv").read_text(encoding="utf-8").splitlines() == [
-        "submission,q1,q2,automatic,of,problem",
-        "ann,1.5,0,1.5,3,",
-        'bo,,,,,"no, broken"',
+        "submission,q1,q2,automatic,of,problem,remarks",
+        "ann,1.5,0,1.5,3,,",
+        'bo,,,,,"no, broken",',
+        f'.DS_Store,,,,,"{LEFT_OUT}",',
+        "cy,0,,0,2,,f: no end",
     ]
     written = (tmp_path / "written.md").read_text(encoding="utf-8")
-    assert written == "# ann\n\nBecause.\n\n# bo\n\n(no answer found)\n"
+    assert written.startswith("# ann\n\nBecause.\n\n# bo\n\n(no answer found)\n\n# cy\n")
 
 
 def test_gradescope_installs_the_pins_of_what_lessons_lib_needs(project: Any) -> None:

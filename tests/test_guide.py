@@ -20,6 +20,7 @@ import course
 import lecture
 import website
 from environment import CourseError, Project
+from lessons_lib.theory import phase_portrait
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
@@ -353,5 +354,27 @@ def test_the_problem_set_is_as_the_guide_says() -> None:
     ]
     by_code = sum(q["points"] for q in questions if not q.get("manual"))
     assert f"*Programming Assignment* of {by_code} points" in text
+    assert all(len(row) == 4 and len(row[2]) > 20 for row in rows(text))
     assert sum(question["points"] for question in questions) == 20
-    assert "There is a problem set of 20 points" in text
+    assert "There is a problem set of 20 points, about two and a half hours" in text
+    short = section("Two weeks")
+    (left_out,) = re.findall(r"questions (q.*?)\. Then it has 14 points and takes 100 min", short)
+    asked = {cell["id"].removesuffix("-text"): cell.source for cell in source.cells}
+    kept = {q["name"]: q["points"] for q in questions if q["name"] not in left_out}
+    assert sum(kept.values()) == 14
+    assert sum(int(re.findall(r", (\d+) minutes", asked[name])[0]) for name in kept) == 100
+
+
+def test_the_derivation_on_the_board_ends_where_the_theory_begins() -> None:
+    board = section("The derivation on the board")
+    assert r"\frac{V - L}{L\,V\,(V-1)}" in board
+    assert r"b = d\,t , \quad a = \frac{d}{2L^2}\,t^2" in board
+    for V, L, t in ((7, 4, 0.3), (5, 5, 2.0)):
+        d = (V - L) / (L * V * (V - 1))
+        assert phase_portrait.early_growth(t, V, L) == pytest.approx((d / (2 * L**2) * t**2, d * t))
+
+
+def test_a_prediction_sheet_has_room_to_write() -> None:
+    sheet = rows(section("Prediction sheets"))
+    assert len(sheet) >= 10
+    assert all(len(row) <= 2 for row in sheet)  # number and question, then nothing

@@ -21,20 +21,18 @@ import sys
 import tempfile
 import tomllib
 import zipfile
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import environment
 from environment import CourseError, Project
+from handins import LEFT_OUT, LITTER, found_submissions, read_submission, written_answers
 
 NAME = "problem_set"
 SOURCES = "/autograder/source/files/wheels"
 """Where Gradescope, and otter's own containers, put the wheel."""
-SECONDS = 600
-WRITTEN = re.compile(r"<!-- (BEGIN|END) QUESTION -->")
+SECONDS = 1800
 
 
 @dataclass(frozen=True)
@@ -42,11 +40,12 @@ class Grade:
     """What came of one submission.
 
     Attributes:
-        name: of its file, without suffix.
+        name: of its file without suffix, or of its folder.
         points: of each question that code grades; empty where ``problem`` says why.
         possible: the most that each of these questions gives.
         written: answers to the questions that a person grades.
         problem: why it could not be graded; empty if it was.
+        remarks: answers that were stopped or refused.
     """
 
     name: str
@@ -54,6 +53,7 @@ class Grade:
     possible: dict[str, float]
     written: str
     problem: str = ""
+    remarks: str = ""
 
 
 def folder(project: Project) -> Path:
@@ -120,7 +120,7 @@ def requirements(project: Project, wheel: str) -> list[str]:
 
 
 def unpacked(archive: Path, target: Path) -> Path:
-    """Unpack the ``lessons_lib`` of an autograder archive, and return the folder.
+    """Unpack ``lessons_lib`` and the plugin of an autograder archive, and return the folder.
 
     Raises:
         CourseError: the archive contains no wheel of it, or is none.
@@ -130,7 +130,8 @@ def unpacked(archive: Path, target: Path) -> Path:
             (name,) = (n for n in outer.namelist() if re.search(r"lessons_lib-[^/]*\.whl$", n))
             with outer.open(name) as wheel, zipfile.ZipFile(wheel) as inner:
                 inner.extractall(target)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+            outer.extract("files/isolation.py", target)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise CourseError(
             f"expected an archive that `make assignment` made in {archive}, found none ({error})"
         ) from None
@@ -149,6 +150,10 @@ def build(project: Project) -> Path:
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         stage = Path(name)
+        plugin = project.root / "assignment" / "isolation.py"
+        (stage / "library" / "files").mkdir(parents=True)
+        shutil.copy(plugin, stage / "library" / "files")  # where otter finds it on Gradescope, too
+        shutil.copy(plugin, stage)
         shutil.copy(project.root / "assignment" / f"{NAME}.ipynb", stage)
         wheel = environment.build_package(project, stage / "wheels")
         wanted = "\n".join(requirements(project, wheel.name))
@@ -173,72 +178,42 @@ def build(project: Project) -> Path:
 # Grading ----------------------------------------------------------------------------------------
 
 
-def read_notebook(submission: Path) -> dict[str, Any]:
-    """The notebook of a submission, which is a notebook or a zip file with one at its top.
-
-    Raises:
-        CourseError: it is neither.
-    """
-    try:
-        if submission.suffix == ".zip":
-            with zipfile.ZipFile(submission) as file:
-                (name,) = (n for n in file.namelist() if re.fullmatch(r"[^/]+\.ipynb", n))
-                content: Any = json.loads(file.read(name))
-        else:
-            content = json.loads(submission.read_text(encoding="utf-8"))
-        if not isinstance(content["cells"], list):
-            raise ValueError("no cells")
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise CourseError(
-            f"expected a notebook, or a zip file with one notebook, found neither ({error})"
-        ) from None
-    return dict(content)
-
-
-def written_answers(notebook: dict[str, Any]) -> str:
-    """What stands between the marks that otter-grader puts around written questions."""
-    answers: list[str] = []
-    inside = False
-    for cell in notebook["cells"]:
-        text = "".join(cell["source"])
-        mark = WRITTEN.match(text)
-        if mark:
-            inside = mark[1] == "BEGIN"
-        elif inside:
-            answers.append(text.strip())
-    return "\n\n".join(answers)
-
-
 def grade_one(
-    project: Project, submission: Path, archive: Path, library: Path, seconds: float = SECONDS
+    project: Project, name: str, paths: list[Path], library: Path, seconds: float = SECONDS
 ) -> Grade:
     """Grade a submission; one that cannot be graded says why.
 
     Args:
         project: whose environment runs it. It runs as you, without a sandbox.
-        submission: notebook, or zip file as the student's notebook exports it.
-        archive: ``autograder.zip``.
-        library: folder with the ``lessons_lib`` of the archive.
-        seconds: time that it may take.
+        name: for the table.
+        paths: the student's notebook, zip file or folder, or several with the same notebook.
+        library: folder with ``autograder.zip`` and what it contains, see ``unpacked``.
+        seconds: time that it may take; each question has a limit of its own in the problem set.
     """
     written = ""
     try:
-        written = written_answers(read_notebook(submission))
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-            arguments = ["run", str(submission.absolute()), "-a", str(archive.absolute())]
-            otter(project, [*arguments, "-o", name, "--no-logo"], library, Path(name), seconds)
-            result = json.loads((Path(name) / "results.json").read_text(encoding="utf-8"))
+        notebook = read_submission(paths)
+        written = written_answers(notebook)
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder_name:
+            copy = Path(folder_name) / f"{NAME}.ipynb"  # of a name and coding that otter can read
+            missing = {"metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+            copy.write_text(json.dumps(missing | notebook), encoding="utf-8")
+            arguments = ["run", str(copy), "-a", str(library / "autograder.zip"), "-o", folder_name]
+            otter(project, [*arguments, "--no-logo"], library, copy.parent, seconds)
+            result = json.loads((copy.parent / "results.json").read_text(encoding="utf-8"))
     except CourseError as error:
-        return Grade(submission.stem, {}, {}, written, str(error).splitlines()[-1])
+        reason = re.sub(r"^[\w.]+Error: ", "", str(error).splitlines()[-1])
+        return Grade(name, {}, {}, written, reason)
     tests = [test for test in result["tests"] if "max_score" in test]
     points = {test["name"]: float(test["score"]) for test in tests}
     possible = {test["name"]: float(test["max_score"]) for test in tests}
-    return Grade(submission.stem, points, possible, written)
+    said = re.findall(r"AnswerError: (.+)", "\n".join(test.get("output", "") for test in tests))
+    return Grade(name, points, possible, written, remarks="; ".join(dict.fromkeys(said)))
 
 
 def grade(
     project: Project,
-    submissions: Iterable[Path],
+    submissions: dict[str, list[Path]],
     archive: Path,
     *,
     jobs: int = 1,
@@ -247,29 +222,15 @@ def grade(
     """Grade submissions with the ``lessons_lib`` that the archive contains; see ``grade_one``."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         library = unpacked(archive, Path(name))
+        shutil.copy(archive, library / "autograder.zip")
+
+        def graded(item: tuple[str, list[Path]]) -> Grade:
+            if all(LITTER.fullmatch(path.name) for path in item[1]):
+                return Grade(item[0], {}, {}, "", LEFT_OUT)
+            return grade_one(project, *item, library, seconds)
+
         with ThreadPoolExecutor(max_workers=jobs) as pool:
-            return list(
-                pool.map(
-                    lambda path: grade_one(project, path, archive, library, seconds), submissions
-                )
-            )
-
-
-def found_submissions(paths: Iterable[Path]) -> list[Path]:
-    """The notebooks and zip files among paths and directly in folders, in order.
-
-    Raises:
-        CourseError: there are none, or two of one name.
-    """
-    files = [f for p in paths for f in (sorted(p.iterdir()) if p.is_dir() else [p])]
-    files = [file for file in files if file.suffix in (".ipynb", ".zip")]
-    if not files:
-        raise CourseError("expected notebooks or zip files to grade, found none")
-    names = [file.stem for file in files]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise CourseError(f"expected one submission of each name, found two of {', '.join(twice)}")
-    return files
+            return list(pool.map(graded, submissions.items()))
 
 
 def write_grades(grades: list[Grade], target: Path) -> None:
@@ -278,12 +239,17 @@ def write_grades(grades: list[Grade], target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     with (target / "grades.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["submission", *columns, "automatic", "of", "problem"])
+        table.writerow(["submission", *columns, "automatic", "of", "problem", "remarks"])
         for one in grades:
             sums = [f"{sum(one.points.values()):g}", f"{sum(one.possible.values()):g}"]
             row = [f"{one.points[name]:g}" if name in one.points else "" for name in columns]
-            table.writerow([one.name, *row, *(sums if one.points else ["", ""]), one.problem])
-    answers = [f"# {grade.name}\n\n{grade.written or '(no answer found)'}\n" for grade in grades]
+            sums = sums if one.points else ["", ""]
+            table.writerow([one.name, *row, *sums, one.problem, one.remarks])
+    answers = [
+        f"# {grade.name}\n\n{grade.written or '(no answer found)'}\n"
+        for grade in grades
+        if grade.problem != LEFT_OUT
+    ]
     (target / "written.md").write_text("\n".join(answers), encoding="utf-8")
 
 
@@ -294,7 +260,7 @@ def main(arguments: list[str] | None = None, project: Project | None = None) -> 
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build", help="make the student's notebook and the autograder archive")
-    grading = commands.add_parser("grade", help="grade notebooks and zip files, without Docker")
+    grading = commands.add_parser("grade", help="grade what was handed in, without Docker")
     grading.add_argument("submissions", nargs="+", type=Path, help="files, or folders of them")
     grading.add_argument("--autograder", type=Path, help="archive, if not that of `build`")
     grading.add_argument("--jobs", type=int, default=1, help="submissions at a time")
@@ -312,14 +278,16 @@ def main(arguments: list[str] | None = None, project: Project | None = None) -> 
             return 0
         target = folder(project)
         archive = options.autograder or target / "autograder.zip"
-        files = found_submissions(options.submissions)
+        files = found_submissions(path.expanduser() for path in options.submissions)
         grades = grade(project, files, archive, jobs=options.jobs, seconds=options.seconds)
         write_grades(grades, target)
-        failed = [grade for grade in grades if grade.problem]
-        print(f"{target / 'grades.csv'}: {len(grades) - len(failed)} of {len(grades)} graded")
+        failed = [grade for grade in grades if grade.problem not in ("", LEFT_OUT)]
+        done = sum(not grade.problem for grade in grades)
+        print(f"{target / 'grades.csv'}: {done} of {done + len(failed)} graded")
         print(f"{target / 'written.md'}: the written answers, to be graded by hand")
-        for one in failed:
-            print(f"{one.name}: {one.problem}")
+        for one in grades:
+            if one.problem or one.remarks:
+                print(f"{one.name}: {one.problem or one.remarks}")
         return 1 if failed else 0
     except CourseError as error:
         print(f"\n{error}", file=sys.stderr)

@@ -1,0 +1,113 @@
+"""Each student's notebook is found, however it came, or the reason is told why it was not."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import handins
+from environment import CourseError
+
+
+def packed(*members: tuple[str, str | bytes]) -> bytes:
+    """A zip file with these names and contents."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def test_submissions_are_all_that_lies_in_folders_one_row_for_each_student(tmp_path: Path) -> None:
+    names = ["b.ipynb", "A.ZIP", "x.ipynb.txt", "notes.txt", ".x.ipynb", "Ann Lee_7_file_/p.ipynb"]
+    for name in [*names, "more/c.zip", "more/B.ipynb"]:
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / "in" / name).touch()
+    found = handins.found_submissions([tmp_path / "in"])
+    rows = ["A", "b", "x", "notes.txt", ".x", "Ann Lee_7_file_", "more"]
+    assert sorted(found) == sorted(rows)
+    inside = tmp_path / "in" / "more"
+    again = handins.found_submissions([tmp_path / "in", inside, inside / "c.zip"])
+    assert set(again) - set(rows) == {"b.ipynb and B.ipynb", "c"}
+    (tmp_path / "none").mkdir()
+    for path in (tmp_path / "none", tmp_path / "nowhere"):
+        with pytest.raises(CourseError, match="expected notebooks or zip files to grade, found no"):
+            handins.found_submissions([path])
+
+
+CELL = {"cell_type": "code", "source": ["1\n", "2"]}
+GOOD, OTHER = (json.dumps({"cells": [CELL] * n}) for n in (1, 2))
+NESTED = packed(("a.ipynb", GOOD))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a.ipynb": GOOD},
+        {"a.ipynb": b"\xef\xbb\xbf" + GOOD.encode()},
+        {"a.IPYNB": GOOD.encode("utf-16")},
+        {"a.ipynb.txt": GOOD},
+        {"a": GOOD},
+        {"a.ZIP": packed(("set 1/a b.ipynb", GOOD), ("set 1/q1.py", "x"), ("x.zip/y", "z"))},
+        {"a.zip": packed(("__MACOSX/._a.ipynb", "x"), ("a.ipynb", GOOD))},
+        {"a.zip": packed((".ipynb_checkpoints/a.ipynb", OTHER), ("c/a.ipynb.zip", NESTED))},
+        {"ann/a b.ipynb": GOOD, "ann/report.pdf": b"%PDF\xff", "ann/._a b.ipynb": "x"},
+        {"ann/deep/er/a.ipynb": GOOD, "ann/export.zip": packed(("a.ipynb", GOOD))},
+        {"ann/data.json": "[1]", "ann/x.docx": packed(("word/a.xml", "")), "ann/a.ipynb": GOOD},
+    ],
+)
+def test_a_notebook_is_found_however_it_is_packed(tmp_path: Path, files: dict[str, Any]) -> None:
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    (found,) = handins.found_submissions([tmp_path]).values()
+    assert handins.read_submission(found) == json.loads(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.ipynb", "", "a.ipynb: it is empty"),
+        ("a.zip", "", "a.zip: it is empty"),
+        ("a.ipynb", "My dog", "a.ipynb: Expecting value"),
+        ("a.ipynb", b"\x80\xff", "a.ipynb: 'utf-8' codec"),
+        ("a.ipynb", "[]", "it has no cells"),
+        ("a.ipynb", '{"cells": [{"cell_type": "code"}]}', "it has no cells"),
+        ("a.ipynb", '{"cells": ["x"]}', "it has no cells"),
+        ("a.ipynb", "[" * 10_000, "a.ipynb: maximum recursion"),
+        ("a.zip", "x", "a.zip: Expecting value"),
+        ("a.zip", packed(("a.ipynb", GOOD))[:-30], "a.zip: "),
+        ("a.zip", packed(("a.txt", "x")), "(none)"),
+        ("a.zip", packed(("a.ipynb", GOOD), ("b/b.ipynb", OTHER)), "(2, in a.zip, a.zip)"),
+        ("a.zip", packed(("a.ipynb", "x")), "a.zip: a.ipynb: Expecting"),
+        ("notes.txt", "x", "(none)"),
+        ("folder/notes.txt", "x", "(none)"),
+        ("folder/b.ipynb", "x", "b.ipynb: Expecting value"),
+    ],
+)
+def test_what_is_no_submission_is_refused_with_its_reason(
+    tmp_path: Path, name: str, content: str | bytes, words: str
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    (found,) = handins.found_submissions([tmp_path]).values()
+    with pytest.raises(CourseError, match="expected a notebook, or a zip file with one") as error:
+        handins.read_submission(found)
+    assert words in str(error.value)
+
+
+def test_written_answers_stand_between_marks() -> None:
+    texts = [
+        "x",
+        "<!-- BEGIN QUESTION -->\n\nWhy?",
+        "So.\n",
+        ["And ", "so."],
+        "<!-- END QUESTION -->",
+    ]
+    cells = [{"source": text} for text in [*texts, "y"]]
+    assert handins.written_answers({"cells": cells}) == "So.\n\nAnd so."
