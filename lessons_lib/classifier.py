@@ -17,7 +17,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 from lessons_lib.config import Configuration
 from lessons_lib.models import MINUS_INFINITY, BagOfWords
-from lessons_lib.tasks import LabelledBatch
+from lessons_lib.tasks import BOS, EOS, LabelledBatch
 
 STRENGTHS = (*(digit * 10.0**power for power in range(-5, 4) for digit in (1, 5)), 1e4)
 """Inverse penalties of the logistic regression, from 0.00001 to 10,000; the authors' grid."""
@@ -35,6 +35,7 @@ class ClassifierConfig(Configuration):
         d_hidden: width of an encoder state, and of the hidden layer of the attention network.
         bidirectional: whether the encoder also reads from the right; a state has both.
         attention: ``"learned"``, or ``"uniform"``: frozen at ``1/L`` throughout.
+        bias: whether attention logits and word scores have one (``b`` and ``d`` below).
     """
 
     source_vocab: int
@@ -42,6 +43,7 @@ class ClassifierConfig(Configuration):
     d_hidden: int = 256
     bidirectional: bool = True
     attention: Literal["learned", "uniform"] = "learned"
+    bias: bool = True
 
     def __post_init__(self) -> None:
         for name in ("source_vocab", "d_embed", "d_hidden"):
@@ -90,9 +92,9 @@ class Classifier(nn.Module):
         )
         d_encoder = directions * c.d_hidden
         self.scorer = nn.Sequential(
-            nn.Linear(d_encoder, c.d_hidden), nn.ReLU(), nn.Linear(c.d_hidden, 1)
+            nn.Linear(d_encoder, c.d_hidden), nn.ReLU(), nn.Linear(c.d_hidden, 1, bias=c.bias)
         )
-        self.readout = nn.Linear(d_encoder, 1)
+        self.readout = nn.Linear(d_encoder, 1, bias=c.bias)
 
     def forward(self, batch: LabelledBatch, attention: Tensor | None = None) -> ClassifierOutput:
         """One pass.
@@ -246,6 +248,24 @@ def table_scores(table: Tensor, batch: LabelledBatch) -> Tensor:
             f"found {tuple(table.shape)}"
         )
     return table[batch.source]
+
+
+def guesses(batch: LabelledBatch) -> dict[str, Tensor]:
+    """Candidates ``(batch, 1, src)`` that know no word.
+
+    ``last`` and ``first`` prefer later and earlier words, ``start`` and ``end`` the symbols there.
+    """
+    positions = torch.arange(batch.source.shape[1]).expand_as(batch.source)
+    ends = {"start": batch.source == BOS, "end": batch.source == EOS}
+    at_end = ends["start"] | ends["end"]
+    found = {
+        "last": positions.masked_fill(at_end, -1),
+        "first": (-positions).masked_fill(at_end, -len(positions[0])),
+    }
+    for name, there in ends.items():
+        if bool(there.any()):
+            found[name] = positions if name == "end" else -positions
+    return {name: guess[:, None] for name, guess in found.items()}
 
 
 def label_saliency(model: Classifier, batch: LabelledBatch) -> Tensor:

@@ -33,7 +33,12 @@ from lessons_lib.models import build_bag_of_words
 from lessons_lib.tasks import EOS, PAD, UNK, LabelledBatch
 
 CONFIG = ClassifierConfig(source_vocab=11, d_embed=5, d_hidden=3)
-VARIANTS = [CONFIG, replace(CONFIG, bidirectional=False), replace(CONFIG, attention="uniform")]
+VARIANTS = [
+    CONFIG,
+    replace(CONFIG, bidirectional=False),
+    replace(CONFIG, attention="uniform"),
+    replace(CONFIG, bias=False),
+]
 # The last two are special on purpose: one word, and unknown words only.
 BATCH = LabelledBatch(
     torch.tensor(
@@ -83,11 +88,13 @@ def by_loop(model: Classifier, words: list[int], sizes: Array) -> tuple[Array, A
         back = lstm_by_loop(weights, inputs[::-1], 1)[::-1]
         states = np.concatenate([states, back], axis=1)
     hidden = states @ weights["scorer.0.weight"].T + weights["scorer.0.bias"]
-    logits = np.maximum(hidden, 0) @ weights["scorer.2.weight"][0] + weights["scorer.2.bias"]
+    logits = np.maximum(hidden, 0) @ weights["scorer.2.weight"][0] + weights.get(
+        "scorer.2.bias", 0.0
+    )
     alpha = np.exp(logits) / np.exp(logits).sum()
     if model.config.attention == "uniform":
         alpha = np.full(len(words), 1 / len(words))
-    return alpha, states @ weights["readout.weight"][0] + weights["readout.bias"]
+    return alpha, states @ weights["readout.weight"][0] + weights.get("readout.bias", 0.0)
 
 
 def texts() -> list[list[int]]:

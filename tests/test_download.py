@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import http.server
+import io
 import os
 import re
 import socket
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -336,12 +340,59 @@ def test_a_file_outside_the_table_is_refused_and_the_table_listed() -> None:
         fetch("multi30k/train.fr.gz")
 
 
+def archive_of(reviews: dict[str, str]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as files:
+        for name, review in reviews.items():
+            member = tarfile.TarInfo(f"aclImdb/{name}")
+            member.size = len(review.encode())
+            files.addfile(member, io.BytesIO(review.encode()))
+    return packed.getvalue()
+
+
+def test_reviews_are_made_from_the_published_archive_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = archive_of(
+        {
+            "train/pos/0_9.txt": "Good \n\tfun",
+            "train/neg/10_1.txt": "ten",
+            "train/neg/2_4.txt": " two  é ",
+            "train/unsup/1_0.txt": "nobody's",
+            "test/neg/0_2.txt": "other",
+        }
+    )
+    rows = "neg\ttwo é\nneg\tten\npos\tGood fun\n"  # negative first, then by number
+    digests = {"train.tsv.gz": hashlib.sha256(rows.encode()).hexdigest(), "test.tsv.gz": "0" * 64}
+    corpus = replace(sources.CORPORA["imdb"], files=digests)
+    monkeypatch.setitem(sources.CORPORA, "imdb", corpus)
+    monkeypatch.setenv("LESSONS_CACHE", str(tmp_path))
+    monkeypatch.delenv("LESSONS_DATA", raising=False)
+    asked: list[tuple[str, str]] = []
+
+    def send(address: str, digest: str, destination: Path) -> None:
+        asked.append((address, digest))
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        destination.write_bytes(packed)
+
+    monkeypatch.setattr(sources, "download", send)
+    published = ("aclImdb_v1.tar.gz", "7c2ac02c03563afcf9b574c7e56c153a")
+    for _ in range(2):
+        assert gzip.decompress(fetch("imdb/train.tsv.gz").read_bytes()).decode() == rows
+    assert asked == [
+        (f"https://ai.stanford.edu/~amaas/data/sentiment/{published[0]}", published[1])
+    ]
+    with pytest.raises(CorpusUnavailable, match="of 1 reviews") as caught:
+        fetch("imdb/test.tsv.gz")
+    assert "LESSONS_DATA (which is not set now)" in str(caught.value)
+    assert "connect to the network and run this again" in str(caught.value)
+    assert files(tmp_path) == ["imdb/aclImdb_v1.tar.gz", "imdb/train.tsv.gz"]
+
+
 def test_every_corpus_is_pinned_and_has_terms() -> None:
-    assert len([name for corpus in sources.CORPORA.values() for name in corpus.files]) == 17
     for name, corpus in sources.CORPORA.items():
-        assert re.search(
-            r"^https://raw\.githubusercontent\.com/[\w-]+/[\w-]+/[0-9a-f]{40}/.*/$", corpus.address
-        )
+        pinned = r"^https://raw\.githubusercontent\.com/[\w-]+/[\w-]+/[0-9a-f]{40}/.*/?$"
+        assert corpus.archive or re.search(pinned, corpus.address)
         assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in corpus.files.values())
         assert corpus.terms in sources.terms(name)
         assert corpus.citation in sources.terms(name)
@@ -349,8 +400,8 @@ def test_every_corpus_is_pinned_and_has_terms() -> None:
     assert "BY-SA 3.0" in sources.terms("en-de")
     below = [f"{c.directory}/{name}" for c in sources.CORPORA.values() for name in c.files]
     assert {path.count("/") for path in below} == {1}  # tools/website.py looks no deeper
-    with pytest.raises(ValueError, match=r"multi30k, sms_spam.*found 'imdb'"):
-        sources.terms("imdb")
+    with pytest.raises(ValueError, match=r"multi30k, sms_spam.*found 'yelp'"):
+        sources.terms("yelp")
 
 
 @pytest.mark.skipif(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from lessons_lib.corpora import loaders as text_module
 from lessons_lib.corpora import sources
 from lessons_lib.corpora.loaders import (
     CorpusAltered,
@@ -193,8 +194,8 @@ def test_load_parallel_lists_its_choices(arguments: tuple[str, ...], message: st
 
 
 def test_the_other_loaders_list_their_choices() -> None:
-    with pytest.raises(ValueError, match="name one of sms_spam, sst2, subj, ag_news; found 'imdb'"):
-        load_labelled("imdb")
+    with pytest.raises(ValueError, match=r"name one of sms_spam, .*, imdb; found 'yelp'"):
+        load_labelled("yelp")
     with pytest.raises(ValueError, match="split one of train, val, test; found 'all'"):
         load_labelled("sst2", "all")
     with pytest.raises(ValueError, match="split one of all, train, val, test; found 'dev'"):
@@ -415,3 +416,27 @@ def test_real_dictionary_knows_common_words() -> None:
         assert words(word) == [word]
         assert all(words(translation) == [translation] for translation in translations)
         assert translations
+
+
+def test_reviews_that_are_there_again_are_on_one_side_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = {
+        "train": [("neg", "bad<br /><br />film"), ("neg", "again"), ("pos", "again"), ("pos", "a")],
+        "test": [("neg", "again"), ("neg", "b"), ("neg", "b"), ("pos", "c"), ("pos", "d")],
+    }
+    for name, rows in parts.items():
+        text = "".join(f"{label}\t{review}\n" for label, review in rows)
+        (tmp_path / f"{name}.tsv.gz").write_bytes(gzip.compress(text.encode()))
+    monkeypatch.setattr(text_module, "fetch", lambda path: tmp_path / Path(path).name)
+    monkeypatch.setattr(text_module, "_IMDB_VAL", 2)
+    found = {split: load_labelled("imdb", split) for split in ("train", "val", "test")}
+    train = dict(zip(found["train"].texts, found["train"].labels, strict=True))
+    assert train == {"bad  film": 0, "again": 0, "a": 1}, "of two labels the first"
+    assert [len(found[split]) for split in ("val", "test")] == [2, 1]
+    held_out = {
+        text: found[split].classes[label]
+        for split in ("val", "test")
+        for text, label in zip(found[split].texts, found[split].labels, strict=True)
+    }
+    assert held_out == {"b": "neg", "c": "pos", "d": "pos"}

@@ -68,6 +68,7 @@ _PARALLEL_LANGUAGES = {
 }
 _TOY_SPLITS = {"val": (0, 1000), "test": (1000, 2000), "train": (2000, 12000)}
 _SST2_FILES = {"train": "stsa.binary.train", "val": "stsa.binary.dev", "test": "stsa.binary.test"}
+_IMDB_VAL = 5000
 _OWN_SPLITS = ("all", "train", "val", "test")
 
 
@@ -324,7 +325,7 @@ def _read_imdb(split: str) -> LabelledCorpus:
     else:
         pairs = sorted((text, label) for text, label in others.items() if text not in known)
         random.Random(0).shuffle(pairs)
-        pairs = pairs[:5000] if split == "val" else pairs[5000:]
+        pairs = pairs[:_IMDB_VAL] if split == "val" else pairs[_IMDB_VAL:]
     texts = tuple(text.replace("<br />", " ") for text, _ in pairs)
     return LabelledCorpus("imdb", texts, tuple(label for _, label in pairs), classes, str(files[0]))
 

@@ -23,7 +23,7 @@ from lessons_lib.corpora.labelled import EncodedTexts, encode_labelled
 from lessons_lib.corpora.loaders import LabelledCorpus, load_labelled
 from lessons_lib.corpora.sources import cache_directory
 from lessons_lib.lab import blocks
-from lessons_lib.tasks import BOS, EOS, LabelledBatch
+from lessons_lib.tasks import LabelledBatch
 
 Kind = Literal["learned", "uniform"]
 
@@ -44,9 +44,8 @@ DEVIATIONS = (
 released code divides by a rounded zero (texts classified at odds above 10^7)."""
 SHORT_DEVIATIONS = (
     *DEVIATIONS,
-    "short: 400 updates, not 4,000, and other checkpoints",
+    "short: 400 updates, not 4,000, other checkpoints; 200 + 500 held-out texts are measured on",
     "texts are cut at 30 words and have no start and end symbol; the vocabulary has 8,000 words",
-    "200 + 500 held-out texts are measured on",
 )
 """The same for the short runs."""
 LEFT_TO_RIGHT_DEVIATIONS = (*SHORT_DEVIATIONS, "the encoder reads from left to right only")
@@ -352,10 +351,8 @@ def word_tables(config: Classification, ready: Prepared, seed: int) -> dict[str,
     ``px/max`` and ``lr/max`` on those that are reported on, as the authors do.
     """
     held_out = ready.held_out
-    parts = {
-        "": held_out.batch[held_out.parts["choosing"]],
-        "/max": held_out.batch[held_out.shown],
-    }
+    choosing, shown = (held_out.batch[held_out.parts[name]] for name in ("choosing", "shown"))
+    parts = {"": choosing, "/max": shown}
     proxy = models.build_bag_of_words(len(ready.vocab), 1, seed, config.proxy_width)
     best = dict.fromkeys(parts, torch.inf)
     tables: dict[str, Tensor] = {}
@@ -390,24 +387,6 @@ def word_tables(config: Classification, ready: Prepared, seed: int) -> dict[str,
     return {**tables, **{f"lr{suffix}": table for suffix, table in regressions.items()}}
 
 
-def guesses(batch: LabelledBatch) -> dict[str, Tensor]:
-    """Candidates ``(batch, 1, src)`` that know no word.
-
-    ``last`` and ``first`` prefer later and earlier words, ``start`` and ``end`` the symbols there.
-    """
-    positions = torch.arange(batch.source.shape[1]).expand_as(batch.source)
-    ends = {"start": batch.source == BOS, "end": batch.source == EOS}
-    at_end = ends["start"] | ends["end"]
-    found = {
-        "last": positions.masked_fill(at_end, -1),
-        "first": (-positions).masked_fill(at_end, -len(positions[0])),
-    }
-    for name, there in ends.items():
-        if bool(there.any()):
-            found[name] = positions if name == "end" else -positions
-    return {name: guess[:, None] for name, guess in found.items()}
-
-
 def compare_classifiers(
     config: Classification,
     ready: Prepared,
@@ -429,7 +408,7 @@ def compare_classifiers(
 
     Returns:
         History with the metrics of ``blocks.compare``, where the references are ``px`` and
-        ``lr`` of ``word_tables`` and the ``guesses``; and for each run ``ktiw`` at each
+        ``lr`` of ``word_tables`` and ``classifier.guesses``; and for each run ``ktiw`` at each
         checkpoint: how often the word that speaks most for the label in the logistic regression is
         on top in the run's own probe; with ``blocks.lag`` between that and ``own``.
         ``majority`` is the share of the larger side. Its time is that of all runs.
@@ -451,7 +430,7 @@ def compare_classifiers(
         name: classifier.speaking_for_label(classifier.table_scores(table, batch), batch)
         for name, table in word_tables(config, ready, seed=block).items()
     }
-    rows = blocks.compare(held_out, learned, uniform, references | guesses(batch))
+    rows = blocks.compare(held_out, learned, uniform, references | classifier.guesses(batch))
     for k, trace in enumerate(learned):
         alpha = trace.attention[trace.gold("choosing")]
         curve = [held_out.agree(references["lr"], beta) for beta in trace.beta]
@@ -462,9 +441,8 @@ def compare_classifiers(
             rows.append({"step": config.steps, "metric": f"{name}#{k}", "value": value})
     share = float(batch.label[held_out.shown].double().mean())
     rows.append({"step": config.steps, "metric": "majority", "value": max(share, 1 - share)})
-    spent = time.perf_counter() - began
-    if directory is not None:  # some were trained earlier
-        spent = max(spent, sum(trace.seconds for trace in (*learned, *uniform)))
+    trained = sum(trace.seconds for trace in (*learned, *uniform))
+    spent = max(time.perf_counter() - began, trained)
     return training.History(tuple(rows), config.steps, False, spent, training.pick_device().type)
 
 
