@@ -11,10 +11,9 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from lessons_lib.lab import run
-from lessons_lib.lab.records import Record, make_record
+from lessons_lib.lab.records import NotMeasuredError, Record, make_record
 from lessons_lib.scoreboard import claims, show
-from lessons_lib.scoreboard.claim import Claim, Loader, Verdict, make_claim
+from lessons_lib.scoreboard.claim import Claim, Loader, Measured, Row, Thresholds, Verdict
 from lessons_lib.scoreboard.show import LOOKS, ClaimsTable, costs, summary, verdicts
 from lessons_lib.stats import Interval
 
@@ -22,20 +21,28 @@ SCOPE = "lessons-claims"
 
 
 def claim(row: str, verdict: Verdict, part: str = "two stages", **changed: Any) -> Claim:
-    settings: dict[str, Any] = {
-        "published": "0.62",
+    words = {"published": "0.62", "rule": "supported if above 0.4", "setup": "small"}
+    words |= {name: changed.pop(name) for name in list(changed) if name in words}
+    found = {
         "ours": "de-en 0.5, en-de 0.6",
         "value": Interval(0.55, 0.41, 0.69, n=7),
         "what": "share of words",
-        "over": "runs",
         "runs": 14,
-        "rule": "supported if above 0.4",
+        "criteria": {"above 0.4": True},
     }
-    return make_claim(row, 4, part, f"Claim of {row}.", verdict=verdict, **{**settings, **changed})
+    return Claim(
+        row,
+        4,
+        part,
+        f"Claim of {row}.",
+        found=Measured(**found | changed),
+        verdict=verdict,
+        **words,
+    )
 
 
 def frame(*given: Claim) -> pd.DataFrame:
-    return pd.DataFrame([vars(one) for one in given])
+    return pd.DataFrame([one.to_dict() for one in given])
 
 
 THREE = frame(
@@ -94,7 +101,7 @@ def test_a_row_of_the_table_says_all_that_is_known_of_a_claim() -> None:
         assert ours == "0.550 [0.410, 0.690]share of words; 95%, over 7 runs"
         assert (runs, verdict.strip()) == (str(row.runs), row.verdict)
         assert str(row.ours) in more
-        assert str(row.rule) in more
+        assert all(str(text) in more for text in (row.rule, row.setup, row.reasons))
         assert more.endswith(f"python -m lessons_lib.scoreboard again {row.row}")
 
 
@@ -124,7 +131,7 @@ def test_what_looks_like_html_is_text() -> None:
     assert "a < b & <b>c</b>" in cells[-1]
     assert "p < 0.05" in cells[-1]
     assert cells[1] == '"x"'
-    assert text.count("<b>") == 3, "only our own labels"
+    assert text.count("<b>") == 5, "only our own labels"
 
 
 def test_a_link_can_lead_to_a_row() -> None:
@@ -147,7 +154,7 @@ def test_a_circle_can_be_seen_on_any_page(verdict: Verdict, page: str) -> None:
 
 
 def test_no_verdict_is_told_by_colour_alone() -> None:
-    assert len({look.filled for look in LOOKS.values()}) == len(LOOKS)
+    assert len({(look.filled, look.mark) for look in LOOKS.values()}) == len(LOOKS)
     assert len({look.colour for look in LOOKS.values()}) == len(LOOKS)
     text = html_of(THREE)
     assert text.count('<i aria-hidden="true"></i> <strong>') == 3
@@ -179,19 +186,20 @@ def test_the_style_is_for_this_table_only() -> None:
 def test_without_html_there_is_text() -> None:
     text = repr(ClaimsTable(THREE))
     first, *blocks = text.split("\n\n")
-    assert first == "3 claims: 1 supported, 1 in part, 1 not supported."
+    assert first == "3 claims: 1 supported, 1 in part, 0 undecided, 1 not supported."
     assert len(blocks) == 3
     for row, block in zip(THREE.itertuples(), blocks, strict=True):
         assert block.startswith(f"{row.row}: {row.verdict}\n")
         for value in (row.claim, row.part, row.published, row.ours, row.interval, row.rule):
             assert str(value) in block
+        assert "reasons: above 0.4: holds" in block
         assert f"runs: {row.runs}" in block
         assert block.endswith(f"again: {row.command}")
 
 
 def test_a_summary_counts_what_is_not_there_too() -> None:
     one = frame(claim("words-first", "in part"))
-    assert summary(one) == "1 claim: 0 supported, 1 in part, 0 not supported"
+    assert summary(one) == "1 claim: 0 supported, 1 in part, 0 undecided, 0 not supported"
 
 
 def test_an_empty_table_is_refused() -> None:
@@ -225,7 +233,7 @@ def test_a_figure_has_a_circle_for_each_claim_in_the_column_of_its_verdict() -> 
         "six": ("in part", "left"),
     }
     assert list(rows.values()) == ["one", "six", "two"], "claims of one part stand together"
-    assert [text.get_text() for text in ax.texts] == ["B", "A"]
+    assert [text.get_text() for text in ax.texts if text.get_text()] == ["B", "A"]
     plt.close("all")
 
 
@@ -252,17 +260,21 @@ def test_a_row_costs_what_its_records_took(monkeypatch: pytest.MonkeyPatch) -> N
         asked.append(name)
         return there[name]
 
-    def both(load: Loader = run.current) -> Claim:
+    def both(load: Loader, t: Thresholds) -> Measured:
         load("long", "paper")
         load("short", "lesson")
-        return claim("both", "supported")
+        return claim("both", "supported").found
 
-    def quick(load: Loader = run.current) -> Claim:
+    def quick(load: Loader, t: Thresholds) -> Measured:
         load("short", "lesson")
         load("short", "lesson")
-        return claim("quick", "supported")
+        return claim("quick", "supported").found
 
-    monkeypatch.setattr(claims, "CLAIMS", {4: (both, quick)})
+    def missing(load: Loader, t: Thresholds) -> Measured:
+        raise NotMeasuredError("none")
+
+    made = (Row(m.__name__, 4, "", "", "", m) for m in (both, quick, missing))
+    monkeypatch.setattr(claims, "ROWS", tuple(made))
     found = costs(load)
     assert list(found.index) == ["quick", "both"], "the cheapest first"
     assert found.loc["quick"].to_dict() == {

@@ -20,7 +20,7 @@ from lessons_lib.scoreboard.claim import Loader, Noting, Verdict
 
 
 class Look(NamedTuple):
-    """How a verdict is drawn: a circle, empty, half full or full, and its colour.
+    """How a verdict is drawn: a circle, empty, half full or full, its colour, and a mark in it.
 
     The colours are told apart by colour-blind readers and have a contrast of 3:1 and more on white
     and on dark pages. They never stand without the circle and the word.
@@ -28,11 +28,12 @@ class Look(NamedTuple):
 
     filled: Literal["none", "left", "full"]
     colour: str
+    mark: str = ""
 
 
 LOOKS: Mapping[Verdict, Look] = {
     "not supported": Look("none", "#BF4F8C"),
-    "undecided": Look("none", "#7A7A7A"),
+    "undecided": Look("none", "#7A7A7A", "?"),
     "in part": Look("left", "#B9770E"),
     "supported": Look("full", "#2A84C6"),
 }
@@ -161,7 +162,7 @@ def verdicts(rows: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         for name, verdict in zip(group["row"], group["verdict"], strict=True):
             y += 1
             labels[y] = name
-            filled, colour = LOOKS[verdict]
+            filled, colour, mark = LOOKS[verdict]
             ax.axhline(y, color="#DDDDDD", lw=1, zorder=0)
             ax.plot(
                 [list(LOOKS).index(verdict)],
@@ -175,7 +176,9 @@ def verdicts(rows: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
                 gid=f"{name}: {verdict}",
             )
             if filled == "none":  # or the line would be seen through the circle
-                ax.plot([list(LOOKS).index(verdict)], [y], "o", ms=11, color="white", zorder=1)
+                x = list(LOOKS).index(verdict)
+                ax.plot([x], [y], "o", ms=11, color="white", zorder=1)
+                ax.text(x, y, mark, ha="center", va="center_baseline", size=8, color=colour)
         y += 1.4
     ax.set_yticks(list(labels), list(labels.values()))
     ax.set_ylim(y - 0.8, -0.7)
@@ -224,12 +227,11 @@ def costs(load: Loader = recorded) -> pd.DataFrame:
 
 def _colours(verdict: Verdict) -> str:
     """CSS: the colour of a verdict, and how far its circle is filled."""
-    filled, colour = LOOKS[verdict]
+    filled, colour, mark = LOOKS[verdict]
     share = {"none": 0, "left": 50, "full": 100}[filled]
-    return (
-        f".lessons-claims .is-{verdict.replace(' ', '-')}"
-        f"{{--claim-colour:{colour};--claim-share:{share}%}}\n"
-    )
+    name = f".lessons-claims .is-{verdict.replace(' ', '-')}"
+    inside = f"{name} i::before{{content:'{mark}'}}\n" if mark else ""
+    return f"{name}{{--claim-colour:{colour};--claim-share:{share}%}}\n{inside}"
 
 
 # Names with two classes outweigh the tables of JupyterLab and of the theme. Colours are those of
@@ -269,6 +271,7 @@ box-decoration-break:clone;-webkit-box-decoration-break:clone}
 border:.15em solid var(--claim-colour);border-radius:50%;vertical-align:-.08em;
 background:linear-gradient(90deg,var(--claim-colour) var(--claim-share),
 transparent var(--claim-share));print-color-adjust:exact;-webkit-print-color-adjust:exact}
+.lessons-claims i::before{display:block;font:700 .65em/1 sans-serif;text-align:center}
 html[data-theme=dark] .bd-content div.cell_output .text_html:has(>div.lessons-claims){
 background:transparent;color:inherit;padding:0}
 @media (max-width:600px){
