@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from lessons_lib.lab import copying, parallel, records, run
-from lessons_lib.lab.copying import SMALL
 from lessons_lib.lab.catalogue import Experiment, Scale
+from lessons_lib.lab.copying import SMALL
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, make_record
 from lessons_lib.scoreboard import claims
 from lessons_lib.scoreboard.claim import (

@@ -308,9 +308,29 @@ def test_some_seeds_can_be_written_elsewhere(
     assert not package.exists()
 
 
+def test_arms_can_be_run_apart(
+    package: Path, dice: list[tuple[int, int]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "1 records of 3 seeds" in cli(capsys, "run", "dice", "--arm", "four")
+    assert [path.name for path in package.rglob("*.json")] == ["four.json"]
+    assert "2 records of 3 seeds" in cli(capsys, "run", "dice", "--arm", "six", "--arm", "four")
+    assert len(experiments.load("dice")) == 2
+
+
+def test_a_scale_may_have_a_run_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, dice: list[tuple[int, int]], tmp_path: Path
+) -> None:
+    once = Scale({"six": Dice()}, (1, 2), run=throw_thrice)
+    monkeypatch.setattr(experiments, "REGISTRY", {"dice": replace(ENTRY, scales={"paper": once})})
+    record = experiments.run("dice", directory=tmp_path, progress=False)["six"]
+    assert sorted({row[1] for row in record.rows}) == [0, 1, 3]
+    assert experiments.status(tmp_path)["runs in the cache"].tolist() == [2]
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
+        (("run", "dice", "--arm", "five"), "dice has no arm 'five'; there is six, four"),
         (("run", "dice", "--seeds", "4"), "expected 1 to 3 for --seeds, found 4"),
         (("run", "dice", "--seeds", "0"), "expected 1 to 3 for --seeds, found 0"),
         (("run", "dice", "--scale", "huge"), "no scale 'huge' of dice; there is paper, lesson"),

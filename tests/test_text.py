@@ -179,10 +179,12 @@ def test_labelled_corpus_refuses_labels_without_class_or_text() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("iwslt",), "name one of multi30k, toy; found 'iwslt'"),
+        (("iwslt",), "one of multi30k, small_parallel_enja, toy; found 'iwslt'"),
         (("multi30k", "fr"), "source one of cs, de, en; found 'fr'"),
         (("multi30k", "de", "fr"), "target one of cs, de, en; found 'fr'"),
         (("toy", "cs", "en"), "source one of de, en; found 'cs'"),
+        (("small_parallel_enja",), "source one of en, ja; found 'de'"),
+        (("small_parallel_enja", "ja", "en", "dev"), "train, val, test; found 'dev'"),
         (("multi30k", "de", "de"), "two different languages, found 'de' twice"),
         (("multi30k", "de", "en", "dev"), "split one of train, val, test; found 'dev'"),
         (("toy", "de", "en", "dev"), "split one of train, val, test; found 'dev'"),
@@ -227,6 +229,7 @@ def test_toy_parts_are_disjoint_and_keep_their_alignment() -> None:
 def test_without_network_and_data_the_loaders_name_both_remedies() -> None:
     for load in (
         lambda: load_parallel("multi30k"),
+        lambda: load_parallel("small_parallel_enja", "ja", "en", "test"),
         lambda: load_labelled("sms_spam"),
         load_dictionary,
     ):
@@ -371,6 +374,20 @@ def test_dictionary_entries_of_every_kind(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert len(inverse) == 23
 
 
+def test_japanese_comes_with_its_blanks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    files = {"dev__ja": "私 は 猫 だ 。\nはい 。\n", "dev__en": "i am a cat .\nyes .\n"}
+    pin(monkeypatch, tmp_path, "small_parallel_enja", **files)
+    corpus = load_parallel("small_parallel_enja", "ja", "en", "val")
+    assert (corpus.source_language, corpus.target_language) == ("ja", "en")
+    assert corpus.source == ("私 は 猫 だ 。", "はい 。")
+    assert corpus.target == ("i am a cat .", "yes .")
+    assert "odashi/small_parallel_enja/312408a" in corpus.origin
+    assert load_parallel("small_parallel_enja", "en", "ja", "val").target == corpus.source
+    write(tmp_path / "small_parallel_enja" / "dev.ja", "私 は 犬 だ 。\nはい 。\n")
+    with pytest.raises(CorpusAltered, match=r"(?s)dev\.ja is not the file.*Replace it"):
+        load_parallel("small_parallel_enja", "ja", "en", "val")
+
+
 # The real corpora
 
 
@@ -379,6 +396,8 @@ def test_real_corpora_have_their_published_sizes() -> None:
     for split, size in (("train", 29_000), ("val", 1_014), ("test", 1_000)):
         for source, target in (("de", "en"), ("cs", "de")):
             assert len(load_parallel("multi30k", source, target, split)) == size
+    for split, size in (("train", 50_000), ("val", 500), ("test", 500)):
+        assert len(load_parallel("small_parallel_enja", "ja", "en", split)) == size
     corpus = load_parallel("multi30k")
     assert corpus.source[1] == "Mehrere Männer mit Schutzhelmen bedienen ein Antriebsradsystem."
     assert corpus.target[1] == "Several men in hard hats are operating a giant pulley system."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from lessons_lib.corpora.toy_language import toy_parallel
 from lessons_lib.corpora.vocabulary import (
     SPECIALS,
     EncodedPairs,
+    Order,
     Subwords,
     Vocabulary,
     deal,
@@ -203,6 +205,14 @@ def toy() -> EncodedPairs:
     return encode_parallel(corpus, *vocabularies(corpus))
 
 
+def test_capitals_can_be_kept() -> None:
+    lines = ["Ein Hund", "ein hund", "Der Hund bellt", "der Hase"] * 5
+    kept = train_subwords(lines, 22, lower=False)
+    assert kept.decode(kept.encode("Der Hund")) == "Der Hund"
+    lower = train_subwords(lines, 18)
+    assert lower.decode(lower.encode("Der Hund")) == "der hund"
+
+
 def test_each_epoch_has_every_pair_once(toy: EncodedPairs) -> None:
     everything = rows([toy.batch(range(1013))])
     batches = list(toy.batches(17, seed=3, epochs=1))
@@ -214,6 +224,41 @@ def test_each_epoch_has_every_pair_once(toy: EncodedPairs) -> None:
     assert len(two) == 120
     assert sorted(rows(two[60:])) == sorted(everything)
     assert rows(two[:60]) != rows(two[60:])
+
+
+@pytest.mark.parametrize("order", ["both", "source", "random"])
+def test_every_way_to_put_pairs_together_has_every_pair_once(
+    toy: EncodedPairs, order: Order
+) -> None:
+    batches = list(toy.batches(17, seed=3, epochs=1, order=order))
+    assert sorted(rows(batches)) == sorted(rows([toy.batch(range(1013))]))
+    later = list(toy.batches(17, seed=3, epochs=1, order=order, skip=23))
+    assert rows(later) == rows(batches[23:])
+
+
+def test_sources_of_one_length_and_any_pairs(toy: EncodedPairs) -> None:
+    def even(order: Order) -> float:
+        found = list(toy.batches(8, seed=3, epochs=1, order=order))
+        return sum(bool(batch.source_mask.all()) for batch in found) / len(found)
+
+    assert even("source") > even("both") > even("random")
+    # Any pairs: as a plain shuffle has them, so in the order of one permutation, by batches.
+    generator = torch.Generator().manual_seed(3)
+    plain = [toy.batch(part) for part in torch.randperm(1013, generator=generator).split(8)]
+    pool = [rows([batch]) for batch in plain[:100]]
+    found = [rows([batch]) for batch in islice(toy.batches(8, seed=3, order="random"), 100)]
+    assert sorted(found) == sorted(pool)
+
+
+def test_a_framed_source_begins_and_ends(toy: EncodedPairs) -> None:
+    corpus = toy_parallel(1013, seed=2)
+    framed = encode_parallel(corpus, *vocabularies(corpus), framed=True)
+    assert framed.gold is None
+    plain, batch = toy.batch([3, 5]), framed.batch([3, 5])
+    for row in range(2):
+        inside = plain.source[row][plain.source[row] != PAD].tolist()
+        assert batch.source[row][batch.source[row] != PAD].tolist() == [BOS, *inside, EOS]
+    assert torch.equal(batch.target, plain.target)
 
 
 def test_order_depends_on_the_seed_alone(toy: EncodedPairs) -> None:

@@ -1,0 +1,301 @@
+"""The authors' translator against a plain one, and every step from a corpus to the table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lessons_lib import models, probes
+from lessons_lib.lab import arms, blocks, translator
+from lessons_lib.lab.translator import Ready, Translator, prepare, run_translator
+from lessons_lib.tasks import BOS, EOS, PAD, Batch
+from lessons_lib.training import History, adam
+
+pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
+
+TINY = Translator(
+    corpus="toy",
+    pieces=250,
+    width=6,
+    batch_size=64,
+    order="source",
+    steps=6,
+    checkpoints=(1, 4),
+    measured_on=9,
+    beam=2,
+    proxy_epochs=2,
+    proxy_batch_size=2500,
+)
+
+
+class Plain(nn.Module):
+    """The model as one writes it down: time first, one sentence after another, no padding."""
+
+    def __init__(self, vocab: int, width: int, layers: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocab, width)
+        self.encoder = nn.LSTM(width, width, layers, bidirectional=True)
+        self.decoder = nn.LSTM(width, width, layers)
+        self.query = nn.Linear(width, 2 * width)
+        self.value = nn.Linear(2 * width, width)
+        self.hidden = nn.Linear(2 * width, width)
+        self.output = nn.Linear(width, vocab)
+        self.layers = layers
+
+    def start(self, last: Tensor) -> Tensor:
+        """From (layers * 2, width), the layers one after another, each left then right."""
+        return torch.stack([(last[2 * k] + last[2 * k + 1]) / 2 for k in range(self.layers)])
+
+    def forward(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        h, (last_h, last_c) = self.encoder(self.embedding(source))
+        previous = torch.cat([torch.tensor([BOS]), target[:-1]])
+        s, _ = self.decoder(self.embedding(previous), (self.start(last_h), self.start(last_c)))
+        attention, logits = [], []
+        for s_t in s:
+            alpha = torch.stack([self.query(s_t) @ h_l for h_l in h]).softmax(0)
+            context = sum((a * h_l for a, h_l in zip(alpha, h, strict=True)), torch.zeros(()))
+            joined = torch.cat([s_t, self.value(context)])
+            logits.append(self.output(self.hidden(joined).clamp(min=0)))
+            attention.append(alpha)
+        return torch.stack(logits), torch.stack(attention)
+
+
+def test_the_model_is_the_plain_one() -> None:
+    config = replace(Translator(), pieces=13, width=6)
+    model = models.build(config.shape("learned"), 3).eval()
+    plain = Plain(13, 6, 2)
+    weights = model.state_dict()
+    names = {
+        **{"embedding": "source_embedding", "encoder": "encoder", "decoder": "decoder"},
+        **{"query": "query", "value": "value"},
+        **{"hidden": "readout_layers.0", "output": "readout_layers.2"},
+    }
+    found = {}
+    for name in plain.state_dict():
+        room, _, rest = name.partition(".")
+        found[name] = weights.pop(f"{names[room]}.{rest}")
+    plain.load_state_dict(found)
+    assert list(weights) == ["target_embedding.weight"], "nothing else is learned"
+    assert model.target_embedding is model.source_embedding
+    sources = [[1, 4, 5, 6, 2], [1, 7, 2], [1, 8, 9, 10, 11, 12, 2]]
+    targets = [[12, 11, 5, 2], [4, 2], [6, 6, 3, 8, 9, 2]]
+
+    def padded(rows: list[list[int]]) -> Tensor:
+        most = max(map(len, rows))
+        return torch.tensor([row + [PAD] * (most - len(row)) for row in rows])
+
+    batch = Batch(padded(sources), padded(targets))
+    out = model(batch)
+    total = torch.zeros(())
+    for row, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        logits, attention = plain(torch.tensor(source), torch.tensor(target))
+        t, s = len(target), len(source)
+        torch.testing.assert_close(out.logits[row, :t], logits)
+        torch.testing.assert_close(out.attention[row, 0, :t, :s], attention)
+        assert not out.attention[row, 0, :t, s:].any()
+        total = total - sum(
+            (logits.log_softmax(-1)[k, word] for k, word in enumerate(target)), torch.zeros(())
+        )
+    torch.testing.assert_close(models.sequence_loss(model, batch), total / 12)
+
+
+def test_dropout_is_between_layers_only() -> None:
+    model = models.build(replace(Translator(), pieces=13, width=6).shape("learned"), 3).train()
+    assert model.encoder.dropout == model.decoder.dropout == 0.5
+    assert model.dropout.p == 0.0
+    everywhere = models.Seq2Seq(models.Seq2SeqConfig(5, 5, d_embed=2, d_hidden=2, dropout=0.5))
+    assert everywhere.dropout.p == 0.5
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"bridge": "sum"}, {"dropout_at": "ends"}, {"readout": "gelu"}], ids=str
+)
+def test_unknown_choices_are_refused(wrong: dict[str, str]) -> None:
+    name = next(iter(wrong))
+    with pytest.raises(ValueError, match=f"expected {name} to be one of"):
+        models.Seq2SeqConfig.from_dict({"source_vocab": 5, "target_vocab": 5, **wrong})
+
+
+def test_the_defaults_are_the_authors_and_the_arms_list_what_differs() -> None:
+    config = Translator()
+    assert (config.pieces, config.width, config.layers, config.dropout) == (8000, 256, 2, 0.5)
+    assert (config.batch_size, config.learning_rate, config.order) == (16, 1e-3, "random")
+    assert config.checkpoints[:8] == (0, 50, 100, 500, 1000, 1500, 2000, 4000)
+    assert config.checkpoints[-5:] == (20000, 24000, 28000, 32000, 36000)
+    shape = config.shape("uniform")
+    assert (shape.never_written, shape.scaled_scores, shape.heads) == ((), False, 1)
+    changed = {"order", "steps", "patience", "measured_on"}
+    captions = arms.translators()["de-en"]
+    differing = {
+        name for name, value in captions.to_dict().items() if value != config.to_dict()[name]
+    }
+    assert differing == changed
+    assert len(translator.DEVIATIONS) == len(changed), "patience with steps, and the seeds"
+
+
+@pytest.fixture(scope="module")
+def ready() -> Ready:
+    return prepare(TINY)
+
+
+def test_a_corpus_in_pieces(ready: Ready) -> None:
+    assert len(ready.subwords) == 250
+    held_out = ready.held_out
+    assert {name: (rows.start, rows.stop) for name, rows in held_out.parts.items()} == {
+        "choosing": (None, 9),
+        "shown": (9, 18),
+        "seen": (18, None),
+    }
+    batch = held_out.batch
+    assert len(batch) == 27
+    assert bool((batch.source[:, 0] == BOS).all())
+    ends = batch.source_mask.sum(1) - 1
+    assert bool((batch.source[torch.arange(27), ends] == EOS).all())
+    for name, rows in held_out.parts.items():
+        written = [ready.subwords.decode(ids) for ids in batch.target[rows]]
+        assert written == ready.references[name], "upper case is kept"
+    # The end symbols count, on both sides.
+    assert int(held_out.mask.sum()) == int(
+        (batch.source_mask.sum(1) * batch.target_mask.sum(1)).sum()
+    )
+    train = {tuple(ids.tolist()) for ids in ready.train.batch(range(len(ready.train))).target}
+    width = len(next(iter(train)))
+    seen = [tuple([*ids.tolist(), *[PAD] * width][:width]) for ids in batch.target[18:]]
+    assert set(seen) <= train
+
+
+def test_shortened_batches_hold_every_row_once(ready: Ready) -> None:
+    batch = ready.held_out.batch
+    rows_seen = []
+    for rows, short in translator.shortened(batch, 4):
+        rows_seen += rows.tolist()
+        tgt, src = short.target.shape[1], short.source.shape[1]
+        assert torch.equal(batch.source[rows, :src], short.source)
+        assert not batch.source[rows, src:].any()
+        assert torch.equal(batch.target[rows, :tgt], short.target)
+        assert not batch.target[rows, tgt:].any()
+    assert sorted(rows_seen) == list(range(27))
+
+
+def test_what_is_looked_at_is_what_whole_batches_show(ready: Ready) -> None:
+    model = models.build(TINY.shape("learned"), 5)
+    seen = translator.look(TINY, ready, model)
+    batch = ready.held_out.batch
+    there = batch.target_mask[:, :, None] & batch.source_mask[:, None]
+    out = model.eval()(batch)
+    torch.testing.assert_close(seen["attention"][there], out.attention[:, 0][there])
+    beta = probes.lexical_probe(model, batch, scale="probability")
+    torch.testing.assert_close(seen["beta"][there], beta[there])
+    for name, rows in ready.held_out.parts.items():
+        expected = probes.token_accuracy(out.logits[rows], batch[rows])
+        assert seen["accuracy"][name] == pytest.approx(expected)
+    whole = translator.accuracy(model, ready.validation)
+    everything = ready.validation.batch(range(len(ready.validation)))
+    assert whole == pytest.approx(probes.token_accuracy(model(everything).logits, everything))
+
+
+def test_bleu_is_100_where_the_reference_is_written(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = models.build(TINY.shape("learned"), 5)
+    batch = ready.held_out.batch[ready.held_out.shown]
+    answers = {
+        tuple(s[s != PAD].tolist()): t for s, t in zip(batch.source, batch.target, strict=True)
+    }
+
+    def right(model: models.Seq2Seq, source: Tensor, *, beam: int) -> Tensor:
+        assert beam == 2
+        return torch.stack([answers[tuple(s[s != PAD].tolist())] for s in source])
+
+    monkeypatch.setattr(translator, "translate", right)
+    assert translator.bleu(TINY, ready, model, "shown") == pytest.approx(100)
+
+
+def test_the_proxy_is_the_authors_proxy(ready: Ready) -> None:
+    """Against a loop over sentences: all entries of the padded target in training."""
+    embedding, output = (
+        models.build_bag_of_words(250, 250, 4, d_embed=6).get_submodule(name)
+        for name in ("embedding", "output")
+    )
+    optimizer = adam([*embedding.parameters(), *output.parameters()], 1e-3)
+
+    def said(ids: Tensor) -> Tensor:
+        return output(embedding(ids[ids != PAD]).mean(0)).log_softmax(-1)  # type: ignore[no-any-return]
+
+    stream: Iterator[Batch] = ready.train.batches(2500, 4, order="random")
+    losses, tables = [], []
+    for _ in range(2):
+        for batch in islice(stream, 4):
+            loss = torch.zeros(())
+            for source, target in zip(batch.source, batch.target, strict=True):
+                loss = loss - said(source)[torch.cat([torch.tensor([BOS]), target])].sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        everything = ready.validation.batch(range(len(ready.validation)))
+        pairs = zip(everything.source, everything.target, strict=True)
+        losses.append(sum(-float(said(s)[t[t != PAD]].sum().detach()) for s, t in pairs))
+        tables.append((embedding.weight @ output.weight.T).softmax(-1))  # type: ignore[operator]
+    best = tables[losses.index(min(losses))]
+    torch.testing.assert_close(translator.proxy_table(TINY, ready, 4), best.detach())
+
+
+def test_runs_of_unequal_length_are_given_the_checkpoints_of_the_longest() -> None:
+    one, two = torch.zeros(1, 1, 1), torch.ones(1, 1, 1)
+    short = blocks.Trace([0, 5], [0.1, 0.4], {"shown": [0.1, 0.4]}, [one, two], [two, one])
+    long = blocks.Trace([0, 5, 9], [0.1, 0.2, 0.3], {"shown": [0.1, 0.2, 0.3]}, [], [one] * 3)
+    translator.wait_for_all([short, long])
+    assert short.steps == long.steps == [0, 5, 9]
+    assert short.performance == short.elsewhere["shown"] == [0.1, 0.4, 0.4]
+    assert short.attention == [one, two, two]
+    assert short.beta == [two, one, one]
+    assert (long.performance, long.attention) == ([0.1, 0.2, 0.3], [])
+
+
+@pytest.fixture(scope="module")
+def history(
+    tmp_path_factory: pytest.TempPathFactory, one_thread_of_the_cpu: None
+) -> Iterator[tuple[Path, History]]:
+    with pytest.MonkeyPatch.context() as patch:
+        cache = tmp_path_factory.mktemp("cache")
+        patch.setenv("LESSONS_CACHE", str(cache))
+        yield cache, run_translator(TINY, 1)
+
+
+def test_a_block_is_compared_and_kept(
+    history: tuple[Path, History], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, found = history
+    metrics = {row["metric"] for row in found.rows}
+    for name in ("A(alpha,uf)", "A(px,uf)", "A(uf,px)", "A(delta,uf)", "A(alpha,beta)", "xi*"):
+        for reading in ("", "/max", "/train"):
+            assert {f"{name}{reading}#0", f"{name}{reading}#1"} <= metrics
+    assert {"chance", "chance/train", "A(alpha,m1)#0", "A(alpha,diagonal)#1"} <= metrics
+    assert {"bleu/xi*#0", "bleu/xi/passed/train#1", "bleu/accuracy#1"} <= metrics
+    curves = ("accuracy", "uniform/accuracy", "own", "others", "uf", "ktiw/m1", "attention/m1")
+    for name in curves:
+        steps = [row["step"] for row in found.rows if row["metric"] == f"{name}#1"]
+        assert steps == [0, 1, 4, 6]
+    assert all(math.isfinite(row["value"]) for row in found.rows)
+    runs = sorted(path.name for path in cache.glob("translators/*/*-*") if path.is_dir())
+    assert runs == ["learned-2", "learned-3", "uniform-2", "uniform-3"]
+    # All of it is there: nothing is trained, looked at or written again.
+    for name in ("look", "saliency", "cooccurrence", "translate"):
+        monkeypatch.setattr(translator, name, None)
+    monkeypatch.setattr(models, "sequence_loss", None)
+    assert run_translator(TINY, 1).rows == found.rows
+
+
+def test_a_longer_run_goes_on_from_a_shorter_one(history: tuple[Path, History]) -> None:
+    cache, _ = history
+    config = replace(TINY, steps=8, patience=99)
+    folder, found = translator.train_translator(config, prepare(config), "learned", 2)
+    assert folder.parent.parent == cache / "translators"
+    assert list(found) == [0, 1, 4, 6, 8]

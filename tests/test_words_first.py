@@ -1,0 +1,142 @@
+"""Words given first: which tables, by which path, and what is measured after."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lessons_lib import models
+from lessons_lib.corpora.toy_language import toy_dictionary, toy_parallel
+from lessons_lib.ibm_model1 import fit_model1
+from lessons_lib.lab import arms, words_first
+from lessons_lib.lab.translation import Pairs, prepare_pairs
+from lessons_lib.lab.words_first import (
+    WordsFirst,
+    exchanged,
+    run_words_first,
+    said_of_words,
+    tables,
+)
+from lessons_lib.probes import lexical_probe
+from lessons_lib.tasks import EOS, FIRST_WORD, UNK, Batch
+from lessons_lib.training import History
+
+pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
+
+TINY = WordsFirst(
+    corpus="toy",
+    max_words=9,
+    vocab_size=60,
+    width=12,
+    batch_size=8,
+    learning_rate=0.01,
+    steps=5,
+    checkpoints=(2,),
+    chosen_on=7,
+    reported_on=13,
+    prepare_steps=80,
+    prepare_words=32,
+)
+
+
+@pytest.fixture(scope="module")
+def ready() -> Pairs:
+    corpus = toy_parallel(400, seed=3)
+    return prepare_pairs(TINY, corpus, corpus, corpus, toy_dictionary("de", "en"))
+
+
+@pytest.mark.parametrize("size", [FIRST_WORD + 1, 25, 87])
+def test_rows_are_exchanged_among_neighbours(size: int) -> None:
+    found = exchanged(size, 2)
+    assert sorted(found.tolist()) == list(range(size))
+    assert found[:FIRST_WORD].tolist() == [0, 1, 2, 3]
+    moved = torch.arange(FIRST_WORD, size)
+    alone = (size - FIRST_WORD) % words_first.BAND == 1
+    assert int((found[moved] == moved).sum()) == int(alone)
+    assert int((found[moved] - moved).abs().max()) < words_first.BAND
+    assert torch.equal(found, exchanged(size, 2))
+    if size > 25:
+        assert not torch.equal(found, exchanged(size, 3))
+
+
+def test_tables_of_the_arms(ready: Pairs) -> None:
+    found = tables(ready, 2)
+    for table in found.values():
+        torch.testing.assert_close(table.sum(1), torch.ones(60))
+    share = (ready.train.target_ids == EOS).float().mean()
+    common = found["frequencies"]
+    torch.testing.assert_close(common[:, EOS], share.expand(60))
+    assert bool((common == common[0]).all())
+    everything = ready.train.batch(range(len(ready.train)))
+    fitted = fit_model1(everything.source, everything.target, 60, 60).table.float()
+    seen = ready.train.source_ids.unique()
+    seen = seen[seen != UNK]
+    torch.testing.assert_close(found["model1"][seen], fitted[seen])
+    for name in ("model1", "dictionary", "shuffled"):
+        torch.testing.assert_close(found[name][UNK], common[0])
+    assert ready.dictionary is not None
+    for word in range(FIRST_WORD, 60):
+        right = ready.dictionary.get(word)
+        if right is None:
+            torch.testing.assert_close(found["dictionary"][word], common[0])
+        else:
+            assert set(found["dictionary"][word].nonzero().flatten().tolist()) == right
+    rows = exchanged(60, 2).tolist()
+    for word, row in enumerate(rows):
+        assert torch.equal(found["shuffled"][word], found["model1"][row])
+
+
+def test_words_come_as_often_as_they_occur(ready: Pairs) -> None:
+    stream = words_first.words_alone(ready, 5000, 4)
+    drawn = torch.bincount(next(stream).source[:, 0], minlength=60) / 5000
+    there = torch.bincount(ready.train.source_ids, minlength=60) / len(ready.train.source_ids)
+    assert float((drawn - there).abs().max()) < 0.03  # four standard errors of the largest share
+    assert not drawn[there == 0].any()
+
+
+def test_what_is_said_of_a_word_alone_is_its_probe_without_a_decoder() -> None:
+    model = models.build(
+        models.Seq2SeqConfig(9, 7, d_embed=3, d_hidden=5, bidirectional=True, heads=2), 1
+    ).eval()
+    said = said_of_words(model, torch.tensor([4, 8])).softmax(-1)
+    for parameter in model.decoder.parameters():
+        parameter.data.zero_()
+    model.target_embedding.weight.data.zero_()
+    model.bridge.weight.data.zero_()  # type: ignore[union-attr, operator]
+    model.bridge.bias.data.zero_()  # type: ignore[union-attr, operator]
+    for row, word in enumerate((4, 8)):
+        batch = Batch(torch.full((7, 1), word), torch.arange(7)[:, None])
+        beta = lexical_probe(model, batch, scale="probability")
+        torch.testing.assert_close(said[row], beta[:, 0, 0])
+
+
+def run(ready: Pairs, table: words_first.Table, monkeypatch: pytest.MonkeyPatch) -> History:
+    monkeypatch.setattr(words_first, "load_pairs", lambda config: ready)
+    return run_words_first(replace(TINY, table=table), 2)
+
+
+def test_a_run_is_prepared_and_then_trained(ready: Pairs, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = {
+        table: run(ready, table, monkeypatch).frame().set_index(["metric", "step"])["value"]
+        for table in ("model1", "shuffled", "frequencies")
+    }
+    kinds = [f"{kind}/{name}" for kind in ("attention", "ktiw") for name in ("m1", "wrong", "gold")]
+    for values in shown.values():
+        for metric in (*kinds, "accuracy", "spread"):
+            assert list(values[metric].index) == [0, 2, 5]
+            assert bool(values[metric].between(0, 1).all())
+        assert 0 < values["prepared", 0] < 3.5  # less than at the start, about log 60
+    # What was given is what the model knows before it has seen a sentence.
+    for metric in ("ktiw/m1", "ktiw/gold"):
+        assert shown["model1"][metric, 0] > shown["shuffled"][metric, 0] + 0.1
+    assert shown["shuffled"]["ktiw/wrong", 0] > shown["model1"]["ktiw/wrong", 0] + 0.1
+
+
+def test_arms_differ_in_their_table_only() -> None:
+    found = arms.words_given()
+    assert {replace(config, table="model1") for config in found.values()} == {found["model1"]}
+    assert [config.table for config in found.values()] == list(found)
+    with pytest.raises(ValueError, match=r"expected table to be one of model1, .*found 'brown'"):
+        WordsFirst.from_dict({"table": "brown"})
