@@ -23,7 +23,7 @@ SCOPE = "lessons-claims"
 def claim(row: str, verdict: Verdict, part: str = "two stages", **changed: Any) -> Claim:
     words = {"published": "0.62", "rule": "supported if above 0.4", "setup": "small"}
     words |= {name: changed.pop(name) for name in list(changed) if name in words}
-    found = {
+    found: dict[str, Any] = {
         "ours": "de-en 0.5, en-de 0.6",
         "value": Interval(0.55, 0.41, 0.69, n=7),
         "what": "share of words",

@@ -89,7 +89,10 @@ def test_an_agreement_is_held_against_chance_in_every_corpus(
 
 def test_an_agreement_is_averaged_over_corpora_and_then_over_runs() -> None:
     sst2, subj = (0.31, 0.42, 0.35, 0.33), (0.61, 0.52, 0.66, 0.71)
-    corpora = {"sst2": {"A(alpha,uf)": sst2, "A(alpha,twin)": 0.5}, "subj": {"A(alpha,uf)": subj}}
+    corpora: dict[str, dict[str, float | Sequence[float]]] = {
+        "sst2": {"A(alpha,uf)": sst2, "A(alpha,twin)": 0.5},
+        "subj": {"A(alpha,uf)": subj},
+    }
     claim = judged(CLASSIFIER, corpora)
     estimate, low, high = mean_over_corpora(sst2, subj)
     assert numbers(claim) == pytest.approx((estimate, low, high))

@@ -26,7 +26,8 @@ def test_a_difference_of_shares_by_newcombes_published_examples() -> None:
     """Newcombe 1998, table II, method 10: examples (a) and (b)."""
     one = share_contrast([(56, 70)], [(48, 80)])
     assert ends(one) == pytest.approx((0.0524, 0.3339), abs=5e-5)
-    assert (one.estimate, one.n) == (pytest.approx(0.2), 150)
+    assert one.estimate == pytest.approx(0.2)
+    assert one.n == 150
     assert ends(share_contrast([(9, 10)], [(3, 10)])) == pytest.approx((0.1705, 0.8090), abs=5e-5)
     turned = share_contrast([(48, 80)], [(56, 70)])
     assert ends(turned) == pytest.approx((-one.high, -one.low))
@@ -113,8 +114,8 @@ def test_times_are_cut_where_the_first_run_was_lost_from_sight() -> None:
     """One run was last looked at at 200, so that another's 400 counts as 200."""
     found = time_ratio([100, 400, 200], [True, True, False], [50, 50], [True, True])
     assert found.estimate == pytest.approx(exp((log(2) + 2 * log(4)) / 3))
-    assert time_ratio([0, 0], [True] * 2, [7, 7], [True] * 2) == Interval(
-        pytest.approx(1 / 7), pytest.approx(1 / 7), pytest.approx(1 / 7), 4
-    )
+    flat = time_ratio([0, 0], [True] * 2, [7, 7], [True] * 2)
+    assert (*ends(flat), flat.estimate) == pytest.approx((1 / 7,) * 3)
+    assert flat.n == 4
     with pytest.raises(ValueError, match="at least two runs in each group"):
         time_ratio([1], [True], [2, 3], [True, True])

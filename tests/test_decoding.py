@@ -51,7 +51,7 @@ def outputs(longest: int) -> list[tuple[int, ...]]:
 def test_a_beam_that_is_wide_enough_finds_the_best_of_all_outputs(seed: int, cell: str) -> None:
     model = build(seed, cell)
     # PAD is an output word to the model: keep it from being written before the end.
-    model.readout_layers[-1].bias.data[PAD] = -1e6  # type: ignore[union-attr]
+    model.readout_layers[-1].get_parameter("bias").data[PAD] = -1e6
     found = translate(model, SOURCES, beam=5**4, longest=4)
     for source, words in zip(SOURCES, found, strict=True):
         written = tuple(words[words != PAD].tolist())

@@ -314,17 +314,17 @@ def test_arms_can_be_run_apart(
     assert "1 records of 3 seeds" in cli(capsys, "run", "dice", "--arm", "four")
     assert [path.name for path in package.rglob("*.json")] == ["four.json"]
     assert "2 records of 3 seeds" in cli(capsys, "run", "dice", "--arm", "six", "--arm", "four")
-    assert len(experiments.load("dice")) == 2
+    assert len(records.load("dice")) == 2
 
 
 def test_a_scale_may_have_a_run_of_its_own(
     monkeypatch: pytest.MonkeyPatch, dice: list[tuple[int, int]], tmp_path: Path
 ) -> None:
     once = Scale({"six": Dice()}, (1, 2), run=throw_thrice)
-    monkeypatch.setattr(experiments, "REGISTRY", {"dice": replace(ENTRY, scales={"paper": once})})
-    record = experiments.run("dice", directory=tmp_path, progress=False)["six"]
+    monkeypatch.setattr(run, "REGISTRY", {"dice": replace(ENTRY, scales={"paper": once})})
+    record = run.run("dice", directory=tmp_path, progress=False)["six"]
     assert sorted({row[1] for row in record.rows}) == [0, 1, 3]
-    assert experiments.status(tmp_path)["runs in the cache"].tolist() == [2]
+    assert run.status(tmp_path)["runs in the cache"].tolist() == [2]
 
 
 @pytest.mark.parametrize(

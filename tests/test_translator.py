@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib import models, probes
-from lessons_lib.lab import arms, blocks, translator
+from lessons_lib.lab import blocks, translator
 from lessons_lib.lab.translator import Ready, Translator, prepare, run_translator
 from lessons_lib.tasks import BOS, EOS, PAD, Batch
 from lessons_lib.training import History, adam
@@ -132,7 +132,7 @@ def test_the_defaults_are_the_authors_and_the_arms_list_what_differs() -> None:
     shape = config.shape("uniform")
     assert (shape.never_written, shape.scaled_scores, shape.heads) == ((), False, 1)
     changed = {"order", "steps", "patience", "measured_on"}
-    captions = arms.translators()["de-en"]
+    captions = translator.translators()["de-en"]
     differing = {
         name for name, value in captions.to_dict().items() if value != config.to_dict()[name]
     }

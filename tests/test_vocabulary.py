@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from itertools import islice
+from typing import Any
 
 import pytest
 import torch
@@ -285,7 +286,7 @@ def test_batches_come_in_no_order_of_length(toy: EncodedPairs) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("batch_size", 0), ("epochs", 0)])
 def test_impossible_batches_are_refused_at_once(name: str, value: int, toy: EncodedPairs) -> None:
-    arguments = {"batch_size": 5, "seed": 1, "epochs": 1} | {name: value}
+    arguments: dict[str, Any] = {"batch_size": 5, "seed": 1, "epochs": 1} | {name: value}
     with pytest.raises(ValueError, match=f"expected {name} of at least 1, found {value}"):
         toy.batches(**arguments)
 

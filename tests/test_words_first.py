@@ -10,7 +10,7 @@ import torch
 from lessons_lib import models
 from lessons_lib.corpora.toy_language import toy_dictionary, toy_parallel
 from lessons_lib.ibm_model1 import fit_model1
-from lessons_lib.lab import arms, words_first
+from lessons_lib.lab import words_first
 from lessons_lib.lab.translation import Pairs, prepare_pairs
 from lessons_lib.lab.words_first import (
     WordsFirst,
@@ -104,8 +104,8 @@ def test_what_is_said_of_a_word_alone_is_its_probe_without_a_decoder() -> None:
     for parameter in model.decoder.parameters():
         parameter.data.zero_()
     model.target_embedding.weight.data.zero_()
-    model.bridge.weight.data.zero_()  # type: ignore[union-attr, operator]
-    model.bridge.bias.data.zero_()  # type: ignore[union-attr, operator]
+    for parameter in model.bridge.parameters():
+        parameter.data.zero_()
     for row, word in enumerate((4, 8)):
         batch = Batch(torch.full((7, 1), word), torch.arange(7)[:, None])
         beta = lexical_probe(model, batch, scale="probability")
@@ -135,7 +135,7 @@ def test_a_run_is_prepared_and_then_trained(ready: Pairs, monkeypatch: pytest.Mo
 
 
 def test_arms_differ_in_their_table_only() -> None:
-    found = arms.words_given()
+    found = words_first.words_given()
     assert {replace(config, table="model1") for config in found.values()} == {found["model1"]}
     assert [config.table for config in found.values()] == list(found)
     with pytest.raises(ValueError, match=r"expected table to be one of model1, .*found 'brown'"):

@@ -138,7 +138,8 @@ def hazard_interval(waits: ArrayLike, happened: ArrayLike) -> Interval:
     events = int(hit.sum())
     low = scipy_stats.chi2.ppf(0.025, 2 * events) / 2 if events else 0.0
     counts = events, low, scipy_stats.chi2.ppf(0.975, 2 * events + 2) / 2
-    return Interval(*(1 - math.exp(-count / float(time.sum())) for count in counts), time.size)
+    share, least, most = (1 - math.exp(-count / float(time.sum())) for count in counts)
+    return Interval(share, least, most, time.size)
 
 
 def time_ratio(
@@ -173,4 +174,5 @@ def time_ratio(
     if sum(squares) > 0:
         parts = (square**2 / (g.size - 1) for square, g in zip(squares, logs, strict=True))
         half = float(scipy_stats.t.ppf(0.975, sum(squares) ** 2 / sum(parts))) * sum(squares) ** 0.5
-    return Interval(*(math.exp(ratio + side) for side in (0, -half, half)), reached.size)
+    found, least, most = (math.exp(ratio + side) for side in (0, -half, half))
+    return Interval(found, least, most, reached.size)
