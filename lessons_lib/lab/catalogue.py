@@ -153,12 +153,11 @@ CAPTIONS = (
 EARLIER = frozenset(
     {
         "classification/left-to-right",
-        *("hard_distribution/paper", "hard_distribution/lesson", "other_seeds/lesson"),
-        *("knife_edge/lesson", "knife_edge/full-size", "forks/lesson", "forks/full-size"),
+        "hard_distribution/paper",
+        *("knife_edge/full-size", "forks/lesson", "forks/full-size"),
         *("heads/lesson", "head_starts/lesson", "head_mix/lesson", "head_controls/lesson"),
         *("odds/lesson", "ktiw_first/lesson", "attention_held/lesson", "query_rates/lesson"),
-        *("asymmetry/lesson", "ladder/lesson", "local_query_rates/lesson"),
-        *("transformers/lesson", "descents/lesson"),
+        "asymmetry/lesson",
     }
 )
 """Experiments and scales whose records were made by an earlier version of the code: copiers with
