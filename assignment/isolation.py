@@ -29,7 +29,7 @@ from typing import Any
 Message = dict[str, Any]
 START = 600
 """Seconds in which the process has to be there: it imports PyTorch."""
-IDLE = 4
+IDLE = 10
 """A limit counts the processor's time, so that a busy computer costs no points; what waits for
 something, and computes nothing, may take this many times as long."""
 ABSENT = "it is not defined"
@@ -99,7 +99,8 @@ class Submission:
     Args:
         cells: source of its code cells, in order. One that does not end, or ends the process, is
             left out from then on; one with an error is left where the error was.
-        seconds: for each cell, and for all calls of one name together, of the processor's time.
+        seconds: of the processor's time, for all calls of one name together; three times as much
+            for each cell.
     """
 
     def __init__(self, cells: list[str], seconds: float) -> None:
@@ -130,7 +131,7 @@ class Submission:
             for number, source in enumerate(self.cells):
                 if number not in self.lost:
                     try:
-                        self.ask({"cell": source}, self.seconds)
+                        self.ask({"cell": source}, 3 * self.seconds)  # it may import
                     except AnswerError as error:
                         self.lost[number] = str(error)
                         break
@@ -166,7 +167,7 @@ class Submission:
                     self.used = sum(clock.cpu_times()) - spent
                 if self.used > seconds or time.monotonic() - begin > IDLE * seconds:
                     self.stop()
-                    raise AnswerError(f"no end within {self.seconds:g} s") from None
+                    raise AnswerError(f"no end within {seconds:.0f} s") from None
         if not reply:
             self.stop()
             raise AnswerError("it ended the process that ran it")

@@ -66,6 +66,7 @@ def submission() -> Iterator[Any]:
     yield found
     found.start()
     found.stop()
+    found.folder.cleanup()
 
 
 @needs_ipython
@@ -79,7 +80,7 @@ def submission() -> Iterator[Any]:
             "never",
             [],
             (),
-            "never: it is not defined (a cell was left out: no end within 10 s; it end",
+            "never: it is not defined (a cell was left out: no end within 30 s; it end",
         ),
         *(
             ("grad", ["autograd"], (torch.ones(2), how), "it uses autograd, which its question f")
