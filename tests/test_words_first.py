@@ -36,6 +36,7 @@ TINY = WordsFirst(
     checkpoints=(2,),
     chosen_on=7,
     reported_on=13,
+    dictionary_words=10,
     prepare_steps=80,
     prepare_words=32,
 )
