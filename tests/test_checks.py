@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import builtins
+import contextlib
+import gc
+import math
+import os
 import random
 import signal
 import sys
 import threading
 import time
+import types
 import warnings
+from collections import deque
 from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from lessons_lib import models
 from lessons_lib.exercises.check import _CHAPTERS, EXERCISES, check
-from lessons_lib.exercises.judge import Exercise, Result, choice, expect, judge, numbers
+from lessons_lib.exercises.judge import Exercise, Result, choice, compare, judge, numbers
 from lessons_lib.exercises.sandbox import (
     FLOOD,
     SHOWN,
@@ -33,7 +44,8 @@ GIVEN = torch.tensor([3.0, 5.0])
 
 def doubled(f: Student) -> None:
     """The exercise of these tests: twice the vector (3, 5)."""
-    expect(numbers(f(GIVEN), (2,)), [6.0, 10.0], "(3, 5)", {"same": ([3.0, 5.0], "not doubled.")})
+    same = {"same": (lambda x: x, "not doubled.")}
+    compare(f, {"(3, 5)": (np.array([3.0, 5.0]),)}, lambda x: 2 * x, same, tensors=True)
 
 
 DOUBLE = Exercise("Double", doubled, "Add it to itself.", "double(x)", seconds=1)
@@ -90,7 +102,7 @@ def not_implemented(x: torch.Tensor) -> Any:
 
 @pytest.mark.parametrize(
     "answer",
-    [..., None, stub, documented_stub, returns_dots, begun, not_implemented, lambda x: [..., 1.0]],
+    [..., None, stub, documented_stub, returns_dots, begun, not_implemented],
 )
 def test_what_is_not_written_yet_is_not_attempted(answer: Any) -> None:
     found = verdict(answer)
@@ -125,6 +137,73 @@ def runs_on_in_spite(x: torch.Tensor) -> Any:
             x.sum()
         except:  # noqa: E722 - this is the mistake
             pass
+
+
+def sleeps_in_spite(x: torch.Tensor) -> Any:
+    while True:
+        try:  # noqa: SIM105
+            time.sleep(30)
+        except:  # noqa: E722
+            pass
+
+
+def sleeps_in_spite_of_two(x: torch.Tensor) -> Any:
+    while True:
+        try:
+            try:
+                time.sleep(30)
+            except:  # noqa: E722
+                x.sum()
+        except BaseException:
+            continue
+
+
+def suppresses(x: torch.Tensor) -> Any:
+    while True:
+        with contextlib.suppress(BaseException), contextlib.suppress(BaseException):
+            time.sleep(30)
+
+
+def tries_again(x: torch.Tensor) -> Any:
+    try:
+        return tries_again(x.clone())
+    except BaseException:
+        time.sleep(0.01)
+        return tries_again(x)
+    finally:
+        x.sum()
+
+
+def prints_in_spite(x: torch.Tensor) -> Any:
+    while True:
+        try:  # noqa: SIM105
+            sys.stdout.write("again and again ")
+        except:  # noqa: E722
+            pass
+
+
+def counts_for_ever(x: torch.Tensor) -> Any:
+    while True:
+        yield 1.0
+
+
+def contains_itself(x: torch.Tensor) -> Any:
+    found: list[Any] = [1.0]
+    found.append(found)
+    return found
+
+
+def exits(x: torch.Tensor) -> Any:
+    exit()
+
+
+def ends_at_once(x: torch.Tensor) -> Any:
+    os._exit(1)
+
+
+def recurses_deeply(x: torch.Tensor) -> Any:
+    sys.setrecursionlimit(10**9)
+    return recurses(x)
 
 
 def sleeps(x: torch.Tensor) -> Any:
@@ -209,6 +288,18 @@ class LyingTensor(torch.Tensor):
         (runs_on, "timeout"),
         (runs_on_in_spite, "timeout"),
         (sleeps, "timeout"),
+        (sleeps_in_spite, "timeout"),
+        (sleeps_in_spite_of_two, "timeout"),
+        (suppresses, "timeout"),
+        (tries_again, "timeout"),
+        (prints_in_spite, "timeout"),
+        (counts_for_ever, "shape"),
+        (contains_itself, "shape"),
+        (exits, "raised"),
+        (ends_at_once, "raised"),
+        (recurses_deeply, "raised"),
+        (lambda x: [6.0, 10**400], "too-large"),
+        (lambda x: [6.0, 10 + 1j], "complex"),
         (floods, "flood"),
         (mutates, "mutated"),
         (mutates_in_vain, "mutated"),
@@ -222,7 +313,6 @@ class LyingTensor(torch.Tensor):
         (lambda x: [LyingNumber(3), LyingNumber(5)], "same"),
         (lambda x: Disguised(), "type"),
         (lambda x: (2 * x).as_subclass(LyingTensor), "type"),
-        (lambda x: x.to(torch.complex64), "type"),
         (lambda x: np.array(["6", "10"]), "type"),
         (lambda x: 6.0, "shape"),
         (lambda x: [[6.0], [10.0]], "shape"),
@@ -276,25 +366,83 @@ def test_nothing_is_printed_past_the_checker(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == ""
 
 
+def states() -> dict[str, Any]:
+    """All that an answer may leave behind, and that the next cell would notice."""
+    return {
+        "draws": (torch.get_rng_state().tolist(), str(np.random.get_state()), random.getstate()),
+        "torch": (torch.is_grad_enabled(), torch.get_default_dtype(), torch.get_num_threads()),
+        "device": str(torch.empty(0).device),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "numpy": (np.geterr(), np.get_printoptions()),
+        "python": (sys.getrecursionlimit(), Path.cwd(), dict(os.environ), list(sys.path)),
+        "warnings": list(warnings.filters),
+        "trace": (sys.gettrace(), gc.isenabled()),
+        "functions": (np.allclose, torch.allclose, math.sqrt, np.linalg.norm, abs),
+        "methods": (torch.Tensor.softmax, torch.nn.Module.__call__, models.Seq2Seq.forward),
+        "ends": (os._exit, os.abort, sys.setrecursionlimit, builtins.exit),
+    }
+
+
+def disturbs(x: torch.Tensor) -> Any:
+    torch.manual_seed(3)
+    np.random.seed(3)
+    random.seed(3)
+    torch.set_grad_enabled(False)
+    torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(2)
+    torch.set_default_device("meta")
+    torch.use_deterministic_algorithms(True)
+    np.seterr(all="raise")
+    np.set_printoptions(precision=2)
+    sys.setrecursionlimit(5000)
+    os.chdir(os.sep)
+    os.environ["ANSWER"] = "42"
+    sys.path.insert(0, "nowhere")
+    warnings.simplefilter("ignore")
+    gc.disable()
+    np.allclose = torch.allclose = math.sqrt = np.linalg.norm = lambda *_, **__: True  # type: ignore
+    builtins.abs = lambda _: 0  # type: ignore[assignment]
+    torch.Tensor.softmax = models.Seq2Seq.forward = lambda *_: 0  # type: ignore
+    return [random.random(), np.random.rand()]
+
+
 def test_random_states_and_settings_are_left_alone() -> None:
-    def disturbs(x: torch.Tensor) -> Any:
-        torch.manual_seed(3)
-        np.random.seed(3)
-        random.seed(3)
-        torch.set_grad_enabled(False)
-        torch.set_default_dtype(torch.float64)
-        warnings.simplefilter("ignore")
-        return torch.rand(2) + np.random.rand() + random.random()
-
-    def state() -> Any:
-        settings = torch.is_grad_enabled(), torch.get_default_dtype(), list(warnings.filters)
-        drawn = str(np.random.get_state()), random.getstate()
-        return torch.get_rng_state().tolist(), drawn, settings
-
-    before = state()
+    before = states()
     first, second = verdict(disturbs), verdict(disturbs)
-    assert state() == before
+    assert states() == before
     assert first == second  # it is seeded: the same answer, the same verdict
+    assert first.key == "value"  # and what it patched does not decide
+
+
+def test_what_was_patched_before_does_not_decide_and_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def anything(*_: Any, **__: Any) -> Any:
+        return True
+
+    for place, name in (
+        (np, "allclose"),
+        (np, "isclose"),
+        (torch, "allclose"),
+        (np, "broadcast_to"),
+    ):
+        monkeypatch.setattr(place, name, anything)
+    monkeypatch.setattr("builtins.abs", lambda _: 0)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert verdict(lambda x: x + 2).key == "value"
+        assert verdict(lambda x: x + x).passed
+        assert torch.get_default_dtype() == torch.float64
+        assert np.allclose is anything
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_ipython_is_not_asked_to_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    shell = types.SimpleNamespace(ask_exit=lambda: asked.append(1))
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    assert verdict(lambda x: shell.ask_exit()).key == "raised"
+    shell.ask_exit()
+    assert asked == [1]
 
 
 def test_arguments_of_the_oracle_are_out_of_reach() -> None:
@@ -308,12 +456,13 @@ def test_time_is_limited_in_other_threads_too() -> None:
 
     def elsewhere() -> None:
         found.append(verdict(runs_on).key)
+        found.append(verdict(runs_on_in_spite).key)
         found.append(verdict(lambda x: 2 * x).verdict)
 
     thread = threading.Thread(target=elsewhere)
     thread.start()
     thread.join(20)
-    assert found == ["timeout", "passed"]
+    assert found == ["timeout", "timeout", "passed"]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no SIGALRM")
@@ -356,7 +505,8 @@ def test_a_function_where_a_value_is_asked() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "key"),
-    [("a", "first"), ("A ", "first"), ("e", "no-such-option"), (1, "type"), ("ab", "type")],
+    [("a", "first"), ("A ", "first"), ("(a)", "first"), ("e", "no-such-option"), (1, "type")]  # noqa: RUF005
+    + [("ab", "no-such-option"), (["a", "b"], "type"), (b"a", "type")],
 )
 def test_multiple_choice(answer: Any, key: str) -> None:
     exercise = Exercise("Pick", choice({"a": ("first", "It is not the first.")}, "ab"), "")
@@ -365,10 +515,14 @@ def test_multiple_choice(answer: Any, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [3, 3.0, True, Fraction(1, 3), np.float32(3), np.int64(3), torch.tensor([3])]
+    "value",
+    [3, 3.0, True, Fraction(1, 3), Decimal(3), np.float32(3), np.int64(3), torch.tensor([3])]  # noqa: RUF005
+    + [3 + 0j, np.complex64(3), torch.tensor(3 + 0j), np.array([3], dtype=object), [[3]]]
+    + [torch.tensor(3.0, dtype=torch.bfloat16), np.array(3), pd.Series([3]), deque([3])],
 )
 def test_a_single_number_may_come_in_many_forms(value: Any) -> None:
-    assert numbers(value) == pytest.approx(float(value))
+    expected = 1 / 3 if value == Fraction(1, 3) else 1 if value is True else 3
+    assert numbers(value) == pytest.approx(expected)
 
 
 def test_swapped_axes_are_named() -> None:
@@ -376,9 +530,12 @@ def test_swapped_axes_are_named() -> None:
         numbers(np.zeros((3, 2)), (2, 3))
 
 
-def test_an_ellipsis_inside_a_value_is_no_answer() -> None:
+def test_an_ellipsis_among_values_is_an_answer_begun() -> None:
     with pytest.raises(NotAttempted):
-        numbers([1.0, ...], (2,))
+        numbers(..., (2,))
+    for begun in ([1.0, ...], [...], (..., ...)):
+        with pytest.raises(Wrong, match="still a"):
+            numbers(begun, (2,))
 
 
 def test_results_read_as_text_and_as_html() -> None:

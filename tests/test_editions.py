@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 from collections.abc import Callable
 from dataclasses import replace
@@ -62,13 +63,36 @@ def test_the_colab_edition_has_the_same_code_and_no_leftovers(path: Path) -> Non
     colab = editions.colab_edition(read_book(PROJECT), path)
     code = {c["id"]: c.source for c in source.cells if c.cell_type == "code"}
     kept = {c["id"]: c.source for c in colab.cells if c.cell_type == "code"}
-    dropped = {c["id"] for c in source.cells if "remove-cell" in c.metadata.get("tags", [])}
+    left_out = {"remove-cell", "hide-cell"}
+    dropped = {c["id"] for c in source.cells if left_out & set(c.metadata.get("tags", []))}
     assert kept == {key: text for key, text in code.items() if key not in dropped}
     parser = Parser(EXTENSIONS)
     for cell in colab.cells:
         assert not cell.get("outputs")
         if cell.cell_type == "markdown":
             assert leftovers(cell.source, parser) == [], f"cell {cell['id']}"
+
+
+@each_chapter
+def test_nothing_in_the_editions_stops_who_changes_a_number(path: Path) -> None:
+    """Guards are left out: no cell of a reader asserts anything, or needs what a guard defined."""
+    kept: set[str] = set()
+    guards: set[str] = set()
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type != "code" or cell["id"] == "install":
+            continue
+        nodes = list(ast.walk(ast.parse(cell.source)))
+        bound = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        bound |= {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+        bound |= {(n.asname or n.name) for n in nodes if isinstance(n, ast.alias)}
+        if "hide-cell" in cell.metadata.get("tags", []):
+            guards |= bound - kept
+            continue
+        assert not any(isinstance(node, ast.Assert) for node in nodes), cell["id"]
+        used = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        assert not used & guards - bound, cell["id"]
+        kept |= bound
+        guards -= bound
 
 
 def test_the_badge_shows_a_picture_of_our_own() -> None:
@@ -355,6 +379,7 @@ def test_the_colab_edition_of_cells(project: Any, convert: Any) -> None:
             code("a", "seen", "nbval-check-output"),
             code("b", "folded", "hide-input"),
             code("c", "gone", "remove-cell"),
+            code("assert a", "guard", "hide-cell", "nbval-check-output"),
             code("d", "fails", "raises-exception"),
             text(":::{solution-start} ex_other\n:::", "gate-1"),
             code("e", "answer"),

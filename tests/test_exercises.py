@@ -6,6 +6,7 @@ import ast
 import re
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -179,21 +180,32 @@ def imports(chapter: int) -> str:
     return "\n".join(ast.unparse(node) for node in wanted)
 
 
+def solution_code(number: str, item: Item) -> tuple[str, str]:
+    """Name of the function that is asked for, and the code on the page that has it."""
+    name = str(EXERCISES[number].call).split("(")[0]
+    blocks = re.findall(r"^```python\n(.*?)^```", item.solution, re.DOTALL | re.MULTILINE)
+    (code,) = [block for block in blocks if f"def {name}(" in block]
+    return name, code
+
+
 @each_checked
 def test_the_solution_on_the_page_passes(number: str, item: Item) -> None:
-    call = EXERCISES[number].call
-    if call is None:
+    if EXERCISES[number].call is None:
         value = re.search(r"`([^`]+)`", item.solution)
         assert value
         answer = value[1] if is_choice(number) else eval(value[1], {})
     else:
-        name = call.split("(")[0]
-        blocks = re.findall(r"^```python\n(.*?)^```", item.solution, re.DOTALL | re.MULTILINE)
-        (code,) = [block for block in blocks if f"def {name}(" in block]
+        name, code = solution_code(number, item)
         space: dict[str, Any] = {}
         exec(imports(int(number.split(".")[0])) + "\n" + code, space)
         answer = space[name]
     assert check(number, answer).passed
+
+
+def test_the_keys_of_multiple_choice_are_no_pattern() -> None:
+    keys = [o for n, _ in ON_THE_PAGE if is_choice(n) for o in "abcd" if check(n, o).passed]
+    assert set(keys) == set("abcd")
+    assert all(x != y for x, y in pairwise(keys)), keys
 
 
 @each_checked

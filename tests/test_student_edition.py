@@ -86,6 +86,16 @@ def test_the_student_edition_lacks_only_solutions_and_folded_explanations(path: 
     assert {editions.is_hint(summary) for summary in folded} <= {True}
 
 
+@each_chapter
+def test_no_link_of_the_student_edition_needs_colab(path: Path) -> None:
+    book = read_book(PROJECT)
+    cells = editions.student_edition(book, path).cells
+    assert not any("#scrollTo" in cell.source for cell in cells)
+    mine = f"({book.address(editions.page_of(book, path))}#"
+    others = [cell.source.count("#scrollTo") for cell in editions.colab_edition(book, path).cells]
+    assert sum(cell.source.count(mine) for cell in cells) > 0 or sum(others) == 0
+
+
 # A tiny book -------------------------------------------------------------------------------------
 
 OTHER = """(start)=

@@ -26,7 +26,9 @@ from myst import Directive
 from plain import Converter
 
 INSTALL_ID, BADGE_ID = "install", "colab-badge"
-HIDDEN_TAGS = {"hide-input", "hide-cell", "remove-input"}
+HIDDEN_TAGS = {"hide-input", "remove-input"}
+LEFT_OUT_TAGS = {"remove-cell", "hide-cell"}
+"""What the editions lack: a folded guard would stop a reader who changes what it asserts."""
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 # What a reader's runtime has stays as it is: pip replaces nothing that fits the loose ranges of
@@ -152,7 +154,7 @@ def prepared_chapters(project: Project, settings: Settings | None = None) -> dic
 def colab_cell(cell: Any, converter: Converter) -> Any | None:
     """One cell of the Colab edition, or ``None`` for a cell that it lacks."""
     tags = set(cell.metadata.get("tags", []))
-    if cell["id"] == BADGE_ID or "remove-cell" in tags:
+    if cell["id"] == BADGE_ID or tags & LEFT_OUT_TAGS:
         return None
     metadata: dict[str, Any] = {"id": cell["id"]}  # Colab finds its links to cells by this
     if is_markdown(cell):
@@ -209,12 +211,14 @@ FOLDED = re.compile(
 class StudentConverter(Converter):
     """Leaves out solutions, and what is folded in an exercise unless its title says "Hint".
 
+    Its links go to the site, since students open it anywhere and only Colab scrolls to a cell.
+
     What remains of multiple choice are the options: whoever is to decide first should not have the
     explanations one click away. ``check`` explains a wrong choice.
     """
 
     def __init__(self, book: Book, page: str) -> None:
-        super().__init__(book, page)
+        super().__init__(book, page, scrolls=False)
         self.directives["solution"] = (self._nothing, {"class", "label"})
         self._in_exercise = False
 

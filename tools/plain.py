@@ -12,6 +12,7 @@ import html
 import mimetypes
 import posixpath
 from collections.abc import Callable
+from dataclasses import replace
 
 from markdown_it.token import Token
 
@@ -51,15 +52,16 @@ class Converter:
     Args:
         book: what the text may refer to.
         page: name of the notebook's page, as in ``book/03_uniform_attention``.
+        scrolls: whether links to cells are those of Colab, which lead nowhere else.
 
     Attributes:
         directives: what is done with each directive, and the options that it may have.
         in_solution: whether the last text opened a solution that goes on in the next cells.
     """
 
-    def __init__(self, book: Book, page: str) -> None:
+    def __init__(self, book: Book, page: str, *, scrolls: bool = True) -> None:
         self.book = book
-        self.place = Place(page, "")
+        self.place = Place(page, "", scrolls)
         self.in_solution = False
         named = {"class", "name"}
         exercise = {"class", "label", "nonumber"}
@@ -91,7 +93,7 @@ class Converter:
         Raises:
             CourseError: the cell has something that cannot be turned into plain Markdown.
         """
-        self.place = Place(self.place.page, cell)
+        self.place = replace(self.place, cell=cell)
         try:
             return "\n".join(self._text(text)).strip("\n")
         except CourseError as error:

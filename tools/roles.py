@@ -25,10 +25,12 @@ class Place:
     Attributes:
         page: name of its page, as in ``book/notation``.
         cell: id of its cell.
+        scrolls: whether a link to another cell is the one of Colab, or leads to the site.
     """
 
     page: str
     cell: str
+    scrolls: bool = True
 
 
 def explicit(content: str) -> tuple[str, str]:
@@ -64,7 +66,7 @@ def label(book: Book, name: str) -> Label:
 def label_address(book: Book, place: Place, name: str) -> str:
     """Address of what a label stands for: a cell of the same notebook, or a place on the site."""
     found = label(book, name)
-    if found.page == place.page and found.cell:
+    if place.scrolls and found.page == place.page and found.cell:
         return f"#scrollTo={found.cell}"
     return book.label_address(name)
 

@@ -8,93 +8,132 @@ import numpy as np
 import torch
 from scipy.integrate import solve_ivp
 
-from lessons_lib.exercises.judge import Array, Exercise, choice, expect, numbers
+from lessons_lib.exercises.judge import Array, Exercise, choice, compare, numbers
 from lessons_lib.exercises.sandbox import Student, Wrong
 
 
-def _lowest_lead(d: float, speed: float) -> float:
+def _lowest_lead(d: float, speed: float = 0.5, start: float = 1.0) -> float:
     """Lead of attention at ``d = 0`` from ``(-d, 0)``, step by step, with ``da/dd`` as given."""
 
     def slope(x: float, a: Array) -> Array:
-        return np.asarray(speed * x / (1 + np.exp(a)))
+        return np.asarray(speed * x / (start + np.exp(a)))
 
     return float(solve_ivp(slope, (-d, 0), [0.0], rtol=1e-10, atol=1e-12).y[0, -1])
 
 
+def _share(lead: float) -> float:
+    return 1 / (1 + math.exp(-lead))
+
+
 def _lowest_attention(f: Student) -> None:
-    for d in (0.5, 2.0, 5.0):
-        found, lead = numbers(f(d)), _lowest_lead(d, speed=0.5)
-        other = _lowest_lead(d, speed=1.0)
-        mistakes = {
-            "lead": (lead, "that is the lead a. Asked for is p, between 0 and 1."),
-            "approximation": (
-                math.exp(1 - d**2 / 4),
-                "that is the approximation for large D. It leaves e^a out.",
-            ),
-            "half": (
-                1 / (1 + math.exp(-other)),
-                "it looks as if a + e^a - d^2/2 were conserved. Both words move, so d' is 2p.",
-            ),
-            "wrong-word": (
-                1 / (1 + math.exp(lead)),
-                "that is attention on word 0. Asked for is the one on word 1.",
-            ),
-        }
-        expect(found, 1 / (1 + math.exp(-lead)), f"D = {d}", mistakes, tolerance=1e-6)
+    # fmt: off
+    mistakes = {
+        "lead": (_lowest_lead, "that is the lead a. Asked for is p, between 0 and 1."),
+        "approximation": (lambda d: math.exp(1 - d ** 2 / 4),
+            "that is the approximation for large D. It leaves e^a out."),
+        "approximation-as-lead": (lambda d: _share(1 - d ** 2 / 4),
+            "a = 1 - D^2/4 holds for large D only. It leaves e^a out."),
+        "half": (lambda d: _share(_lowest_lead(d, 1.0)),
+            "it looks as if a + e^a - d^2/2 were conserved. Both words move, so d' is 2p."),
+        "quarter": (lambda d: _share(_lowest_lead(d, 0.25)),
+            "it looks as if d^2/8 were conserved. That is the exponent with a loss that "
+            "saturates."),
+        "linear": (lambda d: _share(-d ** 2 / 4), "the e^a of the law is left out."),
+        "at-the-start": (lambda d: _share(-d), "that is no turning point. There d = 0."),
+        "no-square": (lambda d: _share(_lowest_lead(math.sqrt(d))), "D has to be squared."),
+        "wrong-word": (lambda d: _share(-_lowest_lead(d)),
+            "that is attention on word 0. Asked for is the one on word 1."),
+        "upper-root": (lambda d: _share(_lowest_lead(d, -0.5)),
+            "a rises here. From d = -D it falls."),
+    }
+    # fmt: on
+    cases = {f"D = {d}": (d,) for d in (0.5, 2.0, 5.0, 8.0)}
+    compare(f, cases, lambda d: _share(_lowest_lead(d)), mistakes, tolerance=1e-6)
 
 
 def _gradient_law(f: Student) -> None:
     rng = np.random.default_rng(2006)
-    logits = torch.tensor(rng.normal(size=(3, 5)), requires_grad=True)
-    beta = torch.tensor(rng.normal(size=(3, 5)))
-    alpha = logits.softmax(-1)
-    (truth,) = torch.autograd.grad((alpha * beta).sum(), logits)
-    weights, probe = alpha.detach().numpy(), beta.numpy()
-    average = (weights * probe).sum(1, keepdims=True)
+    logits, beta = rng.normal(size=(3, 5)), rng.normal(size=(3, 5))
+    alpha = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+
+    def truth(alpha: Array, beta: Array) -> Array:
+        free = torch.tensor(np.log(alpha), requires_grad=True)
+        (found,) = torch.autograd.grad((free.softmax(-1) * torch.tensor(beta)).sum(), free)
+        return np.asarray(found.numpy())
+
+    def mean(a: Array, b: Array) -> Array:
+        return np.asarray((a * b).sum(1, keepdims=True))
+
+    # fmt: off
     mistakes = {
-        "no-baseline": (
-            weights * probe,
-            "the mean under attention is not subtracted. More for one position is less for others.",
-        ),
-        "plain-mean": (
-            weights * (probe - probe.mean(1, keepdims=True)),
-            "the plain mean of beta is subtracted. Weigh it with alpha.",
-        ),
-        "no-alpha": (
-            probe - average,
-            "the factor alpha is missing: a position without attention cannot gain any.",
-        ),
-        "sign": (-truth.numpy(), "the sign is that of going downhill in the score."),
-        "wrong-axis": (
-            weights * (probe - (weights * probe).sum(0)),
-            "the mean is taken over the texts. Take it over the positions of each text.",
-        ),
+        "no-baseline": (lambda a, b: a * b,
+            "the mean under attention is not subtracted. More for one position is less for "
+            "others."),
+        "plain-mean": (lambda a, b: a * (b - b.mean(1, keepdims=True)),
+            "the plain mean of beta is subtracted. Weigh it with alpha."),
+        "plain-sum": (lambda a, b: a * (b - b.sum(1, keepdims=True)),
+            "the plain sum of beta is subtracted. Weigh it with alpha."),
+        "no-alpha": (lambda a, b: b - mean(a, b),
+            "the factor alpha is missing: a position without attention cannot gain any."),
+        "sign": (lambda a, b: -truth(a, b), "the sign is that of going downhill in the score."),
+        "wrong-axis": (lambda a, b: a * (b - (a * b).sum(0)),
+            "the mean is taken over the texts. Take it over the positions of each text."),
+        "whole-mean": (lambda a, b: a * (b - (a * b).sum()), "the mean is taken over all texts."),
+        "diagonal": (lambda a, b: a * (1 - a) * b,
+            "that is what its own beta does to a position. The others lose what it gains."),
+        "squared": (lambda a, b: a ** 2 * (b - mean(a, b)), "alpha is once too often a factor."),
+        "by-weight": (lambda a, b: b + 0 * a,
+            "that is the derivative by the weight, not its logit."),
+        "mean-only": (lambda a, b: mean(a, b) + 0 * b, "that is the score itself."),
     }
-    found = numbers(f(alpha.detach(), beta), (3, 5))
-    expect(found, truth.numpy(), "3 texts of 5 words", mistakes)
+    # fmt: on
+    compare(f, {"3 texts of 5 words": (alpha, beta)}, truth, mistakes, tensors=True)
 
 
 def _loud_enough(f: Student) -> None:
-    for loss, p in ((0.1, 0.5), (0.01, 0.1), (1e-4, 0.02)):
-        b0, b1 = numbers(f(loss, p), (2,))
-        negative, positive = b0, (1 - p) * b0 + p * b1
-        found = np.logaddexp(0, negative) + np.logaddexp(0, -positive)
+    for loss, p in ((0.1, 0.5), (0.01, 0.1), (1e-4, 0.02), (2.0, 0.9), (0.5, 0.999)):
+
+        def cost(b0: float, b1: float, p: float = p) -> float:
+            return float(np.logaddexp(0, b0) + np.logaddexp(0, -(1 - p) * b0 - p * b1))
+
+        b0, b1 = map(float, numbers(f(loss, p), (2,)))
+        room, positive = loss * (1 + 1e-6), (1 - p) * b0 + p * b1
         case = f"a loss of {loss} with p = {p}"
-        if found <= loss:
-            continue
-        if b0 >= 0:
-            raise Wrong(
+        for holds, key, why in (
+            (cost(b0, b1) <= room, "", ""),
+            (cost(b1, b0) <= room, "swapped", "the other way round: first b0, then b1."),
+            (
+                cost(b0, b1, 1 - p) <= room and abs((1 - p) * b1 + p * b0 + b0) < 1e-2,
+                "share-swapped",
+                "p is the attention on word 1. Here word 0 seems to have it.",
+            ),
+            (
+                b0 >= 0,
                 "negative-text",
-                f"For {case}: b0 = {b0:.4g} makes the negative text look positive. It consists of "
-                "word 0 alone.",
-            )
-        if positive <= 0:
-            raise Wrong(
+                f"b0 = {b0:.4g} makes the negative text positive. It consists of word 0 alone.",
+            ),
+            (
+                positive <= 0,
                 "too-quiet",
-                f"For {case}: the positive text scores {positive:.4g}. Word 1 is heard with a "
-                "share p only, and has to outvote word 0.",
-            )
-        raise Wrong("too-large", f"For {case}: the loss of both texts is {found:.4g}.")
+                f"the positive text scores {positive:.4g}. Word 1 is heard with a share p only, "
+                "and has to outvote word 0.",
+            ),
+            (
+                cost(b0, b1) <= 2 * room,
+                "each-text",
+                f"the loss of both texts together is {cost(b0, b1):.4g}. Does each alone take all?",
+            ),
+            (
+                cost(b0, -b0) <= room and cost(b0, b1) > room,
+                "word-alone",
+                f"s0 is fine, but s1 = {positive:.4g} is not: solve (1 - p) b0 + p b1 = K for b1.",
+            ),
+            (True, "too-large", f"the loss of both texts is {cost(b0, b1):.4g}."),
+        ):
+            if holds and key:
+                raise Wrong(key, f"For {case}: {why}")
+            if holds:
+                break
 
 
 EXERCISES = {

@@ -2,118 +2,177 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 
-from lessons_lib.exercises.judge import Array, Exercise, Mistakes, choice, expect, numbers
+from lessons_lib.exercises.judge import Array, Exercise, choice, compare, numbers
 from lessons_lib.exercises.sandbox import Student, Wrong
 
 
 def _by_hand(answer: object) -> None:
-    found = numbers(answer, (3,))
     u, v = np.zeros(30), np.full(30, -1.0)
     u[:4], v[:4] = (0.1, 0.6, 0.2, 0.1), (3, 2, 1, 0)
     top = math.ceil(30 / 20)
     rank = [int((b > b[a.argmax()]).sum()) for a, b in ((u, v), (v, u))]
     truth = np.array([rank[0] < top, rank[1] < top, top / 30], dtype=float)
-    mistakes: Mistakes = {
-        "swapped": (truth[[1, 0, 2]], "the two agreements are swapped. A(u, v) begins with u."),
-        "one-position": (
-            (0.0, 0.0, 1 / 30),
-            "the top 5% of 30 positions are two, since 1.5 is rounded up.",
-        ),
-        "chance-5%": (
-            (truth[0], truth[1], 0.05),
-            "chance is the share of positions that count as the top, and those are whole ones.",
-        ),
-        "four-words": ((0.0, 0.0, 0.25), "that is the sentence of four words. Asked is for 30."),
+    chance, five = top / 30, "chance is the share of positions that count as the top: whole ones."
+    one = "the top 5% of 30 positions are two, since 1.5 is rounded up."
+    # fmt: off
+    told = {
+        "swapped": ((0, 1, chance), "the two agreements are swapped. A(u, v) begins with u."),
+        "one-position": ((0, 0, 1 / 30), one),
+        "one-position-chance": ((1, 0, 1 / 30), one),
+        "chance-5%": ((1, 0, 0.05), five),
+        "chance-5%-only": ((0, 0, 0.05), five),
+        "four-words": ((0, 0, 0.25), "that is the sentence of four words. Asked is for 30."),
+        "four-words-chance": ((1, 0, 0.25), "that is chance for four words. Asked is for 30."),
+        "both": ((1, 1, chance), "where is the largest v, and how many positions have more u?"),
+        "neither": ((0, 0, chance), "where is the largest u, and how many positions have more v?"),
+        "percent": ((1, 0, 100 * chance), "chance is to be a share, not percent."),
+        "half": ((0.5, 0.5, chance), "one output word agrees or does not: 1 or 0."),
+        "ranks": ((*rank, chance), "those are ranks. Is each among the first two?"),
+        "ranks-from-one": ((rank[0] + 1, rank[1] + 1, chance), "those are ranks, not agreements."),
     }
-    expect(found, truth, "30 words", mistakes, tolerance=1e-3)
+    # fmt: on
+    mistakes = {key: (lambda value=value: value, why) for key, (value, why) in told.items()}
+    found = numbers(answer, (3,))
+    compare(lambda: found, {"30 words": ()}, lambda: truth, mistakes, tolerance=1e-3)
 
 
-def _fair_hits(u: Array, v: Array, k: int) -> float:
-    """Mean over all ways to break ties of whether the best position by u is in the top k by v."""
-    best, hits = int(u.argmax()), []
-    for tiebreak in itertools.permutations(range(len(v))):
-        order = sorted(range(len(v)), key=lambda i: (-v[i], tiebreak[i]))
-        hits.append(order.index(best) < k)
-    return float(np.mean(hits))
+def _share(k: int, ahead: int, tied: int) -> float:
+    """Share of the ways to break ties in which the best position by u is among the first k by v."""
+    return float(np.mean([ahead + place < k for place in range(tied)]))
+
+
+def _fair(
+    how: Callable[[int, int, int], float], up: Callable[[float], int]
+) -> Callable[..., float]:
+    """Mean over rows of ``how(k, ahead, tied)``, with ``k = up(top * L)``."""
+
+    def mean(u: Array, v: Array, top: float) -> float:
+        k = up(round(top * u.shape[1], 9))
+        there = np.take_along_axis(v, u.argmax(1)[:, None], 1)
+        pairs = zip((v > there).sum(1), (v == there).sum(1), strict=True)
+        return float(np.mean([how(k, int(ahead), int(tied)) for ahead, tied in pairs]))
+
+    return mean
 
 
 def _fair_agreement(f: Student) -> None:
-    rng = np.random.default_rng(4006)
-    for case, levels in (("no ties", 100), ("some ties", 2), ("a constant", 1)):
-        u, v = rng.normal(size=(15, 5)), rng.integers(levels, size=(15, 5)).astype(float)
-        if case == "no ties":
-            v = rng.normal(size=v.shape)
-        k = 2  # of five, with top = 0.4
-        there = np.take_along_axis(v, u.argmax(1)[:, None], 1)
-        greater, equal = (v > there).sum(1), (v == there).sum(1)
-        lucky = float((greater < k).mean())
-        unlucky = float((greater + equal <= k).mean())
-        mistakes = {
-            "ties-found": (lucky, "ties count as found, as in the paper. A constant wins so."),
-            "ties-missed": (unlucky, "ties count as missed. That is unfair the other way."),
-            "swapped": (
-                float(np.mean([_fair_hits(b, a, k) for a, b in zip(u, v, strict=True)])),
-                "that is A(v, u). Take the best position by u, and its rank by v.",
-            ),
-            "ties-half": (
-                (lucky + unlucky) / 2,
-                "ties count as one half. How probable is it to be among the top k?",
-            ),
-        }
-        truth = float(np.mean([_fair_hits(a, b, k) for a, b in zip(u, v, strict=True)]))
-        expect(numbers(f(u, v, 0.4)), truth, case, mistakes)
+    rng, cases = np.random.default_rng(4006), {}
+    for case, size, top, levels in (
+        ("no ties", 5, 0.4, 0),
+        ("some ties", 5, 0.4, 2),
+        ("a constant", 5, 0.4, 1),
+        ("two of 7, rounded up to 3", 7, 0.3, 2),
+        ("a quarter of 8", 8, 0.25, 3),
+        ("all positions", 6, 1.0, 2),
+    ):
+        u, v = rng.normal(size=(15, size)), rng.normal(size=(15, size))
+        cases[case] = (u, rng.integers(levels, size=v.shape).astype(float) if levels else v, top)
+    ceil, right = math.ceil, _fair(_share, math.ceil)
+
+    def expected(k: int, ahead: int, tied: int) -> float:
+        return (k - ahead) / tied
+
+    # fmt: off
+    mistakes = {
+        "ties-found": (_fair(lambda k, g, m: g < k, ceil),
+            "ties count as found, as in the paper. A constant wins."),
+        "ties-missed": (_fair(lambda k, g, m: g + m <= k, ceil),
+            "ties count as missed. That is unfair, too."),
+        "ties-half": (_fair(lambda k, g, m: ((g < k) + (g + m <= k)) / 2, ceil),
+            "ties count as one half. How probable is it to be among the top k?"),
+        "swapped": (lambda u, v, top: right(v, u, top),
+            "that is A(v, u). Take the best position by u, and its rank by v."),
+        "rounded-down": (_fair(_share, int), "top * L is rounded down. Round up."),
+        "rounded": (_fair(_share, round), "top * L is rounded to the nearest number. Round up."),
+        "one-more": (_fair(_share, lambda x: int(x) + 1),
+            "top * L is whole here: no need to add 1."),
+        "not-clipped": (_fair(expected, ceil),
+            "a probability is between 0 and 1: clip the share of places."),
+        "above-one": (_fair(lambda k, g, m: max(expected(k, g, m), 0), ceil),
+            "a probability is at most 1."),
+        "below-zero": (_fair(lambda k, g, m: min(expected(k, g, m), 1), ceil),
+            "a probability is at least 0."),
+        "one-of-tied": (_fair(lambda k, g, m: (g < k) / m, ceil),
+            "only one place is shared. There are k - g left for the tied ones."),
+        "not-itself": (_fair(lambda k, g, m: min(max(k - g, 0) / max(m - 1, 1), 1), ceil),
+            "the position itself is one of those that tie."),
+        "from-the-top": (_fair(lambda k, g, m: min(k / m, 1), ceil),
+            "those strictly ahead take their places first."),
+        "chance": (lambda u, v, top: math.ceil(top * u.shape[1]) / u.shape[1], "that is chance."),
+    }
+    # fmt: on
+    compare(f, cases, right, mistakes)
 
 
-def _first_above(curve: Sequence[float], level: float) -> int | None:
-    return next((i for i, value in enumerate(curve) if value > level), None)
-
-
-# Level, agreement of each run at each checkpoint, accuracy of each run: three runs, four of them.
-_RUNS = [[0.1, 0.5, 0.2, 0.8], [0.1, 0.2, 0.6, 0.7], [0.2, 0.2, 0.4, 0.9]]
-_DONE = [[0.2, 0.45, 0.7, 0.8], [0.1, 0.5, 0.6, 0.9], [0.3, 0.3, 0.8, 0.7]]
+def _first_above(curve: Array, level: float) -> int:
+    return next(i for i, value in enumerate(curve) if value > level)
 
 
 def _xi(f: Student) -> None:
-    for level in (0.35, 0.45):
-        passed = next(i for i in range(4) if sum(run[i] for run in _RUNS) / 3 > level)
-        single = [_first_above(run, level) for run in _RUNS]
-        alone = [done[i] for done, i in zip(_DONE, single, strict=True) if i is not None]
-        each = float(np.mean(alone))
-        mistakes: Mistakes = {
-            "not-averaged": (
-                each,
-                "the crossing is looked for in each run. Average the curves first.",
-            ),
-            "one-run": (alone[0], "one run only is used. Average over all of them."),
-            "agreement": (
-                sum(run[passed] for run in _RUNS) / 3,
-                "that is the agreement at the crossing. xi is the performance there.",
-            ),
-            "best-performance": (
-                float(np.max(np.mean(_DONE, axis=0))),
-                "that is the best performance of all, xi*. Take the one at the crossing.",
-            ),
-            "checkpoint": (passed, "that is the index of the checkpoint, not the performance."),
-        }
-        truth = sum(done[passed] for done in _DONE) / 3
-        found = numbers(f(level, np.array(_RUNS), np.array(_DONE)))
-        expect(found, truth, f"a level of {level}", mistakes)
-    level, curve = 0.5, np.array([[0.25, 0.5, 0.75]])
-    if np.isclose(numbers(f(level, curve, curve)), 0.5):
+    rng = np.random.default_rng(4010)
+    rise = np.array([0.1, 0.45, 0.25, 0.6, 0.8, 0.7])  # not monotone: a curve may fall again
+    curves = rise + rng.choice([-0.08, 0.03, 0.09, 0.2], size=(4, 6))
+    done = np.array([0.2, 0.45, 0.6, 0.75, 0.9, 0.8]) + rng.choice(
+        [-0.15, 0, 0.04, 0.1], size=(4, 6)
+    )
+    cases = {f"a level of {x}": (x, curves, done) for x in (0.05, 0.3, 0.55, 0.75)}
+    cases["two runs"] = (0.45, curves[:2], done[:2])
+    cases["one run"] = (0.6, curves[2:3], done[2:3])
+
+    def at(level: float, c: Array, p: Array, mean: Callable[..., Array] = np.mean) -> float:
+        return float(p.mean(0)[_first_above(mean(c, axis=0), level)])
+
+    def each(level: float, c: Array, p: Array) -> float:
+        firsts = [(q, np.flatnonzero(curve > level)) for curve, q in zip(c, p, strict=True)]
+        return float(np.mean([q[first[0]] for q, first in firsts if len(first)]))
+
+    def last_below(level: float, c: Array, p: Array) -> float:
+        return float(p.mean(0)[min(np.flatnonzero(c.mean(0) <= level).max(initial=-1) + 1, 5)])
+
+    # fmt: off
+    mistakes = {
+        "not-averaged": (each, "the crossing is looked for in each run. Average the curves first."),
+        "one-run": (lambda x, c, p: at(x, c[:1], p[:1]),
+            "one run only is used. Average over all of them."),
+        "one-performance": (lambda x, c, p: p[0][_first_above(c.mean(0), x)],
+            "the performance is that of one run. Average over all of them."),
+        "median-curve": (lambda *g: at(*g, np.median),
+            "the median of the curves is taken, not the mean."),
+        "median-performance": (lambda x, c, p: np.median(p[:, _first_above(c.mean(0), x)]),
+            "that is the median performance. Asked is the mean."),
+        "first-run": (lambda *g: at(*g, np.max), "that is where the first of the runs exceeds it."),
+        "every-run": (lambda *g: at(*g, np.min),
+            "that is where every run exceeds it. Average first."),
+        "best-run": (lambda x, c, p: p[:, _first_above(c.mean(0), x)].max(),
+            "that is the best run's. Average."),
+        "agreement": (lambda x, c, p: c.mean(0)[_first_above(c.mean(0), x)],
+            "that is the agreement at the crossing. xi is the performance there."),
+        "best-performance": (lambda x, c, p: p.mean(0).max(),
+            "that is the best performance of all, xi*. Take the one at the crossing."),
+        "checkpoint": (lambda x, c, p: _first_above(c.mean(0), x),
+            "that is the index of the checkpoint, not the performance."),
+        "before": (lambda x, c, p: p.mean(0)[_first_above(c.mean(0), x) - 1],
+            "that is one checkpoint early."),
+        "for-good": (last_below, "the curve may fall again. Take the first checkpoint above."),
+    }
+    # fmt: on
+    compare(f, cases, at, mistakes)
+    curve = np.array([[0.25, 0.5, 0.75]])
+    if abs(numbers(f(0.5, curve, curve), finite=False) - 0.75) > 1e-6:
         raise Wrong("not-strict", "The curve has to exceed the level. Equal is not above.")
-    never = numbers(f(2.0, np.array(_RUNS), np.array(_DONE)), finite=False)
-    if not np.isnan(never):
-        raise Wrong(
-            "never",
-            "The curve never exceeds this level. Return `math.nan` for never: a number would be "
-            "averaged into tables as if it were measured. (`argmax` of nothing but False is 0.)",
-        )
+    for level in (2.0, float(curves.mean(0).max())):
+        if not np.isnan(numbers(f(level, curves, done), finite=False)):
+            raise Wrong(
+                "never",
+                "The curve never exceeds this level. Return `math.nan` for never: a number would "
+                "be averaged into tables as if it were measured. (`argmax` of nothing but False is "
+                "0.)",
+            )
 
 
 EXERCISES = {
@@ -142,7 +201,7 @@ EXERCISES = {
                     "more-even",
                     "Scores that are sixteen times as large make a softmax sharper, not flatter.",
                 ),
-                "d": (
+                "c": (
                     "sharper-is-better",
                     "Sharp so early, it cannot know yet where to look. Which word gets it, and "
                     "what can be learned from one word alone?",

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from lessons_lib import models
-from lessons_lib.exercises.judge import Array, Exercise, choice, expect, numbers
-from lessons_lib.exercises.sandbox import Student, Wrong
-from lessons_lib.tasks import EOS, Copying
+from lessons_lib.exercises.judge import Array, Exercise, choice, compare, decide
+from lessons_lib.exercises.sandbox import Student
+from lessons_lib.tasks import EOS, Batch, Copying
 
 
 def _first(share: float, factor: float, least: float) -> int:
@@ -24,44 +24,90 @@ def _first(share: float, factor: float, least: float) -> int:
 
 
 def _heads_needed(f: Student) -> None:
-    for p, share in ((0.25, 0.99), (0.7, 0.95), (0.1, 0.5)):
-        truth = _first(1 - p, 1 - p, share)
-        exact = math.log(1 - share) / math.log(1 - p)
-        mistakes = {
-            "one-minus-power": (
-                _first(p, p, share),
-                "1 - p^H is the probability that not all heads are lucky. At least one is lucky "
-                "unless all are unlucky.",
-            ),
-            "not-whole": (exact, "there are no fractions of heads. Round up."),
-            "rounded-down": (truth - 1, "that is one head too few. Round up."),
-        }
-        expect(numbers(f(p, share)), truth, f"p = {p}, share = {share}", mistakes, tolerance=1e-9)
+    def needed(p: float, share: float) -> int:
+        return _first(1 - p, 1 - p, share)
+
+    def exact(p: float, share: float) -> float:
+        return math.log(1 - share) / math.log(1 - p)
+
+    # fmt: off
+    mistakes = {
+        "one-minus-power": (lambda p, s: _first(p, p, s),
+            "1 - p^H is the probability that not all heads are lucky. At least one is lucky "
+            "unless all are unlucky."),
+        "not-whole": (exact, "there are no fractions of heads. Round up."),
+        "rounded-down": (lambda *g: math.floor(exact(*g)), "that is too few. Round up."),
+        "rounded-down-one": (lambda *g: max(math.floor(exact(*g)), 1),
+            "rounding down to at least one is too few."),
+        "one-less": (lambda *g: needed(*g) - 1, "that is one head too few."),
+        "one-more": (lambda *g: math.floor(exact(*g)) + 1,
+            "where the logarithms give a whole number, that many are enough: at least, not more."),
+        "plus-one": (lambda *g: needed(*g) + 1, "one head fewer is enough."),
+        "nearest": (lambda *g: round(exact(*g)), "the nearest whole number may be too few."),
+        "added-up": (lambda p, s: math.ceil(s / p),
+            "chances do not add up: two heads may be lucky in the same run."),
+        "swapped": (lambda p, s: needed(s, p), "p and share are exchanged."),
+        "not-missed": (lambda p, s: math.ceil(math.log(s) / math.log(1 - p)),
+            "(1-p)^H is how often all are unlucky: at most 1 - share, not share."),
+        "all-lucky": (lambda p, s: max(math.floor(math.log(s) / math.log(p)), 1),
+            "that all are lucky is too much."),
+        "for-half": (lambda p, s: math.ceil(math.log(1 - s) / math.log(0.5)),
+            "it does not depend on p."),
+        "for-99%": (lambda p, s: needed(p, 0.99), "share is an argument, not always 0.99."),
+    }
+    # fmt: on
+    pairs = ((0.25, 0.99), (0.7, 0.95), (0.1, 0.5), (0.5, 0.75), (0.75, 0.9375), (0.9, 0.3))
+    cases = {f"p = {p}, share = {share}": (p, share) for p, share in pairs}
+    compare(f, cases, needed, mistakes, tolerance=1e-9)
 
 
 def _head_velocities(f: Student) -> None:
-    for length, a, b in ((3, [1e-4, 0, 2e-4], [-3e-4, 1e-4, 0]), (4, [2e-4, -1e-4], [1e-4, 3e-4])):
-        heads = len(a)
-        truth = -_leads_gradient(length, np.array([a, b])) / (length - 1)
-        mistakes = {
-            "not-averaged": (
-                truth * heads,
-                "contexts are averaged, so each head's share in the logits has a factor 1/H.",
-            ),
-            "mean-field": (
-                truth.mean(1, keepdims=True) + 0 * truth,
-                "all heads get the same velocity. To first order a head feels itself only.",
-            ),
-            "whole-derivative": (
-                truth * (length - 1),
-                "that is minus the derivative. A lead is one entry against one other: divide by "
-                "L-1.",
-            ),
-            "not-coupled": (truth[::-1], "a_k moves with b_k, and b_k with a_k."),
-        }
-        scaled = {key: (value / 1e-4, message) for key, (value, message) in mistakes.items()}
-        found = numbers(f(np.array(a), np.array(b), length), (2, heads)) / 1e-4
-        expect(found, truth / 1e-4, f"H = {heads}, L = {length}", scaled, tolerance=2e-3)
+    def velocities(a: Array, b: Array, length: int) -> Array:
+        return np.asarray(-_leads_gradient(length, np.array([a, b])) / (length - 1))
+
+    def pair(a: Array, b: Array, factor: float) -> Array:
+        return np.stack([b, a]) * factor
+
+    def field(a: Array, b: Array, n: int) -> Array:
+        return velocities(a, b, n).mean(1, keepdims=True) + 0 * np.stack([a, b])
+
+    # fmt: off
+    mistakes = {
+        "not-averaged": (lambda a, b, n: len(a) * velocities(a, b, n),
+            "contexts are averaged, so each head's share in the logits has a factor 1/H."),
+        "mean-field": (field,
+            "all heads get the same velocity. To first order a head feels itself only."),
+        "summed-field": (lambda a, b, n: field(a, b, n) * len(a),
+            "all heads get the same velocity. To first order a head feels itself only."),
+        "whole-derivative": (lambda a, b, n: velocities(a, b, n) * (n - 1),
+            "that is minus the derivative. A lead is one entry against one other: divide by L-1."),
+        "length-for-heads": (lambda a, b, n: pair(a, b, 1 / n ** 3),
+            "the mean is over H heads, not over L positions."),
+        "heads-for-length": (lambda a, b, n: pair(a, b, 1 / len(a) ** 3),
+            "the softmax is over L positions, not H heads."),
+        "averaged-twice": (lambda a, b, n: pair(a, b, 1 / (n * len(a)) ** 2),
+            "1/H comes once: the logits have it."),
+        "by-length": (lambda a, b, n: pair(a, b, 1 / (len(a) * n)),
+            "L enters squared, as in chapter 6."),
+        "no-factor": (lambda a, b, n: pair(a, b, 1), "that is the direction. How fast is it?"),
+        "only-averaged": (lambda a, b, n: pair(a, b, 1 / len(a)), "the factor 1/L^2 is missing."),
+        "not-coupled": (lambda a, b, n: velocities(a, b, n)[::-1],
+            "a_k moves with b_k, and b_k with a_k."),
+        "sign": (lambda *g: -velocities(*g), "gradient flow goes downhill in the loss."),
+        "one-less": (lambda a, b, n: pair(a, b, 1 / (len(a) * n * (n - 1))),
+            "see dp/da in chapter 6: 1/L^2."),
+    }
+    # fmt: on
+    cases = {
+        f"H = {len(a)}, L = {length}": (1e-4 * np.array(a), 1e-4 * np.array(b), length)
+        for length, a, b in (
+            (3, [1.0, 2.0], [-3.0, 1.0]),
+            (4, [2.0, -1.0, 1.0], [1.0, 3.0, -2.0]),
+            (2, [1.0, 0.0, 2.0, -1.0], [-3.0, 1.0, 0.0, 2.0]),
+            (3, [1.0], [2.0]),
+        )
+    }
+    compare(f, cases, velocities, mistakes, tolerance=2e-3)
 
 
 def _leads_gradient(length: int, leads: Array) -> Array:
@@ -87,6 +133,16 @@ def _kept(model: models.Seq2Seq, heads: list[int]) -> models.Seq2Seq:
     return smaller
 
 
+def _kept(model: models.Seq2Seq, heads: list[int]) -> models.Seq2Seq:
+    """A model of its own with some of the heads, everything else alike."""
+    smaller = models.build(replace(model.config, heads=len(heads)), seed=0)
+    state = model.state_dict()
+    for name in ("query.weight", "query.bias", "value.weight", "value.bias"):
+        state[name] = torch.cat([state[name].chunk(model.config.heads)[k] for k in heads])
+    smaller.load_state_dict(state)
+    return smaller
+
+
 def _without(f: Student) -> None:
     task = Copying(vocab=6, length=5)
     config = models.Seq2SeqConfig(task.vocab_size, task.vocab_size, 7, 11, heads=3)
@@ -94,54 +150,92 @@ def _without(f: Student) -> None:
     with torch.no_grad():  # so large that each head matters, and that heads differ
         model.value.weight.mul_(12)
         model.query.weight.mul_(20)
-    words = batch.target != EOS
 
-    def right(logits: torch.Tensor, where: torch.Tensor = words) -> float:
+    def right(logits: torch.Tensor, batch: Batch, end: bool = False) -> float:
+        where = batch.target_mask if end else batch.target != EOS
         return float((logits.argmax(-1) == batch.target)[where].double().mean())
 
-    for head in range(3):
-        others = [k for k in range(3) if k != head]
+    def of(model: models.Seq2Seq, heads: list[int], batch: Batch, end: bool = False) -> float:
         with torch.no_grad():
-            logits = _kept(model, others)(batch).logits
-            silent = model.attend(model(batch).scores, batch.source_mask).clone()
-            silent[:, head] = 0
-            mistakes = {
-                "divided-by-all": (
-                    right(model(batch, attention=silent).logits),
-                    "the head is silent, but the mean is still over all heads. Average the others.",
-                ),
-                "only-that-head": (
-                    right(_kept(model, [head])(batch).logits),
-                    "only this head is left. It is the one to take out.",
-                ),
-                "all-heads": (right(model(batch).logits), "no head is taken out."),
-                "end-symbol": (
-                    right(logits, batch.target_mask),
-                    "the end symbol is counted. It can be found without reading.",
-                ),
-            }
-        found = numbers(f(model, batch, head))
-        expect(found, right(logits), f"head {head}", mistakes, tolerance=1e-6)
+            return right(_kept(model, heads)(batch).logits, batch, end)
+
+    def others(head: int) -> list[int]:
+        return [k for k in range(3) if k != head]
+
+    def changed(model: models.Seq2Seq, batch: Batch, head: int, weight: float = 0) -> float:
+        """With this weight for the head, and the mean still over all."""
+        with torch.no_grad():
+            alpha = model.attend(model(batch).scores, batch.source_mask).clone()
+            alpha[:, head] = weight
+            return right(model(batch, attention=alpha).logits, batch)
+
+    def added(model: models.Seq2Seq, batch: Batch, head: int) -> float:
+        with torch.no_grad():
+            out = model(batch)
+            contexts = out.attention @ model.values(out.encoder_states)
+            return right(model.readout(out.decoder_states, contexts[:, others(head)].sum(1)), batch)
+
+    def whole(model: models.Seq2Seq, batch: Batch, head: int) -> float:
+        with torch.no_grad():
+            hits = _kept(model, others(head))(batch).logits.argmax(-1) == batch.target
+        return float((hits | (batch.target == EOS)).all(1).double().mean())
+
+    # fmt: off
+    mistakes = {
+        "divided-by-all": (changed,
+            "the head is silent, but the mean is still over all heads. Average the others."),
+        "added": (added, "the other heads' contexts are added up. Average them."),
+        "uniform": (lambda m, b, h: changed(m, b, h, 1 / b.source.shape[1]),
+            "the head looks everywhere alike, but it still speaks. Take it out."),
+        "only-that-head": (lambda m, b, h: of(m, [h], b),
+            "only this head is left. It is the one to take out."),
+        "all-heads": (lambda m, b, h: of(m, [0, 1, 2], b), "no head is taken out."),
+        "end-symbol": (lambda m, b, h: of(m, others(h), b, end=True),
+            "the end symbol is counted. It can be found without reading."),
+        "all-with-end": (lambda m, b, h: of(m, [0, 1, 2], b, end=True),
+            "no head is taken out, and the end counts."),
+        "heads-before": (lambda m, b, h: of(m, list(range(h)) or [0, 1, 2], b),
+            "only the heads before it are left."),
+        "heads-after": (lambda m, b, h: of(m, list(range(h + 1, 3)) or [0, 1, 2], b),
+            "only the heads after it are left."),
+        "next-head": (lambda m, b, h: of(m, others((h + 1) % 3), b),
+            "that is another head: they count from 0."),
+        "previous-head": (lambda m, b, h: of(m, others((h - 1) % 3), b),
+            "that is another head: they count from 0."),
+        "whole-outputs": (whole, "that is the share of outputs without any mistake."),
+        "lost": (lambda m, b, h: of(m, [0, 1, 2], b) - of(m, others(h), b),
+            "that is how much is lost. Asked is the accuracy that is left."),
+    }
+    # fmt: on
+    cases = {f"head {head}": (model, batch, head) for head in range(3)}
+    compare(f, cases, lambda m, b, h: of(m, others(h), b), mistakes, tolerance=1e-6)
 
 
-# Accuracy with three orders of the data, and what the paper calls the head.
+# Accuracies with several orders of the data, and what the paper calls the head.
 _STARTS = (
-    ((0.99, 0.97, 1.0), "good", "good", "it learns with all three orders."),
+    ((0.99, 0.97, 1.0), "good", "good", "it learns with all orders."),
     ((0.2, 0.5, 0.1), "bad", "bad", "it learns with none."),
     ((0.99, 0.97, 0.3), "discarded", "any-order", "one of three orders fails."),
     ((0.99, 0.90, 1.0), "discarded", "mean", "the mean is high, but one order is below 0.95."),
     ((0.3, 0.2, 0.99), "discarded", "mean", "the mean is low, but one order is learned."),
     ((0.8, 0.7, 0.75), "discarded", "not-good-is-bad", "bad is below 0.6, not only not good."),
+    ((0.99, 0.99, 0.94), "discarded", "last-or-first", "every order counts, the last one, too."),
+    ((0.1, 0.1, 0.65), "discarded", "most", "most orders are not every order."),
+    ((0.65, 0.1, 0.1), "discarded", "most", "most orders are not every order."),
+    ((0.5, 0.97, 0.99), "discarded", "most", "most orders are not every order."),
+    ((0.95, 0.99, 0.97), "discarded", "equal-is-above", "0.95 is not above 0.95."),
+    ((0.6, 0.3, 0.2), "discarded", "equal-is-below", "0.6 is not below 0.6."),
+    ((0.96, 0.955, 0.96), "good", "threshold", "above 0.95 is enough."),
+    ((0.59, 0.55, 0.58), "bad", "threshold", "below 0.6 is enough."),
+    ((0.96, 0.99), "good", "three-orders", "there may be two orders."),
+    ((0.5, 0.3, 0.2, 0.1, 0.7), "discarded", "three-orders", "there may be five orders."),
+    ((0.97,), "good", "three-orders", "there may be one order."),
 )
 
 
 def _kind_of_start(f: Student) -> None:
-    for accuracies, truth, key, why in _STARTS:
-        found = f(list(accuracies))
-        if type(found) is not str or found not in ("good", "bad", "discarded"):
-            raise Wrong("type", "Expected 'good', 'bad' or 'discarded'.")
-        if found != truth:
-            raise Wrong(key, f"{accuracies} is {truth}, found {found}: {why}")
+    rows = (([list(accuracies)], *rest) for accuracies, *rest in _STARTS)
+    decide(f, rows, ("good", "bad", "discarded"))
 
 
 EXERCISES = {
@@ -149,7 +243,7 @@ EXERCISES = {
         "Eight times the same ticket",
         choice(
             {
-                "a": (
+                "b": (
                     "number-of-heads",
                     "Equal heads have equal gradients and stay equal. How many different starts "
                     "are there?",

@@ -2,9 +2,9 @@
 
 It says that the answer is right, or that there is none yet, or what is wrong and which mistake it
 probably is. A checker compares with properties, closed forms and slow enumeration, never with a
-solution: there is none in this package. It leaves the answer's arguments, the global random states
-and the output as they were, and gives up on a function that does not end (``sandbox`` says
-what that can and cannot stop).
+solution: there is none in this package. It leaves the answer's arguments, global states and the
+output as they were, and gives up on a function that does not end (``sandbox`` says what that
+can and cannot stop).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from lessons_lib.exercises import ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08, ch09
 from lessons_lib.exercises.judge import Exercise, Result, judge
+from lessons_lib.exercises.sandbox import remember_libraries
 
 _CHAPTERS = (
     *(ch01, ch02, ch03, ch04, ch05),
@@ -22,6 +23,8 @@ EXERCISES: dict[str, Exercise] = {
     number: exercise for module in _CHAPTERS for number, exercise in module.EXERCISES.items()
 }
 """By number, ``"6.2"``: the second exercise of chapter 6."""
+
+remember_libraries()
 
 
 def check(number: str, answer: Any) -> Result:

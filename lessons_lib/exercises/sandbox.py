@@ -1,20 +1,26 @@
 """Run a student's function so that whatever it does ends in a sentence, not in a traceback.
 
-This is a help for learners, not a guard against attackers: the code runs in this process, may use
-as much memory as there is, and may change modules. What is caught: exceptions, endless loops,
-floods of output, changed arguments. What the code does to the global random states is undone.
+This is a help for learners, not a guard against attackers: the code runs in this process and may
+use as much memory as there is. What is caught: exceptions, endless loops, floods of output, changed
+arguments, ``exit()``. What the code does to global states and to the functions of the libraries is
+undone, and an answer is judged with the functions as they were when this module was imported.
 """
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import copy
 import ctypes
 import dataclasses
 import dis
+import functools
+import gc
 import inspect
 import io
+import itertools
 import linecache
+import os
 import random
 import signal
 import sys
@@ -23,8 +29,9 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from types import CodeType, FrameType
-from typing import Any
+from types import CodeType, FrameType, GeneratorType, ModuleType
+from typing import Any, NoReturn
+from unittest import mock
 
 import numpy as np
 import torch
@@ -34,9 +41,15 @@ FLOOD = 20_000
 """Characters of output after which a function is stopped."""
 SHOWN = 1_000
 """Characters of output that are shown."""
-_AGAIN = 0.02
-"""Seconds between two attempts to stop code, whose own ``except`` may catch the first."""
+DEEPEST = 10_000
+"""Largest recursion limit that a function can set: beyond it the process may die."""
+_AGAIN, _PATIENCE = 0.02, 5
+"""Seconds between two attempts to stop code, and how many before its lines are traced."""
 _STUB = {"RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE", "POP_TOP", "COPY_FREE_VARS"}
+_MOST, _LAZY = (
+    100_000,
+    (GeneratorType, map, filter, zip, range, enumerate, reversed, itertools.chain),
+)
 
 
 class Wrong(Exception):  # noqa: N818 - it is a verdict, not a failure of the program
@@ -59,89 +72,215 @@ class Flood(BaseException):
     """Raised inside code that prints too much."""
 
 
+_EVENT = [ctypes.py_object] * 3
+_RAISE_SOON = ctypes.PYFUNCTYPE(None, ctypes.c_ulong, ctypes.py_object, *_EVENT)(
+    ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
+)
+"""A trace function without any Python in it, which would itself be what is stopped: the three
+arguments of a trace function are passed on, and ignored there."""
+
+
 def limited(work: Callable[[], Any], seconds: float) -> Any:
     """What ``work()`` returns, if it does so in time.
 
-    In the main thread of a system with SIGALRM a timer interrupts the code, sleep and waiting
-    included, and does so again and again. Elsewhere (Windows, other threads) a second thread asks
-    the interpreter once to raise. Neither can interrupt one long call into compiled code, and code
-    that catches everything, ``except:``, may hold out against the second.
+    In the main thread of a system with SIGALRM an alarm interrupts the code again and again, sleep
+    and waiting included. Code that catches even that is traced: each of its lines asks for an
+    exception, which then comes with the next call or jump. The jump back of a loop lies outside
+    of every ``try`` within the loop, so the loop ends. Elsewhere (Windows, other threads) the code
+    is traced from the beginning. Nothing interrupts one long call into compiled code.
 
     Raises:
         OutOfTime: it did not return in time.
     """
-    main = threading.current_thread() is threading.main_thread()
-    return (_by_alarm if main and hasattr(signal, "SIGALRM") else _by_thread)(work, seconds)
+    now, own, over, rung = time.monotonic, sys._getframe(), False, 0
+    end, traced, worker = now() + seconds, sys.gettrace(), threading.get_ident()
+    stop = functools.partial(_RAISE_SOON, worker, OutOfTime)
 
+    def hold_on(frame: FrameType | None) -> None:
+        sys.settrace(stop)
+        while frame is not None and frame is not own:
+            frame.f_trace, frame = stop, frame.f_back
 
-def _by_alarm(work: Callable[[], Any], seconds: float) -> Any:
-    own, over = sys._getframe(), False
+    def late(frame: FrameType, event: str, argument: Any) -> Any:
+        if now() > end:
+            hold_on(frame)
+            return stop
+        return late
 
     def ring(_: int, frame: FrameType | None) -> None:
-        if frame is not own and not over:  # never in the lines below, which put things back
-            raise OutOfTime
+        nonlocal rung
+        rung += 1
+        if frame is own or over:  # never in the lines below, which put things back
+            return
+        if rung > _PATIENCE:
+            hold_on(frame)
+        raise OutOfTime
 
-    handler, started = signal.signal(signal.SIGALRM, ring), time.monotonic()
-    before, interval = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
+    alarm = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGALRM")
+    if alarm:
+        handler, started = signal.signal(signal.SIGALRM, ring), now()
+        before, interval = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
+    else:
+        sys.settrace(late)
     try:
         return work()
     finally:
         over = True
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler)
-        if before:  # somebody else's alarm, for example of a test runner
-            left = max(before - (time.monotonic() - started), _AGAIN)
-            signal.setitimer(signal.ITIMER_REAL, left, interval)
-
-
-def _by_thread(work: Callable[[], Any], seconds: float) -> Any:
-    worker = ctypes.c_ulong(threading.get_ident())
-    lock, state = threading.Lock(), {"over": False, "rung": False}
-    ask = ctypes.pythonapi.PyThreadState_SetAsyncExc
-
-    def ring() -> None:
-        with lock:
-            if not state["over"]:
-                state["rung"] = True
-                ask(worker, ctypes.py_object(OutOfTime))
-
-    timer = threading.Timer(seconds, ring)
-    timer.daemon = True
-    timer.start()
-    try:
-        return work()
-    finally:
-        with lock:
-            state["over"] = True
-            if state["rung"]:
-                ask(worker, None)  # withdrawn, if it has not been raised yet
-        timer.cancel()
+        while True:  # once more if what was asked for last comes here
+            try:
+                sys.settrace(traced)
+                if alarm:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                    signal.signal(signal.SIGALRM, handler)
+                    if before:  # somebody else's alarm, for example of a test runner
+                        left = max(before - (now() - started), _AGAIN)
+                        signal.setitimer(signal.ITIMER_REAL, left, interval)
+                withdraw = ctypes.pythonapi.PyThreadState_SetAsyncExc
+                withdraw(ctypes.c_ulong(worker), None)  # if it has not been raised yet
+                break
+            except OutOfTime:
+                continue
 
 
 class _Paper(io.StringIO):
     def write(self, text: str) -> int:
-        written = super().write(text)
-        if self.tell() > FLOOD:
+        room = FLOOD - self.tell()
+        written = super().write(text[: max(room, 0)])
+        if len(text) > room:
             raise Flood
         return written
 
 
+def _environment(old: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(old)
+
+
+_device: Callable[[], Any] = getattr(torch, "get_default_device", lambda: None)  # from torch 2.3 on
+
+
+def _default_device(old: Any) -> None:
+    if old is not None:  # to set the CPU would switch on a mode that is off without it
+        torch.set_default_device(None if str(old) == "cpu" else old)
+
+
+# Each state that an answer may leave behind: how it is read, and how it is put back.
+_STATES: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
+    (torch.is_grad_enabled, torch.set_grad_enabled),
+    (torch.get_default_dtype, torch.set_default_dtype),
+    (torch.get_num_threads, torch.set_num_threads),
+    (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
+    (_device, _default_device),
+    (np.geterr, lambda old: np.seterr(**old)),
+    (np.get_printoptions, lambda old: np.set_printoptions(**old)),
+    (sys.getrecursionlimit, sys.setrecursionlimit),
+    (os.getcwd, os.chdir),
+    (lambda: dict(os.environ), _environment),
+    (lambda: list(sys.path), lambda old: sys.path.__setitem__(slice(None), old)),
+    (gc.isenabled, lambda old: gc.enable() if old else gc.disable()),
+)
+_DRAWS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
+    (torch.get_rng_state, torch.set_rng_state),
+    (np.random.get_state, np.random.set_state),
+    (random.getstate, random.setstate),
+)
+_OURS = ("numpy", "scipy", "lessons_lib", "torch")
+_MODULES = ("builtins", "math", "cmath", "random", "time", "itertools", "functools", "operator")
+_DEEP = ("torch.nn", "torch.nn.functional", "torch.linalg", "torch.optim")
+
+
+def _kept(name: str) -> bool:
+    if name.startswith("torch."):
+        return name in _DEEP
+    return name in _MODULES or (name.split(".")[0] in _OURS and name.count(".") < 2)
+
+
+def _namespaces() -> list[tuple[Any, dict[str, Any]]]:
+    """Functions and classes of the libraries that answers are judged with, as they are now."""
+    places: list[Any] = [m for name, m in sys.modules.items() if _kept(name)]
+    places += [torch.Tensor, nn.Module, nn.Linear]
+    found = []
+    for place in places:
+        own = {k: v for k, v in vars(place).items() if callable(v) or isinstance(v, ModuleType)}
+        found.append((place, own))
+    return found
+
+
+_PRISTINE: list[tuple[Any, dict[str, Any]]] = []
+
+
+def remember_libraries() -> None:
+    """Note the libraries as they are now, before anybody has answered: ``checks`` calls it."""
+    _PRISTINE[:] = _namespaces()
+
+
+def _put_back(namespaces: list[tuple[Any, dict[str, Any]]]) -> list[tuple[Any, dict[str, Any]]]:
+    """Put names back, and say what stood there instead."""
+    changed = []
+    for place, own in namespaces:
+        there = vars(place)
+        other = {
+            name: there.get(name) for name, value in own.items() if there.get(name) is not value
+        }
+        for name in other:
+            setattr(place, name, own[name])
+        if other:
+            changed.append((place, other))
+    return changed
+
+
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Seed the global random states for the code within, and put them back after."""
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    grad, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
-    torch.default_generator.manual_seed(0)  # the CPU's only: no other device is touched
-    np.random.seed(0)
-    random.seed(0)
+def _put_back_after(states: tuple[Any, ...]) -> Iterator[None]:
+    old = [read() for read, _ in states]
     try:
         yield
     finally:
-        torch.set_rng_state(states[0])
-        np.random.set_state(states[1])
-        random.setstate(states[2])
-        torch.set_grad_enabled(grad)
-        torch.set_default_dtype(dtype)
+        for (read, write), value in zip(states, old, strict=True):
+            with contextlib.suppress(Exception):  # such as a directory that is gone
+                if states is _DRAWS or read() != value:
+                    write(value)
+
+
+@contextlib.contextmanager
+def pristine() -> Iterator[None]:
+    """Libraries and settings as a checker expects them; afterwards as they were before."""
+    theirs = _put_back(_PRISTINE)
+    with _put_back_after(_STATES):
+        torch.set_default_dtype(torch.float32)
+        torch.set_grad_enabled(True)
+        if str(_device()) not in ("cpu", "None"):
+            torch.set_default_device(None)
+        np.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
+        try:
+            yield
+        finally:
+            _put_back(_PRISTINE)
+            _put_back(theirs)
+
+
+def _leave(*_: Any, **__: Any) -> NoReturn:
+    raise SystemExit("it asks Python to end")
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Seed the random states for the code within; undo what it does, and let it not end Python."""
+    deeper, ipython = sys.setrecursionlimit, sys.modules.get("IPython")
+    shell = ipython and ipython.get_ipython()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_put_back_after(_STATES))
+        stack.enter_context(_put_back_after(_DRAWS))
+        torch.default_generator.manual_seed(0)  # the CPU's only: no other device is touched
+        np.random.seed(0)
+        random.seed(0)
+        ends = [(builtins, "exit"), (builtins, "quit"), (os, "_exit"), (os, "abort")]
+        ends += [(shell, "ask_exit")] if shell is not None else []
+        for place, name in ends:
+            stack.enter_context(mock.patch.object(place, name, _leave, create=True))
+        capped = mock.patch.object(sys, "setrecursionlimit", lambda n: deeper(min(n, DEEPEST)))
+        stack.enter_context(capped)
+        stack.callback(_put_back, _PRISTINE)
+        yield
 
 
 class Student:
@@ -182,7 +321,7 @@ class Student:
         ):
             warnings.simplefilter("always")
             try:
-                value = limited(lambda: self._function(*given), self._left)
+                value = limited(lambda: settled(self._function(*given)), self._left)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
@@ -248,6 +387,13 @@ class Student:
             return ""
         source = linecache.getline(code.co_filename, mine[-1]).strip()
         return f", at line {mine[-1]}" + (f": `{source}`" if source else "")
+
+
+def settled(value: Any) -> Any:
+    """What a generator, a ``filter`` or the like gives, as a list; all else as it is."""
+    if type(value) in (list, tuple):
+        return type(value)(map(settled, value))
+    return list(itertools.islice(value, _MOST)) if isinstance(value, _LAZY) else value
 
 
 def fingerprint(value: Any) -> Any:
