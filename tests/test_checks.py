@@ -401,7 +401,7 @@ def disturbs(x: torch.Tensor) -> Any:
     warnings.simplefilter("ignore")
     gc.disable()
     np.allclose = torch.allclose = math.sqrt = np.linalg.norm = lambda *_, **__: True  # type: ignore
-    builtins.abs = lambda _: 0  # type: ignore[assignment]
+    builtins.abs = lambda _: 0  # type: ignore
     torch.Tensor.softmax = models.Seq2Seq.forward = lambda *_: 0  # type: ignore
     return [random.random(), np.random.rand()]
 

@@ -19,6 +19,7 @@ import torch
 from scipy.special import lambertw
 from scipy.stats import norm
 
+from lessons_lib import probes
 from lessons_lib.exercises.check import EXERCISES, check
 
 TABLES = (one, three, five, six, nine)
@@ -143,7 +144,7 @@ def probability_law(alpha: Any, z: Any, y: int) -> Any:
 
 
 def sigmoid_probe(model: Any, batch: Any) -> Any:
-    logit = one.probes.lexical_probe(model, batch, scale="logit")
+    logit = probes.lexical_probe(model, batch, scale="logit")
     return logit.sigmoid() * batch.source_mask[:, None]
 
 

@@ -73,7 +73,11 @@ def changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
         yield from (("ops", [new()]) for new in SWAPS.get(type(node.ops[0]), []))
     if isinstance(node, ast.BinOp | ast.UnaryOp):
         yield from (("op", new()) for new in SWAPS.get(type(node.op), []))
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+    if (
+        isinstance(node, ast.Constant)
+        and not isinstance(node.value, bool)
+        and isinstance(node.value, int | float)
+    ):
         step = 1 if isinstance(node.value, int) else node.value / 9
         yield from (("value", node.value + sign * step) for sign in (1, -1))
     for field in ("attr", "id"):

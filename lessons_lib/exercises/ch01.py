@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,7 +73,7 @@ def _alone(model: models.Seq2Seq, batch: Batch) -> Array:
     return torch.stack(found, dim=2).double().numpy()
 
 
-def _said(z: Array, word: Array) -> Array:
+def _said(z: Array, word: Any) -> Array:
     """The entries of z, along its last axis, of a word for each output step or position."""
     return np.take_along_axis(z, np.broadcast_to(word, z.shape[:-1])[..., None], -1)[..., 0]
 

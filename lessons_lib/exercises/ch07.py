@@ -69,7 +69,7 @@ def _head_velocities(f: Student) -> None:
         return np.stack([b, a]) * factor
 
     def field(a: Array, b: Array, n: int) -> Array:
-        return velocities(a, b, n).mean(1, keepdims=True) + 0 * np.stack([a, b])
+        return np.asarray(velocities(a, b, n).mean(1, keepdims=True) + 0 * np.stack([a, b]))
 
     # fmt: off
     mistakes = {
@@ -121,16 +121,6 @@ def _leads_gradient(length: int, leads: Array) -> Array:
         losses.append(-log_p[range(length), list(order)].mean())
     (found,) = torch.autograd.grad(torch.stack(losses).mean(), free)
     return np.asarray(found.numpy())
-
-
-def _kept(model: models.Seq2Seq, heads: list[int]) -> models.Seq2Seq:
-    """A model of its own with some of the heads, everything else alike."""
-    smaller = models.build(replace(model.config, heads=len(heads)), seed=0)
-    state = model.state_dict()
-    for name in ("query.weight", "query.bias", "value.weight", "value.bias"):
-        state[name] = torch.cat([state[name].chunk(model.config.heads)[k] for k in heads])
-    smaller.load_state_dict(state)
-    return smaller
 
 
 def _kept(model: models.Seq2Seq, heads: list[int]) -> models.Seq2Seq:
