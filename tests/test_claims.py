@@ -78,7 +78,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     entry = run.experiment("hard_distribution")
     few = {"paper": replace(entry.scales["paper"], seeds=SEEDS)}
     monkeypatch.setattr(run, "REGISTRY", {"hard_distribution": replace(entry, scales=few)})
-    monkeypatch.setattr(claims, "recorded", lambda *_, **__: hard_distribution(2, 3))
+    monkeypatch.setattr(records, "load", lambda *_, **__: hard_distribution(2, 3))
     monkeypatch.setattr(run, "run", measure)
     return calls
 
@@ -177,7 +177,7 @@ def test_what_was_not_measured_is_undecided_and_the_rest_works(
             raise NotMeasuredError("no result; make it again with: ...")
         return hard_distribution(2, 3)
 
-    monkeypatch.setattr(claims, "recorded", load)
+    monkeypatch.setattr(records, "load", load)
     found = scoreboard().set_index("row")
     there = list(found.index[found["interval"] != "not measured here"])
     assert there == ["hard-is-slower", "cannot-copy"]
@@ -197,7 +197,7 @@ def test_a_damaged_record_is_an_error(
     def damaged(*_: object, **__: object) -> None:
         raise ResultError("the result is damaged; make it again with: ...")
 
-    monkeypatch.setattr(claims, "recorded", damaged)
+    monkeypatch.setattr(records, "load", damaged)
     assert main([]) == 1
     printed = capsys.readouterr().out
     assert "cannot-copy\n    the result is damaged; make it again" in printed

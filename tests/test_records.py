@@ -58,7 +58,7 @@ def test_values_of_each_seed(tmp_path: Path) -> None:
 
 
 def test_missing_result_names_the_command() -> None:
-    with pytest.raises(ResultError, match=r"no result 'nix'.*lessons_lib.lab.run run nix"):
+    with pytest.raises(ResultError, match=r"no result 'nix'.*lessons_lib.lab run nix"):
         read("nix")
 
 
@@ -74,7 +74,7 @@ def test_damaged_result_is_never_used_and_left_as_it_is(tmp_path: Path, damage: 
     }[damage]
     assert broken != text
     path.write_text(broken)
-    with pytest.raises(ResultError, match=r"damaged.*experiments run first"):
+    with pytest.raises(ResultError, match=r"damaged.*lab run first"):
         read("first", directory=tmp_path)
     assert path.read_text() == broken
 

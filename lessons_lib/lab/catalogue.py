@@ -249,6 +249,7 @@ REGISTRY: Mapping[str, Experiment] = {
             "bfloat16": Scale(
                 {"hard": replace(copying.PAPER, bfloat16=True)},
                 _seeds(16),
+                recorded=False,
                 deviations=(*BFLOAT16, "seeds: 1 to 16 (0 to 19)"),
             ),
         },
@@ -308,6 +309,7 @@ REGISTRY: Mapping[str, Experiment] = {
                     for order in (1, 2, 3)
                 },
                 _seeds(32),
+                recorded=False,
                 deviations=(
                     *BFLOAT16,
                     "seeds: 32 heads (as many as it takes to find 20 good and 20 bad ones)",

@@ -23,11 +23,10 @@ import pandas as pd
 from lessons_lib import training
 from lessons_lib.config import Configuration, digest
 from lessons_lib.corpora.sources import cache_directory, make_writable
-from lessons_lib.lab import parallel
+from lessons_lib.lab import parallel, records
 from lessons_lib.lab.catalogue import EARLIER, REGISTRY, Experiment, Run, Scale
 from lessons_lib.lab.cluster import ClusterError, cluster_executor
 from lessons_lib.lab.records import (
-    PACKAGED,
     Record,
     ResultError,
     command,
@@ -75,7 +74,7 @@ def current(
             in other points than its scale; the message names the command.
     """
     scale, chosen = _scale(name, scale)
-    where = (directory or PACKAGED) / name / scale
+    where = (directory or records.PACKAGED) / name / scale
     remedy = command(name, scale)
     earlier = f"{name}/{scale}" in EARLIER
     found = {}
@@ -133,7 +132,7 @@ def run(
     scale, chosen = _scale(name, scale)
     wanted = chosen.seeds if seeds is None else tuple(seeds)
     work = chosen.run or experiment(name).run
-    records = {}
+    made = {}
     with ExitStack() as stack:
         for position, (arm, config) in enumerate(chosen.arms.items()):
             if only is not None and arm not in only:
@@ -170,8 +169,8 @@ def run(
                 deviations=chosen.deviations,
                 position=position,
             )
-            records[arm] = _ends(record) if chosen.ends_only else record
-    return records
+            made[arm] = _ends(record) if chosen.ends_only else record
+    return made
 
 
 def _ends(record: Record) -> Record:
@@ -309,12 +308,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if wrong := [arm for arm in options.arm or () if arm not in arms]:
         parser.error(f"{options.name} has no arm {wrong[0]!r}; there is {', '.join(arms)}")
     chosen = registered[: options.seeds]
-    where = (options.out or PACKAGED) / options.name / options.scale
+    where = (options.out or records.PACKAGED) / options.name / options.scale
     if chosen == registered or options.out is not None:
         make_writable(where)
     try:
         with cluster_executor(options.scheduler) as executor:
-            records = run(
+            made = run(
                 options.name, options.scale, seeds=chosen, only=options.arm, executor=executor
             )
     except ClusterError as error:
@@ -326,9 +325,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             " in the package stay as they are until all are (or give --out)"
         )
         return 0
-    for arm, record in records.items():
+    for arm, record in made.items():
         save(record, where / f"{arm}.json")
-    _write(f"{len(records)} records of {len(chosen)} seeds each written to {where}")
+    _write(f"{len(made)} records of {len(chosen)} seeds each written to {where}")
     return 0
 
 

@@ -15,8 +15,8 @@ import pandas as pd
 
 from lessons_lib.config import Configuration
 from lessons_lib.lab import blocks
+from lessons_lib.lab import records as stored
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, command
-from lessons_lib.lab.records import load as recorded
 from lessons_lib.scoreboard.contrasts import clustered_interval
 from lessons_lib.stats import Interval
 
@@ -25,6 +25,13 @@ Loader = Callable[[str, str], Mapping[str, Record]]
 """Records of an experiment at a scale, arm by arm: ``records.load``, or one that measures."""
 ON_TEXT = "paper", "full-size", "left-to-right", "short"
 """Scales of experiments on text: the first that was measured is judged."""
+
+
+def recorded(name: str, scale: str) -> Mapping[str, Record]:
+    """The package's own records."""
+    return stored.load(name, scale)
+
+
 NOT_QUOTED = "see the paper, table not quoted here"
 """What stands in place of a number of the paper that we do not have."""
 NO_NUMBER = "the abstract says so, without a number"

@@ -23,7 +23,6 @@ import pandas as pd
 from lessons_lib.lab import run
 from lessons_lib.lab.cluster import ClusterError, cluster_executor
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError
-from lessons_lib.lab.records import load as recorded
 from lessons_lib.scoreboard import on_copying, on_heads, on_text
 from lessons_lib.scoreboard.claim import (
     OURS,
@@ -32,6 +31,7 @@ from lessons_lib.scoreboard.claim import (
     Noting,
     Row,
     Thresholds,
+    recorded,
     with_fewer_seeds,
 )
 

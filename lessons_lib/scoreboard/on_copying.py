@@ -7,7 +7,6 @@ from itertools import count
 from scipy.stats import binom
 
 from lessons_lib.lab.records import command
-from lessons_lib.lab.records import load as recorded
 from lessons_lib.scoreboard.claim import (
     NO_NUMBER,
     OURS,
@@ -17,6 +16,7 @@ from lessons_lib.scoreboard.claim import (
     Thresholds,
     below,
     exceeds,
+    recorded,
     values,
 )
 from lessons_lib.scoreboard.contrasts import hazard_interval, mean_power, share_contrast

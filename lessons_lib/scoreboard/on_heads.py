@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 
 from lessons_lib.lab.records import NotMeasuredError
-from lessons_lib.lab.records import load as recorded
 from lessons_lib.scoreboard.claim import (
     NOT_MEASURED,
     OURS,
@@ -15,6 +14,7 @@ from lessons_lib.scoreboard.claim import (
     Thresholds,
     exceeds,
     optional,
+    recorded,
 )
 from lessons_lib.scoreboard.contrasts import share_contrast
 from lessons_lib.scoreboard.runs import Runs, of

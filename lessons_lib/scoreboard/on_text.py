@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lessons_lib.lab.records import NotMeasuredError, command
-from lessons_lib.lab.records import load as recorded
 from lessons_lib.scoreboard.claim import (
     NOT_MEASURED,
     OURS,
@@ -26,6 +25,7 @@ from lessons_lib.scoreboard.claim import (
     below,
     best_scale,
     exceeds,
+    recorded,
     values,
 )
 from lessons_lib.scoreboard.contrasts import mean_power

@@ -14,9 +14,8 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from lessons_lib.lab.records import load as recorded
 from lessons_lib.scoreboard import claims
-from lessons_lib.scoreboard.claim import Loader, Noting, Verdict
+from lessons_lib.scoreboard.claim import Loader, Noting, Verdict, recorded
 
 
 class Look(NamedTuple):
