@@ -278,34 +278,6 @@ def xi(
     return Xi(True, first, float(found[:, first].mean()))
 
 
-def half_rise(steps: Sequence[float], values: Sequence[float]) -> float:
-    """The training step at which a curve is first half-way from its first to its last value.
-
-    Between two evaluations it is interpolated linearly.
-
-    Args:
-        steps: ascending.
-        values: one for each step.
-
-    Raises:
-        ValueError: fewer than two points, not one value for each step, NaN, or no change from the
-            first to the last value.
-    """
-    x, y = np.asarray(steps, dtype=float), np.asarray(values, dtype=float)
-    if x.ndim != 1 or x.shape != y.shape or len(x) < 2 or np.isnan(y).any():
-        raise ValueError(
-            f"expected two numbers or more, one for each step, found {x.shape} and {y.shape}"
-            + (" with NaN" if np.isnan(y).any() else "")
-        )
-    if y[-1] == y[0]:
-        raise ValueError(f"expected a curve that changes, found {y[0]:g} first and last")
-    share = (y - y[0]) / (y[-1] - y[0])
-    after = int((share >= 0.5).argmax())
-    before = after - 1
-    part = (0.5 - share[before]) / (share[after] - share[before])
-    return float(x[before] + part * (x[after] - x[before]))
-
-
 def spread(attention: Tensor, mask: Tensor) -> float:
     """How evenly attention is spread: exp(entropy)/L, the mean over output tokens.
 

@@ -6,21 +6,18 @@ Shapes as in ``lessons_lib.models``; a class is one output, so ``tgt`` is 1 here
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from lessons_lib.config import Configuration
-from lessons_lib.models import MINUS_INFINITY, BagOfWords
-from lessons_lib.tasks import BOS, EOS, LabelledBatch
+from lessons_lib.models import MINUS_INFINITY
+from lessons_lib.tasks import LabelledBatch
 
-STRENGTHS = (*(digit * 10.0**power for power in range(-5, 4) for digit in (1, 5)), 1e4)
-"""Inverse penalties of the logistic regression, from 0.00001 to 10,000; the authors' grid."""
 LEAST_ROWS = 8
 """Texts that are read side by side at least; of 4, 8, 16 and 32 this was the fastest."""
 
@@ -196,12 +193,6 @@ def class_loss(model: Classifier, batch: LabelledBatch) -> Tensor:
     return binary_cross_entropy_with_logits(model(batch).score, batch.label.float())
 
 
-def proxy_loss(model: BagOfWords, batch: LabelledBatch) -> Tensor:
-    """The same for the embedding proxy, ``BagOfWords`` with one output; the sum over the texts."""
-    score = model(batch).squeeze(-1)
-    return binary_cross_entropy_with_logits(score, batch.label.float(), reduction="sum")
-
-
 def class_accuracy(score: Tensor, batch: LabelledBatch) -> float:
     """Share of texts whose log-odds ``(batch,)`` have the sign of their label, in [0, 1].
 
@@ -230,116 +221,3 @@ def speaking_for_label(word_scores: Tensor, batch: LabelledBatch) -> Tensor:
     """
     sign = batch.label.to(word_scores.dtype)[:, None] * 2 - 1
     return (word_scores * sign).masked_fill(~batch.source_mask, -torch.inf)[:, None]
-
-
-def table_scores(table: Tensor, batch: LabelledBatch) -> Tensor:
-    """Word scores of a model that gives each word one number, ``(batch, src)``.
-
-    Args:
-        table: ``(source_vocab,)``: the proxy's or the coefficients of a logistic regression.
-        batch: texts.
-
-    Raises:
-        ValueError: the table has no entry for a word of the batch.
-    """
-    if table.ndim != 1 or len(table) <= int(batch.source.max()):
-        raise ValueError(
-            f"expected a table (source_vocab,) of more than {int(batch.source.max())} entries, "
-            f"found {tuple(table.shape)}"
-        )
-    return table[batch.source]
-
-
-def guesses(batch: LabelledBatch) -> dict[str, Tensor]:
-    """Candidates ``(batch, 1, src)`` that know no word.
-
-    ``last`` and ``first`` prefer later and earlier words, ``start`` and ``end`` the symbols there.
-    """
-    positions = torch.arange(batch.source.shape[1]).expand_as(batch.source)
-    ends = {"start": batch.source == BOS, "end": batch.source == EOS}
-    at_end = ends["start"] | ends["end"]
-    found = {
-        "last": positions.masked_fill(at_end, -1),
-        "first": (-positions).masked_fill(at_end, -len(positions[0])),
-    }
-    for name, there in ends.items():
-        if bool(there.any()):
-            found[name] = positions if name == "end" else -positions
-    return {name: guess[:, None] for name, guess in found.items()}
-
-
-def label_saliency(model: Classifier, batch: LabelledBatch) -> Tensor:
-    """Delta: how the log-probability of the right label changes with the size of an embedding.
-
-    The derivative with respect to a scalar, at 1, that multiplies the embedding of x_l.
-
-    Returns:
-        ``(batch, 1, src)``, in the model's dtype, 0 at padding.
-
-    Raises:
-        ValueError: as the model for texts that it cannot read.
-    """
-    model.check(batch)
-    was_training = model.training
-    # cuDNN computes no gradient of an LSTM in evaluation mode.
-    with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
-        try:
-            model.eval()
-            dtype = model.embedding.weight.dtype
-            size = torch.ones_like(batch.source, dtype=dtype, requires_grad=True)
-            embedded = model.embedding(batch.source).detach() * size[:, :, None]
-            score = model.from_embedded(embedded, batch.source_mask).score
-            log_p = logsigmoid(score * (batch.label.float() * 2 - 1))
-            (found,) = torch.autograd.grad(log_p.sum(), size)  # texts do not touch each other
-        finally:
-            model.train(was_training)
-    return (found * batch.source_mask)[:, None]
-
-
-def logistic_tables(
-    texts: LabelledBatch, source_vocab: int, parts: Mapping[str, LabelledBatch]
-) -> dict[str, Tensor]:
-    """Coefficients of a logistic regression on the bag of words, ``(source_vocab,)`` each.
-
-    The features are relative frequencies: counts over the length of the text. scikit-learn fits it
-    with an L2 penalty for each of ``STRENGTHS``, and each part gets the first that is most often
-    right there.
-
-    Args:
-        texts: to learn from; both labels must occur.
-        source_vocab: number of words.
-        parts: what the strength is chosen on, by name.
-
-    Raises:
-        ValueError: all texts have one label.
-    """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    if texts.label.unique().numel() < 2:
-        raise ValueError("expected texts of both labels, found one; take other texts")
-    features = _frequencies(texts, source_vocab)
-    asked = {name: _frequencies(part, source_vocab) for name, part in parts.items()}
-    best = dict.fromkeys(parts, -1.0)
-    found: dict[str, Tensor] = {}
-    for strength in STRENGTHS:
-        with warnings.catch_warnings():  # weak penalties do not settle in 1000 steps, nor there
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            fitted = LogisticRegression(C=strength, max_iter=1000).fit(features, texts.label)
-        for name, part in parts.items():
-            accuracy = float(fitted.score(asked[name], part.label))
-            if accuracy > best[name]:
-                best[name] = accuracy
-                found[name] = torch.from_numpy(fitted.coef_[0]).float()
-    return found
-
-
-def _frequencies(batch: LabelledBatch, source_vocab: int) -> Any:
-    """Sparse, ``(batch, source_vocab)``."""
-    from scipy.sparse import coo_array
-
-    text, position = batch.source_mask.nonzero(as_tuple=True)
-    share = (1.0 / batch.source_mask.sum(1).double())[text]
-    word = batch.source[text, position]
-    shape = len(batch), source_vocab
-    return coo_array((share.numpy(), (text.numpy(), word.numpy())), shape).tocsr()

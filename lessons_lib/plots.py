@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
-from lessons_lib.stats import Incidence, Interval
+from lessons_lib.stats import Interval
 
 ROLES: Mapping[str, str] = {
     "attention": "#0072B2",
@@ -218,26 +218,6 @@ def intervals(
     ax.set_yticks(range(len(values)), list(values))
     ax.set_ylim(len(values) - 0.5, -0.7)
     ax.set_xlabel(xlabel)
-    return ax
-
-
-def incidence(curve: Incidence, *, label: str, color: str, ax: Axes | None = None) -> Axes:
-    """A rising step curve of the share of runs, with its confidence band.
-
-    Args:
-        curve: from ``stats.cumulative_incidence``.
-        label: in the legend; ``(n = ...)`` is added.
-        color: a colour, or a key of ``ROLES``.
-        ax: where to draw; a new figure if ``None``.
-    """
-    ax = _axes(ax)
-    shade = ROLES.get(color, color)
-    ax.step(curve.times, curve.share, where="post", color=shade, label=f"{label} (n = {curve.n})")
-    ax.fill_between(
-        curve.times, curve.low, curve.high, step="post", color=shade, alpha=0.15, linewidth=0
-    )
-    ax.set_xlabel("training step")
-    ax.set_ylim(0, 1.02)
     return ax
 
 

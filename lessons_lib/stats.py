@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -167,93 +166,6 @@ def proportion_interval(successes: int, n: int, *, confidence: float = 0.95) -> 
         raise ValueError(f"expected 0 <= successes <= n and n >= 1, found {successes} of {n}")
     found = scipy_stats.binomtest(successes, n).proportion_ci(confidence, method="wilson")
     return Interval(successes / n, float(found.low), float(found.high), n, confidence)
-
-
-@dataclass(frozen=True)
-class Incidence:
-    """Share of runs to which something has happened by each time, with a band.
-
-    Attributes:
-        times: ascending, ``(times,)``.
-        share: in [0, 1], ``(times,)``.
-        low: lower end of the pointwise interval.
-        high: upper end.
-        n: runs.
-    """
-
-    times: NDArray[np.float64]
-    share: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    n: int
-
-
-def cumulative_incidence(
-    times: ArrayLike, happened: ArrayLike, until: float, *, confidence: float = 0.95
-) -> Incidence:
-    """Cumulative incidence of one kind of event where others compete, with Wilson intervals.
-
-    For runs that are all followed until their end or until ``until``. Then nobody is lost, the
-    Aalen-Johansen estimate is the plain share of runs with the event by time t, and runs that ended
-    with another kind of event stay in the denominator: they will never have this one.
-
-    Args:
-        times: when each run ended, by whatever event, or was last looked at, ``(n,)``.
-        happened: whether it ended with the event that is asked for, ``(n,)``.
-        until: where the curve ends; events after it do not count.
-        confidence: coverage aimed at, at each time by itself.
-
-    Returns:
-        The curve at 0, at each time of an event, and at ``until``.
-
-    Raises:
-        ValueError: shapes differ, there is no run, or a time is negative or NaN.
-    """
-    when, hit = np.asarray(times, dtype=float), np.asarray(happened, dtype=bool)
-    if when.ndim != 1 or when.shape != hit.shape or not when.size or not (when >= 0).all():
-        raise ValueError(
-            "expected one time, 0 or later, and one truth value for each run, found shapes "
-            f"{when.shape} and {hit.shape}"
-        )
-    at = np.unique(np.concatenate([[0.0], when[hit & (when <= until)], [until]]))
-    bands = [
-        proportion_interval(int((hit & (when <= t)).sum()), when.size, confidence=confidence)
-        for t in at
-    ]
-    share, low, high = (
-        np.array([getattr(band, end) for band in bands]) for end in ("estimate", "low", "high")
-    )
-    return Incidence(at, share, low, high, when.size)
-
-
-def time_difference(
-    times: ArrayLike, happened: ArrayLike, other_times: ArrayLike, other_happened: ArrayLike
-) -> float:
-    """p-value of the log-rank test: do two groups of runs reach the event equally soon?
-
-    Args:
-        times: when each run reached the event, or was last looked at without it, ``(n,)``.
-        happened: whether it reached it, ``(n,)``.
-        other_times: the same of the other group, ``(m,)``.
-        other_happened: the same, ``(m,)``.
-
-    Returns:
-        Two-sided, in [0, 1].
-
-    Raises:
-        ValueError: no run of either group reached the event.
-    """
-    one, other = _censored(times, happened), _censored(other_times, other_happened)
-    if all(group.num_censored() == len(group) for group in (one, other)):
-        raise ValueError("expected an event in at least one run, found none; run them longer")
-    with np.errstate(invalid="ignore"):
-        p = float(scipy_stats.logrank(one, other).pvalue)
-    return 1.0 if math.isnan(p) else p  # all events at one time: nothing tells the groups apart
-
-
-def _censored(times: ArrayLike, happened: ArrayLike) -> scipy_stats.CensoredData:
-    ends, reached = np.asarray(times, dtype=float), np.asarray(happened, dtype=bool)
-    return scipy_stats.CensoredData(uncensored=ends[reached], right=ends[~reached])
 
 
 def share_difference(successes: int, n: int, other_successes: int, other_n: int) -> float:

@@ -17,12 +17,12 @@ from lessons_lib.agreement import (
     agreement_interval,
     chance_agreement,
     found_in_top,
-    half_rise,
     kendall,
     shuffled_agreement,
     spread,
     xi,
 )
+from lessons_lib.lab.blocks import half_rise
 from lessons_lib.stats import Interval, ratio_interval
 
 SOURCE_WORDS = (6, 3, 1, 23, 4)

@@ -27,8 +27,9 @@ from lessons_lib.lab.classification import (
     run_classification,
     short,
     train_classifier,
-    word_tables,
 )
+from lessons_lib.lab.saliency import label_saliency
+from lessons_lib.lab.word_tables import guesses, proxy_loss, table_scores, word_tables
 from lessons_lib.models import build_bag_of_words
 from lessons_lib.tasks import BOS, EOS, PAD, UNK, LabelledBatch
 from lessons_lib.training import History
@@ -205,7 +206,7 @@ def test_a_run_is_looked_at_before_at_checkpoints_and_at_the_end(
     found = trace.beta[-1][:, 0][mask]
     torch.testing.assert_close(found, (out.word_scores * sign[:, None])[mask])
     assert trace.saliency.keys() == {3}
-    torch.testing.assert_close(trace.saliency[3], classifier.label_saliency(seen[-1], batch))
+    torch.testing.assert_close(trace.saliency[3], label_saliency(seen[-1], batch))
 
 
 def test_saliency_is_there_at_each_gold_checkpoint_and_accuracy_by_hand(ready: Prepared) -> None:
@@ -261,7 +262,7 @@ def test_word_tables_know_which_words_speak_for_the_class(ready: Prepared) -> No
     for name, table in found.items():
         assert table.shape == (60,)
         assert not table.requires_grad
-        scores = classifier.table_scores(table, batch) * batch.source_mask
+        scores = table_scores(table, batch) * batch.source_mask
         for_class, against = (scores.sum(1)[batch.label == k].mean() for k in (1, 0))
         # The penalty that is chosen on a handful of texts may be a strong one.
         assert float(for_class) > float(against) + (0.5 if name.startswith("px") else 0.0)
@@ -280,13 +281,13 @@ def test_the_proxy_is_that_of_the_best_epoch_without_its_bias(ready: Prepared) -
     tables: list[Tensor] = []
     for number, batch in enumerate(ready.train.batches(10, 4, 6, whole=False), start=1):
         adam.zero_grad()
-        classifier.proxy_loss(proxy, batch).backward()
+        proxy_loss(proxy, batch).backward()
         adam.step()
         if number % 9 == 0:  # 83 texts: nine batches
             tables.append((proxy.embedding.weight @ proxy.output.weight[0]).detach())
             for suffix, part in (("", "choosing"), ("/max", "shown")):
                 texts = ready.held_out.batch[ready.held_out.parts[part]]
-                losses[suffix].append(float(classifier.proxy_loss(proxy, texts).detach()))
+                losses[suffix].append(float(proxy_loss(proxy, texts).detach()))
     found = word_tables(config, ready, seed=4)
     best = {suffix: values.index(min(values)) for suffix, values in losses.items()}
     for suffix, epoch in best.items():
@@ -300,11 +301,11 @@ def test_guesses_that_know_no_word_by_hand() -> None:
     mask = batch.source_mask[:, None]
     found = {
         name: guess.double().masked_fill(~mask, -torch.inf).argmax(-1)[:, 0].tolist()
-        for name, guess in classifier.guesses(batch).items()
+        for name, guess in guesses(batch).items()
     }
     assert found == {"last": [3, 1], "first": [1, 1], "start": [0, 0], "end": [4, 2]}
     bare = LabelledBatch(source[:1, 1:4], torch.tensor([1]))
-    assert classifier.guesses(bare).keys() == {"last", "first"}
+    assert guesses(bare).keys() == {"last", "first"}
 
 
 # --- a block ---------------------------------------------------------------------------------
@@ -335,7 +336,7 @@ def test_majority_is_the_share_of_the_larger_side(history: History, ready: Prepa
 def test_ktiw_and_its_lag_come_from_the_run_itself(history: History, ready: Prepared) -> None:
     batch = ready.held_out.batch
     table = word_tables(TINY, ready, seed=1)["lr"]
-    reference = classifier.speaking_for_label(classifier.table_scores(table, batch), batch)
+    reference = classifier.speaking_for_label(table_scores(table, batch), batch)
     for k in range(3):
         trace = train_classifier(TINY, ready, "learned", 3 + k)  # block 1 of three runs
         curve = [ready.held_out.agree(reference, beta) for beta in trace.beta]

@@ -17,18 +17,15 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lessons_lib.agreement import agreement
 from lessons_lib.classifier import (
-    STRENGTHS,
     Classifier,
     ClassifierConfig,
     build_classifier,
     class_accuracy,
     class_loss,
-    label_saliency,
-    logistic_tables,
-    proxy_loss,
     speaking_for_label,
-    table_scores,
 )
+from lessons_lib.lab.saliency import label_saliency
+from lessons_lib.lab.word_tables import STRENGTHS, logistic_tables, proxy_loss, table_scores
 from lessons_lib.models import build_bag_of_words
 from lessons_lib.tasks import EOS, PAD, UNK, LabelledBatch
 

@@ -14,17 +14,18 @@ from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.mathtext import MathTextParser
 from matplotlib.patches import Rectangle
 
+from lessons_lib.lab import incidence
+from lessons_lib.lab.incidence import cumulative_incidence
 from lessons_lib.plots import (
     MEANINGS,
     ROLES,
     attention_map,
     curves,
-    incidence,
     intervals,
     use_style,
     word_bars,
 )
-from lessons_lib.stats import Interval, cumulative_incidence
+from lessons_lib.stats import Interval
 
 
 @pytest.fixture(autouse=True)
@@ -194,14 +195,14 @@ def test_given_axes_are_used_and_handed_back() -> None:
 
 def test_incidence_rises_in_steps_within_its_band() -> None:
     curve = cumulative_incidence([20, 50, 30, 60, 60], [1, 1, 0, 0, 0], 60)
-    ax = incidence(curve, label="aligned", color="attention")
+    ax = incidence.draw(curve, label="aligned", color="attention")
     (line,) = ax.lines
     assert line.get_xdata().tolist() == [0, 20, 50, 60]  # type: ignore[union-attr]
     assert line.get_ydata().tolist() == [0, 0.2, 0.4, 0.4]  # type: ignore[union-attr]
     assert line.get_label() == "aligned (n = 5)"
     (band,) = ax.collections
     assert band.get_datalim(ax.transData).ymax == pytest.approx(curve.high.max())
-    assert incidence(curve, label="x", color="gold", ax=ax) is ax
+    assert incidence.draw(curve, label="x", color="gold", ax=ax) is ax
 
 
 def test_word_bars_show_each_value_at_its_word_and_mark_the_largest() -> None:

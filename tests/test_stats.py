@@ -4,14 +4,13 @@ import torch
 from scipy.stats import CensoredData, ecdf, norm
 
 from lessons_lib.agreement import chance_agreement, shuffled, top_count
+from lessons_lib.lab.incidence import cumulative_incidence, time_difference
 from lessons_lib.stats import (
     Interval,
-    cumulative_incidence,
     mean_interval,
     proportion_interval,
     seed_interval,
     share_difference,
-    time_difference,
 )
 
 

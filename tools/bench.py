@@ -27,7 +27,7 @@ from torch import Tensor, nn
 import lessons_lib
 from lessons_lib import agreement, probes, stats
 from lessons_lib.corpora.vocabulary import EncodedPairs, padding_fraction
-from lessons_lib.lab import catalogue, copying, parallel, records
+from lessons_lib.lab import catalogue, copying, incidence, parallel, records
 from lessons_lib.models import Seq2SeqConfig, build, build_bag_of_words, sequence_loss
 from lessons_lib.tasks import PAD, Batch, Copying
 
@@ -190,7 +190,7 @@ def show_difference(ends: pd.DataFrame, event: str, happened: str) -> None:
     counts = [(int(arm[event].sum()), len(arm)) for arm in (hard, easy)]
     share = stats.share_difference(*counts[0], *counts[1])
     said = ", ".join(f"{name} {k} of {n}" for name, (k, n) in zip(ARMS, counts, strict=True))
-    times = stats.time_difference(hard["step"], hard["solved"], easy["step"], easy["solved"])
+    times = incidence.time_difference(hard["step"], hard["solved"], easy["step"], easy["solved"])
     print(f"  {happened}: {said}; Fisher p = {share:.1e}")
     print(f"  time to accuracy 0.95: log-rank p = {times:.1e}   ({verdict(times < 0.01)} at 1%)")
 

@@ -14,15 +14,17 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, pad
+from torch.nn.functional import pad
 
-from lessons_lib import classifier, models, training
+from lessons_lib import classifier, training
 from lessons_lib.config import Configuration, digest
 from lessons_lib.corpora import vocabulary
 from lessons_lib.corpora.labelled import EncodedTexts, encode_labelled
 from lessons_lib.corpora.loaders import LabelledCorpus, load_labelled
 from lessons_lib.corpora.sources import cache_directory
 from lessons_lib.lab import blocks
+from lessons_lib.lab.saliency import label_saliency
+from lessons_lib.lab.word_tables import guesses, table_scores, word_tables
 from lessons_lib.tasks import LabelledBatch
 
 Kind = Literal["learned", "uniform"]
@@ -304,7 +306,7 @@ def _saliency(model: classifier.Classifier, batch: LabelledBatch) -> Tensor:
     where = next(model.parameters()).device
     delta = torch.zeros(len(batch), 1, batch.source.shape[1])
     for rows, some in _by_length(batch, 64):
-        found = classifier.label_saliency(model, some.to(where))
+        found = label_saliency(model, some.to(where))
         delta[rows, :, : some.source.shape[1]] = found.cpu()
     return delta
 
@@ -343,50 +345,6 @@ def kept_run(
     return blocks.Trace(**values)
 
 
-def word_tables(config: Classification, ready: Prepared, seed: int) -> dict[str, Tensor]:
-    """One number for each word, from co-occurrence alone, ``(source_vocab,)`` each.
-
-    ``px``: the embedding proxy, trained from the seed, after the epoch with the smallest loss;
-    ``lr``: logistic regression. Epoch and penalty are chosen on the texts that choose; under
-    ``px/max`` and ``lr/max`` on those that are reported on, as the authors do.
-    """
-    held_out = ready.held_out
-    choosing, shown = (held_out.batch[held_out.parts[name]] for name in ("choosing", "shown"))
-    parts = {"": choosing, "/max": shown}
-    proxy = models.build_bag_of_words(len(ready.vocab), 1, seed, config.proxy_width)
-    best = dict.fromkeys(parts, torch.inf)
-    tables: dict[str, Tensor] = {}
-
-    def look(proxy: models.BagOfWords) -> dict[str, float]:
-        table = proxy.word_logits()[:, 0]  # each with the bias, and so is their mean
-        for suffix, part in parts.items():
-            lengths = part.source_mask.sum(1)
-            scores = (classifier.table_scores(table, part) * part.source_mask).sum(1) / lengths
-            loss = float(binary_cross_entropy_with_logits(scores, part.label.float()))
-            if loss < best[suffix]:
-                best[suffix] = loss
-                tables[f"px{suffix}"] = table - proxy.output.bias
-        return {}
-
-    epoch = -(-len(ready.train) // config.proxy_batch_size)
-    training.train(
-        proxy,
-        ready.train.batches(config.proxy_batch_size, seed, config.proxy_epochs, whole=False),
-        classifier.proxy_loss,
-        training.TrainConfig(
-            steps=epoch * config.proxy_epochs,
-            learning_rate=config.proxy_learning_rate,
-            evaluate_every=epoch,
-        ),
-        evaluate=look,
-        seed=seed,
-        device="cpu",
-    )
-    everything = ready.train.batch(range(len(ready.train)))
-    regressions = classifier.logistic_tables(everything, len(ready.vocab), parts)
-    return {**tables, **{f"lr{suffix}": table for suffix, table in regressions.items()}}
-
-
 def compare_classifiers(
     config: Classification,
     ready: Prepared,
@@ -408,7 +366,7 @@ def compare_classifiers(
 
     Returns:
         History with the metrics of ``blocks.compare``, where the references are ``px`` and
-        ``lr`` of ``word_tables`` and ``classifier.guesses``; and for each run ``ktiw`` at each
+        ``lr`` of ``word_tables`` and ``guesses``; and for each run ``ktiw`` at each
         checkpoint: how often the word that speaks most for the label in the logistic regression is
         on top in the run's own probe; with ``blocks.lag`` between that and ``own``.
         ``majority`` is the share of the larger side. Its time is that of all runs.
@@ -427,10 +385,10 @@ def compare_classifiers(
     uniform = [run("uniform", k) for k in range(config.uniform_runs)]
     batch = held_out.batch
     references = {
-        name: classifier.speaking_for_label(classifier.table_scores(table, batch), batch)
+        name: classifier.speaking_for_label(table_scores(table, batch), batch)
         for name, table in word_tables(config, ready, seed=block).items()
     }
-    rows = blocks.compare(held_out, learned, uniform, references | classifier.guesses(batch))
+    rows = blocks.compare(held_out, learned, uniform, references | guesses(batch))
     for k, trace in enumerate(learned):
         alpha = trace.attention[trace.gold("choosing")]
         curve = [held_out.agree(references["lr"], beta) for beta in trace.beta]

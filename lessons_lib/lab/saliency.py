@@ -14,10 +14,12 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 from torch.func import grad, vjp, vmap
+from torch.nn.functional import logsigmoid
 
+from lessons_lib.classifier import Classifier
 from lessons_lib.models import Seq2Seq
 from lessons_lib.probes import evaluating
-from lessons_lib.tasks import Batch
+from lessons_lib.tasks import Batch, LabelledBatch
 
 CELLS_AT_ONCE = 2**21
 """Numbers of the largest table that are held at once; several such tables are alive together."""
@@ -112,3 +114,31 @@ def _composite_recurrences() -> Iterator[None]:
             torch.backends.cudnn.flags(enabled=False),
         ):
             yield
+
+
+def label_saliency(model: Classifier, batch: LabelledBatch) -> Tensor:
+    """Delta: how the log-probability of the right label changes with the size of an embedding.
+
+    The derivative with respect to a scalar, at 1, that multiplies the embedding of x_l.
+
+    Returns:
+        ``(batch, 1, src)``, in the model's dtype, 0 at padding.
+
+    Raises:
+        ValueError: as the model for texts that it cannot read.
+    """
+    model.check(batch)
+    was_training = model.training
+    # cuDNN computes no gradient of an LSTM in evaluation mode.
+    with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
+        try:
+            model.eval()
+            dtype = model.embedding.weight.dtype
+            size = torch.ones_like(batch.source, dtype=dtype, requires_grad=True)
+            embedded = model.embedding(batch.source).detach() * size[:, :, None]
+            score = model.from_embedded(embedded, batch.source_mask).score
+            log_p = logsigmoid(score * (batch.label.float() * 2 - 1))
+            (found,) = torch.autograd.grad(log_p.sum(), size)  # texts do not touch each other
+        finally:
+            model.train(was_training)
+    return (found * batch.source_mask)[:, None]

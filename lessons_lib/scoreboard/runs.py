@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from lessons_lib.lab import copying
+from lessons_lib.lab.incidence import time_difference
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, frame
 from lessons_lib.scoreboard.claim import Thresholds, exceeds
 from lessons_lib.scoreboard.contrasts import Share, share_contrast, share_power, time_ratio
-from lessons_lib.stats import Interval, time_difference
+from lessons_lib.stats import Interval
 
 
 class Runs:
