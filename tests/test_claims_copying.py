@@ -151,6 +151,16 @@ def test_hard_is_slower_by_time_and_by_the_share_at_step_60(hard: list[Run], ver
     assert found.found.runs == 2 * len(hard)
 
 
+@pytest.mark.parametrize(("copying", "told"), [(0, "none of these copies"), (12, "times as long")])
+def test_times_of_runs_that_hardly_ever_copy_refute_nothing(copying: int, told: str) -> None:
+    """Both are cut at step 400: a ratio of 1 that says nothing of how long they would take."""
+    runs: list[Run] = [("elimination", 400, False)] * 36
+    runs[:copying] = FAST[:copying]
+    found = judged("hard-is-slower", HARD, {"hard": runs, "easy": runs}, "paper")
+    assert found.found.criteria["permutations take longer"] is None
+    assert told in found.found.ours
+
+
 def test_accuracies_at_step_60_stand_beside_the_authors() -> None:
     hard: list[Run] = [("aligned", 50, True)] + [("aligned", 110, True)] * 4
     arms = {
@@ -161,7 +171,7 @@ def test_accuracies_at_step_60_stand_beside_the_authors() -> None:
     # 0.96 at step 60 copies, as does the run that stopped before.
     assert "12 of 12 of 40 of 60 words, 2 of 5 of permutations" in found.found.ours
     assert "of which 2 are above 0.9 then and 2 below 0.3" in found.found.ours
-    assert ".99 .21 1.00 .59 .99 .11" in found.published
+    assert ".99 .21 1.00 .59 .99 .11" in found.row.published
     ends = {**arms, "hard": record("hard", hard)}
     with pytest.raises(
         ResultError, match="accuracy at step 60 in the record hard, found none of 4"

@@ -21,24 +21,16 @@ SCOPE = "lessons-claims"
 
 
 def claim(row: str, verdict: Verdict, part: str = "two stages", **changed: Any) -> Claim:
-    words = {"published": "0.62", "rule": "supported if above 0.4", "setup": "small"}
-    words |= {name: changed.pop(name) for name in list(changed) if name in words}
-    found: dict[str, Any] = {
-        "ours": "de-en 0.5, en-de 0.6",
-        "value": Interval(0.55, 0.41, 0.69, n=7),
-        "what": "share of words",
-        "runs": 14,
-        "criteria": {"above 0.4": True},
-    }
-    return Claim(
-        row,
-        4,
-        part,
-        f"Claim of {row}.",
-        found=Measured(**found | changed),
-        verdict=verdict,
-        **words,
+    words = {"published": "0.62", "rule": "supported if above 0.4", "setup": "small", **changed}
+    found = Measured(
+        words.get("ours", "de-en 0.5, en-de 0.6"),
+        Interval(0.55, 0.41, 0.69, n=7),
+        "share of words",
+        words.get("runs", 14),
+        {"above 0.4": True},
     )
+    made = Row(row, 4, part, f"Claim of {row}.", "", lambda *_: found, words["published"])
+    return Claim(made, words["rule"], found, verdict, words["setup"])
 
 
 def frame(*given: Claim) -> pd.DataFrame:

@@ -73,23 +73,25 @@ AGREEMENTS = [
 def test_an_agreement_is_held_against_chance_in_every_corpus(
     row: str, metric: str, times: int
 ) -> None:
-    far, near = {metric: times * CHANCE + 0.03}, {metric: times * CHANCE - 0.03}
+    far: Values = {metric: times * CHANCE + 0.03}
+    near: Values = {metric: times * CHANCE - 0.03}
     # The mean is above the bound, and the interval reaches below it.
-    unsure = {metric: (0.0, 0.5, 0.0, 0.5)}
-    for corpora, verdict in (
-        ((far, far), "supported"),
-        ((far, near), "in part"),
-        ((near, near), "not supported"),
-        ((far, unsure), "undecided"),
-    ):
-        claim = judged(row, dict(zip(("sst2", "subj"), corpora, strict=True)))
+    unsure: Values = {metric: (0.0, 0.5, 0.0, 0.5)}
+    cases: list[tuple[Values, Values, str]] = [
+        (far, far, "supported"),
+        (far, near, "in part"),
+        (near, near, "not supported"),
+        (far, unsure, "undecided"),
+    ]
+    for sst2, subj, verdict in cases:
+        claim = judged(row, {"sst2": sst2, "subj": subj})
         assert claim.verdict == verdict
         assert "position and twin: not measured here, so that the paper's" in claim.found.ours
 
 
 def test_an_agreement_is_averaged_over_corpora_and_then_over_runs() -> None:
     sst2, subj = (0.31, 0.42, 0.35, 0.33), (0.61, 0.52, 0.66, 0.71)
-    corpora: dict[str, dict[str, float | Sequence[float]]] = {
+    corpora: Mapping[str, Values] = {
         "sst2": {"A(alpha,uf)": sst2, "A(alpha,twin)": 0.5},
         "subj": {"A(alpha,uf)": subj},
     }

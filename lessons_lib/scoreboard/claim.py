@@ -106,83 +106,11 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Claim:
-    """One claim of the paper, measured again: a row of the scoreboard.
-
-    Attributes:
-        row: its identifier, for the command.
-        chapter: where it is discussed.
-        part: the part of the paper.
-        claim: what is claimed, in our words.
-        published: the paper's value, or that it is not quoted here.
-        rule: how the verdict follows from the numbers.
-        found: what was measured.
-        verdict: what follows.
-        setup: in what the records differ from the authors' set-up, in short.
-    """
-
-    row: str
-    chapter: int
-    part: str
-    claim: str
-    published: str
-    rule: str
-    found: Measured
-    verdict: Verdict
-    setup: str = ""
-
-    @property
-    def interval(self) -> str:
-        """The main value with its interval, of what, and over what."""
-        value = self.found.value
-        if value is None:
-            return NOT_MEASURED
-        largest = max(abs(value.estimate), abs(value.low), abs(value.high))
-        digits = 3 if largest < 10 else 0  # shares and their differences, or numbers of steps
-        shown = f"{value.estimate:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
-        over = f"{value.confidence:.0%}, over {value.n} {self.found.over}"
-        return f"{shown}: {self.found.what}; {over}"
-
-    @property
-    def reasons(self) -> str:
-        """What held, what is refuted and what is open."""
-        told = {True: "holds", False: "refuted", None: "open"}
-        return "; ".join(f"{name}: {told[held]}" for name, held in self.found.criteria.items())
-
-    @property
-    def command(self) -> str:
-        """Measures the row again from scratch."""
-        return f"python -m lessons_lib.scoreboard again {self.row}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """The columns of the scoreboard; estimate, low and high are NaN if nothing was measured."""
-        value = self.found.value or Interval(math.nan, math.nan, math.nan, 0)
-        return {
-            "row": self.row,
-            "chapter": self.chapter,
-            "part": self.part,
-            "claim": self.claim,
-            "published": self.published,
-            "ours": self.found.ours,
-            "setup": self.setup,
-            "interval": self.interval,
-            "runs": self.found.runs,
-            "verdict": self.verdict,
-            "reasons": self.reasons,
-            "rule": self.rule,
-            "command": self.command,
-            "estimate": value.estimate,
-            "low": value.low,
-            "high": value.high,
-        }
-
-
-@dataclass(frozen=True)
 class Row:
     """A claim of the paper and how it is judged.
 
     Attributes:
-        name: its identifier.
+        name: its identifier, for the command.
         chapter: where it is discussed.
         part: the part of the paper.
         claim: what is claimed, in our words.
@@ -212,16 +140,62 @@ class Row:
             found = Measured(f"{NOT_MEASURED}: {error}", None, "", 0, {})
         rule = self.rule.format(t=thresholds)
         return Claim(
-            self.name,
-            self.chapter,
-            self.part,
-            self.claim,
-            self.published,
+            self,
             f"{rule}; {found.power}" if found.power else rule,
             found,
             judge(found.criteria.values()),
             _setup(asked.found) if found.value else "",
         )
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of the paper, measured again: a row of the scoreboard.
+
+    Attributes:
+        row: what is claimed.
+        rule: how the verdict follows from the numbers.
+        found: what was measured.
+        verdict: what follows.
+        setup: in what the records differ from the authors' set-up, in short.
+    """
+
+    row: Row
+    rule: str
+    found: Measured
+    verdict: Verdict
+    setup: str = ""
+
+    @property
+    def interval(self) -> str:
+        """The main value with its interval, of what, and over what."""
+        value = self.found.value
+        if value is None:
+            return NOT_MEASURED
+        largest = max(abs(value.estimate), abs(value.low), abs(value.high))
+        digits = 3 if largest < 10 else 0  # shares and their differences, or numbers of steps
+        shown = f"{value.estimate:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
+        over = f"{value.confidence:.0%}, over {value.n} {self.found.over}"
+        return f"{shown}: {self.found.what}; {over}"
+
+    @property
+    def reasons(self) -> str:
+        """What held, what is refuted and what is open."""
+        told = {True: "holds", False: "refuted", None: "open"}
+        return "; ".join(f"{name}: {told[held]}" for name, held in self.found.criteria.items())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The columns of the scoreboard; estimate, low and high are NaN if nothing was measured."""
+        row, value = self.row, self.found.value or Interval(math.nan, math.nan, math.nan, 0)
+        return {
+            "row": row.name,
+            **{name: getattr(row, name) for name in ("chapter", "part", "claim", "published")},
+            **{"ours": self.found.ours, "setup": self.setup, "interval": self.interval},
+            **{"runs": self.found.runs, "verdict": self.verdict, "reasons": self.reasons},
+            "rule": self.rule,
+            "command": f"python -m lessons_lib.scoreboard again {row.name}",  # from scratch
+            **{"estimate": value.estimate, "low": value.low, "high": value.high},
+        }
 
 
 class Noting:

@@ -163,19 +163,13 @@ def _show() -> int:
 
 
 def _block(claim: Claim) -> str:
-    lines = [f"{claim.row}: {claim.verdict}", _wrapped(claim.claim, "    ")]
-    for name, text in (
-        ("part", f"{claim.part} (chapter {claim.chapter} of the course)"),
-        ("published", claim.published),
-        ("ours", claim.found.ours),
-        ("value", claim.interval),
-        ("runs", str(claim.found.runs)),
-        ("set-up", claim.setup),
-        ("rule", claim.rule),
-        ("reasons", claim.reasons),
-        ("again", claim.command),
+    told = claim.to_dict()
+    told["part"] += f" (chapter {told['chapter']} of the course)"
+    lines = [f"{told['row']}: {claim.verdict}", _wrapped(told["claim"], "    ")]
+    for name in (
+        *("part", "published", "ours", "interval", "runs", "setup", "rule", "reasons", "command"),
     ):
-        lines.append(_wrapped(f"{name + ':':<11}{text}", "    ", hang=" " * 15))
+        lines.append(_wrapped(f"{name + ':':<11}{told[name]}", "    ", hang=" " * 15))
     return "\n".join(lines) + "\n"
 
 
@@ -254,7 +248,7 @@ def _beside(old: Claim, new: Claim) -> str:
         sides = (textwrap.wrap(str(claim.to_dict()[name]), COLUMN) for claim in (old, new))
         for k, (left, right) in enumerate(zip_longest(*sides, fillvalue="")):
             lines.append(f"{'' if k else name:<9} {left:<{COLUMN}}  {right}".rstrip())
-    return "\n".join([old.claim, "", *lines])
+    return "\n".join([old.row.claim, "", *lines])
 
 
 def _wrapped(text: str, indent: str, hang: str | None = None) -> str:

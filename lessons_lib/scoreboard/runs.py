@@ -3,7 +3,8 @@
 Shares of runs are compared by the interval of their difference: held if it lies above 0, refuted if
 it lies below ``Thresholds.shares``. Times are compared by two tests: held if the log-rank test
 tells them apart, refuted if the interval of the ratio of times lies below ``Thresholds.later``; the
-log-rank test alone could never refute.
+log-rank test alone could never refute. Where less than half of a group's runs copy, the ratio says
+too little of times to refute anything.
 """
 
 from __future__ import annotations
@@ -81,13 +82,17 @@ class Runs:
     def later(self, late: str, soon: str, t: Thresholds) -> tuple[bool | None, str]:
         """Whether one arm takes longer to copy than another, and the numbers in words."""
         groups = [self.of(arm)[column] for arm in (late, soon) for column in ("step", "solved")]
+        copied = [group.mean() for group in groups[1::2]]
+        if not any(copied):
+            return None, "none of these copies"
         p, ratio = time_difference(*groups), time_ratio(*groups)
         told = (
             f"{ratio.estimate:.2f} [{ratio.low:.2f}, {ratio.high:.2f}] times as long, log-rank "
             f"p = {p:.0e}"
         )
-        held = p < t.p and ratio.estimate > 1
-        return (False if ratio.high < t.later else held or None), told
+        if ratio.high < t.later and min(copied) >= 0.5:
+            return False, told
+        return (p < t.p and ratio.estimate > 1) or None, told
 
     def told(self, arm: str) -> str:
         """How many runs of an arm align, in words."""
