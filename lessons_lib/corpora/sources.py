@@ -7,27 +7,20 @@ then downloads. A download becomes visible under its name only when it is comple
 
 from __future__ import annotations
 
-import hashlib
-import http.client
 import os
-import platform
-import tempfile
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlsplit
 
+import pooch
+import requests
 from tqdm import tqdm
 
 TIMEOUT = 10.0
 """Seconds to wait for a connection, and for each further piece of a download."""
 RETRY_AFTER = 60.0
 """Seconds for which a server that could not be reached is not asked again."""
-_CHUNK = 1 << 16
-_LARGE = 1 << 20
 _unreachable: dict[str, tuple[float, str]] = {}
 """Server: when it could not be reached, and why. Otherwise each file would wait for it anew."""
 
@@ -161,15 +154,8 @@ def terms(name: str) -> str:
 
 def cache_directory() -> Path:
     """``LESSONS_CACHE`` if set, else the directory that the operating system means for caches."""
-    if named := os.environ.get("LESSONS_CACHE"):
-        return Path(named).expanduser()
-    if platform.system() == "Windows":
-        home = os.environ.get("LOCALAPPDATA")
-        return (Path(home) if home else Path.home() / "AppData" / "Local") / "lessons_lib"
-    if platform.system() == "Darwin":
-        return Path.home() / "Library" / "Caches" / "lessons_lib"
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "lessons_lib"
+    named = os.environ.get("LESSONS_CACHE")
+    return Path(named).expanduser() if named else Path(pooch.os_cache("lessons_lib"))
 
 
 def fetch(relative_path: str) -> Path:
@@ -194,7 +180,7 @@ def fetch(relative_path: str) -> Path:
 
     data = os.environ.get("LESSONS_DATA")
     if data and (mine := Path(data).expanduser() / relative_path).is_file():
-        found = sha256(mine)
+        found: str = pooch.file_hash(str(mine))
         if found != digest:
             raise CorpusAltered(
                 f"{mine} is not the file that this course was written for.\n"
@@ -205,11 +191,11 @@ def fetch(relative_path: str) -> Path:
         return mine
 
     cached = cache_directory() / relative_path
-    if cached.is_file() and sha256(cached) == digest:
+    if _is(cached, digest):
         return cached
     try:
         download(address, digest, cached)
-    except (OSError, http.client.HTTPException) as error:
+    except OSError as error:
         reason = f"{relative_path} could not be downloaded: {error}"
         if cached.is_file():
             reason += f" (the copy in the cache, {cached}, is damaged and was left as it is)"
@@ -225,10 +211,8 @@ def fetch(relative_path: str) -> Path:
     return cached
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 digest of a file, as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _is(path: Path, digest: str) -> bool:
+    return path.is_file() and bool(pooch.file_hash(str(path)) == digest)
 
 
 def download(address: str, digest: str, destination: Path) -> None:
@@ -245,59 +229,28 @@ def download(address: str, digest: str, destination: Path) -> None:
     since, why = _unreachable.get(host, (0.0, ""))
     if why and time.monotonic() - since < RETRY_AFTER:
         raise OSError(why)
+    pooch.get_logger().setLevel("WARNING")
     try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=destination.parent, prefix=".download-")
-    except OSError as error:
+        # None: only in a terminal. The total is told later; without one a bar is no truth value.
+        with tqdm(total=1, unit="B", unit_scale=True, disable=None, leave=False) as bar:
+            ask = pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=TIMEOUT)
+            pooch.retrieve(address, digest, destination.name, destination.parent, downloader=ask)
+    except requests.HTTPError as error:
+        raise OSError(f"the server answered {error}") from error
+    except (requests.ConnectionError, requests.Timeout) as error:
+        why = str(getattr(error.args[0], "reason", error)).rpartition(": ")[2]
+        _unreachable[host] = time.monotonic(), f"{host} cannot be reached ({why})"
+        raise OSError(_unreachable[host][1]) from error
+    except requests.RequestException as error:
         raise OSError(
-            f"the cache {destination.parent} cannot be written ({error}); name another directory "
-            "in the environment variable LESSONS_CACHE"
+            f"the download of {address} broke off ({error}); what had come was thrown away"
         ) from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            _receive(address, file)
-        found = sha256(temporary)
-        if found != digest:
-            raise OSError(
-                f"what {address} sent is not the pinned file: expected SHA-256 {digest}, found "
-                f"{found}; it was thrown away"
-            )
-        _put(temporary, destination, digest)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _receive(address: str, file: IO[bytes]) -> None:
-    """Copy what a server sends into a file; a progress bar in a terminal, if it is much."""
-    try:
-        reply = urllib.request.urlopen(address, timeout=TIMEOUT)
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise OSError(f"the server answered {error.code} {error.reason} to {address}") from error
+    except ValueError as error:
+        raise OSError(f"what {address} sent is not the pinned file ({error})") from error
     except OSError as error:
-        host = urlsplit(address).netloc
-        why = f"{host} cannot be reached ({getattr(error, 'reason', error)})"
-        _unreachable[host] = time.monotonic(), why
-        raise OSError(why) from error
-    with reply:
-        expected = int(reply.headers.get("Content-Length", 0))
-        hidden = None if expected >= _LARGE else True  # None: shown where there is a terminal
-        with tqdm(total=expected, unit="B", unit_scale=True, disable=hidden, leave=False) as bar:
-            while piece := reply.read(_CHUNK):
-                file.write(piece)
-                bar.update(len(piece))
-        if file.tell() < expected:
+        # On Windows a file that somebody reads cannot be replaced, not even by itself.
+        if not _is(destination, digest):
             raise OSError(
-                f"the download of {address} broke off: expected {expected:,} bytes, found "
-                f"{file.tell():,}; they were thrown away"
-            )
-
-
-def _put(temporary: Path, destination: Path, digest: str) -> None:
-    """Rename; on Windows that fails while somebody reads the file that is already there."""
-    try:
-        temporary.replace(destination)
-    except PermissionError:
-        if not destination.is_file() or sha256(destination) != digest:
-            raise
+                f"the cache {destination.parent} cannot be written ({error}); name another "
+                "directory in the environment variable LESSONS_CACHE"
+            ) from error
