@@ -8,20 +8,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from lessons_lib.corpora.batches import EncodedPairs, deal, encode_parallel, padding_fraction
+from lessons_lib.corpora.files import ParallelCorpus
 from lessons_lib.corpora.loaders import load_parallel
 from lessons_lib.corpora.toy_language import toy_parallel
 from lessons_lib.corpora.vocabulary import (
     SPECIALS,
-    EncodedPairs,
     Subwords,
     Vocabulary,
-    deal,
-    encode_parallel,
-    padding_fraction,
     train_subwords,
     words,
 )
-from lessons_lib.tasks import BOS, EOS, PAD, UNK, Batch, ParallelCorpus
+from lessons_lib.tasks import BOS, EOS, PAD, UNK, Batch
 
 torch.set_num_threads(1)
 
