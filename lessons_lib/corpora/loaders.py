@@ -216,8 +216,7 @@ def load_parallel_or_toy(
 
     Raises:
         CorpusUnavailable: not to be had, and the toy language does not have these languages.
-        ValueError: as ``load_parallel``.
-        CorpusAltered: as ``load_parallel``.
+        ValueError, CorpusAltered: as ``load_parallel``.
     """
     try:
         return load_parallel(name, source, target, split), ""
@@ -239,8 +238,7 @@ def load_dictionary_or_toy(name: str = "en-de") -> tuple[dict[str, frozenset[str
         The dictionary, and a notice in Markdown: empty where the dictionary is the real one.
 
     Raises:
-        ValueError: as ``load_dictionary``.
-        CorpusAltered: as ``load_dictionary``.
+        ValueError, CorpusAltered: as ``load_dictionary``.
     """
     try:
         return load_dictionary(name), ""
@@ -269,8 +267,7 @@ def load_labelled_or_toy(name: str, split: str = "train") -> tuple[LabelledCorpu
         The corpus, and a notice in Markdown for the reader: empty where the corpus is the real one.
 
     Raises:
-        ValueError: as ``load_labelled``.
-        CorpusAltered: as ``load_labelled``.
+        ValueError, CorpusAltered: as ``load_labelled``.
     """
     try:
         return load_labelled(name, split), ""
