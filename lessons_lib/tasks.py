@@ -129,40 +129,6 @@ class LabelledBatch:
         return LabelledBatch(self.source[rows], self.label[rows])
 
 
-@dataclass(frozen=True)
-class ParallelCorpus:
-    """Sentence pairs as plain strings, in the order of their source.
-
-    Attributes:
-        name: what the corpus is called in results and captions.
-        source_language: two-letter code (ISO 639-1).
-        target_language: two-letter code.
-        source: one string for each sentence.
-        target: its translation, at the same index.
-        alignment: for each pair the gold ``(target word, source word)`` position pairs, or ``None``
-            where nobody knows.
-        origin: where it was read from, for people: a path, an address, or ``"embedded"``.
-    """
-
-    name: str
-    source_language: str
-    target_language: str
-    source: tuple[str, ...]
-    target: tuple[str, ...]
-    alignment: tuple[tuple[tuple[int, int], ...], ...] | None = None
-    origin: str = "embedded"
-
-    def __post_init__(self) -> None:
-        if len(self.source) != len(self.target):
-            raise ValueError(
-                f"expected as many source as target sentences, found {len(self.source)} and "
-                f"{len(self.target)}; the two files must be parallel, line by line"
-            )
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-
 def generator(seed: int | torch.Generator) -> torch.Generator:
     """A CPU generator for a seed; a generator is handed back as it is, to be drawn from further."""
     if isinstance(seed, torch.Generator):

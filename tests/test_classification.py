@@ -14,8 +14,8 @@ from torch import Tensor
 
 from lessons_lib import classifier, probes
 from lessons_lib.corpora import sources
-from lessons_lib.corpora.labelled import toy_labelled
-from lessons_lib.corpora.loaders import LabelledCorpus
+from lessons_lib.corpora.files import LabelledCorpus
+from lessons_lib.corpora.loaders import toy_labelled
 from lessons_lib.corpora.vocabulary import words
 from lessons_lib.lab import blocks, classification
 from lessons_lib.lab.classification import (

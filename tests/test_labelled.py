@@ -10,14 +10,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lessons_lib.corpora import labelled
-from lessons_lib.corpora.labelled import (
-    EncodedTexts,
-    encode_labelled,
-    load_labelled_or_toy,
-    toy_labelled,
-)
-from lessons_lib.corpora.loaders import LabelledCorpus, load_labelled
+from lessons_lib.corpora import loaders
+from lessons_lib.corpora.batches import EncodedTexts, encode_labelled
+from lessons_lib.corpora.files import LabelledCorpus
+from lessons_lib.corpora.loaders import load_labelled, load_labelled_or_toy, toy_labelled
 from lessons_lib.corpora.sources import CorpusUnavailable
 from lessons_lib.corpora.vocabulary import Vocabulary, words
 from lessons_lib.tasks import BOS, EOS, FIRST_WORD, PAD, UNK, LabelledBatch
@@ -184,14 +180,14 @@ def test_without_the_real_texts_the_reader_is_told_what_stands_in(
     def nowhere(name: str, split: str) -> LabelledCorpus:
         raise CorpusUnavailable(f"{name} {split}", "no route to host")
 
-    monkeypatch.setattr(labelled, "load_labelled", nowhere)
+    monkeypatch.setattr(loaders, "load_labelled", nowhere)
     corpus, notice = load_labelled_or_toy("sst2", "val")
     assert corpus == toy_labelled("val")
     assert "**Embedded corpus.**" in notice
     assert "no route to host" in notice
     assert "`LESSONS_DATA`" in notice
     real = replace(SMALL, name="sst2")
-    monkeypatch.setattr(labelled, "load_labelled", lambda name, split: real)
+    monkeypatch.setattr(loaders, "load_labelled", lambda name, split: real)
     assert load_labelled_or_toy("sst2", "val") == (real, "")
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from lessons_lib.corpora.labelled import toy_labelled
-from lessons_lib.corpora.loaders import load_parallel, read_labelled, read_parallel
+from lessons_lib.corpora.files import LabelledCorpus, ParallelCorpus, read_labelled, read_parallel
+from lessons_lib.corpora.loaders import load_parallel, toy_labelled
+from lessons_lib.corpora.vocabulary import Vocabulary, words
 from lessons_lib.lab import own_text
 
 
@@ -41,7 +45,10 @@ def test_a_labelled_file_gives_the_table(reviews: Path) -> None:
     assert not numbers.isna().any().any(), "never a silent NaN in a table"
     assert (numbers["lowest"] <= numbers["mean"]).all()
     assert (numbers["mean"] <= numbers["highest"]).all()
-    assert set(found.table.loc[found.table.index != "xi", "runs"]) == {"2 of 2"}
+    assert set(found.table.loc[found.table.index != "xi", "runs"]) == {2}
+    for printed in (str(found), str(found.table)):
+        assert max(map(len, printed.splitlines())) <= 80
+        assert "..." not in printed
     assert 0 < found.chance < 1
     assert {row["step"] for row in found.history.rows} == {0, 6}
 
@@ -51,24 +58,170 @@ def test_two_files_that_are_translations_give_the_table(captions: tuple[Path, Pa
     corpus = read_parallel(*captions, "de", "en")
     found = own_text.agreement_table(corpus, steps=11, runs=3, progress=False)
     assert {"A(alpha,uf)", "A(alpha,m1)", "A(alpha,diagonal)"} <= set(found.table.index)
-    assert set(found.table.loc[found.table.index != "xi", "runs"]) == {"3 of 3"}
+    assert set(found.table.loc[found.table.index != "xi", "runs"]) == {3}
     assert {row["step"] for row in found.history.rows} == {0, 10, 11}
     again = own_text.agreement_table(corpus, steps=11, runs=3, progress=False)
     assert again.history.rows == found.history.rows, "the same seed gives the same table"
 
 
-def test_the_parts_of_the_split_share_no_text_and_lose_none() -> None:
-    parts = own_text._split(70, seed=3)
-    assert [len(part) for part in parts] == [56, 7, 7]
-    assert sorted(i for part in parts for i in part) == list(range(70))
-    assert own_text._split(70, seed=4) != parts
+def split(*sides: list[str], most: int | None = None, seed: int = 3) -> own_text._Split:
+    return own_text._split(sides, most, seed, shorten=len(sides) == 1)
 
 
-def test_too_few_texts_are_refused() -> None:
-    corpus = toy_labelled()
-    few = replace(corpus, texts=corpus.texts[:49], labels=corpus.labels[:49])
-    with pytest.raises(ValueError, match="at least 50 texts or pairs, found 49"):
-        own_text.agreement_table(few)
+def test_no_text_stands_in_two_parts_and_none_is_lost() -> None:
+    texts = [f"Text  number {i}" for i in range(70)]
+    same = [text.upper().replace("  ", " ") for text in texts[:33]]
+    found = split([*texts, *same, texts[5], "  "])
+    assert [len(part) for part in found.parts] == [56, 7, 7]
+    assert sorted(i for part in found.parts for i in part) == list(range(70))
+    assert found.left_out == {"that repeat another": 34, "without a word": 1}
+    assert split(texts, seed=4).parts != found.parts == split(texts).parts
+
+
+def test_texts_that_differ_only_where_they_are_cut_are_the_same() -> None:
+    texts = [f"number {i} ends in {end}" for i in range(60) for end in ("joy", "tears")]
+    found = split(texts, most=4)
+    assert (found.left_out["that repeat another"], found.shortened, found.longest) == (60, 60, 5)
+    assert split(texts, most=5).left_out == {}
+
+
+def test_pairs_that_share_a_sentence_stay_together() -> None:
+    source = [f"satz nummer {i // 2}" for i in range(120)]
+    target = [f"sentence number {(i + 1) // 2 % 60 // 3}" for i in range(120)]
+    target += [f"alone {i}" for i in range(60)]
+    source += [f"allein {i}" for i in range(60)]
+    found = split(source, target)
+    kept = [i for part in found.parts for i in part]
+    assert len(kept) == len(set(kept)) == 180 - found.left_out["that repeat another"] == 140
+    for side in (source, target):
+        held = [{side[i] for i in part} for part in found.parts]
+        assert not held[0] & held[1] | held[0] & held[2] | held[1] & held[2]
+
+
+def labelled(texts: list[str], labels: list[int] | None = None) -> LabelledCorpus:
+    chosen = [i % 2 for i in range(len(texts))] if labels is None else labels
+    return LabelledCorpus("mine", tuple(texts), tuple(chosen), ("no", "yes"), "here")
+
+
+@pytest.mark.usefixtures("one_thread_of_the_cpu")
+def test_random_labels_cannot_be_learned_from_copies() -> None:
+    rng = random.Random(7)
+    texts = [" ".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=6)) for _ in range(150)]
+    labels = [rng.randrange(2) for _ in texts]
+    with pytest.warns(UserWarning, match="900 texts or pairs, 750 that repeat another left out"):
+        found = own_text.agreement_table(labelled(texts * 6, labels * 6), steps=60, progress=False)
+    assert max(found.table["highest"]["accuracy":"accuracy"]) < 0.9
+    assert "Learned from 120, checkpoints chosen on 15, reported on 15." in found.notice
+
+
+def pairs(*lengths: int) -> ParallelCorpus:
+    """Pairs of so many words, all different."""
+    lines = [" ".join(f"w{i}x{k % 7}" for k in range(size)) for i, size in enumerate(lengths)]
+    return ParallelCorpus("mine", "de", "en", tuple(lines), tuple(lines))
+
+
+def test_too_few_to_report_on_is_an_error_that_says_why() -> None:
+    with pytest.raises(ValueError, match="at least 50 texts or pairs, found 49 "):
+        own_text.agreement_table(pairs(*[5] * 49))
+    with pytest.raises(
+        ValueError, match=r"found 40 .*of 400, 360 longer than max_words=15; the lo"
+    ):
+        own_text.agreement_table(pairs(*[5] * 40, *[16] * 359, 23))
+    with pytest.raises(ValueError, match=r"found 49 .*of 60, 11 that repeat another"):
+        own_text.agreement_table(labelled([f"text {min(i, 48)}" for i in range(60)]))
+
+
+@pytest.mark.usefixtures("one_thread_of_the_cpu")
+def test_limits_are_arguments_and_what_they_cost_is_said() -> None:
+    short = [f"the word {i % 5} and {i % 3}" for i in range(55)]
+    longer = [f"{line} {'so ' * 12}it goes" for line in short[:23]]
+    lines = tuple(f"{i} {line}" for i, line in enumerate([*short, *longer]))
+    corpus = ParallelCorpus("mine", "de", "en", lines, lines)
+    with pytest.warns(
+        UserWarning, match="23 longer than max_words=15 left out, the longest has 20"
+    ):
+        found = own_text.agreement_table(corpus, steps=1, progress=False, proxy_steps=3)
+    assert "mine: 78 texts or pairs, 23 longer" in str(found)
+    assert "Learned from 44, checkpoints chosen on 5, reported on 6." in found.notice
+    whole = own_text.agreement_table(
+        corpus,
+        steps=1,
+        progress=False,
+        proxy_steps=3,
+        max_words=None,
+        chosen_on=4,
+        reported_on=7,
+    )
+    assert whole.notice == (
+        "mine: 78 texts or pairs. Learned from 62, checkpoints chosen on 4, reported on 7."
+    )
+    with pytest.warns(
+        UserWarning, match="78 texts or pairs, 23 shortened, the longest has 20 words"
+    ):
+        own_text.agreement_table(labelled(list(lines)), steps=1, progress=False, max_words=9)
+    with pytest.raises(TypeError, match="max_word"):
+        own_text.agreement_table(corpus, max_word=9)
+
+
+CHINESE = "我们都很喜欢这部新电影因为它真的非常好看"
+UNCUT = {
+    "zh": [f"{CHINESE[i % 9 :]}，{CHINESE[i % 5 : 9 + i % 7]}。" for i in range(60)],
+    "ja": [f"私はこの映画がとても好きです{'よ' * (i % 9)}。それは本当です" for i in range(60)],
+    "th": [f"ผมชอบหนังเรื่องนี้มาก {i} เพราะมันสนุกดีจริงๆ" for i in range(60)],
+    "one word": [f"w{i}." for i in range(60)],
+}
+
+
+@pytest.mark.parametrize("script", UNCUT)
+def test_texts_that_are_not_cut_into_words_are_refused(script: str) -> None:
+    remedy = "put blanks between its words with a tokeniser .*sentencepiece"
+    with pytest.raises(ValueError, match=f"expected sentences of several words .*{remedy}"):
+        own_text.agreement_table(labelled(UNCUT[script]))
+    english = tuple(f"this is sentence {i}" for i in range(60))
+    with pytest.raises(ValueError, match="expected sentences of several words"):
+        own_text.agreement_table(
+            ParallelCorpus("mine", "en", script, english, tuple(UNCUT[script]))
+        )
+
+
+def test_cut_japanese_and_other_scripts_are_taken() -> None:
+    for lines in (
+        ["彼 は つら い 人生 を 送 っ た 。", "コンピューター が 欲し い"],
+        ["हिन्दी में लिखा है", "한국어 문장 입니다"],
+        ["ผม ชอบ หนัง เรื่อง นี้", "the word 東京 here"],
+    ):
+        own_text._refuse_uncut(lines, [words(line) for line in lines])
+
+
+def test_mostly_unknown_words_are_said() -> None:
+    vocab = Vocabulary.build([["a", "b"]])
+    with pytest.warns(UserWarning, match="3 of 5 words to report on do not occur"):
+        own_text._warn_of_unknown(vocab, ["a x y !", "b, z"])
+    own_text._warn_of_unknown(vocab, ["a x ! ?", "b, z"])
+
+
+@pytest.mark.usefixtures("one_thread_of_the_cpu")
+def test_nfc_and_nfd_give_the_same_table(captions: tuple[Path, Path]) -> None:
+    corpus = read_parallel(*captions)
+    tables = [
+        own_text.agreement_table(
+            replace(
+                corpus,
+                source=tuple(unicodedata.normalize(form, line) for line in corpus.source),
+                target=tuple(unicodedata.normalize(form, line) for line in corpus.target),
+            ),
+            steps=2,
+            progress=False,
+            proxy_steps=3,
+        ).table
+        for form in ("NFC", "NFD")
+    ]
+    pd.testing.assert_frame_equal(tables[0], tables[1])
+
+
+def test_texts_of_one_class_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected texts of two classes in 'mine', found one: yes"):
+        own_text.agreement_table(labelled([f"text {i}" for i in range(60)], [1] * 60))
 
 
 def test_a_class_that_is_missing_in_a_part_is_named() -> None:

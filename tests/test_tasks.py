@@ -10,7 +10,6 @@ from lessons_lib.tasks import (
     Copying,
     Keyword,
     LabelledBatch,
-    ParallelCorpus,
     generator,
 )
 
@@ -108,11 +107,6 @@ def test_batch_of_wrong_shapes(
     ones = [torch.ones(s, dtype=torch.long) for s in (source, target)]
     with pytest.raises(ValueError, match=message):
         Batch(ones[0], ones[1], None if gold is None else torch.zeros(gold, dtype=torch.long))
-
-
-def test_corpus_of_unequal_halves() -> None:
-    with pytest.raises(ValueError, match=r"found 2 and 1.*parallel"):
-        ParallelCorpus("x", "de", "en", ("a", "b"), ("c",))
 
 
 def test_labelled_batch_mask_rows_and_device() -> None:

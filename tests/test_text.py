@@ -1,4 +1,4 @@
-"""Real text: files are read as they are or refused with a reason, and nothing falls back silently.
+"""The corpora of the course: each is read as it is, and nothing falls back silently.
 
 What needs the real corpora is skipped without ``LESSONS_DATA``; the same code runs on tiny files
 in their place, pinned by a table made for the test.
@@ -14,23 +14,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import requests
 
 from lessons_lib.corpora import loaders as text_module
 from lessons_lib.corpora import sources
 from lessons_lib.corpora.loaders import (
-    CorpusAltered,
-    CorpusUnavailable,
-    LabelledCorpus,
     load_dictionary,
     load_dictionary_or_toy,
     load_labelled,
     load_parallel,
     load_parallel_or_toy,
-    read_labelled,
-    read_parallel,
-    words,
 )
+from lessons_lib.corpora.sources import CorpusAltered, CorpusUnavailable
 from lessons_lib.corpora.toy_language import toy_dictionary, toy_parallel
+from lessons_lib.corpora.vocabulary import words
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("LESSONS_DATA"), reason="LESSONS_DATA does not name the real corpora"
@@ -64,113 +61,12 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither network nor data nor cache."""
 
     def unreachable(*_: object, **__: object) -> None:
-        raise OSError("no route to host")
+        raise requests.ConnectionError("no route to host")
 
-    monkeypatch.setattr("urllib.request.urlopen", unreachable)
+    monkeypatch.setattr("requests.get", unreachable)
     monkeypatch.setattr(sources, "_unreachable", {})
     monkeypatch.delenv("LESSONS_DATA", raising=False)
     monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "cache"))
-
-
-# A reader's own files
-
-
-@pytest.mark.parametrize("ending", ["", ".gz"])
-def test_read_parallel_plain_and_gzipped(tmp_path: Path, ending: str) -> None:
-    source = write(tmp_path / f"a.de{ending}", "Grüße\n\nZwei\u0085 Hunde\r\n")
-    target = write(tmp_path / f"a.en{ending}", b"\xef\xbb\xbfGreetings\nempty\nTwo dogs")
-    corpus = read_parallel(source, str(target), "de", "en")
-    assert corpus.source == ("Grüße", "", "Zwei\u0085 Hunde")
-    assert corpus.target == ("Greetings", "empty", "Two dogs")
-    assert (corpus.source_language, corpus.target_language) == ("de", "en")
-    assert corpus.alignment is None
-    assert str(source) in corpus.origin
-    assert str(target) in corpus.origin
-
-
-def test_unequal_line_counts_name_both_and_cut_nothing(tmp_path: Path) -> None:
-    source, target = write(tmp_path / "s", "a\nb\nc\n"), write(tmp_path / "t", "a\nb\n")
-    with pytest.raises(ValueError, match=r"found 3 in .*/s and 2 in .*/t\..* nothing was cut off"):
-        read_parallel(source, target)
-
-
-@pytest.mark.parametrize("name", ["t", "t.gz"])
-@pytest.mark.parametrize("content", ["", "\n \n"])
-def test_an_empty_file_is_named(tmp_path: Path, name: str, content: str) -> None:
-    source, target = write(tmp_path / "s", "a\n"), write(tmp_path / name, content)
-    with pytest.raises(ValueError, match=f"/{name}: expected at least one line .* an empty file"):
-        read_parallel(source, target)
-    with pytest.raises(ValueError, match=f"/{name}: expected at least one line .* an empty file"):
-        read_labelled(target)
-
-
-def test_a_file_that_is_not_utf8_names_line_byte_and_remedy(tmp_path: Path) -> None:
-    path = write(tmp_path / "latin", "1 fine\n0 a clich\u00e9\n".encode("latin-1"))
-    expected = r"latin, line 2, byte 10: expected text in utf-8, found the byte 0xE9.*encoding='lat"
-    with pytest.raises(ValueError, match=expected):
-        read_labelled(path)
-    with pytest.raises(ValueError, match=expected):
-        read_parallel(write(tmp_path / "s", "a\nb\n"), path)
-    assert read_labelled(path, encoding="latin-1").texts == ("fine", "a cliché")
-    assert read_parallel(path, path, encoding="latin-1").source[1] == "0 a cliché"
-
-
-def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "cut.gz"
-    path.write_bytes(gzip.compress(b"one line\n" * 97)[:-11])
-    with pytest.raises(ValueError, match=r"cut\.gz: expected a whole gzip file"):
-        read_parallel(path, path)
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        read_labelled(tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize("ending", ["", ".gz"])
-def test_read_labelled_splits_at_the_first_tab_or_blank(tmp_path: Path, ending: str) -> None:
-    path = write(
-        tmp_path / f"a{ending}", "3 three\tand\n-1\tminus one \n+3 again 5\n03 zero\r\n10 ten"
-    )
-    corpus = read_labelled(path)
-    assert corpus.texts == ("three\tand", "minus one", "again 5", "zero", "ten")
-    assert corpus.classes == ("-1", "3", "10")
-    assert corpus.labels == (1, 0, 1, 1, 2)
-    assert corpus.origin == str(path)
-    assert len(corpus) == 5
-
-
-@pytest.mark.parametrize(
-    ("second", "message"),
-    [
-        ("spam win", r"line 2: expected an integer label .*found 'spam' in 'spam win'.*classes="),
-        ("1.0 x", r"line 2: expected an integer label .*found '1\.0' in '1\.0 x'"),
-        ("\uff11 x", "line 2: expected an integer label .*found '\uff11'"),
-        ("", "line 2: expected an integer label .*found '' in ''"),
-        ("1", "line 2: expected a text after the label, found only '1'"),
-        ("1 \t", r"line 2: expected a text after the label, found only '1 \\t'"),
-    ],
-)
-def test_a_line_without_integer_label_or_text_is_shown(
-    tmp_path: Path, second: str, message: str
-) -> None:
-    path = write(tmp_path / "a", f"0 fine\n{second}\n1 fine\n")
-    with pytest.raises(ValueError, match=message):
-        read_labelled(path)
-
-
-def test_labels_that_are_words_are_named(tmp_path: Path) -> None:
-    path = write(tmp_path / "a", "spam\twin now\nham\tsee you\n")
-    assert read_labelled(path, classes=("ham", "spam")).labels == (1, 0)
-    with pytest.raises(ValueError, match=r"line 2: expected one of the labels spam, eggs.*'ham'"):
-        read_labelled(path, classes=("spam", "eggs"))
-
-
-def test_labelled_corpus_refuses_labels_without_class_or_text() -> None:
-    with pytest.raises(ValueError, match="found 2 texts and 1 labels"):
-        LabelledCorpus("x", ("a", "b"), (0,), ("no", "yes"), "here")
-    with pytest.raises(ValueError, match="labels from 0 to 1, found 2"):
-        LabelledCorpus("x", ("a", "b"), (0, 2), ("no", "yes"), "here")
 
 
 # Choices

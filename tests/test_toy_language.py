@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import pytest
 
-from lessons_lib.corpora.loaders import words
+from lessons_lib.corpora.files import ParallelCorpus
 from lessons_lib.corpora.toy_language import LONGEST, SHORTEST, toy_dictionary, toy_parallel
-from lessons_lib.tasks import ParallelCorpus
+from lessons_lib.corpora.vocabulary import words
 
 # Nouns and their gender, written here once more, from a dictionary and not from the grammar.
 NOUNS = {

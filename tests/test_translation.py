@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lessons_lib import models, probes
 from lessons_lib.corpora import loaders
+from lessons_lib.corpora.files import ParallelCorpus
 from lessons_lib.corpora.toy_language import toy_dictionary, toy_parallel
 from lessons_lib.corpora.vocabulary import words
 from lessons_lib.ibm_model1 import fit_model1
@@ -26,7 +27,7 @@ from lessons_lib.lab.translation import (
     prepare_pairs,
     train_translator,
 )
-from lessons_lib.tasks import EOS, PAD, UNK, Batch, ParallelCorpus
+from lessons_lib.tasks import EOS, PAD, UNK, Batch
 from lessons_lib.training import History
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from lessons_lib.corpora import loaders
+from lessons_lib.corpora.files import ParallelCorpus
 from lessons_lib.corpora.toy_language import toy_parallel
 from lessons_lib.lab.uniform_translation import UniformTranslation, prepare, uniform_translation
-from lessons_lib.tasks import ParallelCorpus
 from lessons_lib.training import History
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")

@@ -10,21 +10,24 @@ import pytest
 import torch
 from torch import Tensor
 
+from lessons_lib.corpora.batches import (
+    EncodedPairs,
+    Order,
+    deal,
+    encode_parallel,
+    padding_fraction,
+)
+from lessons_lib.corpora.files import ParallelCorpus
 from lessons_lib.corpora.loaders import load_parallel
 from lessons_lib.corpora.toy_language import toy_parallel
 from lessons_lib.corpora.vocabulary import (
     SPECIALS,
-    EncodedPairs,
-    Order,
     Subwords,
     Vocabulary,
-    deal,
-    encode_parallel,
-    padding_fraction,
     train_subwords,
     words,
 )
-from lessons_lib.tasks import BOS, EOS, PAD, UNK, Batch, ParallelCorpus
+from lessons_lib.tasks import BOS, EOS, PAD, UNK, Batch
 
 torch.set_num_threads(1)
 
@@ -59,6 +62,20 @@ def vocabularies(corpus: ParallelCorpus) -> tuple[Vocabulary, Vocabulary]:
         ("  'Übung' (macht)\tden…", ["'", "übung", "'", "(", "macht", ")", "den", "…"]),
         ("Žluťoučký kůň č. 3", ["žluťoučký", "kůň", "č", ".", "3"]),
         ("Hut- und Mantel -", ["hut", "-", "und", "mantel", "-"]),
+        ("10\u2079 \u00bd x_1 co\u2082", ["10\u2079", "\u00bd", "x_1", "co\u2082"]),
+        ("हिन्दी में की-की’की", ["हिन्दी", "में", "की-की’की"]),
+        ("สวัสดี ครับ", ["สวัสดี", "ครับ"]),
+        ("مُحَمَّد، שָׁלוֹם!", ["مُحَمَّد", "،", "שָׁלוֹם", "!"]),
+        ("அன்பு தமிழ்", ["அன்பு", "தமிழ்"]),
+        ("Ma\u0308nner M\u00e4nner", ["m\u00e4nner", "m\u00e4nner"]),
+        ("q\u0323\u0307 \u0130stanbul", ["q\u0323\u0307", "i\u0307stanbul"]),
+        (
+            "\ufeffco\u00adop zero\u200bwidth \u0645\u06cc\u200c\u062e",
+            ["coop", "zerowidth", "\u0645\u06cc\u062e"],
+        ),
+        ("\u2764\ufe0f \u200e\u2066a\u2069 -\u0301", ["\u2764", "a", "-\u0301"]),
+        ("a\u0092b", ["a", "\u0092", "b"]),  # as it stands in one of the course's corpora
+        ("\u200b\ufeff", []),
         ("", []),
     ],
 )

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 import lessons_lib
 from lessons_lib import agreement, probes, stats
-from lessons_lib.corpora.vocabulary import EncodedPairs, padding_fraction
+from lessons_lib.corpora.batches import EncodedPairs, padding_fraction
 from lessons_lib.lab import catalogue, copying, incidence, parallel, records
 from lessons_lib.models import Seq2SeqConfig, build, build_bag_of_words, sequence_loss
 from lessons_lib.tasks import PAD, Batch, Copying

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from lessons_lib import probes, training
 from lessons_lib.corpora import loaders
-from lessons_lib.corpora.vocabulary import EncodedPairs, Vocabulary, encode_parallel, words
+from lessons_lib.corpora.batches import EncodedPairs, encode_parallel
+from lessons_lib.corpora.vocabulary import Vocabulary, words
 from lessons_lib.lab.saliency import saliency
 from lessons_lib.models import BagOfWords, Seq2Seq, Seq2SeqConfig, build, sequence_loss
 from lessons_lib.tasks import PAD, Batch

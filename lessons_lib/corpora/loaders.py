@@ -1,61 +1,29 @@
-"""Real text: a reader's own files, the corpora of this course, a dictionary.
+"""The corpora of this course by name: sentence pairs, labelled texts, a dictionary.
 
-A corpus holds plain strings. What cuts, numbers and batches them is in ``vocabulary``
-and can be imported from here as well.
-
-Nothing here replaces real text by other text behind the reader's back: the two functions that fall
-back on the embedded corpus, ``load_parallel_or_toy`` and ``load_dictionary_or_toy``, also return a
-notice that a chapter shows.
+Nothing here replaces real text by other text behind the reader's back: the functions that fall back
+on the embedded corpus (``..._or_toy``) also return a notice that a chapter shows.
 """
 
 from __future__ import annotations
 
 import csv
-import gzip
 import html
 import io
 import random
 import re
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from lessons_lib.corpora.sources import CORPORA, CorpusAltered, CorpusUnavailable, fetch, terms
-from lessons_lib.corpora.toy_language import LANGUAGES, toy_dictionary, toy_parallel
-from lessons_lib.corpora.vocabulary import (
-    SPECIALS,
-    EncodedPairs,
-    Subwords,
-    Vocabulary,
-    encode_parallel,
-    padding_fraction,
-    train_subwords,
-    words,
+from lessons_lib.corpora.files import (
+    LabelledCorpus,
+    ParallelCorpus,
+    read_labelled,
+    read_lines,
+    read_parallel,
 )
-from lessons_lib.tasks import ParallelCorpus
-
-__all__ = [
-    "SPECIALS",
-    "CorpusAltered",
-    "CorpusUnavailable",
-    "EncodedPairs",
-    "LabelledCorpus",
-    "Subwords",
-    "Vocabulary",
-    "encode_parallel",
-    "load_dictionary",
-    "load_dictionary_or_toy",
-    "load_labelled",
-    "load_parallel",
-    "load_parallel_or_toy",
-    "padding_fraction",
-    "read_labelled",
-    "read_parallel",
-    "terms",
-    "train_subwords",
-    "words",
-]
+from lessons_lib.corpora.sources import CORPORA, CorpusUnavailable, fetch
+from lessons_lib.corpora.toy_language import ANIMALS, LANGUAGES, toy_dictionary, toy_parallel
+from lessons_lib.corpora.vocabulary import words
 
 _PARALLEL_FILES = {
     "multi30k": {"train": "train", "val": "val", "test": "test_2016_flickr"},
@@ -70,156 +38,6 @@ _TOY_SPLITS = {"val": (0, 1000), "test": (1000, 2000), "train": (2000, 12000)}
 _SST2_FILES = {"train": "stsa.binary.train", "val": "stsa.binary.dev", "test": "stsa.binary.test"}
 _IMDB_VAL = 5000
 _OWN_SPLITS = ("all", "train", "val", "test")
-
-
-@dataclass(frozen=True)
-class LabelledCorpus:
-    """Texts with one class each.
-
-    Attributes:
-        name: what the corpus is called in results and captions.
-        texts: plain strings.
-        labels: for each text an index into ``classes``.
-        classes: what the classes are called.
-        origin: where it was read from, for people.
-
-    Raises:
-        ValueError: not one label for each text, or a label without a class.
-    """
-
-    name: str
-    texts: tuple[str, ...]
-    labels: tuple[int, ...]
-    classes: tuple[str, ...]
-    origin: str
-
-    def __post_init__(self) -> None:
-        if len(self.texts) != len(self.labels):
-            raise ValueError(
-                f"expected one label for each text, found {len(self.texts)} texts and "
-                f"{len(self.labels)} labels"
-            )
-        if wrong := [label for label in self.labels if not 0 <= label < len(self.classes)]:
-            raise ValueError(
-                f"expected labels from 0 to {len(self.classes) - 1}, found {wrong[0]}; each label "
-                "is an index into classes"
-            )
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-
-def _read_lines(path: Path, encoding: str) -> list[str]:
-    """The lines of a file, plain or gzipped, Unix or Windows line ends, without them."""
-    raw = path.read_bytes()
-    if raw.startswith(b"\x1f\x8b"):
-        try:
-            raw = gzip.decompress(raw)
-        except (EOFError, OSError, zlib.error) as error:
-            raise ValueError(
-                f"{path}: expected a whole gzip file, found a damaged one ({error}); copy it again"
-            ) from error
-    if not raw.strip():
-        raise ValueError(f"{path}: expected at least one line of text, found an empty file")
-    try:
-        text = raw.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        column = error.start - raw.rfind(b"\n", 0, error.start)
-        raise ValueError(
-            f"{path}, line {line}, byte {column}: expected text in {encoding}, found the byte "
-            f"0x{raw[error.start]:02X}, which cannot stand there. Save the file as UTF-8, or say "
-            "what it is in, for example encoding='latin-1'"
-        ) from error
-    # Not str.splitlines: it also breaks lines at characters such as U+0085 and U+2028.
-    lines = text.removeprefix("\ufeff").removesuffix("\n").split("\n")
-    return [line.removesuffix("\r") for line in lines]
-
-
-def read_parallel(
-    source_path: str | Path,
-    target_path: str | Path,
-    source: str = "src",
-    target: str = "tgt",
-    *,
-    encoding: str = "utf-8",
-) -> ParallelCorpus:
-    """Two files whose lines are translations of each other, plain or gzipped.
-
-    Args:
-        source_path: one sentence in each line; an empty line is an empty sentence.
-        target_path: in line ``i`` the translation of line ``i``.
-        source: the language of the first file; a name for people.
-        target: the language of the second.
-        encoding: how both are encoded.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: an empty file, another encoding, a damaged archive, or unequal line counts.
-    """
-    paths = Path(source_path), Path(target_path)
-    lines = [_read_lines(path, encoding) for path in paths]
-    if len(lines[0]) != len(lines[1]):
-        raise ValueError(
-            f"expected as many lines in both files, found {len(lines[0])} in {paths[0]} and "
-            f"{len(lines[1])} in {paths[1]}. They must be translations line by line; nothing was "
-            "cut off to make them equal. Look for the first line where they drift apart"
-        )
-    return ParallelCorpus(
-        name=paths[0].name,
-        source_language=source,
-        target_language=target,
-        source=tuple(lines[0]),
-        target=tuple(lines[1]),
-        origin=f"{paths[0]} and {paths[1]}",
-    )
-
-
-def read_labelled(
-    path: str | Path, *, classes: Sequence[str] | None = None, encoding: str = "utf-8"
-) -> LabelledCorpus:
-    """A file with one text in each line, its label first; plain or gzipped.
-
-    The label ends at the first tab or blank of the line, and the text is all that follows. Labels
-    are integers, and any will do (0 and 1, -1 and 1, ...): they are sorted, and ``classes`` keeps
-    them as they stand in the file. Where the file has words for labels, name them.
-
-    Args:
-        path: the file.
-        classes: the words that the file has for labels, in the order of their indices.
-        encoding: how the file is encoded.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: an empty file, another encoding, a damaged archive, a line without text, or a
-            label that is not an integer (not one of ``classes``, where these are given).
-    """
-    path = Path(path)
-    found: list[str] = []
-    texts: list[str] = []
-    for number, line in enumerate(_read_lines(path, encoding), start=1):
-        label, *rest = re.split(r"[\t ]", line, maxsplit=1)
-        if classes is None and not re.fullmatch(r"[+-]?[0-9]+", label):
-            raise ValueError(
-                f"{path}, line {number}: expected an integer label before the first tab or blank, "
-                f"found {label!r} in {line[:60]!r}. Where labels are words, name them: "
-                "classes=('ham', 'spam')"
-            )
-        if classes is not None and label not in classes:
-            raise ValueError(
-                f"{path}, line {number}: expected one of the labels {', '.join(classes)} before "
-                f"the first tab or blank, found {label!r} in {line[:60]!r}"
-            )
-        if not rest or not rest[0].strip():
-            raise ValueError(
-                f"{path}, line {number}: expected a text after the label, found only {line!r}"
-            )
-        found.append(label if classes is not None else str(int(label)))
-        texts.append(rest[0].strip())
-    names = tuple(classes) if classes is not None else tuple(sorted(set(found), key=int))
-    index = {name: position for position, name in enumerate(names)}
-    labels = tuple(index[label] for label in found)
-    return LabelledCorpus(path.name, tuple(texts), labels, names, str(path))
 
 
 def _choose(what: str, value: str, choices: Iterable[str]) -> None:
@@ -331,7 +149,7 @@ def _read_imdb(split: str) -> LabelledCorpus:
 
 
 def _read_ag_news() -> LabelledCorpus:
-    classes = tuple(_read_lines(fetch("ag_news/classes.txt"), "utf-8"))
+    classes = tuple(read_lines(fetch("ag_news/classes.txt")))
     path = fetch("ag_news/test.csv")
     rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
     texts = tuple(_clean_news(f"{title} {description}") for _, title, description in rows)
@@ -385,7 +203,7 @@ def load_dictionary(name: str = "en-de") -> dict[str, frozenset[str]]:
     """
     _choose("name", name, ("en-de", "de-en"))
     found: dict[str, set[str]] = {}
-    for line in _read_lines(fetch("dictionary/en-de-enwiktionary.txt"), "utf-8"):
+    for line in read_lines(fetch("dictionary/en-de-enwiktionary.txt")):
         for english, german in _entries(line):
             pair = (english, german) if name == "en-de" else (german, english)
             found.setdefault(pair[0], set()).add(pair[1])
@@ -406,30 +224,18 @@ def _entries(line: str) -> Iterator[tuple[str, str]]:
         piece = re.sub(r"^[^:]*:", "", piece).strip(" !?*/")
         piece = re.sub(r"^(der|die|das|sich) ", "", piece)
         for german in [] if " " in piece else piece.split("/"):
-            if all(
-                word and words(word) == [word] and word[0].isalpha()
-                for word in (head.lower(), german.lower())
-            ):
-                yield head.lower(), german.lower()
+            pair = head.lower(), german.lower()
+            if all(word and words(word) == [word] and word[0].isalpha() for word in pair):
+                yield pair
 
 
-def notice(instead: str, error: CorpusUnavailable) -> str:
+def _notice(error: CorpusUnavailable, what: str, not_what: str) -> str:
     """For the reader: that another corpus stands in, why, and what to do about it."""
     return (
-        f"{instead}, because {error.reason}. To change that, set the environment variable "
-        "`LESSONS_DATA` to a directory that has this file, or connect to the network, and run it "
-        "again."
+        f"**Embedded {what}, not {not_what}, because {error.reason}. To change that, set the "
+        "environment variable `LESSONS_DATA` to a directory that has this file, or connect to the "
+        "network, and run it again."
     )
-
-
-_TOY_CORPUS = (
-    "**Embedded corpus.** What follows runs on the small German-English corpus that this course "
-    "writes itself, not on the real text"
-)
-_TOY_DICTIONARY = (
-    "**Embedded dictionary.** What follows uses the small dictionary of the course's own corpus, "
-    "not the one from Wiktionary"
-)
 
 
 def load_parallel_or_toy(
@@ -442,15 +248,17 @@ def load_parallel_or_toy(
 
     Raises:
         CorpusUnavailable: not to be had, and the toy language does not have these languages.
-        ValueError: as ``load_parallel``.
-        CorpusAltered: as ``load_parallel``.
+        ValueError, CorpusAltered: as ``load_parallel``.
     """
     try:
         return load_parallel(name, source, target, split), ""
     except CorpusUnavailable as error:
         if not {source, target} <= set(LANGUAGES):
             raise
-        return load_parallel("toy", source, target, split), notice(_TOY_CORPUS, error)
+        instead = "corpus.** What follows runs on the small German-English corpus that this course "
+        return load_parallel("toy", source, target, split), _notice(
+            error, instead + "writes itself", "on the real text"
+        )
 
 
 def load_dictionary_or_toy(name: str = "en-de") -> tuple[dict[str, frozenset[str]], str]:
@@ -462,10 +270,40 @@ def load_dictionary_or_toy(name: str = "en-de") -> tuple[dict[str, frozenset[str
         The dictionary, and a notice in Markdown: empty where the dictionary is the real one.
 
     Raises:
-        ValueError: as ``load_dictionary``.
-        CorpusAltered: as ``load_dictionary``.
+        ValueError, CorpusAltered: as ``load_dictionary``.
     """
     try:
         return load_dictionary(name), ""
     except CorpusUnavailable as error:
-        return toy_dictionary(*name.split("-")), notice(_TOY_DICTIONARY, error)
+        instead = "dictionary.** What follows uses the small one of the course's own corpus"
+        return toy_dictionary(*name.split("-")), _notice(error, instead, "that of Wiktionary")
+
+
+def toy_labelled(split: str = "train") -> LabelledCorpus:
+    """English sentences of the embedded corpus: is an animal mentioned, or none?
+
+    10,000 sentences for training, 1,000 each for validation and test, all distinct.
+
+    Raises:
+        ValueError: no such split.
+    """
+    sentences = load_parallel("toy", "en", "de", split).source
+    labels = tuple(int(not ANIMALS.isdisjoint(words(line))) for line in sentences)
+    return LabelledCorpus("toy", sentences, labels, ("none", "animal"), "embedded")
+
+
+def load_labelled_or_toy(name: str, split: str = "train") -> tuple[LabelledCorpus, str]:
+    """``load_labelled``, or ``toy_labelled`` where the corpus is not to be had, and a notice.
+
+    Returns:
+        The corpus, and a notice in Markdown for the reader: empty where the corpus is the real one.
+
+    Raises:
+        ValueError, CorpusAltered: as ``load_labelled``.
+    """
+    try:
+        return load_labelled(name, split), ""
+    except CorpusUnavailable as error:
+        instead = "corpus.** What follows runs on sentences that this course writes itself, with "
+        question = "the question whether an animal is mentioned"
+        return toy_labelled(split), _notice(error, instead + question, "on the real text")

@@ -9,29 +9,24 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import http.client
 import os
-import platform
 import re
 import tarfile
 import tempfile
 import time
-import urllib.error
-import urllib.request
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlsplit
 
+import pooch
+import requests
 from tqdm import tqdm
 
 TIMEOUT = 10.0
 """Seconds to wait for a connection, and for each further piece of a download."""
 RETRY_AFTER = 60.0
 """Seconds for which a server that could not be reached is not asked again."""
-_CHUNK = 1 << 16
-_LARGE = 1 << 20
 _unreachable: dict[str, tuple[float, str]] = {}
 """Server: when it could not be reached, and why. Otherwise each file would wait for it anew."""
 
@@ -62,7 +57,7 @@ class RemoteCorpus:
         files: file name and SHA-256; of what is in them where they are made here.
         terms: the terms of use as stated by its publisher.
         citation: who made it.
-        archive: what its gzipped files are made from: name and MD5 as published.
+        archive: what its gzipped files are made from: name, and checksum as published.
     """
 
     address: str
@@ -162,7 +157,7 @@ CORPORA = {
         },
         terms=_NO_TERMS,
         citation="Large Movie Review Dataset. Maas et al. 2011",
-        archive=("aclImdb_v1.tar.gz", "7c2ac02c03563afcf9b574c7e56c153a"),
+        archive=("aclImdb_v1.tar.gz", "md5:7c2ac02c03563afcf9b574c7e56c153a"),
     ),
     "en-de": RemoteCorpus(
         address=_GITHUB
@@ -198,17 +193,11 @@ def cache_directory() -> Path:
     """
     named = os.environ.get("LESSONS_CACHE", "")
     try:
-        if named.strip():
-            return Path(named).expanduser()
-        if platform.system() == "Windows":
-            local = os.environ.get("LOCALAPPDATA")
-            return (Path(local) if local else Path.home() / "AppData" / "Local") / "lessons_lib"
-        if platform.system() == "Darwin":
-            return Path.home() / "Library" / "Caches" / "lessons_lib"
-        home = os.environ.get("XDG_CACHE_HOME")
-        return (Path(home) if home else Path.home() / ".cache") / "lessons_lib"
+        path = Path(named) if named.strip() else Path(pooch.os_cache("lessons_lib"))
+        return path.expanduser()  # without a home, the system's may begin with ~, too
     except RuntimeError as error:
-        raise OSError(f"{error} Name a directory for the cache in LESSONS_CACHE") from None
+        reason = str(error).removesuffix(".")
+        raise OSError(f"{reason}; name a directory for the cache in LESSONS_CACHE") from None
 
 
 def make_writable(directory: Path) -> None:
@@ -266,7 +255,7 @@ def fetch(relative_path: str) -> Path:
         raise ValueError(f"expected one of {', '.join(sorted(pinned))}; found {relative_path!r}")
     corpus, digest = pinned[relative_path]
     address = corpus.address + (corpus.archive or (Path(relative_path).name,))[0]
-    digest_of = _digest_inside if corpus.archive else sha256
+    digest_of = _digest_inside if corpus.archive else _digest
 
     data = data_directory()
     if data and (mine := data / relative_path).is_file():
@@ -287,12 +276,12 @@ def fetch(relative_path: str) -> Path:
             return cached
         if corpus.archive:
             archive = cached.with_name(corpus.archive[0])
-            if not archive.is_file() or _digest(archive, "md5") != corpus.archive[1]:
+            if not _is(archive, corpus.archive[1]):
                 download(address, corpus.archive[1], archive)
             _make_reviews(archive, cached, digest)
         else:
             download(address, digest, cached)
-    except (OSError, http.client.HTTPException) as error:
+    except OSError as error:
         reason = f"{relative_path} could not be downloaded: {error}"
         if data:
             reason += f" (and it is not in {data}, the directory that LESSONS_DATA names)"
@@ -310,14 +299,8 @@ def fetch(relative_path: str) -> Path:
     return cached
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 digest of a file, as 64 hexadecimal digits."""
-    return _digest(path, "sha256")
-
-
-def _digest(path: Path, kind: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, kind).hexdigest()
+def _digest(path: Path) -> str:
+    return str(pooch.file_hash(str(path)))
 
 
 def _digest_inside(path: Path) -> str:
@@ -326,6 +309,10 @@ def _digest_inside(path: Path) -> str:
         return hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
     except (EOFError, OSError, zlib.error):
         return "none: it is no whole gzip file"
+
+
+def _is(path: Path, checksum: str) -> bool:
+    return path.is_file() and bool(pooch.hashes.hash_matches(str(path), checksum))
 
 
 def _make_reviews(archive: Path, destination: Path, digest: str) -> None:
@@ -345,17 +332,22 @@ def _make_reviews(archive: Path, destination: Path, digest: str) -> None:
             f"the reviews in {archive} are not the expected ones: expected SHA-256 {digest}, "
             f"found {found} of {len(rows):,} reviews"
         )
-    with tempfile.NamedTemporaryFile(dir=destination.parent, delete=False) as made:
-        made.write(gzip.compress(text.encode(), mtime=0))
-    _put(Path(made.name), destination, digest)
+    with pooch.utils.temporary_file(path=destination.parent) as made:
+        Path(made).write_bytes(gzip.compress(text.encode(), mtime=0))
+        Path(made).replace(destination)
 
 
-def download(address: str, digest: str, destination: Path) -> None:
+def download(address: str, checksum: str, destination: Path) -> None:
     """Download one file, verify it, and only then put it in its place, in one step.
 
     What was at ``destination`` stays there unless the whole and unaltered file has arrived; no
     partial file is left behind. Several processes may do this at once: each writes its own
     temporary file, and all of them put the same bytes into place.
+
+    Args:
+        address: where it is.
+        checksum: SHA-256, or another with its name before it, as in ``md5:...``.
+        destination: where it is to be.
 
     Raises:
         OSError: unreachable, truncated, altered, or not to be written; the message says which.
@@ -365,53 +357,28 @@ def download(address: str, digest: str, destination: Path) -> None:
     if why and time.monotonic() - since < RETRY_AFTER:
         raise OSError(why)
     make_writable(destination.parent)
-    handle, name = tempfile.mkstemp(dir=destination.parent, prefix=".download-")
-    temporary = Path(name)
+    pooch.get_logger().setLevel("WARNING")
     try:
-        with os.fdopen(handle, "wb") as file:
-            _receive(address, file)
-        kind = "SHA-256" if len(digest) == 64 else "MD5"
-        found = _digest(temporary, kind.replace("-", ""))
-        if found != digest:
-            raise OSError(
-                f"what {address} sent is not the pinned file: expected {kind} {digest}, found "
-                f"{found}; it was thrown away"
-            )
-        _put(temporary, destination, digest)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _receive(address: str, file: IO[bytes]) -> None:
-    """Copy what a server sends into a file; a progress bar in a terminal, if it is much."""
-    try:
-        reply = urllib.request.urlopen(address, timeout=TIMEOUT)
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise OSError(f"the server answered {error.code} {error.reason} to {address}") from error
+        # None: only in a terminal. The total is told later; without one a bar is no truth value.
+        with tqdm(total=1, unit="B", unit_scale=True, disable=None, leave=False) as bar:
+            ask = pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=TIMEOUT)
+            pooch.retrieve(address, checksum, destination.name, destination.parent, downloader=ask)
+    except requests.HTTPError as error:
+        raise OSError(f"the server answered {error}") from error
+    except (requests.ConnectionError, requests.Timeout) as error:
+        why = str(getattr(error.args[0], "reason", error)).rpartition(": ")[2]
+        _unreachable[host] = time.monotonic(), f"{host} cannot be reached ({why})"
+        raise OSError(_unreachable[host][1]) from error
+    except requests.RequestException as error:
+        raise OSError(
+            f"the download of {address} broke off ({error}); what had come was thrown away"
+        ) from error
+    except ValueError as error:
+        raise OSError(f"what {address} sent is not the pinned file ({error})") from error
     except OSError as error:
-        host = urlsplit(address).netloc
-        why = f"{host} cannot be reached ({getattr(error, 'reason', error)})"
-        _unreachable[host] = time.monotonic(), why
-        raise OSError(why) from error
-    with reply:
-        expected = int(reply.headers.get("Content-Length", 0))
-        hidden = None if expected >= _LARGE else True  # None: shown where there is a terminal
-        with tqdm(total=expected, unit="B", unit_scale=True, disable=hidden, leave=False) as bar:
-            while piece := reply.read(_CHUNK):
-                file.write(piece)
-                bar.update(len(piece))
-        if file.tell() < expected:
+        # On Windows a file that somebody reads cannot be replaced, not even by itself.
+        if not _is(destination, checksum):
             raise OSError(
-                f"the download of {address} broke off: expected {expected:,} bytes, found "
-                f"{file.tell():,}; they were thrown away"
-            )
-
-
-def _put(temporary: Path, destination: Path, digest: str) -> None:
-    """Rename; on Windows that fails while somebody reads the file that is already there."""
-    try:
-        temporary.replace(destination)
-    except PermissionError:
-        if not destination.is_file() or sha256(destination) != digest:
-            raise
+                f"the cache {destination.parent} cannot be written ({error}); name another "
+                "directory in the environment variable LESSONS_CACHE"
+            ) from error

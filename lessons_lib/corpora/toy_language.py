@@ -8,15 +8,12 @@ what stands first in German may stand last in English::
     Heute will ein alter Mann im Garten einen Apfel essen.
     An old man wants to eat an apple in the garden today.
 
-Everything is made of phrases. A ``Phrase`` is a piece of text that is contiguous in both
-languages, with links between its words. ``_word`` makes the smallest ones; ``_arrange`` puts
-phrases into a longer one, in one order for German and in another for English, and moves the links
-along.
-
-English words are written in a small notation: ``_`` joins words that stand for one German word,
-and ``*`` marks those that carry its meaning (all of them where none is marked). So ``is_*playing``
-is the English of ``spielt``: both words are linked to it, but only ``playing`` is in the
-dictionary.
+A ``Phrase`` is a piece of text that is contiguous in both languages, with links between its words.
+``_word`` makes the smallest ones; ``_arrange`` puts phrases into a longer one, in one order for
+German and in another for English, and moves the links along. English words are written in a small
+notation: ``_`` joins words that stand for one German word, and ``*`` marks those that carry its
+meaning (all of them where none is marked). So ``is_*playing`` is the English of ``spielt``: both
+words are linked to it, but only ``playing`` is in the dictionary.
 """
 
 from __future__ import annotations
@@ -27,7 +24,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from lessons_lib.tasks import ParallelCorpus
+from lessons_lib.corpora.files import ParallelCorpus
 
 LANGUAGES = ("de", "en")
 SHORTEST, LONGEST = 5, 12
@@ -73,18 +70,14 @@ def _rows(table: str) -> list[list[str]]:
     return [row.split() for line in table.strip().split("\n") for row in line.split("|")]
 
 
-def _nouns(kind: str, table: str) -> list[Noun]:
-    return [Noun(*[*row, kind]) for row in _rows(table)]
-
-
 def _verbs(table: str) -> list[Verb]:
     """A "-" in a table says that nothing is separated from this verb."""
     return [Verb(*(cell.replace("-", "") for cell in row)) for row in _rows(table)]
 
 
-_PEOPLE = _nouns(
-    "person",
-    """
+_PEOPLE = [
+    Noun(german, gender, plural, english, english_plural, "person")
+    for german, gender, plural, english, english_plural in _rows("""
 Mann m Männer man men|Junge m Jungen boy boys|Lehrer m Lehrer teacher teachers
 Musiker m Musiker musician musicians|Bauer m Bauern farmer farmers|Koch m Köche cook cooks
 Radfahrer m Radfahrer cyclist cyclists|Frau f Frauen woman women|Kind n Kinder child children
@@ -92,44 +85,44 @@ Fußballspieler m Fußballspieler football_player football_players|Mädchen n M�
 Tänzerin f Tänzerinnen dancer dancers|Sängerin f Sängerinnen singer singers
 Ärztin f Ärztinnen doctor doctors|Großmutter f Großmütter grandmother grandmothers
 Straßenmusikerin f Straßenmusikerinnen street_musician street_musicians
-""",
-)
-_ANIMALS = _nouns(
-    "animal",
-    """
+""")
+]
+_ANIMALS = [
+    Noun(german, gender, plural, english, english_plural, "animal")
+    for german, gender, plural, english, english_plural in _rows("""
 Hund m Hunde dog dogs|Katze f Katzen cat cats|Pferd n Pferde horse horses
 Esel m Esel donkey donkeys|Ziege f Ziegen goat goats|Kaninchen n Kaninchen rabbit rabbits
-""",
-)
+""")
+]
 ANIMALS = frozenset(
     # Birds and fish do nothing in these sentences: they are among the things below.
     {"bird", "fish"}.union(*({noun.english, noun.english_plural} for noun in _ANIMALS))
 )
-"""English names of animals: what the labels of ``labelled.toy_labelled`` depend on."""
+"""English names of animals: what the labels of ``loaders.toy_labelled`` depend on."""
 # German, gender, English, kind. None of these nouns changes in the accusative or the dative.
 _THINGS = {
     german: Noun(german, gender, "", english, "", kind)
     for german, gender, english, kind in _rows("""
-Hut m hat colour|Mantel m coat colour|Helm m helmet colour|Jacke f jacket colour
-Hemd n shirt colour|Schal m scarf colour|Koffer m suitcase size|Tasche f bag colour
-Rucksack m backpack colour|Stuhl m chair size|Ball m ball colour|Regenschirm m umbrella colour
-Blume f flower colour|Kamera f camera size|Schild n sign colour|Stein m stone size
-Stock m stick size|Fisch m fish size|Buch n book size|Zeitung f newspaper age|Brief m letter age
-Apfel m apple food|Kuchen m cake food|Suppe f soup food|Orange f orange food|Bild n picture size
-Haus n house size|Fahrrad n bicycle colour|Auto n car colour|Fenster n window size
-Schlitten m sled size|Vogel m bird size|Katze f cat animal|Feuerwehrauto n fire_truck size
-Baum m tree size|Brücke f bridge size
+Hut m hat colour|Mantel m coat colour|Helm m helmet colour|Jacke f jacket colour|Hemd n shirt colour
+Schal m scarf colour|Koffer m suitcase size|Tasche f bag colour|Rucksack m backpack colour
+Stuhl m chair size|Ball m ball colour|Regenschirm m umbrella colour|Blume f flower colour
+Kamera f camera size|Schild n sign colour|Stein m stone size|Stock m stick size|Fisch m fish size
+Buch n book size|Zeitung f newspaper age|Brief m letter age|Apfel m apple food|Kuchen m cake food
+Suppe f soup food|Orange f orange food|Bild n picture size|Haus n house size
+Fahrrad n bicycle colour|Auto n car colour|Fenster n window size|Schlitten m sled size
+Vogel m bird size|Katze f cat animal|Feuerwehrauto n fire_truck size|Baum m tree size
+Brücke f bridge size
 """)
 }
 # German, gender, English, German preposition, English preposition.
 _PLACES = [
     Place(Noun(german, gender, "", english, "", "size"), *prepositions)
     for german, gender, english, *prepositions in _rows("""
-Garten m garden in in|Park m park in in|Wald m forest in in|Küche f kitchen in in
-Stadt f city in in|Schule f school in in|Strand m beach an on|See m lake an by
-Fenster n window an at|Bushaltestelle f bus_stop an at|Straße f street auf on
-Wiese f meadow auf in|Spielplatz m playground auf on|Bühne f stage auf on|Bank f bench auf on
-Sofa n sofa auf on|Haus n house vor in_*front_of|Kirche f church vor in_*front_of
+Garten m garden in in|Park m park in in|Wald m forest in in|Küche f kitchen in in|Stadt f city in in
+Schule f school in in|Strand m beach an on|See m lake an by|Fenster n window an at
+Bushaltestelle f bus_stop an at|Straße f street auf on|Wiese f meadow auf in
+Spielplatz m playground auf on|Bühne f stage auf on|Bank f bench auf on|Sofa n sofa auf on
+Haus n house vor in_*front_of|Kirche f church vor in_*front_of
 Supermarkt m supermarket vor in_*front_of|Zaun m fence hinter behind|Baum m tree unter under
 Brücke f bridge unter under|Brunnen m fountain neben *next_to|Auto n car neben *next_to
 """)
@@ -188,23 +181,18 @@ _COUNTS = _rows("zwei two|drei three|vier four|fünf five|viele many|einige some
 _MODALS = _rows("will wollen wants want to_*|kann können can can *|muss müssen must must *")
 _ARTICLES = {"ein": "a", "der": "the", "dieser": "this"}
 _FORMS = {  # case and article: masculine, feminine, neuter
-    ("nominative", "ein"): ("ein", "eine", "ein"),
-    ("nominative", "der"): ("der", "die", "das"),
-    ("nominative", "dieser"): ("dieser", "diese", "dieses"),
-    ("accusative", "ein"): ("einen", "eine", "ein"),
-    ("accusative", "der"): ("den", "die", "das"),
-    ("accusative", "dieser"): ("diesen", "diese", "dieses"),
-    ("dative", "ein"): ("einem", "einer", "einem"),
-    ("dative", "der"): ("dem", "der", "dem"),
-    ("dative", "dieser"): ("diesem", "dieser", "diesem"),
+    (case, article): forms
+    for case, article, *forms in _rows("""
+nominative ein ein eine ein|nominative der der die das|nominative dieser dieser diese dieses
+accusative ein einen eine ein|accusative der den die das|accusative dieser diesen diese dieses
+dative ein einem einer einem|dative der dem der dem|dative dieser diesem dieser diesem
+""")
 }
-_ENDINGS = {  # case, and whether the article is "ein": endings of the adjective
-    ("nominative", True): ("er", "e", "es"),
-    ("nominative", False): ("e", "e", "e"),
-    ("accusative", True): ("en", "e", "es"),
-    ("accusative", False): ("en", "e", "e"),
-    ("dative", True): ("en", "en", "en"),
-    ("dative", False): ("en", "en", "en"),
+# Endings of the adjective: after "ein", and after other articles.
+_ENDINGS = {
+    "nominative": (("er", "e", "es"), ("e", "e", "e")),
+    "accusative": (("en", "e", "es"), ("en", "e", "e")),
+    "dative": (("en", "en", "en"), ("en", "en", "en")),
 }
 _CONTRACTIONS = {"in": "im", "an": "am"}
 
@@ -262,7 +250,7 @@ def _singular(noun: Noun, case: str, article: str, adjective: list[str] | None) 
         english = "an"
     parts = [_word(_FORMS[case, article][column], english)]
     if adjective:
-        ending = _ENDINGS[case, article == "ein"][column]
+        ending = _ENDINGS[case][article != "ein"][column]
         parts.append(_word(adjective[0] + ending, adjective[1]))
     return _join(*parts, _word(noun.german, noun.english))
 
@@ -277,15 +265,12 @@ def _plural(noun: Noun, count: list[str] | None, adjective: list[str] | None) ->
 
 def _where(place: Place, article: str, adjective: list[str] | None) -> Phrase:
     """A place in the dative; ``in dem`` and ``an dem`` become one word."""
-    preposition = _word(place.german, place.english)
     noun = _singular(place.noun, "dative", article, adjective)
     if noun.german[0] != "dem" or place.german not in _CONTRACTIONS:
-        return _join(preposition, noun)
+        return _join(_word(place.german, place.english), noun)
+    links = tuple((g - 1, e - 1) for g, e in noun.links[1:])
     contraction = _word(_CONTRACTIONS[place.german], f"*{place.english}_*the")
-    rest = Phrase(
-        noun.german[1:], noun.english[1:], tuple((g - 1, e - 1) for g, e in noun.links[1:])
-    )
-    return _join(contraction, rest)
+    return _join(contraction, Phrase(noun.german[1:], noun.english[1:], links))
 
 
 def _somebody(who: str, rng: random.Random) -> tuple[Phrase, bool]:
@@ -298,24 +283,21 @@ def _somebody(who: str, rng: random.Random) -> tuple[Phrase, bool]:
         return _plural(noun, rng.choice([None, *_COUNTS]), adjective), True
     head = _singular(noun, "nominative", rng.choice(["ein", "ein", "der", "dieser"]), adjective)
     if kind < 0.35:
-        other = rng.choice([one for one in nouns if one != noun])
-        second = _singular(other, "nominative", "ein", None)
-        return _join(head, _word("und", "and"), second), True
-    if who == "p" and kind < 0.5:
-        thing = _THINGS[rng.choice(_LUGGAGE)]
-        colour = rng.choice([None, *_ADJECTIVES[thing.kind]])
-        return _join(head, _word("mit", "with"), _singular(thing, "dative", "ein", colour)), False
-    if who == "p" and kind < 0.65:
-        thing = _THINGS[rng.choice(_CLOTHES)]
-        colour = rng.choice([None, *_ADJECTIVES[thing.kind]])
-        pronoun = _word(_FORMS["nominative", "der"]["mfn".index(noun.gender)], "who")
-        verb, clothes = _word("trägt", "is_*wearing"), _singular(thing, "accusative", "ein", colour)
-        # German sets the clause between commas and its verb last; English does neither.
-        comma = _word(",")
-        return _arrange(
-            [head, comma, pronoun, clothes, verb, comma], [head, pronoun, verb, clothes, comma]
-        ), False
-    return head, False
+        other = _singular(rng.choice([n for n in nouns if n != noun]), "nominative", "ein", None)
+        return _join(head, _word("und", "and"), other), True
+    if who != "p" or kind >= 0.65:
+        return head, False
+    carried = kind < 0.5
+    thing = _THINGS[rng.choice(_LUGGAGE if carried else _CLOTHES)]
+    colour = rng.choice([None, *_ADJECTIVES[thing.kind]])
+    clothes = _singular(thing, "dative" if carried else "accusative", "ein", colour)
+    if carried:
+        return _join(head, _word("mit", "with"), clothes), False
+    pronoun = _word(_FORMS["nominative", "der"]["mfn".index(noun.gender)], "who")
+    verb, comma = _word("trägt", "is_*wearing"), _word(",")
+    # German sets the clause between commas and its verb last; English does neither.
+    in_german = [head, comma, pronoun, clothes, verb, comma]
+    return _arrange(in_german, [head, pronoun, verb, clothes, comma]), False
 
 
 def _sentence(rng: random.Random) -> Phrase:
@@ -345,7 +327,8 @@ def _sentence(rng: random.Random) -> Phrase:
         particle = f"_*{verb.particle}" if verb.particle else ""
         last = [_word(verb.prefix + verb.infinitive, mark + verb.english + particle)]
     else:
-        finite = _word(verb.plural if many else verb.singular, _progressive(verb, many))
+        german, be = (verb.plural, "are") if many else (verb.singular, "is")
+        finite = _word(german, f"{be}_*{verb.english_ing}")
         if verb.prefix:
             last = [_word(verb.prefix, verb.particle)]
 
@@ -360,10 +343,6 @@ def _sentence(rng: random.Random) -> Phrase:
     else:
         in_german = [*where, finite, *time, subject, *manner, *things, *last]
     return _arrange(in_german, in_english)
-
-
-def _progressive(verb: Verb, many: bool) -> str:
-    return f"{'are' if many else 'is'}_*{verb.english_ing}"
 
 
 def _rendered(words: tuple[str, ...]) -> str:
@@ -401,18 +380,12 @@ def toy_parallel(
         lengths = sum(word != "," for word in phrase.german), len(phrase.english)
         if all(SHORTEST <= length <= LONGEST for length in lengths):
             phrases[phrase] = None
-    texts: dict[str, tuple[str, ...]] = {
+    texts = {
         "de": tuple(_rendered(phrase.german) for phrase in phrases),
         "en": tuple(_rendered(phrase.english) for phrase in phrases),
     }
-    return ParallelCorpus(
-        name="toy",
-        source_language=source,
-        target_language=target,
-        source=texts[source],
-        target=texts[target],
-        alignment=tuple(_alignment(phrase, target) for phrase in phrases),
-    )
+    alignment = tuple(_alignment(phrase, target) for phrase in phrases)
+    return ParallelCorpus("toy", source, target, texts[source], texts[target], alignment)
 
 
 def _alignment(phrase: Phrase, target: str) -> tuple[tuple[int, int], ...]:
@@ -440,12 +413,8 @@ def _entries() -> Iterator[tuple[str, str]]:
         for ending in ("e", "er", "es", "en"):
             yield stem + ending, english
     for (case, article), forms in _FORMS.items():
-        for form in forms:
-            yield form, _ARTICLES[article]
-            if article == "ein":
-                yield form, "an"
-            if (case, article) == ("nominative", "der"):
-                yield form, "who"
+        also = {"ein": ["an"], "der": ["who"] if case == "nominative" else []}.get(article, [])
+        yield from ((form, english) for form in forms for english in [_ARTICLES[article], *also])
     for place in _PLACES:
         yield place.german, place.english
         if place.german in _CONTRACTIONS:
@@ -453,27 +422,13 @@ def _entries() -> Iterator[tuple[str, str]]:
     for verb in [*_INTRANSITIVE, *_TRANSITIVE]:
         particle = f"_*{verb.particle}" if verb.particle else ""
         yield verb.prefix + verb.infinitive, f"*{verb.english}{particle}"
-        yield verb.singular, verb.english_ing
-        yield verb.plural, verb.english_ing
+        yield from ((form, verb.english_ing) for form in (verb.singular, verb.plural))
         if verb.prefix:
             yield verb.prefix, verb.particle
     for singular, plural, english, english_many, _ in _MODALS:
-        yield singular, english
-        yield plural, english_many
-    yield from _MANNERS.items()
-    yield from ((german, english) for german, english in [*_TIMES, *_COUNTS])
-    yield from [("und", "and"), ("mit", "with")]
-
-
-@cache
-def _dictionary(source: str) -> tuple[tuple[str, frozenset[str]], ...]:
-    found: dict[str, set[str]] = {}
-    for german, english in _entries():
-        words, meaning = _read(english)
-        for word in (words[position] for position in meaning):
-            pair = (german.lower(), word) if source == "de" else (word, german.lower())
-            found.setdefault(pair[0], set()).add(pair[1])
-    return tuple((word, frozenset(found[word])) for word in sorted(found))
+        yield from [(singular, english), (plural, english_many)]
+    others = [*_MANNERS.items(), *_TIMES, *_COUNTS, ("und", "and"), ("mit", "with")]
+    yield from ((german, english) for german, english in others)
 
 
 def toy_dictionary(source: str = "de", target: str = "en") -> dict[str, frozenset[str]]:
@@ -486,4 +441,10 @@ def toy_dictionary(source: str = "de", target: str = "en") -> dict[str, frozense
         ValueError: not the languages ``"de"`` and ``"en"``.
     """
     _check_languages(source, target)
-    return dict(_dictionary(source))
+    found: dict[str, set[str]] = {}
+    for german, english in _entries():
+        words, meaning = _read(english)
+        for word in (words[position] for position in meaning):
+            pair = (german.lower(), word) if source == "de" else (word, german.lower())
+            found.setdefault(pair[0], set()).add(pair[1])
+    return {word: frozenset(found[word]) for word in sorted(found)}

@@ -19,8 +19,9 @@ from torch.nn.functional import pad
 from lessons_lib import classifier, training
 from lessons_lib.config import Configuration, digest
 from lessons_lib.corpora import vocabulary
-from lessons_lib.corpora.labelled import EncodedTexts, encode_labelled
-from lessons_lib.corpora.loaders import LabelledCorpus, load_labelled
+from lessons_lib.corpora.batches import EncodedTexts, encode_labelled
+from lessons_lib.corpora.files import LabelledCorpus
+from lessons_lib.corpora.loaders import load_labelled
 from lessons_lib.corpora.sources import cache_directory
 from lessons_lib.lab import blocks
 from lessons_lib.lab.saliency import label_saliency

@@ -3,53 +3,79 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+import textwrap
+import warnings
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
+import regex
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from lessons_lib import training
-from lessons_lib.corpora.loaders import LabelledCorpus
+from lessons_lib.corpora.files import LabelledCorpus, ParallelCorpus
+from lessons_lib.corpora.vocabulary import Vocabulary, words
 from lessons_lib.lab import blocks, classification, translation
-from lessons_lib.tasks import ParallelCorpus
+from lessons_lib.tasks import UNK
 
 LEAST = 50
 """Fewer texts or pairs leave a handful to measure on, and a table of noise."""
+NOTABLE = 0.1
+"""A larger share that is left out or shortened is worth a warning."""
 ROWS: Mapping[str, str] = {
-    "A(alpha,uf)": "trained attention, foretold by the uniform model",
-    "A(alpha,twin)": "trained attention, foretold by the uniform model of its own seed",
-    "A(uf,px)": "the uniform model, foretold by the bag of words",
-    "A(delta,uf)": "gradient saliency, foretold by the uniform model",
-    "A(alpha,px)": "trained attention, foretold by the bag of words",
-    "A(alpha,lr)": "trained attention, foretold by logistic regression",
-    "A(alpha,m1)": "trained attention, foretold by IBM Model 1",
-    "A(alpha,last)": "trained attention, foretold by a guess at the last words",
-    "A(alpha,first)": "trained attention, foretold by a guess at the first words",
-    "A(alpha,end)": "trained attention, foretold by a guess at the end symbol",
-    "A(alpha,diagonal)": "trained attention, foretold by relative position",
-    "A(alpha,shuffled)": "trained attention, foretold by that of other runs, shuffled",
-    "tau(alpha,uf)": "Kendall's tau of attention and the uniform model",
-    "xi": "xi (where the curve passes)",
-    "xi*": "performance where attention is taken",
+    "A(alpha,uf)": "by the uniform model",
+    "A(alpha,twin)": "by its uniform twin",
+    "A(uf,px)": "uf by the bag of words",
+    "A(delta,uf)": "saliency, by uniform",
+    "A(alpha,px)": "by the bag of words",
+    "A(alpha,lr)": "by logistic regression",
+    "A(alpha,m1)": "by IBM Model 1",
+    "A(alpha,last)": "by the last words",
+    "A(alpha,first)": "by the first words",
+    "A(alpha,end)": "by the end symbol",
+    "A(alpha,diagonal)": "by relative position",
+    "A(alpha,shuffled)": "by others, shuffled",
+    "tau(alpha,uf)": "Kendall's tau",
+    "xi": "where the curve passes",
+    "xi*": "performance at alpha",
     "accuracy": "performance at the end",
-    "uniform/accuracy": "performance at the end, uniform attention",
+    "uniform/accuracy": "the same, uniform runs",
 }
+"""Metric and meaning, short enough for 80 columns. ``A(u,v)``: u, foretold by v; alpha is trained
+attention, and the twin is the uniform model of the same seed."""
+# Longer than a word: what is written without blanks and was not cut.
+_UNCUT = regex.compile(
+    r"[\p{Han}\p{Hiragana}\p{Katakana}]{5}|[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]{13}"
+)
+_CUT = (
+    "put blanks between its words with a tokeniser for the language (such as jieba, fugashi or "
+    "pythainlp), or between pieces of words with sentencepiece, and read that file"
+)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OwnText:
-    """What a corpus gave.
+    """What a corpus gave; it is printed as the notice and the table.
 
     Attributes:
-        table: one row for each quantity with its meaning; columns mean, lowest and highest run,
-            and the number of runs that have it.
+        table: one row for each quantity; columns mean, lowest and highest run, the number of runs
+            that have it, and its meaning (see ``ROWS``).
         chance: agreement that no knowledge gives.
         history: all that was measured, at each checkpoint; see ``blocks.compare``.
+        notice: how much was learned from and reported on, what was left out, what was shortened.
     """
 
     table: pd.DataFrame
     chance: float
     history: training.History
+    notice: str
+
+    def __repr__(self) -> str:
+        numbers = self.table.to_string(float_format="{:.3f}".format)
+        return f"{textwrap.fill(self.notice, 80)}\nchance: {self.chance:.3f}\n{numbers}"
 
 
 def agreement_table(
@@ -60,68 +86,56 @@ def agreement_table(
     seed: int = 1,
     positive: str | None = None,
     progress: bool = True,
+    **settings: Any,
 ) -> OwnText:
     """Train models on a corpus, probe them and compare them as the paper does.
 
-    The corpus is shuffled and split 80:10:10: to learn from, to choose checkpoints on, to report
-    on. Each run is trained once with learned and once with uniform attention.
+    The different texts or pairs of the corpus are shuffled and split 80:10:10: to learn from, to
+    choose checkpoints on, to report on. Of what repeats the first one counts, and pairs that share
+    a sentence stay together. Each run is trained once with learned and once with uniform attention.
 
     Args:
-        corpus: from ``loaders.read_parallel`` or ``loaders.read_labelled``.
+        corpus: from ``files.read_parallel`` or ``files.read_labelled``.
         steps: updates of each model. Watch ``history`` for whether they were enough.
         runs: ordinary runs, two or more; each is compared with the others.
         seed: of the split and of the runs.
         positive: for labelled texts the class that is set against the others; the last if ``None``.
         progress: whether to show progress bars.
+        settings: other fields of ``translation.Translation`` (pairs) or
+            ``classification.Classification`` (texts), which are limits above all: ``max_words``
+            (longer pairs are left out, longer texts lose their end; ``None``: no limit),
+            ``vocab_size``, ``chosen_on``, ``reported_on``.
 
     Raises:
-        TypeError: not a corpus.
-        ValueError: too few texts, or a class that is missing in a part of the split.
+        TypeError: not a corpus, or a setting that there is not.
+        ValueError: fewer than ``LEAST`` different texts or pairs can be used, texts are not cut
+            into words, or a class is missing, altogether or in a part of the split.
+
+    Warns:
+        UserWarning: more than a tenth was left out or shortened, or most held-out words are
+            unknown.
     """
     if isinstance(corpus, LabelledCorpus):
-        history = _labelled(corpus, steps, runs, seed, positive, progress)
-    elif not isinstance(corpus, ParallelCorpus):
+        texts = classification.short(
+            corpus=corpus.name,
+            positive=corpus.classes[-1] if positive is None else positive,
+            runs=runs,
+            uniform_runs=runs,
+            ends=True,
+            d_embed=128,
+            d_hidden=128,
+            steps=steps,
+            checkpoints=_before(classification.SHORT_CHECKPOINTS, steps),
+        )
+        return _labelled(corpus, replace(texts, **settings), seed, progress)
+    if not isinstance(corpus, ParallelCorpus):
         raise TypeError(
             "expected a corpus from read_parallel or read_labelled, found "
             f"{type(corpus).__name__}; read your files with one of these first"
         )
-    elif positive is not None:
+    if positive is not None:
         raise ValueError(f"expected no class for sentence pairs, found positive={positive!r}")
-    else:
-        history = _parallel(corpus, steps, runs, seed, progress)
-    return _summed_up(history, runs)
-
-
-def _labelled(
-    corpus: LabelledCorpus, steps: int, runs: int, seed: int, positive: str | None, progress: bool
-) -> training.History:
-    config = classification.short(
-        corpus=corpus.name,
-        positive=corpus.classes[-1] if positive is None else positive,
-        runs=runs,
-        uniform_runs=runs,
-        ends=True,
-        d_embed=128,
-        d_hidden=128,
-        steps=steps,
-        checkpoints=_before(classification.SHORT_CHECKPOINTS, steps),
-    )
-    parts = [
-        replace(
-            corpus,
-            texts=tuple(corpus.texts[i] for i in rows),
-            labels=tuple(corpus.labels[i] for i in rows),
-        )
-        for rows in _split(len(corpus), seed)
-    ]
-    ready = classification.prepare(config, *parts)
-    return classification.compare_classifiers(config, ready, seed, progress=progress)
-
-
-def _parallel(
-    corpus: ParallelCorpus, steps: int, runs: int, seed: int, progress: bool
-) -> training.History:
-    config = translation.Translation(
+    pairs = translation.Translation(
         corpus=corpus.name,
         source=corpus.source_language,
         target=corpus.target_language,
@@ -129,6 +143,39 @@ def _parallel(
         steps=steps,
         checkpoints=_before(translation.CHECKPOINTS, steps),
     )
+    return _parallel(corpus, replace(pairs, **settings), seed, progress)
+
+
+def _before(checkpoints: tuple[int, ...], steps: int) -> tuple[int, ...]:
+    return tuple(step for step in checkpoints if step < steps)
+
+
+def _labelled(
+    corpus: LabelledCorpus, config: classification.Classification, seed: int, progress: bool
+) -> OwnText:
+    if len(set(corpus.labels)) < 2:
+        only = ", ".join(corpus.classes[label] for label in set(corpus.labels))
+        raise ValueError(f"expected texts of two classes in {corpus.name!r}, found one: {only}")
+    split = _split([corpus.texts], config.max_words, seed, shorten=True)
+    parts = [
+        replace(
+            corpus,
+            texts=tuple(corpus.texts[i] for i in rows),
+            labels=tuple(corpus.labels[i] for i in rows),
+        )
+        for rows in split.parts
+    ]
+    ready = classification.prepare(config, *parts)
+    notice = split.said(corpus.name, ready.held_out)
+    _warn_of_unknown(ready.vocab, [*parts[1].texts, *parts[2].texts])
+    history = classification.compare_classifiers(config, ready, seed, progress=progress)
+    return _summed_up(history, notice)
+
+
+def _parallel(
+    corpus: ParallelCorpus, config: translation.Translation, seed: int, progress: bool
+) -> OwnText:
+    split = _split([corpus.source, corpus.target], config.max_words, seed, shorten=False)
     train, val, test = (
         replace(
             corpus,
@@ -136,38 +183,141 @@ def _parallel(
             target=tuple(corpus.target[i] for i in rows),
             alignment=corpus.alignment and tuple(corpus.alignment[i] for i in rows),
         )
-        for rows in _split(len(corpus), seed)
+        for rows in split.parts
     )
     ready = translation.prepare_pairs(config, train, val, test, None)
-    return translation.compare_translators(config, ready, seed, progress=progress)
+    notice = split.said(corpus.name, ready.held_out)
+    _warn_of_unknown(ready.source_vocab, [*val.source, *test.source])
+    _warn_of_unknown(ready.target_vocab, [*val.target, *test.target])
+    history = translation.compare_translators(config, ready, seed, progress=progress)
+    return _summed_up(history, notice)
 
 
-def _before(checkpoints: tuple[int, ...], steps: int) -> tuple[int, ...]:
-    return tuple(step for step in checkpoints if step < steps)
+@dataclass(frozen=True)
+class _Split:
+    """Positions to learn from, to choose on, to report on; and what became of the others."""
 
+    parts: list[list[int]]
+    total: int
+    left_out: Counter[str]
+    shortened: int
+    longest: int
 
-def _split(size: int, seed: int) -> list[list[int]]:
-    if size < LEAST:
-        raise ValueError(
-            f"expected at least {LEAST} texts or pairs, found {size}; of fewer, too few are left "
-            "to measure on"
+    def said(self, name: str, held_out: blocks.HeldOut[Any]) -> str:
+        """The notice; a warning, too, where much is concerned."""
+        report = len(range(len(held_out.batch))[held_out.shown])
+        what = [f"{number} {why} left out" for why, number in self.left_out.items()]
+        if self.shortened:
+            what.append(f"{self.shortened} shortened")
+        if limited := self.shortened or any("max_words" in why for why in self.left_out):
+            what.append(f"the longest has {self.longest} words")
+        notice = (
+            f"{name}: {self.total} texts or pairs{''.join(f', {part}' for part in what)}. Learned "
+            f"from {len(self.parts[0])}, checkpoints chosen on {held_out.choosing}, reported on "
+            f"{report}."
         )
-    order = list(range(size))
-    random.Random(seed).shuffle(order)
-    ends = size * 8 // 10, size * 9 // 10
-    return [order[: ends[0]], order[ends[0] : ends[1]], order[ends[1] :]]
+        if max([*self.left_out.values(), self.shortened]) > NOTABLE * self.total:
+            advice = " max_words=... sets another limit." if limited else ""
+            warnings.warn(notice + advice, stacklevel=4)
+        return notice
 
 
-def _summed_up(history: training.History, runs: int) -> OwnText:
-    frame = history.frame().assign(seed=0)
-    last = frame[frame["step"] == frame["step"].max()]
-    single = blocks.by_run(last)
+def _split(sides: Sequence[Sequence[str]], most: int | None, seed: int, *, shorten: bool) -> _Split:
+    """What can be used, split 80:10:10 so that no sentence stands in two parts.
+
+    Args:
+        sides: the texts, or both sides of the pairs.
+        most: words that count of a text or sentence.
+        seed: of the order.
+        shorten: whether what is longer loses its end or is left out.
+    """
+    pieces = [[tuple(words(line)) for line in side] for side in sides]
+    for side, cut in zip(sides, pieces, strict=True):
+        _refuse_uncut(side, cut)
+    kept: dict[tuple[tuple[str, ...], ...], int] = {}
+    left_out: Counter[str] = Counter()
+    shortened = 0
+    for i, item in enumerate(zip(*pieces, strict=True)):
+        long = most is not None and max(map(len, item)) > most
+        seen = tuple(side[:most] for side in item)  # by the models
+        if not all(item):
+            left_out["without a word"] += 1
+        elif long and not shorten:
+            left_out[f"longer than max_words={most}"] += 1
+        elif seen in kept:
+            left_out["that repeat another"] += 1
+        else:
+            kept[seen] = i
+            shortened += long
+    groups = _sharing(list(kept))
+    longest = max((len(cut) for side in pieces for cut in side), default=0)
+    if len(groups) < LEAST:
+        why = "".join(f", {number} {reason}" for reason, number in left_out.items())
+        raise ValueError(
+            f"expected at least {LEAST} texts or pairs, found {len(groups)} that share no sentence "
+            f"(of {len(pieces[0])}{why}; the longest has {longest} words). Of fewer, too few are "
+            "left to report on; bring more, or set max_words=..."
+        )
+    random.Random(seed).shuffle(groups)
+    groups.sort(key=lambda group: len(group) <= len(kept) // 10)  # large ones are learned from
+    ends = len(groups) * 8 // 10, len(groups) * 9 // 10
+    position = list(kept.values())
+    parts = [
+        [position[i] for group in part for i in group]
+        for part in (groups[: ends[0]], groups[ends[0] : ends[1]], groups[ends[1] :])
+    ]
+    return _Split(parts, len(pieces[0]), left_out, shortened, longest)
+
+
+def _sharing(items: Sequence[Sequence[Hashable]]) -> list[list[int]]:
+    """Positions of items, those together that share a sentence with each other or a third one."""
+    number: dict[Hashable, int] = {}
+    rows = [i for i, item in enumerate(items) for _ in item]
+    columns = [
+        number.setdefault((side, sentence), len(items) + len(number))
+        for item in items
+        for side, sentence in enumerate(item)
+    ]
+    size = len(items) + len(number)
+    links = coo_array(([True] * len(rows), (rows, columns)), shape=(size, size))
+    groups: dict[int, list[int]] = {}
+    for i, group in enumerate(connected_components(links, directed=False)[1][: len(items)]):
+        groups.setdefault(int(group), []).append(i)
+    return list(groups.values())
+
+
+def _refuse_uncut(lines: Sequence[str], cut: Sequence[Sequence[str]]) -> None:
+    single = sum(sum(word[0].isalnum() for word in item) < 2 for item in cut if item)
+    uncut = sum(_UNCUT.search(line) is not None for line in lines)
+    if 2 * max(single, uncut) > sum(map(bool, cut)):
+        raise ValueError(
+            f"expected sentences of several words with blanks between them, found {single} of one "
+            f"word and {uncut} of a script without blanks among {len(lines)}, such as "
+            f"{max(lines, key=len)[:40]!r}; attention has nothing to choose from there. If the "
+            f"language is written like that, {_CUT}"
+        )
+
+
+def _warn_of_unknown(vocab: Vocabulary, lines: Iterable[str]) -> None:
+    held_out = [word for line in lines for word in words(line) if word[0].isalnum()]
+    unknown = sum(vocab.index(word) == UNK for word in held_out)
+    if 2 * unknown > len(held_out):
+        warnings.warn(
+            f"{unknown} of {len(held_out)} words to report on do not occur among those learned "
+            "from, so that the models cannot tell them apart and the table says little. Bring "
+            f"more text, allow a larger vocab_size=..., or {_CUT}",
+            stacklevel=4,
+        )
+
+
+def _summed_up(history: training.History, notice: str) -> OwnText:
+    last = history.frame().assign(seed=0)
+    single = blocks.by_run(last[last["step"] == last["step"].max()])
     rows = {}
     for metric, meaning in ROWS.items():
         found = single[single["metric"] == metric]["value"]
         if not found.empty:
-            ends = found.mean(), found.min(), found.max()
-            rows[metric] = (meaning, *ends, f"{len(found)} of {runs}")
-    columns = ["meaning", "mean", "lowest", "highest", "runs"]
+            rows[metric] = (found.mean(), found.min(), found.max(), len(found), meaning)
+    columns = ["mean", "lowest", "highest", "runs", "meaning"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    return OwnText(table, history.last("chance"), history)
+    return OwnText(table, history.last("chance"), history, notice)

@@ -13,12 +13,13 @@ from torch.nn.functional import pad
 
 from lessons_lib import models, probes, training
 from lessons_lib.config import Configuration
-from lessons_lib.corpora import loaders, vocabulary
+from lessons_lib.corpora import batches, loaders, vocabulary
+from lessons_lib.corpora.files import ParallelCorpus
 from lessons_lib.corpora.toy_language import toy_dictionary
 from lessons_lib.ibm_model1 import fit_model1
 from lessons_lib.lab import blocks
 from lessons_lib.lab.saliency import saliency
-from lessons_lib.tasks import Batch, ParallelCorpus
+from lessons_lib.tasks import Batch
 
 CHECKPOINTS = (10, 25, 50, 75, 100, 150, 200, 250, 300, 400, 500)
 """Steps at which a run is looked at, besides 0 and the last."""
@@ -97,7 +98,7 @@ class Pairs:
             one, ``(batch, tgt)``; ``None`` where there is neither.
     """
 
-    train: vocabulary.EncodedPairs
+    train: batches.EncodedPairs
     held_out: blocks.HeldOut[Batch]
     source_vocab: vocabulary.Vocabulary
     target_vocab: vocabulary.Vocabulary
@@ -122,7 +123,7 @@ def prepare_pairs(
         for side in (train.source, train.target)
     )
     encoded = [
-        vocabulary.encode_parallel(part, source_vocab, target_vocab, config.max_words)
+        batches.encode_parallel(part, source_vocab, target_vocab, config.max_words)
         for part in (train, val, test)
     ]
     parts = [

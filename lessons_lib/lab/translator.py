@@ -31,7 +31,7 @@ from torch import Tensor
 
 from lessons_lib import models, probes, training
 from lessons_lib.config import Configuration, digest
-from lessons_lib.corpora import loaders, vocabulary
+from lessons_lib.corpora import batches, loaders, vocabulary
 from lessons_lib.corpora.sources import cache_directory
 from lessons_lib.ibm_model1 import fit_model1
 from lessons_lib.lab import blocks, long_runs
@@ -78,7 +78,7 @@ class Translator(Configuration):
         layers: recurrent layers of encoder and of decoder.
         dropout: between layers.
         batch_size: pairs in a batch.
-        order: of the pairs, see ``vocabulary.EncodedPairs.batches``.
+        order: of the pairs, see ``batches.EncodedPairs.batches``.
         learning_rate: Adam's.
         bfloat16: see ``training.TrainConfig``.
         steps: updates at most.
@@ -99,7 +99,7 @@ class Translator(Configuration):
     layers: int = 2
     dropout: float = 0.5
     batch_size: int = 16
-    order: vocabulary.Order = "random"
+    order: batches.Order = "random"
     learning_rate: float = 1e-3
     bfloat16: bool = False
     steps: int = 36000
@@ -154,8 +154,8 @@ class Ready:
         subwords: the pieces.
     """
 
-    train: vocabulary.EncodedPairs
-    validation: vocabulary.EncodedPairs
+    train: batches.EncodedPairs
+    validation: batches.EncodedPairs
     held_out: HeldOut
     references: dict[str, list[str]]
     subwords: vocabulary.Subwords
@@ -170,7 +170,7 @@ def prepare(config: Translator) -> Ready:
     lines = [*train.target, *train.source]
     subwords = vocabulary.train_subwords(lines, config.pieces, lower=False)
     encoded = [
-        vocabulary.encode_parallel(part, subwords, subwords, framed=True)
+        batches.encode_parallel(part, subwords, subwords, framed=True)
         for part in (train, val, test)
     ]
     sample = random.Random(1).sample(range(len(encoded[0])), min(len(val), len(encoded[0])))
@@ -197,7 +197,7 @@ def shortened(batch: Batch, rows: int = 32) -> Iterator[tuple[Tensor, Batch]]:
         yield part, Batch(batch.source[part, :src], batch.target[part, :tgt])
 
 
-def accuracy(model: models.Seq2Seq, pairs: vocabulary.EncodedPairs) -> float:
+def accuracy(model: models.Seq2Seq, pairs: batches.EncodedPairs) -> float:
     """Share of all output words of some pairs that get the largest logit, the end symbol too."""
     right = total = 0
     for batch in pairs.batches(64, seed=0, epochs=1):

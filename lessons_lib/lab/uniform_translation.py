@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from lessons_lib import agreement, models, probes, training
 from lessons_lib.config import Configuration
-from lessons_lib.corpora import loaders, vocabulary
+from lessons_lib.corpora import batches, loaders, vocabulary
 from lessons_lib.corpora.toy_language import toy_dictionary
 from lessons_lib.ibm_model1 import fit_model1
 
@@ -70,8 +70,8 @@ class Prepared:
             frequent words first.
     """
 
-    train: vocabulary.EncodedPairs
-    validation: vocabulary.EncodedPairs
+    train: batches.EncodedPairs
+    validation: batches.EncodedPairs
     source_vocab: vocabulary.Vocabulary
     target_vocab: vocabulary.Vocabulary
     dictionary: Mapping[int, frozenset[int]]
@@ -90,8 +90,8 @@ def prepare(config: UniformTranslation) -> Prepared:
     else:
         entries = loaders.load_dictionary(f"{config.source}-{config.target}")
     return Prepared(
-        vocabulary.encode_parallel(corpus, source_vocab, target_vocab, config.max_words),
-        vocabulary.encode_parallel(held_out, source_vocab, target_vocab, config.max_words),
+        batches.encode_parallel(corpus, source_vocab, target_vocab, config.max_words),
+        batches.encode_parallel(held_out, source_vocab, target_vocab, config.max_words),
         source_vocab,
         target_vocab,
         vocabulary.number_dictionary(entries, source_vocab, target_vocab),

@@ -1,0 +1,330 @@
+"""A reader's own files: sentence pairs, or texts with a label each, one in each line.
+
+A file is plain or gzipped, and UTF-8 unless another encoding is named; its lines end as on Unix, on
+Windows or on an old Mac. What is no such text is called by its name and not read as something else.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import re
+import unicodedata
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_NO_TEXT = {
+    rb"PK(\x03\x04|\x05\x06)": "a zip archive or an office document",
+    rb"\x1f\x8b": "a gzip archive inside another",
+    rb"\x1f\x9d": "a .Z archive",
+    rb"\xfd7zXZ\x00": "an xz archive",
+    rb"BZh[1-9]1AY&SY": "a bzip2 archive",
+    rb"\x28\xb5\x2f\xfd": "a zstd archive",
+    rb"\x04\x22\x4d\x18": "an lz4 archive",
+    rb"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    rb"Rar!\x1a\x07": "a rar archive",
+    rb"(?s).{257}ustar": "a tar archive",
+    rb"%PDF-\d": "a PDF document",
+    rb"\{\\rtf\d": "an RTF document",
+    rb"\xd0\xcf\x11\xe0\xa1\xb1": "an old office document",
+    rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|II\*\x00|MM\x00\*|RIFF....WEBP": "a picture",
+    rb"SQLite format 3\x00": "a database (SQLite)",
+    rb"PAR1[\x00-\x1f]|ARROW1\x00|\x93NUMPY|\x89HDF\r\n|\x80[\x02-\x05]": "a file of data",
+}
+"""The first bytes of what is no text, and its name."""
+_PLAIN = "Unpack it, or save what is in it as plain text (UTF-8), and read that"
+_QUOTES = frozenset(b"\x80\x82\x84\x85\x8b\x91\x92\x93\x94\x95\x96\x97\x99\x9b")
+"""What Windows-1252 has, of the bytes that are no characters in Latin-1, in ordinary text."""
+
+
+@dataclass(frozen=True)
+class ParallelCorpus:
+    """Sentence pairs as plain strings, in the order of their source.
+
+    Attributes:
+        name: what the corpus is called in results and captions.
+        source_language: two-letter code (ISO 639-1).
+        target_language: two-letter code.
+        source: one string for each sentence.
+        target: its translation, at the same index.
+        alignment: for each pair the gold ``(target word, source word)`` position pairs, or ``None``
+            where nobody knows.
+        origin: where it was read from, for people: a path, an address, or ``"embedded"``.
+    """
+
+    name: str
+    source_language: str
+    target_language: str
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    alignment: tuple[tuple[tuple[int, int], ...], ...] | None = None
+    origin: str = "embedded"
+
+    def __post_init__(self) -> None:
+        if len(self.source) != len(self.target):
+            raise ValueError(
+                f"expected as many source as target sentences, found {len(self.source)} and "
+                f"{len(self.target)}; the two files must be parallel, line by line"
+            )
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+@dataclass(frozen=True)
+class LabelledCorpus:
+    """Texts with one class each.
+
+    Attributes:
+        name: what the corpus is called in results and captions.
+        texts: plain strings.
+        labels: for each text an index into ``classes``.
+        classes: what the classes are called.
+        origin: where it was read from, for people.
+
+    Raises:
+        ValueError: not one label for each text, a label without a class, or ``classes`` that have
+            no order, are no words, or occur twice.
+    """
+
+    name: str
+    texts: tuple[str, ...]
+    labels: tuple[int, ...]
+    classes: tuple[str, ...]
+    origin: str
+
+    def __post_init__(self) -> None:
+        _in_order(self.classes)
+        if len(self.texts) != len(self.labels):
+            raise ValueError(
+                f"expected one label for each text, found {len(self.texts)} texts and "
+                f"{len(self.labels)} labels"
+            )
+        if wrong := [label for label in self.labels if not 0 <= label < len(self.classes)]:
+            raise ValueError(
+                f"expected labels from 0 to {len(self.classes) - 1}, found {wrong[0]}; each label "
+                "is an index into classes"
+            )
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def _in_order(classes: Sequence[str]) -> tuple[str, ...]:
+    """The names of classes, after a look at whether they can be names and have an order."""
+    advice = "write them in their order: classes=('ham', 'spam')"
+    if isinstance(classes, str):
+        parts = tuple(re.split(r"[,;\s]+", classes.strip()))
+        raise ValueError(f"expected several classes, found one string; write classes={parts!r}")
+    if isinstance(classes, (set, frozenset)):
+        raise ValueError(f"expected classes in an order, found a set, which has none; {advice}")
+    names = tuple(classes)
+    for name in names:
+        if not isinstance(name, str) or not name.strip():
+            raise ValueError(
+                f"expected words as classes, found {name!r}; {advice}, or leave classes out where "
+                "the labels in the file are integers"
+            )
+        if names.count(name) > 1:
+            raise ValueError(f"expected different classes, found {name!r} twice; {advice}")
+    return names
+
+
+def _wide(raw: bytes) -> str:
+    """The UTF-16 or UTF-32, as Python calls it, that bytes are in, marked or not; or ``""``."""
+    if raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    blanks = raw.count(b" ") + raw.count(b"\n")
+    for name in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be") if b"\0" in raw else ():
+        text = raw.decode(name, errors="replace")
+        # In other bytes most of 0x20 and 0x0A would be parts of some rare letter.
+        if "\ufffd" not in text and 0 < blanks <= 2 * len(re.findall("[ \n]", text)):
+            return name
+    return ""
+
+
+def _remedy(raw: bytes) -> str:
+    """What to do about bytes that are no UTF-8."""
+    seen = raw.decode(errors="replace")
+    strange = set(raw) & set(range(0x80, 0xA0))
+    if re.search(rb"[\x01-\x08\x0e-\x19]", raw):
+        return _PLAIN
+    if 3 * seen.count("\ufffd") < sum(not letter.isascii() for letter in seen):
+        return "The rest is UTF-8: mend this line, or copy the file again if its end is missing"
+    if sum(byte >= 0x80 for byte in raw) > 0.3 * len(raw):
+        example = "'cp1251' (Cyrillic), 'gb18030' (Chinese) or 'shift_jis' (Japanese)"
+    elif strange:
+        example = "'cp1252' (Windows)" if strange <= _QUOTES else "'mac_roman' or 'cp850' (DOS)"
+    else:
+        example = "'latin-1'"
+    return f"Save the file as UTF-8, or say what it is in, for example encoding={example}"
+
+
+def _decoded(path: Path, raw: bytes, encoding: str) -> str:
+    codec, wide = codecs.lookup(encoding).name, _wide(raw)
+    meant_wide = codec.startswith(("utf-16", "utf-32"))
+    found = next((name for start, name in _NO_TEXT.items() if re.match(start, raw)), "")
+    if not wide and not meant_wide and b"\0" in raw:
+        found = found or "bytes 0, which no text has"
+    if found:
+        raise ValueError(f"{path}: expected a file of text, found {found}. {_PLAIN}")
+    if wide and not codec.startswith(wide) and f"{codec}-le" != wide:
+        raise ValueError(f"{path}: expected {encoding}, found {wide}; say encoding={wide!r}")
+    # As these nearly any bytes can be read; what can be read as UTF-8 is hardly ever one of them.
+    western = codec in ("iso8859-1", "cp1252") and not raw.isascii()
+    blind = western or (meant_wide and not wide and b"\0" not in raw)
+    if blind and "\ufffd" not in raw.decode(errors="replace"):
+        raise ValueError(f"{path}: expected {encoding}, found UTF-8; leave encoding out")
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        column = error.start - raw.rfind(b"\n", 0, error.start)
+        raise ValueError(
+            f"{path}, line {line}, byte {column}: expected text in {encoding}, found the byte "
+            f"0x{raw[error.start]:02X}, which cannot stand there. {_remedy(raw)}"
+        ) from error
+
+
+def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
+    """The lines of a file of text, plain or gzipped, in NFC, without their ends.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it is empty, damaged, no text, or in another encoding; or a line has a carriage
+            return inside it.
+    """
+    raw = path.read_bytes()
+    if raw.startswith(b"\x1f\x8b"):
+        try:
+            raw = gzip.decompress(raw)
+        except (EOFError, OSError, zlib.error) as error:
+            raise ValueError(
+                f"{path}: expected a whole gzip file, found a damaged one ({error}); copy it again"
+            ) from error
+    # Marks of byte order also stand inside, where files were put together.
+    text = _decoded(path, raw, encoding).replace("\ufeff", "")
+    if not text.strip():
+        raise ValueError(f"{path}: expected at least one line of text, found an empty file")
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
+    text = re.sub(r"\r+(\n|\Z)", r"\1", unicodedata.normalize("NFC", text))
+    # Not str.splitlines: it also breaks lines at characters such as U+0085 and U+2028.
+    lines = text.removesuffix("\n").split("\n")
+    for number, line in enumerate(lines, start=1):
+        if "\r" in line:
+            raise ValueError(
+                f"{path}, line {number}: expected line ends of one kind, found a carriage return "
+                f"inside {line[:60]!r}. Put a line feed in its place where it ends a line, else a "
+                "blank"
+            )
+    return lines
+
+
+def read_parallel(
+    source_path: str | Path,
+    target_path: str | Path,
+    source: str = "src",
+    target: str = "tgt",
+    *,
+    encoding: str = "utf-8",
+) -> ParallelCorpus:
+    """Two files whose lines are translations of each other, plain or gzipped.
+
+    Args:
+        source_path: one sentence in each line; an empty line is an empty sentence.
+        target_path: in line ``i`` the translation of line ``i``.
+        source: the language of the first file; a name for people.
+        target: the language of the second.
+        encoding: how both are encoded.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: as ``read_lines``, or unequal line counts.
+    """
+    paths = Path(source_path), Path(target_path)
+    lines = [read_lines(path, encoding) for path in paths]
+    if len(lines[0]) != len(lines[1]):
+        raise ValueError(
+            f"expected as many lines in both files, found {len(lines[0])} in {paths[0]} and "
+            f"{len(lines[1])} in {paths[1]}. They must be translations line by line; nothing was "
+            "cut off to make them equal. Look for the first line where they drift apart"
+        )
+    return ParallelCorpus(
+        name=paths[0].name,
+        source_language=source,
+        target_language=target,
+        source=tuple(lines[0]),
+        target=tuple(lines[1]),
+        origin=f"{paths[0]} and {paths[1]}",
+    )
+
+
+def read_labelled(
+    path: str | Path, *, classes: Sequence[str] | None = None, encoding: str = "utf-8"
+) -> LabelledCorpus:
+    """A file with one text in each line, its label first; plain or gzipped.
+
+    The label ends at the first tab or blank of the line, and the text is all that follows. Labels
+    are integers, and any will do (0 and 1, -1 and 1, ...): they are sorted, and ``classes`` keeps
+    them as they stand in the file. Where the file has words for labels, name them; they may have
+    blanks inside.
+
+    Args:
+        path: the file.
+        classes: the words that the file has for labels, in the order of their indices.
+        encoding: how the file is encoded.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: as ``read_lines``; a line that is blank, or has no text, a second label, or a
+            label that is no integer (not one of ``classes``, where these are given); ``classes``
+            that cannot be names; or integers that number the texts.
+    """
+    path = Path(path)
+    wanted, label = "an integer label", "[+-]?[0-9]+"
+    if classes is not None:
+        classes = tuple(unicodedata.normalize("NFC", name) for name in _in_order(classes))
+        wanted = f"one of the labels {', '.join(classes)}"
+        label = "|".join(map(re.escape, sorted(classes, key=len, reverse=True)))
+    found: list[str] = []
+    texts: list[str] = []
+    for number, line in enumerate(read_lines(path, encoding), start=1):
+        if not line.strip():
+            raise ValueError(f"{path}: line {number} is blank; each line has a label and a text")
+        parts = re.fullmatch(rf"[\t ]*({label})(?:[\t ](.*))?", line, flags=re.DOTALL)
+        if parts is None:
+            shown = re.split(r"\t" if classes and "\t" in line else r"[\t ]", line, maxsplit=1)[0]
+            advice = (
+                "" if classes else ". Where labels are words, name them: classes=('ham', 'spam')"
+            )
+            raise ValueError(
+                f"{path}, line {number}: expected {wanted} before the first tab or blank, found "
+                f"{shown!r} in {line[:60]!r}{advice}"
+            )
+        text = (parts[2] or "").strip()
+        if not text:
+            raise ValueError(
+                f"{path}, line {number}: expected a text after the label, found only {line!r}"
+            )
+        if second := re.match(r"__label__\S+", text):
+            raise ValueError(
+                f"{path}, line {number}: expected one label for each text, found a second one, "
+                f"{second[0]!r}; keep the one that the text is to be known by"
+            )
+        found.append(parts[1] if classes else str(int(parts[1])))
+        texts.append(text)
+    names = classes or tuple(sorted(set(found), key=int))
+    if not classes and len(texts) >= 20 and 2 * len(names) > len(texts):
+        raise ValueError(
+            f"{path}: expected a few labels with many texts each, found {len(names)} labels of "
+            f"{len(texts)} texts. If they number the texts, take them out of the file"
+        )
+    index = {name: position for position, name in enumerate(names)}
+    return LabelledCorpus(
+        path.name, tuple(texts), tuple(index[label] for label in found), names, str(path)
+    )
