@@ -2,6 +2,7 @@
 
 Shapes as in ``lessons_lib.probes``: alpha (heads averaged), beta and Delta are
 ``(batch, tgt, src)``; over training they are stacked to ``(checkpoints, batch, tgt, src)``.
+Everywhere ``reference`` is u, ``candidate`` is v, and ``mask`` is that of ``agreement``.
 """
 
 from __future__ import annotations
@@ -58,23 +59,10 @@ def found_in_top(
         Whether the best position by u is among the top by v, bool ``(...)``; and whether the row
         counts, bool ``(...)``.
     """
-    if reference.shape != candidate.shape:
-        raise ValueError(
-            f"expected reference and candidate of one shape (..., src), found "
-            f"{tuple(reference.shape)} and {tuple(candidate.shape)}"
-        )
-    if not 0 < top <= 1:
-        raise ValueError(f"expected top in (0, 1], found {top}")
-    mask = row_mask(mask, reference)
-    counted = mask.any(-1)
+    u, v, mask = _compared(reference, candidate, mask)
+    counted, lengths = mask.any(-1), mask.sum(-1)
     if not bool(counted.any()):
         raise ValueError("expected at least one output token with a source word, found none")
-    # float64, because whole numbers have no infinity.
-    u = reference.double().masked_fill(~mask, -torch.inf)
-    v = candidate.double().masked_fill(~mask, -torch.inf)
-    if bool((u.isnan() | v.isnan()).any()):
-        raise ValueError("expected numbers at all positions that count, found NaN")
-    lengths = mask.sum(-1)
     value_there = v.gather(-1, u.argmax(-1, keepdim=True))
     greater = (v > value_there).sum(-1)
     lowest = candidate.double().masked_fill(~mask, torch.inf).amin(-1)
@@ -86,6 +74,22 @@ def found_in_top(
             stacklevel=2,
         )
     return (greater < top_count(lengths, top)) & counted, counted
+
+
+def _compared(
+    reference: Tensor, candidate: Tensor, mask: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Both sides in float64 (integers have no infinity), ``-inf`` outside the mask; the mask."""
+    if reference.shape != candidate.shape:
+        raise ValueError(
+            "expected reference and candidate of one shape (..., src), found "
+            f"{tuple(reference.shape)} and {tuple(candidate.shape)}"
+        )
+    mask = row_mask(mask, reference)
+    u, v = (side.double().masked_fill(~mask, -torch.inf) for side in (reference, candidate))
+    if bool((u.isnan() | v.isnan()).any()):
+        raise ValueError("expected numbers at all positions that count, found NaN")
+    return u, v, mask
 
 
 def row_mask(mask: Tensor | None, like: Tensor) -> Tensor:
@@ -102,7 +106,13 @@ def row_mask(mask: Tensor | None, like: Tensor) -> Tensor:
 
 
 def top_count(lengths: Tensor, top: float) -> Tensor:
-    """How many positions count as the top share: ``ceil(top * L)``, int64, at least 1."""
+    """How many positions count as the top share: ``ceil(top * L)``, int64, at least 1.
+
+    Raises:
+        ValueError: ``top`` is not in (0, 1].
+    """
+    if not 0 < top <= 1:
+        raise ValueError(f"expected top in (0, 1], found {top}")
     # Rounded first: in floating point 0.07 * 100 is 7.000000000000001, whose ceiling is 8.
     exact = (lengths.double() * top).mul(1e9).round().div(1e9)
     return exact.ceil().long().clamp(min=1)
@@ -119,13 +129,11 @@ def chance_agreement(lengths: Tensor | Sequence[int], top: float = 0.05) -> floa
         A number in (0, 1]; ``1/L`` on sentences of up to 20 words when ``top`` is 5%.
 
     Raises:
-        ValueError: there is no length, or one is below 1.
+        ValueError: there is no length, or one is below 1, or ``top`` is out of range.
     """
     sizes = torch.as_tensor(lengths)
     if sizes.numel() == 0 or int(sizes.min()) < 1:
         raise ValueError("expected source lengths of at least 1 word, found none or a smaller one")
-    if not 0 < top <= 1:
-        raise ValueError(f"expected top in (0, 1], found {top}")
     return float((top_count(sizes, top) / sizes.double()).mean())
 
 
@@ -154,16 +162,9 @@ def shuffled(candidate: Tensor, mask: Tensor, seed: int) -> Tensor:
 def agreement_interval(
     reference: Tensor, candidate: Tensor, mask: Tensor | None = None, *, seed: int = 0
 ) -> Interval:
-    """``agreement`` with a bootstrap interval over sentences.
+    """``agreement`` of two ``(batch, tgt, src)`` with a bootstrap interval over sentences.
 
-    Args:
-        reference: u, ``(batch, tgt, src)``.
-        candidate: v, of the same shape.
-        mask: as for ``agreement``.
-        seed: of the resampling.
-
-    Raises:
-        ValueError: as ``agreement``.
+    ``seed`` is that of the resampling. Errors and warnings are those of ``agreement``.
     """
     found, counted = found_in_top(reference, candidate, mask)
     return ratio_interval(found.sum(-1).cpu(), counted.sum(-1).cpu(), seed=seed)
@@ -174,14 +175,8 @@ def shuffled_agreement(
 ) -> float:
     """The random baseline: agreement with the candidate's values shuffled within each row.
 
-    Its expectation is ``chance_agreement`` where there are no ties; ties raise it.
-
-    Args:
-        reference: u, ``(..., src)``.
-        candidate: v, of the same shape.
-        mask: as for ``agreement``.
-        seed: of the shuffles.
-        repeats: shuffles that are averaged.
+    Its expectation is ``chance_agreement`` where there are no ties; ties raise it. ``seed`` is that
+    of the shuffles, of which ``repeats`` are averaged; all else is as in ``agreement``.
     """
     mask = row_mask(mask, reference)
     found = [
@@ -192,15 +187,10 @@ def shuffled_agreement(
 
 
 def kendall(reference: Tensor, candidate: Tensor, mask: Tensor | None = None) -> float:
-    """Kendall's tau-b between two orders of the positions, the mean over output tokens.
+    """Kendall's tau-b between two orders ``(..., src)`` of positions, the mean over output tokens.
 
     Rows in which it has no value are left out: those of one position, and those where either side
     is constant.
-
-    Args:
-        reference: u, ``(..., src)``.
-        candidate: v, of the same shape.
-        mask: as for ``agreement``.
 
     Returns:
         A number in [-1, 1]; 1: the same order everywhere, 0: no relation.
@@ -208,20 +198,10 @@ def kendall(reference: Tensor, candidate: Tensor, mask: Tensor | None = None) ->
     Raises:
         ValueError: shapes do not match, NaN at a position that counts, or no row has a value.
     """
-    if reference.shape != candidate.shape:
-        raise ValueError(
-            "expected reference and candidate of one shape (..., src), found "
-            f"{tuple(reference.shape)} and {tuple(candidate.shape)}"
-        )
-    inside = row_mask(mask, reference)[None].flatten(0, -2).cpu().numpy()
-    u, v = (
-        side.detach()[None].flatten(0, -2).double().cpu().numpy() for side in (reference, candidate)
-    )
+    sides = _compared(reference, candidate, mask)
     found = []
-    for one, other, here in zip(u, v, inside, strict=True):
-        a, b = one[here], other[here]
-        if np.isnan(a).any() or np.isnan(b).any():
-            raise ValueError("expected numbers at all positions that count, found NaN")
+    for u, v, here in zip(*(x[None].flatten(0, -2).numpy(force=True) for x in sides), strict=True):
+        a, b = u[here], v[here]
         if len(a) > 1 and a.min() < a.max() and b.min() < b.max():
             found.append(scipy_stats.kendalltau(a, b).statistic)
     if not found:

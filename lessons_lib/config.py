@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,21 @@ class Configuration:
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain values; ``from_dict`` takes it back."""
         return asdict(self)
+
+
+def check_fields(config: object, *at_least_one: str) -> None:
+    """Refuse a named field below 1, and a value that is not in the ``Literal`` of its field.
+
+    Raises:
+        ValueError: the message names the field, what is allowed, and what was found.
+    """
+    for name in at_least_one:
+        if getattr(config, name) < 1:
+            raise ValueError(f"expected {name} of at least 1, found {getattr(config, name)}")
+    for name, kind in get_type_hints(type(config)).items():
+        found, choices = getattr(config, name, None), get_args(kind)
+        if get_origin(kind) is Literal and found not in choices:
+            raise ValueError(f"expected {name} to be one of {', '.join(choices)}, found {found!r}")
 
 
 def digest(values: Mapping[str, Any]) -> str:

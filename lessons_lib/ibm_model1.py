@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lessons_lib.tasks import PAD
+from lessons_lib.tasks import PAD, Batch, check_words
 
 NULL = PAD
 """Row of the table for the empty word, which may bring forth words that have no source."""
@@ -58,23 +58,15 @@ def fit_model1(
         chunk: pairs handled at once; bounds memory, does not change the result beyond rounding.
 
     Raises:
-        ValueError: sizes do not match, a word is outside its vocabulary, ``iterations`` is below 1,
-            or a source is empty and has no empty word either.
+        ValueError: sizes do not match, a word is outside its vocabulary or after ``PAD``,
+            ``iterations`` is below 1, or a source is empty and has no empty word either.
     """
-    if len(source) != len(target):
-        raise ValueError(
-            f"expected as many sources as targets, found {len(source)} and {len(target)}"
-        )
-    if len(source) == 0:
+    if len(Batch(source, target)) == 0:  # a batch has as many sources as targets
         raise ValueError("expected at least one sentence pair, found none")
     if iterations < 1:
         raise ValueError(f"expected at least one iteration, found {iterations}")
-    for side, words, size in (("source", source, source_vocab), ("target", target, target_vocab)):
-        if words.numel() and not (int(words.min()) >= 0 and int(words.max()) < size):
-            raise ValueError(
-                f"expected {side} words from 0 to {size - 1}, found {int(words.min())} to "
-                f"{int(words.max())}"
-            )
+    check_words(source, source_vocab, "source")
+    check_words(target, target_vocab, "target")
     if not empty_word and not bool((source != PAD).any(1).all()):
         raise ValueError(
             "expected a word in each source, found an empty sentence; leave it out, or set "

@@ -21,12 +21,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lessons_lib.config import Configuration
-from lessons_lib.tasks import PAD, Batch, LabelledBatch
+from lessons_lib.config import Configuration, check_fields
+from lessons_lib.tasks import PAD, Batch, LabelledBatch, check_words
 
-_AT_LEAST_ONE = (
-    *("source_vocab", "target_vocab", "d_embed", "d_hidden", "layers", "heads", "max_length"),
-)
 MINUS_INFINITY = -1e9
 """Score of a padded position. Finite, so that a row of padding gives no NaN."""
 
@@ -85,29 +82,14 @@ class Seq2SeqConfig(Configuration):
     max_length: int = 512
 
     def __post_init__(self) -> None:
-        for name in _AT_LEAST_ONE:
-            if getattr(self, name) < 1:
-                raise ValueError(f"expected {name} of at least 1, found {getattr(self, name)}")
+        sizes = ("source_vocab", "target_vocab", "d_embed", "d_hidden", "layers", "heads")
+        check_fields(self, *sizes, "max_length")
         left_out = set(self.never_written)
         if len(left_out) < len(self.never_written) or not left_out < set(range(self.target_vocab)):
             raise ValueError(
                 f"expected never_written to name some of the {self.target_vocab} output words, "
                 f"each once, and to leave one, found {self.never_written}"
             )
-        choices = {
-            "cell": ("lstm", "gru"),
-            "bridge": ("linear", "mean"),
-            "dropout_at": ("everywhere", "layers"),
-            "merge": ("average", "concatenate"),
-            "attention": ("learned", "uniform"),
-            "readout": ("tanh", "relu", "linear"),
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(
-                    f"expected {name} to be one of {', '.join(allowed)}, found "
-                    f"{getattr(self, name)!r}"
-                )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"expected dropout in [0, 1), found {self.dropout}")
         if self.shared_embeddings and self.source_vocab != self.target_vocab:
@@ -168,26 +150,16 @@ class Seq2Seq(nn.Module):
 
     def __init__(self, config: Seq2SeqConfig) -> None:
         super().__init__()
-        self.config = config
-        c = config
+        self.config = c = config
         rnn = nn.LSTM if c.cell == "lstm" else nn.GRU
-        inner_dropout = c.dropout if c.layers > 1 else 0.0
+        sizes = (c.d_embed, c.d_hidden, c.layers)
+        between = c.dropout if c.layers > 1 else 0.0
         d_encoder = c.d_hidden * (2 if c.bidirectional else 1)
-        self.source_embedding = nn.Embedding(c.source_vocab, c.d_embed)
-        self.target_embedding = (
-            self.source_embedding
-            if c.shared_embeddings
-            else nn.Embedding(c.target_vocab, c.d_embed)
-        )
-        self.encoder = rnn(
-            c.d_embed,
-            c.d_hidden,
-            c.layers,
-            batch_first=True,
-            bidirectional=c.bidirectional,
-            dropout=inner_dropout,
-        )
-        self.decoder = rnn(c.d_embed, c.d_hidden, c.layers, batch_first=True, dropout=inner_dropout)
+        self.source_embedding = self.target_embedding = nn.Embedding(c.source_vocab, c.d_embed)
+        if not c.shared_embeddings:
+            self.target_embedding = nn.Embedding(c.target_vocab, c.d_embed)
+        self.encoder = rnn(*sizes, batch_first=True, bidirectional=c.bidirectional, dropout=between)
+        self.decoder = rnn(*sizes, batch_first=True, dropout=between)
         # Both directions end somewhere; the decoder starts from a mixture of the two ends.
         mixed = c.bidirectional and c.bridge == "linear"
         self.bridge = nn.Linear(d_encoder, c.d_hidden) if mixed else nn.Identity()
@@ -195,14 +167,14 @@ class Seq2Seq(nn.Module):
         self.value = nn.Linear(d_encoder, c.heads * c.d_hidden)
         self.dropout = nn.Dropout(c.dropout if c.dropout_at == "everywhere" else 0.0)
         joined = c.d_hidden + c.d_hidden * (1 if c.merge == "average" else c.heads)
+        hidden: list[nn.Module] = []
         if c.readout != "linear":
-            self.readout_layers = nn.Sequential(
+            hidden = [
                 nn.Linear(joined, c.d_hidden),
                 nn.Tanh() if c.readout == "tanh" else nn.ReLU(),
-                nn.Linear(c.d_hidden, c.written),
-            )
-        else:
-            self.readout_layers = nn.Sequential(nn.Linear(joined, c.written))
+            ]
+        last = nn.Linear(c.d_hidden if hidden else joined, c.written)
+        self.readout_layers = nn.Sequential(*hidden, last)
         self.register_buffer("column", output_columns(c), persistent=False)
 
     def forward(self, batch: Batch, attention: Tensor | None = None) -> Seq2SeqOutput:
@@ -224,7 +196,7 @@ class Seq2Seq(nn.Module):
         )
         scores = self.scores(decoder_states, states, batch.source_mask)
         alpha = self.attend(scores, batch.source_mask) if attention is None else attention
-        alpha = self._checked(alpha, scores)
+        alpha = as_attention(alpha, scores)
         values = self.values(states)  # b k l d
         if self.config.merge == "average":  # without a table of every head's context
             context = torch.einsum("bktl,bkld->btd", alpha, values) / self.config.heads
@@ -316,31 +288,19 @@ class Seq2Seq(nn.Module):
             )
         if not bool(batch.source_mask.any(dim=1).all()):
             raise ValueError("expected at least one word in each source, found an empty sentence")
-        for side, there in (("source", batch.source_mask), ("target", batch.target_mask)):
-            if bool((there[:, 1:] & ~there[:, :-1]).any()):
-                raise ValueError(
-                    f"expected PAD after the end of each {side}, found a word after PAD; pad on "
-                    "the right"
-                )
-        sides = (
-            ("source", batch.source, self.config.source_vocab),
-            ("target", batch.target, self.config.target_vocab),
-        )
-        for side, words, size in sides:
-            if words.numel() and not (int(words.min()) >= 0 and int(words.max()) < size):
-                raise ValueError(
-                    f"expected {side} words from 0 to {size - 1}, found {int(words.min())} to "
-                    f"{int(words.max())}; build the model for this vocabulary"
-                )
+        check_words(batch.source, self.config.source_vocab, "source")
+        check_words(batch.target, self.config.target_vocab, "target")
 
-    def _checked(self, attention: Tensor, scores: Tensor) -> Tensor:
-        try:
-            return attention.to(scores.dtype).expand_as(scores)
-        except RuntimeError:
-            raise ValueError(
-                f"expected attention of shape (batch, heads, tgt, src) = {tuple(scores.shape)}, "
-                f"found {tuple(attention.shape)}"
-            ) from None
+
+def as_attention(attention: Tensor, scores: Tensor) -> Tensor:
+    """Attention broadcast to its logits, ``(batch, heads, tgt, src)``; ValueError if it cannot."""
+    try:
+        return attention.to(scores.dtype).expand_as(scores)
+    except RuntimeError:
+        raise ValueError(
+            f"expected attention of shape (batch, heads, tgt, src) = {tuple(scores.shape)}, "
+            f"found {tuple(attention.shape)}"
+        ) from None
 
 
 class BagOfWords(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -64,30 +65,23 @@ def use_style() -> None:
 
     The background is opaque so that dark text stays readable on a dark page.
     """
-    # What is drawn without a role takes its colours from the roles as well, in their order.
+    # White, large axes and sizes come with style and context; what is drawn without a role takes
+    # its colours from the roles as well, in their order.
     sns.set_theme(context="notebook", style="ticks", palette=list(dict.fromkeys(ROLES.values())))
     mpl.rcParams.update(
         {
             "figure.figsize": FIGURE_SIZE,
             "figure.dpi": 110,
-            "figure.facecolor": "white",
             "figure.constrained_layout.use": True,
             "savefig.facecolor": "white",
             "savefig.dpi": 160,
-            "axes.facecolor": "white",
             "axes.spines.top": False,
             "axes.spines.right": False,
-            "axes.titlesize": 12,
             "axes.titlelocation": "left",
-            "axes.labelsize": 12,
             "font.family": "DejaVu Sans",  # comes with Matplotlib: the same on every machine
-            "font.size": 12,
             "mathtext.fontset": "dejavusans",  # formulas in the same face
             "legend.frameon": False,
-            "legend.fontsize": 11,
             "lines.linewidth": 2,
-            "xtick.labelsize": 11,
-            "ytick.labelsize": 11,
         }
     )
 
@@ -137,10 +131,10 @@ def attention_map(
     ax.spines[:].set_visible(False)
     for row, column in enumerate(gold if gold is not None else ()):
         if column >= 0:
-            frame = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, lw=2)
-            frame.set_edgecolor(ROLES["uniform"])
-            frame.set_clip_on(False)  # at the border half of the line lies outside
-            ax.add_patch(frame)
+            frame = Rectangle(
+                (column - 0.5, row - 0.5), 1, 1, fill=False, lw=2, ec=ROLES["uniform"]
+            )
+            ax.add_patch(frame).set_clip_on(False)  # at the border half of the line lies outside
     if title:
         ax.set_title(title)
     return ax
@@ -207,14 +201,8 @@ def intervals(
         shade = ROLES.get(colors.get(label, "chance"), colors.get(label, "chance"))
         ax.plot([found.low, found.high], [row, row], color=shade, lw=3, solid_capstyle="butt")
         ax.plot([found.estimate], [row], "o", color=shade, ms=8)
-        ax.annotate(
-            f"{found.estimate:.2f}",
-            (found.estimate, row),
-            xytext=(0, 8),
-            textcoords="offset points",
-            ha="center",
-            color=shade,
-        )
+        place: dict[str, Any] = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}
+        ax.annotate(f"{found.estimate:.2f}", (found.estimate, row), color=shade, **place)
     ax.set_yticks(range(len(values)), list(values))
     ax.set_ylim(len(values) - 0.5, -0.7)
     ax.set_xlabel(xlabel)

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lessons_lib.models import BagOfWords, Seq2Seq, Seq2SeqOutput
+from lessons_lib.models import BagOfWords, Seq2Seq
 from lessons_lib.tasks import EOS, FIRST_WORD, Batch
 
 CELLS_AT_ONCE = 2**22
@@ -66,16 +66,10 @@ def lexical_probe(
         raise ValueError(f"expected scale probability, log_probability or logit, found {scale!r}")
     if len(batch) == 0:
         raise ValueError("expected at least one sentence to probe, found an empty batch")
-    vocab = model.config.target_vocab
-    tgt, src = batch.target.shape[1], batch.source.shape[1]
-    rows = max(1, CELLS_AT_ONCE // (tgt * src * vocab))
     parts = []
     with evaluating(model):
-        for first in range(0, len(batch), rows):
-            part = batch[first : first + rows]
-            out = model(part)
-            logits = _alone(model, out, head)  # b t l v
-            right = part.target[:, :, None, None].expand(-1, -1, src, 1)
+        for part, logits in _alone(model, batch, head):
+            right = part.target[:, :, None, None].expand(-1, -1, logits.shape[2], 1)
             beta = logits.gather(-1, right).squeeze(-1)  # b t l
             if scale != "logit":
                 beta = beta - logits.logsumexp(-1)
@@ -84,25 +78,31 @@ def lexical_probe(
     return beta.exp() if scale == "probability" else beta
 
 
-def _alone(model: Seq2Seq, out: Seq2SeqOutput, head: int | None = None) -> Tensor:
-    """Logits with all attention on one position, for each, ``(batch, tgt, src, vocab)``."""
-    values = model.values(out.encoder_states)  # b k l d
-    _, heads, src, _ = values.shape
-    b, t, d = out.decoder_states.shape
-    if head is None:
-        contexts = model.merge(values)[:, None].expand(-1, t, -1, -1)  # b t l c
-    elif not 0 <= head < heads:
-        raise ValueError(f"expected a head from 0 to {heads - 1}, found {head}")
-    else:
-        own = out.attention @ values  # b k t d
-        # What the other heads say, and in the place of this one nothing; then what it would say.
-        others = own.clone()
-        others[:, head] = 0.0
-        alone = torch.zeros_like(values)
-        alone[:, head] = values[:, head]
-        contexts = model.merge(others)[:, :, None] + model.merge(alone)[:, None]  # b t l c
-    s = out.decoder_states[:, :, None, :].expand(b, t, src, d)
-    return model.readout(s, contexts)
+def _alone(model: Seq2Seq, batch: Batch, head: int | None = None) -> Iterator[tuple[Batch, Tensor]]:
+    """Parts of a batch, each with its logits where all attention is on one position, for each.
+
+    The logits are ``(batch, tgt, src, vocab)``; a part has as many rows as ``CELLS_AT_ONCE`` has
+    room for.
+    """
+    if head is not None and not 0 <= head < model.config.heads:
+        raise ValueError(f"expected a head from 0 to {model.config.heads - 1}, found {head}")
+    tgt, src = batch.target.shape[1], batch.source.shape[1]
+    rows = max(1, CELLS_AT_ONCE // (tgt * src * model.config.target_vocab))
+    for first in range(0, len(batch), rows):
+        part = batch[first : first + rows]
+        out = model(part)
+        values = model.values(out.encoder_states)  # b k l d
+        if head is None:
+            contexts = model.merge(values)[:, None].expand(-1, tgt, -1, -1)  # b t l c
+        else:
+            # What the other heads say, and for this one nothing; then what it alone would say.
+            others = out.attention @ values  # b k t d
+            others[:, head] = 0.0
+            alone = torch.zeros_like(values)
+            alone[:, head] = values[:, head]
+            contexts = model.merge(others)[:, :, None] + model.merge(alone)[:, None]  # b t l c
+        states = out.decoder_states[:, :, None, :].expand(-1, -1, src, -1)
+        yield part, model.readout(states, contexts)
 
 
 def table_probe(table: Tensor, batch: Batch) -> Tensor:
@@ -155,14 +155,9 @@ def seq2seq_table(model: Seq2Seq, batches: list[Batch]) -> Tensor:
     seen = torch.zeros(c.source_vocab, dtype=torch.float64)
     with evaluating(model):
         for batch in batches:
-            src, tgt = batch.source.shape[1], batch.target.shape[1]
-            rows = max(1, CELLS_AT_ONCE // (src * tgt * c.target_vocab))
-            for first in range(0, len(batch), rows):
-                part = batch[first : first + rows]
-                out = model(part)
-                p = _alone(model, out).softmax(-1)
+            for part, logits in _alone(model, batch):
                 steps = part.target_mask[:, :, None, None]
-                bag = (p * steps).sum(1) / steps.sum(1)  # b l v
+                bag = (logits.softmax(-1) * steps).sum(1) / steps.sum(1)  # b l v
                 words = part.source[part.source_mask].cpu()
                 total.index_add_(0, words, bag[part.source_mask].double().cpu())
                 seen.index_add_(0, words, torch.ones(len(words), dtype=torch.float64))
@@ -252,11 +247,9 @@ def attention_accuracy(attention: Tensor, gold: Tensor) -> float:
 
 
 def token_accuracy(logits: Tensor, batch: Batch) -> float:
-    """Share of output words that get the largest logit, padding left out, in [0, 1].
+    """Share of output words with the largest of logits ``(batch, tgt, vocab)``, in [0, 1].
 
-    Args:
-        logits: ``(batch, tgt, vocab)``.
-        batch: with the target words.
+    Padding is left out.
     """
     if logits.shape[:-1] != batch.target.shape:
         raise ValueError(
@@ -269,11 +262,7 @@ def token_accuracy(logits: Tensor, batch: Batch) -> float:
 
 
 def dictionary_gold(batch: Batch, dictionary: Mapping[int, frozenset[int]]) -> Tensor:
-    """The input position that a dictionary names for each output word, where it names one.
-
-    Args:
-        batch: sentences.
-        dictionary: for source words the set of their right translations, as identifiers.
+    """The input position that a dictionary (as for ``ktiw``) names for each output word.
 
     Returns:
         int64 ``(batch, tgt)``: the position of the one source word of which the output word is a

@@ -1,4 +1,8 @@
-"""Intervals and chance levels: thin functions over SciPy, each with its assumptions stated."""
+"""Intervals and chance levels: thin functions over SciPy, each with its assumptions stated.
+
+Everywhere ``confidence`` is the coverage aimed at, in (0, 1), ``seed`` that of the resampling, and
+``resamples`` the number of bootstrap samples.
+"""
 
 from __future__ import annotations
 
@@ -36,15 +40,9 @@ def mean_interval(
 ) -> Interval:
     """Mean with a percentile bootstrap interval, for many independent values such as sentences.
 
-    Resamples whole values, so pass one value for each independent unit: each sentence, never each
-    token of a sentence. For a handful of runs use ``seed_interval``: the bootstrap of few values
-    is too narrow.
-
-    Args:
-        values: finite numbers, one dimension.
-        confidence: coverage aimed at.
-        seed: of the resampling.
-        resamples: bootstrap samples.
+    Resamples whole values ``(n,)``, so pass one for each independent unit: each sentence, never
+    each token of a sentence. For a handful of runs use ``seed_interval``: the bootstrap of few
+    values is too narrow.
 
     Returns:
         The interval; with a single value, or equal ones, its ends are that value.
@@ -78,15 +76,9 @@ def ratio_interval(
 ) -> Interval:
     """Share over all tokens with a percentile bootstrap interval over sentences.
 
-    The statistic is ``sum(numerators) / sum(denominators)``. Whole sentences are resampled, because
-    the tokens of one sentence are not independent.
-
-    Args:
-        numerators: for each sentence how many of its tokens have the property, ``(sentences,)``.
-        denominators: for each sentence how many tokens count; 0 is allowed.
-        confidence: coverage aimed at.
-        seed: of the resampling.
-        resamples: bootstrap samples.
+    The statistic is ``sum(numerators) / sum(denominators)``, for each sentence how many of its
+    tokens have the property, and how many count (0 is allowed), both ``(sentences,)``. Whole
+    sentences are resampled, because the tokens of one sentence are not independent.
 
     Returns:
         The interval; ``n`` is the number of sentences that have a token.
@@ -108,20 +100,15 @@ def ratio_interval(
         shares[k] = hits[drawn].sum() / tokens[drawn].sum()
     tail = (1 - confidence) / 2
     low, high = np.quantile(shares, [tail, 1 - tail])
-    return Interval(
-        float(hits.sum() / tokens.sum()), float(low), float(high), hits.size, confidence
-    )
+    share = float(hits.sum() / tokens.sum())
+    return Interval(share, float(low), float(high), hits.size, confidence)
 
 
 def seed_interval(values: ArrayLike, *, confidence: float = 0.95) -> Interval:
     """Mean over training runs with Student's t interval, which allows for small n.
 
-    Assumes that runs are independent and their values roughly normal; its ends may leave the range
-    of the statistic.
-
-    Args:
-        values: one finite number for each run.
-        confidence: coverage aimed at.
+    Assumes that runs are independent and their values ``(runs,)`` roughly normal; its ends may
+    leave the range of the statistic.
 
     Returns:
         The interval; with equal values its ends are that value.
@@ -152,12 +139,7 @@ def _finite(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def proportion_interval(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
-    """Share of successes with the Wilson score interval, which stays in [0, 1].
-
-    Args:
-        successes: how many of the trials succeeded.
-        n: independent trials, at least 1.
-        confidence: coverage aimed at.
+    """Share of successes in n independent trials with the Wilson score interval, within [0, 1].
 
     Raises:
         ValueError: ``successes`` is not between 0 and ``n``, or ``n`` is below 1.

@@ -6,8 +6,8 @@ Shapes, everywhere in this package::
     target     (batch, tgt)   int64   output words, PAD after the end
     gold       (batch, tgt)   int64   the input position an output word comes from, -1 where none
 
-Every task draws from an explicit seed or generator and nothing else, so that the same call gives
-the same batch on the same machine whatever ran before it.
+Every task draws ``batch`` inputs from an explicit seed, or a generator that is advanced, and from
+nothing else, so that the same call gives the same batch on the same machine whatever ran before it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from lessons_lib.config import check_fields
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 FIRST_WORD = 4
@@ -129,6 +131,24 @@ class LabelledBatch:
         return LabelledBatch(self.source[rows], self.label[rows])
 
 
+def check_words(words: Tensor, vocab: int, side: str) -> None:
+    """Refuse words ``(batch, length)`` that no model with this vocabulary can read.
+
+    Raises:
+        ValueError: one is outside the vocabulary, or stands after ``PAD``.
+    """
+    there = words != PAD
+    if bool((there[:, 1:] & ~there[:, :-1]).any()):
+        raise ValueError(
+            f"expected PAD after the end of each {side}, found a word after PAD; pad on the right"
+        )
+    if words.numel() and not 0 <= int(words.min()) <= int(words.max()) < vocab:
+        raise ValueError(
+            f"expected {side} words from 0 to {vocab - 1}, found {int(words.min())} to "
+            f"{int(words.max())}; build the model for this vocabulary"
+        )
+
+
 def generator(seed: int | torch.Generator) -> torch.Generator:
     """A CPU generator for a seed; a generator is handed back as it is, to be drawn from further."""
     if isinstance(seed, torch.Generator):
@@ -180,12 +200,7 @@ class Copying:
     def sample(self, batch: int, seed: int | torch.Generator) -> Batch:
         """Draw inputs with their copies: ``source`` and ``target`` are equal, ``gold`` counts up.
 
-        Args:
-            batch: how many.
-            seed: a seed, or a generator that is advanced.
-
-        Returns:
-            A batch with ``src == tgt == length`` (one more with the end symbol).
+        In the batch ``src == tgt == length`` (one more with the end symbol).
         """
         rng = generator(seed)
         if self.repetition:
@@ -226,9 +241,7 @@ class Keyword:
     length: int = 10
 
     def __post_init__(self) -> None:
-        for name in ("keywords", "fillers", "length"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"expected {name} of at least 1, found {getattr(self, name)}")
+        check_fields(self, "keywords", "fillers", "length")
 
     @property
     def vocab_size(self) -> int:
@@ -242,17 +255,10 @@ class Keyword:
     def sample(self, batch: int, seed: int | torch.Generator) -> Batch:
         """Which keyword is it? One in each input; the output is that word, gold its place.
 
-        Args:
-            batch: how many.
-            seed: a seed, or a generator that is advanced.
-
-        Returns:
-            A batch with ``src == length`` and ``tgt == 1``.
+        In the batch ``src == length`` and ``tgt == 1``.
         """
         rng = generator(seed)
-        words = torch.randint(
-            self.keywords, self.keywords + self.fillers, (batch, self.length), generator=rng
-        )
+        words = self._fillers(batch, rng)
         keyword = torch.randint(self.keywords, (batch, 1), generator=rng)
         place = torch.randint(self.length, (batch, 1), generator=rng)
         source = words.scatter(1, place, keyword) + FIRST_WORD
@@ -261,18 +267,15 @@ class Keyword:
     def sample_labelled(self, batch: int, seed: int | torch.Generator) -> LabelledBatch:
         """Is there a keyword? In half of the inputs one (label 1), in the others none (label 0).
 
-        Args:
-            batch: how many.
-            seed: a seed, or a generator that is advanced.
-
-        Returns:
-            Words ``(batch, length)``. The first ``batch // 2`` inputs have no keyword, all others
-            have one, at a place drawn for each (``is_keyword`` finds it).
+        The first ``batch // 2`` of the inputs ``(batch, length)`` have no keyword, all others have
+        one, at a place drawn for each (``is_keyword`` finds it).
         """
         rng = generator(seed)
         with_keyword = self.sample(batch - batch // 2, rng).source
-        without = torch.randint(
-            self.keywords, self.keywords + self.fillers, (batch // 2, self.length), generator=rng
-        )
+        without = self._fillers(batch // 2, rng) + FIRST_WORD
         label = torch.arange(batch) >= batch // 2
-        return LabelledBatch(torch.cat([without + FIRST_WORD, with_keyword]), label.long())
+        return LabelledBatch(torch.cat([without, with_keyword]), label.long())
+
+    def _fillers(self, batch: int, rng: torch.Generator) -> Tensor:
+        end = self.keywords + self.fillers
+        return torch.randint(self.keywords, end, (batch, self.length), generator=rng)

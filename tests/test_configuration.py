@@ -1,8 +1,9 @@
 from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 
-from lessons_lib.config import Configuration, digest
+from lessons_lib.config import Configuration, check_fields, digest
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,26 @@ def test_round_trip() -> None:
 def test_unknown_key_is_named_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"'suger' in a Tea; expected some of minutes, sort"):
         Tea.from_dict({"minutes": 2, "suger": 1})
+
+
+@dataclass(frozen=True)
+class Pot(Tea):
+    cups: int = 2
+    milk: Literal["none", "first"] = "none"
+
+
+@pytest.mark.parametrize(
+    ("pot", "message"),
+    [
+        (Pot(cups=0), "expected cups of at least 1, found 0"),
+        (Pot(milk="last"), "expected milk to be one of none, first, found 'last'"),  # type: ignore[arg-type]
+    ],
+)
+def test_fields_are_checked_by_name_and_by_type(pot: Pot, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_fields(pot, "minutes", "cups")
+    check_fields(Pot(minutes=1, milk="first"), "minutes", "cups")
+    check_fields(Pot(cups=0))  # only what is named has a least value
 
 
 def test_digest_is_the_known_sha256_and_ignores_the_order_of_keys() -> None:

@@ -81,6 +81,8 @@ def test_words_outside_the_table_and_empty_sources() -> None:
     some = torch.full((2, 3), 4)
     with pytest.raises(ValueError, match="target words from 0 to 3, found 4 to 4"):
         fit_model1(some, some, 5, 4)
+    with pytest.raises(ValueError, match="end of each target, found a word after PAD"):
+        fit_model1(some, torch.tensor([[4, 0, 4], [4, 4, 0]]), 5, 5)
     with pytest.raises(ValueError, match="found an empty sentence"):
         fit_model1(torch.zeros_like(some), some, 5, 5, empty_word=False)
     empty = fit_model1(torch.zeros_like(some), some, 5, 5)

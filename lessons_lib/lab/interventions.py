@@ -20,6 +20,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, get_args
 
 import torch
@@ -27,16 +28,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from lessons_lib import models, probes, training
-from lessons_lib.lab.copying import (
-    HELD_OUT_SEED,
-    PROBED,
-    SMALL,
-    CopyingConfig,
-    build_copier,
-    intervene,
-    measure_copier,
-    word_positions,
-)
+from lessons_lib.lab import copying
+from lessons_lib.lab.copying import PROBED, SMALL, CopyingConfig, measure_copier
 from lessons_lib.tasks import FIRST_WORD, PAD, Batch
 
 PREPARATION_SEED = 2**29
@@ -93,48 +86,36 @@ class InterventionConfig(CopyingConfig):
         ):
             if not set(found) <= set(choices) or len(set(found)) < len(found):
                 raise ValueError(f"expected {name} from {', '.join(choices)}, found {found}")
-        held, all_but_query = self.hold != "nothing", {"ktiw", "shared"} <= set(self.frozen)
-        no_easy = self.vocab + self.spare == self.length
-        for wrong, message in (
-            (
-                self.spare < 0 or not 0 < self.query_rate < float("inf"),
-                "spare of at least 0 and a finite query_rate above 0, found "
-                f"{self.spare} and {self.query_rate}",
+        spare, rate, hold, frozen = self.spare, self.query_rate, self.hold, set(self.frozen)
+        for message, wrong in {
+            f"spare of at least 0 and a finite query_rate above 0, found {spare} and {rate}": (
+                spare < 0 or not 0 < rate < float("inf")
             ),
-            (
-                self.prepare_steps < 0 or (self.prepare == "nothing") != (self.prepare_steps == 0),
-                "prepare_steps above 0 with a preparation, else 0, found "
-                f"{self.prepare_steps} with prepare {self.prepare!r}",
+            "prepare_steps above 0 with a preparation, else 0, found "
+            f"{self.prepare_steps} with prepare {self.prepare!r}": (
+                self.prepare_steps < 0 or (self.prepare == "nothing") != (self.prepare_steps == 0)
             ),
-            (
-                self.prepare == "uniform-easy" and no_easy,
-                "spare words for an easy distribution, found as many words as an input has",
+            "spare words for an easy distribution, found as many words as an input has": (
+                self.prepare == "uniform-easy" and self.vocab + spare == self.length
             ),
-            (
-                self.wrong_words and self.prepare not in ("uniform-easy", "dictionary"),
-                f"wrong_words with prepare 'uniform-easy' or 'dictionary', found {self.prepare!r}",
+            f"wrong_words with prepare 'uniform-easy' or 'dictionary', found {self.prepare!r}": (
+                self.wrong_words and self.prepare not in ("uniform-easy", "dictionary")
             ),
-            (
-                self.wrong_words and 1 in (self.vocab, self.spare),
-                "two words or more to exchange, found a single one; choose another spare",
+            "two words or more to exchange, found a single one; choose another spare": (
+                self.wrong_words and 1 in (self.vocab, spare)
             ),
-            (
-                not 0 <= self.hold_from < max(self.steps, 1)
-                or (self.hold_from > 0 and self.hold != "snapshot"),
-                "hold_from below steps, and 0 without a snapshot, found "
-                f"{self.hold_from} with hold {self.hold!r}",
+            "hold_from below steps, and 0 without a snapshot, found "
+            f"{self.hold_from} with hold {hold!r}": (
+                not 0 <= self.hold_from < (max(self.steps, 1) if hold == "snapshot" else 1)
             ),
-            (
-                all_but_query and (held or "attention" in self.frozen),
-                f"something to train, found frozen {self.frozen} with hold {self.hold!r}",
+            f"something to train, found frozen {self.frozen} with hold {hold!r}": (
+                frozen >= {"ktiw", "shared"} and (hold != "nothing" or "attention" in frozen)
             ),
-            (
-                self.query_rate != 1
-                and ("attention" in self.frozen or self.hold in ("uniform", "gold")),
-                "query_rate 1 where the query does not learn, found "
-                f"{self.query_rate} with frozen {self.frozen} and hold {self.hold!r}",
+            f"query_rate 1 where the query does not learn, found {rate} with frozen {self.frozen} "
+            f"and hold {hold!r}": (
+                rate != 1 and ("attention" in frozen or hold in ("uniform", "gold"))
             ),
-        ):
+        }.items():
             if wrong:
                 raise ValueError(f"expected {message}")
 
@@ -180,7 +161,7 @@ def build_held(config: InterventionConfig, seed: int) -> HeldCopier:
     """The copier of ``copying.build_copier`` with the same start, not held yet."""
     with torch.random.fork_rng():
         model = HeldCopier(config.model)
-    model.load_state_dict(build_copier(config, seed).state_dict())
+    model.load_state_dict(copying.build_copier(config, seed).state_dict())
     return model
 
 
@@ -209,14 +190,11 @@ def parameter_groups(model: models.Seq2Seq) -> dict[Group, list[nn.Parameter]]:
     ``"ktiw"`` alone frozen, the encoder can still fit its states to a random readout.
     """
     found: dict[Group, list[nn.Parameter]] = {"ktiw": [], "attention": [], "shared": []}
-    parts: dict[str, Group] = {
-        "source_embedding": "ktiw",
-        "value": "ktiw",
-        "readout_layers": "ktiw",
-        "query": "attention",
-    }
+    words = ("source_embedding", "value", "readout_layers")
     for name, parameter in model.named_parameters():  # a shared table once, as source_embedding
-        found[parts.get(name.split(".")[0], "shared")].append(parameter)
+        part = name.split(".")[0]
+        group: Group = "attention" if part == "query" else "ktiw" if part in words else "shared"
+        found[group].append(parameter)
     return found
 
 
@@ -228,10 +206,7 @@ def wrong_dictionary(config: InterventionConfig) -> Tensor:
     Special symbols stay.
     """
     table = torch.arange(config.model.source_vocab)
-    for first, count in (
-        (FIRST_WORD, config.vocab),
-        (FIRST_WORD + config.vocab, config.spare),
-    ):
+    for first, count in ((FIRST_WORD, config.vocab), (FIRST_WORD + config.vocab, config.spare)):
         table[first : first + count] = table[first : first + count].roll(-1)
     return table
 
@@ -288,12 +263,10 @@ def measure_intervention(
         where a wrong dictionary was taught, ``misled_mass``: attention at the word of which it says
         that it becomes the right one, the mean over words for which there is one.
     """
-    gold = word_positions(batch)
+    gold = copying.word_positions(batch)
     beta = probes.lexical_probe(model, batch[:PROBED], scale="probability")
-    found = {
-        **measure_copier(model, batch),
-        "probe_accuracy": probes.attention_accuracy(beta, gold[:PROBED]),
-    }
+    accuracy = probes.attention_accuracy(beta, gold[:PROBED])
+    found = {**measure_copier(model, batch), "probe_accuracy": accuracy}
     if config.wrong_words:
         with probes.evaluating(model):
             alpha = model(batch).attention.mean(1)  # b t l
@@ -319,12 +292,9 @@ def run_intervention(config: InterventionConfig, seed: int) -> training.History:
         While attention is held, that attention is measured.
     """
     device = training.pick_device()
-    held_out = config.task.sample(config.measured, HELD_OUT_SEED).to(device)
+    held_out = config.task.sample(config.measured, copying.HELD_OUT_SEED).to(device)
     model = build_held(config, seed)
-
-    def measure(copier: HeldCopier) -> dict[str, float]:
-        return measure_intervention(copier, config, held_out)
-
+    measure = partial(measure_intervention, config=config, batch=held_out)
     before = _prepare(model, config, seed, measure, device)
     model.silent = config.spare_words
     _freeze(model, config.frozen)
@@ -347,7 +317,7 @@ def run_intervention(config: InterventionConfig, seed: int) -> training.History:
         device=device,
         rate_factors=[(parameter_groups(model)["attention"], config.query_rate)],
     )
-    last = intervene(model, config.task, held_out)
+    last = copying.intervene(model, config.task, held_out)
     rows = [{**row, "step": row["step"] + config.prepare_steps} for row in history.rows]
     rows += [{"step": rows[-1]["step"], "metric": k, "value": v} for k, v in last.items()]
     return replace(
@@ -403,10 +373,9 @@ def _snapshot(model: HeldCopier) -> Callable[[Batch], Tensor]:
     """Where the model as it is now attends, whatever becomes of it."""
     then = copy.deepcopy(model).eval()
 
+    @torch.no_grad()
     def hold(batch: Batch) -> Tensor:
-        with torch.no_grad():
-            attention: Tensor = then(batch).attention
-        return attention
+        return then.forward(batch).attention
 
     return hold
 
@@ -467,14 +436,13 @@ def query_rates() -> dict[str, InterventionConfig]:
 def asymmetry() -> dict[str, InterventionConfig]:
     """On the easy distribution, one of the two kept from being learned, and the other taught."""
     easy = replace(INTERVENED, vocab=24)
+    taught = replace(easy, prepare="dictionary", prepare_steps=100)
     aligned = replace(easy, prepare="alignment", prepare_steps=1000)
     return {
         "as-it-is": easy,
         "clamp-uniform": replace(easy, hold="uniform"),
         "frozen-all-but-query": replace(easy, frozen=("ktiw", "shared")),
         "frozen-values": replace(easy, frozen=("ktiw",)),
-        "frozen-dictionary": replace(
-            easy, prepare="dictionary", prepare_steps=100, frozen=("ktiw", "shared")
-        ),
+        "frozen-dictionary": replace(taught, frozen=("ktiw", "shared")),
         "frozen-aligned": replace(aligned, frozen=("ktiw", "shared")),
     }

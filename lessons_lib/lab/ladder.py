@@ -13,18 +13,14 @@ to it as they are.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from lessons_lib import models, training
-from lessons_lib.lab.copying import (
-    SMALL,
-    CopyingConfig,
-    build_copier,
-    train_copier,
-)
+from lessons_lib.config import check_fields
+from lessons_lib.lab.copying import SMALL, CopyingConfig, build_copier, train_copier
 
 Reads = Literal["states", "words", "embeddings"]
 Decoder = Literal["recurrent", "positions"]
@@ -70,16 +66,7 @@ class LadderConfig(CopyingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, choices in (
-            ("reads", get_args(Reads)),
-            ("decoder", get_args(Decoder)),
-            ("attention", get_args(Attention)),
-        ):
-            found = getattr(self, name)
-            if found not in choices:
-                raise ValueError(
-                    f"expected {name} to be one of {', '.join(choices)}, found {found!r}"
-                )
+        check_fields(self)
         if not 0 <= self.carry < 1 or (self.carry > 0 and self.reads != "embeddings"):
             raise ValueError(
                 "expected carry in [0, 1), and 0 unless embeddings are read, found "

@@ -161,7 +161,7 @@ class Transformer(models.Seq2Seq):
         decoder_states = self.decoder_states(batch.decoder_input)
         scores = self.scores(decoder_states, states, batch.source_mask)
         alpha = self.attend(scores, batch.source_mask) if attention is None else attention
-        alpha = self._checked(alpha, scores)
+        alpha = models.as_attention(alpha, scores)
         logits = self.readout(decoder_states, self.merge(alpha @ self.values(states)))
         return models.Seq2SeqOutput(logits, alpha, scores, states, decoder_states)
 

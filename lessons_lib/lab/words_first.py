@@ -32,12 +32,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from lessons_lib import models, probes, training
+from lessons_lib.config import check_fields
 from lessons_lib.ibm_model1 import fit_model1
 from lessons_lib.lab import blocks
 from lessons_lib.lab.translation import Pairs, Translation, load_pairs, train_translator
@@ -64,10 +65,7 @@ class WordsFirst(Translation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.table not in get_args(Table):
-            raise ValueError(
-                f"expected table to be one of {', '.join(get_args(Table))}, found {self.table!r}"
-            )
+        check_fields(self)
 
 
 def exchanged(size: int, seed: int) -> Tensor:
