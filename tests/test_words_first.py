@@ -37,7 +37,7 @@ TINY = WordsFirst(
     chosen_on=7,
     reported_on=13,
     dictionary_words=10,
-    prepare_steps=80,
+    prepare_steps=300,
     prepare_words=32,
 )
 
