@@ -60,12 +60,14 @@ def test_a_copier_is_what_its_configuration_says() -> None:
     model = build_copier(config, 2)
     assert model.config == models.Seq2SeqConfig(
         13, 13, d_embed=14, d_hidden=14, cell="gru", heads=3, shared_embeddings=True,
-        readout="linear",
+        readout="linear", never_written=(0, 3),  # padding and the unknown word
     )  # fmt: skip
     separate = build_copier(replace(config, shared_embeddings=False), 2)
     assert separate.source_embedding is not separate.target_embedding
     assert config.task == Copying(9, 5, end_symbol=True)
-    assert replace(config, end_symbol=False).task == Copying(9, 5, end_symbol=False)
+    without = replace(config, end_symbol=False)
+    assert without.task == Copying(9, 5, end_symbol=False)
+    assert without.model.never_written == (0, 3, 2)
 
 
 def test_the_schedule_follows_the_configuration() -> None:
@@ -112,12 +114,12 @@ def test_value_scale_0_starts_without_a_lexical_probe() -> None:
 # --- measurements ----------------------------------------------------------------------------
 
 
-def accuracy_by_loop(logits: Tensor, batch: Batch) -> float:
+def accuracy_by_loop(logits: Tensor, batch: Batch, end: bool = False) -> float:
     hits = [
         int(logits[row, t].argmax()) == int(batch.target[row, t])
         for row in range(len(batch))
         for t in range(batch.target.shape[1])
-        if batch.target[row, t] != EOS
+        if end or batch.target[row, t] != EOS
     ]
     return sum(hits) / len(hits)
 
@@ -176,6 +178,7 @@ def measured_by_loop(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
     looks = looks_by_loop(mean, batch)
     found = {
         "token_accuracy": accuracy_by_loop(out.logits, batch),
+        "accuracy_with_end": accuracy_by_loop(out.logits, batch, end=True),
         "attention_accuracy": looks[0],
         "right_mass": looks[1],
         "margin": margin_by_loop(model, batch, list(range(heads))),
@@ -215,11 +218,12 @@ def test_the_end_symbol_does_not_count() -> None:
     with torch.no_grad():
         last.weight.zero_()
         last.bias.zero_()
-        last.bias[EOS] = 3.0
+        last.bias[1] = 3.0  # rows: start symbol, end symbol, words
     found = measure_copier(model, CONFIG.task.sample(9, 1))
     assert found["token_accuracy"] == 0.0
-    # 7 words and 4 special symbols, all logits 0 but one.
-    assert found["held_out_loss"] == pytest.approx(math.log(10 + math.exp(3.0)))
+    assert found["accuracy_with_end"] == pytest.approx(1 / 6), "one of 5 words and an end"
+    # 7 words, the start and the end symbol, all logits 0 but one.
+    assert found["held_out_loss"] == pytest.approx(math.log(8 + math.exp(3.0)))
 
 
 # --- interventions ---------------------------------------------------------------------------
@@ -250,7 +254,7 @@ def masked_by_loop(own: Tensor, allowed: Callable[[int, int], bool]) -> Tensor:
 @pytest.mark.parametrize("heads", [1, 3])
 def test_interventions_are_those_of_a_loop_over_attention(heads: int, end_symbol: bool) -> None:
     config = changed(heads=heads, end_symbol=end_symbol)
-    model = lively(config, 6)
+    model = lively(config, 8)
     batch = config.task.sample(60, 3)
     model.train()
     found = intervene(model, config.task, batch)

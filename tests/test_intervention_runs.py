@@ -54,6 +54,7 @@ def by_hand(config: InterventionConfig, seed: int) -> list[dict[str, Tensor]]:
     """The weights at the start and after each update, from a plain loop without groups."""
     model = build_copier(config, seed)
     length = config.length + 1
+    words = 4 + config.vocab + config.spare  # in the preparation; afterwards spare ones are silent
     found = [deepcopy(model.state_dict())]
 
     def update(
@@ -68,7 +69,7 @@ def by_hand(config: InterventionConfig, seed: int) -> list[dict[str, Tensor]]:
         found.append(deepcopy(model.state_dict()))
 
     def copying_loss(batch: Batch, alpha: Tensor | None) -> Tensor:
-        logits = model(batch, attention=alpha).logits
+        logits = model(batch, attention=alpha).logits[..., :words]
         return cross_entropy(logits.flatten(0, 1), batch.target.flatten())
 
     def adam(rate: float) -> torch.optim.Optimizer:
@@ -97,6 +98,7 @@ def by_hand(config: InterventionConfig, seed: int) -> list[dict[str, Tensor]]:
         group = {"query": "attention", "encoder": "shared", "decoder": "shared"}.get(part, "ktiw")
         return group not in config.frozen
 
+    words -= config.spare
     optimizer = adam(config.query_rate)
     stream = config.task.stream(config.batch_size, seed)
     frozen_copier = None
@@ -164,6 +166,38 @@ def test_what_is_frozen_stays_and_all_else_moves(
         for parameter in parameters:
             key = names[id(parameter)]
             assert torch.equal(first[key], last[key]) == still, key
+
+
+def test_spare_words_learn_in_the_preparation_only(
+    tiny: Tiny, watched: dict[str, list[Any]]
+) -> None:
+    run_intervention(tiny(**RUNS["uniform-easy"]), 1)
+    start, prepared, end = (watched["weights"][at] for at in (0, -5, -1))
+    # Rows: start symbol, end symbol, 5 words, 3 spare words. Their embeddings: rows 9 to 11.
+    for name, words, spare in (
+        ("readout_layers.2.weight", slice(0, 7), slice(7, 10)),
+        ("readout_layers.2.bias", slice(0, 7), slice(7, 10)),
+        ("source_embedding.weight", slice(4, 9), slice(9, 12)),
+    ):
+        assert bool((start[name][spare] != prepared[name][spare]).all()), name
+        assert torch.equal(prepared[name][spare], end[name][spare]), name
+        assert bool((prepared[name][words] != end[name][words]).all()), name
+
+
+def test_silent_words_have_no_gradient(tiny: Tiny) -> None:
+    model = build_held(tiny(), 1)
+    batch = tiny().task.sample(6, 0)
+    spoken = model(batch).logits
+    model.silent = tiny().spare_words
+    logits = model(batch).logits
+    assert torch.equal(logits[..., :9], spoken[..., :9])
+    assert bool((logits[..., 9:] == -1e9).all())
+    assert bool((spoken[..., 9:] > -1e8).all())
+    models.sequence_loss(model, batch).backward()
+    for weights in model.readout_layers[-1].parameters():
+        assert weights.grad is not None
+        assert bool((weights.grad[:7] != 0).all())
+        assert not weights.grad[7:].any()
 
 
 def test_no_intervention_is_the_copying_run(tiny: Tiny) -> None:
@@ -234,17 +268,23 @@ def test_arms_of_a_seed_share_start_and_inputs(tiny: Tiny, monkeypatch: pytest.M
         return loss(model, batch)
 
     monkeypatch.setattr(models, "sequence_loss", note)
-    starts = set()
+    starts: dict[bool, set[float]] = {True: set(), False: set()}  # with a preparation, without
     for change in RUNS.values():
         config = tiny(**change)
         history = run_intervention(config, 3)
         if config.hold == "nothing":
             (start,) = [r["value"] for r in history.rows
                         if (r["step"], r["metric"]) == (0, "held_out_loss")]  # fmt: skip
-            starts.add(start)
+            starts[config.prepare != "nothing"].add(start)
         stream = tiny().task.stream(9, 3)
         assert seen[-4:] == [next(stream).source.tolist() for _ in range(4)]
-    assert len(starts) == 1
+    # Spare words may be written until the preparation is over.
+    batch = tiny().task.sample(7, HELD_OUT_SEED)
+    logits = build_copier(tiny(), 3)(batch).logits[:, :5].flatten(0, 1).detach()
+    for prepared, words in ((True, 12), (False, 9)):
+        expected = float(cross_entropy(logits[:, :words], batch.target[:, :5].flatten()))
+        (found,) = starts[prepared]
+        assert found == pytest.approx(expected, rel=1e-5)
 
 
 # --- the sentence of the abstract, in miniature ----------------------------------------------

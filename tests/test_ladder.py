@@ -67,6 +67,7 @@ def test_with_nothing_taken_away_it_is_the_copier(change: dict[str, Any]) -> Non
 def test_with_all_taken_away_it_is_the_reduced_model(end_symbol: bool) -> None:
     config = replace(REDUCED, end_symbol=end_symbol)
     batch, vocab = config.task.sample(5, 1), config.task.vocab_size
+    written = [1, *([2] if end_symbol else []), *range(4, 10)]  # rows of the output layer
     model = build_rung(config, 2).double()
     rng = torch.Generator().manual_seed(3)
     size = config.length + end_symbol
@@ -81,21 +82,23 @@ def test_with_all_taken_away_it_is_the_reduced_model(end_symbol: bool) -> None:
         by_head = model.value.weight.view(2, config.width, config.width)
         by_head[:, :vocab, :vocab] = table[0].transpose(1, 2)
         last = model.readout_layers.state_dict()["0.weight"]
-        last[:, config.width : config.width + vocab] = torch.eye(vocab)
+        last[:, config.width : config.width + vocab] = torch.eye(vocab)[written]
         assert model.free is not None
         model.free.copy_(a[0])
         out = model(batch)
     expected = reduced_model.reduced_logits(a, table, batch.source[None])[0]
-    torch.testing.assert_close(out.logits, expected)
+    torch.testing.assert_close(out.logits[..., written], expected[..., written])
     torch.testing.assert_close(out.attention, a.softmax(-1).expand(5, -1, -1, -1))
     beta = probes.lexical_probe(model, batch, scale="log_probability")
-    of_word = table[0].mean(0).log_softmax(-1)  # [word at l, word to write]
+    of_word = table[0].mean(0)  # [word at l, word to write]
+    of_word = of_word - of_word[:, written].logsumexp(-1, keepdim=True)
     torch.testing.assert_close(beta, of_word[batch.source[:, None, :], batch.target[:, :, None]])
 
 
-def test_the_reduced_end_learns_to_copy() -> None:
+@pytest.mark.parametrize("seed", [2, 4])
+def test_the_reduced_end_learns_to_copy(seed: int) -> None:
     config = replace(REDUCED, vocab=4, heads=1, attention_rate=25.0, steps=300, stop_at=0.95)
-    run = run_ladder(config, 1)
+    run = run_ladder(config, seed)
     assert run.stopped_early
     assert run.last("token_accuracy") >= 0.95
     (branch,) = copying.outcomes(run.frame().assign(seed=1))["branch"]

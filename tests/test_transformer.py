@@ -90,12 +90,13 @@ def test_a_transformer_is_what_its_configuration_says(encoder_layers: int, share
     config = changed(encoder_layers=encoder_layers, heads=3, shared_embeddings=shared)
     model = build_transformer(config, 2)
     d, words, positions = 12, 4 + 7, 5 + 1  # special symbols; the end symbol
+    written = 2 + 7  # the start symbol and the end symbol
     attention = 4 * (d * d + d)  # query, key, value and output
     feedforward = 8 * d * d + 5 * d
     tables = (1 if shared else 2) * words * d + 2 * positions * d
     encoder = encoder_layers * (attention + feedforward + 4 * d) + 2 * d
     decoder = 2 * attention + feedforward + 3 * 2 * d
-    output = 2 * d + d * words + words
+    output = 2 * d + d * written + written
     expected = tables + encoder + decoder + output
     assert sum(p.numel() for p in model.parameters()) == expected
     assert config.schedule.optimizer == "adam"
@@ -186,9 +187,10 @@ def test_a_pass_by_hand() -> None:
             norm, first, _, second = model.feedforward
             u = u + second(first(normed(u, norm)).clamp(min=0))
             norm, last = model.output
-            torch.testing.assert_close(
-                out.logits[b, t], last(normed(u, norm)), rtol=1e-3, atol=1e-3
-            )
+            logits = out.logits[b, t]
+            written = [1, 2, *range(4, 11)]
+            torch.testing.assert_close(logits[written], last(normed(u, norm)), rtol=1e-3, atol=1e-3)
+            assert logits[[0, 3]].tolist() == [-1e9, -1e9]
 
 
 def test_cross_attention_is_that_of_pytorch() -> None:
@@ -287,8 +289,8 @@ def test_measurements_by_loop(heads: int) -> None:
     out = model(batch)
     alpha = out.attention.mean(1)
     beta = probes.lexical_probe(model, batch, scale="log_probability")
-    lists: list[list[float]] = [[] for _ in range(7)]
-    said, looked, mass, margin, probed, follows, loss = lists
+    lists: list[list[float]] = [[] for _ in range(8)]
+    said, looked, mass, margin, probed, follows, loss, ended = lists
     for b in range(4):
         for t in range(5):  # without the end symbol, which stands at 5
             word = int(batch.target[b, t])
@@ -299,6 +301,9 @@ def test_measurements_by_loop(heads: int) -> None:
             probed.append(int(beta[b, t].argmax()) == t)
             follows.append(int(alpha[b, t].argmax()) == int(beta[b, t].argmax()))
             margin.append(float(beta[b, t, t] - beta[b, t].mean()))
+    for b in range(4):
+        ended.append(int(out.logits[b, 5].argmax()) == EOS)
+    assert found["accuracy_with_end"] == pytest.approx((sum(said) + sum(ended)) / 24)
     expected = {
         "token_accuracy": said,
         "attention_accuracy": looked,
@@ -311,7 +316,8 @@ def test_measurements_by_loop(heads: int) -> None:
     for name, values in expected.items():
         assert found[name] == pytest.approx(sum(values) / 20, abs=1e-4), name
     by_head = [f"head{k}/{m}" for k in range(3) for m in OF_A_HEAD]
-    assert set(found) - set(expected) == (set(by_head) if heads == 3 else set())
+    beside = {"accuracy_with_end", *(by_head if heads == 3 else [])}
+    assert set(found) - set(expected) == beside
 
 
 # --- runs ------------------------------------------------------------------------------------

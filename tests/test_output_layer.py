@@ -1,0 +1,223 @@
+"""What a copier may write: as many outputs as the authors' has, and what becomes of the others."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lessons_lib import models
+from lessons_lib.lab import heads, ladder, mirror, run, transformer
+from lessons_lib.lab.catalogue import REGISTRY, Experiment, Scale, branches
+from lessons_lib.lab.copying import CopyingConfig, build_copier, run_copying
+from lessons_lib.lab.interventions import HeldCopier, InterventionConfig, build_held
+from lessons_lib.tasks import BOS, EOS, FIRST_WORD, PAD, UNK
+
+pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
+
+TINY = CopyingConfig(vocab=9, length=5, width=6, batch_size=4, steps=3, measured=7)
+
+
+def built(config: CopyingConfig) -> models.Seq2Seq:
+    """The model of a run of this configuration, before training."""
+    if isinstance(config, heads.HeadsConfig):
+        return heads.assemble(config, config.head_seeds(1))
+    if isinstance(config, mirror.PairConfig):
+        return mirror.build_pair(config, 1)
+    if isinstance(config, InterventionConfig):
+        return build_held(config, 1)
+    if isinstance(config, ladder.LadderConfig):
+        return ladder.build_rung(config, 1)
+    if isinstance(config, transformer.TransformerConfig):
+        return transformer.build_transformer(config, 1)
+    return build_copier(config, 1)
+
+
+def last_layer(model: models.Seq2Seq) -> nn.Linear:
+    parts = model.output if isinstance(model, transformer.Transformer) else model.readout_layers
+    last = parts[-1]
+    assert isinstance(last, nn.Linear)
+    return last
+
+
+COPYING = {
+    (name, size): found
+    for name, experiment in REGISTRY.items()
+    for size, scale in experiment.scales.items()
+    if (found := [one for one in scale.arms.values() if isinstance(one, CopyingConfig)])
+}
+
+
+@pytest.mark.parametrize("name", COPYING, ids=" ".join)
+def test_a_registered_copier_has_no_output_that_never_occurs_but_one(
+    name: tuple[str, str],
+) -> None:
+    """The words of the task, the end symbol where there is one, and the dead words it names."""
+    by_model = {(one.task, one.model): one for one in COPYING[name]}  # many arms have the same
+    for config in by_model.values():
+        assert config.dead_words == 1, "as in the authors' code"
+        batch = config.task.sample(300, 3)
+        occur = set(batch.target.flatten().tolist())
+        assert len(occur) == config.vocab + config.end_symbol
+        model = built(config)
+        spare = getattr(config, "spare", 0)
+        assert last_layer(model).out_features == len(occur) + 1 + spare
+        if isinstance(model, HeldCopier) and isinstance(config, InterventionConfig):
+            model.silent = config.spare_words
+        with torch.no_grad():
+            logits = model(batch[:2]).logits
+        written = (logits > -1e8).flatten(0, 1)
+        assert bool((written == written[0]).all())
+        assert set(written[0].nonzero().flatten().tolist()) == occur | {BOS}
+        assert bool((logits[..., ~written[0]] == -1e9).all())
+
+
+@pytest.mark.parametrize("end_symbol", [True, False])
+@pytest.mark.parametrize(
+    ("dead", "written"),
+    [
+        (0, [*range(4, 13)]),
+        (1, [BOS, *range(4, 13)]),
+        (2, [BOS, *range(4, 14)]),
+        (3, [BOS, *range(4, 15)]),
+    ],
+)
+def test_dead_words_have_rows_and_nothing_else_has(
+    dead: int, written: list[int], end_symbol: bool
+) -> None:
+    """V words, the start symbol first among the dead ones, further ones after the words."""
+    config = replace(TINY, dead_words=dead, end_symbol=end_symbol)
+    model = build_copier(config, 2)
+    written = sorted([*written, EOS] if end_symbol else written)
+    # With an end symbol V + 1, V + 2, V + 3 and V + 4 rows.
+    assert last_layer(model).weight.shape == (len(written), 6) == (9 + dead + end_symbol, 6)
+    out = model(config.task.sample(2, 0)).logits
+    there = (out[0, 0] > -1e8).nonzero().flatten().tolist()
+    assert there == written
+    never = [word for word in range(out.shape[-1]) if word not in written]
+    assert set(never) >= {PAD, UNK}
+    assert bool((out[..., never] == models.MINUS_INFINITY).all())
+    assert models.MINUS_INFINITY == -1e9
+
+
+def test_no_dead_words_below_0() -> None:
+    with pytest.raises(ValueError, match="dead_words of at least 0, found -1"):
+        replace(TINY, dead_words=-1)
+
+
+@pytest.mark.parametrize("never", [(9,), (-1,), (2, 2), tuple(range(9))])
+def test_what_cannot_be_left_out(never: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="never_written to name some of the 9 output words"):
+        models.Seq2SeqConfig(9, 9, never_written=never)
+
+
+def test_rows_by_hand() -> None:
+    """Five words, of which 1 and 3 have no row: rows 0, 1 and 2 are words 0, 2 and 4."""
+    config = models.Seq2SeqConfig(5, 5, d_embed=2, d_hidden=3, never_written=(3, 1))
+    model = models.build(config, 0)
+    found = model.by_identifier(torch.tensor([[0.5, -7.0, 2.0], [3.0, 0.0, 1.0]]))
+    assert found.tolist() == [[0.5, -1e9, -7.0, -1e9, 2.0], [3.0, -1e9, 0.0, -1e9, 1.0]]
+
+
+# --- against the authors' forward pass -------------------------------------------------------
+
+
+def lstm(inputs: Tensor, weights: dict[str, Tensor], h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
+    """States of an LSTM from its equations, ``(batch, steps, d)``, and the last h and c."""
+    states = []
+    for x in inputs.unbind(1):
+        gates = x @ weights["weight_ih_l0"].T + weights["bias_ih_l0"]
+        gates = gates + h @ weights["weight_hh_l0"].T + weights["bias_hh_l0"]
+        i, f, g, o = gates.chunk(4, dim=-1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        h = o.sigmoid() * c.tanh()
+        states.append(h)
+    return torch.stack(states, 1), h, c
+
+
+def reference(x: Tensor, table: Tensor, output: tuple[Tensor, Tensor], m: Any) -> Tensor:
+    """Logits of the authors' copier: words 0 to V - 1, the end symbol V, the start symbol V + 1.
+
+    Input and output are x and the end symbol; the decoder reads the start symbol and x. All from
+    the equations: s and h of two LSTMs, alpha = softmax(h . (Q s)), c = P sum(alpha h),
+    logits = O tanh(W [s; c]).
+    """
+    batch, words = len(x), len(table) - 2
+    end = torch.full((batch, 1), words)
+    source, told = torch.cat([x, end], 1), torch.cat([end + 1, x], 1)
+    nothing = torch.zeros(batch, table.shape[1], dtype=table.dtype)
+    h, *last = lstm(table[source], dict(m.encoder.named_parameters()), nothing, nothing)
+    s, *_ = lstm(table[told], dict(m.decoder.named_parameters()), *last)
+    alpha = torch.einsum("btd,bld->btl", s @ m.query.weight.T + m.query.bias, h).exp()
+    alpha = alpha / alpha.sum(-1, keepdim=True)
+    c = torch.einsum("btl,bld->btd", alpha, h) @ m.value.weight.T + m.value.bias
+    joined = torch.cat([s, c], -1) @ m.readout_layers[0].weight.T + m.readout_layers[0].bias
+    logits: Tensor = joined.tanh() @ output[0].T + output[1]
+    return logits
+
+
+def test_a_copier_is_the_authors_logit_for_logit() -> None:
+    model = build_copier(TINY, 5).double().requires_grad_(False)
+    for weights in model.parameters():
+        weights.mul_(4.0)  # gates and attention far from their middle
+    last = last_layer(model)
+    assert last.out_features == 9 + 2
+    # Ours has rows for the start symbol, the end symbol, and words; theirs the other way round.
+    order, rows = [*range(4, 13), EOS, BOS], [*range(2, 11), 1, 0]
+    batch = TINY.task.sample(8, 1)
+    x = batch.source[:, :5] - FIRST_WORD
+    table = model.source_embedding.weight[order]
+    expected = reference(x, table, (last.weight[rows], last.bias[rows]), model)
+    assert expected.shape == (8, 6, 11)
+    out = model(batch)
+    torch.testing.assert_close(out.logits[..., order], expected, rtol=1e-9, atol=1e-9)
+    assert float(out.attention.max()) > 0.5, "attention is far from uniform, or little is seen"
+    # The loss: theirs over V + 2 words is ours over all identifiers.
+    target = torch.cat([x, torch.full((8, 1), 9)], 1)[..., None]
+    theirs = -(expected - expected.logsumexp(-1, keepdim=True)).gather(-1, target).mean()
+    torch.testing.assert_close(models.sequence_loss(model, batch), theirs, rtol=1e-9, atol=1e-9)
+
+
+# --- gradients -------------------------------------------------------------------------------
+
+
+def test_what_is_never_written_has_no_gradient() -> None:
+    model = build_copier(TINY, 3)
+    batch = TINY.task.sample(4, 2)
+    logits = model(batch).logits.detach().requires_grad_()
+    nn.functional.cross_entropy(logits.flatten(0, 1), batch.target.flatten()).backward()
+    assert logits.grad is not None
+    assert not logits.grad[..., [PAD, UNK]].any()
+    assert bool((logits.grad[..., [BOS, EOS, *range(4, 13)]] != 0).all())
+    # A dead word has one: its bias goes down in every place, which is what it costs to have it.
+    models.sequence_loss(model, batch).backward()
+    bias = last_layer(model).bias.grad
+    assert bias is not None
+    assert float(bias[0]) == pytest.approx(float(logits.softmax(-1)[..., BOS].mean().detach()))
+    table = model.source_embedding.weight.grad
+    assert table is not None
+    assert not table[[PAD, UNK]].any()
+
+
+# --- half the precision ----------------------------------------------------------------------
+
+
+def test_bfloat16_changes_numbers_a_little_and_the_record_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arms = {"exact": TINY, "brief": replace(TINY, bfloat16=True)}
+    entry = Experiment("How much?", run_copying, {"tiny": Scale(arms, (4,))}, branches)
+    monkeypatch.setattr(run, "REGISTRY", {"precision": entry})
+    with ThreadPoolExecutor(1) as pool:
+        made = run.run("precision", directory=tmp_path, executor=pool, progress=False)
+    exact, brief = made["exact"], made["brief"]
+    assert (exact.config["bfloat16"], brief.config["bfloat16"]) == (False, True)
+    start = [record.values("held_out_loss", step=0)[4] for record in made.values()]
+    assert start[0] == start[1], "the same start, measured with full precision"
+    one, other = (record.values("loss")[4] for record in (exact, brief))
+    assert 0 < abs(one - other) < 0.01 * one  # 8 bits: 0.4% of a number
