@@ -98,7 +98,7 @@ def test_the_number_of_runs_may_be_rounded_up() -> None:
 
 def test_wald_is_told_apart_where_nothing_was_seen() -> None:
     """0 of 12: an interval of no width at all would claim certainty."""
-    assert check("9.3", lambda k, n, c: wilson(k, n, c) if k else (0.0, 0.0)).key == "wald"
+    assert check("9.3", lambda k, n, c: wilson(k, n, c) if k else (0.0, 0.0)).key == "wald-at-zero"
 
 
 def test_the_library_passes_where_it_answers_the_same_question() -> None:

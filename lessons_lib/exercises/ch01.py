@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.integrate import quad
 
 from lessons_lib import models
@@ -73,7 +73,7 @@ def _alone(model: models.Seq2Seq, batch: Batch) -> Array:
     return torch.stack(found, dim=2).double().numpy()
 
 
-def _said(z: Array, word: Any) -> Array:
+def _said(z: Array, word: NDArray[np.int64]) -> Array:
     """The entries of z, along its last axis, of a word for each output step or position."""
     return np.take_along_axis(z, np.broadcast_to(word, z.shape[:-1])[..., None], -1)[..., 0]
 
@@ -215,7 +215,7 @@ def _attend(f: Student) -> None:
         "inverted": (lambda q, k, m: _shares(grow(q, k) * ~m[:, None]),
             "only padded positions get attention. The mask is true at words: fill where it is "
             "not."),
-        "scores": (lambda q, k, m: scores(q, k, m), "these are scores. The softmax is missing."),
+        "scores": (lambda q, k, m: np.log(grow(q, k)), "these are scores. The softmax is missing."),
         "no-exponential": (lambda q, k, m: _shares(scores(q, k, m)),
             "scores are divided by their sum, without exp."),
         "not-normalised": (lambda q, k, m: grow(q, k) * m[:, None],

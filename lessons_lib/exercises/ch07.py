@@ -66,7 +66,7 @@ def _head_velocities(f: Student) -> None:
         return np.asarray(-_leads_gradient(length, np.array([a, b])) / (length - 1))
 
     def pair(a: Array, b: Array, factor: float) -> Array:
-        return np.stack([b, a]) * factor
+        return np.asarray(np.stack([b, a]) * factor)
 
     def field(a: Array, b: Array, n: int) -> Array:
         return np.asarray(velocities(a, b, n).mean(1, keepdims=True) + 0 * np.stack([a, b]))

@@ -16,7 +16,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from lessons_lib.exercises.sandbox import NotAttempted, Student, Wrong, pristine, settled
+from lessons_lib.exercises.contents import settled
+from lessons_lib.exercises.sandbox import NotAttempted, Student, Wrong, pristine
 
 Array = NDArray[np.float64]
 Verdict = Literal["passed", "not attempted", "wrong"]
@@ -137,8 +138,10 @@ def spoken(answer: Any, options: Iterable[str]) -> str:
     Raises:
         Wrong: it is no text, or none of these words.
     """
-    while type(answer) in (list, tuple, np.ndarray) and np.size(answer) == 1:
-        answer = answer.item() if type(answer) is np.ndarray else answer[0]
+    while type(answer) in (list, tuple) and len(answer) == 1:
+        answer = answer[0]
+    if type(answer) is np.ndarray and answer.size == 1:
+        answer = answer.item()
     if not isinstance(answer, str):
         raise Wrong("type", f"Expected one of {_listed(options)}, found {_kind(answer)}.")
     word = str.strip(answer).lower()

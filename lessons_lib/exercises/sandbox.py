@@ -12,13 +12,11 @@ import builtins
 import contextlib
 import copy
 import ctypes
-import dataclasses
 import dis
 import functools
 import gc
 import inspect
 import io
-import itertools
 import linecache
 import os
 import random
@@ -29,13 +27,15 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from types import CodeType, FrameType, GeneratorType, ModuleType
+from types import CodeType, FrameType, ModuleType
 from typing import Any, NoReturn
 from unittest import mock
 
 import numpy as np
 import torch
 from torch import nn
+
+from lessons_lib.exercises.contents import fingerprint, settled
 
 FLOOD = 20_000
 """Characters of output after which a function is stopped."""
@@ -46,10 +46,6 @@ DEEPEST = 10_000
 _AGAIN, _PATIENCE = 0.02, 5
 """Seconds between two attempts to stop code, and how many before its lines are traced."""
 _STUB = {"RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE", "POP_TOP", "COPY_FREE_VARS"}
-_MOST, _LAZY = (
-    100_000,
-    (GeneratorType, map, filter, zip, range, enumerate, reversed, itertools.chain),
-)
 
 
 class Wrong(Exception):  # noqa: N818 - it is a verdict, not a failure of the program
@@ -86,14 +82,16 @@ def limited(work: Callable[[], Any], seconds: float) -> Any:
     In the main thread of a system with SIGALRM an alarm interrupts the code again and again, sleep
     and waiting included. Code that catches even that is traced: each of its lines asks for an
     exception, which then comes with the next call or jump. The jump back of a loop lies outside
-    of every ``try`` within the loop, so the loop ends. Elsewhere (Windows, other threads) the code
-    is traced from the beginning. Nothing interrupts one long call into compiled code.
+    of every ``try`` within the loop, so the loop ends. Elsewhere (Windows, other threads) a second
+    thread asks for the exception again and again: it cannot interrupt sleep, and code that catches
+    everything may hold out for long. Nothing interrupts one long call into compiled code.
 
     Raises:
         OutOfTime: it did not return in time.
     """
-    now, own, over, rung = time.monotonic, sys._getframe(), False, 0
-    end, traced, worker = now() + seconds, sys.gettrace(), threading.get_ident()
+    now, own, done, rung = time.monotonic, sys._getframe(), False, 0
+    over, traced, worker = threading.Event(), sys.gettrace(), threading.get_ident()
+    raise_soon = ctypes.pythonapi.PyThreadState_SetAsyncExc
     stop = functools.partial(_RAISE_SOON, worker, OutOfTime)
 
     def hold_on(frame: FrameType | None) -> None:
@@ -101,16 +99,16 @@ def limited(work: Callable[[], Any], seconds: float) -> Any:
         while frame is not None and frame is not own:
             frame.f_trace, frame = stop, frame.f_back
 
-    def late(frame: FrameType, event: str, argument: Any) -> Any:
-        if now() > end:
-            hold_on(frame)
-            return stop
-        return late
+    def ask() -> None:
+        wait = seconds
+        while not over.wait(wait):
+            raise_soon(ctypes.c_ulong(worker), ctypes.py_object(OutOfTime))
+            wait = _AGAIN
 
     def ring(_: int, frame: FrameType | None) -> None:
         nonlocal rung
         rung += 1
-        if frame is own or over:  # never in the lines below, which put things back
+        if frame is own or done:  # never in the lines below, which put things back
             return
         if rung > _PATIENCE:
             hold_on(frame)
@@ -121,22 +119,25 @@ def limited(work: Callable[[], Any], seconds: float) -> Any:
         handler, started = signal.signal(signal.SIGALRM, ring), now()
         before, interval = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
     else:
-        sys.settrace(late)
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
     try:
         return work()
     finally:
-        over = True
         while True:  # once more if what was asked for last comes here
             try:
-                sys.settrace(traced)
+                done = True
+                sys.settrace(traced)  # before any call of Python code, which would be stopped
+                over.set()
                 if alarm:
                     signal.setitimer(signal.ITIMER_REAL, 0)
                     signal.signal(signal.SIGALRM, handler)
                     if before:  # somebody else's alarm, for example of a test runner
                         left = max(before - (now() - started), _AGAIN)
                         signal.setitimer(signal.ITIMER_REAL, left, interval)
-                withdraw = ctypes.pythonapi.PyThreadState_SetAsyncExc
-                withdraw(ctypes.c_ulong(worker), None)  # if it has not been raised yet
+                else:
+                    asking.join()
+                raise_soon(ctypes.c_ulong(worker), None)  # withdrawn, if it is still to come
                 break
             except OutOfTime:
                 continue
@@ -198,7 +199,13 @@ def _kept(name: str) -> bool:
 def _namespaces() -> list[tuple[Any, dict[str, Any]]]:
     """Functions and classes of the libraries that answers are judged with, as they are now."""
     places: list[Any] = [m for name, m in sys.modules.items() if _kept(name)]
-    places += [torch.Tensor, nn.Module, nn.Linear]
+    ours = [m for name, m in sys.modules.items() if name.startswith("lessons_lib.")]
+    classes = {v for m in ours for v in vars(m).values() if isinstance(v, type)}
+    places += [
+        torch.Tensor,
+        nn.Linear,
+        *(c for c in classes if c.__module__[:4] in ("less", "torc")),
+    ]
     found = []
     for place in places:
         own = {k: v for k, v in vars(place).items() if callable(v) or isinstance(v, ModuleType)}
@@ -214,16 +221,25 @@ def remember_libraries() -> None:
     _PRISTINE[:] = _namespaces()
 
 
-def _put_back(namespaces: list[tuple[Any, dict[str, Any]]]) -> list[tuple[Any, dict[str, Any]]]:
-    """Put names back, and say what stood there instead."""
+def _put_back(
+    namespaces: list[tuple[Any, dict[str, Any]]], *, all_of_them: bool = True
+) -> list[tuple[Any, dict[str, Any]]]:
+    """Put names back, and say what stood there instead.
+
+    With ``all_of_them`` a name that a class did not have is taken away: it hides an inherited one.
+    """
     changed = []
     for place, own in namespaces:
         there = vars(place)
-        other = {
-            name: there.get(name) for name, value in own.items() if there.get(name) is not value
-        }
-        for name in other:
-            setattr(place, name, own[name])
+        other = {k: there[k] for k, v in own.items() if k in there and there[k] is not v}
+        added = [k for k in there if k not in own and callable(there[k])]
+        for name in own:
+            if there.get(name) is not own[name]:
+                setattr(place, name, own[name])
+        if all_of_them and isinstance(place, type):
+            for name in added:
+                other[name] = there[name]
+                delattr(place, name)
         if other:
             changed.append((place, other))
     return changed
@@ -255,7 +271,7 @@ def pristine() -> Iterator[None]:
             yield
         finally:
             _put_back(_PRISTINE)
-            _put_back(theirs)
+            _put_back(theirs, all_of_them=False)
 
 
 def _leave(*_: Any, **__: Any) -> NoReturn:
@@ -387,30 +403,6 @@ class Student:
             return ""
         source = linecache.getline(code.co_filename, mine[-1]).strip()
         return f", at line {mine[-1]}" + (f": `{source}`" if source else "")
-
-
-def settled(value: Any) -> Any:
-    """What a generator, a ``filter`` or the like gives, as a list; all else as it is."""
-    if type(value) in (list, tuple):
-        return type(value)(map(settled, value))
-    return list(itertools.islice(value, _MOST)) if isinstance(value, _LAZY) else value
-
-
-def fingerprint(value: Any) -> Any:
-    """Something plain that is equal for equal contents: of tensors, arrays, models, containers."""
-    if isinstance(value, torch.Tensor):
-        return "tensor", fingerprint(value.detach().cpu().numpy()), value.requires_grad
-    if isinstance(value, np.ndarray):
-        return "array", value.shape, value.dtype.str, value.tobytes()
-    if isinstance(value, nn.Module):
-        return value.training, fingerprint(value.state_dict())
-    if isinstance(value, dict):
-        return [(key, fingerprint(entry)) for key, entry in value.items()]
-    if isinstance(value, list | tuple):
-        return [fingerprint(entry) for entry in value]
-    if dataclasses.is_dataclass(value):
-        return [fingerprint(getattr(value, f.name)) for f in dataclasses.fields(value)]
-    return value
 
 
 def _is_stub(function: Callable[..., Any]) -> bool:
