@@ -141,6 +141,11 @@ def test_what_was_not_installed_after_all_is_named_and_not_stamped(
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: pins)
     with pytest.raises(CourseError, match=r"tiny-pin 1\.5 in place of 1\.6, absent none in place"):
         environment.verify(machine, newer)
+    for other in ("1.4", "1.6"):  # pins of other Pythons stand beside that of this one
+        two = f"tiny-pin==1.5 ; python_version < '9'\ntiny-pin=={other} ; python_version >= '9'\n"
+        monkeypatch.setattr(Path, "read_text", lambda *_, two=two, **__: two)
+        with pytest.raises(CourseError, match=r"(?s)^(?!.*tiny-pin)"):
+            environment.verify(machine, newer)
 
 
 def run(project: Project, *words: str) -> int:

@@ -277,10 +277,13 @@ def verify(project: Project, wheel: Path) -> None:
         ]
     found = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in versions.items()}
     pins = (project.root / "requirements.txt").read_text(encoding="utf-8")
+    wanted: dict[str, set[str]] = {}  # of pins for other systems or Pythons none need be there
     for name, version, condition in re.findall(r"^([\w.-]+)==([^\s;]+)( *;)?", pins, re.MULTILINE):
-        here = found.get(re.sub(r"[-_.]+", "-", name).lower(), version if condition else "none")
-        if here.partition("+")[0] != version:  # a build of torch has +cpu
-            other.append(f"{name} {here} in place of {version}")
+        wanted.setdefault(name, set()).update({version, "none"} if condition else {version})
+    for name, versions_of in wanted.items():
+        here = found.get(re.sub(r"[-_.]+", "-", name).lower(), "none")
+        if here.partition("+")[0] not in versions_of:  # a build of torch has +cpu
+            other.append(f"{name} {here} in place of {' or '.join(sorted(versions_of - {'none'}))}")
     if wrong := ", ".join(other):
         raise CourseError(
             f"pip reports success, but found other than what was to be installed:\n{wrong}\n"
