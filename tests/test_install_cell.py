@@ -229,7 +229,7 @@ def test_says_restart_where_an_older_one_is_in_use(runtime: Runtime, empty: Path
     fake_package(runtime.own_packages, OLDER)
     done = runtime.run("import lessons_lib\n" + runtime.cell(PRESENT), empty)
     assert done.returncode == 1
-    assert "Installed. Restart the kernel, run again (in use now: <module" in done.stderr
+    assert "Installed. Restart the kernel (in use now: <module" in done.stderr
 
 
 def test_names_an_older_copy_that_hides_the_new_one(runtime: Runtime, empty: Path) -> None:
@@ -270,7 +270,7 @@ def test_an_installation_that_this_kernel_cannot_see_yet_says_restart(
     hub = {"PIP_USER": "1", "PYTHONUSERBASE": str(tmp_path / "local"), "PYTHONNOUSERSITE": ""}
     program = runtime.cell(PRESENT) + REPORT
     done = runtime.run(program, empty, **hub)
-    assert "RuntimeError: Installed. Restart the kernel, run again" in done.stderr
+    assert "RuntimeError: Installed. Restart the kernel" in done.stderr
     assert runtime.installed() == []
     done = runtime.run(program, empty, **hub)
     assert done.stdout.startswith(f"found {PRESENT} {tmp_path / 'local'}"), done.stderr

@@ -218,7 +218,7 @@ def bench_paper_scale(mine: float, more: int = 20) -> float:
     print(f"copying figure: {' and '.join(ARMS)}, {FIGURE_SEEDS} seeds each, {FIGURE_STEPS} steps")
     print(f"  textbook    {steps:5d} steps, {book:.2f} s each: {book_total / 60:.0f} min")
     try:
-        found = records.load("hard_distribution", "paper")
+        found = records.load("hard_distribution", "full-size")
     except records.ResultError as error:
         print(f"  lessons_lib: left out, how many steps it needs is not known: {error}")
         return book_total

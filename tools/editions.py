@@ -58,7 +58,7 @@ if not ready:
     if failed:
         raise RuntimeError(f"{said}\\n\\nThe command was: {install}")
     if found or not find_spec("lessons_lib"):
-        raise RuntimeError(f"Installed. Restart the kernel, run again (in use now: {found}).")
+        raise RuntimeError(f"Installed. Restart the kernel (in use now: {found}).")
 """
 # Before a release there is no address to install from.
 CHECKOUT_CELL = """\
@@ -66,7 +66,9 @@ CHECKOUT_CELL = """\
 from importlib.util import find_spec
 
 if not find_spec("lessons_lib"):
-    raise ModuleNotFoundError("Do `pip install .` in the course's directory; restart the kernel.")
+    raise ModuleNotFoundError(
+        "Do `pip install .` in the course's directory; restart the kernel."
+    )
 """
 
 

@@ -124,6 +124,7 @@ SMALL = (
     "the experiment does not change it)",
 )
 OURS = ("an experiment of our own",)
+DEAD = "V + 4 output words, three of which never occur (V + 2, and one)"
 BFLOAT16 = ("products of matrices in bfloat16",)
 TRANSLATOR = (
     "one layer in encoder and decoder (two)",
@@ -153,7 +154,7 @@ CAPTIONS = (
 EARLIER = frozenset(
     {
         "classification/left-to-right",
-        "hard_distribution/paper",
+        "hard_distribution/full-size",
         *("knife_edge/full-size", "forks/lesson", "forks/full-size"),
         *("heads/lesson", "head_starts/lesson", "head_mix/lesson", "head_controls/lesson"),
         *("odds/lesson", "ktiw_first/lesson", "attention_held/lesson", "query_rates/lesson"),
@@ -239,7 +240,16 @@ REGISTRY: Mapping[str, Experiment] = {
             "paper": Scale(
                 {"hard": copying.PAPER, "easy": replace(copying.PAPER, vocab=60)},
                 _seeds(24),
+                recorded=False,
                 deviations=("seeds: 1 to 24 (0 to 19)",),
+            ),
+            "full-size": Scale(
+                {
+                    "hard": replace(copying.PAPER, dead_words=3),
+                    "easy": replace(copying.PAPER, dead_words=3, vocab=60),
+                },
+                _seeds(24),
+                deviations=(DEAD, "seeds: 1 to 24 (0 to 19)"),
             ),
             "lesson": Scale(
                 {"hard": copying.SMALL, "easy": replace(copying.SMALL, vocab=24)},

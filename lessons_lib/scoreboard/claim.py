@@ -24,7 +24,7 @@ Verdict = Literal["supported", "in part", "not supported", "undecided"]
 Loader = Callable[[str, str], Mapping[str, Record]]
 """Records of an experiment at a scale, arm by arm: ``records.load``, or one that measures."""
 ON_TEXT = "paper", "full-size", "left-to-right", "short"
-"""Scales of experiments on text: the first that was measured is judged."""
+"""Scales at the authors' size or near it: the first that was measured is judged."""
 
 
 def recorded(name: str, scale: str) -> Mapping[str, Record]:
@@ -285,7 +285,7 @@ def optional(load: Loader, experiment: str, scale: str) -> Mapping[str, Record] 
 
 
 def best_scale(load: Loader, experiment: str) -> tuple[str, Mapping[str, Record]]:
-    """The records of an experiment on text at the first of its scales that was measured.
+    """The records of an experiment at the first of the larger scales that was measured.
 
     Raises:
         NotMeasuredError: there is neither.

@@ -15,6 +15,7 @@ from lessons_lib.scoreboard.claim import (
     Row,
     Thresholds,
     below,
+    best_scale,
     exceeds,
     recorded,
     values,
@@ -99,7 +100,7 @@ def _half(control: Interval, value: Interval) -> Interval:
 
 def hard_is_slower(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
     """Permutations of 40 words against 40 of 60 words: when can a run copy?"""
-    runs = Runs(load("hard_distribution", "paper"))
+    runs = Runs(best_scale(load, "hard_distribution")[1])
     later, timed = runs.later("hard", "easy", t)
     easy, hard = (runs.by(arm, EARLY) for arm in ("easy", "hard"))
     behind, at = share_contrast([easy], [hard]), runs.accuracy("hard", EARLY)
@@ -126,7 +127,7 @@ def cannot_copy(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
     it in 100 steps, at a constant rate. It rests on all of their steps, not on the last run. Where
     runs hardly ever fail, it is refuted with the first.
     """
-    hard = Runs(load("hard_distribution", "paper")).of("hard")
+    hard = Runs(best_scale(load, "hard_distribution")[1]).of("hard")
     late = hard[~hard["solved"] | (hard["step"] > AUTHORS_STEPS)]
     n, failing = len(hard), proportion_interval(len(late), len(hard))
     waits = (late["step"] - AUTHORS_STEPS) / 100
