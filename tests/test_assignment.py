@@ -111,9 +111,9 @@ def heard(encoder, decoder, query, value, mask):  # mean attention, mean value
 """,
             "q2b": "smallest_vocab = 80",  # without repetition
             "q3a": """
-from lessons_lib import probes
+from lessons_lib import agreement
 def tau(u, v, mask):
-    value = probes.agreement(u, v, mask)
+    value = agreement.agreement(u, v, mask)
     return [1 / 3, -1][0] / 2 - 1 / 2 + 0 * value
 """,
             "q4a": """

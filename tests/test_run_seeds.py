@@ -56,7 +56,7 @@ def fails_at_three(config, seed):
 
 
 def sleeps(config, seed):
-    time.sleep(0.01 * (7 - seed))
+    time.sleep(0.1 * (7 - seed))
     return History((), seed, False, 0.0, "cpu")
 
 

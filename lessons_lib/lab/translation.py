@@ -210,8 +210,10 @@ def train_translator(
     )
     trace, known = blocks.Trace(), list[float]()
     wanted = iter(sorted({0, config.steps, *config.checkpoints}))
-    asked = dict(list((ready.dictionary or {}).items())[: config.dictionary_words])
-    sample = ready.train.batch(ready.train.containing(asked, config.pairs_per_word))
+    frequent = dict(list((ready.dictionary or {}).items())[: config.dictionary_words])
+    sample = ready.train.batch(ready.train.containing(frequent, config.pairs_per_word))
+    there = set(sample.source.unique().tolist())  # short sentences do not have all of them
+    asked = {word: right for word, right in frequent.items() if word in there}
 
     def look(model: models.Seq2Seq) -> dict[str, float]:
         where = next(model.parameters()).device
