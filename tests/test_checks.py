@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 import torch
 
+import lessons_lib.exercises.check  # noqa: F401 - it remembers the libraries as they are
 from lessons_lib import models
 from lessons_lib.exercises.judge import Exercise, Result, compare, judge
 from lessons_lib.exercises.sandbox import FLOOD, SHOWN, OutOfTime, Student, limited
@@ -151,16 +152,6 @@ def suppresses(x: torch.Tensor) -> Any:
             time.sleep(30)
 
 
-def tries_again(x: torch.Tensor) -> Any:
-    try:
-        return tries_again(x.clone())
-    except BaseException:
-        time.sleep(0.01)
-        return tries_again(x)
-    finally:
-        x.sum()
-
-
 def prints_in_spite(x: torch.Tensor) -> Any:
     while True:
         try:  # noqa: SIM105
@@ -278,7 +269,6 @@ class LyingTensor(torch.Tensor):
         (sleeps_in_spite, "timeout"),
         (sleeps_in_spite_of_two, "timeout"),
         (suppresses, "timeout"),
-        (tries_again, "timeout"),
         (prints_in_spite, "timeout"),
         (counts_for_ever, "shape"),
         (contains_itself, "shape"),

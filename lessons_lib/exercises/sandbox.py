@@ -84,7 +84,8 @@ def limited(work: Callable[[], Any], seconds: float) -> Any:
     exception, which then comes with the next call or jump. The jump back of a loop lies outside
     of every ``try`` within the loop, so the loop ends. Elsewhere (Windows, other threads) a second
     thread asks for the exception again and again: it cannot interrupt sleep, and code that catches
-    everything may hold out for long. Nothing interrupts one long call into compiled code.
+    everything may hold out for long. Code that calls itself again wherever it is stopped holds out
+    everywhere. Nothing interrupts one long call into compiled code.
 
     Raises:
         OutOfTime: it did not return in time.
