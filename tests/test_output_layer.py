@@ -60,20 +60,25 @@ def test_a_registered_copier_has_no_output_that_never_occurs_but_one(
     """The words of the task, the end symbol where there is one, and the dead words it names."""
     by_model = {(one.task, one.model): one for one in COPYING[name]}  # many arms have the same
     for config in by_model.values():
-        assert config.dead_words == 1, "as in the authors' code"
+        if name == ("hard_distribution", "full-size"):  # a record of the first edition
+            assert config.dead_words == 3
+        else:
+            assert config.dead_words == 1, "as in the authors' code"
         batch = config.task.sample(300, 3)
         occur = set(batch.target.flatten().tolist())
         assert len(occur) == config.vocab + config.end_symbol
         model = built(config)
         spare = getattr(config, "spare", 0)
-        assert last_layer(model).out_features == len(occur) + 1 + spare
+        assert last_layer(model).out_features == len(occur) + config.dead_words + spare
         if isinstance(model, HeldCopier) and isinstance(config, InterventionConfig):
             model.silent = config.spare_words
         with torch.no_grad():
             logits = model(batch[:2]).logits
         written = (logits > -1e8).flatten(0, 1)
         assert bool((written == written[0]).all())
-        assert set(written[0].nonzero().flatten().tolist()) == occur | {BOS}
+        found = set(written[0].nonzero().flatten().tolist())
+        assert found >= occur | {BOS}
+        assert len(found) == len(occur) + config.dead_words
         assert bool((logits[..., ~written[0]] == -1e9).all())
 
 

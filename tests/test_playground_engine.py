@@ -297,11 +297,11 @@ def test_the_theory_is_that_of_the_reference(script: Script) -> None:
         """
         const theory = await import("/playground/theory.js");
         return given.sizes.map(([V, L]) => ({
-          saddle: phase_portrait.saddle(V, L),
-          flow: given.grid.map((a) => given.grid.map((b) => phase_portrait.velocity(a, b, V, L))),
+          saddle: theory.saddle(V, L),
+          flow: given.grid.map((a) => given.grid.map((b) => theory.velocity(a, b, V, L))),
           loss: given.grid.map((a) => given.grid.map((b) => theory.symmetricLoss(a, b, V, L))),
           attention: given.grid.map((a) => theory.rightAttention(a, L)),
-          separatrix: phase_portrait.separatrix(V, L, -5, 4, 4),
+          separatrix: theory.separatrix(V, L, -5, 4, 4),
         }));
         """,
         {"sizes": SIZES, "grid": grid},

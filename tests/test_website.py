@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import platform
@@ -17,6 +16,7 @@ import environment
 import execute
 import website
 from environment import CourseError, Project
+from lessons_lib.corpora import loaders
 
 
 @pytest.fixture
@@ -181,11 +181,11 @@ def unavailable(*_: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "loader", "argument"),
+    ("loader", "argument"),
     [
-        ("text", "load_parallel_or_toy", "multi30k"),
-        ("text", "load_dictionary_or_toy", "en-de"),
-        ("labelled", "load_labelled_or_toy", "sms_spam"),
+        ("load_parallel_or_toy", "multi30k"),
+        ("load_dictionary_or_toy", "en-de"),
+        ("load_labelled_or_toy", "sms_spam"),
     ],
 )
 def test_an_execution_without_the_real_corpus_is_never_used_again(
@@ -193,7 +193,6 @@ def test_an_execution_without_the_real_corpus_is_never_used_again(
     runs: list[list[str]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    module: str,
     loader: str,
     argument: str,
 ) -> None:
@@ -201,8 +200,7 @@ def test_an_execution_without_the_real_corpus_is_never_used_again(
     with monkeypatch.context() as patch:
         patch.setenv("LESSONS_CACHE", str(tmp_path / "cache"))
         patch.setattr("lessons_lib.corpora.sources.download", unavailable)
-        load = getattr(importlib.import_module(f"lessons_lib.{module}"), loader)
-        notice = load(argument)[1]
+        notice = getattr(loaders, loader)(argument)[1]
     path = project.root / "book/02_two.ipynb"
     content = json.loads(path.read_text("utf-8"))
     content["cells"][0]["source"] = f"print({notice!r})"
