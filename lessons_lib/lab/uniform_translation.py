@@ -58,7 +58,7 @@ class UniformTranslation(Configuration):
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedTranslation:
     """A parallel corpus made ready: numbered pairs, vocabularies, a dictionary in numbers.
 
     Attributes:
@@ -77,7 +77,7 @@ class Prepared:
     dictionary: Mapping[int, frozenset[int]]
 
 
-def prepare(config: UniformTranslation) -> Prepared:
+def prepare(config: UniformTranslation) -> PreparedTranslation:
     """Load, cut into words and number what an experiment on translation needs."""
     corpus = loaders.load_parallel(config.corpus, config.source, config.target)
     held_out = loaders.load_parallel(config.corpus, config.source, config.target, split="val")
@@ -89,7 +89,7 @@ def prepare(config: UniformTranslation) -> Prepared:
         entries = toy_dictionary(config.source, config.target)
     else:
         entries = loaders.load_dictionary(f"{config.source}-{config.target}")
-    return Prepared(
+    return PreparedTranslation(
         batches.encode_parallel(corpus, source_vocab, target_vocab, config.max_words),
         batches.encode_parallel(held_out, source_vocab, target_vocab, config.max_words),
         source_vocab,
