@@ -289,7 +289,7 @@ def test_make_hands_on_a_path_as_it_is(tmp_path: Path, way: str) -> None:
     given = {"LESSONS_DATA": "~/a  b/ü", "TORCH": "cpu", "PYTHON": sys.executable}
     words = [f"{name}={value}" for name, value in given.items()] if way == "argument" else []
     done = subprocess.run(
-        ["make", "env", *words],
+        ["make", "--no-print-directory", "env", *words],
         cwd=tmp_path,
         env={**os.environ, **({} if words else given)},
         capture_output=True,
