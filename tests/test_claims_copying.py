@@ -243,28 +243,6 @@ def test_fewer_aligned_with_eight_heads_do_not_count_for_the_claim() -> None:
     assert judged("several-heads-align", "heads", arms).verdict == "not supported"
 
 
-def test_dynamics_are_judged_at_equal_capacity_only() -> None:
-    row = claims.rows()["heads-not-parameters"]
-    controls = {
-        arm: record(arm, runs) for arm, runs in shares(eight=20, one_wide=9, tied=9).items()
-    }
-    found = row(load_of({("head_controls", "lesson"): controls}))
-    assert (found.verdict, found.interval, found.found.runs) == ("undecided", NOT_MEASURED, 0)
-    assert f"mirror images: {NOT_MEASURED}; for comparison, of unequal" in found.found.ours
-    assert "eight heads 20 of 20, one wide head 9 of 20" in found.found.ours
-
-    def mirrored(**aligned: int) -> Claim:
-        arms = {arm: record(arm, runs) for arm, runs in shares(50, **aligned).items()}
-        return row(load_of({("mirror", "lesson"): arms}))
-
-    assert mirrored(antithetic=48, two_random=30, bad_mirrored=35, bad=12).verdict == "supported"
-    half = mirrored(antithetic=48, two_random=48, bad_mirrored=35, bad=12)
-    assert half.verdict == "in part"
-    assert half.reasons == "antithetic above two-random: refuted; bad-mirrored above bad: holds"
-    partly = mirrored(antithetic=48, two_random=48)
-    assert (partly.verdict, partly.interval) == ("undecided", NOT_MEASURED)
-
-
 def head_mix(bad: int, step: int, scale: str, in_time: int = 40) -> Records:
     """50 models each: so many bad ones align at a step; of the good ones ``in_time`` by 180."""
     arms = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -93,7 +94,12 @@ def draw(curve: Incidence, *, label: str, color: str, ax: Axes | None = None) ->
 
 
 def time_difference(
-    times: ArrayLike, happened: ArrayLike, other_times: ArrayLike, other_happened: ArrayLike
+    times: ArrayLike,
+    happened: ArrayLike,
+    other_times: ArrayLike,
+    other_happened: ArrayLike,
+    *,
+    alternative: Literal["two-sided", "less", "greater"] = "two-sided",
 ) -> float:
     """p-value of the log-rank test: do two groups of runs reach the event equally soon?
 
@@ -102,9 +108,10 @@ def time_difference(
         happened: whether it reached it, ``(n,)``.
         other_times: the same of the other group, ``(m,)``.
         other_happened: the same, ``(m,)``.
+        alternative: of the first group's hazard; where it is "less", that group is later.
 
     Returns:
-        Two-sided, in [0, 1].
+        In [0, 1].
 
     Raises:
         ValueError: no run of either group reached the event.
@@ -113,7 +120,7 @@ def time_difference(
     if all(group.num_censored() == len(group) for group in (one, other)):
         raise ValueError("expected an event in at least one run, found none; run them longer")
     with np.errstate(invalid="ignore"):
-        p = float(scipy_stats.logrank(one, other).pvalue)
+        p = float(scipy_stats.logrank(one, other, alternative=alternative).pvalue)
     return 1.0 if math.isnan(p) else p  # all events at one time: nothing tells the groups apart
 
 

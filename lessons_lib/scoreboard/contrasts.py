@@ -20,7 +20,9 @@ Share = tuple[int, int]
 """Successes, and of how many."""
 
 
-def share_contrast(these: Sequence[Share], those: Sequence[Share]) -> Interval:
+def share_contrast(
+    these: Sequence[Share], those: Sequence[Share], *, confidence: float = 0.95
+) -> Interval:
     """Mean of some shares less the mean of others, with Newcombe's hybrid score interval.
 
     The distances from each share to the ends of its Wilson interval are added in squares (Newcombe
@@ -34,13 +36,13 @@ def share_contrast(these: Sequence[Share], those: Sequence[Share]) -> Interval:
     estimate = down = up = 0.0
     for side, sign in ((these, 1), (those, -1)):
         for successes, n in side:
-            band = proportion_interval(successes, n)
+            band = proportion_interval(successes, n, confidence=confidence)
             estimate += sign * band.estimate / len(side)
             ends = (band.estimate - band.low, band.high - band.estimate)[::sign]
             down += (ends[0] / len(side)) ** 2
             up += (ends[1] / len(side)) ** 2
     runs = sum(n for _, n in (*these, *those))
-    return Interval(estimate, estimate - down**0.5, estimate + up**0.5, runs)
+    return Interval(estimate, estimate - down**0.5, estimate + up**0.5, runs, confidence)
 
 
 @functools.cache

@@ -18,7 +18,7 @@ from lessons_lib.lab.incidence import time_difference
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, frame
 from lessons_lib.scoreboard.claim import Thresholds, exceeds
 from lessons_lib.scoreboard.contrasts import Share, share_contrast, share_power, time_ratio
-from lessons_lib.stats import Interval
+from lessons_lib.stats import Interval, proportion_interval
 
 
 class Runs:
@@ -49,6 +49,10 @@ class Runs:
     def aligned(self, arm: str) -> Share:
         """How many runs of an arm align, and of how many."""
         return int((self.of(arm)["branch"] == "aligned").sum()), self.count(arm)
+
+    def share(self, arm: str) -> Interval:
+        """Share of an arm's runs that align, with Wilson's interval."""
+        return proportion_interval(*self.aligned(arm))
 
     def by(self, arm: str, step: int) -> Share:
         """How many runs of an arm copy by a step, and of how many."""

@@ -1,0 +1,218 @@
+"""Mirror images of heads: each registered hypothesis with its test and its verdict.
+
+Arms, tests and what refutes them stand in ``registered/2026-11-28-mirror-images.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from lessons_lib.lab import heads
+from lessons_lib.lab.incidence import time_difference
+from lessons_lib.lab.records import NotMeasuredError, command, frame
+from lessons_lib.scoreboard.claim import Loader, exceeds, optional, recorded
+from lessons_lib.scoreboard.contrasts import share_contrast
+from lessons_lib.scoreboard.runs import Runs
+from lessons_lib.stats import Interval, seed_interval
+
+TESTS, LEVEL = 8, 0.05
+"""p-values that were registered for H1, H3, H5, H6 and H7, and the level of all together."""
+SAME, LITTLE, GAIN = 0.15, 0.05, 0.1
+"""Shares that differ by less than the first are alike; a gain below the second is none, and one of
+a start's share below the third."""
+CELLS = {"lstm": "LSTM", "gru": "GRU"}
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A registered hypothesis and what became of it.
+
+    Attributes:
+        name: as registered, with the cell where there are two.
+        says: what it says.
+        value: what it is about, with its interval.
+        n: runs (H5 and H6: starts) on each side.
+        held: True, False if refuted, None if open.
+        p: of its one-sided test; ``None`` where it has none.
+        corrected: ``p`` by Holm's method.
+    """
+
+    name: str
+    says: str
+    value: Interval
+    n: tuple[int, ...]
+    held: bool | None = None
+    p: float | None = None
+    corrected: float | None = None
+
+
+def holm(p: Sequence[float], tests: int) -> list[float]:
+    """p-values corrected by Holm's method: that of rank r, of m, times m - r + 1, never falling.
+
+    Args:
+        p: those at hand.
+        tests: m, at least as many; the others count as 1.
+
+    Raises:
+        ValueError: there are more p-values than tests.
+    """
+    if len(p) > tests:
+        raise ValueError(f"expected at most {tests} p-values, found {len(p)}")
+    order = np.argsort(p)
+    raised = np.maximum.accumulate(np.asarray(p)[order] * (tests - np.arange(len(p))))
+    found = np.empty(len(p))
+    found[order] = np.minimum(raised, 1)
+    return found.tolist()
+
+
+def hypotheses(load: Loader = recorded) -> list[Hypothesis]:
+    """H1 to H7, as far as they have been measured. H7 holds if one of its two rows does.
+
+    Raises:
+        NotMeasuredError: none has.
+    """
+    found = [*_of_pairs(load), *_of_starts(load), *_of_models(load)]
+    if not found:
+        raise NotMeasuredError(
+            f"no mirror images; make them with: {command('mirror_pairs', 'lesson')}"
+        )
+    tested = [h.name for h in found if h.p is not None]
+    corrected = dict(zip(tested, holm([h.p for h in found if h.p is not None], TESTS), strict=True))
+    return [
+        h
+        if h.p is None
+        else replace(
+            h,
+            corrected=(p := corrected[h.name]),
+            held=True if p < LEVEL and h.held is None else h.held,
+        )
+        for h in found
+    ]
+
+
+def table(load: Loader = recorded) -> pd.DataFrame:
+    """``hypotheses`` as a table: estimate, interval, n, p-values, verdict."""
+    told = {True: "holds", False: "refuted", None: "open"}
+    return pd.DataFrame(
+        {
+            "hypothesis": h.name,
+            "says": h.says,
+            "estimate": h.value.estimate,
+            "low": h.value.low,
+            "high": h.value.high,
+            "n": " and ".join(map(str, h.n)),
+            "p": h.p,
+            "p, corrected": h.corrected,
+            "verdict": told[h.held],
+        }
+        for h in hypotheses(load)
+    )
+
+
+def _fisher(runs: Runs, more: str, less: str) -> float:
+    """One-sided: more runs of the first arm align than of the second."""
+    sides = [(k, n - k) for k, n in (runs.aligned(more), runs.aligned(less))]
+    return float(stats.fisher_exact(sides, alternative="greater").pvalue)
+
+
+def _of_pairs(load: Loader) -> Iterator[Hypothesis]:
+    """H1 to H4, in the cells that have been measured."""
+    if (records := optional(load, "mirror_pairs", "lesson")) is None:
+        return
+    runs = Runs(records)
+    for cell, name in CELLS.items():
+        arms = {
+            pair: f"{cell}-{pair}-V-16"
+            for pair in ("antithetic", "random", "identical", "query", "value")
+        }
+        if not set(arms.values()) <= set(records):
+            continue
+        for number, one, other, says in (
+            ("H1", "antithetic", "random", "a head and its image align more often than two heads"),
+            ("H3", "random", "identical", "two equal heads align less often than two heads"),
+        ):
+            more, less = arms[one], arms[other]
+            value = runs.contrast([more], [less])
+            n = runs.count(more), runs.count(less)
+            held = _refuted(value.high < LITTLE)
+            yield Hypothesis(f"{number}, {name}", says, value, n, held, _fisher(runs, more, less))
+        for half in ("query", "value"):
+            pair = runs.aligned(arms[half]), runs.aligned(arms["random"])
+            wide = share_contrast(pair[:1], pair[1:])
+            tight = share_contrast(pair[:1], pair[1:], confidence=0.9)
+            alike = tight.low > -SAME and tight.high < SAME
+            differs = wide.low > LITTLE or wide.high < -LITTLE
+            yield Hypothesis(
+                f"H2, {half}, {name}",
+                f"only the {half} turned over: as often as two heads",
+                wide,
+                (pair[0][1], pair[1][1]),
+                True if alike else False if differs else None,
+            )
+        spare = [f"{cell}-{pair}-V-17" for pair in ("antithetic", "random")]
+        if set(spare) <= set(records):
+            shares = [runs.share(arm) for arm in spare]
+            above = [exceeds(share, 0.9) for share in shares]
+            yield Hypothesis(
+                f"H4, {name}",
+                "with a spare word nearly all runs align, in both arms (the smaller share)",
+                min(shares, key=lambda share: share.estimate),
+                tuple(share.n for share in shares),
+                False if False in above else None if None in above else True,
+            )
+
+
+def _of_starts(load: Loader) -> Iterator[Hypothesis]:
+    """H5 and H6: each start's share of orders aligned, turned over less as it is."""
+    records = optional(load, "turned_heads", "lesson")
+    if records is None:
+        return
+    kinds = heads.classify_starts(frame(load("head_starts", "lesson")))
+    ends = Runs(records).ends["branch"].eq("aligned").astype(float)
+    turned = ends.index.get_level_values("arm").str.startswith("turned")
+    gain = ends[turned].groupby("seed").mean() - ends[~turned].groupby("seed").mean()
+    for name, kind, sign, says in (
+        ("H5", "bad", 1, "bad starts align more often when turned over"),
+        ("H6", "good", -1, "good starts align less often when turned over"),
+    ):
+        change = sign * gain[kinds[kinds == kind].index]
+        value = seed_interval(change)
+        p = float(stats.wilcoxon(change, alternative="greater").pvalue) if change.any() else 1.0
+        yield Hypothesis(name, says, value, (len(change),), _refuted(value.high < GAIN), p)
+
+
+def _of_models(load: Loader) -> Iterator[Hypothesis]:
+    """H7: eight bad heads turned over, by share and by time."""
+    if (records := optional(load, "turned_models", "lesson")) is None:
+        return
+    runs, turned, plain = Runs(records), "eight-bad-turned", "eight-bad"
+    ends = [runs.of(arm) for arm in (plain, turned)]
+    share, saved = runs.contrast([turned], [plain]), _median_saved(*(end["step"] for end in ends))
+    held = _refuted(share.high < LITTLE and saved.low <= 0 <= saved.high)
+    n = len(ends[1]), len(ends[0])
+    says = "models of eight bad heads align more often when turned over"
+    yield Hypothesis("H7, share", says, share, n, held, _fisher(runs, turned, plain))
+    later = (column for end in ends for column in (end["step"], end["solved"]))
+    p = time_difference(*later, alternative="less")  # of the first: a lower hazard
+    says = "or sooner (median steps saved; where a run never copies, its last step)"
+    yield Hypothesis("H7, time", says, saved, n, held, p)
+
+
+def _refuted(condition: bool) -> bool | None:
+    return False if condition else None
+
+
+def _median_saved(plain: ArrayLike, turned: ArrayLike) -> Interval:
+    """Median of the first group less that of the second, with a percentile bootstrap interval."""
+    steps = np.asarray(plain, dtype=float), np.asarray(turned, dtype=float)
+    saved = float(np.median(steps[0]) - np.median(steps[1]))
+    rng = np.random.default_rng(0)
+    medians = [np.median(rng.choice(s, (2000, s.size)), axis=1) for s in steps]
+    low, high = np.quantile(medians[0] - medians[1], [0.025, 0.975])
+    return Interval(saved, float(low), float(high), sum(s.size for s in steps))
