@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from test_claims_copying import Run, load_of, record
 from lessons_lib.lab.records import NotMeasuredError, Record
 from lessons_lib.scoreboard import claims, mirrored
 from lessons_lib.scoreboard.claim import NOT_MEASURED
+from lessons_lib.stats import proportion_interval
 
 Found = Mapping[str, mirrored.Hypothesis]
 
@@ -143,3 +145,33 @@ def test_the_row_on_dynamics_follows_from_the_registered_hypotheses() -> None:
     assert partly.verdict == "undecided"
     assert partly.reasons.endswith("H5: open; H6: open")
     assert row(load_of({})).interval == NOT_MEASURED
+
+
+def test_the_figure_shows_each_share_with_its_interval() -> None:
+    ax = mirrored.draw(pairs(antithetic=90, identical=50))
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    for container, shift in zip(ax.containers, (0.14, -0.14), strict=True):
+        line, _, (bars,) = container.lines
+        found = dict(zip(line.get_ydata(), line.get_xdata(), strict=True))
+        assert found[labels.index("a head and its mirror image") + shift] == 90 / 96
+        low, high = bars.get_segments()[labels.index("a head and its copy")][:, 0]
+        ends = proportion_interval(50, 96)
+        assert (low, high) == pytest.approx((ends.low, ends.high))
+
+
+def test_the_command_asks_for_seeds_that_were_registered(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked = {}
+
+    def run(name: str, *, seeds: tuple[int, ...], only: list[str]) -> dict[str, Record]:
+        asked[name] = seeds
+        return {arm: record(arm, runs(2, 3)) for arm in only}
+
+    monkeypatch.setattr(mirrored, "run", run)
+    assert mirrored.main(["--seeds", "3", "--out", str(tmp_path / "m.png")]) == 0
+    assert asked == {"mirror_pairs": (2001, 2002, 2003)}
+    assert "lstm-antithetic-V-16     2 of 3 aligned" in capsys.readouterr().out
+    assert (tmp_path / "m.png").stat().st_size > 0
+    with pytest.raises(SystemExit):
+        mirrored.main(["--seeds", "97"])

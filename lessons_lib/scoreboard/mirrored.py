@@ -5,17 +5,24 @@ Arms, tests and what refutes them stand in ``registered/2026-11-28-mirror-images
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 from scipy import stats
 
 from lessons_lib.lab import heads
 from lessons_lib.lab.incidence import time_difference
-from lessons_lib.lab.records import NotMeasuredError, command, frame
+from lessons_lib.lab.records import NotMeasuredError, Record, command, frame
+from lessons_lib.lab.run import experiment, run
+from lessons_lib.plots import ROLES, use_style
 from lessons_lib.scoreboard.claim import Loader, exceeds, optional, recorded
 from lessons_lib.scoreboard.contrasts import share_contrast
 from lessons_lib.scoreboard.runs import Runs
@@ -27,6 +34,14 @@ SAME, LITTLE, GAIN = 0.15, 0.05, 0.1
 """Shares that differ by less than the first are alike; a gain below the second is none, and one of
 a start's share below the third."""
 CELLS = {"lstm": "LSTM", "gru": "GRU"}
+PAIRS = {
+    "identical": "a head and its copy",
+    "value": "value turned over",
+    "query": "query turned over",
+    "random": "two random heads",
+    "antithetic": "a head and its mirror image",
+}
+"""Kinds of pairs, in the order of the figure from below."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +142,7 @@ def _of_pairs(load: Loader) -> Iterator[Hypothesis]:
         return
     runs = Runs(records)
     for cell, name in CELLS.items():
-        arms = {
-            pair: f"{cell}-{pair}-V-16"
-            for pair in ("antithetic", "random", "identical", "query", "value")
-        }
+        arms = {pair: f"{cell}-{pair}-V-16" for pair in PAIRS}
         if not set(arms.values()) <= set(records):
             continue
         for number, one, other, says in (
@@ -216,3 +228,52 @@ def _median_saved(plain: ArrayLike, turned: ArrayLike) -> Interval:
     medians = [np.median(rng.choice(s, (2000, s.size)), axis=1) for s in steps]
     low, high = np.quantile(medians[0] - medians[1], [0.025, 0.975])
     return Interval(saved, float(low), float(high), sum(s.size for s in steps))
+
+
+def draw(records: Mapping[str, Record], *, ax: Axes | None = None) -> Axes:
+    """Share of runs aligned with Wilson's interval, a row for each kind of pair, V = L.
+
+    Args:
+        records: of ``mirror_pairs``; cells and pairs that are not there are left out.
+        ax: axes to draw into; new ones if ``None``.
+    """
+    ax = plt.figure().add_subplot() if ax is None else ax
+    runs = Runs(records)
+    for cell, colour, marker, shift in zip(
+        CELLS, (ROLES["attention"], ROLES["other"]), "os", (0.14, -0.14), strict=True
+    ):
+        there = [
+            (y, arm) for y, pair in enumerate(PAIRS) if (arm := f"{cell}-{pair}-V-16") in records
+        ]
+        shares = [runs.share(arm) for _, arm in there]
+        ends = [[s.estimate - s.low for s in shares], [s.high - s.estimate for s in shares]]
+        x, y = [s.estimate for s in shares], [y + shift for y, _ in there]
+        ax.errorbar(x, y, xerr=ends, fmt=marker, color=colour, capsize=3, label=CELLS[cell])
+    ax.set(xlim=(0, 1.02), xlabel="share of runs aligned (95% interval)")
+    ax.set_yticks(range(len(PAIRS)), list(PAIRS.values()))
+    ax.legend(loc="lower left")
+    return ax
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train pairs of heads again, print their shares and draw them."""
+    parser = argparse.ArgumentParser(prog="python -m lessons_lib.scoreboard.mirrored")
+    parser.add_argument("--seeds", type=int, default=12, help="of 96; 12 take about three minutes")
+    parser.add_argument("--cell", action="append", choices=list(CELLS), help="default: lstm")
+    parser.add_argument("--out", type=Path, default=Path("mirrored.png"), help="the figure")
+    options = parser.parse_args(arguments)
+    registered = experiment("mirror_pairs").scales["lesson"]
+    if not 1 <= options.seeds <= len(registered.seeds):
+        parser.error(f"expected 1 to {len(registered.seeds)} seeds, found {options.seeds}")
+    arms = [f"{cell}-{pair}-V-16" for cell in options.cell or ["lstm"] for pair in PAIRS]
+    records = run("mirror_pairs", seeds=registered.seeds[: options.seeds], only=arms)
+    for arm in records:
+        sys.stdout.write(f"{arm:24} {Runs(records).told(arm)} aligned\n")
+    use_style()
+    draw(records).figure.savefig(options.out)
+    sys.stdout.write(f"The figure is in {options.out}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
