@@ -1,13 +1,13 @@
-"""What a row of the scoreboard consists of, and what its rows are computed with.
+"""A claim of the paper, the rule that judges it, and the verdict that follows from the records.
 
-A ``Row`` says what the paper claims and by which rule it is judged. Called, it measures: from
-records to criteria, each held, refuted or open, and from these to a verdict.
+``@row(...)`` makes a ``Row`` of a function that measures: from records and thresholds to criteria,
+each held, refuted or open. A row is called to get its ``Claim``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -25,6 +25,10 @@ Loader = Callable[[str, str], Mapping[str, Record]]
 """Records of an experiment at a scale, arm by arm: ``records.load``, or one that measures."""
 ON_TEXT = "paper", "full-size", "left-to-right", "short"
 """Scales at the authors' size or near it: the first that was measured is judged."""
+NOT_QUOTED = "see the paper, table not quoted here"
+"""What stands in place of a number of the paper that we do not have."""
+NO_NUMBER = "the abstract says so, without a number"
+NOT_MEASURED = "not measured here"
 
 
 def recorded(name: str, scale: str) -> Mapping[str, Record]:
@@ -32,45 +36,23 @@ def recorded(name: str, scale: str) -> Mapping[str, Record]:
     return stored.load(name, scale)
 
 
-NOT_QUOTED = "see the paper, table not quoted here"
-"""What stands in place of a number of the paper that we do not have."""
-NO_NUMBER = "the abstract says so, without a number"
-NOT_MEASURED = "not measured here"
-
-
 @dataclass(frozen=True)
 class Thresholds(Configuration):
-    """Where the rules of the scoreboard draw their lines. All are above 0.
+    """Where the rules of the scoreboard draw their lines. All are above 0."""
 
-    Attributes:
-        far: so many times chance is "far above chance".
-        same: accuracies that differ by less are the same.
-        high: from this share of what training gains on, xi is high.
-        spread: attention as even as over this share of the positions is nearly uniform.
-        level: on a second yardstick, KTIW and attention are timed at this value.
-        teaches: from this share of the best reference's words on, a model knows words.
-        teaches_some: the same for some words.
-        shares: the smallest difference between shares of runs that matters.
-        later: the smallest ratio of times that matters.
-        p: of the log-rank test.
-        trace: attention that finds the right word by less than this above chance is at chance.
-        rare: from this share of runs on, failing is no accident.
-        learns: from this share in 100 updates on, runs that failed do learn.
-    """
-
-    far: float = 2.0
-    same: float = 0.01
-    high: float = 0.9
-    spread: float = 0.9
-    level: float = 0.3
-    teaches: float = 0.8
-    teaches_some: float = 0.5
-    shares: float = 0.2
-    later: float = 1.25
-    p: float = 0.01
-    trace: float = 0.01
-    rare: float = 1 / 7
-    learns: float = 0.2
+    far: float = 2.0  #: so many times chance is "far above chance"
+    same: float = 0.01  #: accuracies that differ by less are the same
+    high: float = 0.9  #: from this share of what training gains on, xi is high
+    spread: float = 0.9  #: attention as even as over this share of positions is nearly uniform
+    level: float = 0.3  #: on a second yardstick, KTIW and attention are timed at this value
+    teaches: float = 0.8  #: from this share of the best reference's words on, a model knows words
+    teaches_some: float = 0.5  #: the same for some words
+    shares: float = 0.2  #: the smallest difference between shares of runs that matters
+    later: float = 1.25  #: the smallest ratio of times that matters
+    p: float = 0.01  #: of the log-rank test
+    trace: float = 0.01  #: attention right by less than this above chance is at chance
+    rare: float = 1 / 7  #: from this share of runs on, failing is no accident
+    learns: float = 0.2  #: from this share in 100 updates on, runs that failed do learn
 
     def __post_init__(self) -> None:
         for name, value in self.to_dict().items():
@@ -105,6 +87,9 @@ class Measured:
     power: str = ""
 
 
+Measure = Callable[[Loader, Thresholds], Measured]
+
+
 @dataclass(frozen=True)
 class Row:
     """A claim of the paper and how it is judged.
@@ -124,7 +109,7 @@ class Row:
     part: str
     claim: str
     rule: str
-    measure: Callable[[Loader, Thresholds], Measured]
+    measure: Measure
     published: str = NOT_QUOTED
 
     def __call__(self, load: Loader = recorded, thresholds: Thresholds = OURS) -> Claim:
@@ -138,14 +123,21 @@ class Row:
             found = self.measure(asked, thresholds)
         except NotMeasuredError as error:
             found = Measured(f"{NOT_MEASURED}: {error}", None, "", 0, {})
-        rule = self.rule.format(t=thresholds)
-        return Claim(
-            self,
-            f"{rule}; {found.power}" if found.power else rule,
-            found,
-            judge(found.criteria.values()),
-            _setup(asked.found) if found.value else "",
-        )
+        rule = self.rule.format(t=thresholds) + (f"; {found.power}" if found.power else "")
+        setup = _setup(asked.found) if found.value else ""
+        return Claim(self, rule, found, judge(found.criteria.values()), setup)
+
+
+def row(
+    chapter: int, part: str, claim: str, rule: str, published: str = NOT_QUOTED
+) -> Callable[[Measure], Row]:
+    """Make a ``Row`` of the function below, under its name with dashes."""
+
+    def declared(measure: Measure) -> Row:
+        name = measure.__name__.replace("_", "-")
+        return Row(name, chapter, part, claim, rule, measure, published)
+
+    return declared
 
 
 @dataclass(frozen=True)
@@ -167,14 +159,19 @@ class Claim:
     setup: str = ""
 
     @property
+    def ours(self) -> str:
+        """Our values in words."""
+        return self.found.ours
+
+    @property
     def interval(self) -> str:
         """The main value with its interval, of what, and over what."""
         value = self.found.value
         if value is None:
             return NOT_MEASURED
-        largest = max(abs(value.estimate), abs(value.low), abs(value.high))
-        digits = 3 if largest < 10 else 0  # shares and their differences, or numbers of steps
-        shown = f"{value.estimate:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
+        ends = value.estimate, value.low, value.high
+        digits = 3 if max(map(abs, ends)) < 10 else 0  # shares, or numbers of steps
+        shown = "{:.{d}f} [{:.{d}f}, {:.{d}f}]".format(*ends, d=digits)
         over = f"{value.confidence:.0%}, over {value.n} {self.found.over}"
         return f"{shown}: {self.found.what}; {over}"
 
@@ -187,12 +184,11 @@ class Claim:
     def to_dict(self) -> dict[str, Any]:
         """The columns of the scoreboard; estimate, low and high are NaN if nothing was measured."""
         row, value = self.row, self.found.value or Interval(math.nan, math.nan, math.nan, 0)
+        known = {name: getattr(row, name) for name in ("chapter", "part", "claim", "published")}
+        told = {name: getattr(self, name) for name in ("verdict", "reasons", "rule")}
         return {
-            "row": row.name,
-            **{name: getattr(row, name) for name in ("chapter", "part", "claim", "published")},
-            **{"ours": self.found.ours, "setup": self.setup, "interval": self.interval},
-            **{"runs": self.found.runs, "verdict": self.verdict, "reasons": self.reasons},
-            "rule": self.rule,
+            **{"row": row.name, **known, "ours": self.ours, "setup": self.setup},
+            **{"interval": self.interval, "runs": self.found.runs, **told},
             "command": f"python -m lessons_lib.scoreboard again {row.name}",  # from scratch
             **{"estimate": value.estimate, "low": value.low, "high": value.high},
         }
@@ -218,17 +214,13 @@ class Noting:
 
 def _setup(found: Mapping[tuple[str, str], Mapping[str, Record]]) -> str:
     """In what records differ from the authors' set-up but seeds and corpora: the first points."""
-    told = dict.fromkeys(
-        point
-        for records in found.values()
-        for record in records.values()
-        for point in record.deviations
-        if not point.startswith(("seeds:", "corpora:"))
-    )
+    records = (record for arms in found.values() for record in arms.values())
+    points = dict.fromkeys(point for record in records for point in record.deviations)
+    told = [point for point in points if not point.startswith(("seeds:", "corpora:"))]
     if not told:
         return "the authors', but for seeds and corpora"
     more = f"; and {len(told) - 2} more" if len(told) > 2 else ""
-    return f"differs from the authors' in: {'; '.join(list(told)[:2])}{more}"
+    return f"differs from the authors' in: {'; '.join(told[:2])}{more}"
 
 
 def judge(criteria: Collection[bool | None]) -> Verdict:
@@ -272,7 +264,7 @@ def with_fewer_seeds(claim: Claim, verdict: Verdict) -> Claim:
     """
     if claim.verdict in (verdict, "undecided"):
         return claim
-    ours = f"{claim.found.ours}; {claim.verdict} by these seeds alone, by all {verdict}"
+    ours = f"{claim.ours}; {claim.verdict} by these seeds alone, by all {verdict}"
     return replace(claim, found=replace(claim.found, ours=ours), verdict="undecided")
 
 
@@ -285,10 +277,10 @@ def optional(load: Loader, experiment: str, scale: str) -> Mapping[str, Record] 
 
 
 def best_scale(load: Loader, experiment: str) -> tuple[str, Mapping[str, Record]]:
-    """The records of an experiment at the first of the larger scales that was measured.
+    """The records of an experiment at the first of ``ON_TEXT`` that was measured.
 
     Raises:
-        NotMeasuredError: there is neither.
+        NotMeasuredError: there is none.
     """
     for scale in ON_TEXT:
         if found := optional(load, experiment, scale):
@@ -323,28 +315,27 @@ class RealText:
     def __init__(self, load: Loader, experiment: str) -> None:
         scale, records = best_scale(load, experiment)
         self._command = command(experiment, scale)
-        self._remedy = f"make it again with: {self._command}"
         self._records = {arm: r for arm, r in records.items() if not arm.startswith("toy-")}
-        if not self._records:
-            raise ResultError(f"no record of real text in {experiment}; {self._remedy}")
-        self._rows = {arm: blocks.by_run(r.frame()) for arm, r in self._records.items()}
-        self._last = {arm: self._last_values(arm) for arm in self._records}
         self.corpora = tuple(self._records)
-        self.runs = sum(len(table) for table in self._last.values())
-        first = self.corpora[0]
-        for arm, table in self._last.items():
-            if set(table.index) != set(self._last[first].index):
-                raise ResultError(
-                    f"expected the same runs of each corpus, found {_brief(table.index)} of {arm} "
-                    f"and {_brief(self._last[first].index)} of {first}; {self._remedy}"
+        if not self.corpora:
+            raise self._error(f"no record of real text in {experiment}")
+        self._rows = {arm: blocks.by_run(r.frame()) for arm, r in self._records.items()}
+        self._last: dict[str, pd.DataFrame] = {}  # a row for each run, a column for each metric
+        for arm, rows in self._rows.items():
+            if rows.empty:
+                raise self._error(f"the record {arm} holds no single runs")
+            last = rows.sort_values("step").groupby(["run", "metric"])["value"].last()
+            self._last[arm] = last.unstack("metric")
+            here, first = self._last[arm].index, self._last[self.corpora[0]].index
+            if set(here) != set(first):
+                raise self._error(
+                    f"expected the same runs of each corpus, found {_brief(here)} of {arm} and "
+                    f"{_brief(first)} of {self.corpora[0]}"
                 )
+        self.runs = sum(map(len, self._last.values()))
 
-    def _last_values(self, arm: str) -> pd.DataFrame:
-        """The last value of each metric (columns) in each run (rows)."""
-        rows = self._rows[arm]
-        if rows.empty:
-            raise ResultError(f"the record {arm} holds no single runs; {self._remedy}")
-        return rows.sort_values("step").groupby(["run", "metric"])["value"].last().unstack("metric")
+    def _error(self, what: str) -> ResultError:
+        return ResultError(f"{what}; make it again with: {self._command}")
 
     def each(self, metric: str, wanted: pd.DataFrame | None = None) -> pd.DataFrame:
         """The last value of a metric: a row for each run ("1.0", ...), a column for each corpus.
@@ -359,35 +350,26 @@ class RealText:
         """
         found = {}
         for arm, table in self._last.items():
-            found[arm] = table.get(metric, pd.Series(float("nan"), index=table.index))
-            lacking = found[arm].isna() if wanted is None else found[arm].isna() & wanted[arm]
+            found[arm] = table.get(metric, pd.Series(math.nan, index=table.index))
+            lacking = found[arm].isna() & (True if wanted is None else wanted[arm])
             if lacking.any():
-                raise ResultError(
+                raise self._error(
                     f"expected the metric {metric!r} of each run in the record {arm}, found none "
-                    f"of {_brief(lacking[lacking].index)}; there is "
-                    f"{', '.join(map(str, table.columns))}; {self._remedy}"
+                    f"of {_brief(lacking[lacking].index)}; there is {', '.join(table.columns)}"
                 )
         return pd.DataFrame(found)
 
-    def has(self, corpus: str, metric: str) -> bool:
-        """Whether a corpus has a metric in some run."""
-        return metric in self._last[corpus]
+    def has(self, corpus: str, *metrics: str) -> bool:
+        """Whether a corpus has some metrics, each in some run."""
+        return set(metrics) <= set(self._last[corpus])
 
     def step_at(self, corpus: str, metric: str, level: float) -> pd.Series[float]:
         """``blocks.step_at`` in a corpus."""
         return blocks.step_at(self._rows[corpus], metric, level)
 
     def interval(self, values: pd.Series[float], *, confidence: float = 0.95) -> Interval:
-        """``stats.clustered_interval`` of a value of each run."""
-        return clustered_interval(
-            values, [_block(run) for run in values.index], confidence=confidence
-        )
-
-    @property
-    def over(self) -> str:
-        """The units of ``interval``, in plural."""
-        blocks = len({_block(run) for run in self._last[self.corpora[0]].index})
-        return "blocks of runs" if blocks > 2 else "runs, which share comparisons"
+        """``contrasts.clustered_interval`` of a value of each run."""
+        return clustered_interval(values, [*map(_block, values.index)], confidence=confidence)
 
     def of_block(self, metric: str) -> pd.Series[float]:
         """A metric that belongs to blocks, not to runs: its mean over blocks for each corpus.
@@ -396,17 +378,26 @@ class RealText:
             ResultError: a record lacks the metric.
         """
         return pd.Series(
-            {
-                arm: float(values(record, metric, self._command).mean())
-                for arm, record in self._records.items()
-            }
+            {arm: values(r, metric, self._command).mean() for arm, r in self._records.items()}
         )
+
+    def measured(
+        self, ours: str, main: pd.DataFrame | Interval, what: str, criteria: Mapping[str, Any]
+    ) -> Measured:
+        """A row's result; ``main``: a value of each run and corpus, judged by the mean of these."""
+        if isinstance(main, pd.DataFrame):
+            main = self.interval(main.mean(axis=1))
+        count = len(self.corpora)
+        of = "one corpus" if count == 1 else f"mean of {count} corpora"
+        units = {_block(run) for run in self._last[self.corpora[0]].index}
+        over = "blocks of runs" if len(units) > 2 else "runs, which share comparisons"
+        return Measured(ours, main, f"{what}, {of}", self.runs, criteria, over)
 
 
 def _block(run: str) -> str:
     return run.partition(".")[0]
 
 
-def _brief(runs: Sequence[str] | pd.Index[str]) -> str:
+def _brief(runs: Iterable[str]) -> str:
     names = sorted(runs, key=lambda run: [int(part) for part in run.split(".")])
     return ", ".join(names[:4]) + (f", ... ({len(names)} runs)" if len(names) > 4 else "")

@@ -49,9 +49,7 @@ def rows() -> dict[str, Row]:
 
 
 def scoreboard(
-    chapter: int | None = None,
-    load: Loader = recorded,
-    thresholds: Thresholds = OURS,
+    chapter: int | None = None, load: Loader = recorded, thresholds: Thresholds = OURS
 ) -> pd.DataFrame:
     """A row for each claim, of one chapter or of all, with the columns of ``Claim.to_dict``.
 
@@ -83,33 +81,11 @@ def is_within(new: Claim, recorded: Claim) -> bool:
 def of_first_seeds(load: Loader, count: int) -> Loader:
     """A loader of the same records with their first seeds only."""
 
-    def fewer(name: str, scale: str) -> dict[str, Record]:
-        return {arm: _first(record, count) for arm, record in load(name, scale).items()}
+    def first(record: Record) -> Record:
+        kept = record.seeds[:count]
+        return replace(record, rows=tuple(row for row in record.rows if row[0] in kept))
 
-    return fewer
-
-
-def _first(record: Record, count: int) -> Record:
-    kept = record.seeds[:count]
-    return replace(record, rows=tuple(row for row in record.rows if row[0] in kept))
-
-
-def measuring(
-    directory: Path, count: int | None = None, executor: Executor | None = None
-) -> Loader:
-    """A loader that measures what it is asked for, with a progress bar, and keeps it.
-
-    Args:
-        directory: where runs are kept; those that are there already are not measured again.
-        count: the first seeds only, so many; all of them if ``None``.
-        executor: where the runs go, as in ``parallel.run_seeds``.
-    """
-
-    def measure(name: str, scale: str) -> dict[str, Record]:
-        seeds = run.experiment(name).scales[scale].seeds[:count]
-        return run.run(name, scale, seeds=seeds, directory=directory, executor=executor)
-
-    return measure
+    return lambda name, scale: {arm: first(record) for arm, record in load(name, scale).items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -143,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             directory = options.cache or Path(
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="again-"))
             )
-            return _again(options.row, options.seeds, measuring(directory, options.seeds, executor))
+            return _again(rows()[options.row], options.seeds, directory, executor)
     except (ClusterError, ResultError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -153,56 +129,54 @@ def _show() -> int:
     """Print what there is; a row without records says so."""
     status = 0
     load = Noting(recorded)
-    for row, claim in rows().items():
+    for row in ROWS:
         try:
-            _write(_block(claim(load)))
+            claim = row(load)
         except ResultError as error:
-            _write(f"{row}\n{_wrapped(str(error), '    ')}\n")
+            _write(f"{row.name}\n{_wrapped(str(error))}\n")
             status = 1
+            continue
+        told = claim.to_dict()
+        told["part"] += f" (chapter {row.chapter} of the course)"
+        _write(f"{row.name}: {claim.verdict}\n{_wrapped(row.claim)}")
+        for name in (
+            *("part", "published", "ours", "interval", "runs", "setup", "rule", "reasons"),
+            "command",
+        ):
+            _write(_wrapped(f"{name + ':':<11}{told[name]}", hang=" " * 15))
+        _write("")
     return status
 
 
-def _block(claim: Claim) -> str:
-    told = claim.to_dict()
-    told["part"] += f" (chapter {told['chapter']} of the course)"
-    lines = [f"{told['row']}: {claim.verdict}", _wrapped(told["claim"], "    ")]
-    for name in (
-        *("part", "published", "ours", "interval", "runs", "setup", "rule", "reasons", "command"),
-    ):
-        lines.append(_wrapped(f"{name + ':':<11}{told[name]}", "    ", hang=" " * 15))
-    return "\n".join(lines) + "\n"
-
-
-def _again(row: str, count: int | None, measure: Loader) -> int:
-    judge = rows()[row]
+def _again(row: Row, count: int | None, directory: Path, executor: Executor | None) -> int:
+    """Measure the experiments of a row, the first ``count`` seeds or all, and compare."""
     there = Noting(recorded)
-    old, asked = judge(there), there.found
+    old, asked = row(there), there.found
     if old.found.value is None:
-        raise ResultError(f"nothing to compare with: {old.found.ours}")
+        raise ResultError(f"nothing to compare with: {old.ours}")
     for (name, scale), records in asked.items():
         _write(_announcement(name, scale, records, count))
+    known = min(len(record.seeds) for found in asked.values() for record in found.values())
     expected = None
     if count is not None:
-        known = min(len(record.seeds) for found in asked.values() for record in found.values())
         if count > known:
-            sys.stderr.write(f"expected 1 to {known} for --seeds, found {count}\n")
-            return 2
+            raise ResultError(f"expected 1 to {known} for --seeds, found {count}")
         try:
-            expected = judge(of_first_seeds(there, count))
+            expected = row(of_first_seeds(there, count))
         except ValueError as error:  # too few for the row: said before hours of work, not after
-            sys.stderr.write(f"too few seeds for this row, {count}: {error}\n")
-            return 2
+            raise ResultError(f"too few seeds for this row, {count}: {error}") from error
         _write(
             f"With fewer seeds the interval is wider. The recorded runs of these seeds alone give "
             f"{expected.interval}."
         )
 
-    def again(name: str, scale: str) -> Mapping[str, Record]:
+    def measure(name: str, scale: str) -> Mapping[str, Record]:
         if (name, scale) not in asked:  # a row may look for more than there is
             raise NotMeasuredError(f"{name}, {scale} scale: no record to compare with")
-        return measure(name, scale)
+        seeds = run.experiment(name).scales[scale].seeds[:count]
+        return run.run(name, scale, seeds=seeds, directory=directory, executor=executor)
 
-    new = judge(again)
+    new = row(measure)
     if count is not None and count < known:
         new = with_fewer_seeds(new, old.verdict)
     within = is_within(new, old)
@@ -223,22 +197,17 @@ def _again(row: str, count: int | None, measure: Loader) -> int:
 
 
 def _announcement(name: str, scale: str, records: Mapping[str, Record], count: int | None) -> str:
-    runs = sum(len(record.seeds[:count]) for record in records.values())
-    seconds = sum(
-        record.wall_seconds * len(record.seeds[:count]) / len(record.seeds)
-        for record in records.values()
-    )
-    devices = ", ".join(sorted({record.device for record in records.values()}))
+    parts = [(record, len(record.seeds[:count])) for record in records.values()]
+    seconds = sum(record.wall_seconds * n / len(record.seeds) for record, n in parts)
+    took = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+    if seconds >= 7200:
+        took = f"{seconds / 3600:.1f} hours"
+    devices = ", ".join(sorted({record.device for record, _ in parts}))
     return (
-        f"{name}, {scale} scale: {runs} runs to measure. As recorded ({devices}) they took "
-        f"{_duration(seconds)} one after the other; as many go at a time as there are cores."
+        f"{name}, {scale} scale: {sum(n for _, n in parts)} runs to measure. As recorded "
+        f"({devices}) they took {took} one after the other; as many go at a time as there are "
+        "cores."
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
 
 
 def _beside(old: Claim, new: Claim) -> str:
@@ -251,16 +220,10 @@ def _beside(old: Claim, new: Claim) -> str:
     return "\n".join([old.row.claim, "", *lines])
 
 
-def _wrapped(text: str, indent: str, hang: str | None = None) -> str:
-    return textwrap.fill(
-        text, 100, initial_indent=indent, subsequent_indent=indent if hang is None else hang
-    )
+def _wrapped(text: str, hang: str = "    ") -> str:
+    return textwrap.fill(text, 100, initial_indent="    ", subsequent_indent=hang)
 
 
 def _write(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,28 +9,37 @@ from scipy.stats import binom
 from lessons_lib.lab.records import command
 from lessons_lib.scoreboard.claim import (
     NO_NUMBER,
-    OURS,
     Loader,
     Measured,
-    Row,
     Thresholds,
     below,
     best_scale,
     exceeds,
-    recorded,
+    row,
     values,
 )
 from lessons_lib.scoreboard.contrasts import hazard_interval, mean_power, share_contrast
 from lessons_lib.scoreboard.runs import Runs, of
 from lessons_lib.stats import Interval, proportion_interval, seed_interval
 
+DRIVES, HARD = "what drives attention", "hard distribution"
 AUTHORS_STEPS = 200
 """For so many steps the authors trained."""
 EARLY = 60
 """At this step most of the authors' runs on permutations copy, and some are far from it."""
 
 
-def words_drive_attention(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
+@row(
+    5,
+    DRIVES,
+    "Knowledge of words (KTIW) drives attention.",
+    "supported if runs copy later after as many steps without words than after right words "
+    "(log-rank p < {t.p:g}; refuted if surely less than {t.later:g} times as late), and fewer "
+    "align after wrong words in both ways of teaching (refuted if surely by less than "
+    "{t.shares:g})",
+    NO_NUMBER,
+)
+def words_drive_attention(load: Loader, t: Thresholds) -> Measured:
     """Right words first, wrong words first, or as many steps without words; then permutations."""
     runs = Runs(load("ktiw_first", "lesson"))
     soon, late = "pretrained-uniform", "pretrained-hard"
@@ -58,7 +67,15 @@ def words_drive_attention(load: Loader = recorded, t: Thresholds = OURS) -> Meas
     )
 
 
-def attention_needs_words(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
+@row(
+    5,
+    DRIVES,
+    "Attention cannot be learned before knowledge of words (KTIW).",
+    "supported if the interval ends less than {t.trace:g} above chance, and the value is "
+    "below half of both controls; refuted where the interval begins above these bounds",
+    NO_NUMBER,
+)
+def attention_needs_words(load: Loader, t: Thresholds) -> Measured:
     """Attention where all but the query is frozen: at random, or with right words.
 
     The two controls say that attention could be learned here: the same random states allow more
@@ -98,7 +115,18 @@ def _half(control: Interval, value: Interval) -> Interval:
     return Interval(middle, middle - down, middle + up, control.n + value.n)
 
 
-def hard_is_slower(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
+@row(
+    6,
+    HARD,
+    "Copying is harder to learn from permutations of 40 words than from 40 of 60 words.",
+    "supported if permutations take longer (log-rank p < {t.p:g}; refuted if surely less than "
+    f"{{t.later:g}} times as long), and fewer of their runs copy by step {EARLY} (refuted if "
+    "surely by less than {t.shares:g})",
+    "40 of 60: all runs copy by step 40; permutations: most between steps 60 and 110, about a "
+    "third are at 0.62 to 0.70 at step 190; word accuracy of six runs of the authors' code at "
+    f"step {EARLY}: .99 .21 1.00 .59 .99 .11",
+)
+def hard_is_slower(load: Loader, t: Thresholds) -> Measured:
     """Permutations of 40 words against 40 of 60 words: when can a run copy?"""
     runs = Runs(best_scale(load, "hard_distribution")[1])
     later, timed = runs.later("hard", "easy", t)
@@ -120,7 +148,16 @@ def hard_is_slower(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
     )
 
 
-def cannot_copy(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
+@row(
+    6,
+    HARD,
+    "From permutations a model cannot even learn to copy.",
+    f"supported if the share of runs that do not copy within {AUTHORS_STEPS} steps is surely "
+    "above {t.rare:.2f}, and of those left surely less than {t.learns:g} learn it in 100 "
+    "steps; refuted where the interval lies on the other side",
+    f"about a third of the runs are at 0.62 to 0.70 at step 190, of {AUTHORS_STEPS}",
+)
+def cannot_copy(load: Loader, t: Thresholds) -> Measured:
     """Whether runs fail within the authors' 200 steps, and whether those that do fail for good.
 
     The second is the hazard after step 200: of the runs that cannot copy yet, the share that learn
@@ -156,53 +193,5 @@ def cannot_copy(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
     )
 
 
-DRIVES, HARD = "what drives attention", "hard distribution"
-ROWS = (
-    Row(
-        "words-drive-attention",
-        5,
-        DRIVES,
-        "Knowledge of words (KTIW) drives attention.",
-        "supported if runs copy later after as many steps without words than after right words "
-        "(log-rank p < {t.p:g}; refuted if surely less than {t.later:g} times as late), and fewer "
-        "align after wrong words in both ways of teaching (refuted if surely by less than "
-        "{t.shares:g})",
-        words_drive_attention,
-        NO_NUMBER,
-    ),
-    Row(
-        "attention-needs-words",
-        5,
-        DRIVES,
-        "Attention cannot be learned before knowledge of words (KTIW).",
-        "supported if the interval ends less than {t.trace:g} above chance, and the value is "
-        "below half of both controls; refuted where the interval begins above these bounds",
-        attention_needs_words,
-        NO_NUMBER,
-    ),
-    Row(
-        "hard-is-slower",
-        6,
-        HARD,
-        "Copying is harder to learn from permutations of 40 words than from 40 of 60 words.",
-        "supported if permutations take longer (log-rank p < {t.p:g}; refuted if surely less than "
-        f"{{t.later:g}} times as long), and fewer of their runs copy by step {EARLY} (refuted if "
-        "surely by less than {t.shares:g})",
-        hard_is_slower,
-        "40 of 60: all runs copy by step 40; permutations: most between steps 60 and 110, about a "
-        "third are at 0.62 to 0.70 at step 190; word accuracy of six runs of the authors' code at "
-        f"step {EARLY}: .99 .21 1.00 .59 .99 .11",
-    ),
-    Row(
-        "cannot-copy",
-        6,
-        HARD,
-        "From permutations a model cannot even learn to copy.",
-        f"supported if the share of runs that do not copy within {AUTHORS_STEPS} steps is surely "
-        "above {t.rare:.2f}, and of those left surely less than {t.learns:g} learn it in 100 "
-        "steps; refuted where the interval lies on the other side",
-        cannot_copy,
-        f"about a third of the runs are at 0.62 to 0.70 at step 190, of {AUTHORS_STEPS}",
-    ),
-)
+ROWS = words_drive_attention, attention_needs_words, hard_is_slower, cannot_copy
 """In the order of the scoreboard."""

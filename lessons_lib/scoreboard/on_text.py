@@ -9,15 +9,15 @@ Each corpus is a criterion of its own, but where a row says otherwise.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 
 import pandas as pd
 
 from lessons_lib.lab.records import NotMeasuredError, command
 from lessons_lib.scoreboard.claim import (
     NOT_MEASURED,
-    OURS,
     Loader,
+    Measure,
     Measured,
     RealText,
     Row,
@@ -25,19 +25,27 @@ from lessons_lib.scoreboard.claim import (
     below,
     best_scale,
     exceeds,
-    recorded,
+    row,
     values,
 )
 from lessons_lib.scoreboard.contrasts import mean_power
 from lessons_lib.stats import seed_interval
 
-POSITION = {"last": "the last word", "first": "the first word", "diagonal": "the same place"}
-"""Guesses that know no words: name of the candidate, and what it points at."""
+POSITION = "last", "first", "diagonal"
+"""Guesses that know no words: the last word, the first word, the same place."""
 CLASSIFICATION, TRANSLATION = "evidence: classification", "evidence: translation"
 STAGES, QUESTION = "two stages", "the question"
 
 
-def cooccurrence_teaches_words(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
+@row(
+    3,
+    STAGES,
+    "With uniform attention, which leaves co-occurrence alone, a model learns which words "
+    "translate each other.",
+    "supported if the interval lies above {t.teaches:g} of the better reference, in part if "
+    "below that and above {t.teaches_some:g} of it",
+)
+def cooccurrence_teaches_words(load: Loader, t: Thresholds) -> Measured:
     """Words of Multi30k that a model knows whose attention is frozen uniform.
 
     Against the better of two references that see co-occurrence only: bag-of-words proxy, Model 1.
@@ -64,68 +72,139 @@ def cooccurrence_teaches_words(load: Loader = recorded, t: Thresholds = OURS) ->
     )
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """A row on an agreement: against chance (the paper's claim) and position (a stricter one).
+@row(
+    4,
+    STAGES,
+    "Knowledge of words rises before attention does.",
+    "supported if the lag lies above 0 in every corpus, half-way up and where both curves reach "
+    "{t.level:g}; refuted where it lies below",
+)
+def ktiw_comes_first(load: Loader, t: Thresholds) -> Measured:
+    """Steps from the half-rise of KTIW to that of attention, both against the dictionary.
 
-    Attributes:
+    Where there is no dictionary, against Model 1, which comes from co-occurrence itself. A second
+    yardstick, where the curves are recorded, is the lag at which both reach ``Thresholds.level``.
+    """
+    text = RealText(load, "translation")
+    lag = text.each("lag")
+    told, criteria = [], {}
+    for corpus in text.corpora:
+        kind = "gold" if text.has(corpus, "ktiw/gold") else "m1"
+        curves = f"ktiw/{kind}", f"attention/{kind}"
+        lags = {"half-way up": lag[corpus]}
+        if text.has(corpus, *curves):
+            ktiw, attention = (text.step_at(corpus, curve, t.level) for curve in curves)
+            lags[f"at {t.level:g}"] = (attention - ktiw).dropna()
+        shown = []
+        for where, found in lags.items():
+            if len(found) > 1:
+                value = text.interval(found)
+                criteria[f"{where}, {corpus}"] = exceeds(value, 0)
+                shown.append(f"{where} {value.estimate:.0f} [{value.low:.0f}, {value.high:.0f}]")
+        told.append(f"{_judged(text, corpus)} {', '.join(shown)}")
+    ours = f"steps from the rise of KTIW to that of attention: {'; '.join(told)}"
+    return text.measured(ours, lag, "steps by which KTIW is ahead half-way up", criteria)
+
+
+@row(
+    4,
+    STAGES,
+    "Attention is still almost uniform while knowledge of words is learned.",
+    "supported if the interval lies above {t.spread:g} in every corpus, refuted below",
+)
+def attention_is_uniform_early(load: Loader, t: Thresholds) -> Measured:
+    """Spread of attention, exp(entropy)/L, when KTIW has half risen."""
+    text = RealText(load, "translation")
+    spread = text.each("spread/at-ktiw")
+    told = (f"{_judged(text, c)} {spread[c].mean():.2f}" for c in text.corpora)
+    return text.measured(
+        _list("spread of attention (1: uniform) when KTIW has half risen", told),
+        spread,
+        "exp(entropy)/L of attention at the half-rise of KTIW",
+        {corpus: exceeds(text.interval(spread[corpus]), t.spread) for corpus in text.corpora},
+    )
+
+
+def agreement(experiment: str, metric: str, times: float | None = None) -> Measure:
+    """A row on A(u, v): against chance (the paper's claim) and position (a stricter one).
+
+    Criteria for each corpus; rivals that the record lacks are named as not measured.
+
+    Args:
         experiment: whose records it reads.
         metric: A(u, v).
         times: so many times chance is asked for; ``Thresholds.far`` if ``None``.
     """
 
-    experiment: str
-    metric: str
-    times: float | None = None
-
-    def __call__(self, load: Loader = recorded, t: Thresholds = OURS) -> Measured:
-        """Criteria for each corpus; rivals that the record lacks are named as not measured."""
-        text = RealText(load, self.experiment)
-        found, chance = text.each(self.metric), text.of_block("chance")
-        times = t.far if self.times is None else self.times
-        reference = self.metric.partition(",")[0]
+    def measure(load: Loader, t: Thresholds) -> Measured:
+        text = RealText(load, experiment)
+        found, chance = text.each(metric), text.of_block("chance")
+        reference = metric.partition(",")[0]
         rivals = {name: f"{reference},{name})" for name in (*POSITION, "twin")}
         there = {
-            name: text.each(metric)
-            for name, metric in rivals.items()
-            if all(text.has(corpus, metric) for corpus in text.corpora)
+            name: text.each(rival)
+            for name, rival in rivals.items()
+            if all(text.has(corpus, rival) for corpus in text.corpora)
         }
         above, ahead, told = {}, {}, []
         for corpus in text.corpora:
             above[f"far above chance, {corpus}"] = exceeds(
-                text.interval(found[corpus]), times * chance[corpus]
+                text.interval(found[corpus]), (times or t.far) * chance[corpus]
             )
-            guesses = {name: there[name][corpus] for name in POSITION if name in there}
+            guesses = [there[name][corpus] for name in POSITION if name in there]
             if guesses:
-                best = max(guesses.values(), key=lambda runs: float(runs.mean()))
+                best = max(guesses, key=lambda runs: float(runs.mean()))
                 ahead[f"above position, {corpus}"] = exceeds(text.interval(found[corpus] - best), 0)
             beside = [f"chance {chance[corpus]:.2f}"]
             beside += [f"{name} {runs[corpus].mean():.2f}" for name, runs in there.items()]
-            if text.has(corpus, f"{self.metric}/max"):
-                most = text.each(f"{self.metric}/max")[corpus].mean()
+            if text.has(corpus, f"{metric}/max"):
+                most = text.each(f"{metric}/max")[corpus].mean()
                 beside.append(f"maximum over checkpoints {most:.2f}")
             told.append(f"{corpus} {found[corpus].mean():.2f} ({', '.join(beside)})")
-        lacking = [
-            name
-            for name, lacks in (("position", not ahead), ("twin", "twin" not in there))
-            if lacks
-        ]
-        ours = _list(self.metric, told)
+        ours = _list(metric, told)
+        lacking = ["position"] * (not ahead) + ["twin"] * ("twin" not in there)
         if lacking:
             ours += f"; {' and '.join(lacking)}: {NOT_MEASURED}"
         if not ahead:
             ours += ", so that the paper's claim alone is judged"
-        return Measured(
-            ours,
-            text.interval(found.mean(axis=1)),
-            f"{self.metric}, {_mean_of(text)}",
-            text.runs,
-            above | ahead,
-            text.over,
+        return text.measured(ours, found, metric, above | ahead)
+
+    return measure
+
+
+def _foretells(name: str, metric: str, claim: str) -> tuple[Row, ...]:
+    """The rows on one agreement: a classifier's and a translator's."""
+    far = (
+        "supported if in every corpus the interval lies above {t.far:g} times chance (the paper's "
+        "claim), and that of the difference to the better guess by position above 0 (a stricter "
+        "one); refuted where it lies below"
+    )
+    models = {
+        "classifier": ("classifier", CLASSIFICATION),
+        "translator": ("translation model", TRANSLATION),
+    }
+    return tuple(
+        Row(
+            name.format(model),
+            4,
+            part,
+            claim.format(model=kind),
+            far,
+            agreement(part.removeprefix("evidence: "), metric),
         )
+        for model, (kind, part) in models.items()
+    )
 
 
-def xi_is_high_in_classification(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
+_HIGH = (
+    "Xi is high: a model with uniform attention foretells trained attention as well as a rather "
+    "well-trained model does."
+)
+_XI = "supported if the interval of the share lies above {t.high:g} in every corpus, refuted below"
+
+
+@row(4, CLASSIFICATION, _HIGH, _XI)
+def xi_is_high_in_classification(load: Loader, t: Thresholds) -> Measured:
     """Xi against xi*, above the share of the larger class.
 
     Of each run: ``(xi - guess)/(xi* - guess)`` with the share of the larger class as guess, kept
@@ -136,7 +215,8 @@ def xi_is_high_in_classification(load: Loader = recorded, t: Thresholds = OURS) 
     return _xi(text, text.of_block("majority"), t)
 
 
-def xi_is_high_in_translation(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
+@row(4, TRANSLATION, _HIGH, _XI)
+def xi_is_high_in_translation(load: Loader, t: Thresholds) -> Measured:
     """Xi against xi*, the accuracy of the next token; as in classification, with a guess of 0."""
     text = RealText(load, "translation")
     return _xi(text, pd.Series(0.0, index=list(text.corpora)), t)
@@ -156,17 +236,23 @@ def _xi(text: RealText, guess: pd.Series[float], t: Thresholds) -> Measured:
             shown += f" (never passed in {never} of {len(passed)})"
         told.append(f"{corpus} {shown} of {best[corpus].mean():.2f}")
     base = "the larger class" if guess.any() else "0"
-    return Measured(
+    return text.measured(
         _list("xi of xi*", told),
-        text.interval(share.mean(axis=1)),
-        f"xi as share of what training gains over {base} (never passed: 1), {_mean_of(text)}",
-        text.runs,
+        share,
+        f"xi as share of what training gains over {base} (never passed: 1)",
         {corpus: exceeds(text.interval(share[corpus]), t.high) for corpus in text.corpora},
-        text.over,
     )
 
 
-def uniform_attention_is_as_good(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
+@row(
+    4,
+    QUESTION,
+    "A classifier with uniform attention performs as well, so performance cannot say where a "
+    "model attends.",
+    "supported if the mean over corpora is surely worse by less than {t.same:g} (one-sided "
+    "95% bound), refuted if surely by more",
+)
+def uniform_attention_is_as_good(load: Loader, t: Thresholds) -> Measured:
     """Accuracy with learned attention less that with uniform attention, at the last step.
 
     A test of non-inferiority: runs of one seed are compared, and the one-sided 95% bound of the
@@ -177,66 +263,17 @@ def uniform_attention_is_as_good(load: Loader = recorded, t: Thresholds = OURS) 
     learned, uniform = text.each("accuracy"), text.each("uniform/accuracy")
     gap = text.interval((learned - uniform).mean(axis=1), confidence=0.9)
     told = (f"{c} {learned[c].mean():.3f} and {uniform[c].mean():.3f}" for c in text.corpora)
-    power = mean_power(gap, t.same)
-    return Measured(
+    found = text.measured(
         _list("accuracy with learned and with uniform attention", told),
         gap,
-        f"accuracy with learned less that with uniform attention, {_mean_of(text)}",
-        text.runs,
+        "accuracy with learned less that with uniform attention",
         {"uniform attention is as good": below(gap, t.same)},
-        text.over,
-        f"with the spread found, {gap.n} say so with probability {power:.2f} if there is no "
-        f"difference, and the contrary with as much if it is {2 * t.same:g}",
     )
-
-
-def ktiw_comes_first(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
-    """Steps from the half-rise of KTIW to that of attention, both against the dictionary.
-
-    Where there is no dictionary, against Model 1, which comes from co-occurrence itself. A second
-    yardstick, where the curves are recorded, is the lag at which both reach ``Thresholds.level``.
-    """
-    text = RealText(load, "translation")
-    lag = text.each("lag")
-    told, criteria = [], {}
-    for corpus in text.corpora:
-        kind = "gold" if text.has(corpus, "ktiw/gold") else "m1"
-        lags = {"half-way up": lag[corpus]}
-        if all(text.has(corpus, f"{name}/{kind}") for name in ("ktiw", "attention")):
-            ktiw, attention = (
-                text.step_at(corpus, f"{name}/{kind}", t.level) for name in ("ktiw", "attention")
-            )
-            lags[f"at {t.level:g}"] = (attention - ktiw).dropna()
-        shown = []
-        for where, found in lags.items():
-            if len(found) > 1:
-                value = text.interval(found)
-                criteria[f"{where}, {corpus}"] = exceeds(value, 0)
-                shown.append(f"{where} {value.estimate:.0f} [{value.low:.0f}, {value.high:.0f}]")
-        told.append(f"{_judged(text, corpus)} {', '.join(shown)}")
-    return Measured(
-        f"steps from the rise of KTIW to that of attention: {'; '.join(told)}",
-        text.interval(lag.mean(axis=1)),
-        f"steps by which KTIW is ahead half-way up, {_mean_of(text)}",
-        text.runs,
-        criteria,
-        text.over,
+    power = (
+        f"with the spread found, {gap.n} say so with probability {mean_power(gap, t.same):.2f} if "
+        f"there is no difference, and the contrary with as much if it is {2 * t.same:g}"
     )
-
-
-def attention_is_uniform_early(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
-    """Spread of attention, exp(entropy)/L, when KTIW has half risen."""
-    text = RealText(load, "translation")
-    spread = text.each("spread/at-ktiw")
-    told = (f"{_judged(text, c)} {spread[c].mean():.2f}" for c in text.corpora)
-    return Measured(
-        _list("spread of attention (1: uniform) when KTIW has half risen", told),
-        text.interval(spread.mean(axis=1)),
-        f"exp(entropy)/L of attention at the half-rise of KTIW, {_mean_of(text)}",
-        text.runs,
-        {corpus: exceeds(text.interval(spread[corpus]), t.spread) for corpus in text.corpora},
-        text.over,
-    )
+    return replace(found, power=power)
 
 
 def _list(what: str, told: Iterable[str]) -> str:
@@ -248,66 +285,10 @@ def _judged(text: RealText, corpus: str) -> str:
     return corpus if text.has(corpus, "ktiw/gold") else f"{corpus} (by Model 1)"
 
 
-def _mean_of(text: RealText) -> str:
-    return "one corpus" if len(text.corpora) == 1 else f"mean of {len(text.corpora)} corpora"
-
-
-def _foretells(name: str, metric: str, claim: str) -> tuple[Row, ...]:
-    """The rows on one agreement: a classifier's and a translator's."""
-    far = (
-        "supported if in every corpus the interval lies above {t.far:g} times chance (the paper's "
-        "claim), and that of the difference to the better guess by position above 0 (a stricter "
-        "one); refuted where it lies below"
-    )
-    return tuple(
-        Row(
-            name.format(model),
-            4,
-            part,
-            claim.format(model=kind),
-            far,
-            Agreement(experiment, metric),
-        )
-        for model, kind, part, experiment in (
-            ("classifier", "classifier", CLASSIFICATION, "classification"),
-            ("translator", "translation model", TRANSLATION, "translation"),
-        )
-    )
-
-
-_HIGH = (
-    "Xi is high: a model with uniform attention foretells trained attention as well as a rather "
-    "well-trained model does."
-)
-_XI = "supported if the interval of the share lies above {t.high:g} in every corpus, refuted below"
 ROWS = (
-    Row(
-        "cooccurrence-teaches-words",
-        3,
-        STAGES,
-        "With uniform attention, which leaves co-occurrence alone, a model learns which words "
-        "translate each other.",
-        "supported if the interval lies above {t.teaches:g} of the better reference, in part if "
-        "below that and above {t.teaches_some:g} of it",
-        cooccurrence_teaches_words,
-    ),
-    Row(
-        "ktiw-comes-first",
-        4,
-        STAGES,
-        "Knowledge of words rises before attention does.",
-        "supported if the lag lies above 0 in every corpus, half-way up and where both curves "
-        "reach {t.level:g}; refuted where it lies below",
-        ktiw_comes_first,
-    ),
-    Row(
-        "attention-is-uniform-early",
-        4,
-        STAGES,
-        "Attention is still almost uniform while knowledge of words is learned.",
-        "supported if the interval lies above {t.spread:g} in every corpus, refuted below",
-        attention_is_uniform_early,
-    ),
+    cooccurrence_teaches_words,
+    ktiw_comes_first,
+    attention_is_uniform_early,
     *_foretells(
         "uniform-{}-foretells",
         "A(alpha,uf)",
@@ -324,20 +305,9 @@ ROWS = (
         "The probe of a {model} with uniform attention foretells the gradient saliency of a "
         "trained one.",
     ),
-    Row(
-        "xi-is-high-in-classification", 4, CLASSIFICATION, _HIGH, _XI, xi_is_high_in_classification
-    ),
-    Row("xi-is-high-in-translation", 4, TRANSLATION, _HIGH, _XI, xi_is_high_in_translation),
-    Row(
-        "uniform-attention-is-as-good",
-        4,
-        QUESTION,
-        "A classifier with uniform attention performs as well, so performance cannot say where a "
-        "model attends.",
-        "supported if the mean over corpora is surely worse by less than {t.same:g} (one-sided "
-        "95% bound), refuted if surely by more",
-        uniform_attention_is_as_good,
-    ),
+    xi_is_high_in_classification,
+    xi_is_high_in_translation,
+    uniform_attention_is_as_good,
     Row(
         "attention-is-on-salient-words",
         4,
@@ -345,7 +315,7 @@ ROWS = (
         "Trained attention goes to words that speak for the label, though the loss does not ask "
         "for it.",
         "as for agreement with the probe, with chance itself as the bound",
-        Agreement("classification", "A(alpha,lr)", times=1.0),
+        agreement("classification", "A(alpha,lr)", times=1.0),
     ),
 )
 """In the order of the scoreboard."""

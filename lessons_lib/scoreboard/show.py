@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
@@ -101,24 +102,19 @@ def _body(row: Mapping[str, Any]) -> str:
     value, _, meaning = text["interval"].partition(": ")
     kind = text["verdict"].replace(" ", "-")
     _, published, ours, runs, verdict = HEADINGS
-    cells = [
-        (published, text["published"]),
-        (ours, f'<strong class="is-value">{value}</strong><br>{meaning}'),
-        (runs, text["runs"]),
-        (verdict, f'<i aria-hidden="true"></i> <strong>{text["verdict"]}</strong>'),
-    ]
+    cells = {
+        published: text["published"],
+        ours: f'<strong class="is-value">{value}</strong><br>{meaning}',
+        runs: text["runs"],
+        verdict: f'<i aria-hidden="true"></i> <strong>{text["verdict"]}</strong>',
+    }
     first = "".join(
         f'<td role="cell" data-label="{label}"><div>{content}</div></td>'
-        for label, content in cells
+        for label, content in cells.items()
     )
-    more = [
-        ("In full", text["ours"]),
-        ("Set-up", text["setup"]),
-        ("Rule", text["rule"]),
-        ("Why", text["reasons"]),
-        ("Again", f"<code>{text['command']}</code>"),
-    ]
-    rest = "".join(f"<p><b>{label}</b> <span>{content}</span></p>" for label, content in more)
+    more = {"In full": "ours", "Set-up": "setup", "Rule": "rule", "Why": "reasons"}
+    rest = "".join(f"<p><b>{k}</b> <span>{text[name]}</span></p>" for k, name in more.items())
+    rest += f"<p><b>Again</b> <span><code>{text['command']}</code></span></p>"
     return (
         f'<tbody role="rowgroup" class="is-{kind}" id="claim-{text["row"]}">\n'
         f'<tr role="row"><th scope="rowgroup" role="rowheader">{text["claim"]}'
@@ -148,34 +144,18 @@ def verdicts(rows: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     labels: dict[float, str] = {}
     y = 0.0
     for part, group in groups:
-        ax.annotate(
-            part.capitalize(),
-            (0, y),
-            xycoords=ax.get_yaxis_transform(),
-            xytext=(-4, 0),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            weight="bold",
-        )
+        side: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "textcoords": "offset points"}
+        look: dict[str, Any] = {"ha": "right", "va": "center", "weight": "bold"}
+        ax.annotate(part.capitalize(), (0, y), xytext=(-4, 0), **side, **look)
         for name, verdict in zip(group["row"], group["verdict"], strict=True):
             y += 1
             labels[y] = name
             filled, colour, mark = LOOKS[verdict]
+            x = list(LOOKS).index(verdict)
             ax.axhline(y, color="#DDDDDD", lw=1, zorder=0)
-            ax.plot(
-                [list(LOOKS).index(verdict)],
-                [y],
-                "o",
-                ms=13,
-                mew=2,
-                fillstyle=filled,
-                color=colour,
-                markerfacecoloralt="white",
-                gid=f"{name}: {verdict}",
-            )
+            look = {"fillstyle": filled, "color": colour, "markerfacecoloralt": "white"}
+            ax.plot([x], [y], "o", ms=13, mew=2, gid=f"{name}: {verdict}", **look)
             if filled == "none":  # or the line would be seen through the circle
-                x = list(LOOKS).index(verdict)
                 ax.plot([x], [y], "o", ms=11, color="white", zorder=1)
                 ax.text(x, y, mark, ha="center", va="center_baseline", size=8, color=colour)
         y += 1.4
@@ -210,18 +190,14 @@ def costs(load: Loader = recorded) -> pd.DataFrame:
         if row(asked).found.value is None:
             continue
         records = [record for arms in asked.found.values() for record in arms.values()]
-        found.append(
-            {
-                "row": name,
-                "experiment": "; ".join(
-                    f"{experiment}, {scale}" for experiment, scale in asked.found
-                ),
-                "seeds": min(len(record.seeds) for record in records),
-                "jobs": sum(len(record.seeds) for record in records),
-                "seconds": sum(record.wall_seconds for record in records),
-            }
-        )
-    return pd.DataFrame(found).set_index("row").sort_values("seconds", kind="stable")
+        seeds = [len(record.seeds) for record in records]
+        seconds = sum(record.wall_seconds for record in records)
+        experiments = "; ".join(map(", ".join, asked.found))
+        found.append((name, experiments, min(seeds), sum(seeds), seconds))
+    columns = ["row", "experiment", "seeds", "jobs", "seconds"]
+    return (
+        pd.DataFrame(found, columns=columns).set_index("row").sort_values("seconds", kind="stable")
+    )
 
 
 def _colours(verdict: Verdict) -> str:
@@ -235,62 +211,5 @@ def _colours(verdict: Verdict) -> str:
 
 # Names with two classes outweigh the tables of JupyterLab and of the theme. Colours are those of
 # the page around; the theme would put a white card under it in dark mode.
-_STYLE = """
-.lessons-claims{max-width:100%;overflow-x:auto;margin:0 0 1rem;line-height:1.45}
-.lessons-claims table.lessons-claims-table{display:table;table-layout:fixed;width:100%;
-min-width:37rem;max-width:none;margin:0;border:0;border-collapse:collapse;font-size:.875rem;
-color:inherit}
-.lessons-claims caption{caption-side:top;text-align:left;padding:0 0 .5rem;color:inherit;
-font-size:1rem;font-weight:600}
-.lessons-claims table.lessons-claims-table tr{background:none}
-.lessons-claims table.lessons-claims-table :is(th,td){padding:.55rem .5rem .1rem;border:0;
-background:none;color:inherit;font-weight:400;text-align:left;vertical-align:top;
-white-space:normal;max-width:none;overflow-wrap:anywhere}
-.lessons-claims table.lessons-claims-table thead th{padding-bottom:.3rem;font-weight:600;
-vertical-align:bottom}
-.lessons-claims table.lessons-claims-table tbody{border-top:1px solid rgba(127,127,127,.6)}
-.lessons-claims table.lessons-claims-table tbody :is(th,td.is-more){
-border-left:4px solid var(--claim-colour)}
-.lessons-claims table.lessons-claims-table tbody th{font-weight:600}
-.lessons-claims table.lessons-claims-table td.is-more{padding:.1rem .6rem .7rem}
-.lessons-claims thead th:nth-child(1){width:29%}
-.lessons-claims thead th:nth-child(2){width:18%}
-.lessons-claims thead th:nth-child(3){width:27%}
-.lessons-claims thead th:nth-child(4){width:9%}
-.lessons-claims small{display:block;font-size:.8125rem;font-weight:400}
-.lessons-claims p{display:grid;grid-template-columns:3.6rem minmax(0,1fr);margin:.3rem 0 0;
-font-size:.8125rem;color:inherit}
-.lessons-claims b{font-weight:600}
-.lessons-claims .is-value{white-space:nowrap}
-.lessons-claims code{padding:.1rem .3rem;border:1px solid rgba(127,127,127,.5);
-border-radius:.25rem;background:rgba(127,127,127,.12);color:inherit;font-size:.8125rem;
-user-select:all;-webkit-user-select:all;overflow-wrap:anywhere;white-space:normal;
-box-decoration-break:clone;-webkit-box-decoration-break:clone}
-.lessons-claims i{display:inline-block;box-sizing:border-box;width:.9em;height:.9em;
-border:.15em solid var(--claim-colour);border-radius:50%;vertical-align:-.08em;
-background:linear-gradient(90deg,var(--claim-colour) var(--claim-share),
-transparent var(--claim-share));print-color-adjust:exact;-webkit-print-color-adjust:exact}
-.lessons-claims i::before{display:block;font:700 .65em/1 sans-serif;text-align:center}
-html[data-theme=dark] .bd-content div.cell_output .text_html:has(>div.lessons-claims){
-background:transparent;color:inherit;padding:0}
-@media (max-width:600px){
-.lessons-claims table.lessons-claims-table{min-width:0}
-.lessons-claims table.lessons-claims-table,.lessons-claims :is(caption,tbody,th,td){
-display:block}
-.lessons-claims tr{display:flex;flex-direction:column}
-.lessons-claims thead{position:absolute;width:1px;height:1px;overflow:hidden;
-clip-path:inset(50%)}
-.lessons-claims table.lessons-claims-table tbody{margin:0 0 1.25rem;
-border:1px solid rgba(127,127,127,.6);border-left:4px solid var(--claim-colour);
-border-radius:.25rem}
-.lessons-claims table.lessons-claims-table tbody :is(th,td.is-more){border-left:0}
-.lessons-claims tbody th{order:-2}
-.lessons-claims td[data-label=Verdict]{order:-1}
-.lessons-claims table.lessons-claims-table td[data-label]{display:grid;
-grid-template-columns:5rem minmax(0,1fr);padding:.15rem .6rem}
-.lessons-claims td[data-label]::before{content:attr(data-label);font-size:.8125rem;
-font-weight:600;line-height:1.6}
-.lessons-claims p{grid-template-columns:5rem minmax(0,1fr)}
-}
-@media print{.lessons-claims tbody{break-inside:avoid}}
-""" + "".join(map(_colours, LOOKS))
+_STYLE = f"\n{Path(__file__).with_name('claims.css').read_text('utf-8')}"
+_STYLE += "".join(map(_colours, LOOKS))
