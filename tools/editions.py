@@ -2,16 +2,13 @@
 
 ``python tools/editions.py prepare`` puts the badge and the install cell into every chapter,
 ``build`` writes the Colab edition into ``colab/`` and the student edition, which has no solutions,
-into ``student/``; ``check`` says whether all are up to date. The notebooks in ``book/`` are the one
-source; nothing in ``colab/`` and ``student/`` is written by hand.
+into ``student/``; ``check`` says whether all are up to date. Nothing there is written by hand.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,8 +18,6 @@ import nbformat
 import website
 from environment import CourseError, Project, write_atomically
 from labels import Book, Settings, is_markdown, read_book, read_settings
-from lines import Lines
-from myst import Directive
 from plain import Converter
 
 INSTALL_ID, BADGE_ID = "install", "colab-badge"
@@ -150,11 +145,16 @@ def prepared_chapters(project: Project, settings: Settings | None = None) -> dic
     }
 
 
-# Colab ------------------------------------------------------------------------------------------
+# Editions ---------------------------------------------------------------------------------------
+
+STUDENT_ID = "student-edition"
+STUDENT_NOTE = """\
+> **Student edition.** Solutions are left out, hints are kept. `check(...)` below an exercise says \
+whether an answer is right, and if not, which mistake it probably is."""
 
 
-def colab_cell(cell: Any, converter: Converter) -> Any | None:
-    """One cell of the Colab edition, or ``None`` for a cell that it lacks."""
+def edition_cell(cell: Any, converter: Converter) -> Any | None:
+    """One cell of an edition, or ``None`` for a cell that it lacks."""
     tags = set(cell.metadata.get("tags", []))
     if cell["id"] == BADGE_ID or tags & LEFT_OUT_TAGS:
         return None
@@ -165,159 +165,66 @@ def colab_cell(cell: Any, converter: Converter) -> Any | None:
             return None
         return nbformat.v4.new_markdown_cell(text, id=cell["id"], metadata=metadata)
     if cell.cell_type != "code":
-        raise CourseError(f"{converter.place.page}.ipynb, cell {cell['id']}: found a raw cell")
-    if tags & HIDDEN_TAGS or converter.in_solution:
+        raise CourseError(f"{converter.page}.ipynb, cell {cell['id']}: found a raw cell")
+    if tags & HIDDEN_TAGS:
         metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
     if "raises-exception" in tags:
         metadata["tags"] = ["raises-exception"]
     return nbformat.v4.new_code_cell(cell.source, id=cell["id"], metadata=metadata)
 
 
-def page_of(book: Book, path: Path) -> str:
+def page_of(path: Path) -> str:
     """Name of a chapter's page, as in ``book/03_uniform_attention``."""
-    return path.relative_to(book.root).with_suffix("").as_posix()
+    return f"{path.parent.name}/{path.stem}"
 
 
-def colab_edition(book: Book, path: Path) -> Any:
-    """The Colab edition of a chapter.
+def edition(book: Book, path: Path, *, student: bool = False) -> Any:
+    """The Colab edition of a chapter, or the student edition, which has no solutions.
 
     Raises:
         CourseError: something in it cannot be turned into plain Markdown; the message says where.
     """
-    converter = Converter(book, page_of(book, path))
+    converter = Converter(book, page_of(path), student=student)
     source = nbformat.read(path, as_version=4)
-    return plain_notebook(path.name, [colab_cell(cell, converter) for cell in source.cells])
-
-
-def plain_notebook(name: str, cells: list[Any | None]) -> Any:
-    """A notebook for any Jupyter, of the cells that are not ``None``."""
+    cells = [made for cell in source.cells if (made := edition_cell(cell, converter))]
+    if student:
+        note = {"id": STUDENT_ID, "metadata": {"id": STUDENT_ID}}
+        cells.insert(1, nbformat.v4.new_markdown_cell(STUDENT_NOTE, **note))
     metadata = {
-        "colab": {"name": name, "provenance": [], "toc_visible": True},
+        "colab": {"name": path.name, "provenance": [], "toc_visible": True},
         "kernelspec": KERNEL,
         "language_info": {"name": "python"},
     }
-    return nbformat.v4.new_notebook(cells=[cell for cell in cells if cell], metadata=metadata)
-
-
-# Students ---------------------------------------------------------------------------------------
-
-STUDENT_ID = "student-edition"
-STUDENT_NOTE = """\
-> **Student edition.** Solutions are left out, hints are kept. `check(...)` below an exercise says \
-whether an answer is right, and if not, which mistake it probably is."""
-FOLDED = re.compile(
-    r"<details\b[^>]*>\s*<summary\b[^>]*>(.*?)</summary>.*?</details>\n?", re.DOTALL
-)
-
-
-class StudentConverter(Converter):
-    """Leaves out solutions, and what is folded in an exercise unless its title says "Hint".
-
-    Its links go to the site, since students open it anywhere and only Colab scrolls to a cell.
-
-    What remains of multiple choice are the options: whoever is to decide first should not have the
-    explanations one click away. ``check`` explains a wrong choice.
-    """
-
-    def __init__(self, book: Book, page: str) -> None:
-        super().__init__(book, page, scrolls=False)
-        self.directives["solution"] = (self._nothing, {"class", "label"})
-        self._in_exercise = False
-
-    def _exercise(self, found: Directive, contained: bool) -> Lines:
-        self._in_exercise = True
-        try:
-            return super()._exercise(found, contained)
-        finally:
-            self._in_exercise = False
-
-    def _text(self, text: str, contained: bool = False) -> Lines:
-        if self._in_exercise:
-            text = FOLDED.sub(lambda block: block[0] if is_hint(block[1]) else "", text)
-            if re.search("</?details", FOLDED.sub("", text)):
-                raise CourseError(
-                    "a <details> in an exercise needs a <summary>, an end, and none inside"
-                )
-        return super()._text(text, contained)
-
-    def _details(self, title: str, body: str, contained: bool) -> Lines:
-        if self._in_exercise and not is_hint(title):
-            return []
-        return super()._details(title, body, contained)
-
-
-def is_hint(title: str) -> bool:
-    """Whether the title of something folded announces a hint."""
-    return bool(re.match(r"\W*hint", re.sub(r"<[^>]*>", "", title), re.IGNORECASE))
-
-
-def student_cell(cell: Any, converter: Converter) -> Any | None:
-    """One cell of the student edition, or ``None`` for a cell that it lacks.
-
-    Raises:
-        CourseError: as ``colab_cell``, or text stands beside the start or end of a solution.
-    """
-    gates = {"solution-start", "solution-end"}
-    parser = converter.book.parser
-    gate = is_markdown(cell) and any(d and d.name in gates for _, d in parser.walk(cell.source))
-    if gate and len(parser.blocks(cell.source)[0]) != 1:
-        raise CourseError(
-            f"{converter.place.page}.ipynb, cell {cell['id']}: expected the start or the end of a "
-            "solution alone in its cell, found more; give it a cell of its own"
-        )
-    found = colab_cell(cell, converter)
-    return None if gate or converter.in_solution else found
-
-
-def student_edition(book: Book, path: Path) -> Any:
-    """The student edition of a chapter: the Colab edition without solutions.
-
-    Raises:
-        CourseError: as ``colab_edition``, or a solution is not closed.
-    """
-    converter = StudentConverter(book, page_of(book, path))
-    source = nbformat.read(path, as_version=4)
-    cells = [student_cell(cell, converter) for cell in source.cells]
-    if converter.in_solution:
-        raise CourseError(f"{path.name}: expected {{solution-end}} after {{solution-start}}")
-    note = nbformat.v4.new_markdown_cell(STUDENT_NOTE, id=STUDENT_ID, metadata={"id": STUDENT_ID})
-    return plain_notebook(path.name, [cells[0], note, *cells[1:]])
+    return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
 
 
 # Commands ---------------------------------------------------------------------------------------
 
 
-EDITIONS: dict[str, Callable[[Book, Path], Any]] = {
-    "colab": colab_edition,
-    "student": student_edition,
-}
-"""What makes the notebooks of a folder, all of them, from those in ``book/``."""
+FOLDERS = ("colab", "student")
 
 
 def derived(project: Project) -> dict[Path, str]:
     """What the folders of the editions should hold."""
     book = read_book(project)
     return {
-        project.root / folder / path.name: written(edition(book, path))
-        for folder, edition in EDITIONS.items()
+        project.root / folder / path.name: written(edition(book, path, student=folder == "student"))
+        for folder in FOLDERS
         for path in website.chapters(project)
     }
 
 
 def present(project: Project) -> set[Path]:
     """What the folders of the editions do hold."""
-    return {path for folder in EDITIONS for path in (project.root / folder).glob("*.ipynb")}
+    return {path for folder in FOLDERS for path in (project.root / folder).glob("*.ipynb")}
 
 
 def write_changed(project: Project, wanted: dict[Path, str]) -> None:
     """Write the files that differ, and say which."""
     for path, text in wanted.items():
-        changed = not path.exists() or path.read_text(encoding="utf-8") != text
-        if changed:
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_atomically(path, text)
-        print(
-            f"{path.relative_to(project.root).as_posix()}: {'written' if changed else 'as it was'}"
-        )
+            print(f"{path.relative_to(project.root).as_posix()}: written")
 
 
 def prepare(project: Project) -> None:
@@ -336,19 +243,14 @@ def build(project: Project) -> None:
 
 def problems(project: Project) -> list[str]:
     """Files that are not what ``prepare`` and ``build`` would write."""
-    chapters, wanted, there = prepared_chapters(project), derived(project), present(project)
-    found = [
-        f"{path.relative_to(project.root).as_posix()}: badge or install cell missing or outdated"
-        for path, text in chapters.items()
-        if path.read_text(encoding="utf-8") != text
+    wanted = prepared_chapters(project) | derived(project)
+    there = {path: path.read_text(encoding="utf-8") for path in {*present(project), *wanted}
+             if path.exists()}  # fmt: skip
+    return [
+        f"{path.relative_to(project.root).as_posix()}: not in step with its source"
+        for path in sorted({*there, *wanted})
+        if there.get(path) != wanted.get(path)
     ]
-    for path in sorted(there | set(wanted)):
-        text = path.read_text(encoding="utf-8") if path in there else None
-        if text != wanted.get(path):
-            found.append(
-                f"{path.relative_to(project.root).as_posix()}: not in step with its source"
-            )
-    return found
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -358,17 +260,18 @@ def main(arguments: list[str] | None = None) -> int:
     command = parser.parse_args(arguments).command
     project = Project(Path(__file__).resolve().parent.parent)
     try:
+        found = []
         if command == "check":
             found = problems(project)
-            print("\n".join(found) if found else "All editions are up to date.")
-            if found:
-                print("Mend it with: make editions")
-            return 1 if found else 0
-        (prepare if command == "prepare" else build)(project)
+            print(*found, "Mend it with: make editions", sep="\n") if found else print(
+                "Up to date."
+            )
+        else:
+            (prepare if command == "prepare" else build)(project)
+        return 1 if found else 0
     except CourseError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,91 +1,80 @@
 """MyST Markdown as plain Markdown that reads well in Colab and elsewhere.
 
-Running text stays as it was written, character by character, but for roles and links. Each
-directive has a function in ``Converter.directives``; what has none there is an error, so that
-nothing is left over by accident. Another edition (without solutions, say) replaces entries there.
+Running text stays as it was written, character by character, but for roles and links to pages. The
+chapters need a few directives and roles; what is left over of any other is an error with its place.
 """
 
 from __future__ import annotations
 
-import base64
 import html
-import mimetypes
 import posixpath
-from collections.abc import Callable
-from dataclasses import replace
+import re
+from urllib.parse import unquote, urlsplit
 
+from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from environment import CourseError
 from labels import Book
-from lines import Edit, Lines, applied, equation, markup, quotation, replaced
-from myst import Directive, Environment, Span, directive
-from roles import ROLES, Place, link, link_address, link_text
-from roles import destination as link_destination
+from myst import Directive, Parser, directive
 
 ADMONITIONS = {
     **{name: name.capitalize() for name in ("note", "tip", "warning", "important", "hint")},
     **{name: name.capitalize() for name in ("caution", "danger", "attention", "error")},
     "seealso": "See also",
 }
-UNSUPPORTED = {
-    "dl_open": "a definition list",
-    "field_list_open": "a field list",
-    "footnote_reference_open": "a footnote",
-    "footnote_ref": "a footnote",
-    "myst_block_break": "a block break +++",
-    "substitution_block": "a substitution",
-    "substitution_inline": "a substitution",
-    "span": "a span with attributes",
-    "attr": "attributes in braces",
-}
-"""Syntax that Colab does not know and that no chapter needs."""
+OPTIONS = {"class", "label", "name", "nonumber"}
+VERBATIM = {"fence", "code_block", "html_block"}
 DROPPED = {"front_matter", "myst_target", "myst_line_comment"}
-MAX_IMAGE_BYTES = 300_000
+# Code and escaped characters are found in order to be passed over.
+PIECE = re.compile(
+    r"\\."
+    r"|\{(?P<role>[\w:]+)\}`(?P<content>[^`]+)`"
+    r"|(?P<ticks>`+)(?!`)(?:(?!\n\s*\n).)+?(?<!`)(?P=ticks)(?!`)"
+    r"|\$(?P<math>(?:\\.|(?!\n\s*\n)[^$\\])+)\$"
+    r'|\]\((?P<href>[^()\s]+)(?P<title>\s+"[^"\n]*")?\)',
+    re.DOTALL,
+)
+PLAIN = re.compile(
+    r"(paragraph|heading|bullet_list|ordered_list|list_item|blockquote|table|thead|tbody|tr|th|td|s"
+    r"|em|strong|link)_(open|close)|text|inline|fence|hr|code_(block|inline)|html_(block|inline)"
+    r"|math_(inline|block)|(soft|hard)break"
+)
+"""Tokens that are the same in MyST and in Colab."""
 
-Handler = Callable[[Directive, bool], Lines]
+
+def leftovers(text: str, parser: Parser) -> list[str]:
+    """What a text has that only MyST understands, and links that lead nowhere alone."""
+    found = []
+    for block in parser.blocks(text):
+        for token in (block, *(block.children or ())):
+            address = str(token.attrs.get("href", ""))
+            if not PLAIN.fullmatch(token.type) or (directive(token) and token is block):
+                found.append(f"{token.type} {token.info} {token.content[:40]}".strip())
+            elif token.attrs.keys() & {"class", "id"} or "data-" in str(token.attrs):
+                found.append(f"attributes in braces of {token.type.removesuffix('_open')}")
+            known = urlsplit(address).scheme in ("http", "https", "mailto")
+            if address and not known and not address.startswith("#scrollTo="):
+                found.append(f"link {address}")
+    return found
 
 
 class Converter:
-    """Turns the Markdown cells of one notebook, in order, into plain Markdown.
+    """Turns the Markdown cells of one notebook into plain Markdown.
 
     Args:
         book: what the text may refer to.
         page: name of the notebook's page, as in ``book/03_uniform_attention``.
-        scrolls: whether links to cells are those of Colab, which lead nowhere else.
-
-    Attributes:
-        directives: what is done with each directive, and the options that it may have.
-        in_solution: whether the last text opened a solution that goes on in the next cells.
+        student: leave out solutions, and what is folded in an exercise unless its title says
+            "Hint": whoever is to decide first should not have explanations one click away. Links
+            go to the site, since students open it anywhere and only Colab scrolls to a cell.
     """
 
-    def __init__(self, book: Book, page: str, *, scrolls: bool = True) -> None:
-        self.book = book
-        self.place = Place(page, "", scrolls)
-        self.in_solution = False
-        named = {"class", "name"}
-        exercise = {"class", "label", "nonumber"}
-        image = {"name", "alt", "width", "align", "figclass"}
-        self.directives: dict[str, tuple[Handler, set[str]]] = {
-            "admonition": (self._admonition, named),
-            **dict.fromkeys(ADMONITIONS, (self._admonition, named)),
-            "dropdown": (self._dropdown, named | {"open", "color", "icon"}),
-            "toggle": (self._dropdown, named),
-            "margin": (self._margin, named),
-            "sidebar": (self._margin, named),
-            "exercise": (self._exercise, exercise),
-            "exercise-start": (self._exercise, exercise),
-            "exercise-end": (self._nothing, set()),
-            "solution": (self._solution, {"class", "label"}),
-            "solution-start": (self._solution_start, {"class", "label"}),
-            "solution-end": (self._solution_end, set()),
-            "math": (self._math, {"label", "name"}),
-            "figure": (self._figure, image),
-            "image": (self._figure, image),
-            "table": (self._table, named | {"align", "widths"}),
-            "code": (self._code, named),
-            "code-block": (self._code, named | {"linenos"}),
-        }
+    def __init__(self, book: Book, page: str, *, student: bool = False) -> None:
+        self.book, self.page, self.student = book, page, student
+        self.cell = ""
+        self._in_exercise = False
 
     def convert(self, text: str, cell: str) -> str:
         """The text of a cell as plain Markdown.
@@ -93,266 +82,229 @@ class Converter:
         Raises:
             CourseError: the cell has something that cannot be turned into plain Markdown.
         """
-        self.place = replace(self.place, cell=cell)
+        self.cell = cell
         try:
-            return "\n".join(self._text(text)).strip("\n")
+            result = "\n".join(self._text(text)).strip("\n")
+            if left := leftovers(result, self.book.parser):
+                raise CourseError(f"cannot be turned into plain Markdown: {'; '.join(left)}")
         except CourseError as error:
-            raise CourseError(f"{self.place.page}.ipynb, cell {cell}: {error}") from None
+            raise CourseError(f"{self.page}.ipynb, cell {cell}: {error}") from None
+        return result
 
-    def _text(self, text: str, contained: bool = False) -> Lines:
-        """Convert a text.
-
-        Args:
-            text: of a cell, or of the body of a directive.
-            contained: it goes into a quotation, whose marks may not get into equations.
-        """
-        tokens, environment = self.book.parser.blocks(text)
+    def _text(self, text: str, boxed: bool = False) -> list[str]:
+        """Convert a text; ``boxed``: into a quotation, whose marks may not get into equations."""
         lines = text.split("\n")
-        edits: list[Edit] = []
-        cells: dict[int, list[tuple[int, int, str]]] = {}
-        tables = 0
-        for token in tokens:
-            if token.type in UNSUPPORTED:
-                raise CourseError(f"{UNSUPPORTED[token.type]} cannot be turned into plain Markdown")
-            if token.attrs and token.type in ("paragraph_open", "heading_open", "fence"):
-                raise CourseError("attributes in braces cannot be turned into plain Markdown")
-            tables += {"table_open": 1, "table_close": -1}.get(token.type, 0)
-            if token.type == "inline" and tables:
-                self._table_cell(token, lines, environment, cells)
-            elif token.type == "inline":
-                edits += self._paragraph(token, lines, environment)
-            else:
-                edits += self._block(token, lines, contained)
-        for number, changes in cells.items():
-            edits.append(Edit(number, number + 1, [replaced(lines[number], changes)]))
-        return applied(lines, edits)
+        result: list[str] = []
+        position, apart = 0, False
 
-    def _block(self, token: Token, lines: Lines, contained: bool) -> list[Edit]:
-        """The edit, if any, that a token of a block calls for."""
-        if token.map is None:
-            return []
-        start, end = token.map
+        def add(new: list[str], new_apart: bool = False) -> None:
+            nonlocal apart
+            if not new:
+                return
+            if (apart or new_apart) and result and result[-1].strip(" >") and new[0].strip(" >"):
+                result.append("")
+            result.extend(new)
+            apart = new_apart
+
+        for token in self.book.parser.blocks(text):
+            if token.map is None:
+                continue
+            start, end = token.map
+            if token.type == "amsmath":
+                end = start + len(token.content.splitlines())
+            new = self._block(token, boxed or end - start == 1)
+            if new is None and token.type not in VERBATIM:
+                continue
+            if position < start:
+                add(self._inline("\n".join(lines[position:start])).split("\n"))
+            position = end
+            if new is None:
+                add(lines[start:end])
+                continue
+            before = re.split(r"[`:$\\]", lines[start])[0]  # what marks a list or a quotation
+            rest = re.sub("[^>]", " ", before)
+            add([f"{rest if k else before}{line}".rstrip() for k, line in enumerate(new)], True)
+            # What is dropped takes the blank line after it along, if one stands before it.
+            if not new and not (result and result[-1]) and lines[position : position + 1] == [""]:
+                position += 1
+        if position < len(lines):
+            add(self._inline("\n".join(lines[position:])).split("\n"))
+        return result
+
+    def _block(self, token: Token, boxed: bool) -> list[str] | None:
+        """What comes in place of a block; ``None`` if it stays."""
         if token.type in DROPPED:
-            return [Edit(start, end, [])]
+            return []
         found = directive(token)
         if found:
-            new = self._directive(found, contained)
-        elif token.type == "colon_fence":
-            raise CourseError(f"expected a directive in braces behind :::, found {token.info!r}")
-        elif token.type == "amsmath":
+            return self._directive(found, boxed)
+        if token.type == "amsmath":
             if not str(token.meta["environment"] + token.meta["numbered"]).endswith("*"):
                 raise CourseError("a numbered environment has no label: use {math}, or add a star")
-            end = start + len(token.content.splitlines())
-            new = equation(token.content, "", contained)
-        elif token.type in ("math_block", "math_block_label"):
+            return equation(token.content, "", boxed)
+        if token.type in ("math_block", "math_block_label"):
             label = token.info if token.type == "math_block_label" else ""
-            number = self.book.labels[label].number if label else ""
-            new = equation(token.content, number, contained or end - start == 1)
-        else:
-            return []
-        mark = token.markup or ("$$" if token.type != "amsmath" else "\\begin")
-        first = lines[start][: lines[start].index(mark)]
-        rest = "".join(c if c == ">" else " " for c in first)
-        marked = [f"{rest if k else first}{line}".rstrip() for k, line in enumerate(new)]
-        return [Edit(start, end, marked, apart=True)]
-
-    def _directive(self, found: Directive, contained: bool) -> Lines:
-        if found.name not in self.directives:
-            raise CourseError(
-                f"unknown directive {found.name!r}; known are {', '.join(sorted(self.directives))}"
-            )
-        handler, options = self.directives[found.name]
-        unknown = set(found.options) - options
-        if unknown:
-            raise CourseError(
-                f"directive {found.name!r}: expected the options {sorted(options)}, "
-                f"found {sorted(unknown)}"
-            )
-        return handler(found, contained)
+            return equation(token.content, self.book.labels[label].number if label else "", boxed)
+        return None
 
     # Running text ---------------------------------------------------------------------------
 
-    def _inline(self, content: str, environment: Environment | None = None) -> str:
+    def _inline(self, text: str) -> str:
         """Running text with roles and links turned into plain Markdown."""
-        changes: list[tuple[int, int, str]] = []
-        for span in self.book.parser.spans(content, environment or {}):
-            changes += self._span(span, content)
-        return replaced(content, changes)
+        return PIECE.sub(self._piece, text)
 
-    def _span(self, span: Span, content: str) -> list[tuple[int, int, str]]:
-        start, end = span.start, span.end
-        if span.kind in UNSUPPORTED:
-            raise CourseError(f"{UNSUPPORTED[span.kind]} cannot be turned into plain Markdown")
-        if span.kind == "myst_role":
-            token = span.token("myst_role")
-            name = str(token.meta["name"])
-            if name not in ROLES:
-                raise CourseError(f"unknown role {name!r}; known are {', '.join(sorted(ROLES))}")
-            role = ROLES[name](self.book, self.place, token.content.replace("\n", " "))
-            return [(start, end, role)]
-        if span.kind == "math_inline":
-            return [(start, end, content[start:end].replace("\n", " "))]
-        if span.kind == "image":
-            token = span.token("image")
-            address = self._embedded(str(token.attrs["src"]))
-            return [(start, end, f"!{link(token.content, address)}")]
-        token = span.token("link_open")
-        old, title = str(token.attrs["href"]), str(token.attrs.get("title", ""))
-        new = link_address(self.book, self.place, old)
-        if span.kind == "autolink" or new == old:
-            return []
-        changes = [(span.label_end + 1, end, link_destination(new, title))]
-        if span.label_end == start + 1:
-            changes.append((start + 1, start + 1, link_text(self.book, self.place, old)))
-        return changes
+    def _piece(self, found: re.Match[str]) -> str:
+        if found["role"]:
+            return self._role(found["role"], re.sub(r"\s*\n[\s>]*", " ", found["content"]))
+        if found["math"]:
+            return re.sub(r"\n[\s>]*", " ", found[0])
+        if found["href"]:
+            return f"]({self._address(found['href'])}{found['title'] or ''})"
+        return found[0]
 
-    def _paragraph(self, token: Token, lines: Lines, environment: Environment) -> list[Edit]:
-        """The edit of a paragraph or heading; what marks its lines stays before them."""
-        new = self._inline(token.content, environment)
-        if new == token.content or token.map is None:
-            return []
-        start, written = token.map[0], token.content.split("\n")
-        columns = [lines[start + k].rfind(line) for k, line in enumerate(written)]
-        if min(columns) < 0:
-            raise CourseError(f"cannot find {token.content[:40]!r} in its lines")
-        last = lines[start + len(written) - 1][columns[-1] + len(written[-1]) :]
-        words = new.split("\n")
-        words[-1] += last
-        marked = [lines[start + k][: columns[k]] + line for k, line in enumerate(words)]
-        return [Edit(start, start + len(written), marked)]
+    def _role(self, name: str, content: str) -> str:
+        explicit = re.fullmatch(r"(.*?)\s*<([^<>]*)>", content)
+        words, target = explicit.groups() if explicit else ("", content.strip())
+        if name in ("cite", "cite:p", "cite:t"):
+            works = [self.book.citation(key.strip()) for key in target.split(",")]
+            if name == "cite:t":
+                return ", ".join(f"[{who} ({year})]({where})" for who, year, where in works)
+            return "(" + "; ".join(f"[{who}, {year}]({where})" for who, year, where in works) + ")"
+        if name == "term":
+            anchor = "-".join(re.findall(r"[^\W_]+", target))  # Sphinx keeps capitals here
+            return f"[{words or target}]({self.book.address('book/glossary', f'term-{anchor}')})"
+        if name == "doc":
+            page = self._page(target)
+            return f"[{words or self.book.titles[page]}]({self.book.address(page)})"
+        if name not in ("eq", "ref"):
+            raise CourseError(f"unknown role {name!r}; known are cite, cite:t, doc, eq, ref, term")
+        label = self.book.label(target)
+        if (name == "eq") != (label.kind == "equation"):
+            raise CourseError(
+                f"use {{eq}} for equations and {{ref}} for others, not for {target!r}"
+            )
+        if name == "eq" and label.page == self.page:
+            return f"({label.number})"
+        words = words or (f"({label.number})" if name == "eq" else label.title)
+        if not words:
+            raise CourseError(f"{target!r} has no title: write {{ref}}`text <{target}>`")
+        address = self.book.label_address(target) if name == "eq" else self._place(target)
+        return f"[{words}]({address})"
 
-    def _table_cell(
-        self,
-        token: Token,
-        lines: Lines,
-        environment: Environment,
-        cells: dict[int, list[tuple[int, int, str]]],
-    ) -> None:
-        """Enter the new content of a table's cell, and where it goes, under its line."""
-        if token.map is None or not token.content:
-            return
-        number = token.map[0]
-        done = cells.setdefault(number, [])
-        after = done[-1][1] if done else 0
-        # A bar in a cell is written with a backslash, which the parser has taken away.
-        for written in (token.content, token.content.replace("|", "\\|")):
-            column = lines[number].find(written, after)
-            if column >= 0:
-                new = self._inline(token.content, environment)
-                changed = written if new == token.content else new.replace("|", "\\|")
-                done.append((column, column + len(written), changed))
-                return
-        raise CourseError(f"cannot find the cell {token.content!r} in the line of its table")
+    def _page(self, target: str) -> str:
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(self.page), target))
+        page = path.removesuffix(".md").removesuffix(".ipynb")
+        if page not in self.book.titles:
+            raise CourseError(f"the link {target!r} leads to no page of _toc.yml")
+        return page
+
+    def _place(self, label: str) -> str:
+        """Address of what a label stands for: a cell of this notebook, or a place on the site."""
+        found = self.book.label(label)
+        if found.page == self.page and found.cell and not self.student:
+            return f"#scrollTo={found.cell}"
+        return self.book.label_address(label)
+
+    def _address(self, address: str) -> str:
+        """Where a link leads that may be read anywhere."""
+        parts = urlsplit(address)
+        if parts.scheme:
+            return address
+        anchor = unquote(parts.fragment)
+        if not parts.path:
+            return self._place(anchor)
+        page = self._page(unquote(parts.path))
+        if anchor and self.book.label(anchor).page != page:
+            raise CourseError(f"the label {anchor!r} does not stand on {page}")
+        return self.book.label_address(anchor) if anchor else self.book.address(page)
 
     # Directives -----------------------------------------------------------------------------
 
-    def _nothing(self, found: Directive, contained: bool) -> Lines:
-        del found, contained
-        return []
-
-    def _admonition(self, found: Directive, contained: bool) -> Lines:
+    def _directive(self, found: Directive, boxed: bool) -> list[str]:
+        if unknown := set(found.options) - OPTIONS:
+            raise CourseError(
+                f"directive {found.name!r}: expected the options {sorted(OPTIONS)}, "
+                f"found {sorted(unknown)}"
+            )
         title, body = found.argument, found.body
-        if found.name != "admonition":  # text behind the name belongs to the body
-            title, body = ADMONITIONS[found.name], f"{found.argument}\n{found.body}".strip("\n")
+        if found.name == "math":
+            label = found.options.get("label", "")
+            number = self.book.labels[label].number if label else ""
+            return equation(f"{title}\n{body}", number, boxed)
+        if found.name == "exercise":
+            return self._exercise(found)
+        if found.name == "solution":
+            return [] if self.student else self._details(self._solution_title(title), body, boxed)
+        if found.name in ADMONITIONS:  # text behind the name belongs to the body
+            title, body = ADMONITIONS[found.name], f"{title}\n{body}".strip("\n")
+        elif found.name not in ("admonition", "margin"):
+            raise CourseError(
+                f"unknown directive {found.name!r}; known are admonition, "
+                f"{', '.join(ADMONITIONS)}, exercise, margin, math, solution"
+            )
         if "dropdown" in found.options.get("class", "").split():
-            return self._details(title, body, contained)
-        return quotation(f"**{self._inline(title)}**", self._text(body, contained=True))
+            if self.student and self._in_exercise and not is_hint(title):
+                return []
+            return self._details(title, body, boxed)
+        return quotation(self._inline(title), self._text(body, True))
 
-    def _dropdown(self, found: Directive, contained: bool) -> Lines:
-        return self._details(found.argument or "Show", found.body, contained)
+    def _exercise(self, found: Directive) -> list[str]:
+        if "label" not in found.options or "nonumber" not in found.options:
+            raise CourseError("an exercise needs :label: and :nonumber:; its title has its number")
+        if self.student and "<details" in found.body:
+            raise CourseError("fold with a dropdown admonition: <details> could hold an answer")
+        self._in_exercise = True
+        try:
+            return quotation(
+                f"Exercise ({self._inline(found.argument)})", self._text(found.body, True)
+            )
+        finally:
+            self._in_exercise = False
 
-    def _margin(self, found: Directive, contained: bool) -> Lines:
-        del contained
-        title = f"**{self._inline(found.argument)}**" if found.argument else ""
-        return quotation(title, self._text(found.body, contained=True))
+    def _solution_title(self, name: str) -> str:
+        if self.book.label(name).kind != "exercise":
+            raise CourseError(f"expected the label of an exercise, found {name!r}")
+        return f"Solution to Exercise ({self.book.labels[name].title})"
 
-    def _exercise(self, found: Directive, contained: bool) -> Lines:
-        del contained
-        title = self.exercise_title(found)
-        return quotation(f"**{title}**", self._text(found.body, contained=True))
-
-    def exercise_title(self, found: Directive) -> str:
-        """Number and title of an exercise."""
-        label = found.options.get("label", "")
-        number = "" if "nonumber" in found.options else f" {self.book.labels[label].number}"
-        title = f" ({self._inline(found.argument)})" if found.argument else ""
-        return f"Exercise{number}{title}"
-
-    def solution_title(self, found: Directive) -> str:
-        """Which exercise a solution belongs to."""
-        label = self.book.labels.get(found.argument)
-        if label is None or label.kind not in ("exercise", "block"):
-            raise CourseError(f"expected the label of an exercise, found {found.argument!r}")
-        number = f" {label.number}" if label.number else ""
-        title = f" ({self._inline(label.title)})" if label.title else ""
-        return f"Solution to Exercise{number}{title}"
-
-    def _solution(self, found: Directive, contained: bool) -> Lines:
-        return self._details(self.solution_title(found), found.body, contained)
-
-    def _solution_start(self, found: Directive, contained: bool) -> Lines:
-        self.in_solution = True
-        title = f"**{self.solution_title(found)}**"
-        return [title, "", *self._text(found.body, contained)] if found.body else [title]
-
-    def _solution_end(self, found: Directive, contained: bool) -> Lines:
-        self.in_solution = False
-        return self._nothing(found, contained)
-
-    def _math(self, found: Directive, contained: bool) -> Lines:
-        label = found.options.get("label") or found.options.get("name", "")
-        number = self.book.labels[label].number if label else ""
-        return equation(f"{found.argument}\n{found.body}", number, contained)
-
-    def _figure(self, found: Directive, contained: bool) -> Lines:
-        alt = found.options.get("alt", "")
-        if not alt:
-            raise CourseError(f"the {found.name} {found.argument!r} needs a line :alt: of its own")
-        address = self._embedded(found.argument)
-        shown = f"!{link(alt, address)}"
-        if width := found.options.get("width", "").removesuffix("px"):
-            shown = f'<img src="{address}" alt="{html.escape(alt)}" width="{html.escape(width)}">'
-        if not found.body:
-            return [shown]
-        number = self.book.labels[found.options["name"]].number
-        caption = self._text(found.body, contained)
-        return [shown, "", f"**Fig. {number}.** {caption[0]}", *caption[1:]]
-
-    def _table(self, found: Directive, contained: bool) -> Lines:
-        body = self._text(found.body, contained)
-        if not found.argument:
-            return body
-        number = self.book.labels[found.options["name"]].number
-        return [f"**Table {number}.** {self._inline(found.argument)}", "", *body]
-
-    def _code(self, found: Directive, contained: bool) -> Lines:
-        del contained
-        fence = "```"
-        while fence in found.body:
-            fence += "`"
-        return [f"{fence}{found.argument}", *found.body.split("\n"), fence]
-
-    def _details(self, title: str, body: str, contained: bool) -> Lines:
+    def _details(self, title: str, body: str, boxed: bool) -> list[str]:
         """A block that a click opens. In its title only HTML is read, no Markdown."""
         summary = f"<summary><b>{markup(self._inline(title))}</b></summary>"
-        return ["<details>", summary, "", *self._text(body, contained), "", "</details>"]
+        return ["<details>", summary, "", *self._text(body, boxed), "", "</details>"]
 
-    def _embedded(self, address: str) -> str:
-        """An image as an address that holds all of it: the notebook has to do without files.
 
-        Raises:
-            CourseError: there is no such file, it is no image, or it is too large.
-        """
-        if address.startswith(("http:", "https:", "data:")):
-            raise CourseError(f"expected an image in book/, found {address[:60]!r}")
-        path = self.book.root / posixpath.join(posixpath.dirname(self.place.page), address)
-        kind = mimetypes.guess_type(path.name)[0] or ""
-        if not path.is_file() or not kind.startswith("image/"):
-            raise CourseError(f"expected an image, found none under {address!r}")
-        content = path.read_bytes()
-        if len(content) > MAX_IMAGE_BYTES:
-            raise CourseError(
-                f"expected an image of at most {MAX_IMAGE_BYTES:,} bytes, because the notebook "
-                f"has to contain it, found {len(content):,} in {address!r}"
-            )
-        return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+def is_hint(title: str) -> bool:
+    """Whether the title of something folded announces a hint."""
+    return bool(re.match(r"\W*hint", title, re.IGNORECASE))
+
+
+def quotation(title: str, body: list[str]) -> list[str]:
+    """A title, if any, and lines in a block of their own."""
+    text = (f"**{title}**\n\n" if title else "") + "\n".join(body).strip("\n")
+    return [f"> {line}".rstrip() for line in text.strip("\n").split("\n")]
+
+
+def equation(content: str, number: str, one_line: bool) -> list[str]:
+    """An equation in double dollars, set as the site sets it.
+
+    Raises:
+        CourseError: it has an empty line, or a comment that would swallow what follows.
+    """
+    body = [line.strip() for line in content.strip().split("\n")]
+    if "" in body:
+        raise CourseError("an equation has an empty line: make two equations of it")
+    if one_line and any("%" in line.replace("\\%", "") for line in body):
+        raise CourseError("an equation in a box must not have a comment: it becomes one line")
+    if "\\\\" in content and not body[0].startswith("\\begin{"):
+        body = ["\\begin{split}", *body, "\\end{split}"]
+    if number:
+        body[-1] += f" \\tag{{{number}}}"
+    return [f"$$ {' '.join(body)} $$"] if one_line else ["$$", *body, "$$"]
+
+
+def markup(text: str) -> str:
+    """Running text as HTML; equations stay as they are between their dollars."""
+    parser = MarkdownIt("commonmark").use(dollarmath_plugin)
+    parser.add_render_rule(
+        "math_inline", lambda _, tokens, k, *__: f"${html.escape(tokens[k].content)}$"
+    )
+    return str(parser.renderInline(text))
