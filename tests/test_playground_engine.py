@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from playground_page import CHROMIUM, NO_CHROMIUM, TALK, Script, playground_scri
 from scipy import integrate
 from scipy import stats as scipy_stats
 
-from lessons_lib import stats
+from lessons_lib import models, stats
+from lessons_lib.lab.mirror import turn_over
 from lessons_lib.tasks import generator
 from lessons_lib.theory import phase_portrait, reduced_model
 from lessons_lib.theory.reduced_model import ReducedConfig, train_reduced
@@ -219,6 +221,38 @@ def test_a_start_has_the_scale_and_the_tilt_that_are_asked_for(script: Script) -
         assert scipy_stats.kstest(noise.ravel() / 0.25, "norm").pvalue > 0.01
 
 
+def test_mirror_images_are_those_of_the_reference(script: Script) -> None:
+    """The start of four heads; the reference turns over the weights of two layers with that start."""
+    drawn, *found = script(
+        """
+        const { Run } = await import("/playground/run.js");
+        return ["off", "turned", "pairs"].map((mirror) => {
+          const run = new Run({ ...given, mirror });
+          const start = [Array.from(run.model.a), Array.from(run.model.b)];
+          run.inputs(run.random, run.words);
+          return [start, Array.from(run.words)];
+        });
+        """,
+        {"vocab": 6, "length": 5, "heads": 4, "optimizer": "sgd", "rate": 1, "seed": 5}
+        | {"scale": 0.25, "startA": 1, "startB": -2, "batch": 32},
+    )
+    for mirror, (start, words) in zip(("turned", "pairs"), found, strict=True):
+        layers = [torch.nn.Linear(size, 4 * size, bias=False) for size in (5, 6)]
+        for layer, values in zip(layers, drawn[0], strict=True):
+            layer.weight.data = torch.tensor(values).reshape(layer.weight.shape)
+            layer.bias = torch.nn.Parameter(torch.zeros(len(layer.weight)))
+        model: Any = SimpleNamespace(
+            config=SimpleNamespace(heads=4), query=layers[0], value=layers[1]
+        )
+        if mirror == "pairs":
+            models.make_antithetic(model)
+        for head in range(4 if mirror == "turned" else 0):
+            turn_over(model, head)
+        for layer, values in zip(layers, start, strict=True):
+            assert torch.equal(layer.weight.flatten(), torch.tensor(values))
+        assert words == drawn[1], "the same data"
+
+
 def test_branches_are_told_apart_as_in_the_reference(script: Script) -> None:
     ends = [[0.5, 0.1], [0.49, 0.1], [0.1, 0.51], [0.2, 0.1], [0.19, 0.1], [0.1, 0.3]]
     attention = np.array(ends)[:, None]  # runs, one check, heads
@@ -238,17 +272,31 @@ def test_branches_are_told_apart_as_in_the_reference(script: Script) -> None:
     assert set(found) == {"aligned", "elimination", "undecided"}
 
 
-TALLIES = [
-    ReducedConfig(vocab=5, length=5, steps=60),
-    ReducedConfig(vocab=6, length=5, steps=60, start_scale=0.5, start_b=-0.1),
-    ReducedConfig(vocab=5, length=5, steps=120, heads=2),
-]
+TALLIES = {
+    "toss": (ReducedConfig(vocab=5, length=5, steps=60), "off"),
+    "spare-but-tilted": (
+        ReducedConfig(vocab=6, length=5, steps=60, start_scale=0.5, start_b=-0.1),
+        "off",
+    ),
+    "two-heads": (ReducedConfig(vocab=5, length=5, steps=120, heads=2), "off"),
+    "turned": (ReducedConfig(vocab=5, length=5, steps=60, start_scale=0.5, start_b=0.1), "turned"),
+    "mirror-images": (ReducedConfig(vocab=5, length=5, steps=120, heads=2), "pairs"),
+}
 
 
-@pytest.mark.parametrize("config", TALLIES, ids=["toss", "spare-but-tilted", "two-heads"])
+@pytest.mark.parametrize(("config", "mirror"), TALLIES.values(), ids=TALLIES)
 def test_a_tally_is_that_of_the_reference_and_of_the_theory(
-    script: Script, config: ReducedConfig
+    script: Script, monkeypatch: pytest.MonkeyPatch, config: ReducedConfig, mirror: str
 ) -> None:
+    drawn = reduced_model._start
+
+    def start(config: ReducedConfig, rng: torch.Generator) -> tuple[torch.Tensor, ...]:
+        pair = drawn(config, rng)
+        if mirror == "off":
+            return pair
+        return tuple(-x if mirror == "turned" else torch.stack([x[0], -x[0]]) for x in pair)
+
+    monkeypatch.setattr(reduced_model, "_start", start)
     found = script(
         TALK
         + """
@@ -263,7 +311,7 @@ def test_a_tally_is_that_of_the_reference_and_of_the_theory(
         """,
         {
             "config": {"vocab": config.vocab, "length": config.length, "heads": config.heads}
-            | {"scale": config.start_scale, "startB": config.start_b, "seed": 1},
+            | {"scale": config.start_scale, "startB": config.start_b, "seed": 1, "mirror": mirror},
             "steps": config.steps,
         },
     )
@@ -280,7 +328,10 @@ def test_a_tally_is_that_of_the_reference_and_of_the_theory(
     assert stats.share_difference(aligned, 200, other, 200) > 0.05
     for count in (aligned, other):
         within = stats.proportion_interval(count, 200, confidence=0.99)
-        assert within.low < found["share"] < within.high
+        assert within.low < found["share"] < within.high or mirror == "pairs"
+    if mirror == "pairs":  # theory says almost 1; what the inputs add, it does not know
+        assert found["share"] > 0.99
+        assert min(aligned, other) >= 190
     # What a start says of its run: the list has the leads of the start, not of the end.
     a, b = np.array([[run["start"][lead] for lead in "ab"] for run in found["list"]]).T
     above = b > phase_portrait.separatrix(a, config.vocab, config.length)
@@ -321,12 +372,20 @@ def test_the_theory_is_that_of_the_reference(script: Script) -> None:
         np.testing.assert_allclose(heights, wanted, rtol=1e-6, atol=1e-6)
 
 
-def quadrature(vocab: int, length: int, scale: float, start_a: float, start_b: float) -> float:
-    """Share of starts above the separatrix, by SciPy."""
+def quadrature(
+    vocab: int, length: int, scale: float, start_a: float, start_b: float
+) -> tuple[float, float]:
+    """Share of starts above the separatrix, and of those whose image is not, either; by SciPy."""
     sd_a, sd_b = scale / np.sqrt(length - 1), scale / np.sqrt(vocab - 1)
     a = np.linspace(start_a - 8 * sd_a, start_a + 8 * sd_a, 2001)
-    above = scipy_stats.norm.sf(phase_portrait.separatrix(a, vocab, length), start_b, sd_b)
-    return float(integrate.simpson(scipy_stats.norm.pdf(a, start_a, sd_a) * above, x=a))
+    high, low = (side * phase_portrait.separatrix(side * a, vocab, length) for side in (1, -1))
+    bell = scipy_stats.norm(start_b, sd_b)
+    neither = np.where(low < high, bell.cdf(high) - bell.cdf(low), 0)
+    one, none = (
+        float(integrate.simpson(scipy_stats.norm.pdf(a, start_a, sd_a) * share, x=a))
+        for share in (bell.sf(high), neither)
+    )
+    return one, none
 
 
 def test_the_share_that_aligns_is_an_integral_over_the_starts(script: Script) -> None:
@@ -342,12 +401,19 @@ def test_the_share_that_aligns_is_an_integral_over_the_starts(script: Script) ->
     found = script(
         """
         const { alignedShare } = await import("/playground/theory.js");
-        return given.map((config) => [1, 8].map((heads) => alignedShare({ ...config, heads })));
+        return given.map((config) => [
+          ...[1, 8].map((heads) => alignedShare({ ...config, heads })),
+          ...[2, 6].map((heads) => alignedShare({ ...config, heads, mirror: "pairs" })),
+          alignedShare({ ...config, heads: 1, mirror: "turned" }),
+        ]);
         """,
         given,
     )
-    for case, (one, eight) in zip(cases, found, strict=True):
-        wanted = quadrature(*case)
+    for case, (one, eight, pair, three_pairs, turned) in zip(cases, found, strict=True):
+        wanted, neither = quadrature(*case)
+        assert pair == pytest.approx(1 - neither, abs=1e-6)
+        assert three_pairs == pytest.approx(1 - neither**3, abs=1e-6)
+        assert turned == pytest.approx(quadrature(*case[:3], -case[3], -case[4])[0], abs=1e-6)
         assert 0.05 < wanted < 0.95  # neither end: there is something to get wrong
         assert one == pytest.approx(wanted, abs=1e-6)
         assert eight == pytest.approx(1 - (1 - wanted) ** 8, abs=1e-5)
@@ -357,7 +423,7 @@ def test_the_share_that_aligns_is_an_integral_over_the_starts(script: Script) ->
 def test_without_spread_the_start_alone_decides(script: Script) -> None:
     share = """
         const { alignedShare } = await import("/playground/theory.js");
-        return given.map((startB) =>
-          alignedShare({ vocab: 9, length: 9, scale: 0, heads: 1, startA: 0, startB }));
+        return ["off", "turned", "pairs"].map((mirror) => given.map((startB) =>
+          alignedShare({ vocab: 9, length: 9, scale: 0, heads: 2, startA: 0, startB, mirror })));
         """
-    assert script(share, [0.1, 0, -0.1]) == [1, 0, 0]
+    assert script(share, [0.1, 0, -0.1]) == [[1, 0, 0], [0, 0, 1], [1, 0, 1]]

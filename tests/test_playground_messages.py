@@ -18,7 +18,7 @@ pytestmark = [
 ]
 DEFAULTS: dict[str, Any] = {
     **{"vocab": 10, "length": 10, "heads": 1, "optimizer": "sgd", "rate": 10, "scale": 0.1},
-    **{"seed": 1, "startA": 0, "startB": 0, "batch": 32},
+    **{"seed": 1, "startA": 0, "startB": 0, "mirror": "off", "batch": 32},
 }
 
 
@@ -49,6 +49,11 @@ def script() -> Iterator[Script]:
         ("a=-0.25&b=9", {"startA": -0.25, "startB": 3}, "Tilt of words at the start: “9” is above"),
         ("o=Adam", {"optimizer": "adam", "rate": 0.05}, None),
         ("o=adam&r=x", {"optimizer": "adam", "rate": 0.05}, "“x” is not a number, so 0.05"),
+        ("m=Pairs&h=4", {"mirror": "pairs", "heads": 4}, None),
+        ("m=pairs&h=3", {"mirror": "pairs", "heads": 4}, "mirrored pairs need an even number, so 4"),
+        ("m=pairs", {"mirror": "pairs", "heads": 2}, "mirrored pairs need an even number, so 2"),
+        ("m=x", {}, "“x” is not one of off, turned, pairs, so off"),
+        ("banana", {}, "no setting “banana”"),
         ("o=lion", {}, "“lion” is not one of sgd, adam, so sgd"),
         ("colour=red", {}, "no setting “colour”"),
         ("vocab=7", {}, "no setting “vocab”"),

@@ -7,6 +7,17 @@ import { Random } from "./random.js";
 const MEASURED = 64;
 const HELD_OUT_SEED = 2 ** 31;
 
+/**
+ * Mirror images of heads in place, as `turn_over` and `make_antithetic` of `lessons_lib` make them:
+ * minus all entries, or in the second half of the heads minus those of the first half. What was drawn
+ * is not drawn otherwise, so the inputs and the other heads of a seed stay the same.
+ */
+function turnOver(start, mirror) {
+  const half = start.length / 2;
+  if (mirror === "turned") start.forEach((value, i) => (start[i] = -value));
+  if (mirror === "pairs") for (let i = 0; i < half; i++) start[half + i] = -start[i];
+}
+
 export class Run {
   /** @param {import("./settings.js").Config} config a valid one. */
   constructor(config) {
@@ -17,6 +28,7 @@ export class Run {
     this.model = new Model(vocab, length, heads);
     this.draw(this.model.a, length, config.startA);
     this.draw(this.model.b, vocab, config.startB);
+    for (const start of [this.model.a, this.model.b]) turnOver(start, config.mirror);
     this.optimizer = optimizer === "adam" ? new Adam(rate) : new Sgd(rate);
     this.words = new Int32Array(batch * length);
     this.heldOut = new Int32Array(MEASURED * length);

@@ -14,6 +14,8 @@
  * @property {number} seed sets the start and the inputs.
  * @property {number} startA added to the diagonal of every A at the start.
  * @property {number} startB added to the diagonal of every B at the start.
+ * @property {"off"|"turned"|"pairs"} mirror "turned": every head starts at minus what its seed says,
+ *   A and B; "pairs": the second half of the heads starts at minus the first half.
  * @property {number} batch inputs in a batch; fixed.
  */
 
@@ -31,6 +33,7 @@ export const DEFAULTS = Object.freeze({
   seed: 1,
   startA: 0,
   startB: 0,
+  mirror: "off",
   batch: 32,
 });
 
@@ -50,6 +53,7 @@ export const LIMITS = Object.freeze({
 /** For each choice: its name for people, and what can be chosen. */
 export const OPTIONS = Object.freeze({
   optimizer: { name: "Optimiser", values: ["sgd", "adam"] },
+  mirror: { name: "Mirror", values: ["off", "turned", "pairs"] },
 });
 
 /** Short keys of the address, in the order in which they are written. */
@@ -63,6 +67,7 @@ const ADDRESS_KEYS = Object.freeze({
   seed: "seed",
   a: "startA",
   b: "startB",
+  m: "mirror",
 });
 
 /** Starting points that belong to the chapters. Each config is complete. */
@@ -72,64 +77,72 @@ export const PRESETS = Object.freeze(
       id: "spare",
       title: "Spare words",
       text:
-        "Twice as many words as an input has places, so each input leaves some out. " +
-        "Words are learned first, and attention follows them.",
+        "Twice as many words as a sentence has places, so each sentence leaves some out. Words are " +
+        "learned first, and attention follows.",
       config: { vocab: 20, length: 10 },
     },
     {
       id: "permutation",
-      title: "Permutations: a coin toss",
+      title: "Coin toss",
       text:
-        "Every input has the same words in another order, so nothing tells at first which word " +
-        "goes with which. The start and the first inputs decide how it ends. Try other seeds.",
+        "Every sentence has the same words in another order: no clue which stands for which. The " +
+        "random start decides. Toss again.",
       config: {},
     },
     {
       id: "one-spare",
       title: "One spare word",
       text:
-        "A single word more than an input has places tilts the coin. " +
-        "Raise the start scale, and chance comes back.",
+        "A single word more than a sentence has places tilts the coin. With a larger random start " +
+        "chance comes back.",
       config: { vocab: 11 },
     },
     {
       id: "heads",
-      title: "Eight heads, eight tosses",
+      title: "Eight heads",
       text:
-        "Permutations again. Each head starts elsewhere and tosses a coin of its own, " +
-        "and one head that looks at the right place is enough.",
+        "Each head starts elsewhere and tosses a coin of its own. One head that looks at the right " +
+        "place is enough.",
       config: { heads: 8 },
+    },
+    {
+      id: "mirror",
+      title: "A head and its mirror image",
+      text:
+        "Head 2 starts at minus head 1, so one of the two is on the lucky side. Count; then switch " +
+        "Mirror off and count again.",
+      config: { heads: 2, mirror: "pairs" },
     },
     {
       id: "words-first",
       title: "Words first",
       text:
-        "Permutations, but the table knows a little about each word before training begins. " +
-        "Attention follows the words.",
+        "The same toss, but the table knows a little about each word before training begins. " +
+        "Attention follows.",
       config: { startB: 0.5 },
     },
     {
       id: "attention-first",
       title: "Attention first",
       text:
-        "Permutations, but every step already looks a little more at the right place. " +
-        "The words follow attention: either of the two can pull the other along.",
+        "The same toss, but every step already looks a little more at the right place. The words " +
+        "follow attention.",
       config: { startA: 0.5 },
     },
     {
       id: "against",
-      title: "Tilted the wrong way",
+      title: "Wrong tilt",
       text:
-        "Permutations with words that speak a little against themselves at the start. Attention " +
-        "leaves the right place, and the model copies by elimination.",
+        "Words speak a little against themselves at the start. Attention leaves the right place: " +
+        "copying by elimination.",
       config: { startB: -0.5 },
     },
     {
       id: "adam",
-      title: "Another optimiser",
+      title: "Adam",
       text:
-        "Permutations with Adam in place of plain gradient descent. Adam gives small and large " +
-        "gradients steps of like size, so the theory beside the tally does not speak of it.",
+        "Another optimiser: small and large gradients get steps of like size, so the theory beside " +
+        "the count does not speak of it.",
       config: { optimizer: "adam", rate: RATES.adam },
     },
   ].map((preset) => Object.freeze({ ...preset, config: { ...DEFAULTS, ...preset.config } })),
@@ -211,6 +224,10 @@ export function settle(raw) {
       notes.push(`${LIMITS.length.name}: ${v} words fill ${v} places at most, so ${v} is used.`);
     }
     config.length = config.vocab;
+  }
+  if (config.mirror === "pairs" && config.heads % 2) {
+    config.heads += 1; // the largest number is even
+    notes.push(`${LIMITS.heads.name}: mirrored pairs need an even number, so ${config.heads} is used.`);
   }
   return { config, notes };
 }

@@ -128,25 +128,40 @@ function normalShare(x) {
 
 /**
  * Share of random starts above the separatrix, where gradient flow aligns; for several heads the
- * share with some head above it, each head tossing a coin of its own.
+ * share with some head above it, each head (or pair of mirror images) tossing a coin of its own.
  *
  * The leads of a start are normal, with means startA and startB and variances scale^2 / (L-1) and
  * scale^2 / (V-1). It is about the flow: small steps of SGD with exact gradients. The inputs'
- * randomness blurs the coin, and Adam follows another flow.
+ * randomness blurs the coin, and Adam follows another flow. A head at (a, b) has its mirror image at
+ * (-a, -b): neither aligns where -s(-a) < b < s(a), with s the separatrix.
  *
  * @returns {number} in [0, 1]; without spread 0 or 1, and 0 on the separatrix itself.
  */
-export function alignedShare({ vocab: V, length: L, scale, heads, startA, startB }) {
-  if (scale === 0) return startB > separatrixAt(V, L, [startA])[0] ? 1 : 0;
+export function alignedShare({ vocab: V, length: L, scale, heads, startA, startB, mirror = "off" }) {
+  if (mirror === "turned") [startA, startB] = [-startA, -startB];
+  const pairs = mirror === "pairs";
+  const at = (as) => separatrixAt(V, L, as);
+  if (scale === 0) {
+    const above = startB > at([startA])[0] || (pairs && -startB > at([-startA])[0]);
+    return above ? 1 : 0;
+  }
   const [spreadA, spreadB] = [scale / Math.sqrt(L - 1), scale / Math.sqrt(V - 1)];
   const zs = spaced(-8, 8, 801);
-  const bs = separatrixAt(V, L, zs.map((z) => startA + spreadA * z));
+  const as = zs.map((z) => startA + spreadA * z);
+  const below = (bs) => bs.map((b) => normalShare((b - startB) / spreadB));
+  const unlucky = below(at(as));
+  if (pairs) {
+    const turned = at(as.map((a) => -a).reverse()).reverse();
+    below(turned.map((b) => -b)).forEach((share, i) => {
+      unlucky[i] = Math.max(0, unlucky[i] - share);
+    });
+  }
   // The trapezoidal rule: for a smooth bell it is as exact as any.
   let [share, total] = [0, 0];
   zs.forEach((z, i) => {
     const weight = Math.exp((-z * z) / 2);
-    share += weight * normalShare((startB - bs[i]) / spreadB);
+    share += weight * unlucky[i];
     total += weight;
   });
-  return 1 - (1 - Math.min(share / total, 1)) ** heads;
+  return 1 - Math.max(share / total, 0) ** (pairs ? heads / 2 : heads);
 }
