@@ -187,11 +187,12 @@ def read_book(project: Project, settings: Settings | None = None) -> Book:
 
 
 def chapter_numbers(toc: dict[str, Any]) -> dict[str, int]:
-    """Number of each chapter in the parts of a ``_toc.yml`` that say ``numbered``."""
+    """Number of each chapter, through all parts of a ``_toc.yml`` that say ``numbered``."""
     found: dict[str, int] = {}
     for part in toc.get("parts", ()):
         if part.get("numbered"):
-            found |= {each["file"]: n for n, each in enumerate(part["chapters"], start=1)}
+            first = len(found) + 1  # as on the site: numbers go on from part to part
+            found |= {each["file"]: n for n, each in enumerate(part["chapters"], first)}
     return found
 
 
