@@ -55,7 +55,8 @@ def exercises() -> Iterator[Exercise]:
 
 
 EXERCISES = {one.number: one for one in exercises()}
-NUMBERED = {number.split(".")[0] for number in EXERCISES}  # a chapter in the making has no numbers yet
+# A chapter in the making has no numbers yet.
+NUMBERED = {number.split(".")[0] for number in EXERCISES}
 
 
 def section(title: str) -> str:
