@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 import test_checks_ch01_02 as one
 import test_checks_ch03_04 as three
-import test_checks_ch05_08 as five
+import test_checks_ch05_10 as five
 import test_checks_ch06_07 as six
-import test_checks_ch09 as nine
+import test_checks_ch11 as nine
 import torch
 from scipy.special import lambertw
 from scipy.stats import norm
@@ -98,8 +98,8 @@ ALSO_RIGHT: list[tuple[str, Any]] = [
     ("7.3", as_where),
     ("7.3", lambda x: np.str_(six.kind_of_start(x))),
     ("7.3", lambda x: [six.kind_of_start(x).upper()]),
-    ("9.4", pooled),
-    ("9.4", lambda *given: math.ceil(pooled(*given))),
+    ("11.4", pooled),
+    ("11.4", lambda *given: math.ceil(pooled(*given))),
     *[("1.1", said) for said in ("d", " D ", "(d)", "d)", "d.", "Option d", np.str_("d"), ["d"])],
 ]
 
@@ -193,10 +193,10 @@ FOUND_OUT: list[tuple[str, Any, str]] = [
     ("7.3", lambda x: six.kind_of_start([v + 1e-9 for v in x]), "equal-is-above"),
     ("7.3", lambda x: "bad" if max(x) <= 0.6 else six.kind_of_start(x), "equal-is-below"),
     ("7.4", lambda a, b, n: np.stack([b, a]) / n**3, "length-for-heads"),
-    ("8.3", half_of_max, "of-the-largest"),
-    ("8.3", lambda x, y: five.half_rise(x, y, level=(y.min() + y[-1]) / 2), "from-the-smallest"),
-    ("8.7", adam99, "second-99"),
-    ("9.4", lambda p, q, w, a: pooled(p, q, w, 2 * a), "one-sided"),
+    ("10.3", half_of_max, "of-the-largest"),
+    ("10.3", lambda x, y: five.half_rise(x, y, level=(y.min() + y[-1]) / 2), "from-the-smallest"),
+    ("10.7", adam99, "second-99"),
+    ("11.4", lambda p, q, w, a: pooled(p, q, w, 2 * a), "one-sided"),
     ("1.1", "(e)", "no-such-option"),
     ("1.1", 4, "type"),
 ]
@@ -221,7 +221,7 @@ USUAL = {
 
 
 @pytest.mark.parametrize("key", USUAL)
-@pytest.mark.parametrize("number", ["1.3", "8.6", "9.2"])
+@pytest.mark.parametrize("number", ["1.3", "10.6", "11.2"])
 def test_the_usual_slips_have_names_in_every_exercise(number: str, key: str) -> None:
     found = check(number, lambda *given: USUAL[key](RIGHT[number](*given)))
     assert found.key in (key, "no-root") or "squared" in found.message, found

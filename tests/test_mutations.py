@@ -45,9 +45,9 @@ EQUIVALENT: dict[str, tuple[str, ...]] = {
     "3.2": ("softmax(+1)",),
     "3.4": ("index_add_(-1", "e-300", "e-301"),  # the only axis; what never occurs
     "5.4": ("softmax(-0)",),
-    "8.3": ("values > level",),  # equal to the level, both give the same moment
-    "8.7": ("= way =",),  # nothing, of the shape of a gradient
-    "8.5": ("shape[+1]", "shape[-2]"),  # the map is square
+    "10.3": ("values > level",),  # equal to the level, both give the same moment
+    "10.7": ("= way =",),  # nothing, of the shape of a gradient
+    "10.5": ("shape[+1]", "shape[-2]"),  # the map is square
 }
 
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from lessons_lib.exercises import ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08, ch09
+from lessons_lib.exercises import ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch10, ch11
 from lessons_lib.exercises.judge import Exercise, Result, judge
 from lessons_lib.exercises.sandbox import remember_libraries
 
 _CHAPTERS = (
     *(ch01, ch02, ch03, ch04, ch05),
-    *(ch06, ch07, ch08, ch09),
+    *(ch06, ch07, ch10, ch11),
 )
 EXERCISES: dict[str, Exercise] = {
     number: exercise for module in _CHAPTERS for number, exercise in module.EXERCISES.items()

@@ -1,4 +1,4 @@
-"""Checkers of chapter 8: the floor, overlapping stages, two hops, elimination, and Adam."""
+"""Checkers of chapter 10: the floor, overlapping stages, two hops, elimination, and Adam."""
 
 from __future__ import annotations
 
@@ -311,12 +311,12 @@ def _no_root(gradients: Array, rate: float) -> Array:
 
 
 EXERCISES = {
-    "8.1": Exercise(
+    "10.1": Exercise(
         "How high is the floor?",
         _ceilings,
         "How many words are left when all words of the input but one are known?",
     ),
-    "8.2": Exercise(
+    "10.2": Exercise(
         "Which test tells them apart?",
         choice(
             {
@@ -337,25 +337,25 @@ EXERCISES = {
         ),
         "Elimination needs each word to be there once. Does alignment in two hops?",
     ),
-    "8.3": Exercise(
+    "10.3": Exercise(
         "Half-way up",
         _half_rise,
         "The level is the mean of the first and the last value. Interpolate where it is crossed.",
         "half_rise(steps, values)",
     ),
-    "8.5": Exercise(
+    "10.5": Exercise(
         "How much does each way carry?",
         _with_residual,
         "A mixture of the identity and the encoder's map, with cross-attention on its left.",
         "with_residual(cross, within, share)",
     ),
-    "8.6": Exercise(
+    "10.6": Exercise(
         "The price of not looking",
         _lead_needed,
         "With p = 0 the loss is log(1 + (L-1) exp(b/(L-1))). Solve it for b.",
         "lead_needed(loss, length)",
     ),
-    "8.7": Exercise(
+    "10.7": Exercise(
         "What Adam makes of a gradient",
         _adam_way,
         "Running means of g and of g^2, corrected for their start at 0; then m / (sqrt(v) + 1e-8).",

@@ -1,4 +1,4 @@
-"""Chapter 9: right answers pass, and named wrong ones are told apart."""
+"""Chapter 11: right answers pass, and named wrong ones are told apart."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ def plus_four(k: int, n: int, confidence: float) -> tuple[float, float]:
 
 
 RIGHT: dict[str, Any] = {
-    "9.1": "d",
-    "9.2": repeat_within,
-    "9.3": wilson,
-    "9.4": runs_needed,
+    "11.1": "d",
+    "11.2": repeat_within,
+    "11.3": wilson,
+    "11.4": runs_needed,
 }
 
 WRONG: dict[str, dict[str, tuple[Any, str]]] = {
-    "9.1": {
+    "11.1": {
         "one interval": ("a", "one-interval"),
         "added up": ("b", "added-up"),
         "the average needs independence": ("c", "average-needs-independence"),
     },
-    "9.2": {
+    "11.2": {
         "the confidence": (lambda c, r: c, "confidence"),
         "our estimate is true": (
             lambda c, r: 2 * norm.cdf(z_of(c) * math.sqrt(r)) - 1,
@@ -68,7 +68,7 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
         "ratio upside down": (lambda c, r: repeat_within(c, 1 / r), "more-runs-wider"),
         "one tail": (lambda c, r: (1 + repeat_within(c, r)) / 2, "one-tail"),
     },
-    "9.3": {
+    "11.3": {
         "Wald": (wald, "wald"),
         "one-sided": (lambda k, n, c: wilson(k, n, c, one=True), "one-sided"),
         "reversed": (lambda k, n, c: wilson(k, n, c)[::-1], "reversed"),
@@ -76,7 +76,7 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
         "everything": (lambda k, n, c: (-0.5, 1.5), "constant"),
         "one end": (lambda k, n, c: wilson(k, n, c)[0], "shape"),
     },
-    "9.4": {
+    "11.4": {
         "one-sided": (lambda p, q, w, a: runs_needed(p, q, w, a, one=True), "one-sided"),
         "power forgotten": (lambda p, q, w, a: runs_needed(p, q, 0.5, a), "no-power"),
         "one variance": (
@@ -93,12 +93,12 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
 
 
 def test_the_number_of_runs_may_be_rounded_up() -> None:
-    assert check("9.4", lambda *given: math.ceil(runs_needed(*given))).passed
+    assert check("11.4", lambda *given: math.ceil(runs_needed(*given))).passed
 
 
 def test_wald_is_told_apart_where_nothing_was_seen() -> None:
     """0 of 12: an interval of no width at all would claim certainty."""
-    assert check("9.3", lambda k, n, c: wilson(k, n, c) if k else (0.0, 0.0)).key == "wald-at-zero"
+    assert check("11.3", lambda k, n, c: wilson(k, n, c) if k else (0.0, 0.0)).key == "wald-at-zero"
 
 
 def test_the_library_passes_where_it_answers_the_same_question() -> None:
@@ -106,4 +106,4 @@ def test_the_library_passes_where_it_answers_the_same_question() -> None:
         found = stats.proportion_interval(k, n, confidence=confidence)
         return found.low, found.high
 
-    assert check("9.3", library).passed
+    assert check("11.3", library).passed

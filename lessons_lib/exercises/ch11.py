@@ -1,4 +1,4 @@
-"""Checkers of chapter 9: intervals and repetitions."""
+"""Checkers of chapter 11: intervals and repetitions."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def _wilson(f: Student) -> None:
 
 
 EXERCISES = {
-    "9.1": Exercise(
+    "11.1": Exercise(
         "One in twenty, twenty times",
         choice(
             {
@@ -217,19 +217,19 @@ EXERCISES = {
         ),
         "The average of a sum needs no independence. The probability of no miss at all does.",
     ),
-    "9.2": Exercise(
+    "11.2": Exercise(
         "Again, within the interval",
         _repeat_within,
         "What is the variance of the difference of the two estimates?",
         "repeat_within(confidence, ratio)",
     ),
-    "9.3": Exercise(
+    "11.3": Exercise(
         "Wilson's interval",
         _wilson,
         "Square |k/n - x| = z sqrt(x (1 - x) / n) and solve the quadratic equation for x.",
         "wilson(successes, n, confidence)",
     ),
-    "9.4": Exercise(
+    "11.4": Exercise(
         "How many runs would decide it?",
         _runs_needed,
         "(z of the two-sided level + z of the power)^2 times both variances over the squared "

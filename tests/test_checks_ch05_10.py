@@ -1,4 +1,4 @@
-"""Chapters 5 and 8: right answers pass, and named wrong ones are told apart."""
+"""Chapters 5 and 10: right answers pass, and named wrong ones are told apart."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ RIGHT: dict[str, Any] = {
     "5.4": loss_push,
     "5.5": lambda b, n: -b / (n - 1),
     "5.6": lambda a, r: -a / math.sqrt(r),
-    "8.1": (1 / 3, 1 / 11, 1),
-    "8.2": "c",
-    "8.3": half_rise,
-    "8.5": with_residual,
-    "8.6": lead_needed,
-    "8.7": adam_way,
+    "10.1": (1 / 3, 1 / 11, 1),
+    "10.2": "c",
+    "10.3": half_rise,
+    "10.5": with_residual,
+    "10.6": lead_needed,
+    "10.7": adam_way,
 }
 
 WRONG: dict[str, dict[str, tuple[Any, str]]] = {
@@ -140,19 +140,19 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
         "no root": (lambda a, r: -a / r, "no-root"),
         "the way out": (lambda a, r: a / math.sqrt(r), "sign"),
     },
-    "8.1": {
+    "10.1": {
         "spare words": ((1 / 2, 1 / 10, 1), "spare-words"),
         "any word": ((1 / 12, 1 / 20, 1 / 12), "any-word"),
         "words of the input": ((0.1, 0.1, 1 / 12), "input-words"),
         "new words are lost": ((0.333, 0.091, 0.333), "old-words-only"),
         "all three right": ((1, 1, 1), "always"),
     },
-    "8.2": {
+    "10.2": {
         "accuracy on the task": ("a", "both-copy"),
         "attention": ("b", "both-look-away"),
         "speed": ("d", "speed"),
     },
-    "8.3": {
+    "10.3": {
         "half of the end": (lambda x, y: half_rise(x, y, level=y[-1] / 2), "of-the-end"),
         "the value one half": (lambda x, y: np.interp(0.5, y, x), "one-half"),
         "the next evaluation": (
@@ -161,7 +161,7 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
         ),
         "the last time": (lambda x, y: half_rise(x, y, last=True), "last-crossing"),
     },
-    "8.5": {
+    "10.5": {
         "transposed": (lambda c, w, share: with_residual(c, w.mT, share), "transposed"),
         "other order": (
             lambda c, w, share: (
@@ -184,7 +184,7 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
             "entry-by-entry",
         ),
     },
-    "8.6": {
+    "10.6": {
         "aligned": (lambda x, n: math.log((n - 1) / math.expm1(x)), "aligned"),
         "sign": (lambda x, n: -lead_needed(x, n), "sign"),
         "as if attended in full": (
@@ -193,7 +193,7 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
         ),
         "shared among all": (lambda x, n: lead_needed(x, n) * n / (n - 1), "shared-among-all"),
     },
-    "8.7": {
+    "10.7": {
         "gradient descent": (lambda g, rate: -rate * g.sum(0), "gradient-descent"),
         "not corrected": (lambda g, rate: adam_way(g, rate, corrected=False), "no-correction"),
         "no root": (lambda g, rate: adam_way(g, rate, power=1), "no-root"),
@@ -227,5 +227,5 @@ def test_the_library_passes_where_it_answers_the_same_question() -> None:
         return two_words.gradient_law_log_probability(alpha.numpy(), z.numpy(), y)
 
     assert check("5.2", names_of).passed
-    assert check("8.3", blocks.half_rise).passed
+    assert check("10.3", blocks.half_rise).passed
     assert check("5.4", law).passed

@@ -1,0 +1,87 @@
+"""What a chapter takes to read: how it is counted, and that Part I keeps its budget."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "book" / "_ext"))
+
+import reading_times  # noqa: E402
+from reading_times import Amount  # noqa: E402
+
+TEXT = """# Two words
+
+Four words and $x = 1$, in {doc}`01_look` a reference.
+
+$$
+x
+$$
+
+:::{admonition} Predict
+:class: tip
+
+Here are five more words.
+
+```{math}
+:label: eq-y
+y
+```
+:::
+
+:::{admonition} Not counted
+:class: dropdown
+
+Folded text.
+:::
+
+```python
+code()
+```
+
+(a-label)=
+## Exercise
+
+| a | b c |
+| --- | --- |
+"""
+
+
+def test_what_a_text_has_is_counted_by_hand() -> None:
+    # 2 + 8 + 1 + 5 + 1 + 3 words, for a formula in a line and a reference are one each
+    assert reading_times.of_text(TEXT) == Amount(words=20, formulas=2)
+
+
+def code(lines: int, tags: list[str], picture: bool) -> dict[str, Any]:
+    outputs = [{"data": {"image/png": ""} if picture else {"text/plain": "1"}}]
+    source = ["x\n"] * lines
+    return {
+        "cell_type": "code", "source": source, "metadata": {"tags": tags}, "outputs": outputs
+    }  # fmt: skip
+
+
+def text(source: str) -> dict[str, Any]:
+    return {"cell_type": "markdown", "source": [source], "metadata": {}}
+
+
+def test_sections_have_their_figures_and_shown_lines_and_no_exercises() -> None:
+    cells = [
+        text("# Title"), code(3, [], picture=True), text("More.\n\n## One\n\nWord."),
+        code(5, ["hide-input"], picture=True), code(7, ["hide-cell"], picture=True),
+        text("## Exercises"), text("Many words."), text("## Takeaways\n\nThree words there."),
+    ]  # fmt: skip
+    found = reading_times.sections({"cells": cells})
+    assert found == {
+        "": Amount(2, 0, 1, 3), "One": Amount(2, 0, 1, 0), "Takeaways": Amount(4),
+    }  # fmt: skip
+    assert reading_times.of_chapter({"cells": cells}) == Amount(8, 0, 2, 3)
+
+
+def test_minutes_are_told_in_fives() -> None:
+    amount = Amount(words=2600, formulas=4, figures=3, lines=100)  # 20 + 2 + 3 + 4 minutes
+    assert amount.minutes == 29
+    assert reading_times.sentence(amount).startswith(
+        " About 30 minutes without the exercises: 2,600"
+    )
