@@ -50,7 +50,11 @@ def script() -> Iterator[Script]:
         ("o=Adam", {"optimizer": "adam", "rate": 0.05}, None),
         ("o=adam&r=x", {"optimizer": "adam", "rate": 0.05}, "“x” is not a number, so 0.05"),
         ("m=Pairs&h=4", {"mirror": "pairs", "heads": 4}, None),
-        ("m=pairs&h=3", {"mirror": "pairs", "heads": 4}, "mirrored pairs need an even number, so 4"),
+        (
+            "m=pairs&h=3",
+            {"mirror": "pairs", "heads": 4},
+            "mirrored pairs need an even number, so 4",
+        ),
         ("m=pairs", {"mirror": "pairs", "heads": 2}, "mirrored pairs need an even number, so 2"),
         ("m=x", {}, "“x” is not one of off, turned, pairs, so off"),
         ("banana", {}, "no setting “banana”"),

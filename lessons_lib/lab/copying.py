@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -354,21 +355,19 @@ def outcomes(frame: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     wide = (
         frame[frame["metric"].isin([*needed, *by_head])]
         .pivot(index=[*keys, "step"], columns="metric", values="value")
-        .reset_index("step")
+        .reset_index("step")  # sorted: by run, then by step
     )
-    rows = []
-    for run in wide.index.unique():
-        curve = wide.loc[[run]].sort_values("step")
-        reached = curve[curve["token_accuracy"] >= level]
-        then = (curve.iloc[-1:] if reached.empty else reached).iloc[0]
-        if then[["attention_accuracy", *by_head]].max() > 0.5:
-            branch = "aligned"
-        elif max(then["attention_accuracy"], then["right_mass"]) < curve["right_mass"].iloc[0]:
-            branch = "elimination"
-        else:
-            branch = "undecided"
-        rows.append((int(then["step"]), not reached.empty, branch))
-    return pd.DataFrame(rows, wide.index.unique(), columns=["step", "solved", "branch"])
+    runs = wide.groupby(level=keys)
+    reached = wide[wide["token_accuracy"] >= level].groupby(level=keys).head(1)
+    last = runs.tail(1)
+    solved = last.index.isin(reached.index)
+    then = pd.concat([reached, last[~solved]]).reindex(last.index)
+    seen = then[["attention_accuracy", *by_head]].max(axis=1)
+    left = then[["attention_accuracy", "right_mass"]].max(axis=1) < runs["right_mass"].first()
+    branch = np.select([seen > 0.5, left], ["aligned", "elimination"], "undecided")
+    return pd.DataFrame(
+        {"step": then["step"].astype(int), "solved": solved, "branch": branch}, last.index
+    )
 
 
 PAPER = CopyingConfig()

@@ -8,19 +8,18 @@ from lessons_lib.lab.records import NotMeasuredError
 from lessons_lib.scoreboard import mirrored
 from lessons_lib.scoreboard.claim import (
     NOT_MEASURED,
-    OURS,
     Loader,
     Measured,
-    Row,
     Thresholds,
     exceeds,
     optional,
-    recorded,
+    row,
 )
 from lessons_lib.scoreboard.contrasts import share_contrast
 from lessons_lib.scoreboard.runs import Runs, of
 from lessons_lib.stats import Interval, proportion_interval
 
+HEADS = "multi-head experiment"
 COPIES, FAILS, LAST_LOOK = 0.95, 0.6, 190
 """The authors' rule for heads: accuracy above the first by their last evaluation is good, below the
 second there is bad."""
@@ -30,7 +29,14 @@ REGISTERED = ("H1, LSTM", "H1, GRU", "H5", "H6")
 """Hypotheses on mirror images from which the row on dynamics is computed."""
 
 
-def several_heads_align(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
+@row(
+    7,
+    HEADS,
+    "Several heads overcome the hard distribution.",
+    "supported if more runs align with eight heads than with one in both cells, refuted where "
+    "surely by less than {t.shares:g}",
+)
+def several_heads_align(load: Loader, t: Thresholds) -> Measured:
     """Share of runs aligned with one head and with eight, LSTM and GRU, lesson scale."""
     runs = Runs(load("heads", "lesson"))
     cells = {"LSTM": ("lstm-8", "lstm-1"), "GRU": ("gru-8", "gru-1")}
@@ -49,7 +55,16 @@ def several_heads_align(load: Loader = recorded, t: Thresholds = OURS) -> Measur
     )
 
 
-def heads_not_parameters(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
+@row(
+    7,
+    HEADS,
+    "Several heads help by improving learning dynamics rather than expressiveness.",
+    "supported if at equal capacity a head and its mirror image align more often than two "
+    "heads (H1, in both cells), bad heads more often turned over (H5), and good ones less "
+    f"often (H6), each at level {mirrored.LEVEL} by Holm's method for {mirrored.TESTS} tests; "
+    f"refuted where surely by less than {mirrored.LITTLE} (H1) or {mirrored.GAIN} (H5, H6)",
+)
+def heads_not_parameters(load: Loader, t: Thresholds) -> Measured:
     """Heads of equal capacity, whose starts differ in a sign only: H1, H5 and H6 of ``mirrored``.
 
     One wide head and eight equal heads, which have fewer functions to choose from, stand beside for
@@ -72,7 +87,16 @@ def heads_not_parameters(load: Loader = recorded, t: Thresholds = OURS) -> Measu
     )
 
 
-def bad_heads_fail(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
+@row(
+    7,
+    HEADS,
+    "Models of eight heads with bad starts fail; one head with a good start is enough.",
+    "supported if fewer models of eight bad heads align (refuted if surely by less than "
+    "{t.shares:g}), they take longer (log-rank p < {t.p:g}; refuted if surely less than "
+    f"{{t.later:g}} times as long), and at the authors' size fewer copy by step {LAST_LOOK}, "
+    "their last evaluation",
+)
+def bad_heads_fail(load: Loader, t: Thresholds) -> Measured:
     """Eight bad heads against seven bad ones and a good one: how often, and how soon?
 
     At the authors' size by both rules: theirs (copies by their last evaluation) and ours (aligned,
@@ -121,7 +145,15 @@ def bad_heads_fail(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
     )
 
 
-def starts_sort_heads(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
+@row(
+    7,
+    HEADS,
+    "A head's start decides: some heads learn with every order of the data, others with none.",
+    f"supported if, by both rules (ours: aligned; theirs: copies by step {LAST_LOOK}, or is "
+    f"below {FAILS} then), more heads have one outcome than if only the order of the data "
+    "decided; refuted if surely by less than {t.shares:g} of the rest",
+)
+def starts_sort_heads(load: Loader, t: Thresholds) -> Measured:
     """Heads by their starts: is the outcome the same whatever the order of the data?
 
     Against what the shares of outcomes alone would give, were the orders independent: the sum of
@@ -166,48 +198,5 @@ def starts_sort_heads(load: Loader = recorded, t: Thresholds = OURS) -> Measured
     )
 
 
-HEADS = "multi-head experiment"
-ROWS = (
-    Row(
-        "several-heads-align",
-        7,
-        HEADS,
-        "Several heads overcome the hard distribution.",
-        "supported if more runs align with eight heads than with one in both cells, refuted where "
-        "surely by less than {t.shares:g}",
-        several_heads_align,
-    ),
-    Row(
-        "heads-not-parameters",
-        7,
-        HEADS,
-        "Several heads help by improving learning dynamics rather than expressiveness.",
-        "supported if at equal capacity a head and its mirror image align more often than two "
-        "heads (H1, in both cells), bad heads more often turned over (H5), and good ones less "
-        f"often (H6), each at level {mirrored.LEVEL} by Holm's method for {mirrored.TESTS} tests; "
-        f"refuted where surely by less than {mirrored.LITTLE} (H1) or {mirrored.GAIN} (H5, H6)",
-        heads_not_parameters,
-    ),
-    Row(
-        "bad-heads-fail",
-        7,
-        HEADS,
-        "Models of eight heads with bad starts fail; one head with a good start is enough.",
-        "supported if fewer models of eight bad heads align (refuted if surely by less than "
-        "{t.shares:g}), they take longer (log-rank p < {t.p:g}; refuted if surely less than "
-        f"{{t.later:g}} times as long), and at the authors' size fewer copy by step {LAST_LOOK}, "
-        "their last evaluation",
-        bad_heads_fail,
-    ),
-    Row(
-        "starts-sort-heads",
-        7,
-        HEADS,
-        "A head's start decides: some heads learn with every order of the data, others with none.",
-        f"supported if, by both rules (ours: aligned; theirs: copies by step {LAST_LOOK}, or is "
-        f"below {FAILS} then), more heads have one outcome than if only the order of the data "
-        "decided; refuted if surely by less than {t.shares:g} of the rest",
-        starts_sort_heads,
-    ),
-)
+ROWS = several_heads_align, heads_not_parameters, bad_heads_fail, starts_sort_heads
 """In the order of the scoreboard."""
