@@ -49,6 +49,20 @@ def check_fields(config: object, *at_least_one: str) -> None:
             raise ValueError(f"expected {name} to be one of {', '.join(choices)}, found {found!r}")
 
 
+def refuse(conditions: Mapping[str, bool]) -> None:
+    """Refuse a configuration.
+
+    Args:
+        conditions: what was expected and found -> whether it is wrong.
+
+    Raises:
+        ValueError: something is wrong; the message says "expected" and the first such key.
+    """
+    for message, wrong in conditions.items():
+        if wrong:
+            raise ValueError(f"expected {message}")
+
+
 def digest(values: Mapping[str, Any]) -> str:
     """SHA-256 of plain values, hexadecimal; the order of keys does not matter.
 

@@ -14,20 +14,24 @@ report, so that each of their values is a maximum over checkpoints; ours are cho
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from lessons_lib import agreement
 from lessons_lib.probes import pair_mask
 from lessons_lib.tasks import Batch, LabelledBatch
+from lessons_lib.training import History, TrainConfig, pick_device
 
 Data = TypeVar("Data", Batch, LabelledBatch)
+Row = dict[str, Any]
 
 READINGS: Mapping[str, tuple[str, str]] = {
     "": ("choosing", "shown"),
@@ -36,6 +40,11 @@ READINGS: Mapping[str, tuple[str, str]] = {
 }
 """What is added to the name of a value -> the sentences that choose a checkpoint, and those on
 which the value is measured. The second and the third are the authors': held-out and training."""
+XI = {
+    **{"alpha,uf": "xi", "px,uf": "xi(px)", "delta,uf": "xi(delta)"},
+    **{"-delta,uf": "xi(-delta)", "lr,uf": "xi(lr)", "alpha,beta": "xi(beta)"},
+}
+"""Which agreement is the level of which xi."""
 
 
 @dataclass
@@ -120,10 +129,55 @@ class HeldOut(Generic[Data]):
         rows = self.parts[part]
         return agreement.agreement(u[rows], v[rows], self.mask[rows])
 
+    def agreements(self, u: Tensor, shown: Iterable[Tensor], part: str = "shown") -> list[float]:
+        """A(u, v) with each v that is shown at a checkpoint."""
+        return [self.agree(u, v, part) for v in shown]
+
     def chance(self, part: str = "shown") -> float:
         """Agreement with a shuffled candidate, in expectation."""
         mask = self.mask[self.parts[part]]
         return agreement.chance_agreement(mask.sum(-1)[mask.any(-1)])
+
+
+def joined(parts: Sequence[Tensor], fill: int = 0) -> Tensor:
+    """Tables ``(rows, columns)`` one below the other, filled up to one width."""
+    width = max(part.shape[1] for part in parts)
+    return torch.cat([pad(part, (0, width - part.shape[1]), value=fill) for part in parts])
+
+
+def schedule(config: Any, steps: int | None = None, **options: Any) -> TrainConfig:
+    """How a run of a text configuration is trained, evaluated at its checkpoints only.
+
+    Args:
+        config: has steps and learning_rate, perhaps checkpoints and bfloat16.
+        steps: others than those of the configuration.
+        options: other fields of ``training.TrainConfig``.
+    """
+    steps = config.steps if steps is None else steps
+    found = {
+        "learning_rate": config.learning_rate,
+        "evaluate_every": max(steps, 1),
+        "also_evaluate": getattr(config, "checkpoints", ()),
+        "bfloat16": getattr(config, "bfloat16", False),
+    }
+    return TrainConfig(steps=steps, **{**found, **options})
+
+
+def as_rows(
+    steps: Sequence[int], curves: Mapping[str, Sequence[float]], after: str = ""
+) -> list[Row]:
+    """Rows ``step, metric, value`` of curves; to each metric's name something may be added."""
+    return [
+        {"step": step, "metric": f"{metric}{after}", "value": float(value)}
+        for metric, values in curves.items()
+        for step, value in zip(steps, values, strict=True)
+    ]
+
+
+def ended(rows: Iterable[Row], steps: int, began: float, at_least: float = 0.0) -> History:
+    """The history of a block that began at a time of ``time.perf_counter``."""
+    spent = max(time.perf_counter() - began, at_least)
+    return History(tuple(rows), steps, False, spent, pick_device().type)
 
 
 def best_checkpoint(
@@ -157,14 +211,16 @@ class GoldRun(Generic[Data]):
 
     def reference(self, name: str, reading: str) -> Tensor:
         """A reference as it enters a reading."""
-        chosen_there = self.references.get(f"{name}/max") if reading else None
-        return self.references[name] if chosen_there is None else chosen_there
+        return self.references.get(f"{name}/max" if reading else name, self.references[name])
 
     def pairs(self, reading: str) -> dict[str, tuple[Tensor | None, Tensor | None, Trace]]:
         """What is compared: ``(u, v, run)``; ``None`` stands for the run's beta."""
         g = self.run.gold(READINGS[reading][0])
-        alpha, delta = self.run.attention[g], self.run.saliency[g]
-        px = self.reference("px", reading)
+        alpha, delta, px = (
+            self.run.attention[g],
+            self.run.saliency[g],
+            self.reference("px", reading),
+        )
         pairs: dict[str, tuple[Tensor | None, Tensor | None, Trace]] = {
             "alpha,uf": (alpha, None, self.uniform),
             "px,uf": (px, None, self.uniform),
@@ -185,7 +241,7 @@ class GoldRun(Generic[Data]):
         g = self.run.gold(choose)
         alpha, rows = self.run.attention[g], held_out.parts[report]
         mask = held_out.mask[rows]
-        agreed = [[held_out.agree(alpha, a, report) for a in o.attention] for o in self.others]
+        agreed = [held_out.agreements(alpha, other.attention, report) for other in self.others]
         performance = [other.performance_on(report) for other in self.others]
         for name, (u, v, run) in self.pairs(reading).items():
             us, vs = ([b if x is None else x for b in run.beta] for x in (u, v))
@@ -207,10 +263,8 @@ class GoldRun(Generic[Data]):
         yield "xi*", self.run.performance_on(report)[g]
         for name in self.references:
             if not name.endswith("/max"):
-                yield (
-                    f"A(alpha,{name})",
-                    held_out.agree(alpha, self.reference(name, reading), report),
-                )
+                guess = self.reference(name, reading)
+                yield f"A(alpha,{name})", held_out.agree(alpha, guess, report)
         shuffles = [
             agreement.shuffled_agreement(alpha[rows], a[rows], mask, seed=seed, repeats=1)
             for other in self.others
@@ -222,28 +276,15 @@ class GoldRun(Generic[Data]):
         """Metric -> a value for each checkpoint, on the reported sentences."""
         held_out = self.held_out
         alpha = self.run.attention[self.run.gold("choosing")]
-        own, *others = (
-            [held_out.agree(alpha, a) for a in run.attention] for run in (self.run, *self.others)
-        )
+        others = [held_out.agreements(alpha, other.attention) for other in self.others]
         found = {
-            "own": own,
+            "own": held_out.agreements(alpha, self.run.attention),
             "others": np.mean(others, axis=0).tolist(),
-            "uf": [held_out.agree(alpha, beta) for beta in self.uniform.beta],
+            "uf": held_out.agreements(alpha, self.uniform.beta),
             "spread": spreads(held_out, self.run),
             "accuracy": self.run.performance,
         }
         return found if self.twin is None else {**found, "uniform/accuracy": self.twin.performance}
-
-
-XI = {
-    "alpha,uf": "xi",
-    "px,uf": "xi(px)",
-    "delta,uf": "xi(delta)",
-    "-delta,uf": "xi(-delta)",
-    "lr,uf": "xi(lr)",
-    "alpha,beta": "xi(beta)",
-}
-"""Which agreement is the level of which xi."""
 
 
 def compare(
@@ -251,7 +292,7 @@ def compare(
     learned: Sequence[Trace],
     uniform: Sequence[Trace],
     references: Mapping[str, Tensor],
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """The table of agreements and their curves, for each run of a block in turn as the gold run.
 
     Args:
@@ -284,21 +325,12 @@ def compare(
     for kind, runs in (("", learned), ("uniform ", uniform)):
         if len(runs) < 2:
             raise ValueError(f"expected two {kind}runs or more, to compare them, found {len(runs)}")
-    last: int = learned[0].steps[-1]
-    rows: list[dict[str, Any]] = []
-
-    def note(metric: str, value: float, step: int = last) -> None:
-        rows.append({"step": step, "metric": metric, "value": float(value)})
-
-    readings = {
-        reading: report
-        for reading, (choose, report) in READINGS.items()
-        if {choose, report} <= held_out.parts.keys()
-    }
-    for reading, report in readings.items():
+    last = learned[0].steps[-1:]
+    readings = {name: both for name, both in READINGS.items() if {*both} <= {*held_out.parts}}
+    rows: list[Row] = []
+    for reading, (_, report) in readings.items():
         if reading != "/max":
-            note(f"chance{reading}", held_out.chance(report))
-    k: int
+            rows += as_rows(last, {f"chance{reading}": [held_out.chance(report)]})
     for k, run in enumerate(learned):
         gold = GoldRun(
             held_out,
@@ -309,11 +341,9 @@ def compare(
             references,
         )
         for reading in readings:
-            for metric, value in gold.table(reading, seed=k):
-                note(f"{metric}{reading}#{k}", value)
-        for metric, values in gold.curves().items():
-            for step, value in zip(run.steps, values, strict=True):
-                note(f"{metric}#{k}", value, step)
+            single = {metric: [value] for metric, value in gold.table(reading, seed=k)}
+            rows += as_rows(last, single, f"{reading}#{k}")
+        rows += as_rows(run.steps, gold.curves(), f"#{k}")
     return rows
 
 
@@ -326,11 +356,7 @@ def spreads(held_out: HeldOut[Data], run: Trace) -> list[float]:
 def half_rise(steps: Sequence[float], values: Sequence[float]) -> float:
     """The training step at which a curve is first half-way from its first to its last value.
 
-    Between two evaluations it is interpolated linearly.
-
-    Args:
-        steps: ascending.
-        values: one for each step.
+    Between two evaluations it is interpolated linearly. ``steps`` ascend.
 
     Raises:
         ValueError: fewer than two points, not one value for each step, NaN, or no change from the
@@ -377,17 +403,14 @@ def by_run(frame: pd.DataFrame) -> pd.DataFrame:
         Columns run (``"1.0"``: block 1, run 0), step, metric (without ``#0``) and value; metrics
         of a whole block are left out.
     """
-    parts = frame["metric"].str.extract(r"^(?P<name>.*)#(?P<k>\d+)$")
-    single = parts["k"].notna()
-    run = frame["seed"].astype(str)[single] + "." + parts["k"][single]
-    return pd.DataFrame(
-        {
-            "run": run,
-            "step": frame["step"][single],
-            "metric": parts["name"][single],
-            "value": frame["value"][single],
-        }
-    ).reset_index(drop=True)
+    name, mark, k = frame["metric"].str.rpartition("#").to_numpy().T
+    found = frame.assign(run=frame["seed"].astype(str) + "." + k, metric=name)[mark == "#"]
+    return found[["run", "step", "metric", "value"]].reset_index(drop=True)
+
+
+def of_block(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that belong to a whole block, such as chance."""
+    return frame[~frame["metric"].str.contains("#")]
 
 
 def step_at(rows: pd.DataFrame, metric: str, level: float) -> pd.Series[float]:
@@ -413,8 +436,3 @@ def step_at(rows: pd.DataFrame, metric: str, level: float) -> pd.Series[float]:
         lambda curve: np.interp(level, curve, curve.index, right=np.nan)
     )
     return reached
-
-
-def of_block(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows that belong to a whole block, such as chance."""
-    return frame[~frame["metric"].map(lambda name: bool(re.search(r"#\d+$", name)))]

@@ -24,7 +24,6 @@ from lessons_lib.lab import (
     transformer,
     translation,
     translator,
-    uniform_translation,
     words_first,
 )
 from lessons_lib.lab.records import Record, frame
@@ -174,10 +173,10 @@ def _survey(arms: Mapping[str, Configuration], count: int) -> Scale:
 REGISTRY: Mapping[str, Experiment] = {
     "uniform_translation": Experiment(
         "What does a model with frozen uniform attention learn about words?",
-        uniform_translation.uniform_translation,
+        translation.uniform_translation,
         {
             "short": Scale(
-                {"multi30k": uniform_translation.UniformTranslation()},
+                {"multi30k": translation.UniformTranslation()},
                 (1, 2, 3, 4),
                 deviations=(*TRANSLATOR, "2,000 updates (36,000)", *OURS),
             )
@@ -293,7 +292,12 @@ REGISTRY: Mapping[str, Experiment] = {
         copying.run_forked,
         {
             "lesson": _survey(copying.forks(), 6),
-            "full-size": Scale(copying.early_forks(), _seeds(3), ends_only=True, deviations=OURS),
+            "full-size": Scale(
+                copying.forks(replace(copying.PAPER, steps=60), (0,)),
+                _seeds(3),
+                ends_only=True,
+                deviations=OURS,
+            ),
         },
         branches,
     ),

@@ -7,23 +7,22 @@ import time
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from pickle import UnpicklingError
-from tempfile import NamedTemporaryFile
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from lessons_lib import classifier, training
-from lessons_lib.config import Configuration, digest
+from lessons_lib.config import Configuration, digest, refuse
 from lessons_lib.corpora import vocabulary
 from lessons_lib.corpora.batches import EncodedTexts, encode_labelled
 from lessons_lib.corpora.files import LabelledCorpus
 from lessons_lib.corpora.loaders import load_labelled
 from lessons_lib.corpora.sources import cache_directory
 from lessons_lib.lab import blocks
+from lessons_lib.lab.long_runs import kept
 from lessons_lib.lab.saliency import label_saliency
 from lessons_lib.lab.word_tables import guesses, table_scores, word_tables
 from lessons_lib.tasks import LabelledBatch
@@ -113,28 +112,21 @@ class Classification(Configuration):
     proxy_learning_rate: float = 1.5e-4
 
     def __post_init__(self) -> None:
-        if self.runs < 2:
-            raise ValueError(f"expected two runs or more, to compare them, found {self.runs}")
-        if not 2 <= self.uniform_runs <= self.runs:
-            raise ValueError(
-                f"expected 2 to {self.runs} uniform runs, so that no run is compared with its "
-                f"twin only, found {self.uniform_runs}"
-            )
+        refuse(
+            {
+                f"two runs or more, to compare them, found {self.runs}": self.runs < 2,
+                f"2 to {self.runs} uniform runs, so that no run is compared with its twin only, "
+                f"found {self.uniform_runs}": not 2 <= self.uniform_runs <= self.runs,
+            }
+        )
 
 
 def short(**changes: Any) -> Classification:
     """Minutes, not hours: fewer updates on texts that are cut, fewer words and texts."""
-    settings: dict[str, Any] = {
-        "runs": 4,
-        "uniform_runs": 4,
-        "ends": False,
-        "max_words": 30,
-        "vocab_size": 8000,
-        "min_count": 1,
-        "steps": 400,
-        "checkpoints": SHORT_CHECKPOINTS,
-        "chosen_on": 200,
-        "reported_on": 500,
+    settings = {
+        **{"runs": 4, "uniform_runs": 4, "steps": 400, "checkpoints": SHORT_CHECKPOINTS},
+        **{"ends": False, "max_words": 30, "vocab_size": 8000, "min_count": 1},
+        **{"chosen_on": 200, "reported_on": 500},
     }
     return Classification.from_dict({**settings, **changes})
 
@@ -167,51 +159,35 @@ def prepare(
     Raises:
         ValueError: a part, or what is measured on of it, has texts of one class only, or no words.
     """
-    cut = {
-        id(part): [tuple(vocabulary.words(text)) for text in part.texts]
-        for part in (train, val, test)
-    }
+    cut = [[tuple(vocabulary.words(text)) for text in part.texts] for part in (train, val, test)]
     vocab = vocabulary.Vocabulary.build(
-        cut[id(train)], max_size=config.vocab_size, min_count=config.min_count
+        cut[0], max_size=config.vocab_size, min_count=config.min_count
     )
-
-    def encoded(corpus: LabelledCorpus) -> EncodedTexts:
-        return encode_labelled(corpus, vocab, config.positive, config.max_words, ends=config.ends)
-
-    to_learn = encoded(train)
+    to_learn, *others = (
+        encode_labelled(part, vocab, config.positive, config.max_words, ends=config.ends)
+        for part in (train, val, test)
+    )
     batches, texts = [], list[str]()
-    known = set(cut[id(train)])
-    for corpus, most in ((val, config.chosen_on), (test, config.reported_on)):
-        part = encoded(corpus)
-        words = cut[id(corpus)]
+    known = set(cut[0])
+    sizes = config.chosen_on, config.reported_on
+    for corpus, part, words, most in zip((val, test), others, cut[1:], sizes, strict=True):
         fresh = [k for k, i in enumerate(part.index.tolist()) if words[i] not in known][:most]
         known |= set(words)
-        batches.append(_both_classes(part, fresh, corpus.name))
+        batches.append(part.batch(fresh))
+        if batches[-1].label.unique().numel() < 2:
+            raise ValueError(
+                f"expected both classes among the first {len(fresh)} held-out texts of "
+                f"{corpus.name!r}, found one or none; shuffle the texts, or measure on more"
+            )
         texts += [corpus.texts[i] for i in part.index[fresh].tolist()]
     sample = min(len(batches[1]), len(to_learn))
-    drawn = random.Random(1).sample(range(len(to_learn)), k=sample)
-    batches.append(to_learn.batch(drawn))
-    width = max(batch.source.shape[1] for batch in batches)
-    held_out = LabelledBatch(
-        torch.cat([pad(batch.source, (0, width - batch.source.shape[1])) for batch in batches]),
+    batches.append(to_learn.batch(random.Random(1).sample(range(len(to_learn)), k=sample)))
+    batch = LabelledBatch(
+        blocks.joined([batch.source for batch in batches]),
         torch.cat([batch.label for batch in batches]),
     )
-    return Prepared(
-        to_learn,
-        blocks.HeldOut(held_out, choosing=len(batches[0]), seen=sample),
-        vocab,
-        tuple(texts),
-    )
-
-
-def _both_classes(part: EncodedTexts, rows: list[int], name: str) -> LabelledBatch:
-    batch = part.batch(rows)
-    if batch.label.unique().numel() < 2:
-        raise ValueError(
-            f"expected both classes among the first {len(batch)} held-out texts of {name!r}, "
-            "found one or none; shuffle the texts, or measure on more"
-        )
-    return batch
+    held_out = blocks.HeldOut(batch, choosing=len(batches[0]), seen=sample)
+    return Prepared(to_learn, held_out, vocab, tuple(texts))
 
 
 def load(config: Classification) -> Prepared:
@@ -220,11 +196,15 @@ def load(config: Classification) -> Prepared:
     return prepare(config, *parts)
 
 
-def _by_length(batch: LabelledBatch, size: int = 256) -> Iterator[tuple[Tensor, LabelledBatch]]:
-    """Rows and texts, those of similar length together, so that little padding is read."""
+def _by_length(
+    model: classifier.Classifier, batch: LabelledBatch, size: int
+) -> Iterator[tuple[Tensor, slice, LabelledBatch]]:
+    """Rows, their columns, and texts, those of similar length together; where the model is."""
+    where = next(model.parameters()).device
     lengths = batch.source_mask.sum(1)
     for rows in lengths.argsort(stable=True).split(size):
-        yield rows, LabelledBatch(batch.source[rows, : int(lengths[rows[-1]])], batch.label[rows])
+        src = slice(int(lengths[rows[-1]]))
+        yield rows, src, LabelledBatch(batch.source[rows, src], batch.label[rows]).to(where)
 
 
 def train_classifier(
@@ -248,36 +228,36 @@ def train_classifier(
     shape = classifier.ClassifierConfig(
         len(ready.vocab), config.d_embed, config.d_hidden, config.bidirectional, attention
     )
-    model = classifier.build_classifier(shape, seed)
     trace = blocks.Trace()
     wanted = iter(sorted({0, config.steps, *config.checkpoints}))
     batch = ready.held_out.batch
     best: dict[str, tuple[int, dict[str, Tensor]]] = {}
 
     def look(model: classifier.Classifier) -> dict[str, float]:
-        alpha, beta, score = _looked_at(model, batch)
+        alpha = torch.zeros(len(batch), 1, batch.source.shape[1])
+        beta, score = torch.full_like(alpha, -torch.inf), torch.zeros(len(batch))
+        for rows, src, some in _by_length(model, batch, 256):
+            out = model(some)
+            alpha[rows, :, src] = out.attention.mean(1).cpu()
+            beta[rows, :, src] = classifier.speaking_for_label(out.word_scores, some).cpu()
+            score[rows] = out.score.cpu()
         trace.steps.append(next(wanted))
         trace.beta.append(beta)
-        for part, rows in ready.held_out.parts.items():
+        for part, shown in ready.held_out.parts.items():
             values = trace.performance if part == "shown" else trace.elsewhere.setdefault(part, [])
-            values.append(classifier.class_accuracy(score[rows], batch[rows]))
+            values.append(classifier.class_accuracy(score[shown], batch[shown]))
             if attention == "learned" and values[-1] > max(values[:-1], default=-1.0):
                 best[part] = len(values) - 1, deepcopy(model.state_dict())
         if attention == "learned":
             trace.attention.append(alpha)
         return {}
 
+    model = classifier.build_classifier(shape, seed)
     training.train(
         model,
         ready.train.batches(config.batch_size, seed),
         classifier.class_loss,
-        training.TrainConfig(
-            steps=config.steps,
-            learning_rate=config.learning_rate,
-            evaluate_every=max(config.steps, 1),
-            also_evaluate=config.checkpoints,
-            bfloat16=config.bfloat16,
-        ),
+        blocks.schedule(config),
         evaluate=look,
         seed=seed,
         progress=progress,
@@ -285,65 +265,12 @@ def train_classifier(
     for checkpoint, weights in best.values():
         if checkpoint not in trace.saliency:
             model.load_state_dict(weights)
-            trace.saliency[checkpoint] = _saliency(model, batch)
+            delta = torch.zeros(len(batch), 1, batch.source.shape[1])
+            for rows, src, some in _by_length(model, batch, 64):
+                delta[rows, :, src] = label_saliency(model, some).cpu()
+            trace.saliency[checkpoint] = delta
     trace.seconds = time.perf_counter() - began
     return trace
-
-
-def _looked_at(model: classifier.Classifier, batch: LabelledBatch) -> tuple[Tensor, Tensor, Tensor]:
-    """Alpha and beta, ``(batch, 1, src)``, and the score of each text, a few hundred at a time."""
-    where = next(model.parameters()).device
-    alpha = torch.zeros(len(batch), 1, batch.source.shape[1])
-    beta, score = torch.full_like(alpha, -torch.inf), torch.zeros(len(batch))
-    for rows, some in _by_length(batch):
-        out, src = model(some.to(where)), some.source.shape[1]
-        alpha[rows, :, :src] = out.attention.mean(1).cpu()
-        beta[rows, :, :src] = classifier.speaking_for_label(out.word_scores.cpu(), some)
-        score[rows] = out.score.cpu()
-    return alpha, beta, score
-
-
-def _saliency(model: classifier.Classifier, batch: LabelledBatch) -> Tensor:
-    where = next(model.parameters()).device
-    delta = torch.zeros(len(batch), 1, batch.source.shape[1])
-    for rows, some in _by_length(batch, 64):
-        found = label_saliency(model, some.to(where))
-        delta[rows, :, : some.source.shape[1]] = found.cpu()
-    return delta
-
-
-def kept_run(
-    config: Classification,
-    ready: Prepared,
-    attention: Kind,
-    seed: int,
-    directory: Path,
-    progress: str | None = None,
-) -> blocks.Trace:
-    """``train_classifier``, or what it left in a directory, from which it is read as needed.
-
-    A run that is done is written at once, whole or not at all, so that a block of long runs goes
-    on where it was stopped.
-    """
-    path = directory / f"{attention}-{seed}.pt"
-    if not path.exists():
-        trace = dict(vars(train_classifier(config, ready, attention, seed, progress)))
-        for name in ("attention", "beta"):
-            trace[name] = torch.stack(trace[name]) if trace[name] else torch.zeros(0)
-        directory.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=directory, delete=False) as file:
-            torch.save(trace, file)
-        Path(file.name).replace(path)
-    try:
-        values = torch.load(path, mmap=True, weights_only=True)
-    except (RuntimeError, EOFError, UnpicklingError) as error:
-        raise ValueError(
-            f"expected the run that was kept in {path}, found a damaged file; remove it, and the "
-            "run is made again"
-        ) from error
-    for name in ("attention", "beta"):
-        values[name] = list(values[name])
-    return blocks.Trace(**values)
 
 
 def compare_classifiers(
@@ -363,7 +290,8 @@ def compare_classifiers(
         ready: the corpus.
         block: seed of the block.
         progress: whether to show a progress bar for each classifier.
-        directory: where each run is kept when it is done; ``None``: only in memory.
+        directory: where each run is kept when it is done, so that a block of long runs goes on
+            where it was stopped; ``None``: only in memory.
 
     Returns:
         History with the metrics of ``blocks.compare``, where the references are ``px`` and
@@ -378,9 +306,12 @@ def compare_classifiers(
     def run(kind: Kind, k: int) -> blocks.Trace:
         seed = block * config.runs + k
         label = f"run {k}, {kind} attention" if progress else None
+        train = partial(train_classifier, config, ready, kind, seed, label)
         if directory is None:
-            return train_classifier(config, ready, kind, seed, label)
-        return kept_run(config, ready, kind, seed, directory, label)
+            return train()
+        values = kept(directory / f"{kind}-{seed}.pt", lambda: vars(train()))
+        # Runs that were kept earlier have these stacked.
+        return blocks.Trace(**{**values, **{k: [*values[k]] for k in ("attention", "beta")}})
 
     learned = [run("learned", k) for k in range(config.runs)]
     uniform = [run("uniform", k) for k in range(config.uniform_runs)]
@@ -390,19 +321,18 @@ def compare_classifiers(
         for name, table in word_tables(config, ready, seed=block).items()
     }
     rows = blocks.compare(held_out, learned, uniform, references | guesses(batch))
+    share = float(batch.label[held_out.shown].double().mean())
+    last = [config.steps]
+    rows += blocks.as_rows(last, {"majority": [max(share, 1 - share)]})
     for k, trace in enumerate(learned):
         alpha = trace.attention[trace.gold("choosing")]
-        curve = [held_out.agree(references["lr"], beta) for beta in trace.beta]
-        own = [held_out.agree(alpha, other) for other in trace.attention]
-        for step, value in zip(trace.steps, curve, strict=True):
-            rows.append({"step": step, "metric": f"ktiw#{k}", "value": value})
-        for name, value in blocks.lag(trace.steps, curve, own).items():
-            rows.append({"step": config.steps, "metric": f"{name}#{k}", "value": value})
-    share = float(batch.label[held_out.shown].double().mean())
-    rows.append({"step": config.steps, "metric": "majority", "value": max(share, 1 - share)})
+        ktiw = held_out.agreements(references["lr"], trace.beta)
+        own = held_out.agreements(alpha, trace.attention)
+        found = blocks.lag(trace.steps, ktiw, own)
+        rows += blocks.as_rows(trace.steps, {"ktiw": ktiw}, f"#{k}")
+        rows += blocks.as_rows(last, {name: [value] for name, value in found.items()}, f"#{k}")
     trained = sum(trace.seconds for trace in (*learned, *uniform))
-    spent = max(time.perf_counter() - began, trained)
-    return training.History(tuple(rows), config.steps, False, spent, training.pick_device().type)
+    return blocks.ended(rows, config.steps, began, trained)
 
 
 def run_classification(config: Classification, seed: int) -> training.History:
@@ -423,18 +353,9 @@ SIDES = {
 
 def classifications() -> dict[str, Classification]:
     """At the authors' size, the cheapest corpora first."""
-    imdb = Classification(
-        corpus="imdb",
-        positive="pos",
-        max_words=400,
-        chosen_on=500,
-        reported_on=1000,
-        proxy_learning_rate=5e-5,
-    )
-    return {
-        arm: Classification(corpus=corpus, positive=positive)
-        for arm, (corpus, positive) in SIDES.items()
-    } | {"imdb": imdb}
+    found = {arm: Classification(*side) for arm, side in SIDES.items()}
+    limits = {"max_words": 400, "chosen_on": 500, "reported_on": 1000}
+    return found | {"imdb": Classification("imdb", "pos", proxy_learning_rate=5e-5, **limits)}
 
 
 def short_classifications(*, bidirectional: bool) -> dict[str, Classification]:

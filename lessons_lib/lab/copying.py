@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -39,13 +39,10 @@ class CopyingConfig(Configuration):
         vocab: V, different words.
         length: L, words in an input.
         end_symbol: whether the end symbol is copied too.
-        cell: recurrent cell, ``"lstm"`` or ``"gru"``.
-        heads: H, attention heads.
+        cell, heads, shared_embeddings, readout: as in ``models.Seq2SeqConfig``.
         dead_words: words in the output layer that never occur. The authors' has one, the start
             symbol; more of them delay learning.
         width: of embeddings and states.
-        shared_embeddings: one table for source and target words.
-        readout: ``"tanh"`` or ``"linear"``, as in ``Seq2SeqConfig``.
         query_scale: factor on the initial weights of the attention score; 0 starts from exactly
             uniform attention.
         value_scale: factor on the initial weights of the values; 0 starts without lexical probe.
@@ -91,34 +88,39 @@ class CopyingConfig(Configuration):
         return Copying(self.vocab, self.length, end_symbol=self.end_symbol)
 
     @property
+    def held_out(self) -> Batch:
+        """The inputs on which every run is measured."""
+        return self.task.sample(self.measured, HELD_OUT_SEED).to(training.pick_device())
+
+    @property
     def model(self) -> models.Seq2SeqConfig:
         """The encoder-decoder; with one dead word V + 2 output words, as in the authors' code."""
         never = (PAD, UNK, *(() if self.end_symbol else (EOS,)))
         size = self.task.vocab_size + max(self.dead_words - 1, 0)
         return models.Seq2SeqConfig(
-            size,
-            size,
+            *(size, size, self.width, self.width),
             never_written=never if self.dead_words else (*never, BOS),
-            d_embed=self.width,
-            d_hidden=self.width,
-            cell=self.cell,
-            heads=self.heads,
-            shared_embeddings=self.shared_embeddings,
-            readout=self.readout,
+            **{k: getattr(self, k) for k in ("cell", "heads", "shared_embeddings", "readout")},
         )
 
     @property
     def schedule(self) -> training.TrainConfig:
         """How long and how fast it trains, and when it stops."""
+        shared = ("steps", "learning_rate", "evaluate_every", "stop_at", "bfloat16")
         return training.TrainConfig(
-            steps=self.steps,
-            learning_rate=self.learning_rate,
-            evaluate_every=self.evaluate_every,
             also_evaluate=(1, 2, 3, 5, 7),
             stop_metric="token_accuracy",
-            stop_at=self.stop_at,
-            bfloat16=self.bfloat16,
+            **{name: getattr(self, name) for name in shared},
         )
+
+
+Settings = TypeVar("Settings", bound=CopyingConfig)
+Measure = Callable[[models.Seq2Seq, Batch], dict[str, float]]
+
+
+def extended(base: CopyingConfig, kind: type[Settings], **changes: Any) -> Settings:
+    """A configuration of another kind with the fields of one, and changes."""
+    return kind.from_dict({**base.to_dict(), **changes})
 
 
 @dataclass(frozen=True)
@@ -137,13 +139,11 @@ class ForkedConfig(CopyingConfig):
 def build_copier(config: CopyingConfig, seed: int) -> models.Seq2Seq:
     """The encoder-decoder of a copying run, before training."""
     model = models.build(config.model, seed)
+    scales = (model.query, config.query_scale), (model.value, config.value_scale)
     with torch.no_grad():
-        for layer, scale in (
-            (model.query, config.query_scale),
-            (model.value, config.value_scale),
-        ):
-            layer.weight.mul_(scale)
-            layer.bias.mul_(scale)
+        for layer, scale in scales:
+            for weights in layer.parameters():
+                weights.mul_(scale)
     return model
 
 
@@ -158,9 +158,9 @@ def measure_copier(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
         often the heads' mean attention is largest at the right position. ``right_mass``: that
         attention at the right position, 1/src when uniform. ``margin``: mean over output words of
         the lexical probe (a log-probability, so in nats) at the right position, less its mean over
-        positions.
-        ``held_out_loss``: cross-entropy in nats. With several heads also ``head0/right_mass``,
-        ``head0/attention_accuracy`` and ``head0/margin`` (this head alone is moved) and so on.
+        positions. ``held_out_loss``: cross-entropy in nats. With several heads also
+        ``head0/right_mass``, ``head0/attention_accuracy`` and ``head0/margin`` (this head alone is
+        moved) and so on.
     """
     gold = word_positions(batch)
     words = gold >= 0
@@ -189,7 +189,6 @@ def measure_copier(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
 
 
 def _margin(model: models.Seq2Seq, batch: Batch, head: int | None = None) -> float:
-    """Lexical probe at the right position less its mean over positions, mean over words, nats."""
     gold = word_positions(batch)
     beta = probes.lexical_probe(model, batch, scale="log_probability", head=head)
     own = beta.gather(-1, gold.clamp(min=0)[..., None]).squeeze(-1)
@@ -258,29 +257,16 @@ def word_positions(batch: Batch) -> torch.Tensor:
 
 
 def run_copying(config: CopyingConfig, seed: int) -> training.History:
-    """Train one copier until it copies or its steps are over, then ask what it uses.
-
-    Args:
-        config: what to train on and how.
-        seed: of the start and of the data.
-
-    Returns:
-        History with the metrics of ``measure_copier`` along the way and, at the last step, those of
-        ``intervene``.
-    """
-    inputs = config.task.stream(config.batch_size, seed)
-    return train_copier(build_copier(config, seed), config, seed, inputs)
+    """Train one copier from a seed, of its start and of its data; see ``train_copier``."""
+    return train_copier(build_copier(config, seed), config, seed)
 
 
 def run_forked(config: ForkedConfig, seed: int) -> training.History:
     """The run of ``config.start_seed``, which goes on from ``config.fork_at`` with other inputs.
 
     Forks of one run share their start and their inputs up to the fork, the optimiser's state
-    included. If the branch is settled by then, all of them take it.
-
-    Args:
-        config: what to train on and how, and where to fork.
-        seed: of the inputs after the fork.
+    included. If the branch is settled by then, all of them take it. The seed is that of the inputs
+    after the fork.
     """
     common = config.task.stream(config.batch_size, config.start_seed)
     own = config.task.stream(config.batch_size, FORK_SEED + seed)
@@ -292,36 +278,38 @@ def train_copier(
     model: models.Seq2Seq,
     config: CopyingConfig,
     seed: int,
-    batches: Iterable[Batch],
-    measure: Callable[[models.Seq2Seq, Batch], dict[str, float]] = measure_copier,
+    batches: Iterable[Batch] | None = None,
+    measure: Measure = measure_copier,
     rate_factors: Sequence[tuple[Sequence[nn.Parameter], float]] = (),
+    after: Measure | None = None,
 ) -> training.History:
     """Train a copier in place until it copies or its steps are over, then ask what it uses.
+
+    It has seven parameters: each is what some experiment differs in from all others.
 
     Args:
         model: an encoder-decoder, or another model with its parts.
         config: how to train it; its task is what is measured on.
-        seed: of dropout.
+        seed: of dropout, and of the inputs unless they are given.
         batches: inputs, at least ``config.steps`` of them.
         measure: gives the metrics along the way, from the model and held-out inputs.
         rate_factors: as in ``training.train``.
+        after: gives the metrics at the end; ``intervene`` if ``None``.
 
     Returns:
-        History with the metrics of ``measure`` and, at the last step, those of ``intervene``.
+        History with the metrics of ``measure`` along the way and, at the last step, of ``after``.
     """
-    device = training.pick_device()
-    held_out = config.task.sample(config.measured, HELD_OUT_SEED).to(device)
+    held_out = config.held_out
     history = training.train(
         model,
-        batches,
+        config.task.stream(config.batch_size, seed) if batches is None else batches,
         models.sequence_loss,
         config.schedule,
         evaluate=lambda copier: measure(copier, held_out),
         seed=seed,
-        device=device,
         rate_factors=rate_factors,
     )
-    found = intervene(model, config.task, held_out)
+    found = after(model, held_out) if after else intervene(model, config.task, held_out)
     rows = tuple({"step": history.steps, "metric": k, "value": v} for k, v in found.items())
     return replace(history, rows=history.rows + rows)
 
@@ -348,8 +336,7 @@ def outcomes(frame: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """
     keys = [key for key in ("arm", "seed") if key in frame.columns]
     needed = ["token_accuracy", "attention_accuracy", "right_mass"]
-    missing = sorted(set(needed) - set(frame["metric"]))
-    if missing:
+    if missing := sorted(set(needed) - set(frame["metric"])):
         raise ValueError(f"expected the metrics {', '.join(needed)}, found none of {missing}")
     by_head = sorted(name for name in set(frame["metric"]) if name.endswith("/attention_accuracy"))
     wide = (
@@ -402,24 +389,14 @@ def odds() -> dict[str, CopyingConfig]:
     }
 
 
-def forks() -> dict[str, ForkedConfig]:
+def forks(
+    base: CopyingConfig = SMALL, at: Sequence[int] = (0, 10, 20, 40, 60)
+) -> dict[str, ForkedConfig]:
     """The runs of eight seeds, each forked at several steps."""
     return {
-        f"start-{start}-fork-{step}": ForkedConfig.from_dict(
-            {**SMALL.to_dict(), "start_seed": start, "fork_at": step}
-        )
+        f"start-{start}-fork-{step}": extended(base, ForkedConfig, start_seed=start, fork_at=step)
         for start in range(1, 9)
-        for step in (0, 10, 20, 40, 60)
-    }
-
-
-def early_forks() -> dict[str, ForkedConfig]:
-    """At the paper's size: other inputs from the start, followed until the sign is plain."""
-    return {
-        f"start-{start}-fork-0": ForkedConfig.from_dict(
-            {**PAPER.to_dict(), "steps": 60, "start_seed": start, "fork_at": 0}
-        )
-        for start in range(1, 9)
+        for step in at
     }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import pandas as pd
@@ -17,13 +18,14 @@ import torch
 from torch import nn
 
 from lessons_lib import models, probes, training
+from lessons_lib.config import refuse
 from lessons_lib.lab.copying import (
-    HELD_OUT_SEED,
     PAPER,
     SMALL,
     CopyingConfig,
-    measure_copier,
+    extended,
     outcomes,
+    train_copier,
     word_positions,
 )
 from lessons_lib.tasks import Batch, generator
@@ -60,33 +62,28 @@ class HeadsConfig(CopyingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for pool, count in ((self.pool, self.drawn), (self.second_pool, self.second_drawn)):
-            if not 0 <= count <= len(pool):
-                raise ValueError(
-                    f"expected to draw at most as many heads as a pool has, found {count} of "
-                    f"{len(pool)}"
-                )
-        if self.drawn + self.second_drawn not in (0, self.heads):
-            raise ValueError(
-                f"expected to draw all {self.heads} heads, or none to take the run's seed, found "
-                f"{self.drawn} and {self.second_drawn}"
-            )
-        if self.inner is not None and (self.inner < 1 or self.heads > 1):
-            raise ValueError(
-                f"expected inner of at least 1 and one head, found inner {self.inner} and "
-                f"{self.heads} heads"
-            )
-        if self.tied_until < 0 or (self.tied_until and self.merge != "average"):
-            raise ValueError(
-                "expected tied_until of at least 0, and 0 where contexts are concatenated (each "
-                "slot has readout weights of its own, so the heads would not stay equal), found "
-                f"{self.tied_until} with merge {self.merge!r}"
-            )
-        if (self.query_scale, self.value_scale) != (1.0, 1.0):
-            raise ValueError(
-                "expected query_scale and value_scale of 1: heads start as their seeds say, found "
-                f"{self.query_scale} and {self.value_scale}"
-            )
+        counts = self.drawn, self.second_drawn
+        sizes = len(self.pool), len(self.second_pool)
+        scales = self.query_scale, self.value_scale
+        refuse(
+            {
+                f"to draw at most as many heads as a pool has, found {counts} of {sizes}": (
+                    not all(0 <= drawn <= size for drawn, size in zip(counts, sizes, strict=True))
+                ),
+                f"to draw all {self.heads} heads, or none to take the run's seed, found {counts}": (
+                    sum(counts) not in (0, self.heads)
+                ),
+                f"inner of at least 1 and one head, found inner {self.inner} and {self.heads} "
+                "heads": self.inner is not None and (self.inner < 1 or self.heads > 1),
+                "tied_until of at least 0, and 0 where contexts are concatenated (each slot has "
+                "readout weights of its own, so the heads would not stay equal), found "
+                f"{self.tied_until} with merge {self.merge!r}": (
+                    self.tied_until < 0 or (self.tied_until > 0 and self.merge != "average")
+                ),
+                "query_scale and value_scale of 1: heads start as their seeds say, found "
+                f"{scales}": scales != (1.0, 1.0),
+            }
+        )
 
     def head_seeds(self, seed: int) -> tuple[int, ...]:
         """The seeds of a run's heads: those that it draws, else ``seed`` and following ones.
@@ -146,15 +143,11 @@ def _set_head(model: models.Seq2Seq, head: int, seed: int) -> None:
 
 
 def _tie_heads(model: models.Seq2Seq) -> None:
-    """Copy the first head to all others.
-
-    Equal heads have equal gradients, but rounding tells them apart, and the difference grows.
-    """
+    """Copy the first head to all others: rounding tells equal heads apart, and that grows."""
     with torch.no_grad():
-        for layer in (model.query, model.value):
-            for weights in (layer.weight, layer.bias):
-                by_head = weights.unflatten(0, (model.config.heads, -1))
-                by_head[1:] = by_head[:1].clone()
+        for weights in (*model.query.parameters(), *model.value.parameters()):
+            by_head = weights.unflatten(0, (model.config.heads, -1))
+            by_head[1:] = by_head[:1].clone()
 
 
 def _widen(model: models.Seq2Seq, inner: int, seed: int) -> None:
@@ -178,11 +171,8 @@ def run_heads(
         assemble: puts the model together from the seeds of its heads.
 
     Returns:
-        History with the metrics of ``copying.measure_copier`` and, at the last step, token accuracy
-        after each head is removed, ``accuracy/without_head0`` and so on.
+        History of ``copying.train_copier``; at the last step ``remove_heads``.
     """
-    device = training.pick_device()
-    held_out = config.task.sample(config.measured, HELD_OUT_SEED).to(device)
     seeds = config.head_seeds(seed)
     tied = config.tied_until > 0
     model = assemble(config, (seeds[0],) * config.heads if tied else seeds)
@@ -198,37 +188,22 @@ def run_heads(
                     _set_head(model, head, seeds[head])
             yield batch
 
-    history = training.train(
-        model,
-        batches(),
-        models.sequence_loss,
-        config.schedule,
-        evaluate=lambda copier: measure_copier(copier, held_out),
-        seed=seed,
-        device=device,
-    )
-    found = remove_heads(model, held_out) if config.heads > 1 else {}
-    rows = tuple({"step": history.steps, "metric": k, "value": v} for k, v in found.items())
-    return replace(history, rows=history.rows + rows)
+    return train_copier(model, config, seed, batches(), after=remove_heads)
 
 
 def remove_heads(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
-    """Token accuracy of a trained copier with one head removed, for each head.
+    """Token accuracy of a trained copier with one head removed, ``accuracy/without_head0`` etc.
 
     The average is then that of the other heads; where contexts are concatenated, its slot is 0.
-
-    Raises:
-        ValueError: the model has one head only: nothing is left.
+    Nothing for a model with one head: nothing of it would be left.
     """
     heads = model.config.heads
-    if heads < 2:
-        raise ValueError("expected a model with two heads or more, found one head")
     words = word_positions(batch) >= 0
-    found = {}
+    found: dict[str, float] = {}
     with probes.evaluating(model):
         out = model(batch)
         contexts = out.attention @ model.values(out.encoder_states)  # b k t d
-        for head in range(heads):
+        for head in range(heads if heads > 1 else 0):
             kept = contexts.clone()
             # Average: the others' mean takes its place. Concatenated: its slot is silent.
             others = [k for k in range(heads) if k != head]
@@ -243,18 +218,15 @@ def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
     """Good, bad and mixed starts of heads, from runs of each as the single head.
 
     Args:
-        frame: tidy rows with the columns arm (the order of the data), seed (of the head), step,
-            metric and value.
+        frame: tidy rows as in ``copying.outcomes``; an arm is an order of the data, a seed a head.
 
     Returns:
         For each seed: ``"good"`` if the run is aligned in every arm, ``"bad"`` if in none, else
         ``"mixed"``.
 
     Raises:
-        ValueError: the column arm is not there, or a seed has not been run in every arm.
+        ValueError: a seed has not been run in every arm.
     """
-    if "arm" not in frame.columns:
-        raise ValueError(f"expected a column arm, found {', '.join(frame.columns)}")
     aligned = (outcomes(frame)["branch"] == "aligned").unstack("arm")
     partly = aligned.index[aligned.isna().any(axis=1)].tolist()
     if partly:
@@ -265,13 +237,10 @@ def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
     return kind
 
 
-ONE_HEAD = HeadsConfig.from_dict(
-    {**SMALL.to_dict(), "cell": "gru", "shared_embeddings": False, "steps": 600}
-)
+_as_there = partial(extended, kind=HeadsConfig, cell="gru", shared_embeddings=False)
+ONE_HEAD = _as_there(SMALL, steps=600)
 """One head on a fixed body. As in the paper's multi-head experiment: GRU, separate embeddings."""
-PAPER_HEAD = HeadsConfig.from_dict(
-    {**PAPER.to_dict(), "cell": "gru", "shared_embeddings": False, "steps": 200, "bfloat16": True}
-)
+PAPER_HEAD = _as_there(PAPER, steps=200, bfloat16=True)
 """The same at the paper's size, for as many updates as there."""
 GOOD_HEADS = (
     *(3, 8, 10, 11, 12, 15, 16, 18, 20, 22, 24, 27, 28, 30, 32, 33, 34, 37, 41, 42, 46, 47),

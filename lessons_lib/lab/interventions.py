@@ -28,8 +28,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from lessons_lib import models, probes, training
+from lessons_lib.config import check_fields, refuse
 from lessons_lib.lab import copying
-from lessons_lib.lab.copying import PROBED, SMALL, CopyingConfig, measure_copier
+from lessons_lib.lab.copying import PROBED, SMALL, CopyingConfig, extended, measure_copier
 from lessons_lib.tasks import FIRST_WORD, PAD, Batch
 
 PREPARATION_SEED = 2**29
@@ -79,15 +80,13 @@ class InterventionConfig(CopyingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, found, choices in (
-            ("prepare", (self.prepare,), get_args(Preparation)),
-            ("hold", (self.hold,), get_args(Hold)),
-            ("frozen", self.frozen, get_args(Group)),
-        ):
-            if not set(found) <= set(choices) or len(set(found)) < len(found):
-                raise ValueError(f"expected {name} from {', '.join(choices)}, found {found}")
+        check_fields(self)
         spare, rate, hold, frozen = self.spare, self.query_rate, self.hold, set(self.frozen)
-        for message, wrong in {
+        groups = get_args(Group)
+        wrongs = {
+            f"frozen from {', '.join(groups)}, each once, found {self.frozen}": (
+                not frozen <= set(groups) or len(frozen) < len(self.frozen)
+            ),
             f"spare of at least 0 and a finite query_rate above 0, found {spare} and {rate}": (
                 spare < 0 or not 0 < rate < float("inf")
             ),
@@ -115,9 +114,8 @@ class InterventionConfig(CopyingConfig):
             f"and hold {hold!r}": (
                 rate != 1 and ("attention" in frozen or hold in ("uniform", "gold"))
             ),
-        }.items():
-            if wrong:
-                raise ValueError(f"expected {message}")
+        }
+        refuse(wrongs)
 
     @property
     def model(self) -> models.Seq2SeqConfig:
@@ -180,11 +178,9 @@ def gold_attention(batch: Batch) -> Tensor:
 def parameter_groups(model: models.Seq2Seq) -> dict[Group, list[nn.Parameter]]:
     """All parameters of an encoder-decoder by what they serve.
 
-    ``"ktiw"``: source embedding, values and readout: word in, word out. ``"attention"``: the
-    query, whose only effect is where the model looks. ``"shared"``: both recurrent networks, the
-    bridge between them, and a target embedding of its own where there is one. They serve both: the
-    encoder's state is what is looked for and what is read out, and the decoder's state asks as well
-    as speaks. A table that source and target share counts as ``"ktiw"``.
+    ``"ktiw"``: source embedding (also where the target shares it), values and readout: word in,
+    word out. ``"attention"``: the query, whose only effect is where the model looks. ``"shared"``
+    serve both: the recurrent networks, the bridge between them, and a target embedding of its own.
 
     The lexical probe depends on ``"ktiw"`` and ``"shared"``: frozen together, they freeze it. With
     ``"ktiw"`` alone frozen, the encoder can still fit its states to a random readout.
@@ -254,7 +250,7 @@ def _freeze(model: models.Seq2Seq, names: tuple[Group, ...]) -> None:
 
 
 def measure_intervention(
-    model: models.Seq2Seq, config: InterventionConfig, batch: Batch
+    model: models.Seq2Seq, batch: Batch, config: InterventionConfig
 ) -> dict[str, float]:
     """The metrics of ``copying.measure_copier``, and how KTIW stands.
 
@@ -278,12 +274,10 @@ def measure_intervention(
 
 
 def run_intervention(config: InterventionConfig, seed: int) -> training.History:
-    """Prepare one copier, then train it until it copies or its steps are over.
+    """Prepare one copier, then train it.
 
-    Args:
-        config: what to train on and how, and where to intervene.
-        seed: of the start and of the data of both stages. Whatever the intervention, runs of one
-            seed have the same start, and the same inputs after the preparation.
+    Whatever the intervention, runs of one seed have the same start, and the same inputs after the
+    preparation.
 
     Returns:
         History with the metrics of ``measure_intervention`` on the task and, at the last step,
@@ -291,11 +285,9 @@ def run_intervention(config: InterventionConfig, seed: int) -> training.History:
         is measured with attention left free, and its loss, which is another one, is left out.
         While attention is held, that attention is measured.
     """
-    device = training.pick_device()
-    held_out = config.task.sample(config.measured, copying.HELD_OUT_SEED).to(device)
     model = build_held(config, seed)
-    measure = partial(measure_intervention, config=config, batch=held_out)
-    before = _prepare(model, config, seed, measure, device)
+    measure = partial(measure_intervention, config=config)
+    before = _prepare(model, config, seed, partial(measure, batch=config.held_out))
     model.silent = config.spare_words
     _freeze(model, config.frozen)
     model.hold = {"uniform": uniform_attention, "gold": gold_attention}.get(config.hold)
@@ -307,19 +299,9 @@ def run_intervention(config: InterventionConfig, seed: int) -> training.History:
                 model.hold = _snapshot(model)
             yield batch
 
-    history = training.train(
-        model,
-        batches(),
-        models.sequence_loss,
-        config.schedule,
-        evaluate=measure,
-        seed=seed,
-        device=device,
-        rate_factors=[(parameter_groups(model)["attention"], config.query_rate)],
-    )
-    last = copying.intervene(model, config.task, held_out)
+    rates = [(parameter_groups(model)["attention"], config.query_rate)]
+    history = copying.train_copier(model, config, seed, batches(), measure, rates)
     rows = [{**row, "step": row["step"] + config.prepare_steps} for row in history.rows]
-    rows += [{"step": rows[-1]["step"], "metric": k, "value": v} for k, v in last.items()]
     return replace(
         history,
         rows=(*before.rows, *rows),
@@ -331,7 +313,7 @@ def run_intervention(config: InterventionConfig, seed: int) -> training.History:
 def prepared_copier(config: InterventionConfig, seed: int) -> HeldCopier:
     """The copier of ``run_intervention`` after its preparation: not held, and nothing frozen."""
     model = build_held(config, seed)
-    _prepare(model, config, seed, None, training.pick_device())
+    _prepare(model, config, seed, None)
     _freeze(model, ())
     return model
 
@@ -341,20 +323,15 @@ def _prepare(
     config: InterventionConfig,
     seed: int,
     measure: Callable[[HeldCopier], dict[str, float]] | None,
-    device: torch.device,
 ) -> training.History:
     """The first stage, whose end is left to be measured as the beginning of the second."""
     if config.prepare == "nothing":
-        return training.History((), 0, False, 0.0, device.type)
-
-    def loss(copier: HeldCopier, batch: Batch) -> Tensor:
-        if config.prepare == "dictionary":
-            return dictionary_loss(copier, batch)
-        if config.prepare == "alignment":
-            return alignment_loss(copier, batch)
-        hold = gold_attention if config.prepare == "gold" else uniform_attention
-        return held_loss(copier, batch, hold(batch))
-
+        return training.History((), 0, False, 0.0, training.pick_device().type)
+    loss = {
+        "dictionary": dictionary_loss,
+        "alignment": alignment_loss,
+        "gold": lambda copier, batch: held_loss(copier, batch, gold_attention(batch)),
+    }.get(config.prepare, lambda copier, batch: held_loss(copier, batch, uniform_attention(batch)))
     _freeze(model, ("ktiw", "shared") if config.prepare == "alignment" else ())
     history = training.train(
         model,
@@ -363,7 +340,6 @@ def _prepare(
         replace(config.schedule, steps=config.prepare_steps, stop_metric=None),
         evaluate=measure,
         seed=seed,
-        device=device,
     )
     kept = [r for r in history.rows if r["step"] < config.prepare_steps and r["metric"] != "loss"]
     return replace(history, rows=tuple(kept))
@@ -380,7 +356,7 @@ def _snapshot(model: HeldCopier) -> Callable[[Batch], Tensor]:
     return hold
 
 
-INTERVENED = InterventionConfig.from_dict(SMALL.to_dict())
+INTERVENED = extended(SMALL, InterventionConfig)
 """The small hard distribution, not intervened in yet."""
 SPARE = replace(INTERVENED, spare=8)
 """The same for a model that has eight more words, with which it can be taught words first."""

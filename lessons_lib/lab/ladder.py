@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib import models, training
-from lessons_lib.config import check_fields
-from lessons_lib.lab.copying import SMALL, CopyingConfig, build_copier, train_copier
+from lessons_lib.config import check_fields, refuse
+from lessons_lib.lab.copying import SMALL, CopyingConfig, build_copier, extended, train_copier
 
 Reads = Literal["states", "words", "embeddings"]
 Decoder = Literal["recurrent", "positions"]
@@ -67,15 +67,17 @@ class LadderConfig(CopyingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_fields(self)
-        if not 0 <= self.carry < 1 or (self.carry > 0 and self.reads != "embeddings"):
-            raise ValueError(
-                "expected carry in [0, 1), and 0 unless embeddings are read, found "
-                f"{self.carry} with reads {self.reads!r}"
-            )
-        if not 0 < self.attention_rate < float("inf"):  # NaN fails this, too
-            raise ValueError(
-                f"expected a finite attention_rate above 0, found {self.attention_rate}"
-            )
+        refuse(
+            {
+                f"carry in [0, 1), and 0 unless embeddings are read, found {self.carry} with "
+                f"reads {self.reads!r}": (
+                    not 0 <= self.carry < 1 or (self.carry > 0 and self.reads != "embeddings")
+                ),
+                f"a finite attention_rate above 0, found {self.attention_rate}": (
+                    not 0 < self.attention_rate < float("inf")  # NaN fails this, too
+                ),
+            }
+        )
 
     @property
     def positions(self) -> int:
@@ -171,24 +173,14 @@ def build_rung(config: LadderConfig, seed: int) -> Rung:
 
 
 def run_ladder(config: LadderConfig, seed: int) -> training.History:
-    """Train one rung until it copies or its steps are over, then ask what it uses.
-
-    Args:
-        config: what is left of the copier, what to train on and how.
-        seed: of the start and of the data: the same inputs on all rungs.
-
-    Returns:
-        History with the metrics of ``copying.measure_copier`` along the way and, at the last step,
-        those of ``copying.intervene``.
-    """
+    """Train one rung from a seed, with the same inputs on all rungs; see ``train_copier``."""
     model = build_rung(config, seed)
-    inputs = config.task.stream(config.batch_size, seed)
     attends = list(model.query.parameters()) if model.free is None else [model.free]
     factors = [(attends, config.attention_rate)] if config.attention_rate != 1 else []
-    return train_copier(model, config, seed, inputs, rate_factors=factors)
+    return train_copier(model, config, seed, rate_factors=factors)
 
 
-RUNG = LadderConfig.from_dict({**SMALL.to_dict(), "steps": 1000, "evaluate_every": 5})
+RUNG = extended(SMALL, LadderConfig, steps=1000, evaluate_every=5)
 """The small hard distribution, nothing taken away yet."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, TypeVar
 
 import torch
@@ -19,17 +20,24 @@ SAVE_EVERY = 500
 
 
 def kept(path: Path, make: Callable[[], Any]) -> Any:
-    """What a file holds; made and saved where there is none.
+    """What a file holds, read as it is needed; made and saved where there is none.
 
     Args:
         path: of the file, which is whole at every moment, or not there.
         make: gives tensors, numbers and strings, in lists and dictionaries.
+
+    Raises:
+        ValueError: the file is damaged.
     """
-    if path.is_file():
-        return torch.load(path, weights_only=True)
-    made = make()
-    save(made, path)
-    return made
+    if not path.is_file():
+        save(make(), path)
+    try:
+        return torch.load(path, mmap=True, weights_only=True)
+    except (RuntimeError, EOFError, UnpicklingError) as error:
+        raise ValueError(
+            f"expected the run that was kept in {path}, found a damaged file; remove it, and the "
+            "run is made again"
+        ) from error
 
 
 def save(values: Any, path: Path) -> None:

@@ -13,8 +13,9 @@ from typing import Literal, get_args
 import torch
 
 from lessons_lib import models, training
+from lessons_lib.config import check_fields
 from lessons_lib.lab import heads
-from lessons_lib.lab.copying import CopyingConfig, build_copier, train_copier
+from lessons_lib.lab.copying import SMALL, CopyingConfig, build_copier, extended, train_copier
 
 Turned = Literal["both", "query", "value"]
 Pair = Literal["random", "identical", "both", "query", "value"]
@@ -37,11 +38,9 @@ class PairConfig(CopyingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.pair not in get_args(Pair) or self.heads != 2:
-            raise ValueError(
-                f"expected two heads and a pair from {', '.join(get_args(Pair))}, found "
-                f"{self.heads} heads and {self.pair!r}"
-            )
+        check_fields(self)
+        if self.heads != 2:
+            raise ValueError(f"expected two heads, found {self.heads}")
 
 
 @dataclass(frozen=True)
@@ -76,10 +75,9 @@ def build_pair(config: PairConfig, seed: int) -> models.Seq2Seq:
     if config.pair == "random":
         return model
     with torch.no_grad():
-        for layer in (model.query, model.value):
-            for weights in (layer.weight, layer.bias):
-                first, second = weights.unflatten(0, (2, -1))
-                second.copy_(first)
+        for weights in (*model.query.parameters(), *model.value.parameters()):
+            first, second = weights.unflatten(0, (2, -1))
+            second.copy_(first)
     if config.pair != "identical":
         turn_over(model, 1, config.pair)
     return model
@@ -87,8 +85,7 @@ def build_pair(config: PairConfig, seed: int) -> models.Seq2Seq:
 
 def run_pair(config: PairConfig, seed: int) -> training.History:
     """Train one copier with a pair of heads; metrics as ``copying.run_copying``."""
-    inputs = config.task.stream(config.batch_size, seed)
-    return train_copier(build_pair(config, seed), config, seed, inputs)
+    return train_copier(build_pair(config, seed), config, seed)
 
 
 def run_turned(config: TurnedConfig, seed: int) -> training.History:
@@ -103,7 +100,7 @@ def run_turned(config: TurnedConfig, seed: int) -> training.History:
     return heads.run_heads(config, seed, assemble if config.turned else heads.assemble)
 
 
-PAIRS = PairConfig(vocab=16, length=16, width=64, batch_size=32, learning_rate=4e-3, steps=600)
+PAIRS = extended(SMALL, PairConfig, heads=2, steps=600)
 """Two heads on the small hard distribution."""
 
 
@@ -122,7 +119,7 @@ def pairs() -> dict[str, PairConfig]:
 
 def turned_heads(one_head: heads.HeadsConfig) -> dict[str, TurnedConfig]:
     """Single heads as they are and turned over, with new orders of the data."""
-    base = TurnedConfig.from_dict(one_head.to_dict())
+    base = extended(one_head, TurnedConfig)
     return {
         f"{'turned' if turned else 'as-it-is'}-order-{order}": replace(
             base, data_seed=order, turned=turned
@@ -134,7 +131,7 @@ def turned_heads(one_head: heads.HeadsConfig) -> dict[str, TurnedConfig]:
 
 def turned_models(one_head: heads.HeadsConfig, bad: tuple[int, ...]) -> dict[str, TurnedConfig]:
     """Models of eight heads: bad ones, the same turned over, random ones."""
-    eight = replace(TurnedConfig.from_dict(one_head.to_dict()), heads=8)
+    eight = extended(one_head, TurnedConfig, heads=8)
     poor = replace(eight, pool=bad, drawn=8)
     return {
         "eight-bad": poor,

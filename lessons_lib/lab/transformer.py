@@ -16,11 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib import models, probes, training
+from lessons_lib.config import check_fields, refuse
 from lessons_lib.lab.copying import (
     PROBED,
     SMALL,
     CopyingConfig,
     build_copier,
+    extended,
     measure_copier,
     train_copier,
     word_positions,
@@ -40,8 +42,7 @@ class OptimizedConfig(CopyingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.optimizer not in ("adam", "sgd"):
-            raise ValueError(f"expected optimizer adam or sgd, found {self.optimizer!r}")
+        check_fields(self)
 
     @property
     def schedule(self) -> training.TrainConfig:
@@ -69,20 +70,24 @@ class TransformerConfig(OptimizedConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.encoder_layers < 0:
-            raise ValueError(f"expected encoder_layers of at least 0, found {self.encoder_layers}")
-        if self.heads < 1 or self.width < 1 or self.width % self.heads:
-            raise ValueError(
-                "expected a width that is a multiple of heads, each head has its share, found "
-                f"width {self.width} and {self.heads} heads"
+        heads, width = self.heads, self.width
+        unused = {
+            f"{name} {getattr(CopyingConfig, name)!r}, the default, as a Transformer has no use "
+            f"for it, found {getattr(self, name)!r}": (
+                getattr(self, name) != getattr(CopyingConfig, name)
             )
-        for name in ("cell", "readout", "query_scale", "value_scale"):
-            default = getattr(CopyingConfig, name)
-            if getattr(self, name) != default:
-                raise ValueError(
-                    f"expected {name} {default!r}, the default, as a Transformer has no use for "
-                    f"it, found {getattr(self, name)!r}"
-                )
+            for name in ("cell", "readout", "query_scale", "value_scale")
+        }
+        refuse(
+            {
+                f"encoder_layers of at least 0, found {self.encoder_layers}": (
+                    self.encoder_layers < 0
+                ),
+                "a width that is a multiple of heads, each head has its share, found "
+                f"width {width} and {heads} heads": heads < 1 or width < 1 or width % heads > 0,
+                **unused,
+            }
+        )
 
     @property
     def model(self) -> models.Seq2SeqConfig:
@@ -122,11 +127,9 @@ class Transformer(models.Seq2Seq):
         self.config = config
         d, heads = config.d_hidden, config.heads
         self.source_embedding = nn.Embedding(config.source_vocab, d)
-        self.target_embedding = (
-            self.source_embedding
-            if config.shared_embeddings
-            else nn.Embedding(config.target_vocab, d)
-        )
+        self.target_embedding = self.source_embedding
+        if not config.shared_embeddings:
+            self.target_embedding = nn.Embedding(config.target_vocab, d)
         self.source_position = nn.Embedding(config.max_length, d)
         self.target_position = nn.Embedding(config.max_length, d)
         self.encoder_layers = nn.ModuleList(
@@ -150,12 +153,7 @@ class Transformer(models.Seq2Seq):
         self.register_buffer("column", models.output_columns(config), persistent=False)
 
     def forward(self, batch: Batch, attention: Tensor | None = None) -> models.Seq2SeqOutput:
-        """One teacher-forced pass; arguments and errors as in ``Seq2Seq.forward``.
-
-        Args:
-            batch: padded sentences.
-            attention: cross-attention to use in place of the model's own.
-        """
+        """One teacher-forced pass as in ``Seq2Seq.forward``; attention is cross-attention."""
         self.check(batch)
         states = self.states(batch.source, batch.source_mask)
         decoder_states = self.decoder_states(batch.decoder_input)
@@ -173,13 +171,10 @@ class Transformer(models.Seq2Seq):
         return self.encoder_norm(x)  # type: ignore[no-any-return]
 
     def decoder_states(self, words: Tensor) -> Tensor:
-        """Decoder states s before cross-attention, ``(batch, tgt, d_hidden)``.
-
-        Args:
-            words: ``decoder_input`` of a batch. Padding stands at the end, where no word sees it.
-        """
+        """Decoder states s of a ``decoder_input``, ``(batch, tgt, d_hidden)``."""
         tgt = words.shape[1]
         x = self.target_embedding(words) + self.target_position.weight[:tgt]
+        # Padding stands at the end, where no word sees it.
         later = torch.ones(tgt, tgt, dtype=torch.bool, device=words.device).triu(1)
         seen = self.self_norm(x)
         found, _ = self.self_attention(seen, seen, seen, attn_mask=later, need_weights=False)
@@ -235,27 +230,13 @@ def measure(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
 
 
 def run_optimized(config: OptimizedConfig, seed: int) -> training.History:
-    """Train one copier until it copies or its steps are over, then ask what it uses.
-
-    Args:
-        config: what to train on and how: a Transformer if it is a ``TransformerConfig``, else the
-            recurrent model, which with Adam is ``copying.run_copying``'s.
-        seed: of the start and of the data; both models get the same inputs from it.
-
-    Returns:
-        History with the metrics of ``measure`` along the way and, at the last step, those of
-        ``copying.intervene``.
-    """
-    model = (
-        build_transformer(config, seed)
-        if isinstance(config, TransformerConfig)
-        else build_copier(config, seed)
-    )
-    inputs = config.task.stream(config.batch_size, seed)
-    return train_copier(model, config, seed, inputs, measure)
+    """``copying.train_copier`` with ``measure``, on equal inputs for either kind of model."""
+    is_transformer = isinstance(config, TransformerConfig)
+    model = build_transformer(config, seed) if is_transformer else build_copier(config, seed)
+    return train_copier(model, config, seed, measure=measure)
 
 
-TRANSFORMER = TransformerConfig.from_dict({**SMALL.to_dict(), "learning_rate": 2e-3, "steps": 600})
+TRANSFORMER = extended(SMALL, TransformerConfig, learning_rate=2e-3, steps=600)
 """The small hard distribution for a Transformer: states that know one word and its position."""
 
 
@@ -276,8 +257,8 @@ def transformers() -> dict[str, TransformerConfig]:
 def descents() -> dict[str, OptimizedConfig]:
     """Plain SGD on both models; Adam is in the other records."""
     sgd = {"optimizer": "sgd", "learning_rate": 1.0, "evaluate_every": 25}
-    lstm = OptimizedConfig.from_dict({**SMALL.to_dict(), **sgd, "steps": 1500})
-    other = TransformerConfig.from_dict({**SMALL.to_dict(), **sgd, "steps": 1000})
+    lstm = extended(SMALL, OptimizedConfig, **sgd, steps=1500)
+    other = extended(SMALL, TransformerConfig, **sgd, steps=1000)
     return {
         "lstm-easy": replace(lstm, vocab=24),
         "lstm-hard": lstm,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
-import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-from lessons_lib import models, probes, training
+from lessons_lib import agreement, models, probes, training
 from lessons_lib.config import Configuration
 from lessons_lib.corpora import batches, loaders, vocabulary
 from lessons_lib.corpora.files import ParallelCorpus
@@ -23,60 +22,86 @@ from lessons_lib.tasks import Batch
 
 CHECKPOINTS = (10, 25, 50, 75, 100, 150, 200, 250, 300, 400, 500)
 """Steps at which a run is looked at, besides 0 and the last."""
-
 KINDS = ("learned", "uniform")
 
 
 @dataclass(frozen=True)
-class Translation(Configuration):
-    """The paper's comparison on sentence pairs, at a size for a processor.
+class OnPairs(Configuration):
+    """What experiments on sentence pairs in words share.
 
     Attributes:
-        corpus: name for ``loaders.load_parallel``.
-        source: language that is read.
-        target: language that is written.
-        runs: runs in a block, two or more.
+        corpus, source, target: as in ``loaders.load_parallel``; the source is read.
         max_words: longer pairs are left out.
         vocab_size: words kept on each side, the special symbols included.
-        width: of embeddings and states.
-        bidirectional: whether the encoder also reads from the right.
-        scaled_scores: whether attention logits are scaled, see ``models.Seq2SeqConfig``.
+        bidirectional: whether the encoder also reads from the right, as the authors' does.
         dropout: probability of dropping.
         batch_size: pairs in a batch.
         learning_rate: Adam's.
         steps: updates of each encoder-decoder.
-        checkpoints: further steps to look at, besides 0 and the last.
-        chosen_on: held-out pairs that choose a checkpoint.
-        reported_on: held-out pairs that are reported on.
-        proxy_steps: updates of the bag-of-words proxy.
-        proxy_learning_rate: Adam's, for the proxy.
+        proxy_steps, proxy_learning_rate: the same of the bag-of-words proxy.
         dictionary_words: the most frequent source words with a translation that are asked for.
         pairs_per_word: training pairs in which each of these words is looked at.
-
-    Raises:
-        ValueError: fewer than two runs.
     """
 
     corpus: str = "multi30k"
     source: str = "de"
     target: str = "en"
-    runs: int = 4
     max_words: int = 15
     vocab_size: int = 3000
-    width: int = 128
     bidirectional: bool = True
-    scaled_scores: bool = True
     dropout: float = 0.2
     batch_size: int = 32
     learning_rate: float = 4e-3
+    steps: int = 2000
+    proxy_steps: int = 2000
+    proxy_learning_rate: float = 1e-2
+    dictionary_words: int = 300
+    pairs_per_word: int = 4
+
+
+@dataclass(frozen=True)
+class UniformTranslation(OnPairs):
+    """Chapter 3 at scale: what is learned about words with attention frozen uniform.
+
+    Attributes:
+        d_embed: width of embeddings.
+        d_hidden: width of states.
+        evaluate_every: steps between evaluations.
+        pairs_measured: held-out pairs that are measured on.
+    """
+
+    d_embed: int = 256
+    d_hidden: int = 256
+    evaluate_every: int = 250
+    pairs_measured: int = 256
+
+
+@dataclass(frozen=True)
+class Translation(OnPairs):
+    """The paper's comparison on sentence pairs, at a size for a processor.
+
+    Attributes:
+        runs: runs in a block, two or more.
+        width: of embeddings and states.
+        scaled_scores: whether attention logits are scaled, see ``models.Seq2SeqConfig``.
+        checkpoints: further steps to look at, besides 0 and the last.
+        chosen_on: held-out pairs that choose a checkpoint.
+        reported_on: held-out pairs that are reported on.
+
+    Raises:
+        ValueError: fewer than two runs.
+    """
+
     steps: int = 700
+    proxy_steps: int = 1500
+    dictionary_words: int = 100
+    pairs_per_word: int = 2
+    runs: int = 4
+    width: int = 128
+    scaled_scores: bool = True
     checkpoints: tuple[int, ...] = CHECKPOINTS
     chosen_on: int = 50
     reported_on: int = 150
-    proxy_steps: int = 1500
-    proxy_learning_rate: float = 1e-2
-    dictionary_words: int = 100
-    pairs_per_word: int = 2
 
     def __post_init__(self) -> None:
         if self.runs < 2:
@@ -90,8 +115,7 @@ class Pairs:
     Attributes:
         train: pairs to learn from.
         held_out: pairs to measure on.
-        source_vocab: words of the source language.
-        target_vocab: words of the target language.
+        source_vocab, target_vocab: words of both languages.
         dictionary: for source words (identifiers) the set of their right translations, the
             frequent words first; ``None`` where there is no dictionary.
         gold: for each held-out output word the right position, where alignment or dictionary name
@@ -104,6 +128,11 @@ class Pairs:
     target_vocab: vocabulary.Vocabulary
     dictionary: Mapping[int, frozenset[int]] | None
     gold: Tensor | None
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Words of the source and of the target language."""
+        return len(self.source_vocab), len(self.target_vocab)
 
 
 def prepare_pairs(
@@ -118,58 +147,60 @@ def prepare_pairs(
     Raises:
         ValueError: no pair of a part has a word on either side and at most ``max_words``.
     """
-    source_vocab, target_vocab = (
-        vocabulary.Vocabulary.build(map(vocabulary.words, side), max_size=config.vocab_size)
-        for side in (train.source, train.target)
-    )
-    encoded = [
-        batches.encode_parallel(part, source_vocab, target_vocab, config.max_words)
-        for part in (train, val, test)
-    ]
-    parts = [
-        pairs.batch(range(min(most, len(pairs))))
-        for pairs, most in zip(encoded[1:], (config.chosen_on, config.reported_on), strict=True)
-    ]
+    (pairs, *held_out), *vocabs = _numbered(config, (train, val, test))
+    sizes = zip(held_out, (config.chosen_on, config.reported_on), strict=True)
+    parts = [part.batch(range(min(most, len(part)))) for part, most in sizes]
     batch = joined(parts)
     entries, gold = None, batch.gold
     if dictionary is not None:
-        entries = vocabulary.number_dictionary(dictionary, source_vocab, target_vocab)
+        entries = vocabulary.number_dictionary(dictionary, *vocabs)
         gold = probes.dictionary_gold(batch, entries) if gold is None else gold
-    return Pairs(
-        encoded[0],
-        blocks.HeldOut(batch, choosing=len(parts[0])),
-        source_vocab,
-        target_vocab,
-        entries,
-        gold,
+    return Pairs(pairs, blocks.HeldOut(batch, len(parts[0])), *vocabs, entries, gold)
+
+
+def _numbered(
+    config: OnPairs, parts: Sequence[ParallelCorpus]
+) -> tuple[list[batches.EncodedPairs], vocabulary.Vocabulary, vocabulary.Vocabulary]:
+    """Parts of a corpus by the vocabularies of the first, and these."""
+    source, target = (
+        vocabulary.Vocabulary.build(map(vocabulary.words, side), max_size=config.vocab_size)
+        for side in (parts[0].source, parts[0].target)
+    )
+    encode = partial(
+        batches.encode_parallel,
+        source_vocab=source,
+        target_vocab=target,
+        max_words=config.max_words,
+    )
+    return [encode(part) for part in parts], source, target
+
+
+def joined(parts: Sequence[Batch]) -> Batch:
+    """Batches one below the other, padded to one width."""
+    gold = [part.gold for part in parts if part.gold is not None]
+    return Batch(
+        blocks.joined([part.source for part in parts]),
+        blocks.joined([part.target for part in parts]),
+        blocks.joined(gold, -1) if len(gold) == len(parts) else None,
     )
 
 
-def joined(parts: list[Batch]) -> Batch:
-    """Batches one below the other, padded to one width."""
-    src = max(part.source.shape[1] for part in parts)
-    tgt = max(part.target.shape[1] for part in parts)
-    source = [pad(part.source, (0, src - part.source.shape[1])) for part in parts]
-    target = [pad(part.target, (0, tgt - part.target.shape[1])) for part in parts]
-    known = [part.gold for part in parts if part.gold is not None]
-    gold = [pad(one, (0, tgt - one.shape[1]), value=-1) for one in known]
-    everywhere = len(gold) == len(parts)
-    return Batch(torch.cat(source), torch.cat(target), torch.cat(gold) if everywhere else None)
+def _loaded(config: OnPairs, *splits: str) -> list[ParallelCorpus]:
+    languages = config.corpus, config.source, config.target
+    return [loaders.load_parallel(*languages, split) for split in splits]
+
+
+def _dictionary(config: OnPairs) -> dict[str, frozenset[str]] | None:
+    languages = f"{config.source}-{config.target}"
+    if config.corpus == "toy":
+        return toy_dictionary(config.source, config.target)
+    return loaders.load_dictionary(languages) if languages in ("de-en", "en-de") else None
 
 
 def load_pairs(config: Translation) -> Pairs:
     """``prepare_pairs`` for a corpus of this course, with the dictionary that there is for it."""
-    parts = [
-        loaders.load_parallel(config.corpus, config.source, config.target, split)
-        for split in ("train", "val", "test")
-    ]
-    languages = f"{config.source}-{config.target}"
-    dictionary: Mapping[str, frozenset[str]] | None = None
-    if config.corpus == "toy":
-        dictionary = toy_dictionary(config.source, config.target)
-    elif languages in ("de-en", "en-de"):
-        dictionary = loaders.load_dictionary(languages)
-    return prepare_pairs(config, parts[0], parts[1], parts[2], dictionary)
+    train, val, test = _loaded(config, "train", "val", "test")
+    return prepare_pairs(config, train, val, test, _dictionary(config))
 
 
 def train_translator(
@@ -196,17 +227,12 @@ def train_translator(
         the share of frequent words whose best translation is in the dictionary, empty where there
         is none.
     """
-    shape = models.Seq2SeqConfig.from_dict(
-        {
-            "source_vocab": len(ready.source_vocab),
-            "target_vocab": len(ready.target_vocab),
-            "d_embed": config.width,
-            "d_hidden": config.width,
-            "bidirectional": config.bidirectional,
-            "dropout": config.dropout,
-            "scaled_scores": config.scaled_scores,
-            "attention": attention,
-        }
+    shape = models.Seq2SeqConfig(
+        *(*ready.sizes, config.width, config.width),
+        bidirectional=config.bidirectional,
+        dropout=config.dropout,
+        scaled_scores=config.scaled_scores,
+        attention=attention,  # type: ignore[arg-type]  # checked there
     )
     trace, known = blocks.Trace(), list[float]()
     wanted = iter(sorted({0, config.steps, *config.checkpoints}))
@@ -237,12 +263,7 @@ def train_translator(
         model,
         ready.train.batches(config.batch_size, seed),
         models.sequence_loss,
-        training.TrainConfig(
-            steps=config.steps,
-            learning_rate=config.learning_rate,
-            evaluate_every=max(config.steps, 1),
-            also_evaluate=config.checkpoints,
-        ),
+        blocks.schedule(config),
         evaluate=look,
         seed=seed,
         progress=progress,
@@ -250,27 +271,58 @@ def train_translator(
     return model, trace, known
 
 
-def cooccurrence_probes(config: Translation, ready: Pairs, seed: int) -> dict[str, Tensor]:
-    """Candidates for the held-out pairs that look at no sentence, ``(batch, tgt, src)`` each.
+def model1(train: batches.EncodedPairs, sizes: tuple[int, int]) -> Tensor:
+    """The table of IBM Model 1 fitted on all pairs, ``sizes``: source and target words."""
+    everything = train.batch(range(len(train)))
+    return fit_model1(everything.source, everything.target, *sizes).table
 
-    ``px``: the bag-of-words proxy, trained from the seed; ``m1``: IBM Model 1; ``diagonal``: the
-    same relative position, which knows no words at all.
-    """
-    sizes = len(ready.source_vocab), len(ready.target_vocab)
+
+def _tables(
+    config: OnPairs, train: batches.EncodedPairs, sizes: tuple[int, int], seed: int
+) -> dict[str, Tensor]:
+    """``px``, the bag-of-words proxy trained from the seed, and ``m1``, IBM Model 1."""
     proxy = models.build_bag_of_words(*sizes, seed=seed)
-    schedule = training.TrainConfig(
-        steps=config.proxy_steps, learning_rate=config.proxy_learning_rate
-    )
-    stream = ready.train.batches(config.batch_size, seed)
+    schedule = training.TrainConfig(config.proxy_steps, config.proxy_learning_rate)
+    stream = train.batches(config.batch_size, seed)
     training.train(proxy, stream, models.bag_loss, schedule, seed=seed, device="cpu")
-    everything = ready.train.batch(range(len(ready.train)))
-    table = fit_model1(everything.source, everything.target, *sizes).table
-    batch = ready.held_out.batch
-    return {
-        "px": probes.table_probe(probes.proxy_table(proxy), batch),
-        "m1": probes.table_probe(table, batch),
-        "diagonal": probes.diagonal_guess(batch),
-    }
+    return {"px": probes.proxy_table(proxy), "m1": model1(train, sizes)}
+
+
+def candidates(tables: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+    """Candidates that look at no sentence, ``(batch, tgt, src)`` each.
+
+    Those of tables, and ``diagonal``: the same relative position, which knows no words at all.
+    """
+    found = {name: probes.table_probe(table, batch) for name, table in tables.items()}
+    return {**found, "diagonal": probes.diagonal_guess(batch)}
+
+
+def cooccurrence_probes(config: Translation, ready: Pairs, seed: int) -> dict[str, Tensor]:
+    """Candidates for the held-out pairs: ``px``, ``m1`` and ``diagonal``."""
+    return candidates(_tables(config, ready.train, ready.sizes, seed), ready.held_out.batch)
+
+
+def judged(
+    held_out: blocks.HeldOut[Batch],
+    run: blocks.Trace,
+    judges: Mapping[str, Tensor],
+    gold: Tensor | None = None,
+) -> dict[str, list[float]]:
+    """How often probe and attention of a run are on top where a judge is, at each checkpoint.
+
+    Returns:
+        ``ktiw/NAME`` and ``attention/NAME`` for each judge ``(batch, tgt, src)``, and for gold
+        positions ``(batch, tgt)``, if there are any, under the name ``gold``.
+    """
+    curves, rows = {}, held_out.shown
+    for kind, shown in (("ktiw", run.beta), ("attention", run.attention)):
+        for name, judge in judges.items():
+            curves[f"{kind}/{name}"] = held_out.agreements(judge, shown)
+        if gold is not None:
+            curves[f"{kind}/gold"] = [
+                probes.attention_accuracy(one[rows], gold[rows]) for one in shown
+            ]
+    return curves
 
 
 def compare_translators(
@@ -288,13 +340,10 @@ def compare_translators(
 
     Returns:
         History with the metrics of ``blocks.compare``, where the references are those of
-        ``cooccurrence_probes``, and for each run at each checkpoint: ``ktiw/m1`` and
-        ``attention/m1``, how often the position that Model 1 prefers is on top in the run's own
-        probe and in its attention; where a dictionary or a gold alignment is there, ``ktiw/gold``
-        and ``attention/gold``, how often probe and attention are largest at the right position,
-        and ``ktiw/words``. Then ``blocks.lag`` between the gold curves (else those of Model 1),
-        ``lag/m1`` between those of Model 1, and ``spread/at-ktiw``: ``spread`` at the step at which
-        KTIW is half-way up.
+        ``cooccurrence_probes``, and for each run at each checkpoint those of ``judged`` by ``m1``,
+        Model 1, and by ``gold``; where a dictionary is there, ``ktiw/words``. Then ``blocks.lag``
+        between the gold curves (else those of Model 1), ``lag/m1`` between those of Model 1, and
+        ``spread/at-ktiw``: ``spread`` at the step at which KTIW is half-way up.
     """
     began = time.perf_counter()
     held_out = ready.held_out
@@ -311,40 +360,90 @@ def compare_translators(
         uniform.append(train_translator(config, ready, "uniform", seed, labels[1])[1])
     references = cooccurrence_probes(config, ready, seed=block)
     rows = blocks.compare(held_out, learned, uniform, references)
+    kind = "m1" if ready.gold is None else "gold"
     for k, run in enumerate(learned):
-        curves = {
-            "ktiw/m1": [held_out.agree(references["m1"], beta) for beta in run.beta],
-            "attention/m1": [held_out.agree(references["m1"], a) for a in run.attention],
-        }
-        if ready.gold is not None:
-            gold = ready.gold[held_out.shown]
-            for name, seen in (("ktiw", run.beta), ("attention", run.attention)):
-                curves[f"{name}/gold"] = [
-                    probes.attention_accuracy(one[held_out.shown], gold) for one in seen
-                ]
-        if words[k]:
-            curves["ktiw/words"] = words[k]
-        for metric, values in curves.items():
-            for step, value in zip(run.steps, values, strict=True):
-                rows.append({"step": step, "metric": f"{metric}#{k}", "value": value})
-        kind = "m1" if ready.gold is None else "gold"
-        found = blocks.lag(run.steps, curves[f"ktiw/{kind}"], curves[f"attention/{kind}"])
-        by_model1 = blocks.lag(run.steps, curves["ktiw/m1"], curves["attention/m1"])
+        curves = judged(held_out, run, {"m1": references["m1"]}, ready.gold)
+        known = {"ktiw/words": words[k]} if words[k] else {}
+        rows += blocks.as_rows(run.steps, curves | known, f"#{k}")
+        by_model1, found = (
+            blocks.lag(run.steps, curves[f"ktiw/{name}"], curves[f"attention/{name}"])
+            for name in ("m1", kind)
+        )
         if by_model1:
             found["lag/m1"] = by_model1["lag"]
         if "rise/ktiw" in found:
             spreads = blocks.spreads(held_out, run)
             found["spread/at-ktiw"] = float(np.interp(found["rise/ktiw"], run.steps, spreads))
-        for name, value in found.items():
-            rows.append({"step": config.steps, "metric": f"{name}#{k}", "value": value})
-    return training.History(
-        tuple(rows), config.steps, False, time.perf_counter() - began, device.type
-    )
+        single = {name: [value] for name, value in found.items()}
+        rows += blocks.as_rows([config.steps], single, f"#{k}")
+    return blocks.ended(rows, config.steps, began)
 
 
 def run_translation(config: Translation, seed: int) -> training.History:
     """One block of runs on a corpus of this course; see ``compare_translators``."""
     return compare_translators(config, load_pairs(config), seed)
+
+
+def uniform_translation(config: UniformTranslation, seed: int) -> training.History:
+    """Train the proxy and a model with uniform attention from one seed; measure on held-out pairs.
+
+    Metrics of the uniform model at each evaluated step: ``token_accuracy``; ``gold``, how often
+    the lexical probe is largest at the position that the dictionary names; ``proxy`` and
+    ``model1``, agreement A(beta^uf, .) with the two references; ``words``, the share of frequent
+    words whose best translation is in the dictionary. At step 0 also what the references and
+    guesses reach: ``proxy/gold``, ``proxy/words``, ``model1/gold``, ``model1/words``,
+    ``diagonal/gold``, ``diagonal/proxy`` and ``chance``.
+    """
+    (train, val), *vocabs = _numbered(config, _loaded(config, "train", "val"))
+    dictionary = vocabulary.number_dictionary(_dictionary(config) or {}, *vocabs)
+    sizes = len(vocabs[0]), len(vocabs[1])
+    held_out = val.batch(range(min(config.pairs_measured, len(val))))
+    gold = probes.dictionary_gold(held_out, dictionary)
+    mask = probes.pair_mask(held_out, end_symbol=False)
+    asked = dict(list(dictionary.items())[: config.dictionary_words])
+    sample = train.batch(train.containing(asked, config.pairs_per_word))
+    found = _tables(config, train, sizes, seed)
+    tables = {"proxy": found["px"], "model1": found["m1"]}
+    known = candidates(tables, held_out)
+
+    def judge(beta: Tensor, table: Tensor | None) -> dict[str, float]:
+        words = {} if table is None else {"words": float(probes.ktiw(table, asked).mean())}
+        return {"gold": probes.attention_accuracy(beta, gold), **words}
+
+    references = {
+        f"{name}/{metric}": value
+        for name, beta in known.items()
+        for metric, value in judge(beta, tables.get(name)).items()
+    }
+    references["diagonal/proxy"] = agreement.agreement(known["diagonal"], known["proxy"], mask)
+    references["chance"] = agreement.chance_agreement(mask.sum(-1)[mask.any(-1)])
+
+    def measure(model: models.Seq2Seq) -> dict[str, float]:
+        where = next(model.parameters()).device
+        batch = held_out.to(where)
+        beta = probes.lexical_probe(model, batch, scale="probability").cpu()
+        return {
+            "token_accuracy": probes.token_accuracy(model(batch).logits, batch),
+            **judge(beta, probes.seq2seq_table(model, [sample.to(where)])),
+            **{name: agreement.agreement(beta, known[name], mask) for name in tables},
+        }
+
+    shape = models.Seq2SeqConfig(
+        *(*sizes, config.d_embed, config.d_hidden),
+        bidirectional=config.bidirectional,
+        dropout=config.dropout,
+        attention="uniform",
+    )
+    history = training.train(
+        models.build(shape, seed),
+        train.batches(config.batch_size, seed),
+        models.sequence_loss,
+        blocks.schedule(config, evaluate_every=config.evaluate_every),
+        evaluate=measure,
+        seed=seed,
+    )
+    once = blocks.as_rows([0], {name: [value] for name, value in references.items()})
+    return replace(history, rows=(*once, *history.rows))
 
 
 def translations() -> dict[str, Translation]:

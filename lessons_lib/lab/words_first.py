@@ -37,11 +37,18 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lessons_lib import models, probes, training
+from lessons_lib import models, training
 from lessons_lib.config import check_fields
-from lessons_lib.ibm_model1 import fit_model1
 from lessons_lib.lab import blocks
-from lessons_lib.lab.translation import Pairs, Translation, load_pairs, train_translator
+from lessons_lib.lab.translation import (
+    Pairs,
+    Translation,
+    candidates,
+    judged,
+    load_pairs,
+    model1,
+    train_translator,
+)
 from lessons_lib.tasks import EOS, FIRST_WORD, UNK, Batch
 
 Table = Literal["model1", "dictionary", "shuffled", "frequencies"]
@@ -88,15 +95,17 @@ def tables(ready: Pairs, seed: int) -> dict[str, Tensor]:
     A word of which a table says nothing, and the unknown word, has the frequencies of the target
     words in its row.
     """
-    sizes = len(ready.source_vocab), len(ready.target_vocab)
+    sizes = ready.sizes
     counts = torch.bincount(ready.train.target_ids, minlength=sizes[1]).double()
     frequencies = (counts / counts.sum()).expand(sizes)
-    everything = ready.train.batch(range(len(ready.train)))
-    model1 = fit_model1(everything.source, everything.target, *sizes).table
     dictionary = torch.zeros(sizes, dtype=torch.float64)
     for word, translations in (ready.dictionary or {}).items():
         dictionary[word, list(translations)] = 1 / len(translations)
-    found = {"model1": model1, "dictionary": dictionary, "frequencies": frequencies}
+    found = {
+        "model1": model1(ready.train, sizes),
+        "dictionary": dictionary,
+        "frequencies": frequencies,
+    }
     for name, table in found.items():
         said = (table.sum(1, keepdim=True) > 0).index_fill(0, torch.tensor([UNK]), False)
         found[name] = torch.where(said, table, frequencies).float()
@@ -146,38 +155,20 @@ def run_words_first(config: WordsFirst, seed: int) -> training.History:
             model,
             words_alone(ready, config.prepare_words, seed),
             loss,
-            training.TrainConfig(
-                steps=config.prepare_steps,
-                learning_rate=config.learning_rate,
-                evaluate_every=max(config.prepare_steps, 1),
-            ),
+            blocks.schedule(config, config.prepare_steps, also_evaluate=()),
             seed=seed,
         )
         rows.extend({**row, "step": 0, "metric": "prepared"} for row in history.rows)
 
-    rows: list[dict[str, float | str]] = []
-    model, run, _ = train_translator(config, ready, "learned", seed, prepare=prepare)
+    rows: list[blocks.Row] = []
+    _, run, _ = train_translator(config, ready, "learned", seed, prepare=prepare)
     held_out = ready.held_out
-    judges = {
-        "m1": probes.table_probe(given["model1"], held_out.batch),
-        "wrong": probes.table_probe(given["shuffled"], held_out.batch),
-    }
+    judges = candidates({"m1": given["model1"], "wrong": given["shuffled"]}, held_out.batch)
+    del judges["diagonal"]
     curves = {"accuracy": run.performance, "spread": blocks.spreads(held_out, run)}
-    for kind, shown in (("attention", run.attention), ("ktiw", run.beta)):
-        for name, judge in judges.items():
-            curves[f"{kind}/{name}"] = [held_out.agree(judge, one) for one in shown]
-        if ready.gold is not None:
-            gold = ready.gold[held_out.shown]
-            curves[f"{kind}/gold"] = [
-                probes.attention_accuracy(one[held_out.shown], gold) for one in shown
-            ]
-    rows += [
-        {"step": step, "metric": metric, "value": value}
-        for metric, values in curves.items()
-        for step, value in zip(run.steps, values, strict=True)
-    ]
-    device = next(model.parameters()).device.type
-    return training.History(tuple(rows), config.steps, False, time.perf_counter() - began, device)
+    curves |= judged(held_out, run, judges, ready.gold)
+    rows += blocks.as_rows(run.steps, curves)
+    return blocks.ended(rows, config.steps, began)
 
 
 def words_given() -> dict[str, WordsFirst]:
