@@ -134,7 +134,18 @@ def deal(key: Tensor, batch_size: int, seed: int, epochs: int | None = None) -> 
     Raises:
         ValueError: ``batch_size`` or ``epochs`` below 1.
     """
-    return _deal(key, batch_size, seed, _rounds(batch_size, epochs))
+    rounds = _rounds(batch_size, epochs)  # at once: a generator would complain only when asked
+
+    def dealt() -> Iterator[Tensor]:
+        generator = torch.Generator().manual_seed(seed)
+        for _ in rounds:
+            order = torch.randperm(len(key), generator=generator)
+            for pool in torch.split(order, batch_size * _POOL):
+                parts = torch.split(pool[key[pool].argsort(stable=True)], batch_size)
+                for part in torch.randperm(len(parts), generator=generator).tolist():
+                    yield parts[part]
+
+    return dealt()
 
 
 def _rounds(batch_size: int, epochs: int | None) -> Iterable[int]:
@@ -142,16 +153,6 @@ def _rounds(batch_size: int, epochs: int | None) -> Iterable[int]:
         if value is not None and value < 1:
             raise ValueError(f"expected {what} of at least 1, found {value}")
     return count() if epochs is None else range(epochs)
-
-
-def _deal(key: Tensor, batch_size: int, seed: int, epochs: Iterable[int]) -> Iterator[Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    for _ in epochs:
-        order = torch.randperm(len(key), generator=generator)
-        for pool in torch.split(order, batch_size * _POOL):
-            parts = torch.split(pool[key[pool].argsort(stable=True)], batch_size)
-            for part in torch.randperm(len(parts), generator=generator).tolist():
-                yield parts[part]
 
 
 def padded(flat: Tensor, lengths: Tensor, rows: Tensor, fill: int) -> Tensor:
@@ -298,17 +299,11 @@ class EncodedTexts:
         Raises:
             ValueError: ``batch_size`` or ``epochs`` below 1.
         """
-        rounds = _rounds(batch_size, epochs)
-        return self._deal(min(batch_size, len(self)), seed, rounds, whole)
-
-    def _deal(
-        self, size: int, seed: int, rounds: Iterable[int], whole: bool
-    ) -> Iterator[LabelledBatch]:
+        rounds, size = _rounds(batch_size, epochs), min(batch_size, len(self))
         generator = torch.Generator().manual_seed(seed)
-        for _ in rounds:
-            for rows in torch.randperm(len(self), generator=generator).split(size):
-                if len(rows) == size or not whole:
-                    yield self.batch(rows)
+        orders = (torch.randperm(len(self), generator=generator) for _ in rounds)
+        parts = (rows for order in orders for rows in order.split(size))
+        return (self.batch(rows) for rows in parts if len(rows) == size or not whole)
 
 
 def encode_labelled(

@@ -11,8 +11,9 @@ import html
 import io
 import random
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 from lessons_lib.corpora.files import (
     LabelledCorpus,
@@ -25,19 +26,18 @@ from lessons_lib.corpora.sources import CORPORA, CorpusUnavailable, fetch
 from lessons_lib.corpora.toy_language import ANIMALS, LANGUAGES, toy_dictionary, toy_parallel
 from lessons_lib.corpora.vocabulary import words
 
-_PARALLEL_FILES = {
-    "multi30k": {"train": "train", "val": "val", "test": "test_2016_flickr"},
-    "small_parallel_enja": {"train": "train", "val": "dev", "test": "test"},
+Loaded = TypeVar("Loaded")
+_SPLITS = ("train", "val", "test")
+_PARALLEL = {  # languages, and the files of the three parts
+    "multi30k": (("cs", "de", "en"), "train.{}.gz val.{}.gz test_2016_flickr.{}.gz"),
+    "small_parallel_enja": (("en", "ja"), "train.{} dev.{} test.{}"),
+    "toy": (LANGUAGES, ""),
 }
-_PARALLEL_LANGUAGES = {
-    "multi30k": ("cs", "de", "en"),
-    "small_parallel_enja": ("en", "ja"),
-    "toy": LANGUAGES,
-}
-_TOY_SPLITS = {"val": (0, 1000), "test": (1000, 2000), "train": (2000, 12000)}
-_SST2_FILES = {"train": "stsa.binary.train", "val": "stsa.binary.dev", "test": "stsa.binary.test"}
+_TOY_PARTS = {"val": (0, 1000), "test": (1000, 2000), "train": (2000, 12000)}
+_LABELLED = ("sms_spam", "sst2", "subj", "ag_news", "imdb")
+_IN_PARTS = ("sst2", "imdb")
+"""Those that are published in parts."""
 _IMDB_VAL = 5000
-_OWN_SPLITS = ("all", "train", "val", "test")
 
 
 def _choose(what: str, value: str, choices: Iterable[str]) -> None:
@@ -62,23 +62,22 @@ def load_parallel(
         CorpusUnavailable: neither here nor to be downloaded.
         CorpusAltered: a file in ``LESSONS_DATA`` is not the pinned one.
     """
-    _choose("name", name, _PARALLEL_LANGUAGES)
-    for what, language in (("source", source), ("target", target)):
-        _choose(what, language, _PARALLEL_LANGUAGES[name])
+    _choose("name", name, _PARALLEL)
+    languages, files = _PARALLEL[name]
+    _choose("source", source, languages)
+    _choose("target", target, languages)
     if source == target:
         raise ValueError(f"expected two different languages, found {source!r} twice")
-    _choose("split", split, _PARALLEL_FILES["multi30k"])
+    _choose("split", split, _SPLITS)
     if name == "toy":
-        first, end = _TOY_SPLITS[split]
+        first, end = _TOY_PARTS[split]
         whole = toy_parallel(end, source=source, target=target)
-        alignment = None if whole.alignment is None else whole.alignment[first:]
-        return replace(
-            whole, source=whole.source[first:], target=whole.target[first:], alignment=alignment
-        )
-    packed = ".gz" if name == "multi30k" else ""
-    file = _PARALLEL_FILES[name][split]
-    paths = [fetch(f"{name}/{file}.{language}{packed}") for language in (source, target)]
-    corpus = read_parallel(paths[0], paths[1], source, target)
+        alignment = whole.alignment and whole.alignment[first:]
+        sides = whole.source[first:], whole.target[first:]
+        return replace(whole, source=sides[0], target=sides[1], alignment=alignment)
+    file = files.split()[_SPLITS.index(split)]
+    one, other = (fetch(f"{name}/{file.format(language)}") for language in (source, target))
+    corpus = read_parallel(one, other, source, target)
     # The same bytes wherever they lay, so the published address is their origin.
     return replace(corpus, name=name, origin=CORPORA[name].address)
 
@@ -111,23 +110,23 @@ def load_labelled(name: str, split: str = "train") -> LabelledCorpus:
         CorpusUnavailable: neither here nor to be downloaded.
         CorpusAltered: a file in ``LESSONS_DATA`` is not the pinned one.
     """
-    _choose("name", name, ("sms_spam", "sst2", "subj", "ag_news", "imdb"))
-    _choose("split", split, _SST2_FILES if name in ("sst2", "imdb") else _OWN_SPLITS)
+    _choose("name", name, _LABELLED)
+    _choose("split", split, _SPLITS if name in _IN_PARTS else ("all", *_SPLITS))
     if name == "imdb":
         corpus = _read_imdb(split)
     elif name == "sst2":
-        corpus = read_labelled(fetch(f"sentences/{_SST2_FILES[split]}"))
-        corpus = replace(corpus, classes=("negative", "positive"))
+        file = f"sentences/stsa.binary.{'dev' if split == 'val' else split}"
+        corpus = replace(read_labelled(fetch(file)), classes=("negative", "positive"))
     elif name == "subj":
         corpus = read_labelled(fetch("sentences/subj.all"), encoding="cp1252")
         corpus = replace(corpus, classes=("subjective", "objective"))
     elif name == "sms_spam":
         corpus = read_labelled(fetch("sms_spam/sms.tsv"), classes=("ham", "spam"))
-        corpus = replace(corpus, texts=tuple(html.unescape(text) for text in corpus.texts))
+        corpus = replace(corpus, texts=tuple(map(html.unescape, corpus.texts)))
     else:
         corpus = _read_ag_news()
     corpus = replace(corpus, name=name, origin=CORPORA[name].address)
-    return corpus if name in ("sst2", "imdb") else _part(corpus, split)
+    return corpus if name in _IN_PARTS else _part(corpus, split)
 
 
 def _read_imdb(split: str) -> LabelledCorpus:
@@ -229,13 +228,22 @@ def _entries(line: str) -> Iterator[tuple[str, str]]:
                 yield pair
 
 
-def _notice(error: CorpusUnavailable, what: str, not_what: str) -> str:
-    """For the reader: that another corpus stands in, why, and what to do about it."""
-    return (
-        f"**Embedded {what}, not {not_what}, because {error.reason}. To change that, set the "
-        "environment variable `LESSONS_DATA` to a directory that has this file, or connect to the "
-        "network, and run it again."
-    )
+def _or_embedded(
+    load: Callable[[], Loaded], instead: Callable[[], Loaded], words: str
+) -> tuple[Loaded, str]:
+    """What ``load`` gives, or what stands in, and for the reader that it does, why, and what to do.
+
+    ``words``: what stands in, and for what, in the words of the notice.
+    """
+    try:
+        return load(), ""
+    except CorpusUnavailable as error:
+        notice = (
+            f"**Embedded {words}, because {error.reason}. To change that, set the environment "
+            "variable `LESSONS_DATA` to a directory that has this file, or connect to the network, "
+            "and run it again."
+        )
+        return instead(), notice
 
 
 def load_parallel_or_toy(
@@ -250,33 +258,27 @@ def load_parallel_or_toy(
         CorpusUnavailable: not to be had, and the toy language does not have these languages.
         ValueError, CorpusAltered: as ``load_parallel``.
     """
-    try:
+    if not {source, target} <= set(LANGUAGES):
         return load_parallel(name, source, target, split), ""
-    except CorpusUnavailable as error:
-        if not {source, target} <= set(LANGUAGES):
-            raise
-        instead = "corpus.** What follows runs on the small German-English corpus that this course "
-        return load_parallel("toy", source, target, split), _notice(
-            error, instead + "writes itself", "on the real text"
-        )
+    return _or_embedded(
+        lambda: load_parallel(name, source, target, split),
+        lambda: load_parallel("toy", source, target, split),
+        "corpus.** What follows runs on the small German-English corpus that this course writes "
+        "itself, not on the real text",
+    )
 
 
 def load_dictionary_or_toy(name: str = "en-de") -> tuple[dict[str, frozenset[str]], str]:
-    """``load_dictionary``, or the gold dictionary of the toy language, and a notice.
+    """``load_dictionary``, or the gold dictionary of the toy language; returns and raises likewise.
 
     A chapter whose corpus is the toy language wants ``toy_language.toy_dictionary`` in any case.
-
-    Returns:
-        The dictionary, and a notice in Markdown: empty where the dictionary is the real one.
-
-    Raises:
-        ValueError, CorpusAltered: as ``load_dictionary``.
     """
-    try:
-        return load_dictionary(name), ""
-    except CorpusUnavailable as error:
-        instead = "dictionary.** What follows uses the small one of the course's own corpus"
-        return toy_dictionary(*name.split("-")), _notice(error, instead, "that of Wiktionary")
+    return _or_embedded(
+        lambda: load_dictionary(name),
+        lambda: toy_dictionary(*name.split("-")),
+        "dictionary.** What follows uses the small one of the course's own corpus, not that of "
+        "Wiktionary",
+    )
 
 
 def toy_labelled(split: str = "train") -> LabelledCorpus:
@@ -293,17 +295,10 @@ def toy_labelled(split: str = "train") -> LabelledCorpus:
 
 
 def load_labelled_or_toy(name: str, split: str = "train") -> tuple[LabelledCorpus, str]:
-    """``load_labelled``, or ``toy_labelled`` where the corpus is not to be had, and a notice.
-
-    Returns:
-        The corpus, and a notice in Markdown for the reader: empty where the corpus is the real one.
-
-    Raises:
-        ValueError, CorpusAltered: as ``load_labelled``.
-    """
-    try:
-        return load_labelled(name, split), ""
-    except CorpusUnavailable as error:
-        instead = "corpus.** What follows runs on sentences that this course writes itself, with "
-        question = "the question whether an animal is mentioned"
-        return toy_labelled(split), _notice(error, instead + question, "on the real text")
+    """``load_labelled``, or ``toy_labelled``; returns and raises as ``load_parallel_or_toy``."""
+    return _or_embedded(
+        lambda: load_labelled(name, split),
+        lambda: toy_labelled(split),
+        "corpus.** What follows runs on sentences that this course writes itself, with the "
+        "question whether an animal is mentioned, not on the real text",
+    )

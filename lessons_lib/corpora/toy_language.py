@@ -19,9 +19,11 @@ words are linked to it, but only ``playing`` is in the dictionary.
 from __future__ import annotations
 
 import random
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 from lessons_lib.corpora.files import ParallelCorpus
@@ -66,134 +68,41 @@ class Place(NamedTuple):
     english: str
 
 
+_TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+
+
 def _rows(table: str) -> list[list[str]]:
-    return [row.split() for line in table.strip().split("\n") for row in line.split("|")]
+    return [line.split() for line in table.strip().split("\n")]
 
 
-def _verbs(table: str) -> list[Verb]:
+def _verbs(name: str) -> list[Verb]:
     """A "-" in a table says that nothing is separated from this verb."""
-    return [Verb(*(cell.replace("-", "") for cell in row)) for row in _rows(table)]
+    return [Verb(*(cell.replace("-", "") for cell in row)) for row in _rows(_TABLES[name])]
 
 
-_PEOPLE = [
-    Noun(german, gender, plural, english, english_plural, "person")
-    for german, gender, plural, english, english_plural in _rows("""
-Mann m Männer man men|Junge m Jungen boy boys|Lehrer m Lehrer teacher teachers
-Musiker m Musiker musician musicians|Bauer m Bauern farmer farmers|Koch m Köche cook cooks
-Radfahrer m Radfahrer cyclist cyclists|Frau f Frauen woman women|Kind n Kinder child children
-Fußballspieler m Fußballspieler football_player football_players|Mädchen n Mädchen girl girls
-Tänzerin f Tänzerinnen dancer dancers|Sängerin f Sängerinnen singer singers
-Ärztin f Ärztinnen doctor doctors|Großmutter f Großmütter grandmother grandmothers
-Straßenmusikerin f Straßenmusikerinnen street_musician street_musicians
-""")
-]
-_ANIMALS = [
-    Noun(german, gender, plural, english, english_plural, "animal")
-    for german, gender, plural, english, english_plural in _rows("""
-Hund m Hunde dog dogs|Katze f Katzen cat cats|Pferd n Pferde horse horses
-Esel m Esel donkey donkeys|Ziege f Ziegen goat goats|Kaninchen n Kaninchen rabbit rabbits
-""")
-]
+_PEOPLE = [Noun(*[*row, "person"]) for row in _rows(_TABLES["people"])]
+_ANIMALS = [Noun(*[*row, "animal"]) for row in _rows(_TABLES["animals"])]
 ANIMALS = frozenset(
-    # Birds and fish do nothing in these sentences: they are among the things below.
+    # Birds and fish do nothing in these sentences: they are among the things.
     {"bird", "fish"}.union(*({noun.english, noun.english_plural} for noun in _ANIMALS))
 )
 """English names of animals: what the labels of ``loaders.toy_labelled`` depend on."""
-# German, gender, English, kind. None of these nouns changes in the accusative or the dative.
 _THINGS = {
     german: Noun(german, gender, "", english, "", kind)
-    for german, gender, english, kind in _rows("""
-Hut m hat colour|Mantel m coat colour|Helm m helmet colour|Jacke f jacket colour|Hemd n shirt colour
-Schal m scarf colour|Koffer m suitcase size|Tasche f bag colour|Rucksack m backpack colour
-Stuhl m chair size|Ball m ball colour|Regenschirm m umbrella colour|Blume f flower colour
-Kamera f camera size|Schild n sign colour|Stein m stone size|Stock m stick size|Fisch m fish size
-Buch n book size|Zeitung f newspaper age|Brief m letter age|Apfel m apple food|Kuchen m cake food
-Suppe f soup food|Orange f orange food|Bild n picture size|Haus n house size
-Fahrrad n bicycle colour|Auto n car colour|Fenster n window size|Schlitten m sled size
-Vogel m bird size|Katze f cat animal|Feuerwehrauto n fire_truck size|Baum m tree size
-Brücke f bridge size
-""")
+    for german, gender, english, kind in _rows(_TABLES["things"])
 }
-# German, gender, English, German preposition, English preposition.
 _PLACES = [
     Place(Noun(german, gender, "", english, "", "size"), *prepositions)
-    for german, gender, english, *prepositions in _rows("""
-Garten m garden in in|Park m park in in|Wald m forest in in|Küche f kitchen in in|Stadt f city in in
-Schule f school in in|Strand m beach an on|See m lake an by|Fenster n window an at
-Bushaltestelle f bus_stop an at|Straße f street auf on|Wiese f meadow auf in
-Spielplatz m playground auf on|Bühne f stage auf on|Bank f bench auf on|Sofa n sofa auf on
-Haus n house vor in_*front_of|Kirche f church vor in_*front_of
-Supermarkt m supermarket vor in_*front_of|Zaun m fence hinter behind|Baum m tree unter under
-Brücke f bridge unter under|Brunnen m fountain neben *next_to|Auto n car neben *next_to
-""")
+    for german, gender, english, *prepositions in _rows(_TABLES["places"])
 ]
-_ADJECTIVES = {  # the German stem, to which an ending is added, and the English word
-    kind: _rows(table)
-    for kind, table in {
-        "person": "klein small|groß tall|jung young|alt old|müd tired|fröhlich happy",
-        "animal": "klein small|groß big|müd tired|schwarz black|weiß white|braun brown",
-        "colour": "rot red|blau blue|grün green|gelb yellow|schwarz black|weiß white|neu new",
-        "size": "klein small|groß big|schön beautiful|alt old",
-        "age": "alt old|neu new",
-        "food": "klein small|groß big|süß sweet|frisch fresh",
-    }.items()
-}
-_INTRANSITIVE = _verbs("""
-spielen spielt spielen play playing - - pa allein
-springen springt springen jump jumping - - pa allein
-rennen rennt rennen run running - - pa schnell,allein|lachen lacht lachen laugh laughing - - p laut
-schlafen schläft schlafen sleep sleeping - - pa allein,ruhig
-sitzen sitzt sitzen sit sitting - - pa allein,ruhig
-tanzen tanzt tanzen dance dancing - - p langsam,allein
-singen singt singen sing singing - - p laut,leise|weinen weint weinen cry crying - - p leise,laut
-warten wartet warten wait waiting - - pa allein,ruhig
-stehen steht stehen stand standing - - pa ruhig,allein
-arbeiten arbeitet arbeiten work working - - p langsam
-""")
-_TRANSITIVE = _verbs("""
-lesen liest lesen read reading - - p Buch,Zeitung,Brief
-essen isst essen eat eating - - p Apfel,Kuchen,Suppe,Orange
-tragen trägt tragen wear wearing - - p Hut,Mantel,Helm,Jacke,Hemd,Schal
-tragen trägt tragen carry carrying - - p Koffer,Tasche,Rucksack,Stuhl
-halten hält halten hold holding - - p Ball,Regenschirm,Blume,Kamera,Schild
-werfen wirft werfen throw throwing - - p Ball,Stein,Stock
-fangen fängt fangen catch catching - - pa Ball,Fisch,Stock
-malen malt malen paint painting - - p Bild,Haus,Blume,Baum
-kaufen kauft kaufen buy buying - - p Fahrrad,Blume,Zeitung,Hut,Kuchen
-reparieren repariert reparieren repair repairing - - p Fahrrad,Auto,Stuhl,Feuerwehrauto
-putzen putzt putzen clean cleaning - - p Fenster,Auto,Feuerwehrauto
-ziehen zieht ziehen pull pulling - - pa Schlitten,Koffer
-fotografieren fotografiert fotografieren photograph photographing - - p Haus,Brücke,Baum,Vogel
-beobachten beobachtet beobachten watch watching - - pa Vogel,Katze,Fisch
-heben hebt heben pick picking auf up p Ball,Stein,Stock,Tasche,Blume
-ziehen zieht ziehen put putting an on p Jacke,Mantel,Hemd
-ziehen zieht ziehen take taking aus off p Jacke,Mantel,Hemd
-sehen sieht sehen look looking an at pa Bild,Vogel,Ball,Fisch
-""")
-_CLOTHES = ("Hut", "Mantel", "Helm", "Jacke", "Hemd", "Schal")
-_LUGGAGE = ("Hut", "Helm", "Schal", "Koffer", "Tasche", "Rucksack", "Regenschirm", "Kamera")
-_MANNERS = dict(
-    _rows("allein alone|schnell quickly|ruhig calmly|langsam slowly|laut loudly|leise quietly")
-)
-_TIMES = _rows("heute today|jetzt now|wieder again|morgens in_the_*morning|abends in_the_*evening")
-_COUNTS = _rows("zwei two|drei three|vier four|fünf five|viele many|einige some|mehrere several")
-# Singular and plural in German and in English, and what English puts before the verb.
-_MODALS = _rows("will wollen wants want to_*|kann können can can *|muss müssen must must *")
+_ADJECTIVES = {kind: _rows(table) for kind, table in _TABLES["adjectives"].items()}
+_INTRANSITIVE, _TRANSITIVE = _verbs("intransitive"), _verbs("transitive")
+_CLOTHES, _LUGGAGE = _TABLES["clothes"].split(), _TABLES["luggage"].split()
+_MANNERS = dict(_rows(_TABLES["manners"]))
+_TIMES, _COUNTS, _MODALS = (_rows(_TABLES[name]) for name in ("times", "counts", "modals"))
 _ARTICLES = {"ein": "a", "der": "the", "dieser": "this"}
-_FORMS = {  # case and article: masculine, feminine, neuter
-    (case, article): forms
-    for case, article, *forms in _rows("""
-nominative ein ein eine ein|nominative der der die das|nominative dieser dieser diese dieses
-accusative ein einen eine ein|accusative der den die das|accusative dieser diesen diese dieses
-dative ein einem einer einem|dative der dem der dem|dative dieser diesem dieser diesem
-""")
-}
-# Endings of the adjective: after "ein", and after other articles.
-_ENDINGS = {
-    "nominative": (("er", "e", "es"), ("e", "e", "e")),
-    "accusative": (("en", "e", "es"), ("en", "e", "e")),
-    "dative": (("en", "en", "en"), ("en", "en", "en")),
-}
+_FORMS = {(case, article): forms for case, article, *forms in _rows(_TABLES["forms"])}
+_ENDINGS = {case: [row.split() for row in rows] for case, rows in _TABLES["endings"].items()}
 _CONTRACTIONS = {"in": "im", "an": "am"}
 
 

@@ -29,16 +29,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from lessons_lib.figures.page import (
-    PACE,
-    Frame,
-    Parameter,
-    encode,
-    figure_html,
-    frame_index,
-    start_state,
-    stored_size,
-)
+from lessons_lib.figures.page import PACE, encode, figure_html
 
 STATIC_VARIABLE = "LESSONS_STATIC_FIGURES"
 """When this environment variable is set, figures show themselves without a widget.
@@ -49,6 +40,40 @@ error instead of the page version. Tools that execute notebooks to keep their ou
 
 _CSS_PIXELS_PER_INCH = 100
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One slider.
+
+    Attributes:
+        name: the keyword under which ``draw`` and ``describe`` get the value.
+        label: what stands beside the slider.
+        texts: the values as readers see them, no two alike.
+        values: the values themselves, in the order of the slider.
+        start: index of the value that is shown first.
+    """
+
+    name: str
+    label: str
+    texts: tuple[str, ...]
+    values: tuple[Any, ...]
+    start: int
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of the figure.
+
+    Attributes:
+        image: the encoded picture, in the one format of all frames.
+        text: its description in words; of a frame that failed, what went wrong.
+        error: ``None``, or type and message of the exception.
+    """
+
+    image: bytes
+    text: str
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +88,7 @@ class Explorer:
         image_format: ``"png"`` or ``"webp"``: the smaller for these frames.
         still: the first frame as PNG.
         play: index of the parameter that the play button moves.
-        size: width and height on a page, CSS pixels.
+        size: width and height on a page, CSS pixels; it shrinks where there is less room.
     """
 
     title: str | None
@@ -78,7 +103,12 @@ class Explorer:
     @property
     def start(self) -> int:
         """Index of the frame that is shown first."""
-        return frame_index(self.parameters, [p.start for p in self.parameters])
+        return _index(self.parameters, [p.start for p in self.parameters])
+
+    @property
+    def state(self) -> str:
+        """The values that are shown first, in words: ``"step 5, head 2"``."""
+        return ", ".join(f"{p.label} {p.texts[p.start]}" for p in self.parameters)
 
     @property
     def errors(self) -> tuple[str, ...]:
@@ -87,16 +117,7 @@ class Explorer:
 
     def to_html(self) -> str:
         """The page version: self-contained, the same bytes for the same figure."""
-        return figure_html(
-            title=self.title,
-            alt=self.alt,
-            parameters=self.parameters,
-            frames=self.frames,
-            image_format=self.image_format,
-            play=self.play,
-            width=self.size[0],
-            height=self.size[1],
-        )
+        return figure_html(self)
 
     def widget(self) -> Any:
         """A new ipywidgets box with image, sliders, play button and description.
@@ -107,43 +128,35 @@ class Explorer:
             ImportError: ipywidgets is not installed.
         """
         import ipywidgets
+        from ipywidgets import HTML, Layout
 
-        picture = ipywidgets.Image(
-            format=self.image_format,
-            layout=ipywidgets.Layout(width=f"{self.size[0]}px", max_width="100%"),
-        )
-        description = ipywidgets.HTML()
+        wide = Layout(width=f"{self.size[0]}px", max_width="100%")
+        picture, description = ipywidgets.Image(format=self.image_format, layout=wide), HTML()
         sliders = [
             ipywidgets.SelectionSlider(
                 options=[(text, i) for i, text in enumerate(p.texts)],
                 value=p.start,
                 description=p.label,
                 style={"description_width": "initial"},
-                layout=ipywidgets.Layout(width="24em", max_width="100%"),
+                layout=Layout(width="24em", max_width="100%"),
             )
             for p in self.parameters
         ]
 
         def show(_change: object = None) -> None:
-            frame = self.frames[frame_index(self.parameters, [slider.value for slider in sliders])]
+            frame = self.frames[_index(self.parameters, [slider.value for slider in sliders])]
             picture.value = frame.image
             description.value = html.escape(frame.text)
 
         for slider in sliders:
             slider.observe(show, names="value")
         show()
-        play = ipywidgets.Play(
-            min=0,
-            max=len(self.parameters[self.play].values) - 1,
-            value=self.parameters[self.play].start,
-            interval=PACE,
-        )
-        ipywidgets.link((play, "value"), (sliders[self.play], "index"))
+        played, last = sliders[self.play], len(self.parameters[self.play].values) - 1
+        play = ipywidgets.Play(min=0, max=last, value=played.value, interval=PACE)
+        ipywidgets.link((play, "value"), (played, "index"))
         rows: list[Any] = list(sliders)
-        rows[self.play] = ipywidgets.HBox(
-            [sliders[self.play], play], layout=ipywidgets.Layout(flex_flow="row wrap")
-        )
-        heading = [ipywidgets.HTML(f"<b>{html.escape(self.title)}</b>")] if self.title else []
+        rows[self.play] = ipywidgets.HBox([played, play], layout=Layout(flex_flow="row wrap"))
+        heading = [HTML(f"<b>{html.escape(self.title)}</b>")] if self.title else []
         return ipywidgets.VBox([*heading, picture, *rows, description])
 
     def __repr__(self) -> str:
@@ -151,14 +164,12 @@ class Explorer:
         failed = f", {len(self.errors)} failed" if self.errors else ""
         return (
             f"Explorer({sliders}; {len(self.frames)} frames{failed})\n"
-            f"{self.alt} ({start_state(self.parameters)})\n{self.frames[self.start].text}"
+            f"{self.alt} ({self.state})\n{self.frames[self.start].text}"
         )
 
-    def _repr_mimebundle_(
-        self, include: object = None, exclude: object = None
-    ) -> dict[str, dict[str, object] | str]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         """All lives of the figure at once; the front-end takes the best that it can show."""
-        bundle: dict[str, dict[str, object] | str] = {
+        bundle: dict[str, Any] = {
             "text/plain": repr(self),
             "text/html": self.to_html(),
             "image/png": base64.b64encode(self.still).decode("ascii"),
@@ -171,11 +182,8 @@ class Explorer:
                     f"no live widget, the page version is shown instead: {error}", stacklevel=2
                 )
             else:
-                bundle[_WIDGET_VIEW] = {
-                    "version_major": 2,
-                    "version_minor": 0,
-                    "model_id": model,
-                }
+                view = {"version_major": 2, "version_minor": 0, "model_id": model}
+                bundle[_WIDGET_VIEW] = view
         return bundle
 
 
@@ -198,7 +206,7 @@ def explore(
     The values come as keywords: ``step=[0, 5, 10]``, or ``model={"learned": a, "uniform": b}``
     where readers are to see other words than the value. All frames are drawn at once, in order.
     A frame whose ``draw`` or ``describe`` raises shows the error in its place; see
-    `Explorer.errors`.
+    `Explorer.errors`. The options are many because each is said in one word where a figure is made.
 
     Args:
         draw: ``draw(figure, **values)`` draws on the given empty matplotlib figure.
@@ -224,52 +232,60 @@ def explore(
     """
     alt = _text(alt, "alt").rstrip(".")
     title = None if title is None else _text(title, "title")
-    sliders = _parameters(parameters, start, labels)
+    sliders = _parameters(parameters, start or {}, labels or {})
     names = [p.name for p in sliders]
     if play is not None and play not in names:
         raise ValueError(f"play={play!r} is not a parameter; choose one of {', '.join(names)}")
+    count = math.prod(len(p.values) for p in sliders)
 
-    combinations = list(itertools.product(*(p.values for p in sliders)))
+    def too_large(size: int) -> ValueError:
+        counts = " x ".join(f"{len(p.values)} {p.name}" for p in sliders)
+        return ValueError(
+            f"the {count} frames ({counts}) would take about {size:,} bytes in the page, more than "
+            f"size_limit={size_limit:,}; give fewer values, or a lower dpi than {dpi}"
+        )
+
     totals: dict[str, int] = {}
-    images: list[dict[str, bytes]] = []
-    texts: list[str] = []
-    errors: list[Exception | None] = []
-    for combination in combinations:
+    drawn: list[tuple[dict[str, bytes], str, Exception | None]] = []
+    for combination in itertools.product(*(p.values for p in sliders)):
         values = dict(zip(names, combination, strict=True))
-        image, text, error = _draw_frame(draw, describe, values, figsize, dpi)
-        images.append(image)
-        texts.append(text)
-        errors.append(error)
-        for name in image:
-            totals[name] = totals.get(name, 0) + stored_size(image[name], text)
+        images, text, error = _draw_frame(draw, describe, values, Figure(figsize=figsize, dpi=dpi))
+        drawn.append((images, text, error))
+        for name, image in images.items():  # in base64, and its description
+            stored = (len(image) + 2) // 3 * 4 + len(text.encode())
+            totals[name] = totals.get(name, 0) + stored
         # Said as soon as it is certain: nobody should wait for a thousand frames to read this.
         if min(totals.values()) > size_limit:
-            expected = min(totals.values()) * len(combinations) // len(images)
-            raise ValueError(_size_message(expected, size_limit, sliders, dpi))
-    if errors[0] is not None and None not in errors:
-        raise RuntimeError(f"no frame could be drawn: {_error_text(errors[0])}") from errors[0]
+            raise too_large(min(totals.values()) * count // len(drawn))
+    first = drawn[0][2]
+    if first is not None and all(error is not None for *_, error in drawn):
+        raise RuntimeError(f"no frame could be drawn: {_error_text(first)}") from first
 
-    image_format = min(totals, key=lambda name: totals[name])
+    kind = min(totals, key=lambda name: totals[name])
     explorer = Explorer(
         title=title,
         alt=alt,
         parameters=sliders,
         frames=tuple(
-            Frame(image[image_format], text, None if error is None else _error_text(error))
-            for image, text, error in zip(images, texts, errors, strict=True)
+            Frame(images[kind], text, None if error is None else _error_text(error))
+            for images, text, error in drawn
         ),
-        image_format=image_format,
-        still=images[frame_index(sliders, [p.start for p in sliders])]["png"],
+        image_format=kind,
+        still=drawn[_index(sliders, [p.start for p in sliders])][0]["png"],
         play=0 if play is None else names.index(play),
-        size=(
-            round(figsize[0] * _CSS_PIXELS_PER_INCH),
-            round(figsize[1] * _CSS_PIXELS_PER_INCH),
-        ),
+        size=(round(figsize[0] * _CSS_PIXELS_PER_INCH), round(figsize[1] * _CSS_PIXELS_PER_INCH)),
     )
-    size = len(explorer.to_html().encode())
-    if size > size_limit:
-        raise ValueError(_size_message(size, size_limit, sliders, dpi))
+    if (size := len(explorer.to_html().encode())) > size_limit:
+        raise too_large(size)
     return explorer
+
+
+def _index(parameters: Sequence[Parameter], positions: Sequence[int]) -> int:
+    """Where the frame of some slider positions is stored: the last parameter varies fastest."""
+    index = 0
+    for parameter, position in zip(parameters, positions, strict=True):
+        index = index * len(parameter.values) + position
+    return index
 
 
 def _text(value: object, name: str) -> str:
@@ -282,34 +298,31 @@ def _text(value: object, name: str) -> str:
 
 def _parameters(
     given: Mapping[str, Iterable[object] | Mapping[str, object]],
-    start: Mapping[str, object] | None,
-    labels: Mapping[str, str] | None,
+    start: Mapping[str, object],
+    labels: Mapping[str, str],
 ) -> tuple[Parameter, ...]:
     if not 1 <= len(given) <= 3:
         raise ValueError(
             f"expected one to three parameters, found {len(given)}"
             f"{': ' + ', '.join(given) if given else ''}; pass them as name=[value, value, ...]"
         )
-    start = {} if start is None else start
-    labels = {} if labels is None else labels
     for what, mapping in (("start", start), ("labels", labels)):
         if not isinstance(mapping, Mapping):
             raise TypeError(f"expected {what}={{parameter: ...}}, found {mapping!r}")
-        for name in mapping:
-            if name not in given:
-                raise ValueError(
-                    f"{what} names {name!r}, which is not a parameter; they are {', '.join(given)}"
-                )
+        if unknown := [name for name in mapping if name not in given]:
+            raise ValueError(
+                f"{what} names {unknown[0]!r}, which is not a parameter; they are "
+                f"{', '.join(given)}"
+            )
     result = []
     for name, choices in given.items():
         if isinstance(choices, str | bytes) or not isinstance(choices, Iterable):
             raise TypeError(f"expected a list of values as {name}, found {choices!r}")
+        findable: tuple[object, ...] = tuple(choices)
         if isinstance(choices, Mapping):
-            texts, values = tuple(str(text) for text in choices), tuple(choices.values())
-            findable: tuple[object, ...] = tuple(choices)
+            texts, values = tuple(map(str, findable)), tuple(choices.values())
         else:
-            values = tuple(choices)
-            texts, findable = tuple(_value_text(value) for value in values), values
+            texts, values = tuple(map(_value_text, findable)), findable
         if not values:
             raise ValueError(f"{name} has no values; give at least one")
         if len(set(texts)) < len(texts):
@@ -338,48 +351,34 @@ def _draw_frame(
     draw: Callable[..., object],
     describe: Callable[..., str],
     values: Mapping[str, object],
-    figsize: tuple[float, float],
-    dpi: int,
+    figure: Figure,
 ) -> tuple[dict[str, bytes], str, Exception | None]:
     """The image by format and the description; of a frame that raises, a picture of its error."""
+    figure.set_facecolor("white")
     # Room around, in inches: on a dark page the figure is a white card.
-    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
-    figure = Figure(figsize=figsize, dpi=dpi, facecolor="white", layout=layout)
+    figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
     try:
         draw(figure, **values)
         if len(figure.get_children()) <= 1:  # the background is a child as well
             raise RuntimeError("draw left the figure empty; draw on the figure that it is given")
         if all(axes.get_subplotspec() is None for axes in figure.axes):
             figure.set_layout_engine("none")  # nothing to lay out, and matplotlib would warn
-        images = encode(figure)
-        text = describe(**values)
+        images, text = encode(figure), describe(**values)
     except Exception as error:  # whatever it is, the other frames are to work
-        figure = Figure(figsize=figsize, dpi=dpi, facecolor="white")
         text = f"This frame could not be drawn. {_error_text(error)}"
         # ASCII, so that no missing glyph makes the report of an error fail itself.
         lines = textwrap.wrap(text.encode("ascii", "backslashreplace").decode(), 48)[:12]
-        figure.text(
-            0.04, 0.96, "\n".join(lines), va="top", fontsize=12, color="black", parse_math=False
-        )
-        return encode(figure), text, error
-    return images, _text(text, f"the description of {_call_text(values)}"), None
-
-
-def _call_text(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{name}={_value_text(value)}" for name, value in values.items())
+        size = figure.get_figwidth(), figure.get_figheight()
+        blank = Figure(figsize=size, dpi=figure.dpi, facecolor="white")
+        look: dict[str, Any] = {"va": "top", "fontsize": 12, "color": "black"}
+        blank.text(0.04, 0.96, "\n".join(lines), parse_math=False, **look)
+        return encode(blank), text, error
+    called = ", ".join(f"{name}={_value_text(value)}" for name, value in values.items())
+    return images, _text(text, f"the description of {called}"), None
 
 
 def _error_text(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
-
-
-def _size_message(size: int, limit: int, parameters: Sequence[Parameter], dpi: int) -> str:
-    counts = " x ".join(f"{len(p.values)} {p.name}" for p in parameters)
-    frames = math.prod(len(p.values) for p in parameters)
-    return (
-        f"the {frames} frames ({counts}) would take about {size:,} bytes in the page, more than "
-        f"size_limit={limit:,}; give fewer values, or a lower dpi than {dpi}"
-    )
 
 
 def _has_live_front_end() -> bool:

@@ -34,11 +34,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import solve_ivp
 from scipy.special import expit, logsumexp, ndtr
 
+from lessons_lib.theory.two_words import SOLVER, integrate
+
 Array = NDArray[np.float64]
 Rates = tuple[float, float]
-
-_SOLVER: dict[str, Any] = {"method": "LSODA", "rtol": 1e-9, "atol": 1e-11}
-"""LSODA, since far out the flow is stiff. What is conserved at V = L tells how exact this is."""
 
 
 class RightWrong(NamedTuple):
@@ -56,17 +55,6 @@ def cooccurrence(vocab: int, length: int) -> RightWrong:
     """
     _check(vocab, length, shortest=1)
     return RightWrong(1.0, (length - 1) / (vocab - 1))
-
-
-def pmi(vocab: int, length: int) -> RightWrong:
-    """Pointwise mutual information of "i in the input" and "o in the output", in nats.
-
-    ``log(V/L)`` for the right pair, ``log(V(L-1) / (L(V-1)))`` for a wrong one (minus infinity at
-    L = 1, where a wrong word never occurs); both are 0 at V = L.
-    """
-    wrong = cooccurrence(vocab, length).wrong
-    right = math.log(vocab / length)
-    return RightWrong(right, right + math.log(wrong) if wrong > 0 else -math.inf)
 
 
 def first_gradient_margin(vocab: int, length: int) -> float:
@@ -104,12 +92,6 @@ def symmetric_loss(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> Array
     return _loss(*_one_head(a, b), vocab, length)
 
 
-def symmetric_gradient(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> tuple[Array, Array]:
-    """Derivatives of ``symmetric_loss`` by a and by b, in closed form; arguments as there."""
-    by_a, by_b = _gradient(*_one_head(a, b), vocab, length)
-    return by_a[0], by_b[0]
-
-
 def symmetric_velocity(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> tuple[Array, Array]:
     """``(a', b')`` of gradient flow in all entries of A and B: ``-ell_a/(L-1)``, ``-ell_b/(V-1)``.
 
@@ -118,8 +100,8 @@ def symmetric_velocity(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> t
     ``-1/(L-1)`` times that; their difference is ``ell_a / (L-1)``. Likewise for B. Arguments as in
     ``symmetric_loss``.
     """
-    by_a, by_b = symmetric_gradient(a, b, vocab, length)
-    return -by_a / (length - 1), -by_b / (vocab - 1)
+    by_a, by_b = _gradient(*_one_head(a, b), vocab, length)
+    return -by_a[0] / (length - 1), -by_b[0] / (vocab - 1)
 
 
 def early_growth(times: ArrayLike, vocab: int, length: int) -> tuple[Array, Array]:
@@ -184,7 +166,7 @@ def separatrix(a: ArrayLike, vocab: int, length: int, rates: Rates = (1.0, 1.0))
             return side * ratio * b_velocity / a_velocity
 
         ends = (near, float(ahead.max()))
-        orbit: Any = solve_ivp(rise, ends, [slope * side * near], dense_output=True, **_SOLVER)
+        orbit: Any = solve_ivp(rise, ends, [slope * side * near], dense_output=True, **SOLVER)
         outside = orbit.sol(ahead.clip(*ends).ravel())[0].reshape(ahead.shape)
         found = np.where(ahead > near, outside, found)
     return found
@@ -280,32 +262,22 @@ def symmetric_flow(
             ``b`` are not as many, or a rate is negative.
     """
     _check(vocab, length)
-    when = np.asarray(times, dtype=float)
-    if when.ndim != 1 or not when.size or when[0] < 0 or not (np.diff(when) > 0).all():
-        raise ValueError(
-            "expected one row of times that increase from 0 or later, found shape "
-            f"{when.shape}, beginning {when.ravel()[:5]}; sort them and drop doubles"
-        )
     if np.shape(a) != np.shape(b) or np.ndim(a) > 1 or not np.size(a) or min(rates) < 0:
         raise ValueError(
             "expected a and b of one shape, a number or (heads,), and rates of at least 0, found "
             f"shapes {np.shape(a)} and {np.shape(b)} and rates {rates}"
         )
-    speeds = (-rates[0] / (length - 1), -rates[1] / (vocab - 1))
 
-    def velocity(_: float, state: Array) -> Array:
+    def move(_: float, state: Array) -> Array:
         a_now, b_now = state.reshape(2, -1)
-        gradients = _gradient(a_now, b_now, vocab, length)
-        return np.concatenate([speeds[0] * gradients[0], speeds[1] * gradients[1]])
+        by_a, by_b = _gradient(a_now, b_now, vocab, length)
+        return np.concatenate([-rates[0] / (length - 1) * by_a, -rates[1] / (vocab - 1) * by_b])
 
-    start = np.concatenate([np.atleast_1d(a), np.atleast_1d(b)]).astype(float)
-    orbit = solve_ivp(velocity, (0.0, when[-1]), start, t_eval=when, **_SOLVER)
-    x, y = orbit.y.reshape(2, -1, len(when))  # heads, times
-    shape = (len(when), *np.shape(a))
-    x_out, y_out = x.T.reshape(shape), y.T.reshape(shape)
-    return SymmetricFlow(
-        when, x_out, y_out, _loss(x, y, vocab, length), right_attention(x_out, length)
-    )
+    found = integrate(move, times, [*np.atleast_1d(a), *np.atleast_1d(b)])
+    x, y = found.reshape(2, -1, found.shape[-1])  # heads, times
+    x_out, y_out = (lead.T.reshape(-1, *np.shape(a)) for lead in (x, y))
+    when, p = np.asarray(times, dtype=float), right_attention(x_out, length)
+    return SymmetricFlow(when, x_out, y_out, _loss(x, y, vocab, length), p)
 
 
 def _one_head(a: ArrayLike, b: ArrayLike) -> tuple[Array, Array]:

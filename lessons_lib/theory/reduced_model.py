@@ -128,11 +128,6 @@ class ReducedRuns:
             "aligned" if p >= 0.5 else "elimination" if p < chance else "undecided" for p in best
         )
 
-    def steps_to(self, accuracy: float = 0.95) -> Array:
-        """First evaluated step at which token accuracy is this high, ``(runs,)``; else infinity."""
-        there = self.token_accuracy >= accuracy
-        return np.where(there.any(axis=1), self.steps[there.argmax(axis=1)], np.inf)
-
 
 def reduced_logits(attention_logits: Tensor, table: Tensor, words: Tensor) -> Tensor:
     """Logits of the copy: ``mean_k sum_l softmax(A_k[t])_l B_k[x_l, :]``.

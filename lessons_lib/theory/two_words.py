@@ -31,7 +31,7 @@ from scipy.special import expit, log_expit, wrightomega
 Array = NDArray[np.float64]
 Objective = Literal["difference", "logistic"]
 
-_SOLVER: dict[str, Any] = {"method": "LSODA", "rtol": 1e-10, "atol": 1e-12}
+SOLVER: dict[str, Any] = {"method": "LSODA", "rtol": 1e-10, "atol": 1e-12}
 """LSODA, since the flow becomes stiff where attention is nearly gone."""
 
 
@@ -125,13 +125,8 @@ def toy_flow(times: ArrayLike, d: float, p: float) -> Plane:
         b0, b1, share = state
         return np.array([-share, share, b1 - b0])
 
-    b0, b1, share = _integrate(move, times, [-d / 2, d / 2, p])
+    b0, b1, share = integrate(move, times, [-d / 2, d / 2, p])
     return Plane(b1 - b0, share)
-
-
-def toy_conserved(d: ArrayLike, p: ArrayLike) -> Array:
-    """``d^2 - 2 p^2``, the same all along an orbit of the toy."""
-    return np.asarray(np.square(d) - 2 * np.square(p), dtype=float)
 
 
 def toy_exit(d: float, p: float) -> tuple[float, int]:
@@ -200,7 +195,7 @@ def flow(
     def move(_: float, state: Array) -> Array:
         return np.stack(velocity(state[0], state[1], state[2], objective))
 
-    found = _integrate(move, times, [b0, b1, a])
+    found = integrate(move, times, [b0, b1, a])
     return Path(np.asarray(times, dtype=float), *found)
 
 
@@ -311,17 +306,26 @@ def gradient_law_log_probability(alpha: ArrayLike, z: ArrayLike, right: ArrayLik
     return gradient_law_logit(weights, (alone * error[..., None, :]).sum(-1))
 
 
-def _integrate(
+def integrate(
     move: Callable[[float, Array], Array], times: ArrayLike, start: Sequence[float]
 ) -> Array:
-    """States at the given times, ``(variables, times)``."""
+    """States of ``state' = move(time, state)`` at the given times, ``(variables, times)``.
+
+    Args:
+        move: the velocity.
+        times: one row that increases from 0 or later.
+        start: the state at time 0.
+
+    Raises:
+        ValueError: ``times`` are not as expected.
+    """
     when = np.asarray(times, dtype=float)
     if when.ndim != 1 or not when.size or when[0] < 0 or not (np.diff(when) > 0).all():
         raise ValueError(
             "expected one row of times that increase from 0 or later, found shape "
             f"{when.shape}, beginning {when.ravel()[:5]}; sort them and drop doubles"
         )
-    return np.asarray(solve_ivp(move, (0.0, when[-1]), start, t_eval=when, **_SOLVER).y)
+    return np.asarray(solve_ivp(move, (0.0, when[-1]), start, t_eval=when, **SOLVER).y)
 
 
 def _attention(alpha: ArrayLike) -> Array:
