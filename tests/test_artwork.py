@@ -1,48 +1,40 @@
-"""The committed pictures are what `tools/artwork.py` draws."""
+"""The committed pictures are what `tools/artwork.py` draws, and show what pages say of them."""
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
+import io
+import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from PIL import Image
 
 import artwork
-from lessons_lib.plots import ROLES
+from lessons_lib import plots
+from lessons_lib.theory.reduced_model import train_reduced
+
+PAGE = (artwork.STATIC.parent / "playground.md").read_text(encoding="utf-8")
+pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 
 
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
-    artwork.build(folder)
-    return folder
-
-
-@pytest.mark.parametrize("name", ["logo.svg", "logo-dark.svg", "favicon.svg"])
-def test_the_drawings_are_up_to_date(drawn: Path, name: str) -> None:
-    text = (drawn / name).read_text(encoding="utf-8")
-    assert (artwork.STATIC / name).read_text(encoding="utf-8") == text
-    picture = ElementTree.fromstring(text)
-    title = picture.find("{http://www.w3.org/2000/svg}title")
-    assert title is not None
-    assert title.text
-    assert picture.get("viewBox") == "0 0 64 64"
-
-
-def test_the_preview_is_up_to_date(drawn: Path) -> None:
+def test_the_pictures_are_up_to_date() -> None:
     """Up to what versions of the drawing libraries do to edges of letters."""
-    shown, wanted = (
-        np.asarray(Image.open(folder / "preview.png").convert("RGB"), dtype=float)
-        for folder in (artwork.STATIC, drawn)
-    )
-    assert shown.shape == wanted.shape == (artwork.PREVIEW[1], artwork.PREVIEW[0], 3)
-    assert np.abs(shown - wanted).mean() < 1
+    for name, content in artwork.drawn().items():
+        shown, wanted = (
+            np.asarray(Image.open(file).convert("RGB"), dtype=float)
+            for file in (artwork.STATIC / name, io.BytesIO(content))
+        )
+        assert shown.shape == wanted.shape
+        assert np.abs(shown - wanted).mean() < 1, f"{name}: run `python tools/artwork.py`"
+        assert (artwork.STATIC / name).stat().st_size < 100_000
+    assert not plt.get_fignums()
 
 
 def test_a_diagonal_emerges_from_uniform_attention() -> None:
-    rows = np.array(artwork.weights(6))
+    rows = artwork.weights(6)
     np.testing.assert_allclose(rows.sum(1), 1)
     assert np.ptp(rows[0]) < 0.05
     assert (rows.argmax(1) == np.arange(6)).all()
@@ -50,5 +42,23 @@ def test_a_diagonal_emerges_from_uniform_attention() -> None:
     assert rows[-1, -1] > 0.9
 
 
-def test_the_logo_has_the_colour_of_attention() -> None:
-    assert ROLES["attention"] == artwork.LIGHT
+@pytest.mark.parametrize("name", ["logo.svg", "logo-dark.svg", "favicon.svg"])
+def test_a_logo_says_what_it_shows(name: str) -> None:
+    text = Path(artwork.STATIC / name).read_text(encoding="utf-8")
+    assert "<title>An attention map on which a diagonal emerges</title>" in text
+    assert (plots.ROLES["attention"] in text) == (name != "logo-dark.svg")
+
+
+def test_twelve_runs_on_permutations_some_aligned_and_the_others_not() -> None:
+    assert "twelve runs of the reduced\nmodel on permutations of ten words" in PAGE
+    assert re.search(r"!\[[^]]{200,}\]\(_static/playground/still\.png\)", PAGE)
+    assert len(artwork.SEEDS) == 12
+    assert artwork.CONFIG.vocab == artwork.CONFIG.length == 10
+    ends = Counter(train_reduced(artwork.CONFIG, artwork.SEEDS).branches())
+    assert ends.keys() == {"aligned", "elimination"}
+    figure = artwork.still()
+    for panel in figure.axes:
+        shown = Counter(line.get_color() for line in panel.lines)
+        assert shown[plots.ROLES["attention"]] == ends["aligned"]
+        assert shown[plots.ROLES["elimination"]] == ends["elimination"]
+    plt.close(figure)

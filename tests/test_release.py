@@ -172,8 +172,9 @@ def test_outputs_of_a_chapter_survive(tiny: Any) -> None:
 
 
 def test_the_command_says_what_to_commit_and_does_not_do_it(
-    tiny: Any, capsys: pytest.CaptureFixture[str]
+    tiny: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(release, "Project", type(tiny))  # with the Python that runs the tests
     assert release.main(["0.4.1"], tiny.root) == 0
     said = capsys.readouterr().out
     assert "git tag -a v0.4.1" in said
@@ -239,7 +240,7 @@ def damage_citation(root: Path) -> None:
     [
         (damage_page, "unknown role 'unheard'"),
         (damage_changelog, "expected what changed"),
-        (damage_package, "wheel could not be built"),
+        (damage_package, "pip could not do"),
         (damage_citation, "CITATION.cff, found none"),
     ],
 )
@@ -248,21 +249,6 @@ def test_a_failure_on_the_way_changes_nothing(tiny: Any, damage: Any, words: str
     git(tiny.root, "commit", "--quiet", "--all", "-m", "damage")
     before = snapshot(tiny.root)
     with pytest.raises(CourseError, match=words):
-        release.release(tiny, "0.4.1")
-    assert snapshot(tiny.root) == before
-
-
-def test_a_failure_while_writing_back_is_undone(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = snapshot(tiny.root)
-    write = Path.write_bytes
-
-    def full(path: Path, content: bytes) -> int:
-        if path == tiny.root / "pyproject.toml" and b"0.4.1" in content:
-            raise OSError("disk full")
-        return write(path, content)
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match="disk full"):
         release.release(tiny, "0.4.1")
     assert snapshot(tiny.root) == before
 

@@ -80,7 +80,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     # In a thread of its own: Playwright drives one browser in each, and the tests have theirs.
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as apart:
         patch.setattr(website, "page_sources", lambda _: sources)
-        count = apart.submit(pdf.build, PROJECT, SITE, target, chromium.require()).result()
+        count = apart.submit(pdf.build, PROJECT, SITE, target).result()
     reader = PdfReader(target)
     assert len(reader.pages) == count > 10
     assert list(target.parent.iterdir()) == [target], "nothing else is left behind"

@@ -1,89 +1,58 @@
-"""The logo, the icon and the preview picture of the book: an attention map whose diagonal emerges.
+"""The pictures that no chapter draws; ``python tools/artwork.py`` draws them anew into the book.
 
-``python tools/artwork.py`` writes them into ``book/_static``. All three come from one table of
-weights: in the first row attention is nearly uniform, in each further row it is sharper.
+- ``preview.png``, shown where somebody shares an address: the attention map of the logo (whose SVG
+  is its own source), nearly uniform in the first row, and sharper in each further one.
+- The still picture of the playground: twelve runs of the reduced model on permutations, in the
+  plane of attention and words, and over training steps. The first page has the second half only,
+  which a phone can show.
 """
 
 from __future__ import annotations
 
-import math
-import sys
+import io
 from pathlib import Path
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-LIGHT, DARK = "#0072B2", "#7CC4F5"
-"""The colour of attention (``plots.ROLES``), and one of its hue that stands out from black."""
-PAPER, INK, QUIET = "#F4F8FB", "#10222E", "#45565F"
-PREVIEW = 1200, 630
+from lessons_lib import plots
+from lessons_lib.figures.page import encode
+from lessons_lib.theory import phase_portrait
+from lessons_lib.theory.reduced_model import ReducedConfig, ReducedRuns, train_reduced
+
 STATIC = Path(__file__).resolve().parent.parent / "book" / "_static"
+PREVIEW = 1200, 630
+PAPER, INK, QUIET = "#F4F8FB", "#10222E", "#45565F"
+CONFIG = ReducedConfig(steps=200, evaluate_every=4)
+SEEDS = range(1, 13)
+END = 6.0
+ROLE = {"aligned": "attention", "elimination": "elimination", "undecided": "chance"}
 
 
-def weights(size: int) -> list[list[float]]:
+def weights(size: int) -> np.ndarray[Any, Any]:
     """Rows of attention, each summing to 1: from nearly uniform to nearly all on the diagonal."""
-    rows = []
-    for row in range(size):
-        sharpness = 0.05 + 3.0 * (row / (size - 1)) ** 1.5
-        scores = [math.exp(-sharpness * abs(row - column)) for column in range(size)]
-        rows.append([score / sum(scores) for score in scores])
-    return rows
-
-
-def opacity(weight: float) -> float:
-    """How strongly a cell is drawn: a faint one can still be seen."""
-    return round(0.14 + 0.86 * math.pow(min(weight, 1.0), 0.8), 2)
-
-
-def drawing(size: int, colour: str, title: str, tile: str = "") -> str:
-    """The map as SVG.
-
-    Args:
-        size: rows and columns.
-        colour: of the cells.
-        title: what a screen reader says.
-        tile: colour behind the cells; empty for none.
-    """
-    step, margin = 64 / size, 2.4 if size > 4 else 3.0
-    side = (64 - 2 * margin) / size
-    lines = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">']
-    lines.append(f"  <title>{title}</title>")
-    if tile:
-        lines.append(f'  <rect width="64" height="64" rx="10" fill="{tile}"/>')
-    for i, row in enumerate(weights(size)):
-        for j, weight in enumerate(row):
-            x, y = (round(margin + side * k + 0.06 * step, 2) for k in (j, i))
-            width = round(side - 0.12 * step, 2)
-            lines.append(
-                f'  <rect x="{x}" y="{y}" width="{width}" height="{width}" rx="1.6" '
-                f'fill="{colour}" fill-opacity="{opacity(weight)}"/>'
-            )
-    return "\n".join([*lines, "</svg>", ""])
+    place = np.arange(size)
+    sharpness = 0.05 + 3.0 * (place / (size - 1)) ** 1.5
+    scores = np.exp(-sharpness[:, None] * abs(place[:, None] - place))
+    return np.asarray(scores / scores.sum(1, keepdims=True))
 
 
 def preview() -> Figure:
     """The picture that is shown where somebody shares an address of the book."""
-    width, height = (pixels / 100 for pixels in PREVIEW)
-    figure = Figure(figsize=(width, height), dpi=100, facecolor=PAPER)
-    FigureCanvasAgg(figure)
+    figure = plt.figure(figsize=(PREVIEW[0] / 100, PREVIEW[1] / 100), dpi=100, facecolor=PAPER)
     ax = figure.add_axes((0, 0, 1, 1))
     ax.set(xlim=(0, PREVIEW[0]), ylim=(PREVIEW[1], 0))
     ax.set_axis_off()
     size, left, top, side = 8, 70, 75, 60
-    for i, row in enumerate(weights(size)):
-        for j, weight in enumerate(row):
-            cell = FancyBboxPatch(
-                (left + j * side + 4, top + i * side + 4),
-                side - 8,
-                side - 8,
-                boxstyle="round,pad=0,rounding_size=5",
-                facecolor=LIGHT,
-                alpha=opacity(weight),
-                linewidth=0,
-            )
-            ax.add_patch(cell)
+    shape, blue = "round,pad=0,rounding_size=5", plots.ROLES["attention"]
+    for (i, j), weight in np.ndenumerate(weights(size)):
+        corner, alpha = (left + j * side + 4, top + i * side + 4), 0.14 + 0.86 * weight**0.8
+        look: dict[str, Any] = {"facecolor": blue, "alpha": alpha, "linewidth": 0}
+        ax.add_patch(FancyBboxPatch(corner, side - 8, side - 8, boxstyle=shape, **look))
     words: dict[str, Any] = {"family": "DejaVu Sans", "va": "baseline"}
     right = left + size * side + 50
     for line, y in (("How", 195), ("Attention", 275), ("Learns", 355)):
@@ -94,18 +63,65 @@ def preview() -> Figure:
     return figure
 
 
-def build(folder: Path) -> None:
-    """Write all pictures into a folder."""
-    title = "An attention map on which a diagonal emerges"
-    pictures = {
-        "logo.svg": drawing(6, LIGHT, title),
-        "logo-dark.svg": drawing(6, DARK, title),
-        "favicon.svg": drawing(4, LIGHT, title, tile="#EAF3F9"),
-    }
-    for name, text in pictures.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
-    preview().savefig(folder / "preview.png", metadata={"Software": None})
+def still() -> Figure:
+    """The playground's; both panels show the same runs in the same colours."""
+    plots.use_style()
+    runs = train_reduced(CONFIG, SEEDS)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.2))
+    _plane(runs, left)
+    _over_steps(runs, right)
+    right.set(title="attention on the right place")
+    return figure
+
+
+def first_page() -> Figure:
+    """The same runs over training steps, with words that need no chapter."""
+    plots.use_style()
+    figure, ax = plt.subplots(figsize=(5.6, 2.5))
+    _over_steps(train_reduced(CONFIG, SEEDS), ax)
+    for y, text, role in (
+        (0.8, "attention finds the word", "attention"),
+        (0.16, "attention avoids the word", "elimination"),
+    ):
+        ax.text(198, y, text, color=plots.ROLES[role], ha="right", weight="bold")
+    ax.set(ylabel="attention on the\nword to copy", yticks=(0, 0.5, 1))
+    return figure
+
+
+def _over_steps(runs: ReducedRuns, ax: Axes) -> None:
+    for attention, branch in zip(runs.right_attention[..., 0], runs.branches(), strict=True):
+        ax.plot(runs.steps, attention, color=plots.ROLES[ROLE[branch]], lw=1.5)
+    ax.axhline(1 / CONFIG.length, color=plots.ROLES["chance"], ls=":", lw=1)
+    ax.set(xlabel="training step", ylim=(-0.02, 1.02))
+
+
+def _plane(runs: ReducedRuns, ax: Axes) -> None:
+    vocab, length, gold = runs.config.vocab, runs.config.length, plots.ROLES["gold"]
+    a, b = np.meshgrid(np.linspace(-END, END, 40), np.linspace(-END, END, 40))
+    flow = phase_portrait.symmetric_velocity(a, b, vocab, length)
+    ax.streamplot(a, b, *flow, color="#BBBBBB", linewidth=0.7)
+    line = np.linspace(-END, END, 100)
+    ax.plot(line, phase_portrait.separatrix(line, vocab, length), color=gold, ls="--")
+    ax.plot(phase_portrait.saddle(vocab, length), 0, "X", color=gold, ms=9)
+    for x, y, branch in zip(runs.lead_a[..., 0], runs.lead_b[..., 0], runs.branches(), strict=True):
+        ax.plot(x, y, color=plots.ROLES[ROLE[branch]], lw=1.5)
+    ax.text(3.4, 5.2, "aligned", color=plots.ROLES["attention"], ha="right", weight="bold")
+    ax.text(-1.7, -5.6, "elimination", color=plots.ROLES["elimination"], weight="bold")
+    ax.set(xlim=(-END, END), ylim=(-END, END), title="attention and words")
+    ax.set(xlabel="a: lead in attention", ylabel="b: lead in the table")
+
+
+def drawn() -> dict[str, bytes]:
+    """All pictures, by name in ``book/_static``; encoded in few colours, but for the preview."""
+    target = io.BytesIO()
+    preview().savefig(target, metadata={"Software": None})
+    pictures = {"preview.png": target.getvalue()}
+    for name, draw in (("playground/still.png", still), ("first_page.png", first_page)):
+        pictures[name] = encode(draw())["png"]
+    plt.close("all")
+    return pictures
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1]) if len(sys.argv) > 1 else STATIC)
+    for name, content in drawn().items():
+        (STATIC / name).write_bytes(content)

@@ -62,17 +62,7 @@ def folder(project: Project) -> Path:
 
 
 def otter(project: Project, arguments: list[str], library: Path, cwd: Path, seconds: float) -> str:
-    """Run otter-grader with a ``lessons_lib`` of one's own choice.
-
-    Args:
-        project: whose environment has otter-grader.
-        arguments: what follows ``otter``.
-        library: folder that contains ``lessons_lib``.
-        cwd: folder to run it in.
-        seconds: time that it may take.
-
-    Returns:
-        What it printed.
+    """Run otter-grader in a folder, with the ``lessons_lib`` of another, and return what it printed.
 
     Raises:
         CourseError: it failed, or took longer; the last line of the message says why.
@@ -141,9 +131,8 @@ def unpacked(archive: Path, target: Path) -> Path:
 def build(project: Project) -> Path:
     """Make the student's notebook and the archive; the solutions are graded on the way.
 
-    Returns:
-        The folder with ``student``, ``problem_set.zip`` (the same, to be handed out),
-        ``autograder.zip`` and ``solutions``.
+    Returns the folder with ``student``, ``problem_set.zip`` (the same, to be handed out),
+    ``autograder.zip`` and ``solutions``.
 
     Raises:
         CourseError: something failed, such as a test of the set on its own solution.
@@ -169,9 +158,8 @@ def build(project: Project) -> Path:
         shutil.copy(archive, target / "autograder.zip")
         (target / "solutions").mkdir()
         shutil.copy(made / "autograder" / f"{NAME}.ipynb", target / "solutions")
-    with zipfile.ZipFile(target / f"{NAME}.zip", "w", zipfile.ZIP_DEFLATED) as file:
-        for path in sorted((target / "student").rglob("*")):
-            file.write(path, Path(NAME) / path.relative_to(target / "student"))
+        shutil.copytree(made / "student", stage / "packed" / NAME)
+        shutil.make_archive(str(target / NAME), "zip", stage / "packed")
     return target
 
 
@@ -181,14 +169,10 @@ def build(project: Project) -> Path:
 def grade_one(
     project: Project, name: str, paths: list[Path], library: Path, seconds: float = SECONDS
 ) -> Grade:
-    """Grade a submission; one that cannot be graded says why.
+    """Grade a submission, the notebook in ``paths``; one that cannot be graded says why.
 
-    Args:
-        project: whose environment runs it. It runs as you, without a sandbox.
-        name: for the table.
-        paths: the student's notebook, zip file or folder, or several with the same notebook.
-        library: folder with ``autograder.zip`` and what it contains, see ``unpacked``.
-        seconds: time that it may take; each question has a limit of its own in the problem set.
+    It runs as you, without a sandbox, for at most ``seconds`` in all; each question has a limit of
+    its own in the problem set. ``library`` has ``autograder.zip`` and what ``unpacked`` took out.
     """
     written = ""
     try:

@@ -35,8 +35,6 @@ Run    In an environment with Python 3.11 or newer, PyTorch, Jupyter, SciPy, pan
 
 The text is under CC BY 4.0, the code under the MIT licence. Online: {site}
 """
-EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The time of all files in the bundle, so that it depends on their content alone."""
 
 
 def contents(project: Project, site: Path, wheel: Path) -> dict[str, bytes]:
@@ -45,16 +43,17 @@ def contents(project: Project, site: Path, wheel: Path) -> dict[str, bytes]:
     Raises:
         CourseError: the site or the editions are not there.
     """
-    files = {f"site/{path.relative_to(site).as_posix()}": path for path in site.rglob("*")}
-    if "site/index.html" not in files:
-        raise CourseError(f"expected a site in {site}, found none; run `make book` first")
-    for folder, target in (("colab", "notebooks"), ("student", "student")):
-        found = sorted((project.root / folder).glob("*.ipynb"))
-        if not found:
-            raise CourseError(f"expected notebooks in {folder}/, found none; run `make editions`")
-        files |= {f"{target}/{path.name}": path for path in found}
-    files |= {name: project.root / name for name in ("LICENSE", "CITATION.cff")}
+    files = {name: project.root / name for name in ("LICENSE", "CITATION.cff")}
     files[wheel.name] = wheel
+    for folder, name, pattern, command in (
+        (site, "site", "**/*", "book"),
+        (project.root / "colab", "notebooks", "*.ipynb", "editions"),
+        (project.root / "student", "student", "*.ipynb", "editions"),
+    ):
+        found = list(folder.glob(pattern))
+        if not found:
+            raise CourseError(f"expected files in {folder}, found none; run `make {command}`")
+        files |= {f"{name}/{path.relative_to(folder).as_posix()}": path for path in found}
     settings = read_settings(project.root)
     words = README.format(version=settings.version, wheel=wheel.name, site=settings.site)
     return {"README.txt": words.encode()} | {
@@ -65,12 +64,11 @@ def contents(project: Project, site: Path, wheel: Path) -> dict[str, bytes]:
 def write(files: Mapping[str, bytes], top: str, target: Path) -> None:
     """Write an archive with one folder; the order of ``files`` makes no difference."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(target, "w") as archive:
         for name in sorted(files):
-            entry = zipfile.ZipInfo(f"{top}/{name}", EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry = zipfile.ZipInfo(f"{top}/{name}")  # of 1980: the bytes depend on content alone
             entry.external_attr = 0o644 << 16
-            archive.writestr(entry, files[name])
+            archive.writestr(entry, files[name], zipfile.ZIP_DEFLATED, compresslevel=9)
 
 
 def main(arguments: list[str] | None = None) -> int:

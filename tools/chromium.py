@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 from environment import CourseError
 
@@ -32,6 +33,32 @@ def require() -> str:
     if not program:
         raise CourseError(
             f"expected Chromium for printing, found {ABSENT}; install one, for example with "
-            "`apt-get install chromium`, or name a program in CHROMIUM"
+            "`apt-get install chromium`, or name a program in CHROMIUM. Any browser can print an "
+            "HTML page that is there."
         )
     return program
+
+
+def printed(page: Path, ready: str = "") -> bytes:
+    """A page as PDF, on sheets of the size that it asks for.
+
+    Args:
+        page: an HTML file.
+        ready: JavaScript, a promise to be waited for.
+
+    Raises:
+        CourseError: there is no Chromium.
+    """
+    program = require()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        tab = browser.new_page()
+        tab.set_default_timeout(300_000)
+        tab.goto(page.absolute().as_uri())
+        if ready:
+            tab.evaluate(f"() => {ready}.then(() => 1)")
+        pdf: bytes = tab.pdf(prefer_css_page_size=True, tagged=True)
+        browser.close()
+    return pdf

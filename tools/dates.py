@@ -9,51 +9,36 @@ import re
 import subprocess
 from pathlib import Path
 
-DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
-
-def _git(root: Path, *words: str) -> str:
-    """What git says about a checkout; empty where it fails, or where there is no git."""
+def _git(root: Path, *words: str) -> list[str]:
+    """The lines that git says; none where it fails, or where there is no git."""
+    command = ["git", "-c", "core.quotePath=false", *words]
     try:
-        done = subprocess.run(
-            ["git", "-c", "core.quotePath=false", *words],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=False,
-        )
-    except OSError:
-        return ""
-    return "" if done.returncode else done.stdout
+        done = subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return done.stdout.splitlines()
 
 
 def page_dates(root: Path) -> dict[str, str]:
-    """The day of the last commit of each page in ``book/``.
+    """The day of the last commit of each page in ``book/``: path below ``root``, and ISO date.
 
     A page with changes that are not committed is left out, and so is everything where nothing is
-    known: a copy without its history, or with only the last commit of it. The date of the build is
-    right for these.
-
-    Args:
-        root: top of the checkout.
-
-    Returns:
-        Path below ``root``, with slashes, and an ISO date.
+    known: a copy without its whole history, or inside somebody else's repository. The date of the
+    build is right for these.
     """
-    if _git(root, "rev-parse", "--is-shallow-repository").strip() != "false":
+    place = _git(root, "rev-parse", "--is-shallow-repository", "--show-toplevel")
+    if place[:1] != ["false"] or Path(place[1]) != root.resolve():
         return {}
-    if Path(_git(root, "rev-parse", "--show-toplevel").strip()) != root.resolve():
-        return {}  # a copy inside somebody else's repository
+    pages = "--", "book/*.md", "book/*.ipynb"
     found: dict[str, str] = {}
     day = ""
     # Newest first: the first time that a path comes up is its last change.
-    pages = "--", "book/*.md", "book/*.ipynb"
-    for line in _git(root, "log", "--format=%cs", "--name-only", *pages).splitlines():
-        if DAY.fullmatch(line):
+    for line in _git(root, "log", "--format=%cs", "--name-only", *pages):
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", line):
             day = line
         elif line:
             found.setdefault(line, day)
-    changed = _git(root, "status", "--porcelain", "--no-renames", *pages).splitlines()
-    unknown = {line[3:] for line in changed}
-    return {path: day for path, day in sorted(found.items()) if path not in unknown}
+    for line in _git(root, "status", "--porcelain", "--no-renames", *pages):
+        found.pop(line[3:], None)
+    return found

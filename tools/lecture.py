@@ -17,7 +17,6 @@ import html
 import io
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -32,6 +31,7 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 import chromium
 from environment import CourseError, write_atomically
 
+ROOT = Path(__file__).resolve().parent.parent
 FIGURE = re.compile(r"!\[\]\(([\w-]+)#([\w-]+)\)\n*")
 NOTES = re.compile(r"<!--(.*?)-->\n*", re.DOTALL)
 POINTS = 10
@@ -43,12 +43,10 @@ class Figure:
     """A picture of the book.
 
     Attributes:
-        name: of the file that it is written to.
         png: its content.
         alt: text for those who cannot see it.
     """
 
-    name: str
     png: bytes
     alt: str
 
@@ -78,18 +76,17 @@ def find_figure(book: Path, chapter: str, cell_id: str) -> Figure:
     path = book / f"{chapter}.ipynb"
     if not path.exists():
         raise CourseError(f"{where}: expected a notebook {path.name} in {book}, found none")
-    cells = nbformat.read(path, as_version=4).cells
-    found = [cell for cell in cells if cell.id == cell_id]
-    if not found:
+    cell = next((c for c in nbformat.read(path, as_version=4).cells if c.id == cell_id), None)
+    if cell is None:
         raise CourseError(f"{where}: expected a cell of this id in {path.name}, found none")
-    data = [output.get("data", {}) for output in found[0].get("outputs", [])]
+    data = [output.get("data", {}) for output in cell.get("outputs", [])]
     pictures = [entry["image/png"] for entry in data if "image/png" in entry]
     if not pictures:
         raise CourseError(f"{where}: expected a picture in the outputs; run `make notebooks`")
-    alt = found[0].metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+    alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
     if not alt:
         raise CourseError(f"{where}: expected mystnb.image.alt in the metadata of the cell")
-    return Figure(f"{chapter[:2]}-{cell_id}.png", base64.b64decode(pictures[0]), alt)
+    return Figure(base64.b64decode(pictures[0]), alt)
 
 
 def read_slides(source: str, book: Path) -> tuple[dict[str, Any], list[Slide]]:
@@ -143,28 +140,13 @@ def to_html(slides: list[Slide], title: str) -> str:
             + f'<footer>{number}</footer></div><aside aria-label="Notes">'
             f"{markdown.renderInline(slide.notes)}</aside></section>"
         )
-    return PAGE.replace("@TITLE@", html.escape(title)).replace("@SLIDES@", "\n".join(parts))
+    page = (ROOT / "slides" / "page.html").read_text(encoding="utf-8")
+    return page.replace("@TITLE@", html.escape(title)).replace("@SLIDES@", "\n".join(parts))
 
 
 def to_marp(source: str) -> str:
     """The lecture for Marp, with figures as files at the right."""
     return FIGURE.sub(r"![bg right:50% fit](figures/\1-\2.png)\n\n", source)
-
-
-def print_pdf(page: Path, program: str) -> Path:
-    """Print a page with Chromium, one slide a page.
-
-    Raises:
-        CourseError: Chromium wrote no file; its words are in the message.
-    """
-    target = page.with_suffix(".pdf")
-    target.unlink(missing_ok=True)
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
-    command = [program, *options, f"--print-to-pdf={target}", page.absolute().as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if not target.exists():
-        raise CourseError(f"{program} could not print {page.name}:\n{done.stderr[-2000:]}")
-    return target
 
 
 def build(source: Path, book: Path, out: Path) -> Path:
@@ -186,82 +168,22 @@ def build(source: Path, book: Path, out: Path) -> Path:
     return page
 
 
-PAGE = """\
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>@TITLE@</title>
-<style>
-@page { size: 297mm 167mm; margin: 0 }
-* { box-sizing: border-box }
-body { margin: 0; font-family: "Segoe UI", "Helvetica Neue", Arial, sans-serif; color: #1a1a1a }
-.slide { position: relative; display: flex; gap: 3%; align-items: center; width: 100vw;
-  height: min(100vh, 56.25vw); padding: 2.5vw 4vw; font-size: min(2.1vw, 3.7vh); line-height: 1.4;
-  background: #fff; overflow: hidden }
-.wide { font-size: min(2.5vw, 4.4vh) }
-section { border-bottom: 1px solid #999; break-after: page }
-h1, h2 { margin: 0 0 .6em; line-height: 1.15; color: #08306b }
-.words { flex: 1 1 45% } .figures { flex: 1 1 55%; height: 100%; text-align: center }
-.figures img { width: 100%; height: 100%; object-fit: contain }
-.math.block { margin: .7em 0 } .eqno { display: none }
-footer { position: absolute; right: 1.5vw; bottom: 1vw; font-size: .6em; color: #595959 }
-aside { display: none; position: fixed; inset: auto 0 0; max-height: 40vh; overflow: auto;
-  padding: .8em 4vw; font-size: 1.1rem; background: #eee }
-.notes aside { display: block }
-.script section { display: none; border: 0 } .script section.now { display: block }
-@media print { .script section, section { display: block; border: 0 } .notes aside { display: none }
-  .slide { width: 297mm; height: 166.5mm; font-size: 6mm; padding: 7mm 12mm }
-  .wide { font-size: 7.2mm } }
-</style>
-<body>
-@SLIDES@
-<script>
-// Without this script all slides stand one below the other.
-const all = [...document.querySelectorAll("section")], root = document.documentElement;
-const at = () => Math.min(all.length, Math.max(1, parseInt(location.hash.slice(1)) || 1));
-const show = () => all.forEach((slide, k) => slide.classList.toggle("now", k + 1 === at()));
-const turn = step => { location.hash = Math.min(all.length, Math.max(1, at() + step)) };
-const keys = { ArrowRight: 1, PageDown: 1, " ": 1, ArrowDown: 1, ArrowLeft: -1, PageUp: -1,
-  ArrowUp: -1, Home: -1e6, End: 1e6 };
-addEventListener("keydown", event => {
-  if (event.ctrlKey || event.altKey || event.metaKey) return;
-  if (event.key in keys) { event.preventDefault(); turn(keys[event.key]) }
-  if (event.key === "n" || event.key === "N") root.classList.toggle("notes");
-});
-addEventListener("click", event => {
-  if (getSelection().isCollapsed) turn(event.clientX < innerWidth / 3 ? -1 : 1);
-});
-addEventListener("hashchange", show);
-root.classList.add("script"); show();
-</script>
-</body>
-</html>
-"""
-
-
-def main(arguments: list[str] | None = None, root: Path | None = None) -> int:
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="lecture.py", description=(__doc__ or "").split(":")[0])
-    root = root or Path(__file__).resolve().parent.parent
     parser.add_argument("--out", type=Path, default=root / "_build" / "slides")
     parser.add_argument("--pdf", action="store_true", help="print a PDF with Chromium, too")
     options = parser.parse_args(arguments)
     try:
-        page = build(root / "slides" / "lecture.md", root / "book", options.out)
-        made = [page]
+        made = [build(root / "slides" / "lecture.md", root / "book", options.out)]
+        print(made[0])
         if options.pdf:
-            try:
-                made.append(print_pdf(page, chromium.require()))
-            except CourseError as error:
-                raise CourseError(
-                    f"{page} is there, but no PDF: {error}; or open the page in any "
-                    "browser and print it"
-                ) from None
+            made.append(made[0].with_suffix(".pdf"))
+            made[1].write_bytes(chromium.printed(made[0]))
+            print(made[1])
     except CourseError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
-    print(*made, sep="\n")
     return 0
 
 

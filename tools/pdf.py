@@ -15,7 +15,6 @@ import argparse
 import html
 import io
 import logging
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +26,7 @@ from bs4 import BeautifulSoup, Tag
 import chromium
 import website
 from environment import CourseError, Project
-from labels import read_settings
+from labels import Settings, read_settings
 
 LEFT_OUT = "book/api"
 """The page that is read on a screen only, and those below it."""
@@ -56,17 +55,15 @@ def document(project: Project, site: Path, pages: Mapping[str, int] | None = Non
         pages: for places in the document their page, for the table of contents; may be incomplete.
     """
     names = [name for name in website.page_sources(project) if not name.startswith(LEFT_OUT)]
-    articles = [article(site, name, names) for name in names]
-    listed = [heading for each in articles for heading in headings(each)]
     settings = read_settings(project.root)
-    styles = [
-        str(link["href"])
-        for link in head(site, names[0]).select("link[rel~=stylesheet][href]")
-        if not urlsplit(str(link["href"])).netloc
-    ]
+    articles = [article(settings, site, name, names) for name in names]
+    listed = [heading for each in articles for heading in headings(each)]
+    first = site / f"{names[0]}.html"
+    styles = soup(first).select("link[rel~=stylesheet][href]")
+    addresses = [str(link["href"]) for link in styles if not urlsplit(str(link["href"])).netloc]
     links = "".join(
-        f'<link rel="stylesheet" href="{absolute(site / names[0], href)}">'
-        for href in (*styles, "../_static/printed.css")
+        f'<link rel="stylesheet" href="{absolute(first, address)}">'
+        for address in (*addresses, "../_static/printed.css")
     )
     folder = (site / "_static").absolute().as_uri()
     return f"""<!doctype html>
@@ -88,11 +85,15 @@ Online, with figures that move: <a href="{settings.site}">{html.escape(settings.
 </div></main></body></html>"""
 
 
-def head(site: Path, name: str) -> Tag:
-    """The head of a page of the site."""
-    return BeautifulSoup((site / f"{name}.html").read_text("utf-8"), "html.parser").select("head")[
-        0
-    ]
+def soup(page: Path) -> BeautifulSoup:
+    """A page of the site.
+
+    Raises:
+        CourseError: the site lacks it.
+    """
+    if not page.exists():
+        raise CourseError(f"expected {page}, found no such page; run `make book` first")
+    return BeautifulSoup(page.read_text("utf-8"), "html.parser")
 
 
 def absolute(page: Path, address: str) -> str:
@@ -105,16 +106,10 @@ def place(name: str, anchor: str = "") -> str:
     return f"{Path(name).name}--{anchor}" if anchor else Path(name).name
 
 
-def article(site: Path, name: str, names: list[str]) -> Tag:
-    """A page's article with what paper can hold.
-
-    Raises:
-        CourseError: the site lacks the page.
-    """
+def article(settings: Settings, site: Path, name: str, names: list[str]) -> Tag:
+    """A page's article with what paper can hold; ``names`` are the pages of the document."""
     path = site / f"{name}.html"
-    if not path.exists():
-        raise CourseError(f"expected {path}, found no such page; run `make book` first")
-    found = BeautifulSoup(path.read_text("utf-8"), "html.parser").select("article.bd-article")[0]
+    found = soup(path).select("article.bd-article")[0]
     for unwanted in found.select(SCREEN_ONLY):
         unwanted.decompose()
     for details in found.select("details"):
@@ -131,12 +126,11 @@ def article(site: Path, name: str, names: list[str]) -> Tag:
         if not urlsplit(str(tag["src"])).scheme:
             tag["src"] = absolute(path, str(tag["src"]))
         tag.attrs.pop("loading", None)
-    settings = read_settings(Path(__file__).resolve().parent.parent)
     for link in found.select("a[href]"):
         parts = urlsplit(str(link["href"]))
         if parts.scheme or parts.netloc:
             continue
-        target = (path.parent / unquote(parts.path)).resolve() if parts.path else path.resolve()
+        target = (path.parent / unquote(parts.path) if parts.path else path).resolve()
         page = target.relative_to(site.resolve()).with_suffix("").as_posix()
         if page in names and "=" not in parts.fragment:
             link["href"] = f"#{place(page, unquote(parts.fragment))}"
@@ -167,34 +161,16 @@ def contents(found: list[Heading], pages: Mapping[str, int]) -> str:
     )
 
 
-def print_pages(program: str, page: Path) -> bytes:
-    """Print a document with Chromium once all of its equations are set."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
-        )
-        tab = browser.new_page()
-        tab.set_default_timeout(300_000)
-        tab.goto(page.absolute().as_uri())
-        tab.evaluate("() => MathJax.startup.promise.then(() => document.fonts.ready).then(() => 1)")
-        printed: bytes = tab.pdf(prefer_css_page_size=True, tagged=True)
-        browser.close()
-    return printed
-
-
 def page_numbers(printed: bytes) -> dict[str, int]:
     """On which page, counted from 1, each place that is linked to begins."""
     from pypdf import PdfReader
 
     reader: Any = PdfReader(io.BytesIO(printed))
-    numbers: dict[str, int] = {}
-    for name, target in reader.named_destinations.items():
-        number = reader.get_destination_page_number(target)
-        if number is not None:
-            numbers[re.sub(r"^/", "", str(name))] = number + 1
-    return numbers
+    numbers = {
+        str(name).removeprefix("/"): reader.get_destination_page_number(target)
+        for name, target in reader.named_destinations.items()
+    }
+    return {name: number + 1 for name, number in numbers.items() if number is not None}
 
 
 def with_bookmarks(printed: bytes, text: str) -> bytes:
@@ -221,17 +197,17 @@ def with_bookmarks(printed: bytes, text: str) -> bytes:
     return target.getvalue()
 
 
-def build(project: Project, site: Path, target: Path, program: str) -> int:
+def build(project: Project, site: Path, target: Path) -> int:
     """Write the PDF and return its number of pages."""
     from pypdf import PdfReader
 
+    ready = "MathJax.startup.promise.then(() => document.fonts.ready)"
     target.parent.mkdir(parents=True, exist_ok=True)
     page = target.with_suffix(".html")
     page.write_text(document(project, site), encoding="utf-8")
-    numbers = page_numbers(print_pages(program, page))
-    text = document(project, site, numbers)
+    text = document(project, site, page_numbers(chromium.printed(page, ready)))
     page.write_text(text, encoding="utf-8")
-    target.write_bytes(with_bookmarks(print_pages(program, page), text))
+    target.write_bytes(with_bookmarks(chromium.printed(page, ready), text))
     page.unlink()
     return len(PdfReader(target).pages)
 
@@ -244,7 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=project.build / "how-attention-learns.pdf")
     options = parser.parse_args(arguments)
     try:
-        count = build(project, options.site.absolute(), options.out, chromium.require())
+        count = build(project, options.site.absolute(), options.out)
     except CourseError as error:
         print(error, file=sys.stderr)
         return 1

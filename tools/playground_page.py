@@ -45,26 +45,14 @@ TALK = """
   const { DEFAULTS } = await import("/playground/settings.js");
 """
 """Begins a script that talks with a worker: what it has said so far, and ways to wait for more."""
-EMPTY = b'<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>Empty</title></html>'
+EMPTY = '<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>Empty</title></html>'
 
 
-class Handler(SimpleHTTPRequestHandler):
-    """The files of ``book/_static``, and an empty page where their list would be."""
-
-    def do_GET(self) -> None:
-        """Answer a request."""
-        if self.path != "/":
-            super().do_GET()
-            return
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(EMPTY)))
-        self.end_headers()
-        self.wfile.write(EMPTY)
+class Quiet(SimpleHTTPRequestHandler):
+    """Writes no line for each request."""
 
     def log_message(self, format: str, *args: object) -> None:
-        """Write no line for each request."""
-        del format, args
+        """Write nothing."""
 
 
 @contextmanager
@@ -75,20 +63,20 @@ def playground_page() -> Iterator[Any]:
     """
     from playwright.sync_api import sync_playwright
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(STATIC)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(STATIC)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}/"
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
             page = browser.new_page()
-            page.goto(f"http://127.0.0.1:{server.server_port}/")
+            page.route(address, lambda route: route.fulfill(body=EMPTY, content_type="text/html"))
+            page.goto(address)
             yield page
             browser.close()
     finally:
         server.shutdown()
         server.server_close()
-        thread.join()
 
 
 @contextmanager

@@ -14,7 +14,6 @@ import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from dates import page_dates
 from environment import (
@@ -79,13 +78,10 @@ def cells_digest(notebook: str) -> str:
         parts = []
         for cell in json.loads(notebook)["cells"]:
             metadata = {k: v for k, v in cell["metadata"].items() if k != "execution"}
-            source = "".join(cell["source"])
-            parts.append(json.dumps([cell["cell_type"], source, metadata], sort_keys=True))
+            parts.append([cell["cell_type"], "".join(cell["source"]), metadata])
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"expected the JSON of a notebook, found no proper cells ({error})"
-        ) from None
-    return digest(part.encode() for part in parts)
+        raise ValueError(f"expected the JSON of a notebook, found none ({error})") from None
+    return digest(json.dumps(part, sort_keys=True).encode() for part in parts)
 
 
 def data_digest(variables: Mapping[str, str]) -> str:
@@ -98,12 +94,9 @@ def data_digest(variables: Mapping[str, str]) -> str:
     if not name:
         return "none"
     folder = Path(name)
-    parts = [str(folder)]
-    for path in sorted([*folder.glob("*"), *folder.glob("*/*")]):
-        if path.is_file():
-            found = path.stat()
-            parts.append(f"{path.relative_to(folder)} {found.st_size} {found.st_mtime_ns}")
-    return digest(os.fsencode(part) for part in parts)
+    files = {p: p.stat() for p in [*folder.glob("*"), *folder.glob("*/*")] if p.is_file()}
+    parts = [f"{p} {found.st_size} {found.st_mtime_ns}" for p, found in sorted(files.items())]
+    return digest(os.fsencode(part) for part in [name, *parts])
 
 
 def fell_back(result: Path) -> bool:
@@ -124,11 +117,7 @@ def execution_key(project: Project, notebook: Path) -> str:
 
 
 def executed(project: Project, force: bool) -> dict[Path, Path] | None:
-    """Execute the chapters whose last execution is out of date.
-
-    Args:
-        project: the course.
-        force: execute all of them.
+    """Execute the chapters whose last execution is out of date, or all of them.
 
     Returns:
         For each chapter its executed copy; ``None`` where a cell failed (it was reported).
@@ -144,10 +133,9 @@ def executed(project: Project, force: bool) -> dict[Path, Path] | None:
     print(f"Chapters: {len(results)}, to execute: {len(due)}{again}")
     store.mkdir(parents=True, exist_ok=True)  # if it cannot be made, that is said at once
     if due:
-        words = [
-            str(part) for path in due for part in (path.relative_to(project.root), results[path])
-        ]
-        if call(project, [str(Path(__file__).with_name("execute.py")), *words]):
+        pairs = ((str(path.relative_to(project.root)), str(results[path])) for path in due)
+        program = str(Path(__file__).with_name("execute.py"))
+        if call(project, [program, *(word for pair in pairs for word in pair)]):
             return None
     for old in store.glob("*.ipynb"):
         if old not in results.values():
@@ -158,12 +146,8 @@ def executed(project: Project, force: bool) -> dict[Path, Path] | None:
 def stage(project: Project, target: Path, replaced: Mapping[Path, Path]) -> None:
     """Make ``target`` the source of a site: configuration, ``book/``, executed chapters, dates.
 
-    Only files whose content changed are written, so that Sphinx reads only those again.
-
-    Args:
-        project: the course.
-        target: a directory of this project's build; other files in it are removed.
-        replaced: for a chapter the copy to take in its place.
+    Only files whose content changed are written, so that Sphinx reads only those again; what else
+    is in ``target`` is removed. ``replaced`` has for a chapter the copy to take in its place.
     """
     book = project.root / "book"
     sources = [path for name in FRAME if (path := project.root / name).exists()]
@@ -171,7 +155,7 @@ def stage(project: Project, target: Path, replaced: Mapping[Path, Path]) -> None
         path
         for path in book.rglob("*")
         if path.is_file()
-        and not any(part.startswith((".", "__", "_build")) for part in path.relative_to(book).parts)
+        and not re.search(r"/(\.|__|_build)", f"/{path.relative_to(book).as_posix()}")
     ]
     wanted = {target / path.relative_to(project.root): replaced.get(path, path) for path in sources}
     contents = {new: source.read_bytes() for new, source in wanted.items()}
@@ -197,15 +181,9 @@ def withdraw(output: Path) -> None:
 
 
 def build(project: Project, source: Path, output: Path) -> bool:
-    """Build the site unless it is up to date; a warning is an error.
+    """Build a staged book unless it is up to date; a warning is an error.
 
-    Args:
-        project: the course.
-        source: a staged book.
-        output: the directory of the site; its last two parts have to be ``_build/html``.
-
-    Returns:
-        Whether the site is there, with all its pages.
+    ``output`` has to end in ``_build/html``. Returns whether the site is there, with all its pages.
     """
     files = {path for path in source.rglob("*") if path.is_file()}
     pages = {path for path in files if path.suffix in (".md", ".ipynb") or path.name == DATES}
@@ -261,18 +239,13 @@ def book(project: Project, force: bool = False) -> int:
     return 0
 
 
-def without_run(notebook: str) -> tuple[object, dict[str, Any]]:
-    """A notebook without the record of its execution, and that record; empty where it has none."""
-    content = json.loads(notebook)
-    return content, content["metadata"].pop(RUN, {})
-
-
 def renewed(old: str, new: str) -> str:
     """What belongs into ``book/``: no new file where only the clock says a little else.
 
     A record stays while time and memory differ from it by less than half.
     """
-    (before, was), (after, now) = without_run(old), without_run(new)
+    before, after = json.loads(old), json.loads(new)
+    was, now = (each["metadata"].pop(RUN, {}) for each in (before, after))
     alike = was.keys() == now.keys() and all(
         abs(now[name] - was[name]) < was[name] / 2 for name in ("seconds", "peak_mb") if name in now
     )
@@ -288,10 +261,10 @@ def renew_notebooks(project: Project, force: bool = False) -> int:
     for path, copy in copies.items():
         old = path.read_text(encoding="utf-8")
         text = renewed(old, copy.read_text(encoding="utf-8"))
-        changed = old != text
-        if changed:
+        if old != text:
             write_atomically(path, text)
-        print(f"{path.relative_to(project.root)}: {'renewed' if changed else 'up to date'}")
+        state = "up to date" if old == text else "renewed"
+        print(f"{path.relative_to(project.root)}: {state}")
     return 0
 
 
