@@ -7,11 +7,12 @@ COURSE = $(PYTHON) tools/course.py
 # LESSONS_DATA=dir and TORCH=cpu reach the commands as variables of the environment, as they are.
 
 .DEFAULT_GOAL := help
-.PHONY: help book test env notebooks editions slides assignment grade pdf bundle lint format bench links serve \
+.PHONY: help book check test env notebooks editions slides assignment grade pdf bundle lint format lines bench links serve \
         lock release clean distclean
 
 help:
 	@echo "make book        execute the chapters that changed and build the site"
+	@echo "make check       style, types, the tests that are not slow: after each change, under a minute"
 	@echo "make test        style, types, unit tests, every chapter once, the built site"
 	@echo "make serve       show the built site on http://127.0.0.1:8000"
 	@echo "make notebooks   execute, and write the outputs back into book/ for committing"
@@ -23,7 +24,8 @@ help:
 	@echo "make bundle      one file with the site, the notebooks and the package, for use offline"
 	@echo "make lint        ruff and mypy only"
 	@echo "make format      let ruff format and mend code and notebooks"
-	@echo "make bench       measure the speed of training, the copying figure, the playground, import"
+	@echo "make lines       count lines against their limits"
+	@echo "make bench       measure speed as ratios within one run (ARGS=agreement: one of them)"
 	@echo "make links       follow the external links (needs the network)"
 	@echo "make env         only make or renew the environment in .venv"
 	@echo "make lock        pin requirements.in in requirements.txt (UPGRADE=1: newest versions)"
@@ -34,7 +36,7 @@ help:
 	@echo "PYTHON=python3.12  the Python that makes .venv        TORCH=cpu  torch without CUDA"
 	@echo "LESSONS_DATA=dir   where the corpora are already"
 
-book test env notebooks editions slides pdf bundle lint format links serve:
+book check test env notebooks editions slides pdf bundle lint format lines links serve:
 	@$(COURSE) $@
 
 bench:

@@ -26,24 +26,27 @@ def output_of(code: str, names: dict[str, object]) -> str:
     return printed.getvalue()
 
 
-def test_readme_example_prints_what_readme_says() -> None:
-    readme = ROOT / "README.md"
-    example, _ = [code for language, code in fences(readme) if language == "python"]
-    printed = output_of(example, {}).strip()
-    assert f"It prints `{printed}`" in readme.read_text(encoding="utf-8")
+def example(name: str) -> str:
+    """The one Python example of a page at the top of the repository."""
+    (code,) = [code for language, code in fences(ROOT / name) if language == "python"]
+    return code
+
+
+def test_readme_example_prints_what_readme_shows() -> None:
+    assert ("text", output_of(example("README.md"), {})) in fences(ROOT / "README.md")
 
 
 @pytest.mark.usefixtures("one_thread_of_the_cpu")
-def test_readme_shows_how_to_bring_your_own_text(
+def test_your_own_text_is_brought_as_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, example = [code for language, code in fences(ROOT / "README.md") if language == "python"]
+    code = example("CONTRIBUTING.md")
     corpus = load_parallel("toy")
     monkeypatch.chdir(tmp_path)
     for name, lines in (("my.de", corpus.source), ("my.en", corpus.target)):
         Path(name).write_text("\n".join(lines[:60]), encoding="utf-8")
-    assert "steps=1000" in example
-    assert "A(alpha,uf)" in output_of(example.replace("steps=1000", "steps=3"), {})
+    assert "steps=1000" in code
+    assert "A(alpha,uf)" in output_of(code.replace("steps=1000", "steps=3"), {})
 
 
 def test_refresher_blocks_print_what_the_page_shows() -> None:

@@ -142,7 +142,9 @@ def test_a_lock_installs_nothing_of_the_course(
         asked.append(arguments)
         draft = Path(arguments[arguments.index("-o") + 1])
         assert draft.read_text("utf-8") == "torch==2.13.0\n", "versions stay where they can"
-        draft.write_text("nvidia-nccl-cu13==2.29.7\nscipy==1.17.1\n", "utf-8")
+        draft.write_text(
+            "cuda-toolkit==13.0\nnvidia-nccl-cu13==2.29.7\nscipy==1.17.1\ntriton==3.7.1\n", "utf-8"
+        )
         return 0
 
     monkeypatch.setattr(environment, "call", call)
@@ -159,11 +161,6 @@ def test_a_lock_installs_nothing_of_the_course(
     monkeypatch.setattr(environment, "call", lambda *_, **__: 1)
     with pytest.raises(CourseError, match="found no versions that fit together"):
         course.run(course.parse(["lock"]), project)
-
-
-def test_a_lock_leaves_to_torch_what_torch_brings() -> None:
-    locked = "cuda-toolkit==13.0\nnumpy==2.4.6\nnvidia-nccl-cu13==2.29.7\ntriton==3.7.1\n"
-    assert environment.without_torch_parts(locked) == "numpy==2.4.6\n"
 
 
 def test_the_pins_are_exact_complete_and_name_no_index() -> None:
@@ -203,12 +200,14 @@ def test_one_failing_stage_fails_the_whole_and_stops_no_other(
 
         return stage
 
+    monkeypatch.setattr(environment, "ensure", lambda *_, **__: None)
     for name in stages.STAGES:
         monkeypatch.setitem(stages.STAGES, name, pretended(name))
-    assert stages.run_stages(project, None) == 1
+    assert course.run(course.parse(["test"]), project) == 1
     assert seen == ["style", "types", "unit", "chapters", "site"]
     assert "Failed: types" in capsys.readouterr().out
-    assert stages.run_stages(project, ["unit"]) == 0
+    assert course.run(course.parse(["test", "--only", "unit"]), project) == 0
+    assert seen[5:] == ["unit"]
 
 
 def test_the_switch_of_torch_is_an_option_and_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,58 +28,51 @@ from environment import CourseError, Project
 
 TOOL_CACHES = ("pytest", "mypy", "ruff")
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+NOT_HERE = """\
+The course has to write into its directory: run it in a copy that may be written, on a disk with
+room."""
+COMMANDS = {
+    "env": "make or renew .venv: the pins, and lessons_lib from its wheel",
+    "book": "execute the chapters that changed and build the site",
+    "notebooks": "execute, and write the outputs back into book/",
+    "check": "style, types, and the tests that are not slow: under a minute",
+    "test": "style, types, unit tests, every chapter once, the built site",
+    "lint": "ruff and mypy, as in `test`, without the tests",
+    "format": "let ruff format and mend code and notebooks",
+    "lines": "count lines against their limits",
+    "bench": "measure speed, as ratios within one run: programs of benchmarks/",
+    "editions": "renew install cells and badges in book/, and both editions",
+    "slides": "make the slides of the lecture, with the figures of the chapters",
+    "pdf": "print the built book with Chromium as one PDF",
+    "bundle": "one file for machines without the network: site, notebooks, package",
+    "release": "write a new version everywhere and build the wheel",
+    "links": "follow the external links of the committed book (needs the network)",
+    "serve": "show the built site on http://127.0.0.1:8000",
+    "lock": "pin requirements.in exactly in requirements.txt",
+    "clean": "remove what was built; the environment stays",
+}
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line.
-
-    Args:
-        arguments: words of the command line without the program; ``None`` for ``sys.argv``.
-
-    Returns:
-        ``command`` and the options of that command.
-    """
+    """Read a command line, ``sys.argv`` if none is given: ``command`` and its options."""
     parser = argparse.ArgumentParser(prog="course.py", description=(__doc__ or "").split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-
-    def add(name: str, text: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=text, description=text)
-        command.add_argument(
-            "--torch",
-            choices=["plain", "cpu"],
-            default=os.environ.get("TORCH", "").strip() or "plain",
-            help="cpu: take torch from PyTorch's CPU index when the pins are installed",
-        )
-        return command
-
-    add("env", "make or renew .venv: the pins, and lessons_lib from its wheel")
-    book = add("book", "execute the chapters that changed and build the site")
-    book.add_argument("--force", action="store_true", help="execute every chapter again")
-    notebooks = add("notebooks", "execute, and write the outputs back into book/")
-    notebooks.add_argument("--force", action="store_true", help="execute every chapter again")
-    test = add("test", "style, types, unit tests, every chapter once, the built site")
-    test.add_argument("--only", choices=list(stages.STAGES), action="append", help="this stage")
-    add("lint", "ruff and mypy, as in `test`, without the tests")
-    add("format", "let ruff format and mend code and notebooks")
-    bench = add("bench", "measure the speed of training, agreement and import")
-    bench.add_argument("rest", nargs="*", help="passed on to tools/bench.py")
-    editions = add("editions", "renew install cells and badges in book/, and both editions")
-    editions.add_argument("--check", action="store_true", help="only say what is out of date")
-    slides = add("slides", "make the slides of the lecture, with the figures of the chapters")
-    slides.add_argument("--pdf", action="store_true", help="print a PDF with Chromium, too")
-    add("pdf", "print the built book with Chromium as one PDF")
-    add("bundle", "one file for machines without the network: site, notebooks, package")
-    release = add("release", "write a new version everywhere and build the wheel")
-    release.add_argument("version", help="for example 0.2.0")
-    release.add_argument("--repository", default="", help="address on GitHub, if it changes")
-    release.add_argument("--site", default="", help="address of the published book, if it changes")
-    add("links", "follow the external links of the committed book (needs the network)")
-    serve = add("serve", "show the built site on http://127.0.0.1:8000")
-    serve.add_argument("--port", type=int, default=8000)
-    lock = add("lock", "pin requirements.in exactly in requirements.txt")
-    lock.add_argument("--upgrade", action="store_true", help="take the newest versions allowed")
-    clean = add("clean", "remove what was built; the environment stays")
-    clean.add_argument("--all", action="store_true", help="remove the environment as well")
+    add = {name: commands.add_parser(name, help=t, description=t) for name, t in COMMANDS.items()}
+    torch, cpu = os.environ.get("TORCH", "").strip() or "plain", "from PyTorch's index for CPUs"
+    for command in add.values():
+        command.add_argument("--torch", choices=["plain", "cpu"], default=torch, help=cpu)
+    for name in ("book", "notebooks"):
+        add[name].add_argument("--force", action="store_true", help="execute every chapter again")
+    add["test"].add_argument("--only", choices=list(stages.STAGES), action="append", help="a stage")
+    add["bench"].add_argument("rest", nargs="*", help="names of benchmarks; all without")
+    add["editions"].add_argument("--check", action="store_true", help="only say what is outdated")
+    add["slides"].add_argument("--pdf", action="store_true", help="print a PDF with Chromium, too")
+    add["release"].add_argument("version", help="for example 0.2.0")
+    add["release"].add_argument("--repository", default="", help="its address, if it changes")
+    add["release"].add_argument("--site", default="", help="address of the book, if it changes")
+    add["serve"].add_argument("--port", type=int, default=8000)
+    add["lock"].add_argument("--upgrade", action="store_true", help="take the newest allowed")
+    add["clean"].add_argument("--all", action="store_true", help="remove the environment as well")
     found = parser.parse_args(arguments)
     if found.torch not in ("plain", "cpu"):  # argparse does not check a default
         parser.error(f"TORCH: expected plain or cpu, found {found.torch!r}")
@@ -103,44 +96,50 @@ def clean(project: Project, everything: bool) -> None:
 
 def run(options: argparse.Namespace, project: Project) -> int:
     """Do one command and return its exit status."""
-    if options.command == "clean":
+    command = options.command
+    if command == "clean":
         clean(project, options.all)
         return 0
-    if options.command == "lock":  # before anything is installed: the pins may not fit together now
+    if command == "lines":
+        return stages.lines(project)
+    if command == "lock":  # before anything is installed: the pins may not fit together now
         environment.lock(project, upgrade=options.upgrade)
         return 0
     environment.ensure(project, cpu=options.torch == "cpu")
-    if options.command == "book":
+
+    def tool(name: str, *words: str) -> int:
+        return environment.call(project, [str(project.root / "tools" / f"{name}.py"), *words])
+
+    if command == "book":
         return website.book(project, force=options.force)
-    if options.command == "notebooks":
+    if command == "notebooks":
         return website.renew_notebooks(project, force=options.force)
-    if options.command == "test":
-        return stages.run_stages(project, options.only)
-    if options.command == "lint":
-        return stages.lint(project)
-    if options.command == "format":
-        return stages.format_code(project)
-    if options.command == "links":
+    if command == "test":
+        chosen = options.only or stages.STAGES
+        return stages.run_stages(project, {n: f for n, f in stages.STAGES.items() if n in chosen})
+    if command == "check":
+        return stages.run_stages(project, stages.CHECK)
+    if command == "lint":
+        return max(stages.style(project), stages.types(project))
+    if command == "format":
+        mended = environment.call(project, ["-m", "ruff", "check", "--fix", "."])
+        return environment.call(project, ["-m", "ruff", "format", "."]) or mended
+    if command == "links":
         return website.check_links(project)
-    if options.command == "bench":
-        program = str(project.root / "tools" / "bench.py")
-        return environment.call(project, [program, *options.rest])
-    if options.command == "editions":
-        program = str(project.root / "tools" / "editions.py")
+    if command == "bench":
+        return environment.call(project, ["benchmarks/run.py", *options.rest])
+    if command == "editions":
         steps = ["check"] if options.check else ["prepare", "build"]
-        return max(environment.call(project, [program, step]) for step in steps)
-    if options.command == "slides":
-        program = str(project.root / "tools" / "lecture.py")
-        return environment.call(project, [program, *(["--pdf"] if options.pdf else [])])
-    if options.command in ("pdf", "bundle"):
+        return max(tool("editions", step) for step in steps)
+    if command == "slides":
+        return tool("lecture", *["--pdf"] * options.pdf)
+    if command in ("pdf", "bundle"):
         website.require_site(project)
-        program = str(project.root / "tools" / f"{options.command}.py")
-        return environment.call(project, [program])
-    if options.command == "release":
-        program = str(project.root / "tools" / "release.py")
-        words = [f"--{name}={getattr(options, name)}" for name in ("repository", "site")]
-        return environment.call(project, [program, options.version, *words])
-    if options.command == "serve":
+        return tool(command)
+    if command == "release":
+        addresses = [f"--{name}={getattr(options, name)}" for name in ("repository", "site")]
+        return tool("release", options.version, *addresses)
+    if command == "serve":
         site = website.require_site(project).parent
         print(f"http://127.0.0.1:{options.port}/ shows {site} (stop with Ctrl+C)")
         server = ["-m", "http.server", str(options.port), "--bind", "127.0.0.1"]
@@ -151,28 +150,21 @@ def run(options: argparse.Namespace, project: Project) -> int:
 def main() -> int:
     """Run the command line; errors meant for people end it without a traceback."""
     options = parse()
-    project = Project(Path(__file__).resolve().parent.parent)
     try:
-        return run(options, project)
+        return run(options, Project(Path(__file__).resolve().parent.parent))
     except CourseError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
+        said, status = str(error), 1
     except subprocess.CalledProcessError as error:
         words = " ".join(str(word) for word in error.cmd)
-        print(f"\nfailed with status {error.returncode}: {words}", file=sys.stderr)
-        return 1
+        said, status = f"failed with status {error.returncode}: {words}", 1
     except OSError as error:
         if error.errno not in REFUSED:
             raise
-        print(
-            f"\n{error.strerror}: {error.filename}\nThe course has to write into its directory: "
-            "run it in a copy that may be written, on a disk with room.",
-            file=sys.stderr,
-        )
-        return 1
+        said, status = f"{error.strerror}: {error.filename}\n{NOT_HERE}", 1
     except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
-        return 130
+        said, status = "stopped", 130
+    print(f"\n{said}", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import venv
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,11 +36,7 @@ class CourseError(Exception):
 
 @dataclass(frozen=True)
 class Project:
-    """Where the parts of the project lie.
-
-    Attributes:
-        root: top directory of the checkout.
-    """
+    """Where the parts of the project lie, below the top directory ``root`` of the checkout."""
 
     root: Path
 
@@ -63,8 +58,7 @@ class Project:
     @property
     def python(self) -> Path:
         """The environment's Python."""
-        windows = os.name == "nt"
-        return self.venv / ("Scripts/python.exe" if windows else "bin/python")
+        return self.venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def digest(items: Iterable[bytes]) -> str:
@@ -86,12 +80,9 @@ def tree_digest(top: Path, paths: Iterable[Path]) -> str:
 
 def package_digest(project: Project) -> str:
     """Changes with anything that is installed as ``lessons_lib``."""
-    files = [
-        path
-        for path in (project.root / "lessons_lib").rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    ]
-    return tree_digest(project.root, [*files, project.root / "pyproject.toml"])
+    files = (path for path in (project.root / "lessons_lib").rglob("*") if path.is_file())
+    ours = [path for path in files if "__pycache__" not in path.parts]
+    return tree_digest(project.root, [*ours, project.root / "pyproject.toml"])
 
 
 def requirements_digest(project: Project) -> str:
@@ -124,17 +115,19 @@ def child_environment(project: Project, base: Mapping[str, str] | None = None) -
     alien |= {name for name in result if name.startswith("PIP_") and pip_name(name) in ELSEWHERE}
     for name in alien:
         result.pop(name, None)
-    own = project.venv / "var"
-    result["PYTHONNOUSERSITE"] = "1"
-    result["PYTHONUTF8"] = "1"
-    result["VIRTUAL_ENV"] = str(project.venv)
-    result["PATH"] = os.pathsep.join([str(project.python.parent), result.get("PATH", os.defpath)])
-    result["JUPYTER_PATH"] = str(project.venv / "share" / "jupyter")
-    result["JUPYTER_CONFIG_DIR"] = str(own / "jupyter")
-    result["JUPYTER_PLATFORM_DIRS"] = "1"
-    result["JUPYTER_DATA_DIR"] = str(own / "data")  # a home may be missing, or not to be written
-    result["IPYTHONDIR"] = str(own / "ipython")
-    result["MPLCONFIGDIR"] = str(own / "matplotlib")
+    own = project.venv / "var"  # a home may be missing, or not to be written
+    result |= {
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONUTF8": "1",
+        "VIRTUAL_ENV": str(project.venv),
+        "PATH": os.pathsep.join([str(project.python.parent), result.get("PATH", os.defpath)]),
+        "JUPYTER_PATH": str(project.venv / "share" / "jupyter"),
+        "JUPYTER_CONFIG_DIR": str(own / "jupyter"),
+        "JUPYTER_PLATFORM_DIRS": "1",
+        "JUPYTER_DATA_DIR": str(own / "data"),
+        "IPYTHONDIR": str(own / "ipython"),
+        "MPLCONFIGDIR": str(own / "matplotlib"),
+    }
     for name in ("LESSONS_DATA", "LESSONS_CACHE"):  # chapters run in another directory
         if not (value := result.pop(name, "")).strip():
             continue
@@ -153,14 +146,9 @@ def pip_name(variable: str) -> str:
 
 
 def call(project: Project, arguments: list[str], **settings: str) -> int:
-    """Run the environment's Python in the project and return its exit status.
+    """Run the environment's Python in the project, with more variables; return its exit status.
 
     ``-P`` keeps the checkout out of ``sys.path`` where ``-m`` or ``-c`` would put it there.
-
-    Args:
-        project: whose environment.
-        arguments: what follows ``python``.
-        **settings: additional environment variables.
     """
     variables = child_environment(project) | {"PYTHONUNBUFFERED": "1"} | settings
     command = [str(project.python), *(["-P"] if arguments[0] in ("-m", "-c") else []), *arguments]
@@ -170,12 +158,10 @@ def call(project: Project, arguments: list[str], **settings: str) -> int:
 
 def ask(project: Project, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """What the environment's Python says, as ``call`` would run it."""
+    command = [str(project.python), "-P", *words]
+    variables = child_environment(project) | settings
     return subprocess.run(
-        [str(project.python), "-P", *words],
-        env=child_environment(project) | settings,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
+        command, env=variables, capture_output=True, encoding="utf-8", check=False
     )
 
 
@@ -205,11 +191,7 @@ def try_pip(project: Project, *arguments: str) -> int:
 
 
 def pip(project: Project, *arguments: str) -> None:
-    """Run pip in the environment.
-
-    Raises:
-        CourseError: pip failed; its own output, shown above, says why.
-    """
+    """Run pip in the environment; an error where it fails."""
     if try_pip(project, *arguments):
         raise CourseError(
             f"pip could not do `pip {' '.join(arguments)}` (its own words are above).\n"
@@ -217,21 +199,14 @@ def pip(project: Project, *arguments: str) -> None:
         )
 
 
-def torch_pin(requirements: str) -> str:
-    """The line of ``requirements.txt`` that pins torch."""
-    found = re.search(r"^torch==[^\s;]+", requirements, flags=re.MULTILINE)
-    if not found:
-        raise CourseError("expected a line torch==... in requirements.txt, found none")
-    return found[0]
-
-
 def install_pins(project: Project, cpu: bool) -> None:
     """Install ``requirements.txt``, torch from PyTorch's CPU index where asked for and possible."""
     if cpu:
-        torch = torch_pin((project.root / "requirements.txt").read_text(encoding="utf-8"))
+        pins = (project.root / "requirements.txt").read_text(encoding="utf-8")
+        torch = re.findall(r"^torch==[^\s;]+", pins, flags=re.MULTILINE)
         options = ["--no-deps", "--index-url", CPU_INDEX, "--retries", "1", "--timeout", "10"]
-        if try_pip(project, "install", *options, torch):
-            print(f"{torch} comes from the usual index instead, not from {CPU_INDEX} (see above).")
+        if try_pip(project, "install", *options, *torch):
+            print(f"torch comes from the usual index instead, not from {CPU_INDEX} (see above).")
     pip(project, "install", "-r", "requirements.txt")
 
 
@@ -253,38 +228,41 @@ def install_package(project: Project) -> None:
     pip(project, "check")
 
 
+# Runs in the environment: prints what it has and imports in place of the pins and the wheel.
+COMPARE = """
+import sys, zipfile, lessons_lib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from pip._vendor.packaging.requirements import Requirement
+place = Path(lessons_lib.__file__).parent.parent
+packed = zipfile.ZipFile(sys.argv[1])
+def installed(path):
+    return path.read_bytes() if path.is_file() else None
+wrong = [str(place / name) for name in packed.namelist()
+         if name.startswith("lessons_lib/") and installed(place / name) != packed.read(name)]
+for line in Path(sys.argv[2]).read_text(encoding="utf-8").splitlines():
+    pin = Requirement(line) if line.strip() and not line.startswith("#") else None
+    if pin and (pin.marker is None or pin.marker.evaluate()):
+        try:
+            found = version(pin.name)
+        except PackageNotFoundError:
+            found = "none"
+        if found == "none" or not pin.specifier.contains(found, prereleases=True):
+            wrong.append(f"{pin.name} {found} in place of {pin.specifier}".replace("==", ""))
+print(", ".join(wrong))
+"""
+
+
 def verify(project: Project, wheel: Path) -> None:
     """Compare what the environment has and imports with the pins and the wheel.
 
     Raises:
         CourseError: something else is there; the message says what.
     """
-    question = (
-        "import json, lessons_lib; from importlib.metadata import distributions as all; "
-        "print(json.dumps([lessons_lib.__file__, {str(d.name): d.version for d in all()}]))"
-    )
-    said = ask(project, "-c", question)
+    said = ask(project, "-c", COMPARE, str(wheel), str(project.root / "requirements.txt"))
     if said.returncode:
         raise CourseError(f"{said.stderr}\nlessons_lib was installed, and cannot be imported.")
-    file, versions = json.loads(said.stdout)
-    place = Path(file).parent.parent
-    with zipfile.ZipFile(wheel) as packed:
-        names = [name for name in packed.namelist() if name.startswith("lessons_lib/")]
-        other = [
-            str(place / name)
-            for name in names
-            if not (place / name).is_file() or (place / name).read_bytes() != packed.read(name)
-        ]
-    found = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in versions.items()}
-    pins = (project.root / "requirements.txt").read_text(encoding="utf-8")
-    wanted: dict[str, set[str]] = {}  # of pins for other systems or Pythons none need be there
-    for name, version, condition in re.findall(r"^([\w.-]+)==([^\s;]+)( *;)?", pins, re.MULTILINE):
-        wanted.setdefault(name, set()).update({version, "none"} if condition else {version})
-    for name, versions_of in wanted.items():
-        here = found.get(re.sub(r"[-_.]+", "-", name).lower(), "none")
-        if here.partition("+")[0] not in versions_of:  # a build of torch has +cpu
-            other.append(f"{name} {here} in place of {' or '.join(sorted(versions_of - {'none'}))}")
-    if wrong := ", ".join(other):
+    if wrong := said.stdout.strip():
         raise CourseError(
             f"pip reports success, but found other than what was to be installed:\n{wrong}\n"
             f"Its settings: {project.python} -m pip config debug"
@@ -366,19 +344,12 @@ def ensure(project: Project, cpu: bool = False) -> None:
     """Bring the environment up to date; does nothing, quickly, where it is.
 
     The stamp is emptied before a change and filled after it, so that an interrupted installation
-    is taken up again by the next call.
-
-    Args:
-        project: whose environment.
-        cpu: take torch from PyTorch's CPU index if the pins have to be installed.
+    is taken up again by the next call. ``cpu``: torch from PyTorch's CPU index, if it is due.
 
     Raises:
         CourseError: Python is incomplete, the environment is someone else's, or pip failed.
     """
-    wanted = {
-        "requirements": requirements_digest(project),
-        "package": package_digest(project),
-    }
+    wanted = {"requirements": requirements_digest(project), "package": package_digest(project)}
     refuse_foreign(project)
     found, sound = read_stamp(project), works(project)
     if sound and found == wanted:
@@ -397,12 +368,6 @@ def ensure(project: Project, cpu: bool = False) -> None:
     write_atomically(project.stamp, json.dumps(wanted, indent=1))
 
 
-def without_torch_parts(locked: str) -> str:
-    """The lines of a lock file without the packages that torch brings, and with Unix line ends."""
-    lines = [line for line in locked.splitlines() if not BROUGHT_BY_TORCH.match(line)]
-    return "\n".join(lines) + "\n"
-
-
 LOCK_HEADER = """\
 # Exact versions of everything, for Python 3.11 or newer on Linux, macOS and Windows.
 # Made from requirements.in by `make lock`: change that file, not this one.
@@ -411,14 +376,10 @@ LOCK_HEADER = """\
 
 
 def lock(project: Project, upgrade: bool = False) -> None:
-    """Write ``requirements.txt`` from ``requirements.in``.
+    """Write ``requirements.txt`` from ``requirements.in``; ``upgrade``: the newest versions.
 
     uv resolves for all platforms and Python versions at once, which pip cannot. It is installed
     for the occasion: nothing else needs it.
-
-    Args:
-        project: whose requirements.
-        upgrade: take the newest versions that ``requirements.in`` allows, not those pinned now.
     """
     refuse_foreign(project)
     if not works(project):
@@ -429,11 +390,12 @@ def lock(project: Project, upgrade: bool = False) -> None:
         draft = Path(folder) / "requirements.txt"
         if pins.exists():
             shutil.copyfile(pins, draft)
-        options = ["--universal", "--python-version", "3.11", "--no-header", "--no-annotate"]
+        options = ["--universal", "--python-version=3.11", "--no-header", "--no-annotate"]
         options += ["--no-emit-index-url", "--no-emit-find-links", "--quiet"]
-        options += ["--upgrade"] if upgrade else []
+        options += ["--upgrade"] * upgrade
         command = ["-m", "uv", "pip", "compile", str(project.root / "requirements.in"), *options]
         if call(project, [*command, "-o", str(draft)], PYTHONPATH=folder):
             raise CourseError("uv found no versions that fit together (see above)")
-        write_atomically(pins, LOCK_HEADER + without_torch_parts(draft.read_text("utf-8")))
+        lines = [x for x in draft.read_text("utf-8").splitlines() if not BROUGHT_BY_TORCH.match(x)]
+        write_atomically(pins, LOCK_HEADER + "\n".join(lines) + "\n")
     print(f"{pins.name} is written; `make test` installs it.")

@@ -1,0 +1,307 @@
+"""Speed, each time as a ratio within one run: ``make bench``, or ``ARGS="agreement quantities"``.
+
+Absolute times say more about the machine than about the code. So each measurement stands beside
+what a good programmer would write without the package: PyTorch, whole sentences at once, and no
+loop over words. Values are compared first. No test depends on it; run it where nothing else runs.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from lessons_lib import probes, training
+from lessons_lib.agreement import agreement
+from lessons_lib.corpora import loaders
+from lessons_lib.corpora.batches import EncodedPairs, encode_parallel, padding_fraction
+from lessons_lib.corpora.vocabulary import Vocabulary, words
+from lessons_lib.lab import catalogue, parallel
+from lessons_lib.lab.saliency import saliency
+from lessons_lib.models import (
+    BagOfWords,
+    Seq2Seq,
+    Seq2SeqConfig,
+    build,
+    build_bag_of_words,
+    sequence_loss,
+)
+from lessons_lib.tasks import Batch, Copying
+from lessons_lib.theory.reduced_model import ReducedConfig, train_reduced
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
+
+COPYING = Copying(vocab=40, length=40)
+SHORT: dict[str, Any] = {"steps": 40, "evaluate_every": 20}
+SENTENCES, BATCH, AT_ONCE = 1000, 32, 250
+Call = Callable[[], object]
+
+
+def compare(what: str, ours: Call, theirs: Call, repeats: int = 5, scale: float = 1.0) -> None:
+    """Print the median time of both, taken in turns after one that warms up, and their ratio.
+
+    Args:
+        what: the headline.
+        ours: with the package.
+        theirs: without.
+        repeats: how often each is timed.
+        scale: the other way does only this share of the work.
+    """
+    times: tuple[list[float], list[float]] = [], []
+    for turn in range(repeats + 1):
+        for kept, call in zip(times, (ours, theirs), strict=True):
+            began = time.perf_counter()
+            call()
+            if turn:
+                kept.append(time.perf_counter() - began)
+    mine, other = median(times[0]), median(times[1]) / scale
+    print(f"{what:<52}{mine:9.3f} s beside {other:9.3f} s   ratio {other / mine:6.1f}", flush=True)
+
+
+class Plain(nn.Module):
+    """An encoder-decoder with attention as one writes it for equal lengths: about a dozen lines."""
+
+    def __init__(self, vocab: int, width: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocab, width)
+        self.encoder = nn.LSTM(width, width, batch_first=True)
+        self.decoder = nn.LSTM(width, width, batch_first=True)
+        self.query, self.value = nn.Linear(width, width), nn.Linear(width, width)
+        self.output = nn.Sequential(nn.Linear(2 * width, width), nn.Tanh(), nn.Linear(width, vocab))
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits, ``(batch, tgt, vocab)``."""
+        h, last = self.encoder(self.embedding(batch.source))
+        s, _ = self.decoder(self.embedding(batch.decoder_input), last)
+        alpha = (self.query(s) @ h.mT).softmax(-1)
+        logits: Tensor = self.output(torch.cat([s, alpha @ self.value(h)], -1))
+        return logits
+
+
+def step_of(model: nn.Module, loss: Callable[[Batch], Tensor]) -> Callable[[], None]:
+    """One update on a fresh batch of the paper's copying task."""
+    optimizer, stream = torch.optim.Adam(model.parameters()), COPYING.stream(128, 0)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss(next(stream)).backward()
+        optimizer.step()
+
+    return step
+
+
+def bench_step() -> None:
+    """The same equations: attention that is handed out, masks and checks should cost little."""
+    size = COPYING.vocab_size
+    mine = build(Seq2SeqConfig(size, size, shared_embeddings=True), 0)
+    plain = Plain(size, 256)
+    theirs = step_of(plain, lambda b: cross_entropy(plain(b).flatten(0, 1), b.target.flatten()))
+    compare(
+        "a training step, width 256, length 40",
+        step_of(mine, lambda b: sequence_loss(mine, b)),
+        theirs,
+    )
+
+
+def bench_seeds() -> None:
+    """Many small runs: one thread each, side by side, beside one after the other on all cores."""
+    entry = catalogue.REGISTRY["hard_distribution"]
+    config = replace(entry.scales["lesson"].arms["easy"], **SHORT)
+    seeds = range(101, 101 + 4 * parallel.available_cores())
+    with parallel.seed_pool() as pool:
+        compare(
+            f"{len(seeds)} runs of the copying task",
+            lambda: parallel.run_seeds(entry.run, config, seeds, executor=pool),
+            lambda: [entry.run(config, seed) for seed in seeds],
+            repeats=2,
+        )
+
+
+def bench_agreement() -> None:
+    """Agreement of 10,000 output words with sentences of 5 to 30 words."""
+    rng = torch.Generator().manual_seed(0)
+    u, v = torch.rand(10_000, 30, generator=rng), torch.rand(10_000, 30, generator=rng)
+    lengths = torch.randint(5, 31, (10_000,), generator=rng)
+    mask = torch.arange(30) < lengths[:, None]
+
+    def one_by_one() -> float:
+        hits = 0
+        for a, b, n in zip(u, v, lengths.tolist(), strict=True):
+            hits += int(a[:n].argmax()) in b[:n].topk(max(1, -(-n // 20))).indices
+        return hits / len(u)
+
+    assert abs(agreement(u, v, mask) - one_by_one()) < 1e-9
+    compare("agreement of 10,000 output words", lambda: agreement(u, v, mask), one_by_one)
+
+
+def sentence_pairs() -> tuple[EncodedPairs, Seq2SeqConfig]:
+    """Multi30k in numbers (or the embedded corpus, which is said), and a model for it."""
+    corpus, notice = loaders.load_parallel_or_toy("multi30k", "de", "en")
+    print(notice or "sentence pairs of Multi30k, up to 15 words")
+    source, target = (
+        Vocabulary.build(map(words, side), max_size=3000) for side in (corpus.source, corpus.target)
+    )
+    sizes = {"d_embed": 128, "d_hidden": 128, "bidirectional": True}
+    config = Seq2SeqConfig(len(source), len(target), **sizes)  # type: ignore[arg-type]
+    return encode_parallel(corpus, source, target, 15), config
+
+
+def whole_sentence(
+    learned: Seq2Seq, uniform: Seq2Seq, proxy: BagOfWords, pair: Batch
+) -> tuple[Tensor, ...]:
+    """alpha, beta^uf, beta^px and Delta of one pair, ``(tgt, src)``, without a loop over words.
+
+    For Delta the pair stands in the batch once for each output word, so that one backward pass
+    serves them all.
+    """
+    tgt, right = pair.target.shape[1], pair.target[0]
+    each = torch.arange(tgt)
+    with torch.no_grad():
+        alpha = learned(pair).attention[0, 0]
+        states = uniform(pair)
+        s, h = states.decoder_states[0], states.encoder_states[0]
+        contexts = uniform.value(h).expand(tgt, -1, -1)
+        logits = uniform.readout(s[:, None].expand_as(contexts), contexts)
+        beta = logits.softmax(-1)[each, :, right]
+        known = proxy.output(proxy.embedding(pair.source[0])).softmax(-1)[:, right].T
+    scale = torch.ones(tgt, pair.source.shape[1], requires_grad=True)
+    h, last = learned.encoder(learned.source_embedding(pair.source) * scale[:, :, None])
+    before = learned.target_embedding(pair.decoder_input).expand(tgt, -1, -1)
+    s, _ = learned.decoder(before, learned.decoder_start(last))
+    s = s[each, each][:, None]
+    weights = (learned.query(s) @ h.mT).softmax(-1)
+    log_p = learned.readout(s, weights @ learned.value(h))[:, 0].log_softmax(-1)
+    (delta,) = torch.autograd.grad(log_p[each, right].sum(), scale)
+    return alpha, beta, known, delta
+
+
+def bench_quantities() -> None:
+    """The paper's four quantities for many sentence pairs, beside one pair after the other."""
+    pairs, config = sentence_pairs()
+    learned, uniform = build(config, 0), build(replace(config, attention="uniform"), 1)
+    with torch.no_grad():  # a fresh model looks everywhere alike, and then little could differ
+        learned.query.weight.mul_(30)
+    proxy = build_bag_of_words(config.source_vocab, config.target_vocab, 2)
+    chosen = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0))[:SENTENCES]
+    long = pairs.target_lengths * (int(pairs.source_lengths.max()) + 1) + pairs.source_lengths
+    chosen = chosen[long[chosen].argsort()]  # those of similar length together
+    batches = [pairs.batch(part) for part in chosen.split(AT_ONCE)]
+    every = 10
+    rows = range(0, len(chosen), every)
+    singles = [pairs.batch(chosen[row : row + 1]) for row in rows]
+
+    def ours() -> list[tuple[Tensor, ...]]:
+        table = probes.proxy_table(proxy)
+        found: list[tuple[Tensor, ...]] = []
+        for batch in batches:
+            with probes.evaluating(learned):
+                alpha = learned(batch).attention[:, 0]
+            beta = probes.lexical_probe(uniform, batch, scale="probability")
+            found.append((alpha, beta, probes.table_probe(table, batch), saliency(learned, batch)))
+        return found
+
+    def theirs() -> list[tuple[Tensor, ...]]:
+        return [whole_sentence(learned, uniform, proxy, pair) for pair in singles]
+
+    found = ours()
+    for row, wanted in zip(rows, theirs(), strict=True):
+        for values, right in zip(found[row // AT_ONCE], wanted, strict=True):
+            tgt, src = right.shape
+            torch.testing.assert_close(
+                values[row % AT_ONCE, :tgt, :src], right, rtol=1e-3, atol=1e-5
+            )
+    compare(f"the four quantities of {len(chosen)} pairs", ours, theirs, 3, scale=1 / every)
+
+
+def bench_text() -> None:
+    """An epoch's beginning on sentence pairs: batches by length beside batches in random order."""
+    pairs, config = sentence_pairs()
+    schedule = training.TrainConfig(steps=30, learning_rate=4e-3)
+
+    def at_random() -> Iterator[Batch]:
+        order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0))
+        return map(pairs.batch, order.split(BATCH))
+
+    def rate(batches: Iterator[Batch]) -> None:
+        training.train(build(config, 0), batches, sequence_loss, schedule, device="cpu")
+
+    shares = [padding_fraction(pairs.batches(BATCH, 0, epochs=1)), padding_fraction(at_random())]
+    print(f"padding: {shares[0]:.1%} beside {shares[1]:.1%}")
+    compare(
+        "30 steps on sentence pairs",
+        lambda: rate(pairs.batches(BATCH, 0)),
+        lambda: rate(at_random()),
+        3,
+    )
+
+
+IN_BROWSER = """
+  const { DEFAULTS } = await import("/playground/settings.js");
+  const { Run } = await import("/playground/run.js");
+  new Run({ ...DEFAULTS, vocab: 10, length: 10, heads: given.heads }).advance(given.steps);
+"""
+
+
+def bench_playground() -> None:
+    """A run of the reduced model in Chromium, beside the same in Python; one thread, as there."""
+    from playground_page import CHROMIUM, NO_CHROMIUM, playground_script
+
+    if CHROMIUM is None:
+        print(f"playground left out: {NO_CHROMIUM}")
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with playground_script() as run:
+        for heads in (1, 8):
+            config = ReducedConfig(vocab=10, length=10, steps=300, evaluate_every=300, heads=heads)
+            given = {"heads": heads, "steps": config.steps}
+            compare(
+                f"the playground, 300 steps, {heads} heads",
+                partial(run, IN_BROWSER, given),
+                partial(train_reduced, config, [0]),
+            )
+    torch.set_num_threads(threads)
+
+
+def bench_import() -> None:
+    """What the package costs on top of PyTorch, as a ratio of the two starts."""
+
+    def start(code: str) -> Callable[[], object]:
+        return lambda: subprocess.run([sys.executable, "-c", code], check=True)
+
+    shelf = "models, training, tasks, probes, agreement, stats, classifier, ibm_model1"
+    compare(
+        "import of the shelf, beside torch alone",
+        start(f"from lessons_lib import {shelf}"),
+        start("import torch"),
+    )
+
+
+def main(names: list[str]) -> None:
+    """Run the benchmarks of these names, or all."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # like with like
+    known = {
+        name.removeprefix("bench_"): call
+        for name, call in globals().items()
+        if name.startswith("bench_")
+    }
+    if unknown := set(names) - known.keys():
+        sys.exit(f"expected names from {', '.join(known)}, found {', '.join(sorted(unknown))}")
+    print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads")
+    for name in names or known:
+        known[name]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
