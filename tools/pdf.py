@@ -71,9 +71,7 @@ def document(project: Project, site: Path, pages: Mapping[str, int] | None = Non
     folder = (site / "_static").absolute().as_uri()
     return f"""<!doctype html>
 <html lang="en" data-theme="light"><head><meta charset="utf-8">
-<title>How Attention Learns</title>{links}
-<script>window.MathJax = {{options: {{processHtmlClass: "math", enableMenu: false}}}};</script>
-<script src="{folder}/mathjax/tex-chtml.js"></script></head>
+<title>How Attention Learns</title>{links}</head>
 <body><main><div class="bd-content">
 <section class="title-page"><img src="{folder}/logo.svg" alt="">
 <p class="book-title">How Attention Learns</p>
@@ -168,7 +166,7 @@ def contents(found: list[Heading], pages: Mapping[str, int]) -> str:
 
 
 def print_pages(program: str, page: Path) -> bytes:
-    """Print a document with Chromium once all of its equations are set."""
+    """Print a document with Chromium once its fonts are there."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -178,7 +176,7 @@ def print_pages(program: str, page: Path) -> bytes:
         tab = browser.new_page()
         tab.set_default_timeout(300_000)
         tab.goto(page.absolute().as_uri())
-        tab.evaluate("() => MathJax.startup.promise.then(() => document.fonts.ready).then(() => 1)")
+        tab.evaluate("() => document.fonts.ready.then(() => 1)")
         printed: bytes = tab.pdf(prefer_css_page_size=True, tagged=True)
         browser.close()
     return printed
