@@ -109,7 +109,7 @@ def browser() -> Iterator[Any]:
 def open_alone(browser: Any, url: str, allowed: str) -> Visit:
     """Open a page in a context of its own, with everything cut off but addresses below `allowed`.
 
-    Returns when scripts, fonts and equations are there.
+    Returns when scripts and fonts are there.
     """
     context = browser.new_context(viewport=DESKTOP, color_scheme="light")
     visited = Visit(context.new_page())
@@ -133,16 +133,13 @@ def open_alone(browser: Any, url: str, allowed: str) -> Visit:
 
 
 def settle(page: Any) -> None:
-    """Wait until the text, scripts, fonts and equations of a page are there.
+    """Wait until the text, scripts and fonts of a page are there.
 
     The first page of the site holds no text and leads on to the introduction; whatever runs in it
     before the browser has followed is lost. So the text is what is waited for first.
     """
     page.wait_for_selector("main", state="attached")
     page.wait_for_load_state("load")
-    if page.locator("article .math").count():
-        page.wait_for_function("() => window.MathJax?.startup?.promise", timeout=20_000)
-        page.evaluate("() => MathJax.startup.promise.then(() => true)")
     page.evaluate("() => document.fonts.ready.then(() => true)")
 
 
@@ -183,3 +180,9 @@ def unfold(page: Any) -> None:
             e => e.classList.remove('toggle-hidden'));
         }"""
     )
+
+
+def move(figure: Any) -> None:
+    """Come near to a figure, so that its frames are fetched, and wait for its sliders."""
+    figure.scroll_into_view_if_needed()
+    figure.locator("input[type=range]").first.wait_for()

@@ -23,6 +23,8 @@ sys.path.append(str(EXTENSIONS))
 
 import citation  # noqa: E402
 import course_settings  # noqa: E402
+import formulas  # noqa: E402
+import lean  # noqa: E402
 import page_links  # noqa: E402
 import running_times  # noqa: E402
 import social_preview  # noqa: E402
@@ -68,8 +70,13 @@ CELLS = [
 ]
 PAGES = {
     "conf.py": """\
-extensions = ["myst_parser", "citation", "palette", "running_times", "social_preview", "tooltips"]
+extensions = ["myst_parser", "citation", "formulas", "palette", "running_times"]
+extensions += ["social_preview", "tooltips"]
 myst_enable_extensions = ["dollarmath", "colon_fence"]
+html_math_renderer = "mathml"
+myst_update_mathjax = False
+mathjax3_config = {"tex": {"macros": {"R": r"\\mathbb{R}", "half": [r"\\frac{#1}{2}", 1]}}}
+math_number_all = True
 html_title = "The book"
 bibtex_bibfiles = ["refs.bib"]
 def setup(app):
@@ -118,6 +125,21 @@ nothing
 Here {term}`twin` has no tooltip.
 """,
     "02_words.md": "# No terms\n\n$x$ is an equation, and such a paragraph is passed over.\n",
+    "formulas.md": """\
+---
+orphan: true
+---
+# Formulas
+
+Take $x \\in \\R$, and ($\\half{y}$). See {eq}`two`.
+
+$$
+\\begin{aligned}
+a &= b \\\\[1ex]
+c &= d
+\\end{aligned}
+$$ (two)
+""",
     "appendix/costs.md": "# Costs\n\n```{running-times}\n```\n",
     "appendix/01_look.ipynb": json.dumps({"metadata": {"course_run": RUN}, "cells": CELLS}),
     "appendix/02_words.ipynb": json.dumps({"metadata": {}, "cells": CELLS}),
@@ -155,7 +177,7 @@ def test_a_term_shows_the_first_sentence_of_its_entry(site: Path) -> None:
     tips = re.findall(r'role="tooltip" id="([^"]+)">(.*?)</span></span>', shown)
     assert [words for _, words in tips] == [
         "How often <em>two</em> measures, "
-        '<span class="math notranslate nohighlight">\\(a &lt; b\\)</span>, e.g. the probe, agree.',
+        "<math><mi>a</mi><mo>&lt;</mo><mi>b</mi></math>, e.g. the probe, agree.",
         "One of “two” &lt;runs&gt; of one lottery.",
         "One of “two” &lt;runs&gt; of one lottery.",
     ]
@@ -171,6 +193,51 @@ def test_a_term_shows_the_first_sentence_of_its_entry(site: Path) -> None:
     described = [tip for _, tip, _ in links]
     assert described == [tip for tip, _ in tips]
     assert len(set(described)) == 3, "each link has a description of its own"
+
+
+def test_formulas_are_set_with_macros_numbers_and_the_marks_beside_them(site: Path) -> None:
+    shown = page(site, "formulas")
+    start, end = '<span class="math notranslate nohighlight">', "</span>"
+    x, half = "<mi>x</mi><mo>∈</mo><mi>ℝ</mi>", "<mfrac><mi>y</mi><mn>2</mn></mfrac>"
+    assert f"Take {start}<math>{x}</math>,{end} and {start}(<math>{half}</math>).{end} See" in shown
+    assert re.search(r'id="equation-two">\s*<span class="eqno">\(1\)?.*href="#equation-two"', shown)
+    assert re.search(r'href="#equation-two">\(1\)</a>', shown)
+    rows = re.findall(r"<mtr>(.*?)</mtr>", shown)
+    assert [re.sub("<[^>]*>", "", row) for row in rows] == ["a=b", "c=d"]
+
+
+def test_a_formula_that_cannot_be_read_is_named() -> None:
+    with pytest.raises(ValueError, match=r"expected a formula, found '\\\\nosuch x'"):
+        formulas.mathml(SimpleNamespace(mathjax3_config=None), r"\nosuch x")
+
+
+FIGURE = """<figure class="lessons-explore" style="width:9px">
+<style>a{}</style>
+<img class="dark-light" src="data:image/webp;base64,AAEC" alt="x">
+<noscript><p>still</p></noscript>
+<script type="application/json" class="lessons-explore-data">{"frames":["`${\\u003c"]}</script>
+<script>run();</script>
+</figure>"""
+
+
+def test_frames_leave_the_page_and_the_still_stays(tmp_path: Path) -> None:
+    shown = lean.outside(FIGURE, tmp_path, "../_static/")
+    (name,) = re.findall(r'data-frames="([^"]+)"', shown)
+    assert f'src="../_static/{name}.webp"' in shown
+    assert "script>" not in shown.replace("noscript>", "")
+    assert "<noscript><p>still</p></noscript>" in shown
+    assert (tmp_path / f"{name}.webp").read_bytes() == b"\x00\x01\x02"
+    call = (tmp_path / f"{name}.js").read_text("utf-8").splitlines()[0]
+    given = json.loads(call.removeprefix("lessonsFrames(").removesuffix(");").join("[]"))
+    assert given == [name, '{"frames":["`${\\u003c"]}']
+
+
+def test_the_system_chooses_colours_where_no_script_does() -> None:
+    sheet = 'html[data-theme="dark"] a, p{x:1}b{y:2}html[data-theme=light]{z:3}'
+    assert lean.system_colours([sheet]) == (
+        "@media print, (prefers-color-scheme:light){html[data-theme=auto]{z:3}}\n"
+        "@media screen and (prefers-color-scheme:dark){html[data-theme=auto] a, p{x:1}}\n"
+    )
 
 
 def test_a_term_without_a_sentence_and_the_glossary_itself_stay_plain_links(site: Path) -> None:
@@ -195,7 +262,7 @@ def test_the_search_finds_a_meaning_in_the_glossary_only(site: Path) -> None:
     ],
 )
 def test_where_a_sentence_ends(said: str, first: str) -> None:
-    assert tooltips.first_sentence(nodes.paragraph("", said)) == first
+    assert tooltips.first_sentence(nodes.paragraph("", said), None) == first
 
 
 def glossary_change(changed: set[str]) -> list[str]:

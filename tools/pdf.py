@@ -68,9 +68,7 @@ def document(project: Project, site: Path, pages: Mapping[str, int] | None = Non
     folder = (site / "_static").absolute().as_uri()
     return f"""<!doctype html>
 <html lang="en" data-theme="light"><head><meta charset="utf-8">
-<title>How Attention Learns</title>{links}
-<script>window.MathJax = {{options: {{processHtmlClass: "math", enableMenu: false}}}};</script>
-<script src="{folder}/mathjax/tex-chtml.js"></script></head>
+<title>How Attention Learns</title>{links}</head>
 <body><main><div class="bd-content">
 <section class="title-page"><img src="{folder}/logo.svg" alt="">
 <p class="book-title">How Attention Learns</p>
@@ -201,7 +199,7 @@ def build(project: Project, site: Path, target: Path) -> int:
     """Write the PDF and return its number of pages."""
     from pypdf import PdfReader
 
-    ready = "MathJax.startup.promise.then(() => document.fonts.ready)"
+    ready = "document.fonts.ready"
     target.parent.mkdir(parents=True, exist_ok=True)
     page = target.with_suffix(".html")
     page.write_text(document(project, site), encoding="utf-8")

@@ -12,6 +12,7 @@ import html
 import re
 from typing import Any
 
+import formulas
 from docutils import nodes
 
 # A full stop, then a new sentence. "e.g. the" goes on: what follows is not a capital.
@@ -25,13 +26,12 @@ class TermLink(nodes.General, nodes.Inline, nodes.Element):  # type: ignore[misc
     """
 
 
-def first_sentence(paragraph: nodes.Element) -> str:
-    """The first sentence of a paragraph as HTML; equations stay for MathJax."""
+def first_sentence(paragraph: nodes.Element, config: Any) -> str:
+    """The first sentence of a paragraph as HTML."""
     done: list[str] = []
     for child in paragraph.children:
         if isinstance(child, nodes.math):
-            equation = f"\\({html.escape(child.astext())}\\)"
-            done.append(f'<span class="math notranslate nohighlight">{equation}</span>')
+            done.append(formulas.mathml(config, child.astext()))
             continue
         text = child.astext().replace("\n", " ")
         end = SENTENCE_END.search(text) if isinstance(child, nodes.Text) else None
@@ -50,7 +50,7 @@ def meaning(env: Any, docname: str, term_id: str) -> str:
         if term_id in term["ids"]:
             for definition in term.parent.findall(nodes.definition):
                 for paragraph in definition.findall(nodes.paragraph):
-                    return first_sentence(paragraph)
+                    return first_sentence(paragraph, env.config)
     return ""
 
 
