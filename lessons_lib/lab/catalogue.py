@@ -5,7 +5,7 @@ Settings were chosen on seeds from 1000 on; the seeds named here are others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,13 +74,31 @@ class Experiment:
     report: Callable[[Mapping[str, Record]], pd.DataFrame]
 
 
-def last_values(records: Mapping[str, Record]) -> pd.DataFrame:
-    """Mean over seeds of each metric's last value with Student's t interval, a column an arm."""
+def _intervals(frames: Mapping[str, pd.DataFrame], unit: str) -> pd.DataFrame:
+    """Mean over units of each metric's last value with Student's t interval, a column an arm."""
     found = {}
-    for arm, record in records.items():
-        metrics = sorted({row[2] for row in record.rows} - {"stopped_early"})
-        found[arm] = {metric: str(seed_interval(record.values(metric))) for metric in metrics}
+    for arm, rows in frames.items():
+        last = rows.sort_values("step").groupby(["metric", unit])["value"].last()
+        found[arm] = (
+            last.drop("stopped_early", errors="ignore")
+            .groupby("metric")
+            .agg(
+                lambda values: (
+                    str(seed_interval(values)) if len(values) > 1 else f"{values.iloc[0]:.3f}"
+                )
+            )
+        )
     return pd.DataFrame(found)
+
+
+def last_values(records: Mapping[str, Record]) -> pd.DataFrame:
+    """Mean over seeds of each metric's last value, with intervals, a column an arm."""
+    return _intervals({arm: record.frame() for arm, record in records.items()}, "seed")
+
+
+def comparisons(records: Mapping[str, Record]) -> pd.DataFrame:
+    """Mean over the runs of all blocks of each final metric, with intervals, a column an arm."""
+    return _intervals({arm: blocks.by_run(r.frame()) for arm, r in records.items()}, "run")
 
 
 def branches(records: Mapping[str, Record]) -> pd.DataFrame:
@@ -89,33 +107,20 @@ def branches(records: Mapping[str, Record]) -> pd.DataFrame:
     rows = {}
     for arm in records:
         of_arm = ends.loc[arm]
-        aligned, lost = (of_arm["branch"] == name for name in ("aligned", "elimination"))
+        solved, kinds = of_arm[of_arm["solved"]], of_arm["branch"].value_counts()
+        median = solved.groupby("branch")["step"].median()
+        n, aligned = len(of_arm), int(kinds.get("aligned", 0))
         rows[arm] = {
-            "n": len(of_arm),
-            "aligned": int(aligned.sum()),
-            "share aligned": str(proportion_interval(int(aligned.sum()), len(of_arm))),
-            "elimination": int(lost.sum()),
-            "undecided": int((~aligned & ~lost).sum()),
-            "solved": int(of_arm["solved"].sum()),
-            "median step aligned": of_arm[aligned & of_arm["solved"]]["step"].median(),
-            "median step elimination": of_arm[lost & of_arm["solved"]]["step"].median(),
+            "n": n,
+            "aligned": aligned,
+            "share aligned": str(proportion_interval(aligned, n)),
+            "elimination": int(kinds.get("elimination", 0)),
+            "undecided": int(kinds.get("undecided", 0)),
+            "solved": len(solved),
+            "median step aligned": median.get("aligned", float("nan")),
+            "median step elimination": median.get("elimination", float("nan")),
         }
     return pd.DataFrame(rows).T
-
-
-def comparisons(records: Mapping[str, Record]) -> pd.DataFrame:
-    """Mean over the runs of all blocks of each final metric, with intervals, a column an arm."""
-    found = {}
-    for arm, record in records.items():
-        last = blocks.by_run(record.frame()).groupby(["metric", "run"])["value"].last()
-        found[arm] = last.groupby("metric").agg(
-            lambda runs: str(seed_interval(runs)) if len(runs) > 1 else f"{runs.iloc[0]:.3f}"
-        )
-    return pd.DataFrame(found)
-
-
-def _seeds(count: int) -> tuple[int, ...]:
-    return tuple(range(1, count + 1))
 
 
 SMALL = (
@@ -165,9 +170,29 @@ three output words that never occur in place of one, classifiers with another pr
 as they are and say themselves how they were made; to run them again makes new ones."""
 
 
-def _survey(arms: Mapping[str, Configuration], count: int) -> Scale:
-    """An experiment of our own with small models, of which the outcomes are kept."""
-    return Scale(arms, _seeds(count), ends_only=True, deviations=(*OURS, *SMALL))
+def _seeds(count: int) -> tuple[int, ...]:
+    return tuple(range(1, count + 1))
+
+
+def _hard_and_easy(hard: copying.CopyingConfig, vocab: int) -> dict[str, copying.CopyingConfig]:
+    return {"hard": hard, "easy": replace(hard, vocab=vocab)}
+
+
+def _orders(head: heads.HeadsConfig) -> dict[str, heads.HeadsConfig]:
+    return {f"order-{order}": replace(head, data_seed=order) for order in (1, 2, 3)}
+
+
+def _survey(
+    question: str,
+    run: Run,
+    arms: Mapping[str, Configuration],
+    seeds: Iterable[int],
+    report: Callable[[Mapping[str, Record]], pd.DataFrame] = branches,
+    **options: Any,
+) -> Experiment:
+    """An experiment with small models, of which by default the outcomes are kept."""
+    options = {"ends_only": True, "deviations": (*OURS, *SMALL), **options}
+    return Experiment(question, run, {"lesson": Scale(arms, tuple(seeds), **options)}, report)
 
 
 REGISTRY: Mapping[str, Experiment] = {
@@ -177,7 +202,7 @@ REGISTRY: Mapping[str, Experiment] = {
         {
             "short": Scale(
                 {"multi30k": translation.UniformTranslation()},
-                (1, 2, 3, 4),
+                _seeds(4),
                 deviations=(*TRANSLATOR, "2,000 updates (36,000)", *OURS),
             )
         },
@@ -222,39 +247,28 @@ REGISTRY: Mapping[str, Experiment] = {
         },
         comparisons,
     ),
-    "words_first_translation": Experiment(
+    "words_first_translation": _survey(
         "Does attention go where words point that were given first, right ones or wrong ones?",
-        words_first.run_words_first,
-        {
-            "lesson": Scale(
-                words_first.words_given(), _seeds(6), recorded=False, deviations=(*OURS, *CAPTIONS)
-            )
-        },
+        *(words_first.run_words_first, words_first.words_given(), _seeds(6)),
         last_values,
+        **{"ends_only": False, "recorded": False, "deviations": (*OURS, *CAPTIONS)},
     ),
     "hard_distribution": Experiment(
         "Is copying harder to learn when all inputs are permutations of the same words?",
         copying.run_copying,
         {
             "paper": Scale(
-                {"hard": copying.PAPER, "easy": replace(copying.PAPER, vocab=60)},
+                _hard_and_easy(copying.PAPER, 60),
                 _seeds(24),
                 recorded=False,
                 deviations=("seeds: 1 to 24 (0 to 19)",),
             ),
             "full-size": Scale(
-                {
-                    "hard": replace(copying.PAPER, dead_words=3),
-                    "easy": replace(copying.PAPER, dead_words=3, vocab=60),
-                },
+                _hard_and_easy(replace(copying.PAPER, dead_words=3), 60),
                 _seeds(24),
                 deviations=(DEAD, "seeds: 1 to 24 (0 to 19)"),
             ),
-            "lesson": Scale(
-                {"hard": copying.SMALL, "easy": replace(copying.SMALL, vocab=24)},
-                _seeds(48),
-                deviations=SMALL,
-            ),
+            "lesson": Scale(_hard_and_easy(copying.SMALL, 24), _seeds(48), deviations=SMALL),
             "bfloat16": Scale(
                 {"hard": replace(copying.PAPER, bfloat16=True)},
                 _seeds(16),
@@ -264,23 +278,16 @@ REGISTRY: Mapping[str, Experiment] = {
         },
         branches,
     ),
-    "other_seeds": Experiment(
+    "other_seeds": _survey(
         "Do other seeds lead to the same conclusions about the hard distribution?",
-        copying.run_copying,
-        {
-            "lesson": Scale(
-                {"hard": copying.SMALL, "easy": replace(copying.SMALL, vocab=24)},
-                tuple(range(101, 149)),
-                deviations=SMALL,
-            )
-        },
-        branches,
+        *(copying.run_copying, _hard_and_easy(copying.SMALL, 24), range(101, 149)),
+        **{"ends_only": False, "deviations": SMALL},
     ),
     "knife_edge": Experiment(
         "How much does one spare word help?",
         copying.run_copying,
         {
-            "lesson": _survey(copying.phases(), 12),
+            "lesson": Scale(copying.phases(), _seeds(12), True, deviations=(*OURS, *SMALL)),
             "full-size": Scale(
                 {"one-spare-word": replace(copying.PAPER, vocab=41)}, _seeds(12), deviations=OURS
             ),
@@ -291,7 +298,8 @@ REGISTRY: Mapping[str, Experiment] = {
         "When is the die cast: do runs that share a start and k steps take the same branch?",
         copying.run_forked,
         {
-            "lesson": _survey(copying.forks(), 6),
+            "lesson": Scale(copying.forks(), _seeds(6), True, deviations=(*OURS, *SMALL)),
+            # At the paper's size other inputs from the start, followed until the sign is plain.
             "full-size": Scale(
                 copying.forks(replace(copying.PAPER, steps=60), (0,)),
                 _seeds(3),
@@ -301,27 +309,18 @@ REGISTRY: Mapping[str, Experiment] = {
         },
         branches,
     ),
-    "heads": Experiment(
+    "heads": _survey(
         "Does attention align more often with several heads?",
-        copying.run_copying,
-        {"lesson": Scale(copying.several_heads(), _seeds(32), ends_only=True, deviations=SMALL)},
-        branches,
+        *(copying.run_copying, copying.several_heads(), _seeds(32)),
+        deviations=SMALL,
     ),
     "head_starts": Experiment(
         "With the body fixed, does a head's start decide, or the order of the data?",
         heads.run_heads,
         {
-            "lesson": Scale(
-                {f"order-{order}": replace(heads.ONE_HEAD, data_seed=order) for order in (1, 2, 3)},
-                _seeds(64),
-                ends_only=True,
-                deviations=SMALL,
-            ),
+            "lesson": Scale(_orders(heads.ONE_HEAD), _seeds(64), True, deviations=SMALL),
             "bfloat16": Scale(
-                {
-                    f"order-{order}": replace(heads.PAPER_HEAD, data_seed=order)
-                    for order in (1, 2, 3)
-                },
+                _orders(heads.PAPER_HEAD),
                 _seeds(32),
                 recorded=False,
                 deviations=(
@@ -332,120 +331,68 @@ REGISTRY: Mapping[str, Experiment] = {
         },
         branches,
     ),
-    "head_mix": Experiment(
+    "head_mix": _survey(
         "Equally expressive: do eight bad heads align, seven and a good one, eight random ones?",
-        heads.run_heads,
-        {"lesson": Scale(heads.assembled(), _seeds(50), ends_only=True, deviations=SMALL)},
-        branches,
+        *(heads.run_heads, heads.assembled(), _seeds(50)),
+        deviations=SMALL,
     ),
-    "head_controls": Experiment(
+    "head_controls": _survey(
         "Is it the number of starts, or the number of parameters?",
-        heads.run_heads,
-        {"lesson": _survey(heads.head_controls(), 24)},
-        branches,
+        *(heads.run_heads, heads.head_controls(), _seeds(24)),
     ),
-    "odds": Experiment(
+    "odds": _survey(
         "What sets the odds between alignment and elimination?",
-        copying.run_copying,
-        {"lesson": _survey(copying.odds(), 32)},
-        branches,
+        *(copying.run_copying, copying.odds(), _seeds(32)),
     ),
-    "ktiw_first": Experiment(
+    "ktiw_first": _survey(
         "Does word knowledge that is given first decide whether attention is learned?",
-        interventions.run_intervention,
-        {"lesson": _survey(interventions.ktiw_first(), 24)},
-        branches,
+        *(interventions.run_intervention, interventions.ktiw_first(), _seeds(24)),
     ),
-    "attention_held": Experiment(
+    "attention_held": _survey(
         "What is learned where attention is given first, or held?",
-        interventions.run_intervention,
-        {
-            "lesson": Scale(
-                interventions.attention_held(),
-                _seeds(24),
-                ends_only=True,
-                deviations=(*OURS, *SMALL),
-            )
-        },
-        branches,
+        *(interventions.run_intervention, interventions.attention_held(), _seeds(24)),
     ),
-    "query_rates": Experiment(
+    "query_rates": _survey(
         "Does it matter how fast the query learns, against all else?",
-        interventions.run_intervention,
-        {"lesson": _survey(interventions.query_rates(), 24)},
-        branches,
+        *(interventions.run_intervention, interventions.query_rates(), _seeds(24)),
     ),
-    "asymmetry": Experiment(
+    "asymmetry": _survey(
         "Can word knowledge be learned without attention, and attention without word knowledge?",
-        interventions.run_intervention,
-        {"lesson": _survey(interventions.asymmetry(), 24)},
+        *(interventions.run_intervention, interventions.asymmetry(), _seeds(24)),
         last_values,
     ),
-    "ladder": Experiment(
+    "ladder": _survey(
         "Which part of the copier makes elimination slow?",
-        ladder.run_ladder,
-        {"lesson": _survey(ladder.rungs(), 24)},
-        branches,
+        *(ladder.run_ladder, ladder.rungs(), _seeds(24)),
     ),
-    "local_query_rates": Experiment(
+    "local_query_rates": _survey(
         "Does the query's rate still set the odds where what is read carries no neighbours?",
-        ladder.run_ladder,
-        {"lesson": _survey(ladder.local_query_rates(), 24)},
-        branches,
+        *(ladder.run_ladder, ladder.local_query_rates(), _seeds(24)),
     ),
-    "transformers": Experiment(
+    "transformers": _survey(
         "What carries over to a Transformer?",
-        transformer.run_optimized,
-        {"lesson": _survey(transformer.transformers(), 24)},
-        branches,
+        *(transformer.run_optimized, transformer.transformers(), _seeds(24)),
     ),
-    "descents": Experiment(
+    "descents": _survey(
         "What is different with plain SGD?",
-        transformer.run_optimized,
-        {"lesson": _survey(transformer.descents(), 24)},
-        branches,
+        *(transformer.run_optimized, transformer.descents(), _seeds(24)),
     ),
-    "mirror_pairs": Experiment(
+    "mirror_pairs": _survey(
         "Does a head beside its mirror image align more often than two random heads?",
-        mirror.run_pair,
-        {
-            "lesson": Scale(
-                mirror.pairs(),
-                tuple(range(2001, 2097)),
-                ends_only=True,
-                recorded=False,
-                deviations=(*OURS, *SMALL),
-            )
-        },
-        branches,
+        *(mirror.run_pair, mirror.pairs(), range(2001, 2097)),
+        recorded=False,
     ),
-    "turned_heads": Experiment(
+    "turned_heads": _survey(
         "Do bad heads become good, and good ones bad, when only their sign changes?",
-        mirror.run_turned,
-        {
-            "lesson": Scale(
-                mirror.turned_heads(heads.ONE_HEAD),
-                _seeds(64),
-                ends_only=True,
-                recorded=False,
-                deviations=(*OURS, *SMALL),
-            )
-        },
-        branches,
+        *(mirror.run_turned, mirror.turned_heads(heads.ONE_HEAD), _seeds(64)),
+        recorded=False,
     ),
-    "turned_models": Experiment(
+    "turned_models": _survey(
         "Do models of eight bad heads align when all their heads are turned over?",
         mirror.run_turned,
-        {
-            "lesson": Scale(
-                mirror.turned_models(heads.ONE_HEAD, heads.BAD_HEADS),
-                tuple(range(2001, 2051)),
-                ends_only=True,
-                recorded=False,
-                deviations=(*OURS, *SMALL),
-            )
-        },
-        branches,
+        mirror.turned_models(heads.ONE_HEAD, heads.BAD_HEADS),
+        range(2001, 2051),
+        recorded=False,
     ),
 }
 """Name -> experiment. A record is found under name, scale and arm."""

@@ -22,9 +22,7 @@ class Incidence:
 
     Attributes:
         times: ascending, ``(times,)``.
-        share: in [0, 1], ``(times,)``.
-        low: lower end of the pointwise interval.
-        high: upper end.
+        share, low, high: in [0, 1], and the ends of the pointwise interval, ``(times,)``.
         n: runs.
     """
 
@@ -76,11 +74,7 @@ def cumulative_incidence(
 def draw(curve: Incidence, *, label: str, color: str, ax: Axes | None = None) -> Axes:
     """A rising step curve of the share of runs, with its confidence band.
 
-    Args:
-        curve: from ``cumulative_incidence``.
-        label: in the legend; ``(n = ...)`` is added.
-        color: a colour, or a key of ``ROLES``.
-        ax: where to draw; a new figure if ``None``.
+    The label gets ``(n = ...)``; the colour may be a key of ``plots.ROLES``.
     """
     ax = plt.figure().add_subplot() if ax is None else ax
     shade = ROLES.get(color, color)
@@ -103,11 +97,13 @@ def time_difference(
 ) -> float:
     """p-value of the log-rank test: do two groups of runs reach the event equally soon?
 
+    Times and events are as in ``cumulative_incidence``, of one group and of the other.
+
     Args:
-        times: when each run reached the event, or was last looked at without it, ``(n,)``.
-        happened: whether it reached it, ``(n,)``.
-        other_times: the same of the other group, ``(m,)``.
-        other_happened: the same, ``(m,)``.
+        times: of the first group, ``(n,)``.
+        happened: its events.
+        other_times: of the other, ``(m,)``.
+        other_happened: its events.
         alternative: of the first group's hazard; where it is "less", that group is later.
 
     Returns:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from pickle import UnpicklingError
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from lessons_lib.lab.records import write_whole
 from lessons_lib.tasks import Batch
 from lessons_lib.training import TrainConfig, adam, pick_device
 
@@ -42,13 +42,7 @@ def kept(path: Path, make: Callable[[], Any]) -> Any:
 
 def save(values: Any, path: Path) -> None:
     """Write tensors and plain values; the file is whole at every moment, or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        torch.save(values, temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, lambda temporary: torch.save(values, temporary))
 
 
 def weights(folder: Path, step: int) -> Path:

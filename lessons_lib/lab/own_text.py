@@ -8,6 +8,7 @@ import warnings
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -115,39 +116,27 @@ def agreement_table(
         UserWarning: more than a tenth was left out or shortened, or most held-out words are
             unknown.
     """
-    if isinstance(corpus, LabelledCorpus):
-        texts = classification.short(
-            corpus=corpus.name,
-            positive=corpus.classes[-1] if positive is None else positive,
-            runs=runs,
-            uniform_runs=runs,
-            ends=True,
-            d_embed=128,
-            d_hidden=128,
-            steps=steps,
-            checkpoints=_before(classification.SHORT_CHECKPOINTS, steps),
-        )
-        return _labelled(corpus, replace(texts, **settings), seed, progress)
-    if not isinstance(corpus, ParallelCorpus):
+    if not isinstance(corpus, LabelledCorpus | ParallelCorpus):
         raise TypeError(
             "expected a corpus from read_parallel or read_labelled, found "
             f"{type(corpus).__name__}; read your files with one of these first"
         )
+    labelled = isinstance(corpus, LabelledCorpus)
+    looks = classification.SHORT_CHECKPOINTS if labelled else translation.CHECKPOINTS
+    shared: dict[str, Any] = {
+        **{"corpus": corpus.name, "runs": runs, "steps": steps},
+        "checkpoints": tuple(step for step in looks if step < steps),
+    }
+    if isinstance(corpus, LabelledCorpus):
+        positive = corpus.classes[-1] if positive is None else positive
+        usual = {"uniform_runs": runs, "ends": True, "d_embed": 128, "d_hidden": 128}
+        texts = classification.short(positive=positive, **shared, **usual)
+        return _labelled(corpus, replace(texts, **settings), seed, progress)
     if positive is not None:
         raise ValueError(f"expected no class for sentence pairs, found positive={positive!r}")
-    pairs = translation.Translation(
-        corpus=corpus.name,
-        source=corpus.source_language,
-        target=corpus.target_language,
-        runs=runs,
-        steps=steps,
-        checkpoints=_before(translation.CHECKPOINTS, steps),
-    )
+    languages = {"source": corpus.source_language, "target": corpus.target_language}
+    pairs = translation.Translation(**shared, **languages)
     return _parallel(corpus, replace(pairs, **settings), seed, progress)
-
-
-def _before(checkpoints: tuple[int, ...], steps: int) -> tuple[int, ...]:
-    return tuple(step for step in checkpoints if step < steps)
 
 
 def _labelled(
@@ -157,14 +146,7 @@ def _labelled(
         only = ", ".join(corpus.classes[label] for label in set(corpus.labels))
         raise ValueError(f"expected texts of two classes in {corpus.name!r}, found one: {only}")
     split = _split([corpus.texts], config.max_words, seed, shorten=True)
-    parts = [
-        replace(
-            corpus,
-            texts=tuple(corpus.texts[i] for i in rows),
-            labels=tuple(corpus.labels[i] for i in rows),
-        )
-        for rows in split.parts
-    ]
+    parts = [replace(corpus, **_at(rows, corpus, "texts", "labels")) for rows in split.parts]
     ready = classification.prepare(config, *parts)
     notice = split.said(corpus.name, ready.held_out)
     _warn_of_unknown(ready.vocab, [*parts[1].texts, *parts[2].texts])
@@ -176,21 +158,19 @@ def _parallel(
     corpus: ParallelCorpus, config: translation.Translation, seed: int, progress: bool
 ) -> OwnText:
     split = _split([corpus.source, corpus.target], config.max_words, seed, shorten=False)
-    train, val, test = (
-        replace(
-            corpus,
-            source=tuple(corpus.source[i] for i in rows),
-            target=tuple(corpus.target[i] for i in rows),
-            alignment=corpus.alignment and tuple(corpus.alignment[i] for i in rows),
-        )
-        for rows in split.parts
-    )
+    sides = ("source", "target", *(("alignment",) if corpus.alignment else ()))
+    train, val, test = (replace(corpus, **_at(rows, corpus, *sides)) for rows in split.parts)
     ready = translation.prepare_pairs(config, train, val, test, None)
     notice = split.said(corpus.name, ready.held_out)
     _warn_of_unknown(ready.source_vocab, [*val.source, *test.source])
     _warn_of_unknown(ready.target_vocab, [*val.target, *test.target])
     history = translation.compare_translators(config, ready, seed, progress=progress)
     return _summed_up(history, notice)
+
+
+def _at(rows: Iterable[int], corpus: object, *fields: str) -> dict[str, Any]:
+    """Some fields of a corpus, at some positions."""
+    return {name: tuple(getattr(corpus, name)[i] for i in rows) for name in fields}
 
 
 @dataclass(frozen=True)
@@ -271,17 +251,15 @@ def _split(sides: Sequence[Sequence[str]], most: int | None, seed: int, *, short
 
 def _sharing(items: Sequence[Sequence[Hashable]]) -> list[list[int]]:
     """Positions of items, those together that share a sentence with each other or a third one."""
-    number: dict[Hashable, int] = {}
-    rows = [i for i, item in enumerate(items) for _ in item]
-    columns = [
-        number.setdefault((side, sentence), len(items) + len(number))
-        for item in items
-        for side, sentence in enumerate(item)
-    ]
-    size = len(items) + len(number)
-    links = coo_array(([True] * len(rows), (rows, columns)), shape=(size, size))
+    nodes = range(len(items))
+    sentence = {
+        one: len(items) + k for k, one in enumerate(dict.fromkeys(chain(*map(enumerate, items))))
+    }
+    links = [(i, sentence[one]) for i in nodes for one in enumerate(items[i])]
+    size = len(items) + len(sentence)
+    graph = coo_array(([True] * len(links), tuple(zip(*links, strict=True))), shape=(size, size))
     groups: dict[int, list[int]] = {}
-    for i, group in enumerate(connected_components(links, directed=False)[1][: len(items)]):
+    for i, group in zip(nodes, connected_components(graph, directed=False)[1], strict=False):
         groups.setdefault(int(group), []).append(i)
     return list(groups.values())
 
@@ -312,12 +290,9 @@ def _warn_of_unknown(vocab: Vocabulary, lines: Iterable[str]) -> None:
 
 def _summed_up(history: training.History, notice: str) -> OwnText:
     last = history.frame().assign(seed=0)
-    single = blocks.by_run(last[last["step"] == last["step"].max()])
-    rows = {}
-    for metric, meaning in ROWS.items():
-        found = single[single["metric"] == metric]["value"]
-        if not found.empty:
-            rows[metric] = (found.mean(), found.min(), found.max(), len(found), meaning)
-    columns = ["mean", "lowest", "highest", "runs", "meaning"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    return OwnText(table, history.last("chance"), history, notice)
+    single = blocks.by_run(last[last["step"] == last["step"].max()]).groupby("metric")["value"]
+    table = single.agg(mean="mean", lowest="min", highest="max", runs="size")
+    table = table.reindex([m for m in ROWS if m in table.index]).rename_axis(None)
+    return OwnText(
+        table.assign(meaning=table.index.map(ROWS)), history.last("chance"), history, notice
+    )

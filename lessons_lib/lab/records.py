@@ -7,12 +7,14 @@ file is noticed when it is loaded. Those that the book shows lie in ``lessons_li
 from __future__ import annotations
 
 import json
+import math
 import platform
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +27,9 @@ SCHEMA = 2
 """Raised when the file format changes; a file of another schema is stale."""
 PACKAGED = Path(__file__).parent.with_name("records")
 """Where the records that the book shows lie, inside the package."""
-_KEYS = (
-    *("schema", "name", "config", "config_hash", "device", "wall_seconds", "date", "versions"),
-    *("series",),
-)
 COLUMNS = ("seed", "step", "metric", "value")
+_KEYS = ("name", "config", "config_hash", "device", "wall_seconds", "date", "versions", "series")
+Row = tuple[int, int, str, float]
 
 
 class ResultError(RuntimeError):
@@ -59,7 +59,7 @@ class Record:
 
     name: str
     config: Mapping[str, Any]
-    rows: tuple[tuple[int, int, str, float], ...]
+    rows: tuple[Row, ...]
     device: str
     wall_seconds: float
     date: str
@@ -127,7 +127,7 @@ def make_record(
     return Record(
         name=name,
         config=dict(config),
-        rows=tuple(sorted((_row(row) for row in rows), key=_order)),
+        rows=tuple(sorted(map(_row, rows), key=_order)),
         device=device,
         wall_seconds=round(float(wall_seconds), 1),
         date=datetime.now(UTC).date().isoformat(),
@@ -135,22 +135,19 @@ def make_record(
     )
 
 
-def _row(row: Mapping[str, Any]) -> tuple[int, int, str, float]:
-    missing = [column for column in COLUMNS if column not in row]
-    if missing:
+def _row(row: Mapping[str, Any]) -> Row:
+    if missing := [column for column in COLUMNS if column not in row]:
         raise ValueError(f"expected rows with {', '.join(COLUMNS)}, found none of {missing}")
-    value = float(row["value"])
-    if value != value or abs(value) == float("inf"):
+    seed, step, metric, value = (row[column] for column in COLUMNS)
+    if not math.isfinite(value):
         raise ValueError(
-            f"expected a finite value, found {value} for {row['metric']} of seed {row['seed']} "
-            f"at step {row['step']}"
+            f"expected a finite value, found {value} for {metric} of seed {seed} at step {step}"
         )
-    return int(row["seed"]), int(row["step"]), str(row["metric"]), float(f"{value:.6g}")
+    return int(seed), int(step), str(metric), float(f"{float(value):.6g}")
 
 
-def _order(row: tuple[int, int, str, float]) -> tuple[int, str, int]:
-    seed, step, metric, _ = row
-    return seed, metric, step
+def _order(row: Row) -> tuple[int, str, int]:
+    return row[0], row[2], row[1]
 
 
 def merge(records: Sequence[Record]) -> Record:
@@ -163,12 +160,10 @@ def merge(records: Sequence[Record]) -> Record:
         raise ValueError("expected at least one record to merge, found none")
     first = records[0]
     seen: set[int] = set()
-    versions: dict[str, str] = {}
+    versions: dict[str, dict[str, None]] = {}
     for record in records:
         for package, version in record.versions.items():
-            known = versions.setdefault(package, version)
-            if version not in known.split(", "):
-                versions[package] = f"{known}, {version}"
+            versions.setdefault(package, {})[version] = None
         if record.config_hash != first.config_hash:
             raise ValueError("expected records of one configuration, found several")
         if twice := seen & set(record.seeds):
@@ -181,51 +176,54 @@ def merge(records: Sequence[Record]) -> Record:
         device=", ".join(sorted({record.device for record in records})),
         wall_seconds=round(sum(record.wall_seconds for record in records), 1),
         date=max(record.date for record in records),
-        versions=versions,
+        versions={package: ", ".join(found) for package, found in versions.items()},
     )
 
 
-def frame(records: Mapping[str, Record]) -> pd.DataFrame:
-    """Rows of several records as one data frame: arm, seed, step, metric, value.
+def ends_of(record: Record) -> Record:
+    """A record with the first and the last step of each seed only."""
+    rows = list[Row]()
+    for _, of_seed in groupby(record.rows, key=lambda row: row[0]):
+        kept = [*of_seed]
+        steps = [row[1] for row in kept]
+        rows += [row for row in kept if row[1] in (min(steps), max(steps))]
+    return replace(record, rows=tuple(rows))
 
-    Args:
-        records: arm -> its record.
-    """
+
+def frame(records: Mapping[str, Record]) -> pd.DataFrame:
+    """Rows of several records, by arm, as one data frame: arm, seed, step, metric, value."""
     parts = [record.frame().assign(arm=arm) for arm, record in records.items()]
     return pd.concat(parts, ignore_index=True)[["arm", *COLUMNS]]
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file that is whole at every moment, or not there, also with two writers at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def save(record: Record, path: Path) -> None:
     """Write a record; the file is whole at every moment, or not there."""
     content = {
         "schema": SCHEMA,
-        "name": record.name,
-        "config": dict(record.config),
+        **{key: value for key, value in vars(record).items() if key != "rows"},
         "config_hash": record.config_hash,
         "seeds": list(record.seeds),
-        "device": record.device,
-        "wall_seconds": record.wall_seconds,
-        "date": record.date,
-        "versions": dict(record.versions),
         "deviations": list(record.deviations),
-        "position": record.position,
         "series": _series(record.rows),
     }
     text = json.dumps({**content, "checksum": digest(content)}, indent=None, allow_nan=False)
     # One series a line: readable, and a change shows in a diff.
-    text = text.replace("]], [", "]],\n[")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A name of its own: two processes that save the same record do not write into one file.
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        temporary.write_text(text + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    text = text.replace("]], [", "]],\n[") + "\n"
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def _series(rows: Iterable[tuple[int, int, str, float]]) -> list[list[Any]]:
+def _series(rows: Iterable[Row]) -> list[list[Any]]:
     """Rows as ``[seed, metric, [steps], [values]]``: a third of the size of single rows."""
     found: dict[tuple[int, str], list[Any]] = {}
     for seed, step, metric, value in rows:
@@ -262,10 +260,8 @@ def load(name: str, scale: str | None = None, directory: Path | None = None) -> 
         raise ResultError(f"expected a scale of {name}: {', '.join(scales)}; found none")
     scale = scale or "".join(scales) or "lesson"
     remedy = command(name, scale)
-    found = [
-        read(path.stem, directory=path.parent, remedy=remedy)
-        for path in (where / scale).glob("*.json")
-    ]
+    paths = (where / scale).glob("*.json")
+    found = [read(path.stem, directory=path.parent, remedy=remedy) for path in paths]
     if not found:
         raise NotMeasuredError(f"no result of {name}, {scale} scale; make it with: {remedy}")
     for record in found:
@@ -301,6 +297,10 @@ def read(
     """
     path = directory / f"{name}.json"
     remedy = f"make it again with: {remedy or f'python -m lessons_lib.lab run {name}'}"
+
+    def refused(problem: str) -> ResultError:
+        return ResultError(f"the result {path} is {problem}; {remedy}")
+
     if not path.is_file():
         raise NotMeasuredError(f"no result {name!r} at {path}; {remedy}")
     try:
@@ -308,42 +308,26 @@ def read(
         checksum = content.pop("checksum")
         intact = digest(content) == checksum
     except (ValueError, KeyError, AttributeError, TypeError):
-        raise ResultError(f"the result {path} is damaged: not a record; {remedy}") from None
+        raise refused("damaged: not a record") from None
     if not intact:
-        raise ResultError(
-            f"the result {path} is damaged or was altered: its content does not match its "
-            f"checksum; {remedy}"
-        )
+        raise refused("damaged or was altered: its content does not match its checksum")
     if content.get("schema") != SCHEMA:
-        raise ResultError(
-            f"the result {path} is stale: expected schema {SCHEMA}, found {content['schema']}; "
-            f"{remedy}"
-        )
-    missing = [key for key in _KEYS if key not in content]
-    if missing:
-        raise ResultError(f"the result {path} is damaged: no {', '.join(missing)} in it; {remedy}")
+        raise refused(f"stale: expected schema {SCHEMA}, found {content['schema']}")
+    if missing := [key for key in _KEYS if key not in content]:
+        raise refused(f"damaged: no {', '.join(missing)} in it")
+    made_with = content["config"]
     if config is not None and digest(config) != content["config_hash"]:
-        differing = sorted(
-            key
-            for key in set(config) | set(content["config"])
-            if config.get(key) != content["config"].get(key)
-        )
-        raise ResultError(
-            f"the result {path} is stale: made with another configuration (differs in "
-            f"{', '.join(differing)}); {remedy}"
-        )
+        keys = sorted(set(config) | set(made_with))
+        differing = [key for key in keys if config.get(key) != made_with.get(key)]
+        problem = "stale: made with another configuration (differs in "
+        raise refused(f"{problem}{', '.join(differing)})")
     return Record(
-        name=content["name"],
-        config=content["config"],
         rows=tuple(
             (int(seed), int(step), str(metric), float(value))
             for seed, metric, steps, values in content["series"]
             for step, value in zip(steps, values, strict=True)
         ),
-        device=content["device"],
-        wall_seconds=content["wall_seconds"],
-        date=content["date"],
-        versions=content["versions"],
         deviations=tuple(content.get("deviations", ())),
         position=content.get("position", 0),
+        **{key: content[key] for key in _KEYS if key not in ("series", "config_hash")},
     )

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from lessons_lib import training
 from lessons_lib.config import Configuration, digest
 from lessons_lib.corpora.sources import cache_directory, make_writable
 from lessons_lib.lab import parallel, records
@@ -30,11 +30,13 @@ from lessons_lib.lab.records import (
     Record,
     ResultError,
     command,
+    ends_of,
     make_record,
     merge,
     read,
     save,
 )
+from lessons_lib.training import History
 
 
 def experiment(name: str) -> Experiment:
@@ -69,9 +71,8 @@ def current(
 
     Raises:
         KeyError: no such experiment or scale; the message lists those that are.
-        NotMeasuredError: a record is missing; the message names the command.
-        ResultError: a record is damaged or stale, or says that it differs from the authors' set-up
-            in other points than its scale; the message names the command.
+        ResultError: a record is missing, damaged or stale, or says that it differs from the
+            authors' set-up in other points than its scale; the message names the command.
     """
     scale, chosen = _scale(name, scale)
     where = (directory or records.PACKAGED) / name / scale
@@ -114,7 +115,8 @@ def run(
 
     Each seed that is done is written to a file of its own at once, whole or not at all. Two runs
     at once measure some seeds twice and do no other harm. A file that is damaged, altered or of
-    another format is set aside under another name, with a warning, and measured again.
+    another format is set aside under another name, with a warning, and measured again. It has seven
+    parameters: what to run (name, scale, seeds, arms), and where to keep it, run it and show it.
 
     Args:
         name: of a registered experiment.
@@ -139,48 +141,23 @@ def run(
                 continue
             kept = _kept(work, config, directory)
             found = {seed: record for seed in wanted if (record := _finished(kept, config, seed))}
-            missing = [seed for seed in wanted if seed not in found]
-            if missing:
+            if missing := [seed for seed in wanted if seed not in found]:
                 make_writable(kept)
-            if missing and executor is None:  # one pool for all arms, and only if there is work
-                executor = stack.enter_context(parallel.seed_pool())
-
-            def keep(
-                seed: int,
-                history: training.History,
-                config: Configuration = config,
-                kept: Path = kept,
-                found: dict[int, Record] = found,
-            ) -> None:
-                found[seed] = _record(config, seed, history)
-                save(found[seed], kept / f"{found[seed].name}.json")
-
+                if executor is None:  # one pool for all arms, and only if there is work
+                    executor = stack.enter_context(parallel.seed_pool())
             parallel.run_seeds(
                 work,
                 config,
                 missing,
                 executor=executor,
                 progress=f"{name} {scale} {arm}" if progress and missing else None,
-                done=keep,
+                done=partial(_keep, found, kept, config),
             )
-            record = replace(
-                merge([found[seed] for seed in wanted]),
-                name=arm,
-                deviations=chosen.deviations,
-                position=position,
-            )
-            made[arm] = _ends(record) if chosen.ends_only else record
+            record = merge([found[seed] for seed in wanted])
+            told = {"deviations": chosen.deviations, "position": position}
+            record = replace(record, name=arm, **told)
+            made[arm] = ends_of(record) if chosen.ends_only else record
     return made
-
-
-def _ends(record: Record) -> Record:
-    """A record with the first and the last step of each seed only."""
-    rows = record.frame()
-    by_seed = rows.groupby("seed")["step"]
-    ends = (rows["step"] == by_seed.transform("min")) | (rows["step"] == by_seed.transform("max"))
-    return replace(
-        record, rows=tuple(row for row, kept in zip(record.rows, ends, strict=True) if kept)
-    )
 
 
 def _kept(work: Run, config: Configuration, directory: Path | None) -> Path:
@@ -189,15 +166,19 @@ def _kept(work: Run, config: Configuration, directory: Path | None) -> Path:
     return place / f"{work.__name__}-{digest(config.to_dict())[:16]}"
 
 
-def _record(config: Configuration, seed: int, history: training.History) -> Record:
+def _keep(
+    found: dict[int, Record], kept: Path, config: Configuration, seed: int, history: History
+) -> None:
+    """Note the record of a seed that has just been done, and write it."""
     end = {"step": history.steps, "metric": "stopped_early", "value": float(history.stopped_early)}
-    return make_record(
+    found[seed] = make_record(
         f"seed-{seed}",
         config.to_dict(),
         [{"seed": seed, **row} for row in (*history.rows, end)],
         device=history.device,
         wall_seconds=history.wall_seconds,
     )
+    save(found[seed], kept / f"seed-{seed}.json")
 
 
 def _finished(kept: Path, config: Configuration, seed: int) -> Record | None:
@@ -246,7 +227,7 @@ def _write(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def _show_list() -> None:
+def _show_list() -> int:
     for name, entry in REGISTRY.items():
         _write(f"{name}: {entry.question}")
         for scale, chosen in entry.scales.items():
@@ -254,6 +235,7 @@ def _show_list() -> None:
             plural = "arms" if len(arms) > 1 else "arm"
             named = ", ".join(arms if len(arms) <= 8 else [*arms[:2], "...", arms[-1]])
             _write(f"  {scale}: {len(chosen.seeds)} seeds of {len(arms)} {plural}: {named}")
+    return 0
 
 
 def _show_reports(names: Sequence[str]) -> int:
@@ -277,12 +259,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="show the experiments")
     commands.add_parser("status", help="show what has been measured and what is missing")
+    names = sorted(REGISTRY)
     reporter = commands.add_parser("report", help="print the outcomes from the records")
-    reporter.add_argument(
-        "name", nargs="?", choices=sorted(REGISTRY), help="all of them if left out"
-    )
+    reporter.add_argument("name", nargs="?", choices=names, help="all of them if left out")
     runner = commands.add_parser("run", help="measure what is missing and write the records")
-    runner.add_argument("name", choices=sorted(REGISTRY))
+    runner.add_argument("name", choices=names)
     runner.add_argument("--scale", help="one of those that list shows (default: the first)")
     runner.add_argument("--seeds", type=int, metavar="N", help="the first N seeds only")
     runner.add_argument("--arm", action="append", help="this arm only; may be given several times")
@@ -290,46 +271,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runner.add_argument("--out", type=Path, help="directory of the records (default: the package)")
     options = parser.parse_args(arguments)
     if options.command == "list":
-        _show_list()
-        return 0
+        return _show_list()
     if options.command == "status":
         _write(status().to_string(index=False))
         return 0
     if options.command == "report":
         return _show_reports([options.name] if options.name else list(REGISTRY))
+    name, registered, arms = options.name, (), {}
     try:
-        options.scale, chosen_scale = _scale(options.name, options.scale)
+        options.scale, scale = _scale(name, options.scale)
+        registered, arms = scale.seeds, scale.arms
     except KeyError as error:
         parser.error(error.args[0])
-    registered = chosen_scale.seeds
     if options.seeds is not None and not 1 <= options.seeds <= len(registered):
         parser.error(f"expected 1 to {len(registered)} for --seeds, found {options.seeds}")
-    arms = experiment(options.name).scales[options.scale].arms
     if wrong := [arm for arm in options.arm or () if arm not in arms]:
-        parser.error(f"{options.name} has no arm {wrong[0]!r}; there is {', '.join(arms)}")
-    chosen = registered[: options.seeds]
+        parser.error(f"{name} has no arm {wrong[0]!r}; there is {', '.join(arms)}")
+    return _run(
+        options, registered[: options.seeds], whole=options.seeds in (None, len(registered))
+    )
+
+
+def _run(options: argparse.Namespace, seeds: Sequence[int], *, whole: bool) -> int:
     where = (options.out or records.PACKAGED) / options.name / options.scale
-    if chosen == registered or options.out is not None:
+    write = whole or options.out is not None
+    if write:
         make_writable(where)
     try:
         with cluster_executor(options.scheduler) as executor:
             made = run(
-                options.name, options.scale, seeds=chosen, only=options.arm, executor=executor
+                options.name, options.scale, seeds=seeds, only=options.arm, executor=executor
             )
     except ClusterError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    if chosen != registered and options.out is None:
+    if write:
+        for arm, record in made.items():
+            save(record, where / f"{arm}.json")
+        _write(f"{len(made)} records of {len(seeds)} seeds each written to {where}")
+    else:
+        registered = experiment(options.name).scales[options.scale].seeds
         _write(
-            f"{len(chosen)} of {len(registered)} seeds are done and kept in the cache; the records"
+            f"{len(seeds)} of {len(registered)} seeds are done and kept in the cache; the records"
             " in the package stay as they are until all are (or give --out)"
         )
-        return 0
-    for arm, record in made.items():
-        save(record, where / f"{arm}.json")
-    _write(f"{len(made)} records of {len(chosen)} seeds each written to {where}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

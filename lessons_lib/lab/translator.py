@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,10 @@ from lessons_lib import models, probes, training
 from lessons_lib.config import Configuration, digest
 from lessons_lib.corpora import batches, loaders, vocabulary
 from lessons_lib.corpora.sources import cache_directory
-from lessons_lib.ibm_model1 import fit_model1
 from lessons_lib.lab import blocks, long_runs
 from lessons_lib.lab.decoding import translate
 from lessons_lib.lab.saliency import saliency
-from lessons_lib.lab.translation import KINDS, joined
+from lessons_lib.lab.translation import KINDS, candidates, joined, judged, model1
 from lessons_lib.tasks import BOS, Batch
 
 CHECKPOINTS = (
@@ -69,9 +69,7 @@ class Translator(Configuration):
     """The authors' translator on a corpus; the defaults are their setting on captions.
 
     Attributes:
-        corpus: name for ``loaders.load_parallel``.
-        source: language that is read.
-        target: language that is written.
+        corpus, source, target: as in ``loaders.load_parallel``; the source is read.
         runs: ordinary runs in a block, two or more, and as many uniform ones.
         pieces: size of the sentencepiece vocabulary that both languages share.
         width: of embeddings, and of states in each direction.
@@ -110,17 +108,20 @@ class Translator(Configuration):
     proxy_epochs: int = 30
     proxy_batch_size: int = 64
 
-    def shape(self, attention: str) -> models.Seq2SeqConfig:
-        """The encoder-decoder with learned or uniform attention."""
-        return models.Seq2SeqConfig.from_dict(
-            {
-                **{"source_vocab": self.pieces, "target_vocab": self.pieces},
-                **{"d_embed": self.width, "d_hidden": self.width, "layers": self.layers},
-                **{"bidirectional": True, "bridge": "mean", "shared_embeddings": True},
-                **{"dropout": self.dropout, "dropout_at": "layers", "readout": "relu"},
-                "attention": attention,
-            }
+    def build(self, attention: str, seed: int) -> models.Seq2Seq:
+        """The encoder-decoder with learned or uniform attention, before training."""
+        shape = models.Seq2SeqConfig(
+            *(self.pieces, self.pieces, self.width, self.width),
+            layers=self.layers,
+            bidirectional=True,
+            bridge="mean",
+            shared_embeddings=True,
+            dropout=self.dropout,
+            dropout_at="layers",
+            readout="relu",
+            attention=attention,  # type: ignore[arg-type]  # checked there
         )
+        return models.build(shape, seed)
 
     def folder(self, *without: str) -> Path:
         """Where files lie that depend on the configuration, some of its fields left out."""
@@ -163,30 +164,27 @@ class Ready:
 
 def prepare(config: Translator) -> Ready:
     """Load a corpus, find its pieces in both sides of the training part, and number it."""
-    train, val, test = (
+    corpora = [
         loaders.load_parallel(config.corpus, config.source, config.target, split)
-        for split in ("train", "val", "test")
-    )
-    lines = [*train.target, *train.source]
+        for split in ("val", "test", "train")
+    ]
+    lines = [*corpora[-1].target, *corpora[-1].source]
     subwords = vocabulary.train_subwords(lines, config.pieces, lower=False)
     encoded = [
-        batches.encode_parallel(part, subwords, subwords, framed=True)
-        for part in (train, val, test)
+        batches.encode_parallel(corpus, subwords, subwords, framed=True) for corpus in corpora
     ]
-    sample = random.Random(1).sample(range(len(encoded[0])), min(len(val), len(encoded[0])))
-    chosen = {
-        "choosing": (val, encoded[1], range(len(encoded[1]))),
-        "shown": (test, encoded[2], range(len(encoded[2]))),
-        "seen": (train, encoded[0], sample),
-    }
-    rows = {name: list(rows)[: config.measured_on] for name, (_, _, rows) in chosen.items()}
-    parts = {name: chosen[name][1].batch(rows[name]) for name in chosen}
+    val, test, train = encoded
+    sample = random.Random(1).sample(range(len(train)), min(len(corpora[0]), len(train)))
+    chosen = [rows[: config.measured_on] for rows in (range(len(val)), range(len(test)), sample)]
     references = {
-        name: [chosen[name][0].target[int(chosen[name][1].index[row])] for row in rows[name]]
-        for name in chosen
+        name: [corpus.target[i] for i in part.index[list(rows)].tolist()]
+        for name, corpus, part, rows in zip(
+            ("choosing", "shown", "seen"), corpora, encoded, chosen, strict=True
+        )
     }
-    held_out = HeldOut(joined(list(parts.values())), len(rows["choosing"]), len(rows["seen"]))
-    return Ready(encoded[0], encoded[1], held_out, references, subwords)
+    parts = [part.batch(rows) for part, rows in zip(encoded, chosen, strict=True)]
+    held_out = HeldOut(joined(parts), len(parts[0]), len(parts[2]))
+    return Ready(train, val, held_out, references, subwords)
 
 
 def shortened(batch: Batch, rows: int = 32) -> Iterator[tuple[Tensor, Batch]]:
@@ -219,15 +217,10 @@ def train_translator(
     """
     folder = config.folder(*_AFTER) / f"{attention}-{seed}"
     found = long_runs.train_kept(
-        models.build(config.shape(attention), seed),
+        config.build(attention, seed),
         lambda skip: ready.train.batches(config.batch_size, seed, order=config.order, skip=skip),
         models.sequence_loss,
-        training.TrainConfig(
-            steps=config.steps,
-            learning_rate=config.learning_rate,
-            also_evaluate=config.checkpoints,
-            bfloat16=config.bfloat16,
-        ),
+        blocks.schedule(config),
         folder,
         validate=lambda model: accuracy(model, ready.validation),
         patience=config.patience,
@@ -250,15 +243,12 @@ def look(config: Translator, ready: Ready, model: models.Seq2Seq) -> dict[str, A
             hits[rows, :tgt] = (out.logits.argmax(-1).cpu() == short.target).long()
             found = probes.lexical_probe(model, short.to(where), scale="probability")
             beta[rows, :tgt, :src] = found.cpu()
-    words = batch.target_mask
+    right, words = hits * batch.target_mask, batch.target_mask
     return {
         "attention": attention,
         "beta": beta,
-        "accuracy": {
-            name: float((hits * words)[rows].sum() / words[rows].sum())
-            for name, rows in parts.items()
-        },
-        "bleu": {name: bleu(config, ready, model, name) for name in parts},
+        "accuracy": {part: float(right[at].sum() / words[at].sum()) for part, at in parts.items()},
+        "bleu": {part: bleu(config, ready, model, part) for part in parts},
     }
 
 
@@ -284,20 +274,20 @@ def trace(
     """A translator's trace, twice: with accuracy and with BLEU as its performance."""
     began = time.perf_counter()
     folder, found = train_translator(config, ready, attention, seed)
-    model = models.build(config.shape(attention), seed)
-    kind = f"{config.measured_on}-{config.beam}"
+    model = config.build(attention, seed)
 
-    def at(step: int) -> models.Seq2Seq:
-        model.load_state_dict(torch.load(long_runs.weights(folder, step), weights_only=True))
-        return model
+    def shown(kind: str, step: int, measure: Callable[[models.Seq2Seq], Any]) -> Any:
+        """What a measurement gave at a checkpoint, kept in a file."""
 
-    seen = [
-        long_runs.kept(
-            folder / f"seen-{kind}-{step:06d}.pt",
-            lambda step=step: look(config, ready, at(step)),  # type: ignore[misc]
-        )
-        for step in found
-    ]
+        def make() -> Any:
+            path = long_runs.weights(folder, step)
+            model.load_state_dict(torch.load(path, weights_only=True))
+            return measure(model)
+
+        return long_runs.kept(folder / f"{kind}-{step:06d}.pt", make)
+
+    kind = f"seen-{config.measured_on}-{config.beam}"
+    seen = [shown(kind, step, partial(look, config, ready)) for step in found]
     traces = []
     for measure in ("accuracy", "bleu"):
         by_part = {name: [one[measure][name] for one in seen] for name in ready.held_out.parts}
@@ -308,14 +298,12 @@ def trace(
             attention=[one["attention"] for one in seen] if attention == "learned" else [],
             beta=[one["beta"] for one in seen],
         )
-        if attention == "learned":
-            for part in ready.held_out.parts:
-                best = one.gold(part)
-                step = one.steps[best]
-                one.saliency[best] = long_runs.kept(
-                    folder / f"delta-{config.measured_on}-{step:06d}.pt",
-                    lambda step=step: saliency(at(step), ready.held_out.batch),  # type: ignore[misc]
-                )
+        for best in {one.gold(part) for part in by_part} if attention == "learned" else ():
+            one.saliency[best] = shown(
+                f"delta-{config.measured_on}",
+                one.steps[best],
+                partial(saliency, batch=ready.held_out.batch),
+            )
         traces.append(replace(one, seconds=time.perf_counter() - began))
     return traces[0], traces[1]
 
@@ -365,14 +353,8 @@ def proxy_table(config: Translator, ready: Ready, seed: int) -> Tensor:
 
 def cooccurrence(config: Translator, ready: Ready, seed: int) -> dict[str, Tensor]:
     """``px``, ``m1`` and ``diagonal``, as in ``translation.cooccurrence_probes``, by pieces."""
-    batch = ready.held_out.batch
-    everything = ready.train.batch(range(len(ready.train)))
-    model1 = fit_model1(everything.source, everything.target, config.pieces, config.pieces)
-    return {
-        "px": probes.table_probe(proxy_table(config, ready, seed), batch),
-        "m1": probes.table_probe(model1.table, batch).float(),
-        "diagonal": probes.diagonal_guess(batch),
-    }
+    m1 = model1(ready.train, (config.pieces, config.pieces)).float()
+    return candidates({"px": proxy_table(config, ready, seed), "m1": m1}, ready.held_out.batch)
 
 
 def run_translator(config: Translator, seed: int) -> training.History:
@@ -384,8 +366,7 @@ def run_translator(config: Translator, seed: int) -> training.History:
     Returns:
         History with the metrics of ``blocks.compare``; the same under ``bleu/`` with BLEU as
         the performance, by which then the gold run's checkpoint is chosen; and for each run at each
-        checkpoint ``ktiw/m1`` and ``attention/m1``, how often the piece that Model 1 prefers is on
-        top in the run's own probe and in its attention.
+        checkpoint ``ktiw/m1`` and ``attention/m1`` of ``translation.judged``.
     """
     began = time.perf_counter()
     ready = prepare(config)
@@ -398,7 +379,7 @@ def run_translator(config: Translator, seed: int) -> training.History:
         config.folder("runs", "beam", "steps", "patience") / f"references-{seed}.pt",
         lambda: cooccurrence(config, ready, seed),
     )
-    rows: list[dict[str, Any]] = []
+    rows: list[blocks.Row] = []
     for prefix, which in (("", 0), ("bleu/", 1)):
         learned, uniform = ([both[which] for both in runs[kind]] for kind in KINDS)
         wait_for_all([*learned, *uniform])
@@ -410,23 +391,14 @@ def run_translator(config: Translator, seed: int) -> training.History:
             if not prefix or row["metric"].startswith(by_performance)
         ]
     for k, (run, _) in enumerate(runs["learned"]):
-        for name, shown in (("ktiw", run.beta), ("attention", run.attention)):
-            rows += [
-                {
-                    "step": step,
-                    "metric": f"{name}/m1#{k}",
-                    "value": ready.held_out.agree(references["m1"], one),
-                }
-                for step, one in zip(run.steps, shown, strict=True)
-            ]
-    last = max(row["step"] for row in rows)
-    device = training.pick_device().type
-    return training.History(tuple(rows), last, False, time.perf_counter() - began, device)
+        curves = judged(ready.held_out, run, {"m1": references["m1"]})
+        rows += blocks.as_rows(run.steps, curves, f"#{k}")
+    return blocks.ended(rows, max(row["step"] for row in rows), began)
 
 
 def translators() -> dict[str, Translator]:
     """The authors' translator on captions and on a pair in which position says little."""
-    captions = replace(Translator(), order="source", steps=18000, patience=4000, measured_on=300)
+    captions = Translator(order="source", steps=18000, patience=4000, measured_on=300)
     return {
         "de-en": captions,
         "ja-en": replace(  # sentencepiece finds no more than 7,072 pieces in it

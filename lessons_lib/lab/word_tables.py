@@ -25,17 +25,13 @@ STRENGTHS = (*(digit * 10.0**power for power in range(-5, 4) for digit in (1, 5)
 
 
 def proxy_loss(model: BagOfWords, batch: LabelledBatch) -> Tensor:
-    """The same for the embedding proxy, ``BagOfWords`` with one output; the sum over the texts."""
+    """Binary cross-entropy of ``BagOfWords`` with one output; the sum over the texts."""
     score = model(batch).squeeze(-1)
     return binary_cross_entropy_with_logits(score, batch.label.float(), reduction="sum")
 
 
 def table_scores(table: Tensor, batch: LabelledBatch) -> Tensor:
-    """Word scores of a model that gives each word one number, ``(batch, src)``.
-
-    Args:
-        table: ``(source_vocab,)``: the proxy's or the coefficients of a logistic regression.
-        batch: texts.
+    """Word scores of texts, ``(batch, src)``, by a table of one number for each word.
 
     Raises:
         ValueError: the table has no entry for a word of the batch.
@@ -97,9 +93,7 @@ def word_tables(config: Classification, ready: Prepared, seed: int) -> dict[str,
         ready.train.batches(config.proxy_batch_size, seed, config.proxy_epochs, whole=False),
         proxy_loss,
         training.TrainConfig(
-            steps=epoch * config.proxy_epochs,
-            learning_rate=config.proxy_learning_rate,
-            evaluate_every=epoch,
+            epoch * config.proxy_epochs, config.proxy_learning_rate, evaluate_every=epoch
         ),
         evaluate=look,
         seed=seed,
@@ -154,6 +148,5 @@ def _frequencies(batch: LabelledBatch, source_vocab: int) -> Any:
 
     text, position = batch.source_mask.nonzero(as_tuple=True)
     share = (1.0 / batch.source_mask.sum(1).double())[text]
-    word = batch.source[text, position]
-    shape = len(batch), source_vocab
-    return coo_array((share.numpy(), (text.numpy(), word.numpy())), shape).tocsr()
+    at = text.numpy(), batch.source[text, position].numpy()
+    return coo_array((share.numpy(), at), (len(batch), source_vocab)).tocsr()
