@@ -181,7 +181,6 @@ def encode_parallel(
     source_vocab: Encoder,
     target_vocab: Encoder,
     max_words: int | None = None,
-    min_words: int = 1,
     *,
     framed: bool = False,
 ) -> EncodedPairs:
@@ -194,8 +193,8 @@ def encode_parallel(
         corpus: sentence pairs.
         source_vocab: a ``Vocabulary`` or ``Subwords``.
         target_vocab: the same for the target; may be the same object.
-        max_words: leave out pairs with more pieces than this on either side, ``EOS`` not counted.
-        min_words: leave out pairs with fewer on either side.
+        max_words: leave out pairs with more pieces than this on either side, ``EOS`` not counted;
+            pairs with an empty side are left out, too.
         framed: whether a source begins with ``BOS`` and ends with ``EOS``, which can be attended
             to then. Alignments are left out.
 
@@ -208,13 +207,13 @@ def encode_parallel(
     index: list[int] = []
     for position, (source, target) in enumerate(zip(corpus.source, corpus.target, strict=True)):
         pair = source_vocab.encode_line(source), target_vocab.encode_line(target)
-        if min_words <= min(map(len, pair)) and max(map(len, pair)) <= most:
+        if min(map(len, pair)) >= 1 and max(map(len, pair)) <= most:
             sources.append([BOS, *pair[0], EOS] if framed else pair[0])
             targets.append([*pair[1], EOS])
             index.append(position)
     if not index:
         raise ValueError(
-            f"expected pairs of {min_words} to {most} pieces, found none "
+            f"expected pairs of 1 to {most} pieces, found none "
             f"among the {len(corpus)} of {corpus.name!r}; allow other lengths"
         )
     gold = None

@@ -1,4 +1,4 @@
-"""Words and subwords and their numbers; ``batches`` numbers a whole corpus."""
+"""Words and pieces of words, and their numbers."""
 
 from __future__ import annotations
 
@@ -142,17 +142,9 @@ class Subwords:
     def __len__(self) -> int:
         return int(self._processor.get_piece_size())
 
-    def pieces(self, line: str) -> list[str]:
-        """The pieces of a line; ``▁`` marks the beginning of a word."""
-        return list(self._processor.encode(line, out_type=str))
-
-    def encode(self, line: str) -> list[int]:
+    def encode_line(self, line: str) -> list[int]:
         """An identifier for each piece of a line; no BOS or EOS is added."""
         return list(self._processor.encode(line, out_type=int))
-
-    def encode_line(self, line: str) -> list[int]:
-        """The same as ``encode``; the name that ``Vocabulary`` has too."""
-        return self.encode(line)
 
     def decode(self, ids: Iterable[int] | Tensor) -> str:
         """The text of identifiers up to the first EOS."""
