@@ -62,7 +62,7 @@ def folder(project: Project) -> Path:
 
 
 def otter(project: Project, arguments: list[str], library: Path, cwd: Path, seconds: float) -> str:
-    """Run otter-grader in a folder, with the ``lessons_lib`` of another, and return what it printed.
+    """Run otter-grader in ``cwd`` with the ``lessons_lib`` in ``library``; return what it printed.
 
     Raises:
         CourseError: it failed, or took longer; the last line of the message says why.

@@ -37,12 +37,7 @@ def entry_of(bibliography: Path, key: str) -> str:
 
 
 def course_entry(cff: str, settings: course_settings.Settings) -> str:
-    """The course as BibTeX.
-
-    Args:
-        cff: text of ``CITATION.cff``.
-        settings: for the address, where the file names none.
-    """
+    """The course as BibTeX, of ``CITATION.cff`` (and its address, if that has none)."""
     found = yaml.safe_load(cff)
     names = [
         f"{{{who['name']}}}"
@@ -54,7 +49,7 @@ def course_entry(cff: str, settings: course_settings.Settings) -> str:
         "author": " and ".join(names),
         "title": f"{{{found['title']}}}",
         "year": str(found["date-released"])[:4],
-        "version": str(found["version"]),
+        "version": found["version"],
         "url": found.get("url", settings.site),
     }
     lines = [f"    {name} = {{{value}}}" for name, value in fields.items()]
@@ -69,19 +64,18 @@ class Citation(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Both entries under their headlines."""
         top = Path(self.env.srcdir)
-        bibliography = top / self.config.bibtex_bibfiles[0]
-        for path in (bibliography, top / "CITATION.cff", top / "pyproject.toml"):
+        bibliography, cff = top / self.config.bibtex_bibfiles[0], top / "CITATION.cff"
+        for path in (bibliography, cff, top / "pyproject.toml"):
             self.env.note_dependency(str(path))
         try:
             paper = entry_of(bibliography, self.arguments[0])
         except ValueError as problem:
             raise self.error(str(problem)) from None
-        cff = (top / "CITATION.cff").read_text(encoding="utf-8")
-        course = course_entry(cff, course_settings.read(top))
+        course = course_entry(cff.read_text("utf-8"), course_settings.read(top))
         box = nodes.container(classes=["citation-box"])
         for headline, text in (("The paper", paper), ("This course", course)):
-            box += nodes.paragraph("", "", nodes.strong(headline, headline))
-            box += nodes.literal_block(text, text, language="bibtex")
+            shown = f"**{headline}**\n\n```bibtex\n{text}\n```"
+            box += self.parse_text_to_nodes(shown)
         return [box]
 
 

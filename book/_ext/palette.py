@@ -9,7 +9,9 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
-from tables import table
+
+# Hidden from screen readers: the number beside it says the same.
+SWATCH = '<span class="swatch" style="background:{0}" aria-hidden="true"></span> '
 
 
 class Palette(SphinxDirective):
@@ -19,21 +21,13 @@ class Palette(SphinxDirective):
         """The table."""
         from lessons_lib.plots import MEANINGS, ROLES
 
-        rows: list[list[nodes.Node]] = []
-        for role, color in ROLES.items():
-            # Hidden from screen readers: the number beside it says the same.
-            swatch = nodes.raw(
-                "",
-                f'<span class="swatch" style="background:{color}" aria-hidden="true">'
-                "</span> ",
-                format="html",
-            )
-            shown = nodes.inline("", "", swatch, nodes.literal(color, color))
-            shown["classes"].append("swatched")
-            rows.append(
-                [nodes.literal(role, role), shown, nodes.inline("", MEANINGS[role])]
-            )
-        return [table(["Role", "Colour", "Stands for"], rows)]
+        rows = [
+            f'| `{role}` | <span class="swatched">{SWATCH.format(color)}'
+            f"`{color}`</span> | {MEANINGS[role]} |"
+            for role, color in ROLES.items()
+        ]
+        head = ["| Role | Colour | Stands for |", "|---|---|---|"]
+        return self.parse_text_to_nodes("\n".join([*head, *rows]))
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -12,7 +12,6 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
-from tables import table
 
 RUN = "course_run"
 HEAD = ["Chapter", "Time", "Memory", "Slowest step"]
@@ -65,28 +64,22 @@ class RunningTimes(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """The table, and its note."""
         here = Path(self.env.doc2path(self.env.docname)).parent
-        rows: list[list[nodes.Node]] = []
+        rows: list[str] = []
         ran: dict[str, list[str]] = {}
         for path in sorted(here.glob("[0-9]*.ipynb")):
             self.env.note_dependency(str(path))
             notebook = json.loads(path.read_text(encoding="utf-8"))
             title = "".join(notebook["cells"][0]["source"]).splitlines()[0].lstrip("# ")
-            link = nodes.reference("", title, refuri=f"{path.stem}.html", internal=True)
-            cells = [nodes.inline("", text) for text in row(notebook)]
-            rows.append([link, *cells])
+            link = f'<a class="reference internal" href="{path.stem}.html">{title}</a>'
+            rows.append(f"| {' | '.join([link, *row(notebook)])} |")
             if where := machine(notebook):
                 ran.setdefault(where, []).append(str(int(path.stem.split("_")[0])))
-        shown = table(HEAD, rows)
-        shown["classes"].append("running-times")
-        if not ran:
-            return [shown]
-        notes = [
-            f"chapters {', '.join(which)}: {where}" for where, which in ran.items()
-        ]
-        if len(ran) == 1:
-            notes = list(ran)
-        text = f"Measured on {'; '.join(notes)}."
-        return [shown, nodes.paragraph(text, text)]
+        lines = [":::{table}", ":class: running-times", "", f"| {' | '.join(HEAD)} |"]
+        lines += ["|---" * len(HEAD) + "|", *rows, ":::", ""]
+        notes = [f"chapters {', '.join(ns)}: {where}" for where, ns in ran.items()]
+        if ran:
+            lines += [f"Measured on {'; '.join(notes if len(ran) > 1 else ran)}."]
+        return self.parse_text_to_nodes("\n".join(lines))
 
 
 def setup(app: Any) -> dict[str, bool]:

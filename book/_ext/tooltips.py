@@ -9,6 +9,7 @@ Escape closes it.
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from typing import Any
 
@@ -17,6 +18,12 @@ from docutils import nodes
 
 # A full stop, then a new sentence. "e.g. the" goes on: what follows is not a capital.
 SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z$])|[.!?]$")
+
+MARKS = {
+    nodes.emphasis: ("<em>", "</em>"),
+    nodes.strong: ("<strong>", "</strong>"),
+    nodes.literal: ("<code>", "</code>"),
+}
 
 
 class TermLink(nodes.General, nodes.Inline, nodes.Element):  # type: ignore[misc]
@@ -28,20 +35,19 @@ class TermLink(nodes.General, nodes.Inline, nodes.Element):  # type: ignore[misc
 
 def first_sentence(paragraph: nodes.Element, config: Any) -> str:
     """The first sentence of a paragraph as HTML."""
-    done: list[str] = []
+    done = ""
     for child in paragraph.children:
         if isinstance(child, nodes.math):
-            done.append(formulas.mathml(config, child.astext()))
+            done += formulas.mathml(config, child.astext())
             continue
         text = child.astext().replace("\n", " ")
         end = SENTENCE_END.search(text) if isinstance(child, nodes.Text) else None
         piece = html.escape(text[: end.end()] if end else text)
-        tag = {nodes.emphasis: "em", nodes.strong: "strong", nodes.literal: "code"}
-        mark = tag.get(type(child))
-        done.append(f"<{mark}>{piece}</{mark}>" if mark else piece)
+        before, after = MARKS.get(type(child), ("", ""))
+        done += before + piece + after
         if end:
             break
-    return "".join(done).strip()
+    return done.strip()
 
 
 def meaning(env: Any, docname: str, term_id: str) -> str:
@@ -60,7 +66,7 @@ def add_meanings(app: Any, doctree: nodes.document, docname: str) -> None:
         return
     objects = app.env.get_domain("std").get_objects()
     anchors = {at: page for _, _, kind, page, at, _ in objects if kind == "term"}
-    number = 0
+    numbers = itertools.count(1)
     for link in list(doctree.findall(nodes.reference)):
         inner = link.children[0] if link.children else None
         if not isinstance(inner, nodes.Element) or "std-term" not in inner["classes"]:
@@ -69,10 +75,8 @@ def add_meanings(app: Any, doctree: nodes.document, docname: str) -> None:
         page = anchors.get(anchor)
         words = meaning(app.env, page, anchor) if page and page != docname else ""
         if words:
-            number += 1
-            new = TermLink("", *link.children, words=words, uri=link["refuri"])
-            new["tip"] = f"term-tip-{number}"
-            link.replace_self(new)
+            named = {"uri": link["refuri"], "tip": f"term-tip-{next(numbers)}"}
+            link.replace_self(TermLink("", *link.children, words=words, **named))
 
 
 def visit(translator: Any, node: TermLink) -> None:
