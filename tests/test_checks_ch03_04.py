@@ -1,4 +1,4 @@
-"""Chapters 3 and 4: right answers pass, and named wrong ones are told apart."""
+"""Chapters 3, 4 and 8: right answers pass, and named wrong ones are told apart."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import entr
 from torch import Tensor
 
 from lessons_lib import agreement, ibm_model1, models
@@ -87,10 +88,13 @@ RIGHT: dict[str, Any] = {
     "3.2": lambda *given: proxy(*given).softmax(-1),
     "3.3": by_hand,
     "3.4": em_step,
-    "4.1": (1, 0, 2 / 30),
-    "4.2": fair,
+    "8.2": (1, 0, 2 / 30),
+    "8.3": fair,
+    "4.1": "c",
+    "4.2": lambda attention: np.exp(entr(attention).sum(1)) / attention.shape[1],
     "4.3": "d",
-    "4.4": xi,
+    "8.1": "b",
+    "8.4": xi,
 }
 
 WRONG: dict[str, dict[str, tuple[Any, str]]] = {
@@ -128,25 +132,43 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
         "padding counted": (lambda t, x, y: em_step(t, x, y, pad=True), "padding"),
         "nothing done": (lambda t, x, y: t, "old-table"),
     },
-    "4.1": {
+    "8.2": {
         "swapped": ((0, 1, 2 / 30), "swapped"),
         "1.5 rounded down": ((0, 0, 1 / 30), "one-position"),
         "chance is 5%": ((1, 0, 0.05), "chance-5%"),
         "for four words": ((0, 0, 0.25), "four-words"),
         "chance forgotten": ((1, 0), "shape"),
     },
-    "4.2": {
+    "8.3": {
         "the paper's rule": (lambda u, v, top: fair(u, v, top, lucky=1), "ties-found"),
         "ties missed": (lambda u, v, top: fair(u, v, top, lucky=0), "ties-missed"),
         "ties one half": (lambda u, v, top: fair(u, v, top, lucky=0.5), "ties-half"),
         "swapped": (lambda u, v, top: fair(v, u, top), "swapped"),
+    },
+    "4.1": {
+        "no lag at all": ("a", "same-shape"),
+        "both in levels": ("b", "level-for-shape"),
+        "the steps of attention": ("d", "no-difference"),
+    },
+    "4.2": {
+        "entropy": (lambda a: entr(a).sum(1), "entropy"),
+        "a number of words": (lambda a: np.exp(entr(a).sum(1)), "not-divided"),
+        "share of the largest": (lambda a: entr(a).sum(1) / np.log(a.shape[1]), "relative"),
+        "powers of two": (lambda a: 2 ** entr(a).sum(1) / a.shape[1], "bits"),
+        "output words": (lambda a: np.exp(entr(a).sum(1)) / len(a), "rows"),
+        "the largest weight": (lambda a: a.max(1), "value"),
+    },
+    "8.1": {
+        "train longer": ("a", "too-short"),
+        "ties": ("c", "ties"),
+        "the other way round": ("d", "not-symmetric"),
     },
     "4.3": {
         "Adam hides it": ("a", "no-effect"),
         "more even": ("b", "more-even"),
         "sharper and better": ("c", "sharper-is-better"),
     },
-    "4.4": {
+    "8.4": {
         "crossing in each run": (xi_by_run, "not-averaged"),
         "the first run only": (lambda n, c, p: xi(n, c[:1], p[:1]), "one-run"),
         "agreement for performance": (lambda n, c, p: xi(n, c, c), "agreement"),
@@ -179,4 +201,4 @@ def test_the_library_passes_where_it_answers_the_same_question() -> None:
         found = agreement.xi(level, curves.tolist(), performance.tolist()).value
         return math.nan if found is None else found
 
-    assert check("4.4", library).passed
+    assert check("8.4", library).passed

@@ -1,4 +1,4 @@
-"""Chapters 5 and 10: right answers pass, and named wrong ones are told apart."""
+"""Chapters 5, 9 and 10: right answers pass, and named wrong ones are told apart."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ RIGHT: dict[str, Any] = {
     "5.3": ((0.5, 0.5), ((1, 3), (0, 0))),
     "5.4": loss_push,
     "5.5": lambda b, n: -b / (n - 1),
-    "5.6": lambda a, r: -a / math.sqrt(r),
+    "9.1": "a",
+    "9.2": lambda k, n: (math.comb(k, 2) + math.comb(n - k, 2)) / math.comb(n, 2),
+    "9.3": lambda a, r: -a / math.sqrt(r),
     "10.1": (1 / 3, 1 / 11, 1),
     "10.2": "c",
     "10.3": half_rise,
@@ -134,7 +136,18 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
         "sign": (lambda b, n: b / (n - 1), "sign"),
         "no effect": (lambda b, n: 0, "nothing"),
     },
-    "5.6": {
+    "9.1": {
+        "no better than chance": ("b", "chance"),
+        "the start": ("c", "start"),
+        "neither": ("d", "nothing"),
+    },
+    "9.2": {
+        "with itself": (lambda k, n: (k / n) ** 2 + (1 - k / n) ** 2, "with-itself"),
+        "aligned pairs": (lambda k, n: math.comb(k, 2) / math.comb(n, 2), "only-aligned"),
+        "a number": (lambda k, n: math.comb(k, 2) + math.comb(n - k, 2), "pairs"),
+        "the larger branch": (lambda k, n: max(k, n - k) / n, "majority"),
+    },
+    "9.3": {
         "equal rates": (lambda a, r: -a, "equal-rates"),
         "wrong way": (lambda a, r: -a * math.sqrt(r), "wrong-way"),
         "no root": (lambda a, r: -a / r, "no-root"),

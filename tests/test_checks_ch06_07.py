@@ -83,10 +83,11 @@ RIGHT: dict[str, Any] = {
     "6.6": ((-0.2, 0.5), (0.2, -0.5)),
     "6.7": lambda a, b, n: (b / n**2, a / n**2),
     "7.1": "a",
-    "7.2": heads_needed,
-    "7.3": kind_of_start,
-    "7.4": head_velocities,
-    "7.5": without,
+    "7.2": "d",
+    "7.3": heads_needed,
+    "7.4": kind_of_start,
+    "7.5": head_velocities,
+    "7.6": without,
 }
 
 WRONG: dict[str, dict[str, tuple[Any, str]]] = {
@@ -159,6 +160,11 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
         "parameters": ("d", "more-parameters"),
     },
     "7.2": {
+        "the same product": ("a", "product"),
+        "attention only": ("b", "only-attention"),
+        "other functions": ("c", "expresses-less"),
+    },
+    "7.3": {
         "1 - p^H": (one_minus_power, "one-minus-power"),
         "not rounded": (lambda p, s: math.log(1 - s) / math.log(1 - p), "not-whole"),
         "rounded down": (
@@ -167,7 +173,7 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
         ),
         "one is enough": (lambda p, s: 1, "constant"),
     },
-    "7.3": {
+    "7.4": {
         "mean over orders": (by_mean, "mean"),
         "one order is enough": (
             lambda x: "good" if max(x) > 0.95 else "bad" if min(x) < 0.6 else "discarded",
@@ -178,7 +184,7 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
             "not-good-is-bad",
         ),
     },
-    "7.4": {
+    "7.5": {
         "heads added up": (lambda a, b, n: len(a) * head_velocities(a, b, n), "not-averaged"),
         "one velocity for all": (
             lambda a, b, n: (
@@ -190,7 +196,7 @@ WRONG: dict[str, dict[str, tuple[Any, str]]] = {
         "not coupled": (lambda a, b, n: head_velocities(b, a, n), "not-coupled"),
         "heads first": (lambda a, b, n: head_velocities(a, b, n).T, "shape"),
     },
-    "7.5": {
+    "7.6": {
         "divided by all heads": (lambda m, b, h: without(m, b, h, "silent"), "divided-by-all"),
         "only that head": (lambda m, b, h: without(m, b, h, "alone"), "only-that-head"),
         "nothing removed": (lambda m, b, h: without(m, b, h, "all"), "all-heads"),
@@ -212,6 +218,6 @@ def test_the_library_passes_where_it_answers_the_same_question() -> None:
     def removed(model: models.Seq2Seq, batch: Batch, head: int) -> float:
         return heads.remove_heads(model, batch)[f"accuracy/without_head{head}"]
 
-    assert check("7.5", removed).passed
+    assert check("7.6", removed).passed
     assert check("6.7", flow).passed
     assert check("6.2", gap).passed

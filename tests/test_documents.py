@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,16 @@ def test_paper_is_cited_and_the_companion_is_unofficial(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8").lower()
     assert "unofficial companion" in text
     assert "2103.07601" in text
+
+
+NOT_LATER = {"hochreiter1997", "elliott2016", "almeida2011", "zhang2015", "socher2013", "pang2004"}
+"""The LSTM, and the sources of corpora."""
+
+
+def test_each_work_but_the_sources_has_its_sentence_on_the_map_of_later_work() -> None:
+    works = re.findall(
+        r"^@\w+\{(\w+),", (ROOT / "book" / "references.bib").read_text("utf-8"), re.M
+    )
+    page = (ROOT / "book" / "bibliography.md").read_text(encoding="utf-8")
+    cited = set(re.findall(r"\{cite:t\}`(\w+)`", page))
+    assert cited == set(works) - NOT_LATER

@@ -93,8 +93,17 @@ def test_the_table_has_every_exercise_of_the_book_and_no_other() -> None:
 
 def test_every_row_of_the_table_has_a_goal_and_a_misconception() -> None:
     for row in rows(GOALS):
-        assert len(row) == 3, row
-        assert all(len(cell) > 8 for cell in row), row
+        assert len(row) == 4, row
+        assert all(len(cell) > 8 for cell in (row[0], *row[2:])), row
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_each_objective_has_an_exercise_and_each_exercise_an_objective(chapter: int) -> None:
+    (box,) = re.findall(r"^:::\{admonition\} Objectives\n(.*?)^:::", markdown(chapter), re.M | re.S)
+    objectives = range(1, len(re.findall(r"^- ", box, re.M)) + 1)
+    own = [row for row in rows(GOALS) if row[0].startswith(f"{{ref}}`{chapter}.")]
+    served = [int(number) for row in own for number in row[1].split(", ")]
+    assert sorted(set(served)) == list(objectives)
 
 
 def test_plans_name_exercises_that_exist() -> None:
@@ -369,7 +378,7 @@ def test_the_problem_set_is_as_the_guide_says() -> None:
 def test_the_derivation_on_the_board_ends_where_the_theory_begins() -> None:
     board = section("The derivation on the board")
     assert r"\frac{V - L}{L\,V\,(V-1)}" in board
-    assert r"b = d\,t , \quad a = \frac{d}{2L^2}\,t^2" in board
+    assert r"b = \delta\,t , \quad a = \frac{\delta}{2L^2}\,t^2" in board
     for V, L, t in ((7, 4, 0.3), (5, 5, 2.0)):
         d = (V - L) / (L * V * (V - 1))
         assert phase_portrait.early_growth(t, V, L) == pytest.approx((d / (2 * L**2) * t**2, d * t))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book" / "_ext"))
@@ -85,3 +89,58 @@ def test_minutes_are_told_in_fives() -> None:
     assert reading_times.sentence(amount).startswith(
         " About 30 minutes without the exercises: 2,600"
     )
+
+
+# The book ---------------------------------------------------------------------------------------
+
+PART_ONE = [next((ROOT / "book").glob(f"{number:02}_*.ipynb")) for number in range(1, 8)]
+MOST_WORDS, MOST_TOGETHER, MOST_PREDICTIONS = 2300, 15_000, 4
+each = pytest.mark.parametrize("path", PART_ONE, ids=lambda path: path.stem)
+
+
+def read(path: Path) -> dict[str, Any]:
+    notebook: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return notebook
+
+
+def markdown(path: Path) -> str:
+    cells = read(path)["cells"]
+    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+
+
+@each
+def test_a_chapter_of_the_course_is_one_sitting(path: Path) -> None:
+    amount = reading_times.of_chapter(read(path))
+    assert amount.words <= MOST_WORDS
+    assert markdown(path).count("{admonition} Predict") <= MOST_PREDICTIONS
+
+
+def test_the_course_is_read_in_about_five_hours() -> None:
+    amount = reading_times.total([reading_times.of_chapter(read(path)) for path in PART_ONE])
+    assert amount.words <= MOST_TOGETHER
+    assert amount.minutes <= 300
+
+
+def short_path() -> list[tuple[str, list[str]]]:
+    """Chapter and sections of each stop."""
+    page = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
+    listed = page.split("### The short path")[1].split("\nAt any time")[0]
+    stops = re.findall(r"^\d\. \{doc\}`(\w+)`: (.+)$", listed, re.MULTILINE)
+    return [(chapter, re.findall(r"\*([^*]+)\*", told)) for chapter, told in stops]
+
+
+def test_the_short_path_takes_ninety_minutes() -> None:
+    amounts = []
+    for chapter, titles in short_path():
+        found = reading_times.sections(read(ROOT / "book" / f"{chapter}.ipynb"))
+        amounts += [found[title] for title in titles]
+    assert 80 <= reading_times.total(amounts).minutes <= 100
+
+
+def test_each_stop_of_the_short_path_is_marked_in_its_chapter() -> None:
+    stops = short_path()
+    assert [chapter for chapter, _ in stops] == [path.stem for path in PART_ONE]
+    for number, (chapter, titles) in enumerate(stops, start=1):
+        text = markdown(ROOT / "book" / f"{chapter}.ipynb")
+        (note,) = re.findall(rf"\*\*Short path, {number} of 7\.\*\* (.+)", text)
+        assert re.findall(r"\*([^*]+)\*", note) == titles

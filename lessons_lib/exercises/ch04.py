@@ -1,4 +1,4 @@
-"""Checkers of chapter 4: agreement, ties and xi."""
+"""Checkers of chapter 4: yardsticks and spread; and of 8.2 to 8.4: agreement, ties and xi."""
 
 from __future__ import annotations
 
@@ -176,13 +176,70 @@ def _xi(f: Student) -> None:
             )
 
 
+def _spread(f: Student) -> None:
+    three = np.array([[0.5, 0.25, 0.25, 0.0], [0.25] * 4, [0.0, 1.0, 0.0, 0.0]])
+    cases = {"three rows of four": (three,), "one row of two": (np.array([[0.75, 0.25]]),)}
+
+    def entropy(a: np.ndarray) -> np.ndarray:
+        return np.array([-sum(x * math.log(x) for x in row if x > 0) for row in a.tolist()])
+
+    mistakes = {
+        "entropy": (entropy, "that is the entropy. Take its exponential, and divide by L."),
+        "not-divided": (
+            lambda a: np.exp(entropy(a)),
+            "that is a number of words. Divide by the number of words that there are.",
+        ),
+        "relative": (
+            lambda a: entropy(a) / math.log(a.shape[1]),
+            "that is the entropy as a share of its largest value. Even attention on two of sixteen "
+            "words would get 0.25 of it, and has a spread of 0.125.",
+        ),
+        "bits": (
+            lambda a: 2 ** entropy(a) / a.shape[1],
+            "the entropy is in nats, and the power is of 2.",
+        ),
+        "rows": (
+            lambda a: np.exp(entropy(a)) / len(a),
+            "divide by the number of input words, not of output words.",
+        ),
+    }
+    compare(f, cases, lambda a: np.exp(entropy(a)) / a.shape[1], mistakes)
+
+
 EXERCISES = {
     "4.1": Exercise(
+        "First by one yardstick",
+        choice(
+            {
+                "a": (
+                    "same-shape",
+                    "Both curves have the same shape, so half-way there is no lag. When does each "
+                    "of them pass 0.3?",
+                ),
+                "b": (
+                    "level-for-shape",
+                    "The half-way value is half of the curve's *own* last value, 0.4 and 0.2.",
+                ),
+                "d": (
+                    "no-difference",
+                    "Those are the steps of attention. A lag is the difference to KTIW.",
+                ),
+            }
+        ),
+        "Straight lines: KTIW is 0.002 times the step, attention 0.001 times the step.",
+    ),
+    "4.2": Exercise(
+        "How many words are looked at?",
+        _spread,
+        "exp(entropy) of even attention on k words is k. What is x log x at x = 0?",
+        "spread(attention)",
+    ),
+    "8.2": Exercise(
         "Agreement by hand",
         _by_hand,
         "ceil(0.05 * 30) = 2. Where is the largest u, and how many positions have more v?",
     ),
-    "4.2": Exercise(
+    "8.3": Exercise(
         "The candidate that agrees with everything",
         _fair_agreement,
         "With g positions strictly greater and m equal ones (itself included), how many of the m "
@@ -211,7 +268,7 @@ EXERCISES = {
         ),
         "Divide all scores by 16: what becomes of their softmax?",
     ),
-    "4.4": Exercise(
+    "8.4": Exercise(
         "A tighter xi",
         _xi,
         "Mean of the curves over runs, first checkpoint strictly above the level, mean performance "

@@ -307,7 +307,7 @@ EXERCISES = {
         "The lead is the right word's entry, less the mean of the L - 1 other entries of its row.",
         "wrong_lead(strength, length)",
     ),
-    "5.6": Exercise(
+    "9.3": Exercise(
         "The line at another rate",
         _dividing_line,
         "With a' = r k b and b' = k a, find the straight line through the origin along which an "

@@ -252,24 +252,46 @@ EXERCISES = {
         "What is the mean of eight equal contexts, and what its gradient?",
     ),
     "7.2": Exercise(
+        "In the mirror",
+        choice(
+            {
+                "a": (
+                    "product",
+                    "The product a b, and with it the loss near the origin, is the same for both. "
+                    "What decides the branch is the sign of a + b.",
+                ),
+                "b": (
+                    "only-attention",
+                    "Minus the query turns the scores over. What does minus the value do to what "
+                    "a position says?",
+                ),
+                "c": (
+                    "expresses-less",
+                    "Minus a matrix is a matrix: both can be trained to the same functions.",
+                ),
+            }
+        ),
+        "Scores are linear in the query, and what a position says is linear in the value.",
+    ),
+    "7.3": Exercise(
         "How many tickets?",
         _heads_needed,
         "All H heads are unlucky with probability (1-p)^H.",
         "heads_needed(p, share)",
     ),
-    "7.3": Exercise(
+    "7.4": Exercise(
         "Good, bad, discarded",
         _kind_of_start,
         "Good: all above 0.95. Bad: all below 0.6. A head that is neither is discarded.",
         "kind_of_start(accuracies)",
     ),
-    "7.4": Exercise(
+    "7.5": Exercise(
         "What averaging does to the gradient",
         _head_velocities,
         "Near the origin the loss is log L - (L-1)/L^2 times the mean of a_k b_k.",
         "head_velocities(a, b, length)",
     ),
-    "7.5": Exercise(
+    "7.6": Exercise(
         "Remove a head by hand",
         _without,
         "`out.attention @ model.values(out.encoder_states)` has the heads' contexts on axis 1.",
