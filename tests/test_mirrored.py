@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.container import ErrorbarContainer
 from scipy import stats as scipy_stats
 from test_claims_copying import Run, load_of, record
 
@@ -151,8 +152,9 @@ def test_the_figure_shows_each_share_with_its_interval() -> None:
     ax = mirrored.draw(pairs(antithetic=90, identical=50))
     labels = [label.get_text() for label in ax.get_yticklabels()]
     for container, shift in zip(ax.containers, (0.14, -0.14), strict=True):
+        assert isinstance(container, ErrorbarContainer)
         line, _, (bars,) = container.lines
-        found = dict(zip(line.get_ydata(), line.get_xdata(), strict=True))
+        found = dict(zip(np.asarray(line.get_ydata()), np.asarray(line.get_xdata()), strict=True))
         assert found[labels.index("a head and its mirror image") + shift] == 90 / 96
         low, high = bars.get_segments()[labels.index("a head and its copy")][:, 0]
         ends = proportion_interval(50, 96)

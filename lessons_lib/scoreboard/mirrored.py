@@ -132,7 +132,7 @@ def table(load: Loader = recorded) -> pd.DataFrame:
 
 def _fisher(runs: Runs, more: str, less: str) -> float:
     """One-sided: more runs of the first arm align than of the second."""
-    sides = [(k, n - k) for k, n in (runs.aligned(more), runs.aligned(less))]
+    sides = np.array([(k, n - k) for k, n in (runs.aligned(more), runs.aligned(less))])
     return float(stats.fisher_exact(sides, alternative="greater").pvalue)
 
 
@@ -270,7 +270,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for arm in records:
         sys.stdout.write(f"{arm:24} {Runs(records).told(arm)} aligned\n")
     use_style()
-    draw(records).figure.savefig(options.out)
+    draw(records)
+    plt.savefig(options.out)
     sys.stdout.write(f"The figure is in {options.out}\n")
     return 0
 
