@@ -11,18 +11,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from lessons_lib.exercises import ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08, ch09
-from lessons_lib.exercises.judge import Exercise, Result, judge
+from lessons_lib.exercises import ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08, ch09  # noqa: F401
+from lessons_lib.exercises.judge import EXERCISES, Result, judge
 from lessons_lib.exercises.sandbox import remember_libraries
 
-_CHAPTERS = (
-    *(ch01, ch02, ch03, ch04, ch05),
-    *(ch06, ch07, ch08, ch09),
-)
-EXERCISES: dict[str, Exercise] = {
-    number: exercise for module in _CHAPTERS for number, exercise in module.EXERCISES.items()
-}
-"""By number, ``"6.2"``: the second exercise of chapter 6."""
+__all__ = ["EXERCISES", "check"]
 
 remember_libraries()
 
