@@ -6,7 +6,7 @@ import html
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal, NoReturn
@@ -20,12 +20,9 @@ from lessons_lib.exercises.contents import settled
 from lessons_lib.exercises.sandbox import NotAttempted, Student, Wrong, pristine
 
 Array = NDArray[np.float64]
+Judge = Callable[[Any], None]
 Verdict = Literal["passed", "not attempted", "wrong"]
-_SAID = {
-    "passed": "\N{CHECK MARK} passed",
-    "not attempted": "\N{WHITE CIRCLE} not attempted yet",
-    "wrong": "\N{BALLOT X} not right yet",
-}
+_SAID = {"passed": "✓ passed", "not attempted": "○ not attempted yet", "wrong": "✗ not right yet"}
 
 
 @dataclass(frozen=True)
@@ -35,30 +32,30 @@ class Exercise:
     Attributes:
         title: as in the chapter.
         judge: raises ``Wrong`` or ``NotAttempted``, or returns if the answer is right. It gets the
-            answer, or a ``Student`` that can be called where the answer is a function.
+            answer, or a ``Student`` to call where the answer is a function.
         hint: where to look, shown with every answer that is wrong.
         call: how the function is called, ``"road(a, length)"``; ``None`` where the answer is none.
         seconds: time for all calls of the function together.
     """
 
     title: str
-    judge: Callable[[Any], None]
+    judge: Judge
     hint: str
     call: str | None = None
     seconds: float = 10.0
 
 
+EXERCISES: dict[str, Exercise] = {}
+"""By number, ``"6.2"``: the second exercise of chapter 6. The chapters' files fill it."""
+
+
 @dataclass(frozen=True)
 class Result:
-    """What a check found.
+    """What a check of an exercise found.
 
     Attributes:
-        exercise: its number, ``"6.2"``.
-        title: of the exercise.
-        verdict: ``"passed"``, ``"not attempted"`` or ``"wrong"``.
         key: a short name of the mistake; empty where there is none.
         message: what is wrong and which mistake it probably is.
-        hint: where to look.
         printed: what the answer printed while it was checked, cut.
     """
 
@@ -101,16 +98,15 @@ class Result:
 
 def judge(number: str, exercise: Exercise, answer: Any) -> Result:
     """The verdict on an answer; whatever the answer is, this returns."""
-    student = None
+    student, result = None, Result(number, exercise.title, "passed")
     try:
         if answer is Ellipsis or answer is None:
             raise NotAttempted
         if exercise.call is not None:
             if not callable(answer):
+                found = f"found {_kind(answer)}. Pass its name without brackets."
                 raise Wrong(
-                    "type",
-                    f"The answer is to be the function {exercise.call} itself, found "
-                    f"{_kind(answer)}. Pass its name without brackets.",
+                    "type", f"The answer is to be the function {exercise.call} itself, {found}"
                 )
             answer = student = Student(answer, exercise.call, exercise.seconds)
         elif callable(answer):
@@ -122,14 +118,12 @@ def judge(number: str, exercise: Exercise, answer: Any) -> Result:
     except NotAttempted:
         return Result(number, exercise.title, "not attempted")
     except Wrong as wrong:
-        found = wrong.key, wrong.message
+        result = replace(result, verdict="wrong", key=wrong.key, message=wrong.message)
     except Exception as error:  # a defect of ours: say so, and do not bury the student in it
-        found = "checker", f"This checker failed ({type(error).__name__}). Please report it."
-    else:
-        said = "" if student is None else student.printed
-        return Result(number, exercise.title, "passed", printed=said)
-    said = "" if student is None else student.printed
-    return Result(number, exercise.title, "wrong", *found, exercise.hint, said)
+        said = f"This checker failed ({type(error).__name__}). Please report it."
+        result = replace(result, verdict="wrong", key="checker", message=said)
+    hint = "" if result.passed else exercise.hint
+    return replace(result, hint=hint, printed="" if student is None else student.printed)
 
 
 def spoken(answer: Any, options: Iterable[str]) -> str:
@@ -150,32 +144,45 @@ def spoken(answer: Any, options: Iterable[str]) -> str:
     return word
 
 
-def choice(mistakes: Mapping[str, tuple[str, str]], letters: str = "abcd") -> Callable[[Any], None]:
-    """A judge of multiple choice: for each wrong letter a key and what speaks against it.
+def exercise(
+    number: str, title: str, hint: str, call: str | None = None, *, seconds: float = 10.0
+) -> Callable[[Judge], Judge]:
+    """Register the judge that stands below as the checker of an exercise; see ``Exercise``."""
+
+    def register(judge: Judge) -> Judge:
+        EXERCISES[number] = Exercise(title, judge, hint, call, seconds)
+        return judge
+
+    return register
+
+
+def choice(number: str, title: str, hint: str, **mistakes: tuple[str, str]) -> None:
+    """Register a multiple choice of a to d: for each wrong letter a key and what speaks against it.
 
     The page explains every option, the right one included, so there is nothing to hide here.
     """
 
+    @exercise(number, title, hint)
     def verdict(answer: Any) -> None:
         if isinstance(answer, str):  # also "(b)", "b)", "Option b"
             answer = re.sub(r"^\W*(?:option\b)?\W*(\w)\W*$", r"\1", answer, flags=re.IGNORECASE)
-        letter = spoken(answer, letters)
+        letter = spoken(answer, tuple("abcd"))
         if letter in mistakes:
             raise Wrong(*mistakes[letter])
 
-    return verdict
+
+def refuse(about: str, *rows: tuple[object, str, str]) -> None:
+    """Raise ``Wrong`` for the first of ``(holds, key, why)`` that holds."""
+    for holds, key, why in rows:
+        if holds:
+            raise Wrong(key, about + why)
 
 
 def decide(f: Student, rows: Iterable[tuple[Any, ...]], options: Iterable[str]) -> None:
-    """Judge a function that answers with a word.
+    """Judge a function that answers with one of some words.
 
-    Args:
-        f: the answer.
-        rows: arguments, right word, key of the mistake of those who say otherwise, why.
-        options: the words there are.
-
-    Raises:
-        Wrong: a row is decided otherwise; of several, the first counts.
+    A row has arguments, the right word, the key of the mistake of those who say otherwise, and
+    why; the first that is decided otherwise raises ``Wrong``.
     """
     for arguments, truth, key, why in rows:
         found = spoken(f(*arguments), options)
@@ -188,12 +195,8 @@ def numbers(value: Any, shape: tuple[int, ...] = (), *, finite: bool = True) -> 
     """An answer as an array of float64: from a number, list, tuple, NumPy array or tensor.
 
     Complex numbers count if their imaginary parts are 0. An object that merely behaves like a
-    number does not: it could say anything.
-
-    Args:
-        value: the answer.
-        shape: expected; ``()`` for a single number, which may also come as a tensor of one entry.
-        finite: whether NaN and infinity are refused.
+    number does not: it could say anything. A single number, of shape ``()``, may also come as a
+    tensor of one entry. NaN and infinity are refused if the answer is to be finite.
 
     Raises:
         Wrong: another type, another shape, a value that is not finite, or an ellipsis among them.
@@ -213,127 +216,154 @@ def numbers(value: Any, shape: tuple[int, ...] = (), *, finite: bool = True) -> 
             raise Wrong("complex", "Expected real numbers, found some with an imaginary part.")
         found = found.real
     if finite and not np.isfinite(found).all():
-        raise Wrong(
-            "not-finite",
-            "Expected finite numbers, found NaN or infinity. Look for 0/0, for the logarithm of 0, "
-            "and for a softmax in which everything is masked.",
-        )
+        where = "for 0/0, for the logarithm of 0, and for a softmax in which everything is masked."
+        raise Wrong("not-finite", f"Expected finite numbers, found NaN or infinity. Look {where}")
     return found.astype(np.float64)
 
 
-Formula = Callable[..., ArrayLike]
-Formulas = Mapping[str, tuple[Formula, str]]
+Table = tuple[Any, Mapping[str, tuple[Any, str]]]
+"""The right answer of a case, and for each mistake what it would give and a sentence on it.
 
-# What goes wrong with any formula, tried after the mistakes of the exercise.
+What is costly may be a function without arguments; what a case does not define is left out.
+"""
+Cases = Mapping[str, tuple[Any, ...]]
+
+
 # fmt: off
-_USUAL: dict[str, tuple[Callable[[Array], ArrayLike], str]] = {
-    "sign": (lambda t: -t, "it has the wrong sign."),
-    "upside-down": (lambda t: 1 / t, "it is upside down: one divided by what is asked."),
-    "minus-upside-down": (lambda t: -1 / t, "it is upside down and has the wrong sign."),
-    "complement": (lambda t: 1 - t, "it is one minus what is asked."),
-    "squared": (lambda t: t ** 2, "it is the square of what is asked."),
-    "root": (lambda t: np.sqrt(t), "it is the square root of what is asked."),
-    "logarithm": (lambda t: np.log(t), "it is the logarithm of what is asked."),
-    "minus-logarithm": (lambda t: -np.log(t), "it is minus the logarithm of what is asked."),
-    "exponential": (lambda t: np.exp(t), "it is the exponential of what is asked."),
-    "one-more": (lambda t: t + 1, "it is too large by 1."),
-    "one-less": (lambda t: t - 1, "it is too small by 1."),
-    "percent": (lambda t: 100 * t, "it is in percent. Asked is the share."),
-    "absolute": (lambda t: abs(t), "the sign is lost."),
-    "not-rounded-up": (lambda t: np.floor(t), "it is rounded down."),
-    "rounded": (lambda t: np.round(t), "it is rounded."),
-    "backwards": (lambda t: t[..., ::-1], "the entries come in the opposite order."),
-    "first-backwards": (lambda t: t[::-1], "the rows come in the opposite order."),
-    "transposed": (lambda t: np.swapaxes(t, -1, -2), "two axes are exchanged."),
-    "rows-to-one": (lambda t: t[..., :] / t.sum(-1, keepdims=True),
-        "its rows are made to sum to 1."),
-    "columns-to-one": (lambda t: t[..., :, :] / t.sum(-2, keepdims=True), "its columns sum to 1."),
-    "centred": (lambda t: t[..., :] - t.mean(-1, keepdims=True),
-        "the mean of each row is subtracted."),
-    "zero": (lambda t: 0 * t, "it is zero everywhere."),
-}
+def _usual(t: Array) -> Table:
+    """What goes wrong with any formula, tried after the mistakes of the exercise."""
+    found: dict[str, tuple[Any, str]] = {
+        "sign": (-t, "it has the wrong sign."),
+        "upside-down": (1 / t, "it is upside down: one divided by what is asked."),
+        "minus-upside-down": (-1 / t, "it is upside down and has the wrong sign."),
+        "complement": (1 - t, "it is one minus what is asked."),
+        "squared": (t**2, "it is the square of what is asked."),
+        "root": (np.sqrt(t), "it is the square root of what is asked."),
+        "logarithm": (np.log(t), "it is the logarithm of what is asked."),
+        "minus-logarithm": (-np.log(t), "it is minus the logarithm of what is asked."),
+        "exponential": (np.exp(t), "it is the exponential of what is asked."),
+        "one-more": (t + 1, "it is too large by 1."),
+        "one-less": (t - 1, "it is too small by 1."),
+        "percent": (100 * t, "it is in percent. Asked is the share."),
+        "absolute": (abs(t), "the sign is lost."),
+        "not-rounded-up": (np.floor(t), "it is rounded down."),
+        "rounded": (np.round(t), "it is rounded."),
+        "zero": (0 * t, "it is zero everywhere."),
+    }
+    if t.ndim > 0:
+        found |= {
+            "backwards": (t[..., ::-1], "the entries come in the opposite order."),
+            "first-backwards": (t[::-1], "the rows come in the opposite order."),
+            "rows-to-one": (shares(t), "its rows are made to sum to 1."),
+            "centred": (t - t.mean(-1, keepdims=True), "the mean of each row is subtracted."),
+        }
+    if t.ndim > 1:
+        found |= {
+            "transposed": (np.swapaxes(t, -1, -2), "two axes are exchanged."),
+            "columns-to-one": (shares(t, -2), "its columns sum to 1."),
+        }
+    return t, found
 # fmt: on
+
+
+def shares(values: Any, axis: int = -1) -> Array:
+    """Values over their sum along an axis."""
+    return np.asarray(values / np.sum(values, axis, keepdims=True))
+
+
+def named(form: str, *rows: tuple[Any, ...]) -> Cases:
+    """Cases by their arguments: ``named("L = {}", (3,), (5,))``."""
+    return {form.format(*row): row for row in rows}
+
+
+def compared(
+    cases: Cases | Callable[[], Cases], *, tolerance: float = 1e-5, tensors: bool = False
+) -> Callable[[Callable[..., Table]], Judge]:
+    """Make a judge of the table that stands below; see ``compare``."""
+
+    def judge_of(table: Callable[..., Table]) -> Judge:
+        def verdict(f: Any) -> None:
+            drawn = cases() if callable(cases) else cases
+            compare(f, drawn, table, tolerance=tolerance, tensors=tensors)
+
+        return verdict
+
+    return judge_of
 
 
 def compare(
     f: Callable[..., Any],
-    cases: Mapping[str, tuple[Any, ...]],
-    truth: Formula,
-    mistakes: Formulas,
+    cases: Cases,
+    table: Callable[..., Table],
     *,
     tolerance: float = 1e-5,
     tensors: bool = False,
 ) -> None:
-    """Raise ``Wrong`` unless the answer gives what a formula gives, and name the mistake.
+    """Raise ``Wrong`` unless the answer gives what is right, and name the mistake.
 
     A mistake is named if it explains what the answer gives in *all* cases.
 
     Args:
         f: the answer.
         cases: its arguments, by a name for messages.
-        truth: from the arguments of a case, what the answer is to give.
-        mistakes: for each key what the mistake would give, and a sentence on it.
+        table: from the arguments of a case, what is right there, and what mistakes give.
         tolerance: relative to the largest entry of a case.
         tensors: whether the answer gets arrays as tensors.
     """
     found: dict[str, Array] = {}
-    truths: dict[str, Array] = {}
+    tables: dict[str, Table] = {}
     stopped: Wrong | None = None
+    with np.errstate(all="ignore"):
+        for case, given in cases.items():
+            of_numpy = (np.float64(x) if type(x) is float else x for x in given)  # 1/0 is inf
+            right, mistakes = table(*of_numpy)
+            tables[case] = np.asarray(right, dtype=float), mistakes
     for case, given in cases.items():
-        truths[case] = np.asarray(truth(*given), dtype=float)
         given = tuple(map(_as_tensor, given)) if tensors else given
         try:
-            found[case] = numbers(f(*given), truths[case].shape)
+            found[case] = numbers(f(*given), tables[case][0].shape)
         except Wrong as wrong:
             stopped = stopped or wrong
             if wrong.key != "not-finite":  # what is finite in another case may tell why
                 break
-    within = {case: _near(found[case], truths[case], tolerance) for case in found}
-    wrong_in = [case for case in within if not within[case]]
+    wrong_in = [case for case in found if not _near(found[case], tables[case][0], tolerance)]
     if not wrong_in:
         if stopped:
             raise stopped
         return
-
-    def explains(value: Formula, usual: bool) -> bool:
-        for case, seen in found.items():
-            try:
-                with np.errstate(all="ignore"):
-                    would = value(truths[case]) if usual else value(*cases[case])
-                if not _near(seen, would, tolerance):
-                    return False
-            except (ValueError, ArithmeticError, IndexError):  # not defined in this case
-                return False
-        return True
-
     first = wrong_in[0]
-    for table, usual in ((mistakes, False), (_USUAL, True)):
-        for key, (formula, sentence) in table.items():
-            if explains(formula, usual):
-                raise Wrong(key, f"For {first}: {sentence}")
-    _say_what_is_seen(found, truths, wrong_in, tolerance)
+    with np.errstate(all="ignore"):
+        for known in (tables, {case: _usual(tables[case][0]) for case in found}):
+            for key, (_, sentence) in known[first][1].items():
+                if all(_explains(known[c][1].get(key), x, tolerance) for c, x in found.items()):
+                    raise Wrong(key, f"For {first}: {sentence}")
+    _say_what_is_seen(found, {c: right for c, (right, _) in tables.items()}, wrong_in, tolerance)
+
+
+def _explains(mistake: tuple[Any, str] | None, found: Array, tolerance: float) -> bool:
+    try:
+        value = np.nan if mistake is None else mistake[0]
+        return _near(found, value() if callable(value) else value, tolerance)
+    except (ValueError, ArithmeticError, IndexError):  # not defined in this case
+        return False
 
 
 def _say_what_is_seen(
     found: dict[str, Array], truths: dict[str, Array], wrong_in: list[str], tolerance: float
 ) -> NoReturn:
     """What can be said of numbers that no known mistake explains."""
-    first = wrong_in[0]
+    first, several = wrong_in[0], len(found) > 1
     shown = f", found {float(found[first]):.5g}" if found[first].ndim == 0 else ""
     scale = [
-        float(np.sum(found[c] * t) / np.sum(t * t))
-        for c, t in truths.items()
-        if c in found and np.any(t)
+        float(np.sum(x * truths[c]) / np.sum(truths[c] ** 2))
+        for c, x in found.items()
+        if truths[c].any()
     ]
-    if (
-        len(found) > 1
-        and scale
-        and np.ptp(scale) <= 1e-4 * abs(scale[0])
-        and all(_near(found[c], scale[0] * truths[c], 10 * tolerance) for c in found)
-    ):
+    steady = several and scale and np.ptp(scale) <= 1e-4 * abs(scale[0])
+    if steady and all(_near(x, scale[0] * truths[c], 10 * tolerance) for c, x in found.items()):
         raise Wrong("factor", f"In all cases it is {scale[0]:.4g} times what is asked.")
-    same = {x.tobytes() for x in found.values()}
-    if len(found) > 1 and len(same) == 1 and len({t.tobytes() for t in truths.values()}) > 1:
+    values, right_ones = ({x.tobytes() for x in part.values()} for part in (found, truths))
+    if several and len(values) == 1 < len(right_ones):
         raise Wrong("constant", f"It does not depend on its arguments{shown}.")
     right = [case for case in found if case not in wrong_in]
     but = f" It is right for {' and for '.join(right[:2])}." if right else ""
@@ -373,9 +403,8 @@ def _plain(value: Any, depth: int = 0) -> Any:
         try:
             return float(value)
         except OverflowError:
-            raise Wrong(
-                "too-large", "Expected numbers below 1e308, found a larger one: use logarithms."
-            ) from None
+            text = "Expected numbers below 1e308, found a larger one: use logarithms."
+            raise Wrong("too-large", text) from None
     if kind is complex:
         return value
     if kind in (list, tuple, deque):

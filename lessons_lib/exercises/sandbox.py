@@ -80,12 +80,12 @@ def limited(work: Callable[[], Any], seconds: float) -> Any:
     """What ``work()`` returns, if it does so in time.
 
     In the main thread of a system with SIGALRM an alarm interrupts the code again and again, sleep
-    and waiting included. Code that catches even that is traced: each of its lines asks for an
-    exception, which then comes with the next call or jump. The jump back of a loop lies outside
-    of every ``try`` within the loop, so the loop ends. Elsewhere (Windows, other threads) a second
-    thread asks for the exception again and again: it cannot interrupt sleep, and code that catches
-    everything may hold out for long. Code that calls itself again wherever it is stopped holds out
-    everywhere. Nothing interrupts one long call into compiled code.
+    and waiting included. (The kernel's own interrupt comes once: ``except:`` in a loop survives
+    it.) Code that catches even that is traced: each of its lines asks for an exception, which comes
+    with the next call or jump, and the jump back of a loop lies outside of every ``try`` within it.
+    Elsewhere (Windows, other threads) a second thread asks again and again: it cannot interrupt
+    sleep, and code that catches everything may hold out for long. Nothing stops code that calls
+    itself again wherever it is stopped, nor one long call into compiled code.
 
     Raises:
         OutOfTime: it did not return in time.
@@ -191,56 +191,47 @@ _MODULES = ("builtins", "math", "cmath", "random", "time", "itertools", "functoo
 _DEEP = ("torch.nn", "torch.nn.functional", "torch.linalg", "torch.optim")
 
 
+_Names = list[tuple[Any, dict[str, Any]]]
+_PRISTINE: _Names = []
+"""Functions and classes of the libraries that answers are judged with, as they were."""
+
+
 def _kept(name: str) -> bool:
     if name.startswith("torch."):
         return name in _DEEP
     return name in _MODULES or (name.split(".")[0] in _OURS and name.count(".") < 2)
 
 
-def _namespaces() -> list[tuple[Any, dict[str, Any]]]:
-    """Functions and classes of the libraries that answers are judged with, as they are now."""
+def remember_libraries() -> None:
+    """Note the libraries as they are now, before anybody has answered: ``check`` calls it."""
     places: list[Any] = [m for name, m in sys.modules.items() if _kept(name)]
     ours = [m for name, m in sys.modules.items() if name.startswith("lessons_lib.")]
     classes = {v for m in ours for v in vars(m).values() if isinstance(v, type)}
-    places += [
-        torch.Tensor,
-        nn.Linear,
-        *(c for c in classes if c.__module__[:4] in ("less", "torc")),
+    places += [torch.Tensor, nn.Linear]
+    places += [c for c in classes if c.__module__[:4] in ("less", "torc")]
+    _PRISTINE[:] = [
+        (p, {k: v for k, v in vars(p).items() if callable(v) or isinstance(v, ModuleType)})
+        for p in places
     ]
-    found = []
-    for place in places:
-        own = {k: v for k, v in vars(place).items() if callable(v) or isinstance(v, ModuleType)}
-        found.append((place, own))
-    return found
 
 
-_PRISTINE: list[tuple[Any, dict[str, Any]]] = []
-
-
-def remember_libraries() -> None:
-    """Note the libraries as they are now, before anybody has answered: ``checks`` calls it."""
-    _PRISTINE[:] = _namespaces()
-
-
-def _put_back(
-    namespaces: list[tuple[Any, dict[str, Any]]], *, all_of_them: bool = True
-) -> list[tuple[Any, dict[str, Any]]]:
+def _put_back(namespaces: _Names, *, all_of_them: bool = True) -> _Names:
     """Put names back, and say what stood there instead.
 
     With ``all_of_them`` a name that a class did not have is taken away: it hides an inherited one.
     """
     changed = []
     for place, own in namespaces:
-        there = vars(place)
+        there = dict(vars(place))
         other = {k: there[k] for k, v in own.items() if k in there and there[k] is not v}
-        added = [k for k in there if k not in own and callable(there[k])]
         for name in own:
             if there.get(name) is not own[name]:
                 setattr(place, name, own[name])
         if all_of_them and isinstance(place, type):
-            for name in added:
-                other[name] = there[name]
-                delattr(place, name)
+            for name in there.keys() - own.keys():
+                if callable(there[name]):
+                    other[name] = there[name]
+                    delattr(place, name)
         if other:
             changed.append((place, other))
     return changed
@@ -348,11 +339,9 @@ class Student:
                 self.printed = (self.printed + text)[:SHOWN]
                 self._left -= time.monotonic() - started
         if fingerprint(given) != before:
-            raise Wrong(
-                "mutated",
-                f"{self._call} changes its arguments. Whoever calls it still needs them: work on a "
-                "copy, and look for `x[...] = `, `+=` and names that end in `_`.",
-            )
+            text = "changes its arguments. Whoever calls it still needs them: work on a copy, and "
+            look = "look for `x[...] = `, `+=` and names that end in `_`."
+            raise Wrong("mutated", f"{self._call} {text}{look}")
         if value is Ellipsis:
             raise NotAttempted
         if value is None:
@@ -369,26 +358,17 @@ class Student:
         try:
             signature.bind(*arguments)
         except TypeError as error:
-            raise Wrong(
-                "signature",
-                f"It is called as {self._call}, with {len(arguments)} arguments, and yours does "
-                f"not take them: {error}.",
-            ) from None
+            text = f"with {len(arguments)} arguments, and yours does not take them: {error}."
+            raise Wrong("signature", f"It is called as {self._call}, {text}") from None
 
     def _diagnose(self, error: BaseException) -> Exception:
         where = self._line(error)
         if isinstance(error, OutOfTime):
-            return Wrong(
-                "timeout",
-                f"{self._call} did not end within {self._seconds:g} s{where}. Is there a loop "
-                "whose condition stays true?",
-            )
+            text = f"{self._call} did not end within {self._seconds:g} s{where}."
+            return Wrong("timeout", f"{text} Is there a loop whose condition stays true?")
         if isinstance(error, Flood):
-            return Wrong(
-                "flood",
-                f"{self._call} prints more than {FLOOD} characters{where}. Take the print out of "
-                "the loop.",
-            )
+            text = f"{self._call} prints more than {FLOOD} characters{where}."
+            return Wrong("flood", f"{text} Take the print out of the loop.")
         text = _text(error)
         unfinished = isinstance(error, TypeError) and "ellipsis" in text
         if isinstance(error, NotImplementedError) or unfinished:
