@@ -1,7 +1,7 @@
 """A claim of the paper, the rule that judges it, and the verdict that follows from the records.
 
-``@row(...)`` makes a ``Row`` of a function that measures: from records and thresholds to criteria,
-each held, refuted or open. A row is called to get its ``Claim``.
+``Rows.declare`` makes a ``Row`` of a function that measures: from records and thresholds to
+criteria, each held, refuted or open. A row is called to get its ``Claim``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pandas as pd
 
@@ -88,9 +88,10 @@ class Measured:
 
 
 Measure = Callable[[Loader, Thresholds], Measured]
+M = TypeVar("M", bound=Measure)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Row:
     """A claim of the paper and how it is judged.
 
@@ -112,6 +113,9 @@ class Row:
     measure: Measure
     published: str = NOT_QUOTED
 
+    def __repr__(self) -> str:
+        return f"Row({self.name!r})"
+
     def __call__(self, load: Loader = recorded, thresholds: Thresholds = OURS) -> Claim:
         """The claim as judged by the records; "undecided" where there are none.
 
@@ -128,16 +132,20 @@ class Row:
         return Claim(self, rule, found, judge(found.criteria.values()), setup)
 
 
-def row(
-    chapter: int, part: str, claim: str, rule: str, published: str = NOT_QUOTED
-) -> Callable[[Measure], Row]:
-    """Make a ``Row`` of the function below, under its name with dashes."""
+class Rows(list[Row]):
+    """Rows in the order of the scoreboard."""
 
-    def declared(measure: Measure) -> Row:
-        name = measure.__name__.replace("_", "-")
-        return Row(name, chapter, part, claim, rule, measure, published)
+    def declare(
+        self, chapter: int, part: str, claim: str, rule: str, published: str = NOT_QUOTED
+    ) -> Callable[[M], M]:
+        """Make a row of the function below, under its name with dashes; words as of ``Row``."""
 
-    return declared
+        def declared(measure: M) -> M:
+            name = measure.__name__.replace("_", "-")
+            self.append(Row(name, chapter, part, claim, rule, measure, published))
+            return measure
+
+        return declared
 
 
 @dataclass(frozen=True)
@@ -157,11 +165,6 @@ class Claim:
     found: Measured
     verdict: Verdict
     setup: str = ""
-
-    @property
-    def ours(self) -> str:
-        """Our values in words."""
-        return self.found.ours
 
     @property
     def interval(self) -> str:
@@ -187,7 +190,7 @@ class Claim:
         known = {name: getattr(row, name) for name in ("chapter", "part", "claim", "published")}
         told = {name: getattr(self, name) for name in ("verdict", "reasons", "rule")}
         return {
-            **{"row": row.name, **known, "ours": self.ours, "setup": self.setup},
+            **{"row": row.name, **known, "ours": self.found.ours, "setup": self.setup},
             **{"interval": self.interval, "runs": self.found.runs, **told},
             "command": f"python -m lessons_lib.scoreboard again {row.name}",  # from scratch
             **{"estimate": value.estimate, "low": value.low, "high": value.high},
@@ -264,7 +267,7 @@ def with_fewer_seeds(claim: Claim, verdict: Verdict) -> Claim:
     """
     if claim.verdict in (verdict, "undecided"):
         return claim
-    ours = f"{claim.ours}; {claim.verdict} by these seeds alone, by all {verdict}"
+    ours = f"{claim.found.ours}; {claim.verdict} by these seeds alone, by all {verdict}"
     return replace(claim, found=replace(claim.found, ours=ours), verdict="undecided")
 
 

@@ -11,17 +11,18 @@ from lessons_lib.scoreboard.claim import (
     NO_NUMBER,
     Loader,
     Measured,
+    Rows,
     Thresholds,
     below,
     best_scale,
     exceeds,
-    row,
     values,
 )
 from lessons_lib.scoreboard.contrasts import hazard_interval, mean_power, share_contrast
 from lessons_lib.scoreboard.runs import Runs, of
 from lessons_lib.stats import Interval, proportion_interval, seed_interval
 
+ROWS = Rows()
 DRIVES, HARD = "what drives attention", "hard distribution"
 AUTHORS_STEPS = 200
 """For so many steps the authors trained."""
@@ -29,7 +30,7 @@ EARLY = 60
 """At this step most of the authors' runs on permutations copy, and some are far from it."""
 
 
-@row(
+@ROWS.declare(
     5,
     DRIVES,
     "Knowledge of words (KTIW) drives attention.",
@@ -67,7 +68,7 @@ def words_drive_attention(load: Loader, t: Thresholds) -> Measured:
     )
 
 
-@row(
+@ROWS.declare(
     5,
     DRIVES,
     "Attention cannot be learned before knowledge of words (KTIW).",
@@ -115,7 +116,7 @@ def _half(control: Interval, value: Interval) -> Interval:
     return Interval(middle, middle - down, middle + up, control.n + value.n)
 
 
-@row(
+@ROWS.declare(
     6,
     HARD,
     "Copying is harder to learn from permutations of 40 words than from 40 of 60 words.",
@@ -148,7 +149,7 @@ def hard_is_slower(load: Loader, t: Thresholds) -> Measured:
     )
 
 
-@row(
+@ROWS.declare(
     6,
     HARD,
     "From permutations a model cannot even learn to copy.",
@@ -191,7 +192,3 @@ def cannot_copy(load: Loader, t: Thresholds) -> Measured:
         power=f"if a third fails, {n} runs show that it is no accident with probability "
         f"{third:.2f}; that it is for good takes {enough} runs of which none learns in 200 steps",
     )
-
-
-ROWS = words_drive_attention, attention_needs_words, hard_is_slower, cannot_copy
-"""In the order of the scoreboard."""
