@@ -120,13 +120,16 @@ class Row:
         """The claim as judged by the records; "undecided" where there are none.
 
         Raises:
-            ResultError: a record is damaged or stale.
+            ResultError: a record is damaged, stale or incomplete; the message names the command.
         """
         asked = Noting(load)
         try:
             found = self.measure(asked, thresholds)
         except NotMeasuredError as error:
             found = Measured(f"{NOT_MEASURED}: {error}", None, "", 0, {})
+        except KeyError as error:  # of an earlier version of the code, perhaps
+            again = " and ".join(command(*experiment) for experiment in asked.found)
+            raise ResultError(f"{error.args[0]}; make it again with: {again}") from error
         rule = self.rule.format(t=thresholds) + (f"; {found.power}" if found.power else "")
         setup = _setup(asked.found) if found.value else ""
         return Claim(self, rule, found, judge(found.criteria.values()), setup)
@@ -279,7 +282,7 @@ def optional(load: Loader, experiment: str, scale: str) -> Mapping[str, Record] 
         return None
 
 
-def best_scale(load: Loader, experiment: str) -> tuple[str, Mapping[str, Record]]:
+def best_scale(load: Loader, experiment: str) -> Mapping[str, Record]:
     """The records of an experiment at the first of ``ON_TEXT`` that was measured.
 
     Raises:
@@ -287,21 +290,9 @@ def best_scale(load: Loader, experiment: str) -> tuple[str, Mapping[str, Record]
     """
     for scale in ON_TEXT:
         if found := optional(load, experiment, scale):
-            return scale, found
+            return found
     remedy = command(experiment, ON_TEXT[-1])
     raise NotMeasuredError(f"no result of {experiment}; make it with: {remedy}")
-
-
-def values(record: Record, metric: str, remedy: str) -> pd.Series[float]:
-    """The last value of a metric for each seed; ``remedy`` is the command that makes the record.
-
-    Raises:
-        ResultError: the record lacks the metric; the message names the command.
-    """
-    try:
-        return record.values(metric)
-    except KeyError as error:
-        raise ResultError(f"{error.args[0]}; make it again with: {remedy}") from None
 
 
 class RealText:
@@ -316,29 +307,25 @@ class RealText:
     """
 
     def __init__(self, load: Loader, experiment: str) -> None:
-        scale, records = best_scale(load, experiment)
-        self._command = command(experiment, scale)
+        records = best_scale(load, experiment)
         self._records = {arm: r for arm, r in records.items() if not arm.startswith("toy-")}
         self.corpora = tuple(self._records)
         if not self.corpora:
-            raise self._error(f"no record of real text in {experiment}")
+            raise KeyError(f"no record of real text in {experiment}")
         self._rows = {arm: blocks.by_run(r.frame()) for arm, r in self._records.items()}
         self._last: dict[str, pd.DataFrame] = {}  # a row for each run, a column for each metric
         for arm, rows in self._rows.items():
             if rows.empty:
-                raise self._error(f"the record {arm} holds no single runs")
+                raise KeyError(f"the record {arm} holds no single runs")
             last = rows.sort_values("step").groupby(["run", "metric"])["value"].last()
             self._last[arm] = last.unstack("metric")
             here, first = self._last[arm].index, self._last[self.corpora[0]].index
             if set(here) != set(first):
-                raise self._error(
+                raise KeyError(
                     f"expected the same runs of each corpus, found {_brief(here)} of {arm} and "
                     f"{_brief(first)} of {self.corpora[0]}"
                 )
         self.runs = sum(map(len, self._last.values()))
-
-    def _error(self, what: str) -> ResultError:
-        return ResultError(f"{what}; make it again with: {self._command}")
 
     def each(self, metric: str, wanted: pd.DataFrame | None = None) -> pd.DataFrame:
         """The last value of a metric: a row for each run ("1.0", ...), a column for each corpus.
@@ -349,14 +336,14 @@ class RealText:
                 if ``None``. Others may lack it, and are NaN then.
 
         Raises:
-            ResultError: a run lacks the metric; the message says which.
+            KeyError: a run lacks the metric; the message says which.
         """
         found = {}
         for arm, table in self._last.items():
             found[arm] = table.get(metric, pd.Series(math.nan, index=table.index))
             lacking = found[arm].isna() & (True if wanted is None else wanted[arm])
             if lacking.any():
-                raise self._error(
+                raise KeyError(
                     f"expected the metric {metric!r} of each run in the record {arm}, found none "
                     f"of {_brief(lacking[lacking].index)}; there is {', '.join(table.columns)}"
                 )
@@ -378,11 +365,9 @@ class RealText:
         """A metric that belongs to blocks, not to runs: its mean over blocks for each corpus.
 
         Raises:
-            ResultError: a record lacks the metric.
+            KeyError: a record lacks the metric.
         """
-        return pd.Series(
-            {arm: values(r, metric, self._command).mean() for arm, r in self._records.items()}
-        )
+        return pd.Series({arm: r.values(metric).mean() for arm, r in self._records.items()})
 
     def measured(
         self, ours: str, main: pd.DataFrame | Interval, what: str, criteria: Mapping[str, Any]

@@ -6,7 +6,6 @@ from itertools import count
 
 from scipy.stats import binom
 
-from lessons_lib.lab.records import command
 from lessons_lib.scoreboard.claim import (
     NO_NUMBER,
     Loader,
@@ -16,7 +15,6 @@ from lessons_lib.scoreboard.claim import (
     below,
     best_scale,
     exceeds,
-    values,
 )
 from lessons_lib.scoreboard.contrasts import hazard_interval, mean_power, share_contrast
 from lessons_lib.scoreboard.runs import Runs, of
@@ -84,10 +82,8 @@ def attention_needs_words(load: Loader, t: Thresholds) -> Measured:
     """
     records = load("asymmetry", "lesson")
     arms = "frozen-all-but-query", "frozen-aligned", "frozen-dictionary"
-    remedy = command("asymmetry", "lesson")
-    random, taught, right = (
-        seed_interval(values(records[arm], "attention_accuracy", remedy)) for arm in arms
-    )
+    found = (records[arm].values("attention_accuracy") for arm in arms)
+    random, taught, right = map(seed_interval, found)
     chance = 1 / records[arms[0]].config["length"]
     return Measured(
         f"attention finds the right word, small models; word knowledge frozen at random: {random}, "
@@ -129,7 +125,7 @@ def _half(control: Interval, value: Interval) -> Interval:
 )
 def hard_is_slower(load: Loader, t: Thresholds) -> Measured:
     """Permutations of 40 words against 40 of 60 words: when can a run copy?"""
-    runs = Runs(best_scale(load, "hard_distribution")[1])
+    runs = Runs(best_scale(load, "hard_distribution"))
     later, timed = runs.later("hard", "easy", t)
     easy, hard = (runs.by(arm, EARLY) for arm in ("easy", "hard"))
     behind, at = share_contrast([easy], [hard]), runs.accuracy("hard", EARLY)
@@ -165,7 +161,7 @@ def cannot_copy(load: Loader, t: Thresholds) -> Measured:
     it in 100 steps, at a constant rate. It rests on all of their steps, not on the last run. Where
     runs hardly ever fail, it is refuted with the first.
     """
-    hard = Runs(best_scale(load, "hard_distribution")[1]).of("hard")
+    hard = Runs(best_scale(load, "hard_distribution")).of("hard")
     late = hard[~hard["solved"] | (hard["step"] > AUTHORS_STEPS)]
     n, failing = len(hard), proportion_interval(len(late), len(hard))
     waits = (late["step"] - AUTHORS_STEPS) / 100

@@ -16,6 +16,7 @@ import pandas as pd
 from lessons_lib.lab.records import NotMeasuredError, command
 from lessons_lib.scoreboard.claim import (
     NOT_MEASURED,
+    ON_TEXT,
     OURS,
     Loader,
     Measure,
@@ -28,7 +29,6 @@ from lessons_lib.scoreboard.claim import (
     best_scale,
     exceeds,
     recorded,
-    values,
 )
 from lessons_lib.scoreboard.contrasts import mean_power
 from lessons_lib.stats import seed_interval
@@ -54,13 +54,12 @@ def cooccurrence_teaches_words(load: Loader, t: Thresholds) -> Measured:
     Against the better of two references that see co-occurrence only: bag-of-words proxy, Model 1.
     """
     experiment = "uniform_translation"
-    scale, records = best_scale(load, experiment)
-    remedy = command(experiment, scale)
-    if "multi30k" not in records:
-        raise NotMeasuredError(f"no record multi30k in {experiment}; make it again with: {remedy}")
-    record = records["multi30k"]
-    value = seed_interval(values(record, "words", remedy))
-    proxy, model1 = (values(record, f"{name}/words", remedy).mean() for name in ("proxy", "model1"))
+    record = best_scale(load, experiment).get("multi30k")
+    if record is None:
+        remedy = command(experiment, ON_TEXT[-1])
+        raise NotMeasuredError(f"no record multi30k in {experiment}; make it with: {remedy}")
+    value = seed_interval(record.values("words"))
+    proxy, model1 = (record.values(f"{name}/words").mean() for name in ("proxy", "model1"))
     best = max(proxy, model1)
     return Measured(
         f"frequent words whose best translation is in the dictionary: {value.estimate:.2f}; "
