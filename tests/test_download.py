@@ -89,8 +89,8 @@ def prepare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, port: int) -> None:
     monkeypatch.delenv("LESSONS_DATA", raising=False)
 
 
-def cached(tmp_path: Path, content: bytes) -> Path:
-    path = tmp_path / "cache" / NAME
+def cached(tmp_path: Path, content: bytes, place: str = "cache") -> Path:
+    path = tmp_path / place / NAME
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
@@ -114,25 +114,11 @@ def test_a_file_is_downloaded_once_and_then_taken_from_the_cache(
     assert capsys.readouterr() == ("", "")  # a progress bar is for terminals
 
 
-def test_lessons_data_comes_first(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cached(tmp_path, GOOD)
-    mine = tmp_path / "mine" / NAME
-    mine.parent.mkdir(parents=True)
-    mine.write_bytes(GOOD)
-    monkeypatch.setenv("LESSONS_DATA", str(tmp_path / "mine"))
-    assert fetch(NAME) == mine
-    assert server.asked == 0
-
-
 def test_an_altered_file_in_lessons_data_is_an_error_and_stays_as_it_is(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cached(tmp_path, GOOD)
-    mine = tmp_path / "mine" / NAME
-    mine.parent.mkdir(parents=True)
-    mine.write_bytes(BAD)
+    mine = cached(tmp_path, BAD, "mine")
     monkeypatch.setenv("LESSONS_DATA", str(tmp_path / "mine"))
     with pytest.raises(CorpusAltered) as caught:
         fetch(NAME)
@@ -191,11 +177,13 @@ def test_lessons_data_that_is_no_directory_stops_at_once(
     assert server.asked == 0
 
 
-def test_a_blank_setting_is_none(
+def test_the_cache_is_where_the_reader_or_the_system_wants_it(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LESSONS_DATA", " ")
     assert fetch(NAME) == tmp_path / "cache" / NAME
+    monkeypatch.setenv("LESSONS_CACHE", "~/named")
+    assert sources.cache_directory() == Path.home() / "named"
     monkeypatch.setenv("LESSONS_CACHE", " ")
     assert sources.cache_directory() == Path(platformdirs.user_cache_dir("lessons_lib"))
 
@@ -322,17 +310,6 @@ def test_a_cache_that_cannot_be_written_is_named(
     with pytest.raises(CorpusUnavailable, match=r"cannot be written .*LESSONS_CACHE"):
         fetch(NAME)
     assert server.asked == 0
-
-
-def test_the_cache_is_where_the_reader_or_the_system_wants_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("LESSONS_CACHE", raising=False)
-    assert sources.cache_directory() == Path(platformdirs.user_cache_dir("lessons_lib"))
-    monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "named"))
-    assert sources.cache_directory() == tmp_path / "named"
-    monkeypatch.setenv("LESSONS_CACHE", "~/named")
-    assert sources.cache_directory() == Path.home() / "named"
 
 
 def test_a_file_outside_the_table_is_refused_and_the_table_listed() -> None:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from chromium import ABSENT, find
 from lessons_lib.figures.explore import explore
+from lessons_lib.figures.page import PACE
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -84,6 +85,7 @@ def open_page(chromium: Any, tmp_path: Path) -> Iterator[OpenPage]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(10_000)
+        page.clock.install()  # no test waits for a figure to play: ``PACE`` passes when told
         page.on("request", noticed)
         page.on("console", lambda message: trouble.append(message.text))
         page.on("pageerror", lambda error: trouble.append(str(error)))
@@ -162,6 +164,7 @@ def test_play_stops_at_the_end_and_starts_again(open_page: OpenPage, block: str)
     figure.get_by_role("button", name="Play training step").press("Enter")
     assert text.get_attribute("aria-live") == "off"
     figure.get_by_role("button", name="Pause training step").wait_for()
+    figure.page.clock.run_for(2 * PACE + 1)
     figure.get_by_role("button", name="Play training step").wait_for()
     expect_frame(figure, 210, 10)
     assert text.get_attribute("aria-live") == "polite"
@@ -169,9 +172,8 @@ def test_play_stops_at_the_end_and_starts_again(open_page: OpenPage, block: str)
     expect_frame(figure, 0, 10)
     figure.get_by_role("button", name="Pause training step").press("Space")
     figure.get_by_role("button", name="Play training step").wait_for()
-    before = shown(figure)
-    figure.page.wait_for_timeout(900)  # longer than one frame lasts
-    assert shown(figure) == before
+    figure.page.clock.run_for(3 * PACE)
+    expect_frame(figure, 0, 10)
 
 
 def test_moving_a_slider_ends_the_play(open_page: OpenPage, block: str) -> None:
@@ -179,7 +181,7 @@ def test_moving_a_slider_ends_the_play(open_page: OpenPage, block: str) -> None:
     figure.get_by_role("button", name="Play training step").click()
     figure.get_by_role("slider", name="training step", exact=True).press("Home")
     figure.get_by_role("button", name="Play training step").wait_for()
-    figure.page.wait_for_timeout(900)
+    figure.page.clock.run_for(3 * PACE)
     expect_frame(figure, 0, 10)
 
 
@@ -187,7 +189,7 @@ def test_with_reduced_motion_nothing_moves_by_itself(open_page: OpenPage, block:
     figure = open_page(block, reduced_motion="reduce").locator("figure")
     figure.get_by_role("button", name="Next training step").click()
     expect_frame(figure, 140, 10)
-    figure.page.wait_for_timeout(900)
+    figure.page.clock.run_for(3 * PACE)
     expect_frame(figure, 140, 10)
 
 

@@ -255,11 +255,6 @@ def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
         read_parallel(path, path)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        read_labelled(tmp_path / "nowhere")
-
-
 @pytest.mark.parametrize("ending", ["", ".gz"])
 def test_read_labelled_splits_at_the_first_tab_or_blank(tmp_path: Path, ending: str) -> None:
     path = write(
@@ -292,13 +287,6 @@ def test_a_line_without_integer_label_or_text_is_shown(
     path = write(tmp_path / "a", f"0 fine\n{second}\n1 fine\n")
     with pytest.raises(ValueError, match=message):
         read_labelled(path)
-
-
-def test_labels_that_are_words_are_named(tmp_path: Path) -> None:
-    path = write(tmp_path / "a", "spam\twin now\nham\tsee you\n")
-    assert read_labelled(path, classes=("ham", "spam")).labels == (1, 0)
-    with pytest.raises(ValueError, match=r"line 2: expected one of the labels spam, eggs.*'ham'"):
-        read_labelled(path, classes=("spam", "eggs"))
 
 
 def test_labelled_corpus_refuses_labels_without_class_or_text() -> None:

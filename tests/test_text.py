@@ -279,9 +279,6 @@ def test_japanese_comes_with_its_blanks(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert corpus.target == ("i am a cat .", "yes .")
     assert "odashi/small_parallel_enja/312408a" in corpus.origin
     assert load_parallel("small_parallel_enja", "en", "ja", "val").target == corpus.source
-    write(tmp_path / "small_parallel_enja" / "dev.ja", "私 は 犬 だ 。\nはい 。\n")
-    with pytest.raises(CorpusAltered, match=r"(?s)dev\.ja is not the file.*Replace it"):
-        load_parallel("small_parallel_enja", "ja", "en", "val")
 
 
 # The real corpora

@@ -121,18 +121,6 @@ def test_flow_of_the_full_model_stays_symmetric_and_is_the_one_given(
         assert float(lead) == pytest.approx(float(velocity), rel=1e-10)
 
 
-def test_near_the_origin_of_permutations_each_lead_pushes_the_other() -> None:
-    a_velocity, b_velocity = phase_portrait.symmetric_velocity(2e-4, -3e-4, 6, 6)
-    assert float(a_velocity) * 36 == pytest.approx(-3e-4, rel=1e-3)
-    assert float(b_velocity) * 36 == pytest.approx(2e-4, rel=1e-3)
-
-
-def test_spare_words_tilt_the_start() -> None:
-    a_velocity, b_velocity = phase_portrait.symmetric_velocity(0.0, 0.0, 7, 5)
-    assert a_velocity == 0
-    assert b_velocity == pytest.approx(phase_portrait.first_gradient_margin(7, 5) / 5)
-
-
 @pytest.mark.parametrize(("vocab", "length", "by_hand"), [(7, 5, -math.log(1.5)), (6, 6, 0.0)])
 def test_flow_rests_at_the_saddle_only(vocab: int, length: int, by_hand: float) -> None:
     at = phase_portrait.saddle(vocab, length)

@@ -1,7 +1,7 @@
 """A claim of the paper, the rule that judges it, and the verdict that follows from the records.
 
-``@row(...)`` makes a ``Row`` of a function that measures: from records and thresholds to criteria,
-each held, refuted or open. A row is called to get its ``Claim``.
+``Rows.declare`` makes a ``Row`` of a function that measures: from records and thresholds to
+criteria, each held, refuted or open. A row is called to get its ``Claim``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pandas as pd
 
@@ -88,9 +88,10 @@ class Measured:
 
 
 Measure = Callable[[Loader, Thresholds], Measured]
+M = TypeVar("M", bound=Measure)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Row:
     """A claim of the paper and how it is judged.
 
@@ -112,32 +113,42 @@ class Row:
     measure: Measure
     published: str = NOT_QUOTED
 
+    def __repr__(self) -> str:
+        return f"Row({self.name!r})"
+
     def __call__(self, load: Loader = recorded, thresholds: Thresholds = OURS) -> Claim:
         """The claim as judged by the records; "undecided" where there are none.
 
         Raises:
-            ResultError: a record is damaged or stale.
+            ResultError: a record is damaged, stale or incomplete; the message names the command.
         """
         asked = Noting(load)
         try:
             found = self.measure(asked, thresholds)
         except NotMeasuredError as error:
             found = Measured(f"{NOT_MEASURED}: {error}", None, "", 0, {})
+        except KeyError as error:  # of an earlier version of the code, perhaps
+            again = " and ".join(command(*experiment) for experiment in asked.found)
+            raise ResultError(f"{error.args[0]}; make it again with: {again}") from error
         rule = self.rule.format(t=thresholds) + (f"; {found.power}" if found.power else "")
         setup = _setup(asked.found) if found.value else ""
         return Claim(self, rule, found, judge(found.criteria.values()), setup)
 
 
-def row(
-    chapter: int, part: str, claim: str, rule: str, published: str = NOT_QUOTED
-) -> Callable[[Measure], Row]:
-    """Make a ``Row`` of the function below, under its name with dashes."""
+class Rows(list[Row]):
+    """Rows in the order of the scoreboard."""
 
-    def declared(measure: Measure) -> Row:
-        name = measure.__name__.replace("_", "-")
-        return Row(name, chapter, part, claim, rule, measure, published)
+    def declare(
+        self, chapter: int, part: str, claim: str, rule: str, published: str = NOT_QUOTED
+    ) -> Callable[[M], M]:
+        """Make a row of the function below, under its name with dashes; words as of ``Row``."""
 
-    return declared
+        def declared(measure: M) -> M:
+            name = measure.__name__.replace("_", "-")
+            self.append(Row(name, chapter, part, claim, rule, measure, published))
+            return measure
+
+        return declared
 
 
 @dataclass(frozen=True)
@@ -157,11 +168,6 @@ class Claim:
     found: Measured
     verdict: Verdict
     setup: str = ""
-
-    @property
-    def ours(self) -> str:
-        """Our values in words."""
-        return self.found.ours
 
     @property
     def interval(self) -> str:
@@ -187,7 +193,7 @@ class Claim:
         known = {name: getattr(row, name) for name in ("chapter", "part", "claim", "published")}
         told = {name: getattr(self, name) for name in ("verdict", "reasons", "rule")}
         return {
-            **{"row": row.name, **known, "ours": self.ours, "setup": self.setup},
+            **{"row": row.name, **known, "ours": self.found.ours, "setup": self.setup},
             **{"interval": self.interval, "runs": self.found.runs, **told},
             "command": f"python -m lessons_lib.scoreboard again {row.name}",  # from scratch
             **{"estimate": value.estimate, "low": value.low, "high": value.high},
@@ -264,7 +270,7 @@ def with_fewer_seeds(claim: Claim, verdict: Verdict) -> Claim:
     """
     if claim.verdict in (verdict, "undecided"):
         return claim
-    ours = f"{claim.ours}; {claim.verdict} by these seeds alone, by all {verdict}"
+    ours = f"{claim.found.ours}; {claim.verdict} by these seeds alone, by all {verdict}"
     return replace(claim, found=replace(claim.found, ours=ours), verdict="undecided")
 
 
@@ -276,7 +282,7 @@ def optional(load: Loader, experiment: str, scale: str) -> Mapping[str, Record] 
         return None
 
 
-def best_scale(load: Loader, experiment: str) -> tuple[str, Mapping[str, Record]]:
+def best_scale(load: Loader, experiment: str) -> Mapping[str, Record]:
     """The records of an experiment at the first of ``ON_TEXT`` that was measured.
 
     Raises:
@@ -284,21 +290,9 @@ def best_scale(load: Loader, experiment: str) -> tuple[str, Mapping[str, Record]
     """
     for scale in ON_TEXT:
         if found := optional(load, experiment, scale):
-            return scale, found
+            return found
     remedy = command(experiment, ON_TEXT[-1])
     raise NotMeasuredError(f"no result of {experiment}; make it with: {remedy}")
-
-
-def values(record: Record, metric: str, remedy: str) -> pd.Series[float]:
-    """The last value of a metric for each seed; ``remedy`` is the command that makes the record.
-
-    Raises:
-        ResultError: the record lacks the metric; the message names the command.
-    """
-    try:
-        return record.values(metric)
-    except KeyError as error:
-        raise ResultError(f"{error.args[0]}; make it again with: {remedy}") from None
 
 
 class RealText:
@@ -313,29 +307,25 @@ class RealText:
     """
 
     def __init__(self, load: Loader, experiment: str) -> None:
-        scale, records = best_scale(load, experiment)
-        self._command = command(experiment, scale)
+        records = best_scale(load, experiment)
         self._records = {arm: r for arm, r in records.items() if not arm.startswith("toy-")}
         self.corpora = tuple(self._records)
         if not self.corpora:
-            raise self._error(f"no record of real text in {experiment}")
+            raise KeyError(f"no record of real text in {experiment}")
         self._rows = {arm: blocks.by_run(r.frame()) for arm, r in self._records.items()}
         self._last: dict[str, pd.DataFrame] = {}  # a row for each run, a column for each metric
         for arm, rows in self._rows.items():
             if rows.empty:
-                raise self._error(f"the record {arm} holds no single runs")
+                raise KeyError(f"the record {arm} holds no single runs")
             last = rows.sort_values("step").groupby(["run", "metric"])["value"].last()
             self._last[arm] = last.unstack("metric")
             here, first = self._last[arm].index, self._last[self.corpora[0]].index
             if set(here) != set(first):
-                raise self._error(
+                raise KeyError(
                     f"expected the same runs of each corpus, found {_brief(here)} of {arm} and "
                     f"{_brief(first)} of {self.corpora[0]}"
                 )
         self.runs = sum(map(len, self._last.values()))
-
-    def _error(self, what: str) -> ResultError:
-        return ResultError(f"{what}; make it again with: {self._command}")
 
     def each(self, metric: str, wanted: pd.DataFrame | None = None) -> pd.DataFrame:
         """The last value of a metric: a row for each run ("1.0", ...), a column for each corpus.
@@ -346,14 +336,14 @@ class RealText:
                 if ``None``. Others may lack it, and are NaN then.
 
         Raises:
-            ResultError: a run lacks the metric; the message says which.
+            KeyError: a run lacks the metric; the message says which.
         """
         found = {}
         for arm, table in self._last.items():
             found[arm] = table.get(metric, pd.Series(math.nan, index=table.index))
             lacking = found[arm].isna() & (True if wanted is None else wanted[arm])
             if lacking.any():
-                raise self._error(
+                raise KeyError(
                     f"expected the metric {metric!r} of each run in the record {arm}, found none "
                     f"of {_brief(lacking[lacking].index)}; there is {', '.join(table.columns)}"
                 )
@@ -375,11 +365,9 @@ class RealText:
         """A metric that belongs to blocks, not to runs: its mean over blocks for each corpus.
 
         Raises:
-            ResultError: a record lacks the metric.
+            KeyError: a record lacks the metric.
         """
-        return pd.Series(
-            {arm: values(r, metric, self._command).mean() for arm, r in self._records.items()}
-        )
+        return pd.Series({arm: r.values(metric).mean() for arm, r in self._records.items()})
 
     def measured(
         self, ours: str, main: pd.DataFrame | Interval, what: str, criteria: Mapping[str, Any]

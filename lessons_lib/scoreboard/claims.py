@@ -36,7 +36,7 @@ from lessons_lib.scoreboard.claim import (
 )
 
 ROWS: tuple[Row, ...] = tuple(
-    sorted(on_text.ROWS + on_copying.ROWS + on_heads.ROWS, key=lambda row: row.chapter)
+    sorted([*on_text.ROWS, *on_copying.ROWS, *on_heads.ROWS], key=lambda row: row.chapter)
 )
 """In the order of the scoreboard."""
 COLUMN = 48
@@ -153,7 +153,7 @@ def _again(row: Row, count: int | None, directory: Path, executor: Executor | No
     there = Noting(recorded)
     old, asked = row(there), there.found
     if old.found.value is None:
-        raise ResultError(f"nothing to compare with: {old.ours}")
+        raise ResultError(f"nothing to compare with: {old.found.ours}")
     for (name, scale), records in asked.items():
         _write(_announcement(name, scale, records, count))
     known = min(len(record.seeds) for found in asked.values() for record in found.values())

@@ -47,17 +47,11 @@ def share_contrast(
 
 @functools.cache
 def share_power(n: int, share: float, other: float, matters: float) -> tuple[float, float]:
-    """How often ``share_contrast`` of two groups tells that shares differ, and that they do not.
-
-    Args:
-        n: runs in each group.
-        share: true share of the first.
-        other: true share of the second.
-        matters: the smallest difference that counts.
+    """How often ``share_contrast`` of two groups of n tells that they differ, and that not.
 
     Returns:
-        The probabilities that the interval lies above 0 and reaches ``matters``, and that it ends
-        below ``matters``. Summed over all outcomes of two binomials.
+        For the true shares ``share`` and ``other`` the probabilities that the interval lies above 0
+        and reaches ``matters``, and that it ends below ``matters``: sums over two binomials.
     """
     bands = [proportion_interval(k, n) for k in range(n + 1)]
     p, low, high = np.array([(band.estimate, band.low, band.high) for band in bands]).T
@@ -71,12 +65,8 @@ def share_power(n: int, share: float, other: float, matters: float) -> tuple[flo
 def mean_power(value: Interval, distance: float) -> float:
     """Probability that a t interval like this one lies wholly on the right side of a bound.
 
-    Args:
-        value: its width, n and confidence count; single values are taken to be normal.
-        distance: from the true mean to the bound, above 0.
-
-    Returns:
-        The power of a t test, from the noncentral t distribution.
+    The power of a t test, from the noncentral t distribution: width, n and confidence of ``value``
+    count, and ``distance`` is that from the true mean to the bound, above 0.
     """
     critical = scipy_stats.t.ppf(0.5 + value.confidence / 2, value.n - 1)
     error = (value.high - value.low) / 2 / critical
@@ -96,10 +86,7 @@ def clustered_interval(
     Args:
         values: one finite number for each run.
         block: the block of each run.
-        confidence: coverage aimed at.
-
-    Returns:
-        The interval; ``n`` counts blocks where there are at least three, else runs.
+        confidence: coverage aimed at; ``n`` of the interval counts the units.
 
     Raises:
         ValueError: not one block for each run, or as ``seed_interval``.

@@ -6,22 +6,21 @@ from itertools import count
 
 from scipy.stats import binom
 
-from lessons_lib.lab.records import command
 from lessons_lib.scoreboard.claim import (
     NO_NUMBER,
     Loader,
     Measured,
+    Rows,
     Thresholds,
     below,
     best_scale,
     exceeds,
-    row,
-    values,
 )
 from lessons_lib.scoreboard.contrasts import hazard_interval, mean_power, share_contrast
 from lessons_lib.scoreboard.runs import Runs, of
 from lessons_lib.stats import Interval, proportion_interval, seed_interval
 
+ROWS = Rows()
 DRIVES, HARD = "what drives attention", "hard distribution"
 AUTHORS_STEPS = 200
 """For so many steps the authors trained."""
@@ -29,7 +28,7 @@ EARLY = 60
 """At this step most of the authors' runs on permutations copy, and some are far from it."""
 
 
-@row(
+@ROWS.declare(
     5,
     DRIVES,
     "Knowledge of words (KTIW) drives attention.",
@@ -67,7 +66,7 @@ def words_drive_attention(load: Loader, t: Thresholds) -> Measured:
     )
 
 
-@row(
+@ROWS.declare(
     5,
     DRIVES,
     "Attention cannot be learned before knowledge of words (KTIW).",
@@ -83,10 +82,8 @@ def attention_needs_words(load: Loader, t: Thresholds) -> Measured:
     """
     records = load("asymmetry", "lesson")
     arms = "frozen-all-but-query", "frozen-aligned", "frozen-dictionary"
-    remedy = command("asymmetry", "lesson")
-    random, taught, right = (
-        seed_interval(values(records[arm], "attention_accuracy", remedy)) for arm in arms
-    )
+    found = (records[arm].values("attention_accuracy") for arm in arms)
+    random, taught, right = map(seed_interval, found)
     chance = 1 / records[arms[0]].config["length"]
     return Measured(
         f"attention finds the right word, small models; word knowledge frozen at random: {random}, "
@@ -115,7 +112,7 @@ def _half(control: Interval, value: Interval) -> Interval:
     return Interval(middle, middle - down, middle + up, control.n + value.n)
 
 
-@row(
+@ROWS.declare(
     6,
     HARD,
     "Copying is harder to learn from permutations of 40 words than from 40 of 60 words.",
@@ -128,7 +125,7 @@ def _half(control: Interval, value: Interval) -> Interval:
 )
 def hard_is_slower(load: Loader, t: Thresholds) -> Measured:
     """Permutations of 40 words against 40 of 60 words: when can a run copy?"""
-    runs = Runs(best_scale(load, "hard_distribution")[1])
+    runs = Runs(best_scale(load, "hard_distribution"))
     later, timed = runs.later("hard", "easy", t)
     easy, hard = (runs.by(arm, EARLY) for arm in ("easy", "hard"))
     behind, at = share_contrast([easy], [hard]), runs.accuracy("hard", EARLY)
@@ -148,7 +145,7 @@ def hard_is_slower(load: Loader, t: Thresholds) -> Measured:
     )
 
 
-@row(
+@ROWS.declare(
     6,
     HARD,
     "From permutations a model cannot even learn to copy.",
@@ -164,7 +161,7 @@ def cannot_copy(load: Loader, t: Thresholds) -> Measured:
     it in 100 steps, at a constant rate. It rests on all of their steps, not on the last run. Where
     runs hardly ever fail, it is refuted with the first.
     """
-    hard = Runs(best_scale(load, "hard_distribution")[1]).of("hard")
+    hard = Runs(best_scale(load, "hard_distribution")).of("hard")
     late = hard[~hard["solved"] | (hard["step"] > AUTHORS_STEPS)]
     n, failing = len(hard), proportion_interval(len(late), len(hard))
     waits = (late["step"] - AUTHORS_STEPS) / 100
@@ -191,7 +188,3 @@ def cannot_copy(load: Loader, t: Thresholds) -> Measured:
         power=f"if a third fails, {n} runs show that it is no accident with probability "
         f"{third:.2f}; that it is for good takes {enough} runs of which none learns in 200 steps",
     )
-
-
-ROWS = words_drive_attention, attention_needs_words, hard_is_slower, cannot_copy
-"""In the order of the scoreboard."""

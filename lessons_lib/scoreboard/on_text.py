@@ -16,17 +16,19 @@ import pandas as pd
 from lessons_lib.lab.records import NotMeasuredError, command
 from lessons_lib.scoreboard.claim import (
     NOT_MEASURED,
+    ON_TEXT,
+    OURS,
     Loader,
     Measure,
     Measured,
     RealText,
     Row,
+    Rows,
     Thresholds,
     below,
     best_scale,
     exceeds,
-    row,
-    values,
+    recorded,
 )
 from lessons_lib.scoreboard.contrasts import mean_power
 from lessons_lib.stats import seed_interval
@@ -34,10 +36,11 @@ from lessons_lib.stats import seed_interval
 POSITION = "last", "first", "diagonal"
 """Guesses that know no words: the last word, the first word, the same place."""
 CLASSIFICATION, TRANSLATION = "evidence: classification", "evidence: translation"
+ROWS = Rows()
 STAGES, QUESTION = "two stages", "the question"
 
 
-@row(
+@ROWS.declare(
     3,
     STAGES,
     "With uniform attention, which leaves co-occurrence alone, a model learns which words "
@@ -51,13 +54,12 @@ def cooccurrence_teaches_words(load: Loader, t: Thresholds) -> Measured:
     Against the better of two references that see co-occurrence only: bag-of-words proxy, Model 1.
     """
     experiment = "uniform_translation"
-    scale, records = best_scale(load, experiment)
-    remedy = command(experiment, scale)
-    if "multi30k" not in records:
-        raise NotMeasuredError(f"no record multi30k in {experiment}; make it again with: {remedy}")
-    record = records["multi30k"]
-    value = seed_interval(values(record, "words", remedy))
-    proxy, model1 = (values(record, f"{name}/words", remedy).mean() for name in ("proxy", "model1"))
+    record = best_scale(load, experiment).get("multi30k")
+    if record is None:
+        remedy = command(experiment, ON_TEXT[-1])
+        raise NotMeasuredError(f"no record multi30k in {experiment}; make it with: {remedy}")
+    value = seed_interval(record.values("words"))
+    proxy, model1 = (record.values(f"{name}/words").mean() for name in ("proxy", "model1"))
     best = max(proxy, model1)
     return Measured(
         f"frequent words whose best translation is in the dictionary: {value.estimate:.2f}; "
@@ -72,14 +74,14 @@ def cooccurrence_teaches_words(load: Loader, t: Thresholds) -> Measured:
     )
 
 
-@row(
+@ROWS.declare(
     4,
     STAGES,
     "Knowledge of words rises before attention does.",
     "supported if the lag lies above 0 in every corpus, half-way up and where both curves reach "
     "{t.level:g}; refuted where it lies below",
 )
-def ktiw_comes_first(load: Loader, t: Thresholds) -> Measured:
+def ktiw_comes_first(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
     """Steps from the half-rise of KTIW to that of attention, both against the dictionary.
 
     Where there is no dictionary, against Model 1, which comes from co-occurrence itself. A second
@@ -106,7 +108,7 @@ def ktiw_comes_first(load: Loader, t: Thresholds) -> Measured:
     return text.measured(ours, lag, "steps by which KTIW is ahead half-way up", criteria)
 
 
-@row(
+@ROWS.declare(
     4,
     STAGES,
     "Attention is still almost uniform while knowledge of words is learned.",
@@ -172,8 +174,8 @@ def agreement(experiment: str, metric: str, times: float | None = None) -> Measu
     return measure
 
 
-def _foretells(name: str, metric: str, claim: str) -> tuple[Row, ...]:
-    """The rows on one agreement: a classifier's and a translator's."""
+def _foretells(name: str, metric: str, claim: str) -> None:
+    """Two rows on one agreement: a classifier's and a translator's."""
     far = (
         "supported if in every corpus the interval lies above {t.far:g} times chance (the paper's "
         "claim), and that of the difference to the better guess by position above 0 (a stricter "
@@ -183,18 +185,27 @@ def _foretells(name: str, metric: str, claim: str) -> tuple[Row, ...]:
         "classifier": ("classifier", CLASSIFICATION),
         "translator": ("translation model", TRANSLATION),
     }
-    return tuple(
-        Row(
-            name.format(model),
-            4,
-            part,
-            claim.format(model=kind),
-            far,
-            agreement(part.removeprefix("evidence: "), metric),
-        )
-        for model, (kind, part) in models.items()
-    )
+    for model, (kind, part) in models.items():
+        measure = agreement(part.removeprefix("evidence: "), metric)
+        ROWS.append(Row(name.format(model), 4, part, claim.format(model=kind), far, measure))
 
+
+_foretells(
+    "uniform-{}-foretells",
+    "A(alpha,uf)",
+    "The probe of a {model} with uniform attention foretells where trained attention goes.",
+)
+_foretells(
+    "bag-foretells-uniform-{}",
+    "A(uf,px)",
+    "What a {model} with uniform attention knows of words is what a bag-of-words proxy learns.",
+)
+_foretells(
+    "uniform-{}-foretells-saliency",
+    "A(delta,uf)",
+    "The probe of a {model} with uniform attention foretells the gradient saliency of a "
+    "trained one.",
+)
 
 _HIGH = (
     "Xi is high: a model with uniform attention foretells trained attention as well as a rather "
@@ -203,7 +214,7 @@ _HIGH = (
 _XI = "supported if the interval of the share lies above {t.high:g} in every corpus, refuted below"
 
 
-@row(4, CLASSIFICATION, _HIGH, _XI)
+@ROWS.declare(4, CLASSIFICATION, _HIGH, _XI)
 def xi_is_high_in_classification(load: Loader, t: Thresholds) -> Measured:
     """Xi against xi*, above the share of the larger class.
 
@@ -215,7 +226,7 @@ def xi_is_high_in_classification(load: Loader, t: Thresholds) -> Measured:
     return _xi(text, text.of_block("majority"), t)
 
 
-@row(4, TRANSLATION, _HIGH, _XI)
+@ROWS.declare(4, TRANSLATION, _HIGH, _XI)
 def xi_is_high_in_translation(load: Loader, t: Thresholds) -> Measured:
     """Xi against xi*, the accuracy of the next token; as in classification, with a guess of 0."""
     text = RealText(load, "translation")
@@ -244,7 +255,7 @@ def _xi(text: RealText, guess: pd.Series[float], t: Thresholds) -> Measured:
     )
 
 
-@row(
+@ROWS.declare(
     4,
     QUESTION,
     "A classifier with uniform attention performs as well, so performance cannot say where a "
@@ -276,38 +287,7 @@ def uniform_attention_is_as_good(load: Loader, t: Thresholds) -> Measured:
     return replace(found, power=power)
 
 
-def _list(what: str, told: Iterable[str]) -> str:
-    return f"{what}: {', '.join(told)}"
-
-
-def _judged(text: RealText, corpus: str) -> str:
-    """The name of a corpus, and what its KTIW was judged by where that is no dictionary."""
-    return corpus if text.has(corpus, "ktiw/gold") else f"{corpus} (by Model 1)"
-
-
-ROWS = (
-    cooccurrence_teaches_words,
-    ktiw_comes_first,
-    attention_is_uniform_early,
-    *_foretells(
-        "uniform-{}-foretells",
-        "A(alpha,uf)",
-        "The probe of a {model} with uniform attention foretells where trained attention goes.",
-    ),
-    *_foretells(
-        "bag-foretells-uniform-{}",
-        "A(uf,px)",
-        "What a {model} with uniform attention knows of words is what a bag-of-words proxy learns.",
-    ),
-    *_foretells(
-        "uniform-{}-foretells-saliency",
-        "A(delta,uf)",
-        "The probe of a {model} with uniform attention foretells the gradient saliency of a "
-        "trained one.",
-    ),
-    xi_is_high_in_classification,
-    xi_is_high_in_translation,
-    uniform_attention_is_as_good,
+ROWS.append(
     Row(
         "attention-is-on-salient-words",
         4,
@@ -316,6 +296,14 @@ ROWS = (
         "for it.",
         "as for agreement with the probe, with chance itself as the bound",
         agreement("classification", "A(alpha,lr)", times=1.0),
-    ),
+    )
 )
-"""In the order of the scoreboard."""
+
+
+def _list(what: str, told: Iterable[str]) -> str:
+    return f"{what}: {', '.join(told)}"
+
+
+def _judged(text: RealText, corpus: str) -> str:
+    """The name of a corpus, and what its KTIW was judged by where that is no dictionary."""
+    return corpus if text.has(corpus, "ktiw/gold") else f"{corpus} (by Model 1)"

@@ -1,4 +1,4 @@
-"""Runs of copiers as rows of the scoreboard ask for them: how many align or copy, and when.
+"""How many runs of an experiment align or copy, and when, as the scoreboard counts them.
 
 Shares of runs are compared by the interval of their difference: held if it lies above 0, refuted if
 it lies below ``Thresholds.shares``. Times are compared by two tests: held if the log-rank test

@@ -1,4 +1,4 @@
-"""Copying on paper: co-occurrence, the first gradient, and the two-way saddle behind the branches.
+"""Learning to copy, on paper: why some runs align, why others eliminate, and what decides.
 
 An input is L different words of a vocabulary of V, in random order, and is copied. In the *reduced
 model* there is no network: attention logits ``A[t, l]`` depend on positions alone, a table

@@ -1,9 +1,9 @@
-"""The reduced model: free attention logits and a free word table, no network, many runs at once.
+"""The smallest model that learns to copy: free attention and a table of words, no network.
 
-It is the bridge between ``phase_portrait`` and the LSTM. Head k of a run has attention logits by
-position ``A_k`` and a table ``B_k`` of what each input word speaks for; the logits of output step t
-are ``mean_k sum_l softmax(A_k[t])_l B_k[x_l, :]``. It is trained to copy by stochastic gradient
-descent on fresh inputs, from random starts.
+This *reduced model* is the bridge between ``phase_portrait`` and the LSTM. Head k of a run has
+attention logits by position ``A_k`` and a table ``B_k`` of what each input word speaks for; the
+logits of output step t are ``mean_k sum_l softmax(A_k[t])_l B_k[x_l, :]``. Many runs are trained at
+once, to copy, by stochastic gradient descent on fresh inputs, from random starts.
 
 Glossary of shapes::
 
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from lessons_lib.config import Configuration
+from lessons_lib.config import Configuration, check_fields
 from lessons_lib.tasks import FIRST_WORD, Copying, generator
 
 Array = NDArray[np.float64]
@@ -74,13 +74,9 @@ class ReducedConfig(Configuration):
                 f"expected 2 <= length <= vocab, found length {self.length} and vocab "
                 f"{self.vocab}: an input is that many different words of the vocabulary"
             )
-        for name in ("heads", "batch_size", "evaluate_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"expected {name} of at least 1, found {getattr(self, name)}")
+        check_fields(self, "heads", "batch_size", "evaluate_every")
         if self.steps < 0:
             raise ValueError(f"expected steps of at least 0, found {self.steps}")
-        if self.optimizer not in ("sgd", "adam"):
-            raise ValueError(f"expected optimizer sgd or adam, found {self.optimizer!r}")
         if not 0 < self.learning_rate < float("inf"):  # NaN fails this, too
             raise ValueError(f"expected a finite learning_rate above 0, found {self.learning_rate}")
         if not 0 <= self.start_scale < float("inf"):
