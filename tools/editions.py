@@ -104,15 +104,8 @@ def badge(settings: Settings, name: str) -> str:
 def prepared(notebook: Any, settings: Settings, name: str) -> Any:
     """Put badge and install cell behind the title of a chapter; the same again if they are there.
 
-    Before a release there is no address behind a badge, and no badge.
-
-    Args:
-        notebook: as nbformat reads it; changed in place.
-        settings: version and addresses.
-        name: of the chapter, without suffix.
-
-    Returns:
-        The notebook.
+    The notebook is changed in place. Before a release there is no address behind a badge, and no
+    badge.
 
     Raises:
         CourseError: the first cell has no title.
