@@ -162,7 +162,8 @@ def read_book(project: Project, settings: Settings | None = None) -> Book:
     )
     for part in toc.get("parts", ()):
         if part.get("numbered"):
-            book.chapters |= {each["file"]: n for n, each in enumerate(part["chapters"], start=1)}
+            first = len(book.chapters) + 1  # as on the site: numbers go on from part to part
+            book.chapters |= {each["file"]: n for n, each in enumerate(part["chapters"], first)}
     counts: Counter[str] = Counter()
     for page, path in website.page_sources(project).items():
         for cell, text in markdown_cells(path):

@@ -9,7 +9,6 @@ Escape closes it.
 from __future__ import annotations
 
 import html
-import itertools
 import re
 from typing import Any
 
@@ -17,13 +16,6 @@ from docutils import nodes
 
 # A full stop, then a new sentence. "e.g. the" goes on: what follows is not a capital.
 SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z$])|[.!?]$")
-
-MARKS = {
-    nodes.emphasis: ("<em>", "</em>"),
-    nodes.strong: ("<strong>", "</strong>"),
-    nodes.literal: ("<code>", "</code>"),
-    nodes.math: ('<span class="math notranslate nohighlight">\\(', "\\)</span>"),
-}
 
 
 class TermLink(nodes.General, nodes.Inline, nodes.Element):  # type: ignore[misc]
@@ -35,16 +27,21 @@ class TermLink(nodes.General, nodes.Inline, nodes.Element):  # type: ignore[misc
 
 def first_sentence(paragraph: nodes.Element) -> str:
     """The first sentence of a paragraph as HTML; equations stay for MathJax."""
-    done = ""
+    done: list[str] = []
     for child in paragraph.children:
+        if isinstance(child, nodes.math):
+            equation = f"\\({html.escape(child.astext())}\\)"
+            done.append(f'<span class="math notranslate nohighlight">{equation}</span>')
+            continue
         text = child.astext().replace("\n", " ")
         end = SENTENCE_END.search(text) if isinstance(child, nodes.Text) else None
         piece = html.escape(text[: end.end()] if end else text)
-        before, after = MARKS.get(type(child), ("", ""))
-        done += before + piece + after
+        tag = {nodes.emphasis: "em", nodes.strong: "strong", nodes.literal: "code"}
+        mark = tag.get(type(child))
+        done.append(f"<{mark}>{piece}</{mark}>" if mark else piece)
         if end:
             break
-    return done.strip()
+    return "".join(done).strip()
 
 
 def meaning(env: Any, docname: str, term_id: str) -> str:
@@ -63,7 +60,7 @@ def add_meanings(app: Any, doctree: nodes.document, docname: str) -> None:
         return
     objects = app.env.get_domain("std").get_objects()
     anchors = {at: page for _, _, kind, page, at, _ in objects if kind == "term"}
-    numbers = itertools.count(1)
+    number = 0
     for link in list(doctree.findall(nodes.reference)):
         inner = link.children[0] if link.children else None
         if not isinstance(inner, nodes.Element) or "std-term" not in inner["classes"]:
@@ -72,8 +69,10 @@ def add_meanings(app: Any, doctree: nodes.document, docname: str) -> None:
         page = anchors.get(anchor)
         words = meaning(app.env, page, anchor) if page and page != docname else ""
         if words:
-            named = {"uri": link["refuri"], "tip": f"term-tip-{next(numbers)}"}
-            link.replace_self(TermLink("", *link.children, words=words, **named))
+            number += 1
+            new = TermLink("", *link.children, words=words, uri=link["refuri"])
+            new["tip"] = f"term-tip-{number}"
+            link.replace_self(new)
 
 
 def visit(translator: Any, node: TermLink) -> None:
