@@ -151,6 +151,7 @@ a second with <https://example.org> and a [link](https://example.org/x "t").
 
   1. deeper
 
+- [x] done
 
 ```python
 x = {1}
