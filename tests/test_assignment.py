@@ -388,9 +388,9 @@ def test_every_entry_is_in_the_table(graded: dict[str, Any], built: Path) -> Non
 
 @needs_otter
 def test_a_submission_that_takes_too_long_in_all_is_given_up(tmp_path: Path) -> None:
-    submission = tmp_path / "endless.ipynb"
-    submission.write_text('{"cells": []}', encoding="utf-8")
-    found = assignment.grade_one(Here(tmp_path), "x", [submission], tmp_path, seconds=0.01)
+    (tmp_path / "endless.ipynb").write_text('{"cells": []}', encoding="utf-8")
+    paths = [tmp_path / "endless.ipynb"]
+    found = assignment.grade_one(Here(tmp_path), "x", paths, tmp_path, seconds=0.01)
     assert found == Grade("x", {}, {}, "", "expected an end within 0.01 s, found none")
 
 
@@ -527,10 +527,8 @@ def test_an_archive_of_something_else_is_refused(tmp_path: Path, capsys: Any) ->
     archive = tmp_path / "x.zip"
     (tmp_path / "a.ipynb").touch()
     words = ["grade", str(tmp_path / "a.ipynb"), "--autograder", str(archive)]
-    for content in (None, "text", "empty"):
-        if content == "text":
-            archive.write_text("x", encoding="utf-8")
-        elif content == "empty":
-            zipfile.ZipFile(archive, "w").close()
+    for content in (None, b"text", packed()):
+        if content is not None:
+            archive.write_bytes(content)
         assert assignment.main(words, Here(tmp_path)) == 1
         assert "expected an archive that `make assignment` made" in capsys.readouterr().err

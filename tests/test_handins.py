@@ -102,12 +102,6 @@ def test_what_is_no_submission_is_refused_with_its_reason(
 
 
 def test_written_answers_stand_between_marks() -> None:
-    texts = [
-        "x",
-        "<!-- BEGIN QUESTION -->\n\nWhy?",
-        "So.\n",
-        ["And ", "so."],
-        "<!-- END QUESTION -->",
-    ]
-    cells = [{"source": text} for text in [*texts, "y"]]
+    begin, end = "<!-- BEGIN QUESTION -->\n\nWhy?", "<!-- END QUESTION -->"
+    cells = [{"source": text} for text in ("x", begin, "So.\n", ["And ", "so."], end, "y")]
     assert handins.written_answers({"cells": cells}) == "So.\n\nAnd so."

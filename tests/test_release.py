@@ -110,6 +110,8 @@ def test_a_release_names_version_and_addresses_everywhere(tiny: Any) -> None:
             assert f'SHA256 = \\"{digest}\\"' in text
             assert (f"/new/lessons/blob/v0.4.1/colab/{name}.ipynb" in text) is kept
             assert not [old for old in (OLD.repository, OLD.site, "0.3.0") if old in text]
+    chapter = nbformat.read(root / "book" / "01_one.ipynb", as_version=4)
+    assert [cell.get("execution_count") for cell in chapter.cells] == [None, None, None, 2]
     assert editions.problems(tiny) == []
     assert len(changed) == 4 + 1 + 2 + 2 + 2 + 1  # settings, README, chapters, two editions, wheel
 
@@ -165,12 +167,6 @@ def test_before_a_release_no_address_leads_to_a_stranger() -> None:
     assert not found
 
 
-def test_outputs_of_a_chapter_survive(tiny: Any) -> None:
-    release.release(tiny, "0.4.1", date="2021-03-04")
-    notebook = nbformat.read(tiny.root / "book" / "01_one.ipynb", as_version=4)
-    assert [cell.get("execution_count") for cell in notebook.cells] == [None, None, None, 2]
-
-
 def test_the_command_says_what_to_commit_and_does_not_do_it(
     tiny: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,36 +212,26 @@ def test_versions_are_compared_as_versions_not_as_text() -> None:
     assert release.checked_version("1.0rc1", "0.9.1") == "1.0rc1"
 
 
-def damage_page(root: Path) -> None:
-    path = root / "book" / "02_two.ipynb"
-    path.write_text(path.read_text("utf-8").replace("{doc}", "{unheard}"), encoding="utf-8")
-
-
-def damage_changelog(root: Path) -> None:
-    path = root / "CHANGELOG.md"
-    path.write_text(path.read_text("utf-8").replace("- New thing.", "Nothing yet."), "utf-8")
-
-
-def damage_package(root: Path) -> None:
-    path = root / "pyproject.toml"
-    path.write_text(path.read_text("utf-8").replace("hatchling.build", "no.such.builder"), "utf-8")
-
-
-def damage_citation(root: Path) -> None:
-    (root / "CITATION.cff").unlink()
-
-
 @pytest.mark.parametrize(
-    ("damage", "words"),
+    ("name", "old", "new", "words"),
     [
-        (damage_page, "unknown role 'unheard'"),
-        (damage_changelog, "expected what changed"),
-        (damage_package, "pip could not do"),
-        (damage_citation, "CITATION.cff, found none"),
+        ("book/02_two.ipynb", "{doc}", "{unheard}", "unknown role 'unheard'"),
+        ("CHANGELOG.md", "- New thing.", "Nothing yet.", "expected what changed"),
+        ("CHANGELOG.md", "## Unreleased", "## New", "expected one heading '## Unreleased'"),
+        ("pyproject.toml", "hatchling.build", "no.such.builder", "pip could not do"),
+        ("lessons_lib/__init__.py", "__version__", "version", "line that begins with __version__"),
+        ("CITATION.cff", "", None, "CITATION.cff, found none"),
     ],
 )
-def test_a_failure_on_the_way_changes_nothing(tiny: Any, damage: Any, words: str) -> None:
-    damage(tiny.root)
+def test_a_failure_on_the_way_changes_nothing(
+    tiny: Any, name: str, old: str, new: str | None, words: str
+) -> None:
+    path = tiny.root / name
+    if new is None:
+        path.unlink()
+    else:
+        path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
+    (tiny.root / "student" / "01_one.ipynb").unlink()  # a release would write it
     git(tiny.root, "commit", "--quiet", "--all", "-m", "damage")
     before = snapshot(tiny.root)
     with pytest.raises(CourseError, match=words):

@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -91,51 +92,36 @@ def test_an_execution_says_how_long_it_took_and_with_how_much_memory(project: An
 def test_the_slowest_cells_are_recorded_and_all_are_added_up() -> None:
     seconds = {"a": 0.26, "b": 4.0, "c": 1.0, "d": 2.0, "e": 0.26}
     found = execute.measured(seconds, {"peak_mb": 7}, "2020-02-29")
-    assert found == {
-        "date": "2020-02-29",
-        "seconds": 7.5,
-        "slowest": [{"cell": c, "seconds": seconds[c]} for c in "bdc"],
-        "peak_mb": 7,
-    }
+    slowest = [{"cell": c, "seconds": seconds[c]} for c in "bdc"]
+    assert found == {"date": "2020-02-29", "seconds": 7.5, "slowest": slowest, "peak_mb": 7}
 
 
-def change_cell(project: Any) -> None:
-    project.write_notebook("02_two", "1 + 1", "2 + 3")
-
-
-def change_output(project: Any) -> None:
+def edit(project: Any, **changes: Any) -> None:
+    """Change the first cell of the second chapter; the keys of ``metadata`` are added."""
     path = project.root / "book/02_two.ipynb"
     content = json.loads(path.read_text("utf-8"))
-    content["cells"][0]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "2"}]
-    content["cells"][0]["execution_count"] = 5
-    content["cells"][0]["metadata"]["execution"] = {"iopub.execute_input": "2025"}
+    content["cells"][0]["metadata"] |= changes.pop("metadata", {})
+    content["cells"][0] |= changes
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
-def change_tag(project: Any) -> None:
-    path = project.root / "book/02_two.ipynb"
-    content = json.loads(path.read_text("utf-8"))
-    content["cells"][0]["metadata"]["tags"] = ["hide-input"]
-    path.write_text(json.dumps(content), encoding="utf-8")
+def write(name: str, text: str) -> Callable[[Any], Any]:
+    return lambda project: (project.root / name).write_text(text, encoding="utf-8")
 
 
-def change_library(project: Any) -> None:
-    (project.root / "lessons_lib" / "data.json").write_text("{}", encoding="utf-8")
-
-
-def change_pins(project: Any) -> None:
-    (project.root / "requirements.txt").write_text("torch==2.13.1\n", encoding="utf-8")
+STREAM = {"output_type": "stream", "name": "stdout", "text": "2"}
+RUN = {"execution": {"iopub.execute_input": "2025"}}
 
 
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
         (lambda _: None, []),
-        (change_output, []),
-        (change_cell, [["02_two"]]),
-        (change_tag, [["02_two"]]),
-        (change_library, [["01_one", "02_two"]]),
-        (change_pins, [["01_one", "02_two"]]),
+        (lambda p: edit(p, outputs=[STREAM], execution_count=5, metadata=RUN), []),
+        (lambda p: edit(p, source="2 + 3"), [["02_two"]]),
+        (lambda p: edit(p, metadata={"tags": ["hide-input"]}), [["02_two"]]),
+        (write("lessons_lib/data.json", "{}"), [["01_one", "02_two"]]),
+        (write("requirements.txt", "torch==2.13.1\n"), [["01_one", "02_two"]]),
     ],
     ids=["nothing", "output", "cell", "tag", "library", "pins"],
 )
@@ -201,17 +187,13 @@ def test_an_execution_without_the_real_corpus_is_never_used_again(
         patch.setenv("LESSONS_CACHE", str(tmp_path / "cache"))
         patch.setattr("lessons_lib.corpora.sources.download", unavailable)
         notice = getattr(loaders, loader)(argument)[1]
-    path = project.root / "book/02_two.ipynb"
-    content = json.loads(path.read_text("utf-8"))
-    content["cells"][0]["source"] = f"print({notice!r})"
-    path.write_text(json.dumps(content), encoding="utf-8")
+    edit(project, source=f"print({notice!r})")
     website.executed(project, force=False)
     website.executed(project, force=False)
     assert runs == [["01_one", "02_two"]]
     data = {"text/plain": ["<Markdown>"], "text/markdown": notice.splitlines(keepends=True)}
     shown = {"output_type": "display_data", "data": data, "metadata": {}}
-    content["cells"][0]["outputs"] = [shown]
-    path.write_text(json.dumps(content), encoding="utf-8")
+    edit(project, outputs=[shown])
     website.executed(project, force=True)
     website.executed(project, force=False)
     assert runs[1:] == [["01_one", "02_two"], ["02_two"]]
@@ -243,13 +225,7 @@ def test_a_chapter_is_not_renewed_for_the_sake_of_the_clock(project: Any) -> Non
     ):
         assert website.renewed(old, other) == other
     assert website.renewed(old, new.replace("1 + 1", "1 + 2")) == new.replace("1 + 1", "1 + 2")
-
-
-def test_the_record_of_an_execution_asks_for_no_other(project: Any) -> None:
-    path = project.root / "book/02_two.ipynb"
-    before = website.execution_key(project, path)
-    path.write_text(with_run(path.read_text("utf-8"), 1.0), encoding="utf-8")
-    assert website.execution_key(project, path) == before
+    assert website.cells_digest(old) == website.cells_digest(new) == website.cells_digest(text)
 
 
 def test_outputs_are_written_back_only_when_all_chapters_ran(
@@ -258,7 +234,7 @@ def test_outputs_are_written_back_only_when_all_chapters_ran(
     assert website.renew_notebooks(project) == 0
     assert runs == [["01_one", "02_two"]]
     before = (project.root / "book/01_one.ipynb").read_bytes()
-    change_cell(project)
+    edit(project, source="2 + 3")
     monkeypatch.setattr(website, "call", lambda *_, **__: 1)
     assert website.renew_notebooks(project) == 1
     assert (project.root / "book/01_one.ipynb").read_bytes() == before

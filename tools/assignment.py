@@ -265,9 +265,9 @@ def main(arguments: list[str] | None = None, project: Project | None = None) -> 
         files = found_submissions(path.expanduser() for path in options.submissions)
         grades = grade(project, files, archive, jobs=options.jobs, seconds=options.seconds)
         write_grades(grades, target)
-        failed = [grade for grade in grades if grade.problem not in ("", LEFT_OUT)]
+        failed = sum(grade.problem not in ("", LEFT_OUT) for grade in grades)
         done = sum(not grade.problem for grade in grades)
-        print(f"{target / 'grades.csv'}: {done} of {done + len(failed)} graded")
+        print(f"{target / 'grades.csv'}: {done} of {done + failed} graded")
         print(f"{target / 'written.md'}: the written answers, to be graded by hand")
         for one in grades:
             if one.problem or one.remarks:

@@ -93,26 +93,14 @@ def colab_address(settings: Settings, name: str) -> str:
     return f"{host}/{path}/blob/{settings.tag}/colab/{name}.ipynb"
 
 
-def badge(settings: Settings, name: str) -> str:
-    """The cell that leads from a chapter to Colab."""
-    return f"[![Open in Colab](_static/colab.svg)]({colab_address(settings, name)})"
-
-
 # Chapters ---------------------------------------------------------------------------------------
 
 
 def prepared(notebook: Any, settings: Settings, name: str) -> Any:
     """Put badge and install cell behind the title of a chapter; the same again if they are there.
 
-    Before a release there is no address behind a badge, and no badge.
-
-    Args:
-        notebook: as nbformat reads it; changed in place.
-        settings: version and addresses.
-        name: of the chapter, without suffix.
-
-    Returns:
-        The notebook.
+    The notebook is changed in place. Before a release there is no address behind a badge, and no
+    badge.
 
     Raises:
         CourseError: the first cell has no title.
@@ -123,10 +111,12 @@ def prepared(notebook: Any, settings: Settings, name: str) -> Any:
         raise CourseError(f"{name}.ipynb: expected a first cell of text with the title")
     shown = ours.get(BADGE_ID) or nbformat.v4.new_markdown_cell(id=BADGE_ID)
     install = ours.get(INSTALL_ID) or nbformat.v4.new_code_cell(id=INSTALL_ID)
-    shown.source = badge(settings, name) if settings.wheel_sha256 else ""
+    if settings.wheel_sha256:
+        shown.source = f"[![Open in Colab](_static/colab.svg)]({colab_address(settings, name)})"
     install.source = install_cell(settings)
     install.metadata["tags"] = ["hide-input"]
-    notebook.cells = [cells[0], *([shown] if shown.source else []), install, *cells[1:]]
+    added = [shown, install] if settings.wheel_sha256 else [install]
+    notebook.cells = [cells[0], *added, *cells[1:]]
     return notebook
 
 
@@ -136,9 +126,9 @@ def written(notebook: Any) -> str:
     return str(nbformat.writes(notebook)).rstrip("\n") + "\n"
 
 
-def prepared_chapters(project: Project, settings: Settings | None = None) -> dict[Path, str]:
+def prepared_chapters(project: Project) -> dict[Path, str]:
     """What each chapter should be: itself, with badge and install cell."""
-    settings = settings or read_settings(project.root)
+    settings = read_settings(project.root)
     return {
         path: written(prepared(nbformat.read(path, as_version=4), settings, path.stem))
         for path in website.chapters(project)

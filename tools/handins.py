@@ -55,11 +55,8 @@ def stem(path: Path) -> str:
 def notebooks(name: str, data: bytes, depth: int = 3) -> list[dict[str, Any]]:
     """The notebooks in a file: itself, or what a zip file has in its folders and zip files.
 
-    Args:
-        name: of the file. What it contains counts, not its suffix; but a file that is called a
-            notebook or a zip file has to be one.
-        data: its content.
-        depth: how many zip files may lie in one another.
+    The content counts, not the suffix of its name; but a file that is called a notebook or a zip
+    file has to be one. At most ``depth`` zip files may lie in one another.
 
     Raises:
         ValueError: it is not what it is called, or too large.
@@ -93,9 +90,8 @@ def notebooks(name: str, data: bytes, depth: int = 3) -> list[dict[str, Any]]:
 def is_cell(cell: Any) -> bool:
     """Whether it has a text, in one piece or in lines."""
     source = cell.get("source") if isinstance(cell, dict) else None
-    return isinstance(source, str) or (
-        isinstance(source, list) and all(isinstance(line, str) for line in source)
-    )
+    lines = source if isinstance(source, list) else [source]
+    return all(isinstance(line, str) for line in lines)
 
 
 def read_submission(paths: Iterable[Path]) -> dict[str, Any]:
@@ -130,8 +126,7 @@ def written_answers(notebook: dict[str, Any]) -> str:
     inside = False
     for cell in notebook["cells"]:
         text = "".join(cell["source"])
-        mark = WRITTEN.match(text)
-        if mark:
+        if mark := WRITTEN.match(text):
             inside = mark[1] == "BEGIN"
         elif inside:
             answers.append(text.strip())

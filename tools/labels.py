@@ -88,15 +88,9 @@ class Label:
 
 @dataclass
 class Book:
-    """The pages of a checkout, read for what they refer to.
+    """The pages of a checkout, in reading order, read for what they refer to.
 
-    Attributes:
-        settings: version and addresses.
-        parser: the book's parser.
-        references: entries of the bibliography.
-        titles: of each page, in reading order.
-        chapters: number of each numbered chapter.
-        labels: what each label stands for.
+    ``titles`` are those of the pages, ``chapters`` the numbers of the numbered ones.
     """
 
     settings: Settings
@@ -152,11 +146,7 @@ class Book:
 
 
 def read_book(project: Project, settings: Settings | None = None) -> Book:
-    """Read every page that ``_toc.yml`` names.
-
-    Args:
-        project: the course.
-        settings: in place of those in ``pyproject.toml``.
+    """Read every page that ``_toc.yml`` names; ``settings`` replace those in ``pyproject.toml``.
 
     Raises:
         CourseError: a label is given twice.

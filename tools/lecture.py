@@ -18,10 +18,9 @@ import io
 import re
 import shutil
 import sys
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nbformat
 import yaml
@@ -38,28 +37,15 @@ POINTS = 10
 """Font size at which Matplotlib sets formulas; the page scales them to its own."""
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A picture of the book.
-
-    Attributes:
-        png: its content.
-        alt: text for those who cannot see it.
-    """
+class Figure(NamedTuple):
+    """A picture of the book, and a text for those who cannot see it."""
 
     png: bytes
     alt: str
 
 
-@dataclass(frozen=True)
-class Slide:
-    """One slide.
-
-    Attributes:
-        body: Markdown without figures and notes.
-        notes: what the speaker says, asks and does.
-        figures: shown beside the text.
-    """
+class Slide(NamedTuple):
+    """Markdown without figures and notes, what the speaker says and does, and figures beside it."""
 
     body: str
     notes: str
@@ -90,12 +76,7 @@ def find_figure(book: Path, chapter: str, cell_id: str) -> Figure:
 
 
 def read_slides(source: str, book: Path) -> tuple[dict[str, Any], list[Slide]]:
-    """Front matter and slides of a lecture.
-
-    Args:
-        source: Markdown, with front matter, slides between lines ``---``, notes in comments.
-        book: directory of the chapters.
-    """
+    """Front matter and slides: Markdown, parted by lines ``---``, with notes in comments."""
     _, matter, text = re.split(r"^---\n", source, maxsplit=2, flags=re.MULTILINE)
     slides = []
     for part in re.split(r"^---\n", text, flags=re.MULTILINE):
@@ -117,27 +98,31 @@ def formula(latex: str) -> str:
     height = float(re.search(rb'height="([\d.]+)pt"', target.getvalue())[1])  # type: ignore[index]
     code = base64.b64encode(target.getvalue()).decode()
     style = f"height:{height / POINTS:.3f}em;vertical-align:{-depth / POINTS:.3f}em"
-    source = f"data:image/svg+xml;base64,{code}"
-    return f'<img alt="{html.escape(latex.strip())}" style="{style}" src="{source}">'
+    return picture(f"svg+xml;base64,{code}", latex.strip(), style)
+
+
+def picture(source: str, alt: str, style: str = "") -> str:
+    """An image that needs no file."""
+    styled = f' style="{style}"' if style else ""
+    return f'<img alt="{html.escape(alt)}"{styled} src="data:image/{source}">'
 
 
 def to_html(slides: list[Slide], title: str) -> str:
     """One self-contained page."""
-    markdown = MarkdownIt("commonmark", {"typographer": False})
-    markdown.use(dollarmath_plugin, renderer=lambda latex, _: formula(latex))
+    markdown = MarkdownIt("commonmark").use(
+        dollarmath_plugin, renderer=lambda latex, _: formula(latex)
+    )
     parts = []
     for number, slide in enumerate(slides, start=1):
         pictures = "".join(
-            f'<img alt="{html.escape(figure.alt)}" src="data:image/png;base64,'
-            f'{base64.b64encode(figure.png).decode()}">'
-            for figure in slide.figures
+            picture(f"png;base64,{base64.b64encode(png).decode()}", alt)
+            for png, alt in slide.figures
         )
+        beside = f'<div class="figures">{pictures}</div>' if pictures else ""
         parts.append(
             f'<section id="{number}"><div class="slide{"" if pictures else " wide"}">'
-            f'<div class="words">'
-            f"{markdown.render(slide.body)}</div>"
-            + (f'<div class="figures">{pictures}</div>' if pictures else "")
-            + f'<footer>{number}</footer></div><aside aria-label="Notes">'
+            f'<div class="words">{markdown.render(slide.body)}</div>{beside}'
+            f'<footer>{number}</footer></div><aside aria-label="Notes">'
             f"{markdown.renderInline(slide.notes)}</aside></section>"
         )
     page = (ROOT / "slides" / "page.html").read_text(encoding="utf-8")

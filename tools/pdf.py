@@ -47,13 +47,7 @@ class Heading(NamedTuple):
 
 
 def document(project: Project, site: Path, pages: Mapping[str, int] | None = None) -> str:
-    """The book as one HTML document.
-
-    Args:
-        project: the course.
-        site: the built site.
-        pages: for places in the document their page, for the table of contents; may be incomplete.
-    """
+    """The book as one HTML document; ``pages`` are those of places, for the table of contents."""
     names = [name for name in website.page_sources(project) if not name.startswith(LEFT_OUT)]
     settings = read_settings(project.root)
     articles = [article(settings, site, name, names) for name in names]

@@ -52,7 +52,7 @@ def leftovers(text: str, parser: Parser) -> list[str]:
             address = str(token.attrs.get("href", ""))
             if not PLAIN.fullmatch(token.type) or (directive(token) and token is block):
                 found.append(f"{token.type} {token.info} {token.content[:40]}".strip())
-            elif token.attrs.keys() & {"class", "id"} or "data-" in str(token.attrs):
+            elif token.attrs.keys() & {"class", "id"} and "task-list" not in str(token.attrs):
                 found.append(f"attributes in braces of {token.type.removesuffix('_open')}")
             known = urlsplit(address).scheme in ("http", "https", "mailto")
             if address and not known and not address.startswith("#scrollTo="):
