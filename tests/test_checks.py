@@ -427,6 +427,7 @@ def test_arguments_of_the_oracle_are_out_of_reach() -> None:
     assert torch.equal(GIVEN, before)
 
 
+@pytest.mark.slow
 def test_time_is_limited_in_other_threads_too() -> None:
     found: list[str] = []
 
@@ -440,6 +441,7 @@ def test_time_is_limited_in_other_threads_too() -> None:
     assert found == ["timeout", "passed"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no SIGALRM")
 def test_an_alarm_of_somebody_else_goes_on() -> None:
     rung: list[int] = []

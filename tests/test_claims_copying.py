@@ -243,6 +243,7 @@ def test_fewer_aligned_with_eight_heads_do_not_count_for_the_claim() -> None:
     assert judged("several-heads-align", "heads", arms).verdict == "not supported"
 
 
+@pytest.mark.slow
 def test_dynamics_are_judged_at_equal_capacity_only() -> None:
     row = claims.rows()["heads-not-parameters"]
     controls = {

@@ -362,6 +362,7 @@ def test_batches_of_the_toy_language_have_little_padding(toy: EncodedPairs) -> N
     assert plain > 3 * bucketed
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not os.environ.get("LESSONS_DATA"), reason="LESSONS_DATA does not name the real corpora"
 )
