@@ -116,7 +116,7 @@ def wheel(path: Path, version: str) -> str:
     }
     first = "lessons_lib/__init__.py"
     files[first] = files[first].replace(f'"{PRESENT}"'.encode(), f'"{version}"'.encode())
-    needed = "Requires-Dist: torch>=2.2\n"
+    needed = "Requires-Dist: torch>=2.3\n"
     about = f"Metadata-Version: 2.1\nName: lessons-lib\nVersion: {version}\n{needed}"
     files[f"{info}/METADATA"] = about.encode()
     files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
