@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -285,19 +285,6 @@ def test_saliency_by_finite_differences(config: ClassifierConfig) -> None:
     assert float(found.abs().max()) > 0.01
 
 
-def test_saliency_is_the_gradient_by_the_embedding_times_the_embedding() -> None:
-    model = build_classifier(CONFIG, 5)
-    found = label_saliency(model, BATCH)
-    for row, words in enumerate(texts()):
-        embedded = model.embedding.weight[words].detach()[None].requires_grad_()
-        score = model.from_embedded(embedded, torch.ones(1, len(words), dtype=torch.bool)).score
-        p = torch.sigmoid(score if BATCH.label[row] else -score)
-        p.log().sum().backward()
-        assert embedded.grad is not None
-        expected = (embedded.grad * embedded).sum(-1)[0].detach()
-        torch.testing.assert_close(found[row, 0, : len(words)], expected)
-
-
 @pytest.mark.parametrize("training", [True, False])
 def test_saliency_leaves_the_model_as_it_was(training: bool) -> None:
     model = build_classifier(CONFIG, 5).train(training)
@@ -375,13 +362,3 @@ def test_the_defaults_are_the_authors() -> None:
     lstm = 4 * 256 * (300 + 256 + 2)
     expected = 100 * 300 + 2 * lstm + (512 + 1) * 256 + (256 + 1) + (512 + 1)
     assert sum(weight.numel() for weight in model.parameters()) == expected
-
-
-def test_a_classifier_reads_what_it_is_given_at_any_width() -> None:
-    """Padding further changes nothing."""
-    model = build_classifier(CONFIG, 2)
-    wide: Tensor = torch.nn.functional.pad(BATCH.source, (0, 3))
-    found, expected = model(LabelledBatch(wide, BATCH.label)), model(BATCH)
-    torch.testing.assert_close(found.score, expected.score)
-    torch.testing.assert_close(found.attention[..., :5], expected.attention)
-    assert not bool(found.attention[..., 5:].any())

@@ -184,19 +184,6 @@ def test_same_seed_same_weights_and_uniform_shares_them() -> None:
     assert not torch.equal(first["query.weight"], build(SMALL, 5).state_dict()["query.weight"])
 
 
-def test_sequence_loss_by_hand() -> None:
-    model = build(SMALL, 0)
-    log_p = model(RAGGED).logits.log_softmax(-1)
-    terms = [
-        -log_p[b, t, word]
-        for b, row in enumerate(RAGGED.target.tolist())
-        for t, word in enumerate(row)
-        if word != PAD
-    ]
-    assert len(terms) == 9
-    torch.testing.assert_close(sequence_loss(model, RAGGED), torch.stack(terms).mean())
-
-
 def test_bag_of_words_by_hand_and_blind_to_order() -> None:
     proxy = build_bag_of_words(13, 11, seed=0, d_embed=3)
     mean = proxy.embedding.weight[[7, 8]].mean(0)
@@ -206,12 +193,20 @@ def test_bag_of_words_by_hand_and_blind_to_order() -> None:
     torch.testing.assert_close(proxy(RAGGED), proxy(turned))
 
 
-def test_bag_loss_by_hand() -> None:
-    proxy = build_bag_of_words(13, 11, seed=1)
-    log_p = proxy(RAGGED).log_softmax(-1)
-    words = [(b, w) for b, row in enumerate(RAGGED.target.tolist()) for w in row if w != PAD]
-    expected = -torch.stack([log_p[b, w] for b, w in words]).mean()
-    torch.testing.assert_close(bag_loss(proxy, RAGGED), expected)
+def test_losses_by_hand() -> None:
+    model, proxy = build(SMALL, 0), build_bag_of_words(13, 11, seed=1)
+    places = [
+        (b, t, word)
+        for b, row in enumerate(RAGGED.target.tolist())
+        for t, word in enumerate(row)
+        if word != PAD
+    ]
+    assert len(places) == 9
+    log_p, bag = model(RAGGED).logits.log_softmax(-1), proxy(RAGGED).log_softmax(-1)
+    terms = [-log_p[place] for place in places]
+    torch.testing.assert_close(sequence_loss(model, RAGGED), torch.stack(terms).mean())
+    terms = [-bag[b, word] for b, _, word in places]
+    torch.testing.assert_close(bag_loss(proxy, RAGGED), torch.stack(terms).mean())
 
 
 def test_dropout_is_off_in_evaluation() -> None:
