@@ -111,13 +111,7 @@ def test_sentences_without_an_output_word_are_no_sentences() -> None:
     assert agreement_interval(U, V, mask).n == 4
 
 
-def test_intervals_of_what_cannot_be_compared() -> None:
-    with pytest.raises(ValueError, match=r"one shape .* found \(5, 5, 23\) and \(5, 5, 22\)"):
-        agreement_interval(U, V[..., :22], MASK)
-    with pytest.raises(ValueError, match="found none"):
-        agreement_interval(U, V, torch.zeros_like(MASK))
-    with pytest.raises(ValueError, match="positions that count, found NaN"):
-        agreement_interval(U, torch.full_like(V, NAN), MASK)
+def test_a_constant_candidate_is_warned_of() -> None:
     with pytest.warns(UserWarning, match="constant in more than half of the rows"):
         assert agreement_interval(U, torch.ones_like(V), MASK).low == 1.0
 
@@ -137,6 +131,7 @@ def test_ratio_interval_is_the_plain_bootstrap() -> None:
     assert more == found
 
 
+@pytest.mark.slow
 def test_ratio_interval_covers_the_truth_where_words_of_a_sentence_go_together() -> None:
     """400 samples of 30 sentences, each with its own share of hits, mean 0.4."""
     rng = np.random.default_rng(8)
@@ -156,12 +151,6 @@ def test_ratio_interval_covers_the_truth_where_words_of_a_sentence_go_together()
 def test_ratio_interval_of_special_cases() -> None:
     assert ratio_interval([3], [4]) == Interval(0.75, 0.75, 0.75, 1)
     assert ratio_interval([2, 5], [2, 5]) == Interval(1.0, 1.0, 1.0, 2)
-    with pytest.raises(ValueError, match=r"at least one token, found .* with 0 tokens"):
-        ratio_interval([0, 0], [0, 0])
-    with pytest.raises(ValueError, match=r"found \(2,\) and \(3,\)"):
-        ratio_interval([1, 1], [2, 2, 2])
-    with pytest.raises(ValueError, match="found 1 NaN or infinite of 2"):
-        ratio_interval([1, NAN], [2, 2])
 
 
 # --- against chance --------------------------------------------------------------------------
@@ -193,11 +182,6 @@ def test_ties_raise_the_random_baseline() -> None:
     assert shuffled_agreement(U, v, MASK, seed=0, repeats=50) > expected + 0.05
     with pytest.warns(UserWarning, match="constant in more than half of the rows"):
         assert shuffled_agreement(U, torch.zeros_like(V), MASK, seed=0, repeats=1) == 1.0
-
-
-def test_a_baseline_of_nan_is_refused() -> None:
-    with pytest.raises(ValueError, match="found NaN"):
-        shuffled_agreement(U, torch.full_like(V, NAN), MASK, seed=0)
 
 
 # --- Kendall's tau ---------------------------------------------------------------------------
@@ -237,17 +221,6 @@ def test_kendall_does_not_look_where_nothing_counts() -> None:
     assert kendall(u, v, MASK) == kendall(U, V, MASK)
 
 
-def test_kendall_of_what_has_no_order() -> None:
-    with pytest.raises(ValueError, match="neither side is constant, found none"):
-        kendall(U, torch.full_like(V, -torch.inf), MASK)
-    with pytest.raises(ValueError, match="two positions or more"):
-        kendall(U[2:3], V[2:3], MASK[2:3])  # a sentence of one word
-    with pytest.raises(ValueError, match="positions that count, found NaN"):
-        kendall(U, torch.full_like(V, NAN), MASK)
-    with pytest.raises(ValueError, match=r"found \(5, 5, 23\) and \(5, 4, 23\)"):
-        kendall(U, V[:, :4], MASK)
-
-
 # --- xi --------------------------------------------------------------------------------------
 
 
@@ -270,24 +243,6 @@ def test_xi_wants_the_curve_to_exceed_the_level_and_takes_the_first_time() -> No
 
 def test_xi_that_is_never_passed_is_never_not_a_number() -> None:
     assert xi(1.0, [[0.5, 1.0], [0.7, 1.0]], [[0.3, 0.4], [0.2, 0.6]]) == Xi(False, None, None)
-
-
-@pytest.mark.parametrize(
-    ("level", "curves", "performance", "message"),
-    [
-        (NAN, [[0.5]], [[0.5]], "found NaN"),
-        (0.5, [[0.5, NAN]], [[0.5, 0.6]], "found NaN"),
-        (0.5, [[0.5, 0.6]], [[0.5, NAN]], "found NaN"),
-        (0.5, [[0.5, 0.6]], [[0.5]], r"\(1, 2\) and \(1, 1\)"),
-        (0.5, [0.5], [0.5], r"\(runs, checkpoints\) of one shape"),
-        (0.5, [[]], [[]], r"found \(1, 0\) and \(1, 0\)"),
-    ],
-)
-def test_xi_of_what_has_none(
-    level: float, curves: list[list[float]], performance: list[list[float]], message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        xi(level, curves, performance)
 
 
 # --- half-way up -----------------------------------------------------------------------------
@@ -318,20 +273,6 @@ def test_half_rise_by_walking_along_the_curve() -> None:
         middle = (values[0] + values[-1]) / 2
         expected = grid[np.argmax((curve - middle) * (values[-1] - values[0]) >= 0)]
         assert half_rise(steps.tolist(), values.tolist()) == pytest.approx(expected, abs=0.01)
-
-
-@pytest.mark.parametrize(
-    ("steps", "values", "message"),
-    [
-        ([3], [0.5], r"two numbers or more, one for each step, found \(1,\)"),
-        ([0, 1, 2], [0.1, 0.2], r"found \(3,\) and \(2,\)"),
-        ([0, 1, 2], [0.1, NAN, 0.3], "with NaN"),
-        ([0, 1, 2], [0.25, 0.5, 0.25], "a curve that changes, found 0.25 first and last"),
-    ],
-)
-def test_half_rise_of_no_rise(steps: list[float], values: list[float], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        half_rise(steps, values)
 
 
 # --- spread ----------------------------------------------------------------------------------
@@ -367,12 +308,6 @@ def test_spread_takes_a_mask_of_source_words_for_all_output_words() -> None:
     assert spread(alpha, wide) == spread(alpha, wide.expand(2, 3, 4))
 
 
-def test_spread_ignores_padding_and_refuses_nan() -> None:
+def test_spread_ignores_padding() -> None:
     uniform = MASK / MASK.sum(-1, keepdim=True).clamp(min=1)
     assert spread(uniform.masked_fill(~MASK, NAN), MASK) == pytest.approx(1.0)
-    with pytest.raises(ValueError, match="positions that count, found NaN"):
-        spread(torch.full((1, 2, 3), NAN), torch.ones(1, 2, 3) > 0)
-    with pytest.raises(ValueError, match="two source words or more, found none"):
-        spread(torch.ones(3, 2, 1), torch.ones(3, 2, 1) > 0)
-    with pytest.raises(ValueError, match=r"broadcasts to \(1, 2, 3\), found \(4,\)"):
-        spread(torch.ones(1, 2, 3) / 3, torch.ones(4) > 0)

@@ -394,6 +394,7 @@ def test_a_submission_that_takes_too_long_in_all_is_given_up(tmp_path: Path) -> 
     assert found == Grade("x", {}, {}, "", "expected an end within 0.01 s, found none")
 
 
+@pytest.mark.slow
 @needs_otter
 def test_what_is_exported_is_the_only_notebook_whatever_its_name(tmp_path: Path) -> None:
     cells = {cell["id"]: cell.source for cell in SOURCE.cells}

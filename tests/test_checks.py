@@ -341,6 +341,7 @@ def test_ipython_is_not_asked_to_exit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == [1]
 
 
+@pytest.mark.slow
 def test_time_is_limited_in_other_threads_too() -> None:
     found: list[str] = []
 
@@ -354,6 +355,7 @@ def test_time_is_limited_in_other_threads_too() -> None:
     assert found == ["timeout", "passed"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no SIGALRM")
 def test_an_alarm_of_somebody_else_goes_on() -> None:
     rung: list[int] = []

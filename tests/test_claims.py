@@ -219,6 +219,7 @@ def small_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread_of_the_cpu", "small_distribution")
 def test_a_real_row_comes_out_again_with_the_same_numbers(
     capsys: pytest.CaptureFixture[str],
@@ -230,6 +231,7 @@ def test_a_real_row_comes_out_again_with_the_same_numbers(
     assert "hard_distribution paper hard: 100%" in printed.err, "a progress bar for each arm"
 
 
+@pytest.mark.slow
 def test_the_scoreboard_has_a_row_for_each_claim() -> None:
     found = scoreboard()
     assert list(found["row"]) == [row.name for row in claims.ROWS]

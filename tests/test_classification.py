@@ -254,6 +254,7 @@ def test_twins_start_from_the_same_weights_and_see_the_same_batches(
     assert any(not torch.equal(a, b) for a, b in zip(seen[:12], seen[24:], strict=True))
 
 
+@pytest.mark.slow
 def test_word_tables_know_which_words_speak_for_the_class(ready: Prepared) -> None:
     config = replace(TINY, proxy_epochs=40)
     found = word_tables(config, ready, seed=1)
@@ -311,6 +312,7 @@ def test_guesses_that_know_no_word_by_hand() -> None:
 # --- a block ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_metric_is_there(history: History) -> None:
     names = {row["metric"] for row in history.rows}
     final = {f"A({p})" for p in ("alpha,uf", "uf,px", "px,uf", "delta,uf", "-delta,uf", "lr,uf")}
@@ -333,6 +335,7 @@ def test_majority_is_the_share_of_the_larger_side(history: History, ready: Prepa
     assert history.last("majority") == pytest.approx(max(positive, 23 - positive) / 23)
 
 
+@pytest.mark.slow
 def test_ktiw_and_its_lag_come_from_the_run_itself(history: History, ready: Prepared) -> None:
     batch = ready.held_out.batch
     table = word_tables(TINY, ready, seed=1)["lr"]
@@ -346,6 +349,7 @@ def test_ktiw_and_its_lag_come_from_the_run_itself(history: History, ready: Prep
             assert values(history, f"{name}#{k}") == {12: pytest.approx(number)}
 
 
+@pytest.mark.slow
 def test_the_same_block_gives_the_same_history_whatever_ran_before(
     history: History, ready: Prepared
 ) -> None:
@@ -372,6 +376,7 @@ def spied(monkeypatch: pytest.MonkeyPatch, allowed: int = 1000) -> list[tuple[st
     return asked
 
 
+@pytest.mark.slow
 def test_blocks_share_no_seed(ready: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = spied(monkeypatch)
     for block in (1, 2):
@@ -380,6 +385,7 @@ def test_blocks_share_no_seed(ready: Prepared, monkeypatch: pytest.MonkeyPatch) 
     assert [seed for kind, seed in asked if kind == "uniform"] == [3, 4, 6, 7]
 
 
+@pytest.mark.slow
 def test_a_block_that_is_stopped_goes_on_where_it_was(
     ready: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -403,6 +409,7 @@ def test_a_block_that_is_stopped_goes_on_where_it_was(
         run_classification(QUICK, 1)
 
 
+@pytest.mark.slow
 def test_texts_of_one_word_and_of_unknown_words_do_no_harm(parts: list[LabelledCorpus]) -> None:
     strange = replace(
         parts[2], texts=("Dog", "qu vex zyx", "qu", *parts[2].texts[3:]), labels=parts[2].labels

@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -225,12 +225,6 @@ def test_class_accuracy_by_hand() -> None:
     # Right, wrong, right, and 0, which is not above 0: the other class, rightly.
     assert class_accuracy(torch.tensor([0.1, 2.0, 5.0, 0.0]), BATCH) == 0.75
     assert class_accuracy(torch.tensor([-1.0, 1.0, 0.0, 3.0]), BATCH) == 0.0
-    with pytest.raises(ValueError, match="expected numbers as scores, found NaN"):
-        class_accuracy(torch.tensor([0.1, math.nan, 0.2, 0.3]), BATCH)
-    with pytest.raises(ValueError, match=r"one score for each of 4 texts, found \(4, 1\)"):
-        class_accuracy(torch.ones(4, 1), BATCH)
-    with pytest.raises(ValueError, match="each of 0 texts"):
-        class_accuracy(torch.ones(0), BATCH[:0])
 
 
 def test_speaking_for_the_label_by_hand() -> None:
@@ -291,19 +285,6 @@ def test_saliency_by_finite_differences(config: ClassifierConfig) -> None:
     assert float(found.abs().max()) > 0.01
 
 
-def test_saliency_is_the_gradient_by_the_embedding_times_the_embedding() -> None:
-    model = build_classifier(CONFIG, 5)
-    found = label_saliency(model, BATCH)
-    for row, words in enumerate(texts()):
-        embedded = model.embedding.weight[words].detach()[None].requires_grad_()
-        score = model.from_embedded(embedded, torch.ones(1, len(words), dtype=torch.bool)).score
-        p = torch.sigmoid(score if BATCH.label[row] else -score)
-        p.log().sum().backward()
-        assert embedded.grad is not None
-        expected = (embedded.grad * embedded).sum(-1)[0].detach()
-        torch.testing.assert_close(found[row, 0, : len(words)], expected)
-
-
 @pytest.mark.parametrize("training", [True, False])
 def test_saliency_leaves_the_model_as_it_was(training: bool) -> None:
     model = build_classifier(CONFIG, 5).train(training)
@@ -338,6 +319,7 @@ def drawn(seed: int, size: int) -> LabelledBatch:
     return LabelledBatch(torch.from_numpy(source), torch.from_numpy(label.astype(np.int64)))
 
 
+@pytest.mark.slow
 def test_logistic_tables_are_those_of_a_dense_matrix_with_the_best_penalty() -> None:
     batch, parts = drawn(1, 53), {"one": drawn(2, 31), "other": drawn(5, 12)}
     found = logistic_tables(batch, 17, parts)
@@ -360,48 +342,12 @@ def test_logistic_tables_are_those_of_a_dense_matrix_with_the_best_penalty() -> 
     assert chosen["one"] != chosen["other"], "else the choice is not tested"
 
 
-def test_one_class_teaches_nothing() -> None:
-    with pytest.raises(ValueError, match="texts of both labels, found one"):
-        logistic_tables(BATCH[:1], 11, {})
-
-
 # --- what cannot be read ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("source", "message"),
-    [
-        ([[4, 5], [PAD, PAD]], "at least one word in each text, found an empty one"),
-        ([[PAD, 4]], "found a word after PAD; pad on the right"),
-        ([[4, 11]], "words from 0 to 10, found 4 to 11"),
-        ([[-1, 4]], "words from 0 to 10, found -1 to 4"),
-    ],
-)
-def test_texts_that_cannot_be_read(source: list[list[int]], message: str) -> None:
-    model = build_classifier(CONFIG, 0)
-    batch = LabelledBatch(torch.tensor(source), torch.tensor([1, 0][: len(source)]))
-    with pytest.raises(ValueError, match=message):
-        model(batch)
-    with pytest.raises(ValueError, match=message):
-        label_saliency(model, batch)
 
 
 def test_special_symbols_are_words_like_others_but_padding_is_none() -> None:
     out = build_classifier(CONFIG, 0)(LabelledBatch(torch.tensor([[EOS, UNK]]), torch.tensor([1])))
     assert bool((out.attention > 0).all())
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"source_vocab": 0}, "source_vocab of at least 1, found 0"),
-        ({"d_hidden": -2}, "d_hidden of at least 1, found -2"),
-        ({"attention": "frozen"}, "one of learned, uniform, found 'frozen'"),
-    ],
-)
-def test_bad_configurations(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        ClassifierConfig.from_dict({**CONFIG.to_dict(), **change})
 
 
 def test_the_defaults_are_the_authors() -> None:
@@ -416,13 +362,3 @@ def test_the_defaults_are_the_authors() -> None:
     lstm = 4 * 256 * (300 + 256 + 2)
     expected = 100 * 300 + 2 * lstm + (512 + 1) * 256 + (256 + 1) + (512 + 1)
     assert sum(weight.numel() for weight in model.parameters()) == expected
-
-
-def test_a_classifier_reads_what_it_is_given_at_any_width() -> None:
-    """Padding further changes nothing."""
-    model = build_classifier(CONFIG, 2)
-    wide: Tensor = torch.nn.functional.pad(BATCH.source, (0, 3))
-    found, expected = model(LabelledBatch(wide, BATCH.label)), model(BATCH)
-    torch.testing.assert_close(found.score, expected.score)
-    torch.testing.assert_close(found.attention[..., :5], expected.attention)
-    assert not bool(found.attention[..., 5:].any())

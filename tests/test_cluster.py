@@ -149,6 +149,7 @@ def test_the_package_is_told_by_its_version_and_its_source() -> None:
     assert len(found.partition("source ")[2]) == 13
 
 
+@pytest.mark.slow
 def test_without_an_address_this_machine_does_it() -> None:
     with cluster.cluster_executor(None) as executor:
         assert executor is None

@@ -33,10 +33,12 @@ def example(name: str) -> str:
     return code
 
 
+@pytest.mark.slow
 def test_readme_example_prints_what_readme_shows() -> None:
     assert ("text", output_of(example("README.md"), {})) in fences(ROOT / "README.md")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread_of_the_cpu")
 def test_your_own_text_is_brought_as_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,7 +12,6 @@ import re
 import socket
 import tarfile
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -42,6 +41,10 @@ class Server(http.server.ThreadingHTTPServer):
     asked = 0
     daemon_threads = False  # so that closing it waits for the answers under way
 
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.over = threading.Event()
+
 
 class Handler(http.server.BaseHTTPRequestHandler):
     server: Server
@@ -50,7 +53,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.asked += 1
         mode = self.server.mode
         if mode == "silent":
-            time.sleep(0.5)
+            self.server.over.wait()
             return
         if mode == "missing":
             self.send_error(404)
@@ -73,6 +76,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
         thread.start()
         prepare(monkeypatch, tmp_path, server.server_address[1])
         yield server
+        server.over.set()
         gc.collect()  # pooch leaves it to the collector to close a connection
         server.shutdown()
         thread.join()

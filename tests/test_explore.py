@@ -372,6 +372,7 @@ def test_without_a_kernel_no_widget_is_offered() -> None:
     assert set(make()._repr_mimebundle_()) == STILL_LIVES
 
 
+@pytest.mark.slow
 def test_in_a_kernel_all_lives_are_offered_unless_outputs_are_to_be_kept() -> None:
     _, bundle = run_in_kernel(**{STATIC_VARIABLE: ""})
     assert set(bundle) == STILL_LIVES | {WIDGET_VIEW}

@@ -110,6 +110,7 @@ def test_a_run_is_the_plain_training_loop(
             assert apart(found) > 0.01
 
 
+@pytest.mark.slow
 def test_tied_heads_compute_what_one_head_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Throughout training. Rounding alone would tell these heads apart, and then grow to 0.7."""
     config = replace(

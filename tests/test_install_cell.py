@@ -121,7 +121,7 @@ def wheel(path: Path, version: str) -> str:
     }
     first = "lessons_lib/__init__.py"
     files[first] = files[first].replace(f'"{PRESENT}"'.encode(), f'"{version}"'.encode())
-    needed = "Requires-Dist: torch>=2.2\n"
+    needed = "Requires-Dist: torch>=2.3\n"
     about = f"Metadata-Version: 2.1\nName: lessons-lib\nVersion: {version}\n{needed}"
     files[f"{info}/METADATA"] = about.encode()
     files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -193,6 +193,7 @@ def fake_package(folder: Path, version: str) -> None:
     (folder / "lessons_lib" / "__init__.py").write_text(text, encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_installs_what_is_missing_and_touches_nothing_else(runtime: Runtime, empty: Path) -> None:
     question = "import importlib.metadata as m; d = m.distribution('torch')\n"
     question += "print(d.version, d.locate_file('torch'))"
@@ -211,6 +212,7 @@ def test_installs_what_is_missing_and_touches_nothing_else(runtime: Runtime, emp
     assert runtime.asked == [Settings(PRESENT, "", "").wheel]
 
 
+@pytest.mark.slow
 def test_replaces_an_older_one_then_stays_silent(runtime: Runtime, empty: Path) -> None:
     done = runtime.run(runtime.cell(OLDER) + REPORT, empty)
     assert done.stdout.startswith(f"found {OLDER}"), done.stderr
@@ -232,6 +234,7 @@ def test_does_nothing_where_a_checkout_is_in_use(runtime: Runtime, empty: Path) 
     assert runtime.installed() == []
 
 
+@pytest.mark.slow
 def test_says_restart_where_an_older_one_is_in_use(runtime: Runtime, empty: Path) -> None:
     fake_package(runtime.own_packages, OLDER)
     done = runtime.run("import lessons_lib\n" + runtime.cell(PRESENT), empty)
@@ -239,6 +242,7 @@ def test_says_restart_where_an_older_one_is_in_use(runtime: Runtime, empty: Path
     assert "Installed. Restart the kernel (in use now: <module" in done.stderr
 
 
+@pytest.mark.slow
 def test_names_an_older_copy_that_hides_the_new_one(runtime: Runtime, empty: Path) -> None:
     fake_package(empty, OLDER)
     done = runtime.run(runtime.cell(PRESENT), empty)
@@ -246,6 +250,7 @@ def test_names_an_older_copy_that_hides_the_new_one(runtime: Runtime, empty: Pat
     assert str(empty / "lessons_lib" / "__init__.py") in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "digest", "words"),
     [
@@ -268,6 +273,7 @@ def test_what_pip_says_comes_first_and_nothing_is_guessed(
     assert runtime.installed() == []
 
 
+@pytest.mark.slow
 def test_an_installation_that_this_kernel_cannot_see_yet_says_restart(
     runtime: Runtime, empty: Path, tmp_path: Path
 ) -> None:
@@ -283,6 +289,7 @@ def test_an_installation_that_this_kernel_cannot_see_yet_says_restart(
     assert done.stdout.startswith(f"found {PRESENT} {tmp_path / 'local'}"), done.stderr
 
 
+@pytest.mark.slow
 def test_an_installation_to_another_place_is_no_reason_to_restart(
     runtime: Runtime, empty: Path, tmp_path: Path
 ) -> None:

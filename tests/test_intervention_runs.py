@@ -259,6 +259,7 @@ def test_a_run_depends_on_its_seed_only(tiny: Tiny) -> None:
     assert run_intervention(config, 2).rows != first.rows
 
 
+@pytest.mark.slow
 def test_arms_of_a_seed_share_start_and_inputs(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[list[int]]] = []
     loss = models.sequence_loss
@@ -295,6 +296,7 @@ EASY = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_ktiw_is_learned_without_attention_and_frozen_ktiw_does_not_move(tiny: Tiny) -> None:
     uniform = run_intervention(tiny(**EASY, hold="uniform"), 1)
     margins = uniform.frame().query("metric == 'margin'")["value"].tolist()

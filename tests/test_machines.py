@@ -96,6 +96,7 @@ def hostile(elsewhere: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["variables", "global", "install", "named"])
 def test_pip_installs_here_and_from_the_index_of_the_user(
     machine: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
@@ -122,6 +123,7 @@ def test_pip_installs_here_and_from_the_index_of_the_user(
     assert not (tmp_path / "elsewhere").exists()
 
 
+@pytest.mark.slow
 def test_what_was_not_installed_after_all_is_named_and_not_stamped(
     machine: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,25 +65,3 @@ def test_spare_words_teach_it_everything() -> None:
     table = fit_model1(batch.source, batch.target, 13, 13, iterations=20, empty_word=False).table
     assert (table[4:, 4:].argmax(1) == torch.arange(9)).all()
     assert float(table[4:, 4:].diagonal().min()) > 0.9
-
-
-def test_errors() -> None:
-    some = torch.full((2, 3), 4)
-    with pytest.raises(ValueError, match="found 2 and 1"):
-        fit_model1(some, some[:1], 5, 5)
-    with pytest.raises(ValueError, match="at least one sentence pair"):
-        fit_model1(some[:0], some[:0], 5, 5)
-    with pytest.raises(ValueError, match="at least one iteration, found 0"):
-        fit_model1(some, some, 5, 5, iterations=0)
-
-
-def test_words_outside_the_table_and_empty_sources() -> None:
-    some = torch.full((2, 3), 4)
-    with pytest.raises(ValueError, match="target words from 0 to 3, found 4 to 4"):
-        fit_model1(some, some, 5, 4)
-    with pytest.raises(ValueError, match="end of each target, found a word after PAD"):
-        fit_model1(some, torch.tensor([[4, 0, 4], [4, 4, 0]]), 5, 5)
-    with pytest.raises(ValueError, match="found an empty sentence"):
-        fit_model1(torch.zeros_like(some), some, 5, 5, empty_word=False)
-    empty = fit_model1(torch.zeros_like(some), some, 5, 5)
-    assert float(empty.table[NULL, 4]) == 1.0

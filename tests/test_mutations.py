@@ -87,6 +87,7 @@ def changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
 SOLVED = [(number, item) for number, item in ON_THE_PAGE if EXERCISES[number].call]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "item"), SOLVED, ids=[number for number, _ in SOLVED])
 def test_no_mutation_of_the_solution_passes(number: str, item: Any) -> None:
     name, code = solution_code(number, item)

@@ -34,6 +34,7 @@ def captions(tmp_path: Path) -> tuple[Path, Path]:
     return paths
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread_of_the_cpu")
 def test_a_labelled_file_gives_the_table(reviews: Path) -> None:
     found = own_text.agreement_table(read_labelled(reviews), steps=6, progress=False)
@@ -53,6 +54,7 @@ def test_a_labelled_file_gives_the_table(reviews: Path) -> None:
     assert {row["step"] for row in found.history.rows} == {0, 6}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread_of_the_cpu")
 def test_two_files_that_are_translations_give_the_table(captions: tuple[Path, Path]) -> None:
     corpus = read_parallel(*captions, "de", "en")
@@ -103,6 +105,7 @@ def labelled(texts: list[str], labels: list[int] | None = None) -> LabelledCorpu
     return LabelledCorpus("mine", tuple(texts), tuple(chosen), ("no", "yes"), "here")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread_of_the_cpu")
 def test_random_labels_cannot_be_learned_from_copies() -> None:
     rng = random.Random(7)
@@ -131,6 +134,7 @@ def test_too_few_to_report_on_is_an_error_that_says_why() -> None:
         own_text.agreement_table(labelled([f"text {min(i, 48)}" for i in range(60)]))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread_of_the_cpu")
 def test_limits_are_arguments_and_what_they_cost_is_said() -> None:
     short = [f"the word {i % 5} and {i % 3}" for i in range(55)]
@@ -200,6 +204,7 @@ def test_mostly_unknown_words_are_said() -> None:
     own_text._warn_of_unknown(vocab, ["a x ! ?", "b, z"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread_of_the_cpu")
 def test_nfc_and_nfd_give_the_same_table(captions: tuple[Path, Path]) -> None:
     corpus = read_parallel(*captions)
@@ -224,6 +229,7 @@ def test_texts_of_one_class_are_refused() -> None:
         own_text.agreement_table(labelled([f"text {i}" for i in range(60)], [1] * 60))
 
 
+@pytest.mark.slow
 def test_a_class_that_is_missing_in_a_part_is_named() -> None:
     corpus = toy_labelled()
     labels = (1, *[0] * 59)  # one text cannot be in all three parts

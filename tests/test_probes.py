@@ -47,11 +47,13 @@ def agreement_by_loop(u: Tensor, v: Tensor, mask: Tensor, top: float) -> float:
     return sum(hits) / len(hits)
 
 
+@pytest.mark.parametrize("merge", ["average", "concatenate"])
 @pytest.mark.parametrize("scale", ["probability", "log_probability", "logit"])
 def test_lexical_probe_is_the_model_with_all_attention_on_one_position(
     scale: Literal["probability", "log_probability", "logit"],
+    merge: Literal["average", "concatenate"],
 ) -> None:
-    model = build(replace(CONFIG, dropout=0.3), 0)
+    model = build(replace(CONFIG, dropout=0.3, merge=merge), 0)
     beta = lexical_probe(model, BATCH, scale=scale)
     assert beta.shape == (2, 5, 4)
     assert model.training, "the model's mode is put back"
@@ -113,25 +115,6 @@ def test_probe_of_the_only_head_is_that_of_the_model(
     torch.testing.assert_close(alone, lexical_probe(model, BATCH, scale=scale))
 
 
-@pytest.mark.parametrize("head", [-1, 3])
-def test_probe_of_a_head_that_is_not_there(head: int) -> None:
-    with pytest.raises(ValueError, match=f"a head from 0 to 2, found {head}"):
-        lexical_probe(build(CONFIG, 0), BATCH, scale="logit", head=head)
-
-
-def test_probe_of_concatenated_heads_moves_all_of_them() -> None:
-    model = build(replace(CONFIG, merge="concatenate"), 4)
-    beta = lexical_probe(model, BATCH, scale="logit")
-    with evaluating(model):
-        for position in range(4):
-            there = torch.zeros(4)
-            there[position] = 1.0
-            logits = model(BATCH, attention=there).logits
-            expected = logits.gather(-1, BATCH.target[..., None]).squeeze(-1)
-            rows = BATCH.source_mask[:, position]
-            torch.testing.assert_close(beta[rows, :, position], expected[rows])
-
-
 def test_probability_and_logit_order_positions_differently() -> None:
     """Why the two must not be mixed: an example where their best positions differ."""
     model = build(replace(CONFIG, heads=1), 3)
@@ -146,11 +129,6 @@ def test_probability_and_logit_order_positions_differently() -> None:
     z = lexical_probe(model, batch, scale="logit").argmax(-1)
     assert torch.equal(p, log_p)
     assert 0.05 < float((p != z).double().mean()) < 0.95
-
-
-def test_unknown_scale() -> None:
-    with pytest.raises(ValueError, match="probability, log_probability or logit, found 'p'"):
-        lexical_probe(build(CONFIG, 0), BATCH, scale="p")  # type: ignore[arg-type]
 
 
 def test_probe_does_not_depend_on_how_much_is_held_at_once(
@@ -263,46 +241,12 @@ def test_padded_output_words_do_not_count() -> None:
     assert agreement(u, v, BATCH.source_mask[:, None, :]) < 1.0
 
 
-def test_constant_candidate_agrees_with_everything_and_is_warned_of() -> None:
-    u = torch.rand(5, 6, generator=torch.Generator().manual_seed(0))
-    with pytest.warns(UserWarning, match="constant"):
-        assert agreement(u, torch.ones(5, 6)) == 1.0
-
-
-@pytest.mark.parametrize(
-    ("u", "v", "mask", "top", "message"),
-    [
-        ((2, 3), (2, 4), None, 0.05, r"found \(2, 3\) and \(2, 4\)"),
-        ((2, 3), (2, 3), (5,), 0.05, r"broadcasts to \(2, 3\), found \(5,\)"),
-        ((2, 3), (2, 3), (0, 3), 0.05, r"found \(0, 3\)"),
-        ((2, 3), (2, 3), None, 0.0, r"top in \(0, 1\], found 0.0"),
-        ((0, 3), (0, 3), None, 0.05, "found none"),
-    ],
-)
-def test_agreement_of_wrong_shapes(
-    u: tuple[int, ...], v: tuple[int, ...], mask: tuple[int, ...] | None, top: float, message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        agreement(torch.rand(u), torch.rand(v), None if mask is None else torch.ones(mask), top)
-
-
-def test_agreement_refuses_nan() -> None:
-    v = torch.tensor([[1.0, float("nan")]])
-    with pytest.raises(ValueError, match="found NaN"):
-        agreement(torch.ones(1, 2), v)
-    assert agreement(torch.ones(1, 2), v, torch.tensor([[True, False]])) == 1.0
-
-
 def test_attention_accuracy_by_hand() -> None:
     attention = torch.tensor([[[[0.9, 0.1], [0.2, 0.8]], [[0.3, 0.7], [0.4, 0.6]]]])  # b h t l
     gold = torch.tensor([[0, 1]])
     assert attention_accuracy(attention, gold) == 1.0  # the heads' mean: 0.6 and 0.7
     assert attention_accuracy(attention, torch.tensor([[1, -1]])) == 0.0
     assert attention_accuracy(attention[:, 1], gold) == 0.5
-    with pytest.raises(ValueError, match=r"\(1, 2\), found \(1, 3\)"):
-        attention_accuracy(attention, torch.zeros(1, 3, dtype=torch.long))
-    with pytest.raises(ValueError, match="found none"):
-        attention_accuracy(attention, torch.tensor([[-1, -1]]))
 
 
 def test_token_accuracy_by_hand() -> None:
@@ -310,8 +254,6 @@ def test_token_accuracy_by_hand() -> None:
     logits[0, 0, 4] = logits[0, 1, 9] = logits[1, 2, 8] = 1.0
     # right: 4 and 8; wrong: 9; six more words are 2 + 4 zeros, whose first largest is PAD
     assert token_accuracy(logits, BATCH) == pytest.approx(2 / 8)
-    with pytest.raises(ValueError, match=r"\(2, 5\), found \(2, 4, 11\)"):
-        token_accuracy(logits[:, :4], BATCH)
 
 
 def test_dictionary_gold_by_hand() -> None:
@@ -342,25 +284,3 @@ def test_diagonal_guess_by_hand() -> None:
     best = diagonal_guess(BATCH).argmax(-1)
     assert best[0, :3].tolist() == [0, 3, 3]  # first word, last word, and EOS past the end
     assert best[1].tolist() == [0, 0, 1, 1, 1]  # 0, 1/3, 2/3 and 1 of the way, then EOS
-
-
-def test_whole_numbers_can_be_compared() -> None:
-    ranks = torch.tensor([[3, 1, 2]])
-    assert agreement(ranks, ranks, torch.tensor([[True, True, False]])) == 1.0
-
-
-def test_probes_of_nothing_and_of_other_vocabularies() -> None:
-    with pytest.raises(ValueError, match="found an empty batch"):
-        lexical_probe(build(CONFIG, 0), BATCH[:0], scale="probability")
-    with pytest.raises(ValueError, match=r"at least \(13, 10\), found \(12, 11\)"):
-        table_probe(torch.rand(12, 11), BATCH)
-    with pytest.raises(ValueError, match="only padding"):
-        token_accuracy(torch.rand(1, 2, 11), Batch(BATCH.source[:1], torch.zeros(1, 2).long()))
-
-
-def test_attention_accuracy_refuses_what_cannot_be() -> None:
-    with pytest.raises(ValueError, match="below src = 2, found 2"):
-        attention_accuracy(torch.rand(1, 3, 2), torch.tensor([[0, 1, 2]]))
-    broken = torch.full((1, 1, 2), float("nan"))
-    with pytest.raises(ValueError, match="found NaN"):
-        attention_accuracy(broken, torch.tensor([[0]]))

@@ -196,6 +196,7 @@ def _finished(where: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in where.rglob("seed-*.json")}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     "fork" not in multiprocessing.get_all_start_methods(), reason="starts 20 processes by fork"
 )

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 WORKER = '''
 import os
 import time
+from pathlib import Path
 
 from lessons_lib.models import Seq2SeqConfig, build, sequence_loss
 from lessons_lib.probes import token_accuracy
@@ -55,8 +56,15 @@ def fails_at_three(config, seed):
     return History((), seed, False, 0.0, "cpu")
 
 
-def sleeps(config, seed):
-    time.sleep(0.1 * (7 - seed))
+GATE = Path(__file__).with_name("gate")
+
+
+def waits(config, seed):
+    """Seed 0 ends when the gate is open; it does not wait for ever."""
+    for _ in range(12_000):
+        if seed > 0 or GATE.exists():
+            break
+        time.sleep(0.01)
     return History((), seed, False, 0.0, "cpu")
 
 
@@ -101,6 +109,7 @@ def alone(worker: ModuleType) -> dict[int, tuple[object, ...]]:
         torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_processes_give_what_each_run_gives_alone_in_any_order(
     worker: ModuleType, alone: dict[int, tuple[object, ...]]
 ) -> None:
@@ -125,6 +134,7 @@ def test_threads_take_turns_since_they_share_a_random_state(
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.slow
 def test_the_executor_of_a_dask_cluster(
     worker: ModuleType, alone: dict[int, tuple[object, ...]]
 ) -> None:
@@ -142,6 +152,7 @@ def test_the_executor_of_a_dask_cluster(
     assert found == alone
 
 
+@pytest.mark.slow
 def test_without_an_executor_the_cores_of_this_machine_are_used(worker: ModuleType) -> None:
     frame = run_seeds(worker.pids, CONFIG, range(4)).frame()
     found = set(frame["value"])
@@ -190,6 +201,7 @@ def run(config, seed):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["no guard", "standard input", "killed"])
 def test_a_pool_that_broke_names_the_usual_causes_and_no_seed(
     worker: ModuleType, tmp_path: Path, way: str
@@ -215,24 +227,28 @@ def test_a_pool_that_broke_names_the_usual_causes_and_no_seed(
     assert "seed 0" not in said
 
 
+@pytest.mark.slow
 def test_done_is_called_in_the_order_of_ending(worker: ModuleType) -> None:
     order: list[int] = []
+
+    def done(seed: int, _: History) -> None:
+        order.append(seed)
+        worker.GATE.touch()
+
     with seed_pool(2) as pool:
-        run_seeds(worker.sleeps, CONFIG, (5, 6), executor=pool)  # both processes are up
-        runs = run_seeds(
-            worker.sleeps, CONFIG, (0, 6), executor=pool, done=lambda seed, _: order.append(seed)
-        )
+        runs = run_seeds(worker.waits, CONFIG, (0, 6), executor=pool, done=done)
     assert order == [6, 0]
     assert list(runs.histories) == [0, 6]
 
 
+@pytest.mark.slow
 def test_one_progress_bar_counts_the_runs(
     worker: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
-        run_seeds(worker.sleeps, CONFIG, (4, 5, 6), executor=pool, progress="copiers")
+        run_seeds(worker.waits, CONFIG, (4, 5, 6), executor=pool, progress="copiers")
         shown = capsys.readouterr().err
-        run_seeds(worker.sleeps, CONFIG, (4, 5, 6), executor=pool)
+        run_seeds(worker.waits, CONFIG, (4, 5, 6), executor=pool)
     assert "copiers: 100%" in shown
     assert "3/3" in shown
     assert capsys.readouterr().err == ""
@@ -240,11 +256,11 @@ def test_one_progress_bar_counts_the_runs(
 
 def test_the_same_seed_twice_is_an_error(worker: ModuleType) -> None:
     with pytest.raises(ValueError, match=r"different seeds, found \[4, 4\]"):
-        run_seeds(worker.sleeps, CONFIG, (4, 4))
+        run_seeds(worker.waits, CONFIG, (4, 4))
 
 
 def test_no_seed_is_no_run(worker: ModuleType) -> None:
-    runs = run_seeds(worker.sleeps, CONFIG, ())
+    runs = run_seeds(worker.waits, CONFIG, ())
     assert runs.frame().empty
     assert runs.ends().empty
 
@@ -275,6 +291,7 @@ def _alive(pid: int) -> bool:
     return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="asks for processes in the way of Unix")
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     script, told = tmp_path / "parent.py", tmp_path / "pids"

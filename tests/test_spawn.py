@@ -66,6 +66,7 @@ def only_unix(source: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_two_processes_give_bit_by_bit_what_one_gives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,13 +36,6 @@ def test_one_value_or_equal_ones_are_their_own_interval() -> None:
     assert mean_interval([2.0, 2.0, 2.0]) == Interval(2.0, 2.0, 2.0, 3)
 
 
-def test_values_that_cannot_be_averaged() -> None:
-    with pytest.raises(ValueError, match="at least one value"):
-        mean_interval([])
-    with pytest.raises(ValueError, match="found 1 NaN or infinite of 3"):
-        mean_interval([1.0, float("nan"), 2.0])
-
-
 def test_seed_interval_by_hand() -> None:
     # mean 3, variance (4 + 4 + 1 + 1) / 3; 3.18245 is the 97.5% point of t, 3 degrees of freedom
     found = seed_interval([1.0, 5.0, 2.0, 4.0])
@@ -50,8 +43,6 @@ def test_seed_interval_by_hand() -> None:
     assert [found.low, found.high] == pytest.approx([3 - half, 3 + half], abs=1e-4)
     assert found.n == 4
     assert seed_interval([0.5, 0.5]) == Interval(0.5, 0.5, 0.5, 2)
-    with pytest.raises(ValueError, match="at least two runs"):
-        seed_interval([0.5])
 
 
 def test_wilson_interval_by_its_formula() -> None:
@@ -64,11 +55,6 @@ def test_wilson_interval_by_its_formula() -> None:
     assert [found.low, found.high] == pytest.approx([centre - half, centre + half])
     assert proportion_interval(8, 8).high == 1.0
     assert proportion_interval(8, 8).low < 0.7
-
-
-def test_impossible_proportions() -> None:
-    with pytest.raises(ValueError, match="found 5 of 4"):
-        proportion_interval(5, 4)
 
 
 def test_interval_reads_well() -> None:
@@ -86,10 +72,6 @@ def test_chance_agreement_by_hand() -> None:
     assert chance_agreement([4]) == pytest.approx(1 / 4)
     assert chance_agreement([21]) == pytest.approx(2 / 21)
     assert chance_agreement([4, 21]) == pytest.approx((1 / 4 + 2 / 21) / 2)
-    with pytest.raises(ValueError, match="at least 1 word"):
-        chance_agreement([])
-    with pytest.raises(ValueError, match=r"top in \(0, 1\], found 2"):
-        chance_agreement([4], top=2)
 
 
 def test_shuffling_permutes_the_positions_that_count_and_no_others() -> None:
@@ -143,15 +125,6 @@ def test_two_kinds_of_events_add_up() -> None:
     assert one.share[-1] + two.share[-1] == pytest.approx(any_kind.share[-1])
 
 
-def test_incidence_of_nothing_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"found shapes \(0,\) and \(0,\)"):
-        cumulative_incidence([], [], 5)
-    with pytest.raises(ValueError, match="0 or later"):
-        cumulative_incidence([-1.0], [True], 5)
-    with pytest.raises(ValueError, match="one truth value for each run"):
-        cumulative_incidence([1.0, 2.0], [True], 5)
-
-
 def test_log_rank_test_by_hand() -> None:
     """Sum of observed minus expected events over the hypergeometric variance, as in textbooks."""
     x, hit_x = np.array([6.0, 7, 10, 15, 19, 25]), np.array([1, 0, 1, 1, 0, 1], dtype=bool)
@@ -173,14 +146,7 @@ def test_events_at_one_time_tell_no_groups_apart() -> None:
     assert time_difference([50] * 4, [True] * 4, [50] * 3, [True] * 3) == 1.0
 
 
-def test_no_event_cannot_be_compared() -> None:
-    with pytest.raises(ValueError, match="found none; run them longer"):
-        time_difference([5, 5], [False, False], [5], [False])
-
-
 def test_fishers_exact_test_by_hand() -> None:
     # 3 of 3 against 0 of 4: the margins allow 35 tables, and this one is the most extreme.
     assert share_difference(3, 3, 0, 4) == pytest.approx(1 / 35)
     assert share_difference(2, 6, 3, 9) == pytest.approx(1.0)
-    with pytest.raises(ValueError, match="found 4 of 3"):
-        share_difference(4, 3, 0, 4)

@@ -105,6 +105,7 @@ def test_the_other_loaders_list_their_choices() -> None:
 # The embedded corpus in place of a real one
 
 
+@pytest.mark.slow
 def test_toy_parts_are_disjoint_and_keep_their_alignment() -> None:
     parts = {split: load_parallel("toy", split=split) for split in ("train", "val", "test")}
     assert {split: len(part) for split, part in parts.items()} == {
@@ -315,6 +316,7 @@ def test_real_texts_are_clean() -> None:
         assert not [text for text in texts if any("\x80" <= letter < "\xa0" for letter in text)]
 
 
+@pytest.mark.slow
 @needs_data
 def test_real_dictionary_knows_common_words() -> None:
     english, german = load_dictionary("en-de"), load_dictionary("de-en")

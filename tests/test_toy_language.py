@@ -49,6 +49,7 @@ def test_same_seed_same_corpus_and_another_seed_another() -> None:
     assert toy_parallel(37, seed=3).source == toy_parallel(53, seed=3).source[:37]
 
 
+@pytest.mark.slow
 def test_ten_thousand_sentence_pairs_are_distinct() -> None:
     corpus = toy_parallel(10_007)
     assert len(corpus) == 10_007

@@ -353,6 +353,7 @@ def test_without_gold_the_lag_is_that_against_model_1(
         assert found.last(f"lag#{k}") == found.last(f"lag/m1#{k}") == 2.0
 
 
+@pytest.mark.slow
 def test_the_same_block_gives_the_same_history_whatever_ran_before(
     history: History, ready: Pairs
 ) -> None:

@@ -145,6 +145,7 @@ def ready() -> Ready:
     return prepare(TINY)
 
 
+@pytest.mark.slow
 def test_a_corpus_in_pieces(ready: Ready) -> None:
     assert len(ready.subwords) == 250
     held_out = ready.held_out
@@ -218,6 +219,7 @@ def test_bleu_is_100_where_the_reference_is_written(
     assert translator.bleu(TINY, ready, model, "shown") == pytest.approx(100)
 
 
+@pytest.mark.slow
 def test_the_proxy_is_the_authors_proxy(ready: Ready) -> None:
     """Against a loop over sentences: all entries of the padded target in training."""
     embedding, output = (
@@ -269,6 +271,7 @@ def history(
         yield cache, run_translator(TINY, 1)
 
 
+@pytest.mark.slow
 def test_a_block_is_compared_and_kept(
     history: tuple[Path, History], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,6 +296,7 @@ def test_a_block_is_compared_and_kept(
     assert run_translator(TINY, 1).rows == found.rows
 
 
+@pytest.mark.slow
 def test_a_longer_run_goes_on_from_a_shorter_one(history: tuple[Path, History]) -> None:
     cache, _ = history
     config = replace(TINY, steps=8, patience=99)

@@ -37,6 +37,7 @@ def runs(project: Any, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return done
 
 
+@pytest.mark.slow
 def test_a_failing_cell_is_named_and_does_not_hide_the_other_chapters(
     project: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,6 +57,7 @@ def test_a_failing_cell_is_named_and_does_not_hide_the_other_chapters(
     assert [output[0]["data"]["text/plain"] for output in outputs] == [["2"], ["4"]]
 
 
+@pytest.mark.slow
 def test_a_chapter_runs_in_an_empty_directory_and_leaves_no_trace_of_it(project: Any) -> None:
     look = "from pathlib import Path\nprint(sorted(Path().iterdir()))\nPath('left').touch()"
     project.write_notebook("01_one", look, "1")
@@ -71,6 +73,7 @@ def test_a_chapter_runs_in_an_empty_directory_and_leaves_no_trace_of_it(project:
     assert not (project.root / "book" / "left").exists()
 
 
+@pytest.mark.slow
 def test_an_execution_says_how_long_it_took_and_with_how_much_memory(project: Any) -> None:
     slow, much = "import time\ntime.sleep(0.6)", "much = b'x' * 300_000_000"
     project.write_notebook("01_one", "1", slow, much, "2", "3")

@@ -118,6 +118,7 @@ def run(ready: Pairs, table: words_first.Table, monkeypatch: pytest.MonkeyPatch)
     return run_words_first(replace(TINY, table=table), 2)
 
 
+@pytest.mark.slow
 def test_a_run_is_prepared_and_then_trained(ready: Pairs, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = {
         table: run(ready, table, monkeypatch).frame().set_index(["metric", "step"])["value"]

@@ -98,9 +98,10 @@ def unit(project: Project) -> int:
 
 
 def quick(project: Project) -> int:
-    """Run the tests that need neither a site nor more than about a second."""
+    """Run the tests that need neither a browser nor more than about a second."""
     others = [f"--ignore={path}" for path in site_tests(project)]
-    return pytest(project, "quick", ["tests", "-m", "not slow", "-q", *others], min(cores(), 8))
+    options = ["tests", "-q", "-m", "not slow and not browser", *others]
+    return pytest(project, "quick", options, min(cores(), 8))
 
 
 def chapters(project: Project) -> int:
