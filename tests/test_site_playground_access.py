@@ -49,7 +49,7 @@ def test_everything_can_be_done_by_keyboard(at: OpenAt) -> None:
     page = at().page
     page.locator(".pg-show-me").focus()
     reached: set[str] = set()
-    for _ in range(45):
+    for _ in range(60):
         reached.add(
             page.evaluate("(document.activeElement.id || document.activeElement.className)")
         )
@@ -59,22 +59,11 @@ def test_everything_can_be_done_by_keyboard(at: OpenAt) -> None:
         page.keyboard.press("Tab")
         reached.add(shown)
     assert "none" not in reached, "the focus can be seen"
-    wanted = [
-        "vocab",
-        "length",
-        "heads",
-        "seed",
-        "scale",
-        "startA",
-        "startB",
-        "optimizer",
-        "rate",
-        "pace",
-        "runs",
-        "position",
-    ]
-    assert {f"pg-{name}" for name in wanted} <= reached
-    assert {"pg-step", "pg-reset", "pg-copy"} <= reached
+    wanted = (
+        "vocab length heads mirror seed scale startA startB optimizer rate pace runs position "
+        "toss step reset copy handle ask"
+    )
+    assert {f"pg-{name}" for name in wanted.split()} - reached == set()
     page.locator(".pg-show-me").focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
@@ -102,7 +91,10 @@ def test_every_control_has_a_name_and_every_picture_a_text(at: OpenAt) -> None:
         for attribute in ("aria-labelledby", "aria-describedby"):
             about = page.locator(f"#{canvas.get_attribute(attribute)}")
             assert len(about.text_content()) > 10
-        assert len(page.locator(f"[data-view={view}] .pg-how").inner_text()) > 30
+        how = page.locator(f"[data-view={view}] .pg-how")
+        assert how.is_hidden()
+        page.click(f"[data-view={view}] .pg-ask")
+        assert len(how.inner_text()) > 30
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -135,8 +127,27 @@ def test_a_phone_shows_all_without_scrolling_sideways(at: OpenAt) -> None:
     page.click(".pg-show-me")
     for _ in range(5):
         assert page.evaluate(wide) == 0
-        box = page.locator(".pg-story").bounding_box()
-        assert box["height"] < 0.6 * PHONE["height"], "pictures are in sight beside the caption"
+        page.click(".pg-next")
+
+
+def test_on_a_phone_what_moves_is_in_sight(at: OpenAt) -> None:
+    page = at("", **PHONE).page
+    page.reload()
+    page.wait_for_selector(f"{APP}[data-step='0']", timeout=SOON)
+    page.click(".pg-run")
+    for view in ("attention", "table"):
+        box = page.locator(f"[data-view={view}] canvas").bounding_box()
+        assert box["y"] + box["height"] <= PHONE["height"]
+    page.click(".pg-run")
+    page.click(".pg-show-me")
+    for number in range(1, 5):
+        page.wait_for_selector(f".pg-story-count:has-text('Scene {number}')", state="attached")
+        top = page.locator(".pg-story").bounding_box()
+        assert top["y"] >= 0
+        for canvas in page.locator(".pg-view canvas:visible").all():
+            box = canvas.bounding_box()
+            assert box["y"] >= top["y"] + top["height"]
+            assert box["y"] + box["height"] <= PHONE["height"], number
         page.click(".pg-next")
 
 

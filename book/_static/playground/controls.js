@@ -1,7 +1,7 @@
 /** The form with the settings, and the presets. */
 
 import { el, signed, write } from "./dom.js";
-import { LIMITS, PRESETS, RATES } from "./settings.js";
+import { LIMITS, OPTIONS, PRESETS, RATES } from "./settings.js";
 
 const RATE_CHOICES = {
   sgd: [0.3, 1, 3, 10, 30, 100],
@@ -13,15 +13,22 @@ const FIELDS = [
   { key: "vocab", label: "Words there are (V)", kind: "range" },
   { key: "length", label: "Words in a sentence (L)", kind: "range" },
   { key: "heads", label: "Heads", kind: "range" },
-  { key: "seed", label: "Seed: which random start", kind: "number" },
-  { key: "scale", label: "Size of the random start", kind: "choice" },
-  { key: "startA", label: "Tilt of attention at the start", kind: "range", step: 0.05 },
-  { key: "startB", label: "Tilt of words at the start", kind: "range", step: 0.05 },
+  { key: "mirror", label: "Mirror: turn over", kind: "choice" },
+  { key: "seed", label: "Seed", kind: "number" },
+  { key: "scale", label: "Random start: size", kind: "choice" },
+  { key: "startA", label: "Start tilt: attention", kind: "range", step: 0.05 },
+  { key: "startB", label: "Start tilt: words", kind: "range", step: 0.05 },
   { key: "optimizer", label: "Optimiser", kind: "choice" },
   { key: "rate", label: "Learning rate", kind: "choice" },
 ];
 
-const NAMES = { sgd: "SGD, plain", adam: "Adam" };
+const NAMES = {
+  sgd: "SGD",
+  adam: "Adam",
+  off: "off",
+  turned: "every head",
+  pairs: "in pairs",
+};
 
 /** Whether two configurations are the same. */
 export function same(one, other) {
@@ -30,7 +37,7 @@ export function same(one, other) {
 
 /** Options of a choice, the present value among them whatever it is. */
 function options(key, config) {
-  if (key === "optimizer") return ["sgd", "adam"];
+  if (key in OPTIONS) return OPTIONS[key].values;
   const usual = key === "rate" ? RATE_CHOICES[config.optimizer] : SCALE_CHOICES;
   return [...new Set([...usual, config[key]])].sort((x, y) => x - y);
 }
@@ -63,13 +70,7 @@ export class Controls {
       this.outputs.set(key, output);
       head.append(output);
     }
-    const row = el("div", { class: "pg-field" }, head, input);
-    if (key === "seed") {
-      row.classList.add("pg-seed");
-      const next = () => this.change({ seed: (Number(input.value) + 1) % (limits.max + 1) });
-      row.append(el("button", { type: "button", onclick: next }, "Next seed"));
-    }
-    return row;
+    return el("div", { class: `pg-field pg-field-${kind}` }, head, input);
   }
 
   changed(key) {
@@ -88,6 +89,8 @@ export class Controls {
         });
         input.replaceChildren(...choices);
       }
+      // Mirrored pairs: the numbers between are left out.
+      if (key === "heads") input.min = input.step = config.mirror === "pairs" ? 2 : 1;
       input.value = config[key];
       if (kind === "range") {
         const tilt = key.startsWith("start");
@@ -105,13 +108,8 @@ export class Presets {
       const onclick = () => choose(preset.config);
       return el("button", { type: "button", "data-preset": preset.id, onclick }, preset.title);
     });
-    this.element = el(
-      "div",
-      { class: "pg-presets", role: "group", "aria-label": "Start from" },
-      el("span", { class: "pg-presets-label", "aria-hidden": "true" }, "Start from"),
-      ...this.buttons,
-      this.text,
-    );
+    const row = { class: "pg-presets", role: "group", "aria-label": "Start from" };
+    this.element = el("div", { class: "pg-start" }, el("div", row, ...this.buttons), this.text);
   }
 
   show(config) {

@@ -2,8 +2,9 @@
 
 import { font, label, line } from "./canvas.js";
 import { percent } from "./dom.js";
+import { sure } from "./reading.js";
 
-const EDGE = { left: 40, right: 12, top: 10, bottom: 34 };
+const EDGE = { left: 40, right: 12, top: 10, bottom: 22 };
 
 /** A round number of steps at or above the newest one. */
 export function reach(step) {
@@ -14,15 +15,19 @@ export function reach(step) {
 export const curves = {
   id: "curves",
   title: "Over training",
-  how: "From left to right, training steps. From bottom to top, 0 to 100%.",
+  how:
+    "From left to right, training steps. Words that stand for themselves; attention on the right " +
+    "place; right answers; and how sure the model is of the right word: its probability (geometric " +
+    "mean). All answers can be right while it is hardly surer than by guessing.",
   legend: [
-    ["words", "solid", "words that stand for themselves"],
-    ["attention", "dashed", "attention on the right place"],
-    ["tokens", "dotted", "right answers"],
+    ["words", "solid", "words known"],
+    ["attention", "dashed", "attention"],
+    ["tokens", "dotted", "answers"],
+    ["tokens", "thin", "how sure"],
   ],
 
-  height(width) {
-    return Math.round(Math.max(210, Math.min(300, 0.72 * width)));
+  height(width, _, most) {
+    return Math.round(Math.min(Math.max(210, Math.min(300, 0.72 * width)), most));
   },
 
   draw(context, width, height, scene) {
@@ -31,69 +36,28 @@ export const curves = {
     const last = reach(rows.at(-1)?.step ?? 0);
     const x = (step) => EDGE.left + (step / last) * (width - EDGE.left - EDGE.right);
     const y = (share) => height - EDGE.bottom - share * (height - EDGE.top - EDGE.bottom);
+    const across = (share) => [[x(0), y(share)], [x(last), y(share)]];
     context.font = font(11);
     for (const share of [0, 0.5, 1]) {
-      line(
-        context,
-        [
-          [x(0), y(share)],
-          [x(last), y(share)],
-        ],
-        colours.line,
-        1,
-      );
+      line(context, across(share), colours.line, 1);
       label(context, percent(share), EDGE.left - 6, y(share), colours.text, "right");
     }
-    for (const part of [0, 0.5, 1]) {
-      const where = part === 0 ? "left" : part === 1 ? "right" : "center";
-      label(
-        context,
-        String(part * last),
-        x(part * last),
-        height - EDGE.bottom + 11,
-        colours.text,
-        where,
-      );
-    }
-    label(context, "training step", x(last / 2), height - 8, colours.text, "center");
-    const chance = y(1 / config.length);
-    line(
-      context,
-      [
-        [x(0), chance],
-        [x(last), chance],
-      ],
-      colours.muted,
-      1,
-      [1, 3],
-    );
-    label(context, "chance", x(last), chance - 8, colours.text, "right");
+    const foot = height - EDGE.bottom + 11;
+    label(context, "0", x(0), foot, colours.text);
+    label(context, `training step ${last / 2}`, x(last / 2), foot, colours.text, "center");
+    label(context, String(last), x(last), foot, colours.text, "right");
+    line(context, across(1 / config.length), colours.muted, 1, [1, 3]);
+    label(context, "chance", x(last), y(1 / config.length) - 8, colours.text, "right");
     const path = (value) => rows.map((row) => [x(row.step), y(value(row))]);
-    const known = history.known.map(([step, share]) => [x(step), y(share)]);
+    context.globalAlpha = 0.45;
     for (let k = 0; config.heads > 1 && k < config.heads; k++) {
-      context.globalAlpha = 0.45;
-      line(
-        context,
-        path((row) => row.rightAttention[k]),
-        colours.attention,
-        1,
-      );
-      context.globalAlpha = 1;
+      line(context, path((row) => row.rightAttention[k]), colours.attention, 1);
     }
-    line(
-      context,
-      path((row) => row.tokenAccuracy),
-      colours.tokens,
-      3,
-      [1, 5],
-    );
-    line(
-      context,
-      path((row) => Math.max(...row.rightAttention)),
-      colours.attention,
-      2.5,
-      [8, 4],
-    );
+    context.globalAlpha = 1;
+    line(context, path((row) => row.tokenAccuracy), colours.tokens, 3, [1, 5]);
+    line(context, path(sure), colours.tokens, 1.5);
+    line(context, path((row) => Math.max(...row.rightAttention)), colours.attention, 2.5, [8, 4]);
+    const known = history.known.map(([step, share]) => [x(step), y(share)]);
     line(context, known, colours.words, 2.5);
   },
 
@@ -102,13 +66,12 @@ export const curves = {
     if (!row) return "";
     const known = history.known.at(-1)[1];
     const first = (hit) => history.rows.find(hit)?.step;
+    const half = history.known.find(([step, share]) => step > 0 && share >= 0.5)?.[0];
     const steps = [
-      [
-        "half of the words known",
-        history.known.find(([step, share]) => step > 0 && share >= 0.5)?.[0],
-      ],
+      ["half of the words known", half],
       ["half of the attention", first((r) => Math.max(...r.rightAttention) >= 0.5)],
       ["half of the answers right", first((r) => r.tokenAccuracy >= 0.5)],
+      ["half sure", first((r) => sure(r) >= 0.5)],
     ];
     const reached = steps.filter(([, step]) => step !== undefined);
     const when = reached.length
@@ -118,7 +81,7 @@ export const curves = {
     return (
       `At step ${row.step}: words that stand for themselves ${percent(known)}, attention on the ` +
       `right place ${percent(Math.max(...row.rightAttention))}${whose}, right answers ` +
-      `${percent(row.tokenAccuracy)}.${when}`
+      `${percent(row.tokenAccuracy)}, sure of the right word ${percent(sure(row))}.${when}`
     );
   },
 };

@@ -20,6 +20,11 @@ export function el(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** A button with a class. */
+export function button(text, name, onclick) {
+  return el("button", { type: "button", class: name, onclick }, text);
+}
+
 /** Put a text in only if it changed, so that nothing is spoken or laid out twice. */
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
@@ -52,13 +57,4 @@ export function wilson(hits, runs) {
   const spread = Math.sqrt((share * (1 - share)) / runs + (z * z) / (4 * runs * runs));
   const reach = (z * spread) / (1 + (z * z) / runs);
   return [Math.max(0, middle - reach), Math.min(1, middle + reach)];
-}
-
-/**
- * Note how long a piece of work took, as an entry of the browser's performance timeline: for the
- * tests, and for whoever looks at the page with the browser's tools. Only the last one is kept.
- */
-export function timed(name, start) {
-  performance.clearMeasures(name);
-  performance.measure(name, { start, end: performance.now() });
 }

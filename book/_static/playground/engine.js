@@ -27,8 +27,9 @@ export class Engine {
     if (message.type === "run" || message.type === "resume") this.busy = message;
     else if (message.type === "tally") this.busy = { type: "resume" };
     else this.busy = null;
-    this.worker.postMessage(message);
-    if (document.hidden && this.busy) this.worker.postMessage({ type: "pause" });
+    const later = document.hidden && this.busy === message;
+    if (!later) this.worker.postMessage(message);
+    if (!later && document.hidden && this.busy) this.worker.postMessage({ type: "pause" });
   }
 
   /** To be called when a tally is done: nothing is left to resume. */

@@ -1,24 +1,23 @@
 /** The playground: puts the page together and passes messages between reader, views and workers. */
 
 import { Controls, Presets } from "./controls.js";
-import { el, percent, timed, write } from "./dom.js";
+import { button, el, percent, write } from "./dom.js";
 import { Engine } from "./engine.js";
-import { History, verdict } from "./reading.js";
-import { fromAddress, settle, toAddress } from "./settings.js";
+import { Handle, pointAtCells } from "./pointing.js";
+import { History, sure, verdict } from "./reading.js";
+import { fromAddress, LIMITS, PRESETS, settle, toAddress } from "./settings.js";
 import { Story } from "./story.js";
 import { Tally } from "./tally.js";
-import { legend, Views } from "./views.js";
+import { Views } from "./views.js";
 
 const PACES = { slow: 20, medium: 100, fast: undefined };
 /** In the tour training begins after so many milliseconds: first one reads. */
 const READING = 2500;
-/** Runs a second that the tour counts, so that one can count along. */
-const COUNTING = 20;
 /** A run that nobody pauses rests after so many steps. */
 const MOST_STEPS = 10000;
 const RESULTS = {
-  aligned: "aligned: it looks at the word it copies",
-  elimination: "elimination: it looks everywhere but at the word it copies",
+  aligned: "aligned: looks at the word it copies",
+  elimination: "elimination: looks everywhere but at the word it copies",
   undecided: "not decided yet",
 };
 
@@ -31,46 +30,50 @@ class Playground {
     this.told = "undecided";
     this.config = null;
     this.scene = null;
+    const fail = (message) => this.fail(message);
+    const counter = new Engine((report) => this.tally.hear(report), fail);
+    this.tally = new Tally(counter, (sentence) => this.say(sentence));
     this.build();
     this.views = new Views(root);
     for (const { element } of this.views.cards.values()) this.place.append(element);
-    this.place.append(this.tallyCard);
-    this.runner = new Engine(
-      (report) => this.hear(report),
-      (message) => this.fail(message),
-    );
-    this.read(true);
+    this.place.append(this.tally.element);
+    pointAtCells(this.views);
+    this.handle = new Handle(this.views, (changes, said) => {
+      this.apply(changes);
+      this.say(said);
+    });
+    this.runner = new Engine((report) => this.hear(report), fail);
+    this.read();
     window.addEventListener("hashchange", () => this.read());
+    // A link to where the page already is changes nothing for the browser; here it sets up again.
+    document.addEventListener("click", (event) => {
+      if (event.target.closest?.("a[href]")?.href !== window.location.href) return;
+      if (this.read()) event.preventDefault();
+    });
   }
 
   build() {
-    const button = (text, attributes, onclick) => {
-      return el("button", { type: "button", onclick, ...attributes }, text);
-    };
     this.live = el("p", { class: "pg-hidden", role: "status" });
     this.notes = el("p", { class: "pg-notes" });
     this.state = el("p", { class: "pg-state" });
     this.story = new Story(this);
-    this.showMe = button("\u25b6\ufe0e Show me in one minute", { class: "pg-show-me" }, () => {
-      this.story.start();
-    });
-    this.runButton = button("Run", { class: "pg-run pg-primary" }, () => this.toggle());
-    this.pace = el(
-      "select",
-      { id: "pg-pace" },
-      ...Object.keys(PACES).map((name) =>
-        el("option", { value: name, selected: name === "medium" }, name),
-      ),
-    );
+    this.runButton = button("Run", "pg-run pg-primary", () => this.toggle());
+    const names = Object.keys(PACES);
+    this.pace = el("select", { id: "pg-pace" }, ...names.map((name) => el("option", {}, name)));
+    this.pace.value = "medium";
     this.pace.addEventListener("change", () => this.running && this.run());
     this.bar = el(
       "div",
-      { class: "pg-bar-buttons", role: "group", "aria-label": "Training" },
-      this.runButton,
-      button("Step", { class: "pg-step" }, () => this.step()),
-      button("Reset", { class: "pg-reset" }, () => this.apply({})),
-      el("span", { class: "pg-pace" }, el("label", { for: "pg-pace" }, "Speed "), this.pace),
-      button("Copy link", { class: "pg-copy" }, () => this.copy()),
+      { class: "pg-bar-run" },
+      el(
+        "div",
+        { class: "pg-bar-buttons", role: "group", "aria-label": "Training" },
+        this.runButton,
+        button("Toss again", "pg-toss", () => this.toss()),
+        button("Step", "pg-step", () => this.step()),
+        button("Reset", "pg-reset", () => this.apply({})),
+      ),
+      this.state,
     );
     this.presets = new Presets((config) => {
       this.pause(); // a new story begins when its reader is ready
@@ -78,12 +81,17 @@ class Playground {
     });
     this.controls = new Controls((changes) => this.apply(changes));
     this.place = el("div", { class: "pg-views" });
-    this.tallyCard = this.buildTally(button);
     this.root.append(
       this.live,
-      this.showMe,
       this.story.element,
-      el("div", { class: "pg-top" }, this.presets.element, this.bar, this.state, this.notes),
+      el(
+        "div",
+        { class: "pg-top" },
+        button("\u25b6\ufe0e Show me in one minute", "pg-show-me", () => this.story.start()),
+        this.bar,
+      ),
+      this.presets.element,
+      this.notes,
       el("div", { class: "pg-main" }, this.settings(), this.place),
     );
     this.root.hidden = false;
@@ -91,75 +99,36 @@ class Playground {
 
   /** The form, folded at first where it would stand between the buttons and the views. */
   settings() {
-    const open = window.matchMedia("(min-width: 768px)").matches;
     return el(
       "details",
-      { class: "pg-settings", open },
+      { class: "pg-settings", open: window.matchMedia("(min-width: 768px)").matches },
       el("summary", {}, "Settings"),
       this.controls.element,
-    );
-  }
-
-  buildTally(button) {
-    const engine = new Engine(
-      (report) => {
-        this.tally.hear(report);
-        this.showTally();
-      },
-      (message) => this.fail(message),
-    );
-    this.tally = new Tally(engine, (sentence) => this.say(sentence));
-    const numbers = [20, 100, 200].map((n) =>
-      el("option", { value: n, selected: n === 100 }, String(n)),
-    );
-    this.runs = el("select", { id: "pg-runs" }, ...numbers);
-    this.countButton = button("Count", { class: "pg-count pg-primary" }, () => {
-      if (this.tally.busy) this.tally.stop();
-      else this.tally.count([this.config], Number(this.runs.value));
-      this.showTally();
-    });
-    return el(
-      "section",
-      { class: "pg-view pg-tally", "data-view": "tally", "aria-labelledby": "pg-tally-title" },
-      el("h2", { id: "pg-tally-title" }, "Many seeds: how often each way is taken"),
       el(
         "p",
-        { class: "pg-how" },
-        "Each run has another random start. The upright mark is the share of aligned runs that " +
-          "theory expects of plain gradient descent.",
+        { class: "pg-more" },
+        el("label", { for: "pg-pace" }, "Speed"),
+        this.pace,
+        button("Copy link", "pg-copy", () => this.copy()),
       ),
-      legend([
-        ["attention", "box", "aligned"],
-        ["elimination", "box", "elimination"],
-        ["muted", "box", "undecided"],
-      ]),
-      el(
-        "p",
-        { class: "pg-tally-ask" },
-        this.countButton,
-        " ",
-        this.runs,
-        el("label", { for: "pg-runs" }, " seeds"),
-      ),
-      this.tally.empty,
-      this.tally.list,
     );
   }
 
-  showTally() {
-    write(this.countButton, this.tally.busy ? "Stop" : "Count");
-  }
-
-  /** Settings from the address; headings of the page have addresses of their own. */
-  read(first = false) {
+  /**
+   * Settings from the address; headings of the page have addresses of their own. Returns whether the
+   * address is the playground's.
+   */
+  read() {
     const hash = window.location.hash.slice(1);
-    const preset = /^playground-(.+)$/.exec(hash)?.[1];
-    const asked = preset ? `preset=${preset}` : hash.includes("=") ? hash : "";
-    if (!asked && !first) return;
+    const preset = PRESETS.find(({ id }) => hash === `playground-${id}`);
+    const elsewhere = !preset && hash && document.getElementById(hash);
+    if (elsewhere && this.config) return false;
+    clearTimeout(this.writing);
     if (this.story.open) this.story.close();
-    const { config, notes } = fromAddress(asked);
+    const { config, notes } = fromAddress(preset ? `preset=${preset.id}` : elsewhere ? "" : hash);
     this.setUp(config, notes);
     if (preset) this.root.scrollIntoView();
+    return true;
   }
 
   /** Change some settings, begin anew, and go on running if it ran. */
@@ -167,12 +136,13 @@ class Playground {
     const { config, notes } = settle({ ...this.config, ...changes });
     const going = this.running;
     this.setUp(config, notes);
-    const address = toAddress(config);
-    history.replaceState(
-      null,
-      "",
-      address ? `#${address}` : window.location.pathname + window.location.search,
-    );
+    // Soon: browsers refuse an address that changes with every move of a slider.
+    clearTimeout(this.writing);
+    this.writing = setTimeout(() => {
+      const address = toAddress(config);
+      const { pathname, search } = window.location;
+      history.replaceState(null, "", address ? `#${address}` : pathname + search);
+    }, 100);
     if (going) this.run();
   }
 
@@ -180,6 +150,7 @@ class Playground {
     this.config = config;
     this.controls.show(config);
     this.presets.show(config);
+    this.tally.choose(config);
     write(this.notes, notes.join(" "));
     if (notes.length) this.say(notes.join(" "));
     this.begin(config);
@@ -211,8 +182,27 @@ class Playground {
 
   toggle() {
     if (this.running) this.pause();
-    else this.run();
+    else {
+      this.run();
+      this.look();
+    }
     this.say(this.running ? "Training." : `Paused. ${this.state.textContent}`);
+  }
+
+  /** Another random start, at once. */
+  toss() {
+    this.apply({ seed: Math.floor(Math.random() * (LIMITS.seed.max + 1)) });
+    this.run();
+    this.look();
+    this.say(`Training from seed ${this.config.seed}.`);
+  }
+
+  /** What moves comes into sight. */
+  look() {
+    const { top, bottom } = this.place.firstChild.getBoundingClientRect();
+    if (top > 0 && bottom <= window.innerHeight) return;
+    const sticky = getComputedStyle(this.bar).position === "sticky"; // it covers what scrolls
+    (sticky ? this.place : this.bar).scrollIntoView({ behavior: "instant" });
   }
 
   step() {
@@ -227,7 +217,6 @@ class Playground {
       return;
     if (snapshot.table.length !== heads * vocab * vocab) return;
     if (this.snapshot === null && snapshot.step > 0) return;
-    const began = performance.now();
     this.snapshot = snapshot;
     this.history.add(snapshot, this.shown);
     this.views.show({ config: this.shown, snapshot, history: this.history });
@@ -236,12 +225,14 @@ class Playground {
     write(
       this.state,
       `Step ${snapshot.step}: ${snapshot.step ? RESULTS[result] : "not started"}. ` +
-        `Right answers ${percent(snapshot.tokenAccuracy)}, loss ${snapshot.loss.toFixed(2)}.` +
+        `Right answers ${percent(snapshot.tokenAccuracy)}, ` +
+        `how sure of the right word ${percent(sure(snapshot))}.` +
         (rests ? " Paused, to save your battery: Run goes on." : ""),
     );
     if (this.running && snapshot.step >= this.until) {
       this.pause();
       if (rests) this.say(this.state.textContent);
+      else this.story.ended();
     }
     this.root.dataset.branch = snapshot.step ? result : "undecided";
     this.root.dataset.step = snapshot.step;
@@ -252,7 +243,6 @@ class Playground {
     if (this.scene?.kept) this.kept = this.history.rows;
     if (this.scene?.compared && this.kept) this.story.compare(this.history.rows.at(-1), this.kept);
     if (this.scene && snapshot.step) this.story.reveal(result);
-    timed("playground-hear", began);
   }
 
   say(sentence) {
@@ -276,46 +266,39 @@ class Playground {
     this.say(this.notes.textContent);
   }
 
-  /** For the story: show a scene and let it run. */
+  /** For the story: show a scene, and let it run when its first words are read. */
   play(scene) {
-    this.scene = scene;
-    this.root.dataset.story = scene.views.join(" ");
-    for (const card of this.place.children) card.hidden = !scene.views.includes(card.dataset.view);
-    this.tally.clear();
+    this.show(scene);
     this.begin(scene.config);
     clearTimeout(this.reading);
-    this.reading = setTimeout(() => {
-      this.reading = null;
-      this.run(scene.pace);
-      if (scene.tally) this.tally.count(scene.tally, 100, COUNTING);
-      this.showTally();
-    }, READING);
-    this.showTally();
+    this.reading = setTimeout(() => this.hold(false), READING);
   }
 
-  /** The scene begins now, if it is still being read. */
-  hurry() {
-    if (!this.reading) return false;
-    clearTimeout(this.reading);
-    this.reading = null;
-    return true;
-  }
-
+  /** The story goes on, or halts. */
   hold(held) {
-    if (this.hurry() && this.scene.tally) this.tally.count(this.scene.tally, 100, COUNTING);
+    clearTimeout(this.reading);
     if (held) this.pause();
-    else if (Number(this.root.dataset.step) < this.scene.until) this.run(this.scene.pace);
-    this.tally.hold(held);
+    else this.run(this.scene.pace);
+    if (this.tally.busy) this.tally.hold(held);
+    else if (this.scene.tally && !held) this.tally.count(this.scene.tally, 100, true);
+  }
+
+  /** Only the views of a scene; all of them without one. */
+  show(scene) {
+    this.scene = scene;
+    if (scene) this.root.dataset.story = scene.views.join(" ");
+    else delete this.root.dataset.story;
+    for (const card of this.place.children) {
+      card.hidden = scene !== null && !scene.views.includes(card.dataset.view);
+    }
+    this.tally.clear();
+    this.views.measure();
   }
 
   /** After the story: the settings that were there before, and all views; at its end a run. */
   leave(ended) {
-    this.hurry();
-    this.scene = null;
-    delete this.root.dataset.story;
-    for (const card of this.place.children) card.hidden = false;
-    this.tally.clear();
-    this.showTally();
+    clearTimeout(this.reading);
+    this.show(null);
     this.setUp(this.config);
     if (ended) this.run();
     this.runButton.focus();

@@ -5,32 +5,54 @@ import { count, percent, signed } from "./dom.js";
 import { bestHead, centredTable, headVerdict, WORDS, wordsKnown } from "./reading.js";
 
 const GAP = 10;
+/** What stands above the maps of several heads, and between two rows of them. */
+const HEADING = 26;
 
 /** Places of the maps of all heads: one large map with labels, or up to four in a row. */
-function places(heads, width) {
+function places(heads, width, most) {
   if (heads === 1) {
     const edge = width < 240 ? 30 : 44;
-    const side = Math.min(width - edge - 2, 340);
-    return [{ x: edge, y: 20, side }];
+    const side = Math.floor(Math.min(width - edge - 2, most - 24, 340));
+    return [{ x: edge + (width - edge - 2 - side) / 2, y: 20, side }];
   }
   const columns = Math.min(heads, 4);
-  const side = Math.min((width - 2 - GAP * (columns - 1)) / columns, 150);
+  const rows = Math.ceil(heads / columns);
+  const room = [(width - 2 - GAP * (columns - 1)) / columns, (most + 4) / rows - HEADING, 230];
+  const side = Math.floor(Math.min(...room));
+  const left = (width - columns * side - GAP * (columns - 1)) / 2;
   return Array.from({ length: heads }, (_, k) => ({
-    x: 1 + (k % columns) * (side + GAP),
-    y: 18 + Math.floor(k / columns) * (side + GAP + 16),
+    x: left + (k % columns) * (side + GAP),
+    y: 18 + Math.floor(k / columns) * (side + HEADING),
     side,
   }));
 }
 
-function height(width, scene) {
-  const last = places(scene.config.heads, width).at(-1);
+function height(width, scene, most) {
+  const last = places(scene.config.heads, width, most).at(-1);
   return Math.round(last.y + last.side + 4);
 }
 
-/** The maps of all heads; `values(k)` are -1 to 1, row by row. */
-function drawMaps(context, width, scene, size, values, ends, names) {
-  const { config, snapshot, colours } = scene;
-  places(config.heads, width).forEach(({ x, y, side }, k) => {
+/** Head, row and column at a place of the picture, or null beside the maps. */
+function cellAt(x, y, width, height, heads, size) {
+  const found = places(heads, width, height).findIndex(
+    (map) => x >= map.x && x < map.x + map.side && y >= map.y && y < map.y + map.side,
+  );
+  if (found < 0) return null;
+  const { x: left, y: top, side } = places(heads, width, height)[found];
+  const [column, row] = [x - left, y - top].map((part) => Math.floor((part * size) / side));
+  return { head: found, row, column };
+}
+
+/**
+ * The maps of all heads.
+ *
+ * @param {object} map `values(k)`, from -1 to 1, row by row; `names` of rows and columns; `ends`, the
+ *   colours of -1, 0 and 1; `pointed`, rows and columns of the pair that is pointed at.
+ */
+function drawMaps(context, width, height, scene, { values, names, ends, pointed }) {
+  const { config, snapshot, colours, pair } = scene;
+  const size = names.length;
+  places(config.heads, width, height).forEach(({ x, y, side }, k) => {
     cells(context, values(k), size, x, y, side, side, ends.map(rgb));
     const cell = side / size;
     if (cell >= 6) grid(context, size, size, x, y, side, side, colours.surface);
@@ -38,27 +60,35 @@ function drawMaps(context, width, scene, size, values, ends, names) {
     context.strokeStyle = config.heads > 1 ? branchColour(colours, branch) : colours.line;
     context.lineWidth = config.heads > 1 ? 2 : 1;
     context.strokeRect(x, y, side, side);
+    const [row, column] = pair ? pointed : [-1, -1];
+    if (row >= 0 && column >= 0 && pair.head === k) {
+      context.strokeStyle = colours.text;
+      context.lineWidth = 2.5;
+      context.strokeRect(x + column * cell, y + row * cell, cell, cell);
+    }
     if (config.heads > 1) {
       context.font = font(11, 600);
-      label(
-        context,
-        side < 44 ? `${k + 1}` : `head ${k + 1}`,
-        x,
-        y - 8,
-        branchColour(colours, branch),
-      );
+      const name = side < 44 ? `${k + 1}` : `head ${k + 1}`;
+      label(context, name, x, y - 8, branchColour(colours, branch));
       return;
     }
-    context.font = font(11);
     // All whole words or all initials: a mixture looks like two kinds of things.
+    context.font = font(11);
     const whole = names.every((name) => fitting(context, name, cell - 1) === name);
-    const heads = names.map((name) => (whole ? name : fitting(context, name[0], cell - 1)));
-    for (let n = 0; n < size; n++) {
+    names.forEach((name, n) => {
       const at = (n + 0.5) * cell;
-      label(context, fitting(context, names[n], x - 4), x - 5, y + at, colours.text, "right");
-      label(context, heads[n], x + at, y - 9, colours.text, "center");
-    }
+      context.font = font(11, n === row ? 800 : 400);
+      label(context, fitting(context, name, 40), x - 5, y + at, colours.text, "right");
+      context.font = font(11, n === column ? 800 : 400);
+      const short = whole ? name : fitting(context, name[0], cell - 1);
+      label(context, short, x + at, y - 9, colours.text, "center");
+    });
   });
+}
+
+/** Which head a value is of, where there are several. */
+function whose({ config, pair }) {
+  return config.heads > 1 ? `Head ${pair.head + 1}: ` : "";
 }
 
 function exampleWords(scene) {
@@ -80,22 +110,36 @@ export const attentionMap = {
     "The right place is on the diagonal.",
   height,
 
-  draw(context, width, _, scene) {
-    const { config, snapshot, colours } = scene;
+  draw(context, width, height, scene) {
+    const { config, snapshot, colours, pair } = scene;
     const size = config.length;
-    drawMaps(
-      context,
-      width,
-      scene,
-      size,
-      (k) => {
+    const words = snapshot.example.words;
+    drawMaps(context, width, height, scene, {
+      values(k) {
         const values = snapshot.attention.subarray(k * size * size, (k + 1) * size * size);
         const full = Math.max(most(values), 2 / size);
         return values.map((value) => value / full);
       },
-      [colours.surface, colours.surface, colours.attention],
-      exampleWords(scene),
-    );
+      names: exampleWords(scene),
+      ends: [colours.surface, colours.surface, colours.attention],
+      pointed: pair && [words.indexOf(pair.written), words.indexOf(pair.looked)],
+    });
+  },
+
+  /** The pair of words at a place. */
+  pairAt(x, y, width, height, { config, snapshot }) {
+    const cell = cellAt(x, y, width, height, config.heads, config.length);
+    const words = snapshot.example.words;
+    return cell && { head: cell.head, written: words[cell.row], looked: words[cell.column] };
+  },
+
+  value(scene) {
+    const { config, snapshot, pair } = scene;
+    if (!pair) return "";
+    const [row, column] = [pair.written, pair.looked].map((w) => snapshot.example.words.indexOf(w));
+    if (row < 0 || column < 0) return `Not both of ${WORDS[pair.looked]}, ${WORDS[pair.written]} are in this sentence.`;
+    const value = snapshot.attention[(pair.head * config.length + row) * config.length + column];
+    return `${whose(scene)}writing ${WORDS[pair.written]}, it looks at ${WORDS[pair.looked]}: ${percent(value)}`;
   },
 
   describe({ config, snapshot }) {
@@ -111,31 +155,24 @@ export const tableMap = {
   title: "What each word stands for: KTIW",
   how:
     "KTIW: knowledge to translate individual words. Row: a word that is looked at. Column: a word " +
-    "that could be written.",
-  legend: [
-    ["words", "box", "+ speaks for it"],
-    ["elimination", "box", "\u2212 speaks against it"],
-  ],
+    "that could be written. Orange, +: it speaks for that word. Purple, \u2212: it speaks against it.",
   height,
 
-  draw(context, width, _, scene) {
-    const { config, snapshot, colours } = scene;
+  draw(context, width, height, scene) {
+    const { config, snapshot, colours, pair } = scene;
     const size = config.vocab;
     const tables = Array.from({ length: config.heads }, (_, k) =>
       centredTable(snapshot.table, size, k),
     );
     const full = tables.map((table) => Math.max(0.2, most(table.map(Math.abs))));
-    drawMaps(
-      context,
-      width,
-      scene,
-      size,
-      (k) => tables[k].map((value) => value / full[k]),
-      [colours.elimination, colours.surface, colours.words],
-      WORDS,
-    );
+    drawMaps(context, width, height, scene, {
+      values: (k) => tables[k].map((value) => value / full[k]),
+      names: WORDS.slice(0, size),
+      ends: [colours.elimination, colours.surface, colours.words],
+      pointed: pair && [pair.looked, pair.written],
+    });
     if (config.heads > 1) return;
-    const [{ x, y, side }] = places(1, width);
+    const [{ x, y, side }] = places(1, width, height);
     const cell = side / size;
     if (cell < 12) return;
     context.font = font(Math.min(20, 0.7 * cell), 600);
@@ -146,6 +183,21 @@ export const tableMap = {
       const place = [x + (column + 0.5) * cell, y + (row + 0.5) * cell];
       label(context, sign, ...place, colours.surface, "center");
     });
+  },
+
+  pairAt(x, y, width, height, { config }) {
+    const cell = cellAt(x, y, width, height, config.heads, config.vocab);
+    return cell && { head: cell.head, looked: cell.row, written: cell.column };
+  },
+
+  value(scene) {
+    const { config, snapshot, pair } = scene;
+    if (!pair) return "";
+    const table = centredTable(snapshot.table, config.vocab, pair.head);
+    const value = table[pair.looked * config.vocab + pair.written];
+    const way = value < 0 ? "against" : "for";
+    const words = `${WORDS[pair.looked]} speaks ${way} ${WORDS[pair.written]}`;
+    return `${whose(scene)}${words}: ${signed(value, 2)}`;
   },
 
   describe({ config, snapshot }) {

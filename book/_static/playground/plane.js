@@ -49,24 +49,9 @@ function flow(context, side, scene) {
     [6, 4],
   );
   const [x, y] = at(squeeze(saddle(vocab, length)), 0);
-  line(
-    context,
-    [
-      [x - 5, y - 5],
-      [x + 5, y + 5],
-    ],
-    colours.text,
-    2.5,
-  );
-  line(
-    context,
-    [
-      [x - 5, y + 5],
-      [x + 5, y - 5],
-    ],
-    colours.text,
-    2.5,
-  );
+  for (const rise of [-5, 5]) {
+    line(context, [[x - 5, y - rise], [x + 5, y + rise]], colours.text, 2.5);
+  }
 }
 
 function arrow(context, x, y, dx, dy, reach, colours) {
@@ -81,18 +66,33 @@ function arrow(context, x, y, dx, dy, reach, colours) {
 
 export const plane = {
   id: "plane",
-  title: "Two ways out: the run against the theory",
+  title: "The plane: two ways out",
   how:
     "Arrows: where theory says that a run drifts. It starts near the cross, the balance point; " +
-    "the dashed line divides the two ways.",
+    "the dashed line divides the two ways. The ring is the starting point: drag it, or move it " +
+    "with the arrow keys.",
 
-  height(width) {
-    return Math.round(Math.min(width, 360));
+  height(width, _, most) {
+    return Math.round(Math.min(width, 360, most));
+  },
+
+  /** Where leads lie in the picture, `at`, and back, `from`. */
+  scale(width, height) {
+    const side = height - (height < 200 ? 4 : EDGE); // no room for the names of the axes
+    const left = Math.max(height < 200 ? 0 : EDGE, (width - side) / 2);
+    return {
+      side,
+      left,
+      at: (a, b) => [
+        left + ((clamp(squeeze(a)) + 1) / 2) * side,
+        ((1 - clamp(squeeze(b))) / 2) * side,
+      ],
+      from: (x, y) => [stretch((2 * (x - left)) / side - 1), stretch(1 - (2 * y) / side)],
+    };
   },
 
   draw(context, width, height, scene) {
-    const side = height - EDGE;
-    const left = Math.max(side < 200 ? 0 : EDGE, (width - side) / 2);
+    const { side, left, at } = plane.scale(width, height);
     const { config, colours, history, snapshot } = scene;
     const ratio = context.getTransform().a;
     const key = [side, ratio, config.vocab, config.length, ...Object.values(colours)].join();
@@ -110,10 +110,6 @@ export const plane = {
     context.strokeStyle = colours.line;
     context.lineWidth = 1;
     context.strokeRect(left, 0, side, side);
-    const at = (a, b) => [
-      left + ((clamp(squeeze(a)) + 1) / 2) * side,
-      ((1 - clamp(squeeze(b))) / 2) * side,
-    ];
     corners(context, left, side, colours);
     const rows = history.rows;
     for (let k = 0; k < config.heads && rows.length; k++) {
@@ -150,7 +146,7 @@ function corners(context, left, side, colours) {
   context.fillRect(left + 3, side - 22, 74, 19);
   label(context, "aligned", left + side - 6, 14, colours.attention, "right");
   label(context, "elimination", left + 6, side - 12, colours.elimination);
-  if (side < 200) return;
+  if (side < 200 - EDGE) return;
   context.font = font(11);
   label(
     context,

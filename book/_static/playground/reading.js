@@ -64,6 +64,11 @@ export function headVerdict(right, length) {
   return right < 0.5 / length ? "elimination" : "undecided";
 }
 
+/** How sure of the right word: its probability, the geometric mean over held-out words. */
+export function sure({ loss }) {
+  return Math.exp(-loss);
+}
+
 /** Attention of one output position, the mean over heads. */
 export function meanAttention(snapshot, config, position) {
   const { heads, length } = config;

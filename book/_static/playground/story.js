@@ -1,6 +1,7 @@
 /** The guided minute: four scenes, each a run of its own with a caption and three views. */
 
-import { el, write } from "./dom.js";
+import { button, el, percent, write } from "./dom.js";
+import { sure } from "./reading.js";
 import { DEFAULTS } from "./settings.js";
 
 const SIX = { ...DEFAULTS, vocab: 6, length: 6, rate: 1 };
@@ -10,7 +11,6 @@ const EIGHT_TOSSES = 7;
 /** For the tally: quick steps, the same for each head (the heads share the gradient). */
 const ONE_HEAD = { ...SIX, rate: 10 };
 const EIGHT_HEADS = { ...SIX, heads: 8, rate: 80 };
-const COUNTED = 100;
 
 /**
  * Scenes in order. `caption` and `ending` alternate between plain and stressed text. The ending is
@@ -21,89 +21,73 @@ export const SCENES = [
   {
     title: "Words first, then attention",
     caption: [
-      "A model learns to copy six animals in order. It has to learn ",
-      "which word each word stands for",
-      " (orange, called KTIW) and ",
+      "A model learns to copy animals: ",
+      "what each word stands for",
+      " (orange: knowledge to translate individual words, KTIW) and ",
       "where to look",
-      " (blue, called attention). Each sentence has six of twelve animals. Ant comes out only if " +
-        "ant went in, so a look anywhere teaches the words. Attention follows them.",
+      " (blue: attention). Each sentence lacks some animals, a clue: words come first, attention " +
+        "follows.",
     ],
     config: { ...SIX, vocab: 12 },
     pace: 14,
     until: 180,
     views: ["attention", "table", "curves"],
-    seconds: 17,
   },
   {
-    title: "All words, every time: a coin toss",
+    title: "The same words every time: a coin toss",
     caption: [
-      "Now every sentence is a permutation of the same six animals. All of them always go in " +
-        "and all come out, so ",
-      "nothing tells which word stands for which",
-      ". Tiny random differences at the start decide, like a coin on its edge. Which way will it " +
-        "fall?",
+      "Now all six animals go in and come out every time: ",
+      "no clue which stands for which",
+      ". Tiny random numbers at the start decide, like a tossed coin.",
     ],
     branch: "aligned",
-    ending: [" This start was lucky: words and attention pull each other up. It is ", "aligned", "."],
+    ending: [" Lucky: words and attention pull each other up: ", "aligned", "."],
     config: { ...SIX, seed: LUCKY },
     pace: 27,
     until: 330,
     kept: true,
     views: ["attention", "table", "plane"],
-    seconds: 15,
   },
   {
     title: "The coin falls on the other side",
-    caption: [
-      "Same permutations, another random start. Watch the two diagonals, and the loss.",
-    ],
+    caption: ["Same task, another random start."],
     branch: "elimination",
     ending: [
-      " Now they push each other down: each word says \u201cnot me\u201d, and the model looks " +
-        "everywhere ",
-      "except at the right place",
-      ". What nobody speaks against is left over, and is written: ",
+      " Unlucky: both go down. It looks ",
+      "everywhere but at the right word",
+      ". Each word seen says \u201cnot me\u201d; the one left over is written, unsure: ",
       "elimination",
-      ". It is right in the end, but long unsure, and hardly looks at what it copies. That is what " +
-        "goes wrong.",
+      ".",
     ],
     config: { ...SIX, seed: UNLUCKY },
     pace: 24,
     until: 330,
     compared: true,
-    views: ["attention", "table", "choice"],
-    seconds: 18,
+    views: ["attention", "table", "curves"],
   },
   {
-    title: "Several heads, several tosses",
+    title: "Eight heads, eight tosses",
     caption: [
-      "A model with eight heads looks in eight ways at once, each from its own random start: " +
-        "eight coins. ",
+      "Each head tosses its own coin. ",
       "One lucky head is enough",
-      " to find the right place. Unlucky ones do not spoil it: they vote against wrong words only. " +
-        "Count along: how many runs align with one head, and how many with eight? The upright mark " +
-        "is theory.",
+      ": it names the right word; unlucky heads only rule out wrong ones. How many of 100 runs align?",
     ],
     config: { ...SIX, heads: 8, seed: EIGHT_TOSSES, rate: 8 },
     pace: 40,
     until: 400,
     views: ["attention", "plane", "tally"],
     tally: [ONE_HEAD, EIGHT_HEADS],
-    seconds: 18,
   },
 ];
 
 const SUMMARY = [
   "",
   "What goes wrong:",
-  " when every sentence has the same words, nothing tells them apart, and chance decides. " +
-    "In about half of the starts the model learns to look everywhere but at the right place. So " +
-    "it stays unsure for long; in larger networks so long that they seem unable to copy. ",
+  " with the same words in every sentence there is no clue, and chance decides. From half of the " +
+    "starts the model never looks at the word it copies, and stays unsure for long. ",
   "Why more heads help:",
   " each head is one more toss, and one lucky head is enough.",
 ];
-
-const TICK = 200;
 
 /** Parts of a text as nodes, every second one stressed. */
 function stressed(parts) {
@@ -117,21 +101,15 @@ export class Story {
   constructor(app) {
     this.app = app;
     this.at = 0;
-    this.elapsed = 0;
-    this.timer = null;
     this.paused = false;
-    this.still = window.matchMedia("(prefers-reduced-motion: reduce)");
-    const button = (text, name, onclick) =>
-      el("button", { type: "button", class: name, onclick }, text);
     this.count = el("p", { class: "pg-story-count" });
     this.title = el("h2", { class: "pg-story-title", tabindex: "-1" });
     this.caption = el("p", { class: "pg-story-caption" });
     this.ending = el("span", { class: "pg-story-ending" });
     this.measure = el("p", { class: "pg-story-measure" });
-    this.dots = SCENES.map(() => el("span", { class: "pg-story-dot" }, el("span")));
     this.backButton = button("Back", "pg-back", () => this.show(this.at - 1));
     this.pauseButton = button("Pause", "pg-hold", () => this.toggle());
-    this.nextButton = button("Next", "pg-next pg-primary", () => this.next());
+    this.nextButton = button("Next", "pg-next pg-primary", () => this.show(this.at + 1));
     this.leaveButton = button("Leave", "pg-leave", () => this.close());
     this.element = el(
       "section",
@@ -140,7 +118,6 @@ export class Story {
       this.title,
       this.caption,
       this.measure,
-      el("div", { class: "pg-story-dots", "aria-hidden": "true" }, ...this.dots),
       el(
         "div",
         { class: "pg-story-buttons" },
@@ -150,6 +127,9 @@ export class Story {
         this.leaveButton,
       ),
     );
+    document.addEventListener("keydown", ({ key }) => {
+      if (key === "Escape" && this.open) this.close();
+    });
   }
 
   get open() {
@@ -163,10 +143,11 @@ export class Story {
     this.element.scrollIntoView({ block: "start", behavior: "auto" });
   }
 
-  /** Show a scene from its beginning; after the last comes the summary. */
+  /** Show a scene from its beginning; after the last comes the summary, and then the end. */
   show(number) {
-    this.at = Math.max(0, Math.min(number, SCENES.length));
-    this.elapsed = 0;
+    if (number > SCENES.length) return this.close();
+    this.at = Math.max(0, number);
+    this.paused = false;
     const ended = this.at === SCENES.length;
     const scene = SCENES[Math.min(this.at, SCENES.length - 1)];
     const parts = ended ? SUMMARY : scene.caption;
@@ -178,14 +159,10 @@ export class Story {
     write(this.measure, "");
     this.measure.hidden = ended || !scene.compared;
     this.backButton.disabled = this.at === 0;
+    this.pauseButton.hidden = this.leaveButton.hidden = ended;
+    write(this.pauseButton, "Pause");
     write(this.nextButton, ended ? "Now toss it yourself" : "Next");
-    if (ended) this.stopClock();
-    else {
-      this.app.play(scene);
-      this.paused = false;
-      this.startClock();
-    }
-    this.showClock();
+    if (!ended) this.app.play(scene);
     this.app.say(`${this.title.textContent}. ${parts.join("")}`);
   }
 
@@ -198,60 +175,30 @@ export class Story {
     this.app.say(this.ending.textContent);
   }
 
-  /** What a run costs: its loss beside that of the run that was kept, at the same step. */
+  /** How sure the run is, beside the run that was kept, at the same step. */
   compare(row, kept) {
     const there = kept.find(({ step }) => step === row.step);
     if (!there || row.step === 0) return;
-    const times = row.loss / there.loss;
     write(
       this.measure,
-      `Loss at step ${row.step}: ${row.loss.toFixed(2)}, and ${there.loss.toFixed(2)} with the ` +
-        `lucky start${times >= 1.5 ? `: ${Math.round(times)} times as much` : ""}.`,
+      `Step ${row.step}: ${percent(sure(row))} sure of the right word; with the lucky start ` +
+        `${percent(sure(there))}.`,
     );
   }
 
-  next() {
-    if (this.at === SCENES.length) this.close();
-    else this.show(this.at + 1);
-  }
-
-  startClock() {
-    this.stopClock();
-    // Who asked for less motion goes on by hand.
-    if (!this.still.matches) this.timer = setInterval(() => this.tick(), TICK);
-  }
-
-  stopClock() {
-    clearInterval(this.timer);
-    this.timer = null;
-  }
-
-  tick() {
-    if (document.hidden) return;
-    this.elapsed += TICK / 1000;
-    if (this.elapsed >= SCENES[this.at].seconds) this.show(this.at + 1);
-    else this.showClock();
-  }
-
-  showClock() {
-    this.dots.forEach((dot, n) => {
-      const share = n < this.at ? 1 : n > this.at ? 0 : this.elapsed / SCENES[n].seconds;
-      dot.firstChild.style.width = `${Math.round(100 * share)}%`;
-    });
-    this.pauseButton.hidden = this.leaveButton.hidden = this.at === SCENES.length;
-    write(this.pauseButton, this.paused ? "Go on" : "Pause");
+  /** The scene has nothing more to show: it can be seen again. */
+  ended() {
+    if (this.at < SCENES.length) write(this.pauseButton, "Again");
   }
 
   toggle() {
+    if (this.pauseButton.textContent === "Again") return this.show(this.at);
     this.paused = !this.paused;
     this.app.hold(this.paused);
-    if (this.paused) this.stopClock();
-    else this.startClock();
-    this.showClock();
+    write(this.pauseButton, this.paused ? "Go on" : "Pause");
   }
 
   close() {
-    this.stopClock();
     this.element.hidden = true;
     this.app.leave(this.at === SCENES.length);
   }

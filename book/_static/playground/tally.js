@@ -1,11 +1,15 @@
 /** Many seeds counted: how often each way was taken, beside the theory. */
 
-import { count, el, percent, wilson, write } from "./dom.js";
+import { button, count, el, percent, wilson, write } from "./dom.js";
 import { tallySteps } from "./settings.js";
 import { alignedShare } from "./theory.js";
+import { head, legend } from "./views.js";
 
 const KEPT = 4;
 const WAYS = ["aligned", "elimination", "undecided"];
+const NUMBERS = [20, 100, 200];
+/** Milliseconds without a change of the settings after which the worker is asked for its speed. */
+const SETTLED = 300;
 
 /** What a configuration is but for its heads, in a line. */
 export function summary(config) {
@@ -15,25 +19,43 @@ export function summary(config) {
   return `${words}, ${optimizer === "sgd" ? "SGD" : "Adam"} ${rate}, start ${scale}${tilt}`;
 }
 
+/** "about 12 s", for people. */
+export function about(seconds) {
+  if (seconds < 1.5) return "about a second";
+  return seconds < 90 ? `about ${Math.round(seconds)} s` : `about ${Math.round(seconds / 60)} min`;
+}
+
+/** Whether and why so many starts align, in a sentence. */
+function theory(config) {
+  const { heads, mirror, optimizer } = config;
+  const share = alignedShare(config);
+  const whose = optimizer === "sgd" ? "" : " (for plain gradient descent, not for Adam)";
+  const said = `Theory${whose}: ${percent(share)}`;
+  if (heads === 1) return `${said}.`;
+  const one = alignedShare({ ...config, heads: 1, mirror: mirror === "turned" ? mirror : "off" });
+  const misses = heads === 2 ? "both miss" : `all ${heads} miss`;
+  return `${said}: one head finds the place in ${percent(one)} of starts, ${misses} in ${percent(1 - share)}.`;
+}
+
 class Row {
   constructor(config, runs, steps, plain) {
-    this.theory = alignedShare(config);
-    this.each = alignedShare({ ...config, heads: 1 });
-    this.config = config;
+    this.plain = plain;
     this.runs = runs;
+    this.theory = theory(config);
     this.parts = WAYS.map((way) => el("span", { class: `pg-part pg-part-${way}` }));
-    this.mark = el("span", { class: "pg-mark", style: `left:${100 * this.theory}%` });
+    const mark = el("span", { class: "pg-mark", style: `left:${100 * alignedShare(config)}%` });
     this.words = el("p", { class: "pg-tally-words" });
+    const mirror = { off: "", turned: ", turned over", pairs: " in mirrored pairs" }[config.mirror];
     this.element = el(
       "li",
       {},
       el(
         "p",
         { class: "pg-tally-title" },
-        el("strong", {}, count(config.heads, "head")),
+        el("strong", {}, count(config.heads, "head") + mirror),
         plain ? "" : `: ${summary(config)}, ${steps} steps each`,
       ),
-      el("div", { class: "pg-bar", "aria-hidden": "true" }, ...this.parts, this.mark),
+      el("div", { class: "pg-bar", "aria-hidden": "true" }, ...this.parts, mark),
       this.words,
     );
     this.show({ finished: 0, aligned: 0, elimination: 0, undecided: 0 });
@@ -44,18 +66,17 @@ class Row {
       this.parts[n].style.width = `${(100 * report[way]) / this.runs}%`;
     });
     const [low, high] = wilson(report.aligned, report.finished);
-    const share = report.finished
+    const share = report.finished && !this.plain
       ? ` Aligned: ${percent(report.aligned / report.finished)}, ` +
         `95% interval ${percent(low)} to ${percent(high)}.`
       : "";
-    const { heads, optimizer } = this.config;
-    const tosses = heads > 1 ? `1 \u2212 (1 \u2212 ${this.each.toFixed(2)})^${heads} = ` : "";
-    const whose = optimizer === "sgd" ? "" : ", which is for plain gradient descent and not for Adam";
-    const rule = `Theory${whose}: ${tosses}${percent(this.theory)}.`;
     write(
       this.words,
-      `${report.finished} of ${count(this.runs, "run")}: ${report.aligned} aligned, ` +
-        `${report.elimination} elimination, ${report.undecided} undecided.${share} ${rule}`,
+      `${report.finished} of ${count(this.runs, "run")}: ${report.aligned} aligned` +
+        (this.plain
+          ? ""
+          : `, ${report.elimination} elimination, ${report.undecided} undecided`) +
+        `.${share} ${this.theory}`,
     );
   }
 }
@@ -69,116 +90,138 @@ export class Tally {
     this.engine = engine;
     this.say = say;
     this.rows = [];
-    this.list = el("ol", { class: "pg-tally-list" });
-    this.empty = el("p", { class: "pg-tally-empty" }, "Nothing counted yet.");
+    /** What is counted now, what comes then, and last reports still to come of what was stopped. */
     this.current = null;
-    this.clock = null;
-    this.held = false;
     this.waiting = [];
-    /** Last reports still to come of tallies that were stopped. */
     this.stale = 0;
-  }
-
-  /**
-   * Count runs of each configuration, one configuration after the other.
-   *
-   * @param {number} [perSecond] show no more runs a second than this, and no settings
-   */
-  count(configs, runs, perSecond) {
-    this.stop();
-    this.waiting = configs.map((config) => ({ config, runs, steps: tallySteps(config) }));
-    // All rows at once, so that what is to be compared stands together from the start.
-    for (const job of this.waiting) {
-      job.perSecond = perSecond;
-      job.branches = [];
-      job.shown = 0;
-      job.row = new Row(job.config, job.runs, job.steps, perSecond !== undefined);
-      this.rows.push(job.row);
-      this.list.append(job.row.element);
-    }
-    while (this.rows.length > KEPT) this.rows.shift().element.remove();
-    this.empty.hidden = true;
-    this.next();
-  }
-
-  next() {
-    this.current = this.waiting.shift() ?? null;
-    if (this.current === null) return;
-    const { config, runs, steps } = this.current;
-    this.engine.send({ type: "configure", config });
-    this.engine.send({ type: "tally", runs, steps });
+    /** What would be counted, and the milliseconds of a step of it, once they are known. */
+    this.config = null;
+    this.speed = null;
+    this.list = el("ol", { class: "pg-tally-list" });
+    const options = NUMBERS.map((n) => el("option", {}, String(n)));
+    this.runs = el("select", { id: "pg-runs", onchange: () => this.announce() }, ...options);
+    this.runs.value = "100";
+    this.button = button("Count", "pg-count pg-primary", () => {
+      if (this.busy) this.stop();
+      else this.count([this.config], Number(this.runs.value));
+    });
+    this.duration = el("span", { class: "pg-duration" });
+    this.element = el(
+      "section",
+      { class: "pg-view pg-tally", "data-view": "tally", "aria-labelledby": "pg-tally-title" },
+      ...head(
+        "pg-tally",
+        "Many seeds: how often each way is taken",
+        "Each run has another random start. The black line on the bar is the share of aligned runs " +
+          "that theory expects of plain gradient descent.",
+      ),
+      legend([
+        ["attention", "box", "aligned"],
+        ["elimination", "box", "elimination"],
+        ["muted", "box", "undecided"],
+        ["text", "line", "theory"],
+      ]),
+      el(
+        "p",
+        { class: "pg-tally-ask" },
+        this.button,
+        " ",
+        this.runs,
+        el("label", { for: "pg-runs" }, " seeds"),
+        this.duration,
+      ),
+      this.list,
+    );
   }
 
   get busy() {
     return this.current !== null;
   }
 
-  /** A report of the worker. */
+  /** Other settings: how long would it take to count them? */
+  choose(config) {
+    this.config = config;
+    this.speed = null;
+    this.announce();
+    clearTimeout(this.asking);
+    this.asking = setTimeout(() => {
+      if (this.busy) return; // asked again at its end
+      this.engine.send({ type: "configure", config });
+      this.engine.send({ type: "time" });
+    }, SETTLED);
+  }
+
+  announce() {
+    const steps = Number(this.runs.value) * tallySteps(this.config);
+    write(this.duration, this.speed ? `, ${about((steps * this.speed) / 1000)}` : "");
+    write(this.button, this.busy ? "Stop" : "Count");
+  }
+
+  /**
+   * Count runs of each configuration, one configuration after the other.
+   *
+   * @param {boolean} [plain] show no settings
+   */
+  count(configs, runs, plain = false) {
+    this.stop();
+    // All rows at once, so that what is to be compared stands together from the start.
+    this.waiting = configs.map((config) => {
+      const steps = tallySteps(config);
+      const row = new Row(config, runs, steps, plain);
+      this.rows.push(row);
+      this.list.append(row.element);
+      return { config, runs, steps, row };
+    });
+    while (this.rows.length > KEPT) this.rows.shift().element.remove();
+    this.next();
+  }
+
+  next() {
+    this.current = this.waiting.shift() ?? null;
+    this.announce();
+    if (this.current === null) {
+      if (this.speed === null) this.choose(this.config);
+      return;
+    }
+    const { config, runs, steps } = this.current;
+    this.engine.send({ type: "configure", config });
+    this.engine.send({ type: "tally", runs, steps });
+  }
+
+  /** A message of the worker. */
   hear(report) {
+    if (report.type === "time") {
+      this.speed = report.milliseconds;
+      this.announce();
+    }
     if (report.type !== "tally") return;
     if (this.stale > 0) {
       if (report.done) this.stale -= 1;
       return;
     }
-    if (this.current.perSecond) return this.collect(report);
     this.current.row.show(report);
-    if (report.done) this.end(report.stopped);
-  }
-
-  end(stopped) {
+    if (!report.done) return;
     this.engine.rest();
-    this.say(`${stopped ? "Stopped" : "Counted"}: ${this.current.row.words.textContent}`);
+    this.say(`Counted: ${this.current.row.words.textContent}`);
     this.next();
-  }
-
-  /** The worker is faster than anybody counts: keep what it says, and show it run by run. */
-  collect(report) {
-    const job = this.current;
-    job.branches.push(...report.runsList.map((run) => run.branch));
-    job.done = report.done;
-    this.clock ??= setInterval(() => this.reveal(), 1000 / job.perSecond);
-  }
-
-  reveal() {
-    const job = this.current;
-    if (this.held || !job || document.hidden) return;
-    job.shown = Math.min(job.shown + 1, job.branches.length);
-    const seen = job.branches.slice(0, job.shown);
-    const report = { finished: seen.length };
-    for (const way of WAYS) report[way] = seen.filter((branch) => branch === way).length;
-    job.row.show(report);
-    if (!job.done || job.shown < job.branches.length) return;
-    this.stopClock();
-    this.end(false);
-  }
-
-  stopClock() {
-    clearInterval(this.clock);
-    this.clock = null;
   }
 
   /** Halt, or go on. */
   hold(held) {
-    this.held = held;
-    if (this.busy) this.engine.send({ type: held ? "pause" : "resume" });
+    this.engine.send({ type: held ? "pause" : "resume" });
   }
 
   stop() {
     this.waiting = [];
-    this.held = false;
-    this.stopClock();
-    if (this.current === null) return;
-    if (!this.current.done) {
-      this.engine.send({ type: "stop" });
-      this.stale += 1;
-    }
-    this.current = null;
+    if (!this.busy) return;
+    this.engine.send({ type: "stop" });
+    this.stale += 1;
+    this.next();
   }
 
   clear() {
     this.stop();
     this.rows = [];
     this.list.replaceChildren();
-    this.empty.hidden = false;
   }
 }

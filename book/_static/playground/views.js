@@ -2,7 +2,7 @@
 
 import { palette, Sheet } from "./canvas.js";
 import { curves } from "./curves.js";
-import { el, timed, write } from "./dom.js";
+import { button, el, write } from "./dom.js";
 import { choice, example } from "./example.js";
 import { attentionMap, tableMap } from "./maps.js";
 import { plane } from "./plane.js";
@@ -25,33 +25,57 @@ class Card {
       "aria-labelledby": `${id}-title`,
       "aria-describedby": `${id}-words`,
     });
+    this.stage = el("div", { class: "pg-stage" }, this.canvas);
     this.words = el("p", { id: `${id}-words`, class: "pg-words" });
+    this.value = el("p", { class: "pg-value" });
     this.element = el(
       "figure",
       { class: "pg-view", "data-view": view.id },
-      el("h2", { id: `${id}-title` }, view.title),
-      el("p", { class: "pg-how" }, view.how),
+      ...head(id, view.title, view.how),
       ...(view.legend ? [legend(view.legend)] : []),
-      this.canvas,
+      this.stage,
+      this.value,
       el("details", {}, el("summary", {}, "In words"), this.words),
     );
     this.sheet = new Sheet(this.canvas);
     this.visible = false;
     /** Of the canvas, told by an observer: asking for it would make the browser lay out anew. */
     this.width = 0;
+    this.height = 0;
+    /** The height that the page leaves it; null where it has to be asked for. */
+    this.most = null;
+    /** Called with the scene after each picture. */
+    this.drawn = null;
   }
 
   draw(scene) {
     const width = this.width;
     if (width === 0) return;
-    const height = this.view.height(width, scene);
+    this.most ??= parseFloat(getComputedStyle(this.canvas).maxHeight) || Infinity;
+    const height = this.view.height(width, scene, this.most);
+    this.height = height;
     const context = this.sheet.prepare(width, height, scene.colours.surface);
     this.view.draw(context, width, height, scene);
+    if (this.view.value) write(this.value, this.view.value(scene));
+    this.drawn?.(scene);
   }
 
   tell(scene) {
     write(this.words, this.view.describe(scene));
   }
+}
+
+/** Title of a card, and behind a "?" what it shows. */
+export function head(id, title, how) {
+  const text = el("p", { class: "pg-how", id: `${id}-how`, hidden: true }, how);
+  const ask = button("?", "pg-ask", () => {
+    text.hidden = !text.hidden;
+    ask.setAttribute("aria-expanded", String(!text.hidden));
+  });
+  ask.setAttribute("aria-label", `What this shows: ${title}`);
+  ask.setAttribute("aria-expanded", "false");
+  ask.setAttribute("aria-controls", text.id);
+  return [el("div", { class: "pg-head" }, el("h2", { id: `${id}-title` }, title), ask), text];
 }
 
 /** What each colour and line stands for. */
@@ -97,7 +121,9 @@ export class Views {
     });
     const sized = new ResizeObserver((entries) => {
       for (const { target, contentRect } of entries) {
-        this.cards.get(target.dataset.view).width = contentRect.width;
+        const card = this.cards.get(target.dataset.view);
+        card.width = contentRect.width;
+        card.most = null;
         this.changed([target.dataset.view]);
       }
     });
@@ -105,6 +131,7 @@ export class Views {
       seen.observe(element);
       sized.observe(element);
     }
+    window.addEventListener("resize", () => this.measure());
     new MutationObserver(() => this.recolour()).observe(document.documentElement, {
       attributes: true,
       attributeFilter: ["data-theme"],
@@ -115,8 +142,9 @@ export class Views {
   show({ config, snapshot, history }) {
     const colours = this.scene?.colours ?? palette(this.root);
     const position = Math.min(this.scene?.position ?? 1, config.length - 1);
-    this.scene = { config, snapshot, history, colours, position };
-    const sentence = snapshot.example.words.join();
+    const sentence = [config.heads, config.vocab, ...snapshot.example.words].join();
+    const pair = this.sentence === sentence ? this.scene.pair : null;
+    this.scene = { config, snapshot, history, colours, position, pair };
     if (this.sentence !== sentence) {
       this.sentence = sentence;
       const options = Array.from(snapshot.example.words, (word, n) => {
@@ -128,6 +156,19 @@ export class Views {
     const now = performance.now();
     if (this.calm.matches && snapshot.running && now - this.shown < CALM) return;
     this.shown = now;
+    this.changed();
+  }
+
+  /** Mark a pair of words, `{head, looked, written}` by number, in both maps; or none. */
+  point(pair) {
+    if (this.scene === null) return;
+    this.scene.pair = pair;
+    this.changed(["attention", "table"]);
+  }
+
+  /** The room for the views may be another. */
+  measure() {
+    for (const card of this.cards.values()) card.most = null;
     this.changed();
   }
 
@@ -164,7 +205,6 @@ export class Views {
       card.draw(this.scene);
     }
     this.tell(began);
-    timed("playground-frame", began);
   }
 
   /** The texts of all views, in sight or not: who listens to the page has no other. */

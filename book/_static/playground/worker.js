@@ -11,6 +11,7 @@
  *   {type: "tally", runs, steps}     trains so many seeds, beginning with that of the settings;
  *                                    the run is halted and kept
  *   {type: "stop"}                   ends a tally
+ *   {type: "time"}                   asks how long a step takes
  * Every message but pause and resume ends a tally, so a tally and a run never work together.
  *
  * From the worker:
@@ -20,11 +21,10 @@
  *    history: [{step, loss, tokenAccuracy, rightAttention, leadA, leadB}, ...]}
  *       At most 20 a second while it runs. `history` has the rows since the last snapshot, in
  *       order, the last of them the present step; where its first row is step 0, a run begins.
- *   {type: "tally", done, stopped, runs, finished, aligned, elimination, undecided,
- *    runsList: [{seed, branch, start: {a, b}, leadA: [heads], leadB: [heads]}, ...]}
- *       `runsList` has the runs since the last message. `leadA` and `leadB` are those of the start,
- *       `start` those of the head with the largest sum. `done` comes once, with the last message;
- *       `stopped` says that it came before all runs were finished.
+ *   {type: "tally", done, stopped, runs, finished, aligned, elimination, undecided}
+ *       `done` comes once, with the last message; `stopped` says that it came before all runs were
+ *       finished.
+ *   {type: "time", milliseconds}     of one step, here and now
  *   {type: "error", message}         a message was not understood; the worker goes on
  */
 
@@ -54,6 +54,8 @@ let allowance = 0;
 let lastTurn = 0;
 let lastReport = -Infinity;
 let tally = null;
+/** The run that a tally is at. */
+let current = null;
 let timer = null;
 
 /** Look at the messages, then work on. A timer lets every message through that has arrived. */
@@ -137,57 +139,45 @@ function fresh() {
 function tallySlice() {
   const began = performance.now();
   while (tally.finished < tally.runs && performance.now() - began < SLICE) {
-    tally.current ??= beginOfTally(config.seed + tally.finished);
-    const { run: one, entry } = tally.current;
-    one.advance(1);
+    current ??= new Run({ ...config, seed: config.seed + tally.finished });
+    current.advance(1);
     // Each run makes all its steps: as long as inputs are random, none of them is safe before.
-    if (one.step < tally.steps) continue;
-    entry.branch = branch(one.leads().rightAttention, config.length);
-    tally[entry.branch] += 1;
+    if (current.step < tally.steps) continue;
+    tally[branch(current.leads().rightAttention, config.length)] += 1;
     tally.finished += 1;
-    tally.list.push(entry);
-    tally.current = null;
+    current = null;
   }
-  const done = tally.finished === tally.runs;
-  const due = performance.now() - lastReport >= PAUSE_BETWEEN_REPORTS;
-  if (done) endTally();
+  if (tally.finished === tally.runs) endTally();
   else {
-    if (due && tally.list.length > 0) reportTally(false);
+    if (performance.now() - lastReport >= PAUSE_BETWEEN_REPORTS) reportTally(false);
     goOn();
   }
 }
 
-function beginOfTally(seed) {
-  const one = new Run({ ...config, seed });
-  const { leadA, leadB } = one.leads();
-  let best = 0;
-  for (let k = 1; k < leadA.length; k++) {
-    if (leadA[k] + leadB[k] > leadA[best] + leadB[best]) best = k;
-  }
-  return { run: one, entry: { seed, start: { a: leadA[best], b: leadB[best] }, leadA, leadB } };
-}
-
 function reportTally(done) {
-  const { runs, finished, aligned, elimination, undecided, list } = tally;
-  tally.list = [];
+  const { runs, finished, aligned, elimination, undecided } = tally;
+  const stopped = done && finished < runs;
   lastReport = performance.now();
-  self.postMessage({
-    type: "tally",
-    done,
-    stopped: done && finished < runs,
-    runs,
-    finished,
-    aligned,
-    elimination,
-    undecided,
-    runsList: list,
-  });
+  const counts = { aligned, elimination, undecided };
+  self.postMessage({ type: "tally", done, stopped, runs, finished, ...counts });
 }
 
 function endTally() {
   if (tally === null) return;
   reportTally(true);
-  tally = null;
+  tally = current = null;
+}
+
+/** Milliseconds of one step of the present settings; a first spell warms up. */
+function timeOfAStep() {
+  const one = new Run(config);
+  let found = 0;
+  for (let spell = 0; spell < 2; spell++) {
+    const [began, before] = [performance.now(), one.step];
+    while (performance.now() - began < SLICE) one.advance(1);
+    found = (performance.now() - began) / (one.step - before);
+  }
+  return found;
 }
 
 /** A whole number from 1 to `most`; anything else is an error that names it. */
@@ -250,14 +240,18 @@ const ACTIONS = {
     const steps = count("steps", message.steps, MOST_STEPS);
     endTally();
     ACTIONS.pause();
-    tally = { runs, steps, finished: 0, aligned: 0, elimination: 0, undecided: 0, list: [] };
-    tally.current = null;
-    tally.halted = false;
+    const counts = { finished: 0, aligned: 0, elimination: 0, undecided: 0 };
+    tally = { runs, steps, halted: false, ...counts };
     goOn();
   },
   stop() {
     configured();
     endTally();
+  },
+  time() {
+    configured();
+    endTally();
+    self.postMessage({ type: "time", milliseconds: timeOfAStep() });
   },
 };
 
