@@ -2,8 +2,8 @@
 
 A symbol is a letter with its accent, its mark (a word or star as exponent), and ``_`` if it has an
 index: ``\\hat A``, ``\\beta^uf``, ``a_``. What counts is the letter; a test cannot see its meaning.
-A row of the notation page defines what its cells before the last show: for all chapters, or for the one
-whose number it begins with. A letter may drop its index, but not gain one.
+A row of the notation page defines what its cells before the last show: for all chapters, or for
+the one whose number it begins with. A letter may drop its index, but not gain one.
 
 A term is what a chapter sets in bold, up to three words and no sentence, or a word of ``FIELD``.
 """
