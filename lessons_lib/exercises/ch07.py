@@ -88,14 +88,14 @@ def _head_velocities(f: Student) -> None:
         "averaged-twice": (lambda a, b, n: pair(a, b, 1 / (n * len(a)) ** 2),
             "1/H comes once: the logits have it."),
         "by-length": (lambda a, b, n: pair(a, b, 1 / (len(a) * n)),
-            "L enters squared, as in chapter 6."),
+            "L enters squared, as in chapter 5."),
         "no-factor": (lambda a, b, n: pair(a, b, 1), "that is the direction. How fast is it?"),
         "only-averaged": (lambda a, b, n: pair(a, b, 1 / len(a)), "the factor 1/L^2 is missing."),
         "not-coupled": (lambda a, b, n: velocities(a, b, n)[::-1],
             "a_k moves with b_k, and b_k with a_k."),
         "sign": (lambda *g: -velocities(*g), "gradient flow goes downhill in the loss."),
         "one-less": (lambda a, b, n: pair(a, b, 1 / (len(a) * n * (n - 1))),
-            "see dp/da in chapter 6: 1/L^2."),
+            "see dp/da in chapter 5: 1/L^2."),
     }
     # fmt: on
     cases = {
