@@ -108,11 +108,15 @@ def rounded(minutes: float) -> int:
 
 def sentence(amount: Amount) -> str:
     """The words at the head of a chapter."""
-    return (
-        f" About {rounded(amount.minutes)} minutes without the exercises: "
-        f"{round(amount.words, -2):,} words, {amount.figures} figures, "
-        f"{amount.formulas} formulas, {amount.lines} lines of code."
-    )
+    names = ("figure", amount.figures), ("formula", amount.formulas)
+    rest = [f"{n} {name}{'s' * (n != 1)}" for name, n in names if n]
+    parts = [
+        f"{round(amount.words, -2):,} words",
+        *rest,
+        f"{amount.lines} lines of code",
+    ]
+    minutes = rounded(amount.minutes)
+    return f" About {minutes} minutes without the exercises: {', '.join(parts)}."
 
 
 def add_to_chapter(app: Any, doctree: nodes.document) -> None:
