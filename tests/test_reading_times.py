@@ -84,11 +84,10 @@ def test_sections_have_their_figures_and_shown_lines_and_no_exercises() -> None:
 
 
 def test_minutes_are_told_in_fives() -> None:
-    amount = Amount(words=2600, formulas=4, figures=3, lines=100)  # 20 + 2 + 3 + 4 minutes
-    assert amount.minutes == 29
-    assert reading_times.sentence(amount).startswith(
-        " About 30 minutes without the exercises: 2,600"
-    )
+    amount = Amount(words=2600, formulas=1, figures=3, lines=100)  # 20 + 0.5 + 3 + 4 minutes
+    assert amount.minutes == 27.5
+    told = "2,600 words, 3 figures, 1 formula, 100 lines of code."
+    assert reading_times.sentence(amount) == f" About 30 minutes without the exercises: {told}"
 
 
 # The book ---------------------------------------------------------------------------------------

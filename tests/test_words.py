@@ -2,8 +2,8 @@
 
 A symbol is a letter with its accent, its mark (a word or star as exponent), and ``_`` if it has an
 index: ``\\hat A``, ``\\beta^uf``, ``a_``. What counts is the letter; a test cannot see its meaning.
-A row of the notation page defines what its cells before the last show: for all chapters, or for one
-under a heading "Only in chapter N". A letter may drop its index, but not gain one.
+A row of the notation page defines what its cells before the last show: for all chapters, or for
+the one whose number it begins with. A letter may drop its index, but not gain one.
 
 A term is what a chapter sets in bold, up to three words and no sentence, or a word of ``FIELD``.
 """
@@ -102,12 +102,10 @@ class Row(NamedTuple):
 
 
 def rows(page: str) -> list[Row]:
-    found, only = [], None
+    found = []
     for line in page.splitlines():
-        if line.startswith("#"):
-            scope = re.match(r"#+ Only in chapter (\d+)", line)
-            only = int(scope[1]) if scope else None
         *cells, last = line.strip("| ").split(" | ")
+        only = int(cells.pop(0)) if cells and cells[0].isdigit() else None
         if line.startswith("|") and in_math(" ".join(cells)):
             first = re.search(r"chapter (\d+)", last)
             shown = " | ".join(cells)
@@ -125,7 +123,7 @@ def undefined(chapter: int, text: list[str], known: list[Row]) -> list[str]:
     }
     return [
         f"chapter {chapter}: {name} in {sentence!r}: no row of book/notation.md shows it; add one "
-        f"that names chapter {chapter}, or one under 'Only in chapter {chapter}'"
+        f"that names chapter {chapter}, or one that begins with {chapter}"
         for name, sentence in sorted(missing.items())
     ]
 
@@ -210,10 +208,8 @@ PAGE = r"""
 | $\hat A(u)$ | chapter 5 |
 | width | no letter, chapter 7 |
 
-### Only in chapter 3
-
-| $x$ | time |
-| $r$ | rate |
+| 3 | $x$ | time |
+| 3 | $r$ | rate |
 
 ## The rest
 

@@ -15,7 +15,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 WORDS_A_MINUTE, FORMULA, FIGURE, LINE = 130, 0.5, 1.0, 0.04
-"""Assumed: dense text at half the pace of a novel, and minutes for each of the others."""
+"""Assumed: dense text at half the pace of a novel; minutes for each of the others."""
 FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 UNSEEN = {"hide-cell", "remove-cell", "hide-output", "remove-output"}
 FENCE = re.compile(
@@ -79,7 +79,7 @@ def of_cell(cell: dict[str, Any]) -> Amount:
 
 
 def sections(notebook: dict[str, Any]) -> dict[str, Amount]:
-    """What each section has, by its heading; what stands before the first, by ``""``."""
+    """What each section has, by its heading; before the first that is ``""``."""
     found: dict[str, Amount] = {"": Amount()}
     heading = ""
     for cell in notebook["cells"]:
@@ -108,11 +108,15 @@ def rounded(minutes: float) -> int:
 
 def sentence(amount: Amount) -> str:
     """The words at the head of a chapter."""
-    return (
-        f" About {rounded(amount.minutes)} minutes without the exercises: "
-        f"{round(amount.words, -2):,} words, {amount.figures} figures, {amount.formulas} formulas, "
-        f"{amount.lines} lines of code."
-    )
+    names = ("figure", amount.figures), ("formula", amount.formulas)
+    rest = [f"{n} {name}{'s' * (n != 1)}" for name, n in names if n]
+    parts = [
+        f"{round(amount.words, -2):,} words",
+        *rest,
+        f"{amount.lines} lines of code",
+    ]
+    minutes = rounded(amount.minutes)
+    return f" About {minutes} minutes without the exercises: {', '.join(parts)}."
 
 
 def add_to_chapter(app: Any, doctree: nodes.document) -> None:

@@ -138,12 +138,12 @@ def _head_velocities(a: Array, b: Array, n: int) -> Table:
         "length-for-heads": (pair / n**3, "the mean is over H heads, not over L positions."),
         "heads-for-length": (pair / heads**3, "the softmax is over L positions, not H heads."),
         "averaged-twice": (pair / (n * heads) ** 2, "1/H comes once: the logits have it."),
-        "by-length": (pair / (heads * n), "L enters squared, as in chapter 6."),
+        "by-length": (pair / (heads * n), "L enters squared, as in chapter 5."),
         "no-factor": (pair, "that is the direction. How fast is it?"),
         "only-averaged": (pair / heads, "the factor 1/L^2 is missing."),
         "not-coupled": (right[::-1], "a_k moves with b_k, and b_k with a_k."),
         "sign": (-right, "gradient flow goes downhill in the loss."),
-        "one-less": (pair / (heads * n * (n - 1)), "see dp/da in chapter 6: 1/L^2."),
+        "one-less": (pair / (heads * n * (n - 1)), "see dp/da in chapter 5: 1/L^2."),
     }
 
 
