@@ -6,7 +6,6 @@ import ast
 import contextlib
 import csv
 import importlib.util
-import io
 import json
 import math
 import re
@@ -21,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from test_handins import packed
 
 import assignment
 from assignment import Grade
@@ -219,15 +219,6 @@ def solutions(built: Path) -> dict[str, str]:
     notebook = nbformat.read(built / "solutions" / "problem_set.ipynb", as_version=4)
     found = {c["id"].removesuffix("-solution"): c["source"] for c in notebook.cells}
     return {name: found[name] for name in FULL} | {"q6": "All but *one*."}
-
-
-def packed(*members: tuple[str, str | bytes]) -> bytes:
-    """A zip file with these names and contents."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, content in members:
-            archive.writestr(name, content)
-    return file.getvalue()
 
 
 @pytest.fixture(scope="module")

@@ -106,52 +106,31 @@ each_checked = pytest.mark.parametrize(
 
 
 @each_chapter
-def test_a_chapter_has_exercises_of_every_kind_and_three_that_code_checks(chapter: int) -> None:
-    assert len(items(chapter)) >= 4
-    assert len(checked(chapter)) >= 3
-    assert set().union(*(item.head[0] for item in items(chapter))) == KINDS
+def test_exercises_of_a_chapter_are_of_every_kind_in_order_and_ever_harder(chapter: int) -> None:
+    found, stubs = items(chapter), checked(chapter)
+    assert len(found) >= 4
+    assert len(stubs) >= 3
+    assert set().union(*(item.head[0] for item in found)) == KINDS
+    assert [item.number for item in found] == [f"{chapter}.{k + 1}" for k in range(len(found))]
+    # A second number, counted through the book, would stand beside ours on the site.
+    assert not any(item.numbered for item in found)
+    stars, projects = [item.head[1] for item in found], [item.is_project for item in found]
+    assert (stars[0], stars, projects) == (1, sorted(stars), sorted(projects))
+    first = found[0]
+    assert is_choice(first.number) or "5 minutes" in first.body.splitlines()[0]
+    for item in found:
+        if not item.is_project:
+            assert item.folded.count("Hint") == 1, item.title
+            assert item.solution.strip(), item.title
+    # The checker is imported once, where it is first needed.
+    assert [IMPORT in item.stub for item in stubs] == [True] + [False] * (len(stubs) - 1)
+    known = {n: e.title for n, e in EXERCISES.items() if n.split(".")[0] == str(chapter)}
+    assert {item.number: item.title.split(" ", 1)[1] for item in stubs} == known
 
 
 def test_the_book_has_enough_exercises() -> None:
     assert sum(len(items(chapter)) for chapter in CHAPTERS) >= 36
     assert len(ON_THE_PAGE) >= 24
-
-
-@each_chapter
-def test_titles_are_numbered_in_the_order_of_the_page(chapter: int) -> None:
-    found = [item.number for item in items(chapter)]
-    assert found == [f"{chapter}.{k}" for k in range(1, len(found) + 1)]
-    # A second number, counted through the book, would stand beside ours on the site.
-    assert not any(item.numbered for item in items(chapter))
-
-
-@each_chapter
-def test_difficulty_rises_and_open_projects_come_last(chapter: int) -> None:
-    stars = [item.head[1] for item in items(chapter)]
-    assert stars == sorted(stars)
-    assert stars[0] == 1
-    projects = [item.is_project for item in items(chapter)]
-    assert projects == sorted(projects)
-
-
-@each_chapter
-def test_all_but_projects_have_a_hint_and_a_solution(chapter: int) -> None:
-    for item in items(chapter):
-        if not item.is_project:
-            assert item.folded.count("Hint") == 1, item.title
-            assert item.solution.strip(), item.title
-
-
-@each_chapter
-def test_page_and_checkers_know_the_same_exercises(chapter: int) -> None:
-    known = {n: e.title for n, e in EXERCISES.items() if n.split(".")[0] == str(chapter)}
-    assert {item.number: item.title.split(" ", 1)[1] for item in checked(chapter)} == known
-
-
-@each_chapter
-def test_the_checker_is_imported_once_where_it_is_first_needed(chapter: int) -> None:
-    has = [IMPORT in item.stub for item in checked(chapter)]
-    assert has == [True] + [False] * (len(has) - 1)
 
 
 def last_value(code: str, space: dict[str, Any]) -> Any:
@@ -219,25 +198,13 @@ def test_multiple_choice_explains_every_option_without_a_kernel(number: str, ite
     assert [check(number, letter).passed for letter in options].count(True) == 1
 
 
-@each_chapter
-def test_a_chapter_begins_with_a_choice_or_a_short_question(chapter: int) -> None:
-    first = items(chapter)[0]
-    assert is_choice(first.number) or "5 minutes" in first.body.splitlines()[0]
-
-
-def references() -> list[tuple[str, str]]:
-    """Text and label of each reference to an exercise, on all pages."""
-    labels = {item.label for chapter in CHAPTERS for item in items(chapter)}
-    pages = website.page_sources(PROJECT).values()
-    texts = [text for path in pages for _, text in markdown_cells(path)]
-    roles = re.findall(r"\{ref\}`(?:([^`<]*?)\s*<)?([\w-]+)>?`", "\n".join(texts))
-    return [(text, label) for text, label in roles if label in labels]
-
-
 def test_references_say_the_number_of_their_exercise() -> None:
     """Sphinx would call all of them "Exercise"."""
     numbers = {item.label: item.number for chapter in CHAPTERS for item in items(chapter)}
-    found = references()
+    pages = website.page_sources(PROJECT).values()
+    texts = "\n".join(text for path in pages for _, text in markdown_cells(path))
+    roles = re.findall(r"\{ref\}`(?:([^`<]*?)\s*<)?([\w-]+)>?`", texts)
+    found = [(text, label) for text, label in roles if label in numbers]
     assert found
     wrong = [(text, label) for text, label in found if numbers[label] not in text.split()]
     assert not wrong, f"write {{ref}}`exercise N.k <label>`: {wrong}"
