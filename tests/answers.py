@@ -235,7 +235,7 @@ def without(m: models.Seq2Seq, batch: Batch, head: int, how: str = "", end: bool
 
 
 def spread(attention: np.ndarray) -> np.ndarray:
-    return np.exp(entr(attention).sum(1)) / attention.shape[1]
+    return np.asarray(np.exp(entr(attention).sum(1)) / attention.shape[1])
 
 
 def same_branch(k: int, n: int) -> float:

@@ -256,7 +256,7 @@ def test_the_pdf_has_a_page_for_each_slide(tmp_path: Path) -> None:
     page = tmp_path / "lecture.html"
     parts = [lecture.Slide(f"# {word}", "", ()) for word in ("One", "Two", "Three")]
     page.write_text(lecture.to_html(parts, "Three"), encoding="utf-8")
-    pdf = lecture.print_pdf(page, str(CHROMIUM)).read_bytes()
+    pdf = chromium.printed(page)
     assert len(re.findall(rb"/Type /Page\b", pdf)) == 3
 
 

@@ -10,15 +10,16 @@ from lessons_lib.scoreboard.claim import (
     NOT_MEASURED,
     Loader,
     Measured,
+    Rows,
     Thresholds,
     exceeds,
     optional,
-    row,
 )
 from lessons_lib.scoreboard.contrasts import share_contrast
 from lessons_lib.scoreboard.runs import Runs, of
 from lessons_lib.stats import Interval, proportion_interval
 
+ROWS = Rows()
 HEADS = "multi-head experiment"
 COPIES, FAILS, LAST_LOOK = 0.95, 0.6, 190
 """The authors' rule for heads: accuracy above the first by their last evaluation is good, below the
@@ -29,7 +30,7 @@ REGISTERED = ("H1, LSTM", "H1, GRU", "H5", "H6")
 """Hypotheses on mirror images from which the row on dynamics is computed."""
 
 
-@row(
+@ROWS.declare(
     7,
     HEADS,
     "Several heads overcome the hard distribution.",
@@ -55,7 +56,7 @@ def several_heads_align(load: Loader, t: Thresholds) -> Measured:
     )
 
 
-@row(
+@ROWS.declare(
     7,
     HEADS,
     "Several heads help by improving learning dynamics rather than expressiveness.",
@@ -87,7 +88,7 @@ def heads_not_parameters(load: Loader, t: Thresholds) -> Measured:
     )
 
 
-@row(
+@ROWS.declare(
     7,
     HEADS,
     "Models of eight heads with bad starts fail; one head with a good start is enough.",
@@ -145,7 +146,7 @@ def bad_heads_fail(load: Loader, t: Thresholds) -> Measured:
     )
 
 
-@row(
+@ROWS.declare(
     7,
     HEADS,
     "A head's start decides: some heads learn with every order of the data, others with none.",
@@ -196,7 +197,3 @@ def starts_sort_heads(load: Loader, t: Thresholds) -> Measured:
         criteria,
         over="heads",
     )
-
-
-ROWS = several_heads_align, heads_not_parameters, bad_heads_fail, starts_sort_heads
-"""In the order of the scoreboard."""
