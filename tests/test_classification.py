@@ -31,7 +31,7 @@ from lessons_lib.lab.classification import (
 from lessons_lib.lab.saliency import label_saliency
 from lessons_lib.lab.word_tables import guesses, proxy_loss, table_scores, word_tables
 from lessons_lib.models import build_bag_of_words
-from lessons_lib.tasks import BOS, EOS, PAD, UNK, LabelledBatch
+from lessons_lib.tasks import BOS, EOS, PAD, LabelledBatch
 from lessons_lib.training import History
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
@@ -224,13 +224,6 @@ def test_saliency_is_there_at_each_gold_checkpoint_and_accuracy_by_hand(ready: P
         assert found == pytest.approx(float(right.double().mean()))
 
 
-def test_checkpoints_at_the_ends_or_beyond_are_no_more_looks(ready: Prepared) -> None:
-    config = replace(TINY, steps=4, checkpoints=(0, 4, 2, 9))
-    assert train_classifier(config, ready, "uniform", 5).steps == [0, 2, 4]
-    config = replace(TINY, steps=0, checkpoints=())
-    assert train_classifier(config, ready, "uniform", 5).steps == [0]
-
-
 def test_twins_start_from_the_same_weights_and_see_the_same_batches(
     ready: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,11 +321,6 @@ def test_every_metric_is_there(history: History) -> None:
     assert (history.steps, history.stopped_early, history.device) == (12, False, "cpu")
 
 
-def test_majority_is_the_share_of_the_larger_side(history: History, ready: Prepared) -> None:
-    positive = sum(ready.held_out.batch.label.tolist()[11:34])
-    assert history.last("majority") == pytest.approx(max(positive, 23 - positive) / 23)
-
-
 def test_ktiw_and_its_lag_come_from_the_run_itself(history: History, ready: Prepared) -> None:
     batch = ready.held_out.batch
     table = word_tables(TINY, ready, seed=1)["lr"]
@@ -344,15 +332,6 @@ def test_ktiw_and_its_lag_come_from_the_run_itself(history: History, ready: Prep
         own = list(values(history, f"own#{k}").values())
         for name, number in blocks.lag(trace.steps, curve, own).items():
             assert values(history, f"{name}#{k}") == {12: pytest.approx(number)}
-
-
-def test_the_same_block_gives_the_same_history_whatever_ran_before(
-    history: History, ready: Prepared
-) -> None:
-    torch.manual_seed(11)
-    torch.rand(5)
-    assert compare_classifiers(TINY, ready, 1).rows == history.rows
-    assert compare_classifiers(TINY, ready, 2).rows != history.rows
 
 
 QUICK = replace(TINY, steps=1, checkpoints=(), proxy_epochs=1)
@@ -401,16 +380,6 @@ def test_a_block_that_is_stopped_goes_on_where_it_was(
     (kept / "uniform-4.pt").write_bytes(b"half a run")
     with pytest.raises(ValueError, match=r"uniform-4\.pt, found a damaged file; remove it"):
         run_classification(QUICK, 1)
-
-
-def test_texts_of_one_word_and_of_unknown_words_do_no_harm(parts: list[LabelledCorpus]) -> None:
-    strange = replace(
-        parts[2], texts=("Dog", "qu vex zyx", "qu", *parts[2].texts[3:]), labels=parts[2].labels
-    )
-    ready = prepare(TINY, parts[0], parts[1], strange)
-    assert ready.held_out.batch.source[12, :6].tolist() == [BOS, UNK, UNK, UNK, EOS, PAD]
-    history = compare_classifiers(QUICK, ready, 1)
-    assert all(row["value"] == row["value"] for row in history.rows)
 
 
 @pytest.mark.skipif(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from lessons_lib import models, training
+from lessons_lib import models
 from lessons_lib.lab import interventions
 from lessons_lib.lab.copying import (
     HELD_OUT_SEED,
@@ -249,16 +249,6 @@ def test_held_attention_is_what_is_measured(
         assert all(torch.equal(alpha, expected.expand(7, 1, 6, 6)) for alpha in found)
 
 
-def test_a_run_depends_on_its_seed_only(tiny: Tiny) -> None:
-    config = tiny(prepare="dictionary", prepare_steps=2, wrong_words=True)
-    torch.manual_seed(5)
-    first = run_intervention(config, 1)
-    before = torch.manual_seed(9).get_state()
-    assert run_intervention(config, 1).rows == first.rows
-    assert torch.equal(torch.get_rng_state(), before), "the global state is left alone"
-    assert run_intervention(config, 2).rows != first.rows
-
-
 def test_arms_of_a_seed_share_start_and_inputs(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[list[int]]] = []
     loss = models.sequence_loss
@@ -307,19 +297,3 @@ def test_ktiw_is_learned_without_attention_and_frozen_ktiw_does_not_move(tiny: T
     assert curves.nunique()["right_mass"] > 1
     ordinary = run_intervention(tiny(**EASY), 1)
     assert ordinary.last("attention_accuracy") > frozen.last("attention_accuracy") + 0.3
-
-
-def test_a_run_with_an_own_rate_is_trained_by_those_groups(
-    tiny: Tiny,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    factors = []
-    train = training.train
-
-    def note(*args: Any, **named: Any) -> training.History:
-        factors.append([rate for _, rate in named.get("rate_factors", ())])
-        return train(*args, **named)
-
-    monkeypatch.setattr(training, "train", note)
-    run_intervention(tiny(query_rate=0.5, prepare="gold", prepare_steps=1), 1)
-    assert factors == [[], [0.5]], "the preparation has ordinary rates"

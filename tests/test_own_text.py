@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import random
-import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from lessons_lib.corpora.files import LabelledCorpus, ParallelCorpus, read_labelled, read_parallel
@@ -200,25 +198,6 @@ def test_mostly_unknown_words_are_said() -> None:
     own_text._warn_of_unknown(vocab, ["a x ! ?", "b, z"])
 
 
-@pytest.mark.usefixtures("one_thread_of_the_cpu")
-def test_nfc_and_nfd_give_the_same_table(captions: tuple[Path, Path]) -> None:
-    corpus = read_parallel(*captions)
-    tables = [
-        own_text.agreement_table(
-            replace(
-                corpus,
-                source=tuple(unicodedata.normalize(form, line) for line in corpus.source),
-                target=tuple(unicodedata.normalize(form, line) for line in corpus.target),
-            ),
-            steps=2,
-            progress=False,
-            proxy_steps=3,
-        ).table
-        for form in ("NFC", "NFD")
-    ]
-    pd.testing.assert_frame_equal(tables[0], tables[1])
-
-
 def test_texts_of_one_class_are_refused() -> None:
     with pytest.raises(ValueError, match="expected texts of two classes in 'mine', found one: yes"):
         own_text.agreement_table(labelled([f"text {i}" for i in range(60)], [1] * 60))
@@ -235,8 +214,3 @@ def test_a_class_that_is_missing_in_a_part_is_named() -> None:
 def test_what_is_no_corpus_is_refused() -> None:
     with pytest.raises(TypeError, match="from read_parallel or read_labelled, found str"):
         own_text.agreement_table("mine.txt")  # type: ignore[arg-type]
-
-
-def test_sentence_pairs_have_no_class() -> None:
-    with pytest.raises(ValueError, match="no class for sentence pairs, found positive='en'"):
-        own_text.agreement_table(load_parallel("toy"), positive="en")

@@ -118,10 +118,9 @@ def assemble(config: HeadsConfig, head_seeds: Sequence[int]) -> models.Seq2Seq:
 
 
 def _set_readout(model: models.Seq2Seq, body_seed: int) -> None:
-    """Give the readout the start that it has beside one head.
+    """Give the readout the start that it has beside one head: it is drawn after the heads.
 
-    Weights are drawn in turn and the readout last, so otherwise the number of heads would change
-    it. Beside concatenated contexts it starts as the same function as beside their average.
+    Beside concatenated contexts it starts as the same function as beside their average.
     """
     heads, d = model.config.heads, model.config.d_hidden
     start = models.build(replace(model.config, heads=1), body_seed).readout_layers.state_dict()
@@ -134,12 +133,12 @@ def _set_readout(model: models.Seq2Seq, body_seed: int) -> None:
 def _set_head(model: models.Seq2Seq, head: int, seed: int) -> None:
     """Give a head the start of a seed: PyTorch's usual one for a layer of a head's size."""
     d = model.config.d_hidden
+    own = slice(head * d, (head + 1) * d)
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
         for layer in (model.query, model.value):
             fresh = nn.Linear(d, d)
-            layer.weight[head * d : (head + 1) * d] = fresh.weight
-            layer.bias[head * d : (head + 1) * d] = fresh.bias
+            layer.weight[own], layer.bias[own] = fresh.weight, fresh.bias
 
 
 def _tie_heads(model: models.Seq2Seq) -> None:
@@ -165,10 +164,7 @@ def run_heads(
 ) -> training.History:
     """Train one copier that is put together from heads, until it copies or its steps are over.
 
-    Args:
-        config: the body, where heads come from, and how it is trained.
-        seed: of the choice of heads, and of the inputs unless ``data_seed`` is set.
-        assemble: puts the model together from the seeds of its heads.
+    The seed is that of the choice of heads, and of the inputs unless ``data_seed`` is set.
 
     Returns:
         History of ``copying.train_copier``; at the last step ``remove_heads``.

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from lessons_lib import models, probes, training
-from lessons_lib.config import check_fields, refuse
+from lessons_lib.config import refuse
 from lessons_lib.lab import copying
 from lessons_lib.lab.copying import PROBED, SMALL, CopyingConfig, extended, measure_copier
 from lessons_lib.tasks import FIRST_WORD, PAD, Batch
@@ -80,11 +80,10 @@ class InterventionConfig(CopyingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_fields(self)
         spare, rate, hold, frozen = self.spare, self.query_rate, self.hold, set(self.frozen)
         groups = get_args(Group)
-        wrongs = {
-            f"frozen from {', '.join(groups)}, each once, found {self.frozen}": (
+        conditions = {
+            f"frozen from {', '.join(groups)}, found {self.frozen}": (
                 not frozen <= set(groups) or len(frozen) < len(self.frozen)
             ),
             f"spare of at least 0 and a finite query_rate above 0, found {spare} and {rate}": (
@@ -115,7 +114,7 @@ class InterventionConfig(CopyingConfig):
                 rate != 1 and ("attention" in frozen or hold in ("uniform", "gold"))
             ),
         }
-        refuse(wrongs)
+        refuse(conditions)
 
     @property
     def model(self) -> models.Seq2SeqConfig:

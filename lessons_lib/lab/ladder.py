@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib import models, training
-from lessons_lib.config import check_fields, refuse
+from lessons_lib.config import refuse
 from lessons_lib.lab.copying import SMALL, CopyingConfig, build_copier, extended, train_copier
 
 Reads = Literal["states", "words", "embeddings"]
@@ -66,7 +66,6 @@ class LadderConfig(CopyingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_fields(self)
         refuse(
             {
                 f"carry in [0, 1), and 0 unless embeddings are read, found {self.carry} with "

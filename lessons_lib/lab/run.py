@@ -64,11 +64,6 @@ def current(
 ) -> dict[str, Record]:
     """``records.load``, where they were made with the present configurations and seeds.
 
-    Args:
-        name: of a registered experiment.
-        scale: one of its scales, the first if ``None``.
-        directory: where records lie; the package's own if ``None``.
-
     Raises:
         KeyError: no such experiment or scale; the message lists those that are.
         ResultError: a record is missing, damaged or stale, or says that it differs from the

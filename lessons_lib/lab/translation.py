@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from torch import Tensor
@@ -166,13 +165,8 @@ def _numbered(
         vocabulary.Vocabulary.build(map(vocabulary.words, side), max_size=config.vocab_size)
         for side in (parts[0].source, parts[0].target)
     )
-    encode = partial(
-        batches.encode_parallel,
-        source_vocab=source,
-        target_vocab=target,
-        max_words=config.max_words,
-    )
-    return [encode(part) for part in parts], source, target
+    encode = batches.encode_parallel
+    return [encode(part, source, target, config.max_words) for part in parts], source, target
 
 
 def joined(parts: Sequence[Batch]) -> Batch:
@@ -216,8 +210,8 @@ def train_translator(
     Args:
         config: how it is trained.
         ready: the corpus.
-        attention: ``"learned"`` or ``"uniform"``. Twins of one seed start from the same weights
-            and see the same batches.
+        attention: one of ``KINDS``. Twins of one seed start from the same weights and see the same
+            batches.
         seed: of the start, of dropout and of the order of the pairs.
         progress: label of a progress bar, or ``None`` for none.
         prepare: what is done with the model before.
@@ -331,12 +325,6 @@ def compare_translators(
     """Train a block of translators with their uniform twins and compare them.
 
     Run k of a block has the seed ``block * runs + k``.
-
-    Args:
-        config: how they are trained, and how many.
-        ready: the corpus.
-        block: seed of the block.
-        progress: whether to show a progress bar for each translator.
 
     Returns:
         History with the metrics of ``blocks.compare``, where the references are those of
