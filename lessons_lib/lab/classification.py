@@ -344,7 +344,7 @@ SIDES = {
 def classifications() -> dict[str, Classification]:
     """At the authors' size, the cheapest corpora first."""
     found = {arm: Classification(*side) for arm, side in SIDES.items()}
-    limits = {"max_words": 400, "chosen_on": 500, "reported_on": 1000}
+    limits: dict[str, Any] = {"max_words": 400, "chosen_on": 500, "reported_on": 1000}
     return found | {"imdb": Classification("imdb", "pos", proxy_learning_rate=5e-5, **limits)}
 
 

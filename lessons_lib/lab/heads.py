@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal
 
 import pandas as pd
@@ -233,10 +232,11 @@ def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
     return kind
 
 
-_as_there = partial(extended, kind=HeadsConfig, cell="gru", shared_embeddings=False)
-ONE_HEAD = _as_there(SMALL, steps=600)
+ONE_HEAD = extended(SMALL, HeadsConfig, cell="gru", shared_embeddings=False, steps=600)
 """One head on a fixed body. As in the paper's multi-head experiment: GRU, separate embeddings."""
-PAPER_HEAD = _as_there(PAPER, steps=200, bfloat16=True)
+PAPER_HEAD = extended(
+    PAPER, HeadsConfig, cell="gru", shared_embeddings=False, steps=200, bfloat16=True
+)
 """The same at the paper's size, for as many updates as there."""
 GOOD_HEADS = (
     *(3, 8, 10, 11, 12, 15, 16, 18, 20, 22, 24, 27, 28, 30, 32, 33, 34, 37, 41, 42, 46, 47),

@@ -326,11 +326,15 @@ def _prepare(
     """The first stage, whose end is left to be measured as the beginning of the second."""
     if config.prepare == "nothing":
         return training.History((), 0, False, 0.0, training.pick_device().type)
-    loss = {
-        "dictionary": dictionary_loss,
-        "alignment": alignment_loss,
-        "gold": lambda copier, batch: held_loss(copier, batch, gold_attention(batch)),
-    }.get(config.prepare, lambda copier, batch: held_loss(copier, batch, uniform_attention(batch)))
+
+    def loss(copier: HeldCopier, batch: Batch) -> Tensor:
+        if config.prepare == "dictionary":
+            return dictionary_loss(copier, batch)
+        if config.prepare == "alignment":
+            return alignment_loss(copier, batch)
+        hold = gold_attention if config.prepare == "gold" else uniform_attention
+        return held_loss(copier, batch, hold(batch))
+
     _freeze(model, ("ktiw", "shared") if config.prepare == "alignment" else ())
     history = training.train(
         model,
