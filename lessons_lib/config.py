@@ -50,14 +50,7 @@ def check_fields(config: object, *at_least_one: str) -> None:
 
 
 def refuse(conditions: Mapping[str, bool]) -> None:
-    """Refuse a configuration.
-
-    Args:
-        conditions: what was expected and found -> whether it is wrong.
-
-    Raises:
-        ValueError: something is wrong; the message says "expected" and the first such key.
-    """
+    """Raise a ``ValueError`` with "expected" and the first of these messages that is true."""
     for message, wrong in conditions.items():
         if wrong:
             raise ValueError(f"expected {message}")

@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from itertools import product
 from typing import Any
 
 import pytest
@@ -20,10 +19,8 @@ from lessons_lib.lab.catalogue import (
     comparisons,
     last_values,
 )
-from lessons_lib.lab.classification import Classification
 from lessons_lib.lab.copying import PAPER, SMALL
 from lessons_lib.lab.records import Record
-from lessons_lib.lab.translation import Translation
 from lessons_lib.tasks import Copying
 
 SCALES = [
@@ -77,11 +74,6 @@ def test_arms_are_different_configurations_that_a_file_can_hold(name: str, scale
     assert len(set(found.values())) == len(found)
 
 
-@pytest.mark.parametrize("name", REGISTRY)
-def test_the_question_is_one_line(name: str) -> None:
-    assert re.fullmatch(r"[A-Z].{10,100}\?", REGISTRY[name].question)
-
-
 @pytest.mark.parametrize(("name", "scale"), SCALES)
 def test_a_scale_is_called_paper_only_if_it_is_the_authors_set_up(name: str, scale: str) -> None:
     told = REGISTRY[name].scales[scale].deviations
@@ -129,18 +121,6 @@ def test_the_paper_setup_is_that_of_the_authors() -> None:
     }
 
 
-@pytest.mark.parametrize(("scale", "hard", "spare"), [("lesson", SMALL, 8), ("paper", PAPER, 20)])
-def test_easy_differs_from_hard_by_spare_words_only(
-    scale: str, hard: copying.CopyingConfig, spare: int
-) -> None:
-    found = arms("hard_distribution", scale)
-    assert found.keys() == {"hard", "easy"}
-    assert found["hard"] == hard
-    assert hard.vocab == hard.length
-    assert changes(found["easy"], hard) == {"vocab": hard.length + spare}
-    assert len(REGISTRY["hard_distribution"].scales[scale].seeds) >= 20
-
-
 ODDS: dict[str, dict[str, Any]] = {
     "as-it-is": {},
     "no-end-symbol": {"end_symbol": False},
@@ -173,97 +153,6 @@ def test_an_arm_of_the_odds_changes_what_its_name_says(arm: str) -> None:
     assert steps >= SMALL.steps, "a slower arm gets more steps, none gets fewer"
     assert isinstance(config, copying.CopyingConfig)
     assert config.vocab == config.length
-
-
-def test_the_knifes_edge_has_all_combinations_of_width_length_and_spare_words() -> None:
-    combined = set()
-    for arm, config in arms("knife_edge").items():
-        parts = re.fullmatch(r"width-(\d+)-L-(\d+)-V-(\d+)", arm)
-        assert parts, arm
-        width, length, vocab = map(int, parts.groups())
-        assert isinstance(config, copying.CopyingConfig)
-        assert (config.width, config.length, config.vocab) == (width, length, vocab)
-        assert changes(config, SMALL).keys() <= {"width", "length", "vocab", "steps"}
-        combined.add((width, length, vocab - length))
-    axes = [sorted(set(axis)) for axis in zip(*combined, strict=True)]
-    assert combined == set(product(*axes))
-    assert axes[2][:3] == [0, 1, 2], "V = L, L+1, L+2"
-    assert {config.steps for config in arms("knife_edge").values()} == {1000}  # type: ignore[attr-defined]
-
-
-def test_one_spare_word_at_paper_scale() -> None:
-    found = arms("knife_edge", "full-size")
-    assert changes(found["one-spare-word"], PAPER) == {"vocab": PAPER.length + 1}
-
-
-def test_forks_are_called_by_their_start_and_step() -> None:
-    combined = set()
-    for arm, config in arms("forks").items():
-        parts = re.fullmatch(r"start-(\d+)-fork-(\d+)", arm)
-        assert parts, arm
-        start, step = map(int, parts.groups())
-        assert isinstance(config, copying.ForkedConfig)
-        assert (config.start_seed, config.fork_at) == (start, step)
-        assert changes(config, SMALL).keys() == {"start_seed", "fork_at"}
-        combined.add((start, step))
-    axes = [sorted(set(axis)) for axis in zip(*combined, strict=True)]
-    assert combined == set(product(*axes))
-    assert axes[1][0] == 0, "a fork at step 0 shares the start only"
-    assert axes[0][-1] < 1000
-    assert len(REGISTRY["forks"].scales["lesson"].seeds) * len(axes[0]) >= 40
-
-
-SIDES = {
-    "sms_spam": ("sms_spam", "spam"),
-    "sst2": ("sst2", "positive"),
-    "subj": ("subj", "subjective"),
-    "ag_world": ("ag_news", "World"),
-    "ag_sports": ("ag_news", "Sports"),
-    "ag_business": ("ag_news", "Business"),
-    "ag_scitech": ("ag_news", "Sci/Tech"),
-}
-
-
-def test_an_arm_of_classification_is_a_class_against_the_others() -> None:
-    found = arms("classification", "paper")
-    assert list(found) == [*SIDES, "imdb"], "the cheapest first"
-    for arm, (corpus, positive) in SIDES.items():
-        assert found[arm] == Classification(corpus=corpus, positive=positive)
-    authors = Classification(corpus="imdb", positive="pos")
-    # 5e-5 is theirs for this corpus; the rest is in the list of deviations.
-    assert changes(found["imdb"], authors) == {
-        "max_words": 400,
-        "chosen_on": 500,
-        "reported_on": 1000,
-        "proxy_learning_rate": 5e-5,
-    }
-    one, both = (arms("classification", scale) for scale in ("left-to-right", "both-ways"))
-    assert one.keys() == both.keys() == SIDES.keys()
-    for arm, config in one.items():
-        assert changes(config, both[arm]) == {"bidirectional": False}
-
-
-def test_an_arm_of_translation_is_called_by_its_languages() -> None:
-    found = arms("translation", "short")
-    assert found.keys() == {"de-en", "en-de", "cs-en", "toy-de-en"}
-    for arm, config in found.items():
-        assert isinstance(config, Translation)
-        assert arm.removeprefix("toy-") == f"{config.source}-{config.target}"
-        assert config.corpus == ("toy" if arm.startswith("toy-") else "multi30k")
-        assert changes(config, Translation()).keys() <= {"corpus", "source", "target"}
-
-
-@pytest.mark.parametrize("name", ["classification", "translation"])
-def test_blocks_have_runs_for_xi_and_looks_during_training(name: str) -> None:
-    assert REGISTRY[name].report is comparisons
-    scale = {"classification": "left-to-right", "translation": "short"}[name]
-    for config in arms(name, scale).values():
-        assert isinstance(config, Classification | Translation)
-        assert config.runs >= 4, "a gold run and at least three further seeds"
-        looks = config.checkpoints
-        assert list(looks) == sorted(set(looks))
-        assert len(looks) >= 10
-        assert 0 < looks[0] < looks[-1] <= config.steps
 
 
 @pytest.mark.parametrize(("name", "scale"), SCALES)

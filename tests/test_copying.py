@@ -55,28 +55,6 @@ def test_word_positions_leave_out_the_end_symbol_and_padding() -> None:
 # --- the model before training ---------------------------------------------------------------
 
 
-def test_a_copier_is_what_its_configuration_says() -> None:
-    config = CopyingConfig(vocab=9, length=5, width=14, heads=3, cell="gru", readout="linear")
-    model = build_copier(config, 2)
-    assert model.config == models.Seq2SeqConfig(
-        13, 13, d_embed=14, d_hidden=14, cell="gru", heads=3, shared_embeddings=True,
-        readout="linear", never_written=(0, 3),  # padding and the unknown word
-    )  # fmt: skip
-    separate = build_copier(replace(config, shared_embeddings=False), 2)
-    assert separate.source_embedding is not separate.target_embedding
-    assert config.task == Copying(9, 5, end_symbol=True)
-    without = replace(config, end_symbol=False)
-    assert without.task == Copying(9, 5, end_symbol=False)
-    assert without.model.never_written == (0, 3, 2)
-
-
-def test_the_schedule_follows_the_configuration() -> None:
-    schedule = CopyingConfig(steps=70, learning_rate=3e-3, evaluate_every=6, stop_at=0.8).schedule
-    assert (schedule.steps, schedule.learning_rate) == (70, 3e-3)
-    assert (schedule.evaluate_every, schedule.stop_at) == (6, 0.8)
-    assert schedule.stop_metric == "token_accuracy"
-
-
 def test_scales_multiply_query_and_value_and_touch_nothing_else() -> None:
     plain = build_copier(changed(query_scale=1.0, value_scale=1.0), 3).state_dict()
     scaled = build_copier(changed(query_scale=3.0, value_scale=0.5), 3).state_dict()
@@ -85,13 +63,6 @@ def test_scales_multiply_query_and_value_and_touch_nothing_else() -> None:
         expected = weights * factor.get(name.partition(".")[0], 1.0)
         assert torch.equal(scaled[name], expected), name
     assert {name.partition(".")[0] for name in plain} > set(factor)
-
-
-def test_the_start_follows_from_the_seed() -> None:
-    one, same, other = (build_copier(CONFIG, seed).state_dict() for seed in (1, 1, 2))
-    assert all(torch.equal(one[name], same[name]) for name in one)
-    assert not any(torch.equal(one[name], other[name]) for name in one)
-    assert {n: w.shape for n, w in one.items()} == {n: w.shape for n, w in other.items()}
 
 
 def test_query_scale_0_starts_from_exactly_uniform_attention() -> None:
@@ -210,22 +181,6 @@ def test_measurements_are_those_of_a_loop_over_words(heads: int, end_symbol: boo
         assert found["right_mass"] == pytest.approx(sum(by_head) / heads)
 
 
-def test_the_end_symbol_does_not_count() -> None:
-    """A model that always writes the end symbol copies no word, and knows no word."""
-    model = build_copier(CONFIG, 0)
-    last = model.readout_layers[-1]
-    assert isinstance(last, torch.nn.Linear)
-    with torch.no_grad():
-        last.weight.zero_()
-        last.bias.zero_()
-        last.bias[1] = 3.0  # rows: start symbol, end symbol, words
-    found = measure_copier(model, CONFIG.task.sample(9, 1))
-    assert found["token_accuracy"] == 0.0
-    assert found["accuracy_with_end"] == pytest.approx(1 / 6), "one of 5 words and an end"
-    # 7 words, the start and the end symbol, all logits 0 but one.
-    assert found["held_out_loss"] == pytest.approx(math.log(8 + math.exp(3.0)))
-
-
 # --- interventions ---------------------------------------------------------------------------
 
 ALLOWED: dict[str, Callable[[int, int], bool]] = {
@@ -278,13 +233,6 @@ def test_interventions_are_those_of_a_loop_over_attention(heads: int, end_symbol
         }
     assert found == expected
     assert len(set(found.values())) > 4, "the numbers tell interventions apart"
-
-
-def test_the_uniform_intervention_changes_nothing_where_attention_is_uniform() -> None:
-    config = changed(query_scale=0.0)
-    model, batch = build_copier(config, 2), config.task.sample(40, 2)
-    found = intervene(model, config.task, batch)
-    assert found["accuracy/uniform"] == measure_copier(model, batch)["token_accuracy"]
 
 
 class Reader(models.Seq2Seq):

@@ -16,9 +16,6 @@ from lessons_lib.lab.copying import (
     HELD_OUT_SEED,
     CopyingConfig,
     ForkedConfig,
-    build_copier,
-    intervene,
-    measure_copier,
     outcomes,
     run_copying,
     run_forked,
@@ -55,25 +52,6 @@ def test_a_run_depends_on_its_seed_only(run: training.History) -> None:
     assert [row for row in again.rows if not row["metric"].startswith("accuracy/")] == early
     assert again.rows == run_copying(brief, 1).rows
     assert again.rows != other.rows
-
-
-def test_interventions_are_at_the_last_step_only(run: training.History) -> None:
-    frame = run.frame()
-    intervened = frame[frame.metric.str.startswith("accuracy/")].set_index("metric")
-    assert (intervened["step"] == run.steps).all()
-    model = build_copier(TINY, 1)
-    training.train(
-        model,
-        TINY.task.stream(TINY.batch_size, 1),
-        models.sequence_loss,
-        training.TrainConfig(steps=run.steps, learning_rate=TINY.learning_rate),
-        seed=1,
-        device="cpu",
-    )
-    held_out = TINY.task.sample(TINY.measured, HELD_OUT_SEED)
-    assert intervened["value"].to_dict() == intervene(model, TINY.task, held_out)
-    last = frame[(frame.step == run.steps) & ~frame.metric.isin([*intervened.index, "loss"])]
-    assert dict(zip(last.metric, last.value, strict=True)) == measure_copier(model, held_out)
 
 
 def test_a_run_whose_steps_are_over_is_measured_too() -> None:
@@ -164,12 +142,6 @@ def test_a_fork_after_the_end_is_the_run_itself(run: training.History) -> None:
         assert run_forked(forked(start=1, at=TINY.steps), seed).rows == run.rows
 
 
-def test_a_fork_at_step_0_shares_the_start_only(run: training.History) -> None:
-    brief = run_forked(forked(start=1, at=0, steps=1), 1)
-    assert up_to(brief, 0) == up_to(run, 0)
-    assert up_to(brief, 1) != up_to(run, 1)
-
-
 # --- outcomes --------------------------------------------------------------------------------
 
 Curve = dict[int, tuple[float, float, float]]
@@ -197,14 +169,6 @@ def frame_of(**curves: Curve) -> pd.DataFrame:
 def end_of(curve: Curve, level: float = 0.95) -> tuple[int, bool, str]:
     ((step, solved, branch),) = outcomes(frame_of(s1=curve), level).itertuples(index=False)
     return step, solved, branch
-
-
-def test_a_run_that_looks_at_the_right_word_is_aligned() -> None:
-    assert end_of(ALIGNED) == (20, True, "aligned")
-
-
-def test_a_run_that_looks_away_from_it_is_elimination() -> None:
-    assert end_of(ELIMINATION) == (30, True, "elimination")
 
 
 @pytest.mark.parametrize(
@@ -238,18 +202,6 @@ def test_a_run_that_never_copies_has_its_last_step_and_the_branch_there() -> Non
 def test_the_first_step_at_the_level_counts_even_if_it_is_lost_again() -> None:
     back: Curve = {**ALIGNED, 30: (0.4, 0.0, 0.0)}
     assert end_of(back) == (20, True, "aligned")
-
-
-@pytest.mark.parametrize(
-    ("level", "expected"),
-    [
-        (0.5, (10, True, "undecided")),
-        (0.97, (20, True, "aligned")),
-        (1.0, (20, False, "aligned")),
-    ],
-)
-def test_another_level(level: float, expected: tuple[int, bool, str]) -> None:
-    assert end_of(ALIGNED, level) == expected
 
 
 def test_one_row_for_each_run_whatever_the_order_of_rows() -> None:
@@ -298,9 +250,3 @@ def test_a_metric_that_is_missing_is_named(metric: str) -> None:
     frame = frame_of(s1=ALIGNED)
     with pytest.raises(ValueError, match=rf"expected the metrics .*found none of \['{metric}'\]"):
         outcomes(frame[frame.metric != metric])
-
-
-def test_outcomes_of_a_real_run(run: training.History) -> None:
-    found = outcomes(run.frame().assign(seed=1)).loc[1]
-    assert (found["step"], found["solved"]) == (run.steps, True)
-    assert (found["branch"] == "aligned") == (run.last("attention_accuracy") > 0.5)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lessons_lib import models
-from lessons_lib.lab import heads
+from lessons_lib.lab import copying
 from lessons_lib.lab.copying import HELD_OUT_SEED, measure_copier
 from lessons_lib.lab.heads import HeadsConfig, assemble, run_heads
 from lessons_lib.tasks import Batch
@@ -50,7 +50,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[list[list[Tensor]
         seen["heads"].append(heads_of(model))
         return measure_copier(model, batch)
 
-    monkeypatch.setattr(heads, "measure_copier", note)
+    monkeypatch.setattr(copying, "measure_copier", note)
     return seen
 
 
@@ -129,7 +129,7 @@ def test_tied_heads_compute_what_one_head_computes(monkeypatch: pytest.MonkeyPat
         gaps.append(float((model(batch).logits - one(batch).logits).abs().max()))
         return measure_copier(model, batch)
 
-    monkeypatch.setattr(heads, "measure_copier", compare)
+    monkeypatch.setattr(copying, "measure_copier", compare)
     history = run_heads(config, 1)
     assert len(gaps) == 11 + 5
     assert max(gaps) < 1e-3
@@ -153,7 +153,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Tensor]]:
         return measure_copier(model, batch)
 
     monkeypatch.setattr(models, "sequence_loss", note_loss)
-    monkeypatch.setattr(heads, "measure_copier", note_measure)
+    monkeypatch.setattr(copying, "measure_copier", note_measure)
     return seen
 
 
@@ -172,38 +172,3 @@ def test_a_run_takes_its_inputs_from_the_data_seed_or_its_own(
     held_out = brief.task.sample(7, HELD_OUT_SEED).source
     assert all(torch.equal(held_out, batch) for batch in batches["measured"])
     assert len(batches["measured"]) == 4 * 3
-
-
-def test_a_run_depends_on_its_seed_only() -> None:
-    torch.manual_seed(5)
-    first = run_heads(THREE, 1)
-    state = torch.manual_seed(9).get_state()
-    assert run_heads(THREE, 1).rows == first.rows
-    assert torch.equal(torch.get_rng_state(), state), "the global state is left alone"
-    assert run_heads(THREE, 2).rows != first.rows
-    fixed = replace(THREE, data_seed=1)
-    assert run_heads(fixed, 1).rows == first.rows
-    assert run_heads(fixed, 2).rows != first.rows, "heads of their own"
-
-
-def test_the_same_head_and_order_is_the_same_run() -> None:
-    drawn = replace(ONE, pool=(17,), drawn=1, data_seed=4)
-    rows = run_heads(drawn, 1).rows
-    assert run_heads(drawn, 2).rows == rows
-    assert run_heads(replace(ONE, data_seed=4), 17).rows == rows
-    assert run_heads(replace(drawn, data_seed=5), 1).rows != rows
-
-
-def test_removed_heads_are_measured_at_the_last_step_only() -> None:
-    history = run_heads(replace(THREE, steps=3), 1)
-    removed = [row for row in history.rows if row["metric"].startswith("accuracy/")]
-    assert [(row["step"], row["metric"]) for row in removed] == [
-        (3, f"accuracy/without_head{k}") for k in range(3)
-    ]
-    alone = run_heads(replace(ONE, steps=1), 1).frame()
-    assert not alone["metric"].str.startswith("accuracy/").any()
-
-
-def test_a_run_stops_as_soon_as_it_copies() -> None:
-    easy = replace(ONE, stop_at=0.0, heads=2)
-    assert (run_heads(easy, 1).steps, run_heads(easy, 1).stopped_early) == (0, True)

@@ -58,36 +58,25 @@ def same_body(one: models.Seq2Seq, other: models.Seq2Seq) -> bool:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"pool": (4, 5), "drawn": 3}, "as many heads as a pool has, found 3 of 2"),
-        ({"pool": (4, 5), "drawn": -1}, "as many heads as a pool has, found -1 of 2"),
-        ({"second_drawn": 1}, "as many heads as a pool has, found 1 of 0"),
-        ({"pool": (4, 5), "drawn": 2}, "all 3 heads, or none .* found 2 and 0"),
+        ({"pool": (4, 5), "drawn": 3}, "as many heads as a pool has, found .3, 0. of .2, 0."),
+        ({"pool": (4, 5), "drawn": -1}, "as many heads as a pool has, found .-1, 0. of .2, 0."),
+        ({"second_drawn": 1}, "as many heads as a pool has, found .0, 1. of .0, 0."),
+        ({"pool": (4, 5), "drawn": 2}, "all 3 heads, or none .* found .2, 0."),
         (
             {"pool": (4, 5), "drawn": 2, "second_pool": (6, 7), "second_drawn": 2},
-            "all 3 heads, or none .* found 2 and 2",
+            "all 3 heads, or none .* found .2, 2.",
         ),
         ({"inner": 20}, "inner of at least 1 and one head, found inner 20 and 3 heads"),
         ({"heads": 1, "inner": 0}, "inner of at least 1 and one head, found inner 0 and 1 heads"),
         ({"tied_until": -1}, "tied_until of at least 0.* found -1"),
         ({"tied_until": 2, "merge": "concatenate"}, "found 2 with merge 'concatenate'"),
-        ({"query_scale": 2.0}, "query_scale and value_scale of 1.*found 2.0 and 1.0"),
-        ({"value_scale": 0.0}, "query_scale and value_scale of 1.*found 1.0 and 0.0"),
+        ({"query_scale": 2.0}, "query_scale and value_scale of 1.*found .2.0, 1.0."),
+        ({"value_scale": 0.0}, "query_scale and value_scale of 1.*found .1.0, 0.0."),
     ],
 )
 def test_bad_configurations(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         HeadsConfig.from_dict({**THREE.to_dict(), **change})
-
-
-def test_a_pool_may_be_left_alone_or_used_up() -> None:
-    for change in (
-        {"pool": (4, 5)},
-        {"pool": (4, 5, 6), "drawn": 3},
-        {"second_pool": (4, 5, 6), "second_drawn": 3},
-        {"pool": (4, 5), "drawn": 1, "second_pool": (7, 8), "second_drawn": 2},
-    ):
-        config = HeadsConfig.from_dict({**THREE.to_dict(), **change})
-        assert HeadsConfig.from_dict(config.to_dict()) == config
 
 
 def test_seeds_of_heads_do_not_overlap_without_a_pool() -> None:
@@ -118,13 +107,6 @@ def test_heads_are_drawn_from_their_pools_in_order_and_without_return() -> None:
         for head in pool:
             often = sum(head in seeds for seeds in found)
             assert abs(often - 300 * share) < 4 * deviation
-
-
-def test_a_pool_that_is_used_up_gives_all_its_heads() -> None:
-    config = replace(THREE, second_pool=(4, 9, 6), second_drawn=3)
-    found = {config.head_seeds(seed) for seed in range(60)}
-    assert {tuple(sorted(seeds)) for seeds in found} == {(4, 6, 9)}
-    assert len(found) == 6, "every order occurs"
 
 
 # --- putting a copier together ---------------------------------------------------------------
@@ -171,37 +153,9 @@ def test_concatenated_and_averaged_copiers_start_as_one_function(
     assert not torch.allclose(averaged, assemble(config, [4, 5, 7])(batch).logits)
 
 
-def test_a_copier_is_what_its_configuration_says_and_leaves_the_random_state() -> None:
-    torch.manual_seed(3)
-    state = torch.get_rng_state()
-    config = replace(THREE, readout="linear", merge="concatenate")
-    model = assemble(config, [1, 2, 3])
-    assemble(replace(ONE, inner=6), [1])
-    assert torch.equal(torch.get_rng_state(), state)
-    assert model.config == models.Seq2SeqConfig(
-        10, 10, d_embed=10, d_hidden=10, cell="gru", heads=3, merge="concatenate",
-        readout="linear", never_written=(0, 3),
-    )  # fmt: skip
-    shared = assemble(replace(ONE, shared_embeddings=True), [1])
-    assert shared.source_embedding is shared.target_embedding
-
-
 def test_as_many_seeds_as_heads() -> None:
     with pytest.raises(ValueError, match="expected 3 seeds of heads, found 2"):
         assemble(THREE, [1, 2])
-
-
-def test_one_wide_head_has_the_parameters_of_eight() -> None:
-    def size(config: HeadsConfig) -> int:
-        model = assemble(config, range(config.heads))
-        return sum(weights.numel() for weights in model.parameters())
-
-    narrow = replace(ONE, vocab=16, length=16, width=64)
-    eight, wide = size(replace(narrow, heads=8)), size(replace(narrow, inner=4 * 64))
-    assert abs(wide / eight - 1) < 0.004
-    # d * 8d in both; biases: 8d twice, against 4d + d twice
-    assert eight - wide == 2 * (8 * 64 - 5 * 64)
-    assert wide - size(narrow) == 2 * (8 * 64**2 + 5 * 64) - 2 * (64**2 + 64)
 
 
 def test_a_wide_head_expresses_what_a_narrow_one_does() -> None:
@@ -283,11 +237,6 @@ def test_a_removed_head_by_loop(trained: models.Seq2Seq) -> None:
     assert len({*found.values(), whole}) > 2, "it matters which head is gone"
 
 
-def test_nothing_is_left_of_one_head() -> None:
-    with pytest.raises(ValueError, match="two heads or more, found one head"):
-        remove_heads(assemble(ONE, [1]), ONE.task.sample(2, 0))
-
-
 # --- good starts and bad starts --------------------------------------------------------------
 
 ENDS = {"aligned": (0.97, 0.9, 0.8), "elimination": (0.97, 0.0, 0.01), "undecided": (0.4, 0.2, 0.2)}
@@ -324,5 +273,3 @@ def test_starts_are_classified_by_all_orders() -> None:
 def test_a_start_is_not_classified_by_some_of_the_orders() -> None:
     with pytest.raises(ValueError, match=r"each seed in every arm, found \[2, 5\]"):
         classify_starts(frame_of({1: "aaa", 2: "a-a", 3: "eee", 5: "--e"}))
-    with pytest.raises(ValueError, match="expected a column arm, found seed"):
-        classify_starts(frame_of({1: "aaa"}).query("arm == 'one'").drop(columns="arm"))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from lessons_lib import models, training
+from lessons_lib import models
 from lessons_lib.lab import interventions
 from lessons_lib.lab.copying import (
     HELD_OUT_SEED,
@@ -309,19 +309,3 @@ def test_ktiw_is_learned_without_attention_and_frozen_ktiw_does_not_move(tiny: T
     assert curves.nunique()["right_mass"] > 1
     ordinary = run_intervention(tiny(**EASY), 1)
     assert ordinary.last("attention_accuracy") > frozen.last("attention_accuracy") + 0.3
-
-
-def test_a_run_with_an_own_rate_is_trained_by_those_groups(
-    tiny: Tiny,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    factors = []
-    train = training.train
-
-    def note(*args: Any, **named: Any) -> training.History:
-        factors.append([rate for _, rate in named.get("rate_factors", ())])
-        return train(*args, **named)
-
-    monkeypatch.setattr(training, "train", note)
-    run_intervention(tiny(query_rate=0.5, prepare="gold", prepare_steps=1), 1)
-    assert factors == [[], [0.5]], "the preparation has ordinary rates"

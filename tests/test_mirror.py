@@ -82,7 +82,7 @@ def test_antithetic_heads_of_any_even_number(count: int) -> None:
 def test_an_odd_number_of_heads_has_no_antithetic_start() -> None:
     with pytest.raises(ValueError, match="even number of heads, found 3"):
         models.make_antithetic(models.build(models.Seq2SeqConfig(9, 8, 5, 6, heads=3), 1))
-    with pytest.raises(ValueError, match="two heads and a pair from"):
+    with pytest.raises(ValueError, match="expected two heads, found 4"):
         replace(TINY, heads=4)
 
 

@@ -110,11 +110,6 @@ def test_dead_words_have_rows_and_nothing_else_has(
     assert models.MINUS_INFINITY == -1e9
 
 
-def test_no_dead_words_below_0() -> None:
-    with pytest.raises(ValueError, match="dead_words of at least 0, found -1"):
-        replace(TINY, dead_words=-1)
-
-
 @pytest.mark.parametrize("never", [(9,), (-1,), (2, 2), tuple(range(9))])
 def test_what_cannot_be_left_out(never: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="never_written to name some of the 9 output words"):

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import random
-import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from lessons_lib.corpora.files import LabelledCorpus, ParallelCorpus, read_labelled, read_parallel
@@ -241,8 +239,3 @@ def test_a_class_that_is_missing_in_a_part_is_named() -> None:
 def test_what_is_no_corpus_is_refused() -> None:
     with pytest.raises(TypeError, match="from read_parallel or read_labelled, found str"):
         own_text.agreement_table("mine.txt")  # type: ignore[arg-type]
-
-
-def test_sentence_pairs_have_no_class() -> None:
-    with pytest.raises(ValueError, match="no class for sentence pairs, found positive='en'"):
-        own_text.agreement_table(load_parallel("toy"), positive="en")

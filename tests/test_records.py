@@ -85,11 +85,6 @@ def test_result_of_another_configuration_is_stale(tmp_path: Path) -> None:
         read("first", directory=tmp_path, config={"width": 9, "tasks": [2], "name": "x"})
 
 
-def test_the_remedy_can_be_another_command(tmp_path: Path) -> None:
-    with pytest.raises(ResultError, match="again with: make the second"):
-        read("second", directory=tmp_path, remedy="make the second")
-
-
 def test_a_record_without_its_parts_is_damaged(tmp_path: Path) -> None:
     content = {"schema": 2, "name": "first"}
     (tmp_path / "first.json").write_text(json.dumps({**content, "checksum": digest(content)}))

@@ -93,21 +93,6 @@ def test_run_joins_the_seeds_of_each_arm(dice: list[tuple[int, int]], tmp_path: 
     assert measured(tmp_path, scale="lesson")["coin"].seeds == (1, 2)
 
 
-def test_the_time_of_an_early_stop_is_recorded(tmp_path: Path) -> None:
-    frame = measured(tmp_path)["six"].frame()
-    stopped = frame[frame.metric == "stopped_early"]
-    assert stopped.seed.tolist() == [1, 2, 9]
-    assert stopped.step.tolist() == [7, 7, 7]
-    assert stopped.value.tolist() == [1.0, 1.0, 1.0]
-
-
-def test_arms_can_be_compared_in_one_frame(tmp_path: Path) -> None:
-    frame = records.frame(measured(tmp_path))
-    assert list(frame.columns) == ["arm", "seed", "step", "metric", "value"]
-    thrown = frame[frame.metric == "pips"].pivot(index="seed", columns="arm", values="value")
-    assert thrown.loc[9].to_dict() == {"six": 3.0, "four": 1.0}
-
-
 def test_a_survey_keeps_the_ends_of_each_run_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -299,14 +284,6 @@ def test_what_cannot_be_written_is_said_before_the_first_run(
     where = ["--out", str(tmp_path / "out")] if taken == "out" else []
     with pytest.raises(OSError, match=rf"{taken}.* cannot be written .*LESSONS_CACHE"):
         run.main(["run", "dice", *where])
-
-
-def test_some_seeds_can_be_written_elsewhere(
-    package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    cli(capsys, "run", "dice", "--seeds", "2", "--out", str(tmp_path / "out"))
-    assert records.read("six", directory=tmp_path / "out" / "dice" / "paper").seeds == (1, 2)
-    assert not package.exists()
 
 
 def test_arms_can_be_run_apart(

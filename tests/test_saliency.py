@@ -157,13 +157,6 @@ def test_the_model_is_left_as_it_was() -> None:
     assert not model.training
 
 
-def test_inside_no_grad_saliency_is_the_same() -> None:
-    model = strong(CONFIG)
-    with torch.no_grad():
-        inside = saliency(model, BATCH)
-    assert torch.equal(inside, saliency(model, BATCH))
-
-
 @pytest.mark.parametrize(
     ("source", "target", "message"),
     [
@@ -180,10 +173,3 @@ def test_what_cannot_be_explained_is_refused(source: object, target: object, mes
     batch = Batch(*(torch.as_tensor(side, dtype=torch.long) for side in (source, target)))
     with pytest.raises(ValueError, match=message):
         saliency(model, batch)
-
-
-def test_a_sentence_without_output_words_has_none() -> None:
-    batch = Batch(torch.tensor([[4, 5], [6, 7]]), torch.tensor([[4, 5, EOS], [PAD, PAD, PAD]]))
-    delta = saliency(strong(CONFIG), batch)
-    assert bool((delta[1] == 0).all())
-    torch.testing.assert_close(delta[:1], saliency(strong(CONFIG), batch[:1]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,7 +70,7 @@ def normed(x: Tensor, norm: Any) -> Tensor:
         ({"heads": 5}, "width that is a multiple of heads, .*found width 12 and 5 heads"),
         ({"heads": 0}, "found width 12 and 0 heads"),
         ({"width": 0}, "found width 0 and 1 heads"),
-        ({"optimizer": "rmsprop"}, "optimizer adam or sgd, found 'rmsprop'"),
+        ({"optimizer": "rmsprop"}, "optimizer to be one of adam, sgd, found 'rmsprop'"),
         ({"cell": "gru"}, "expected cell 'lstm', the default, .*found 'gru'"),
         ({"readout": "linear"}, "expected readout 'tanh', .*found 'linear'"),
         ({"query_scale": 0.0}, "expected query_scale 1.0, .*found 0.0"),
@@ -84,39 +83,7 @@ def test_what_cannot_be_built_is_refused(change: dict[str, Any], message: str) -
         changed(**change)
 
 
-@pytest.mark.parametrize("encoder_layers", [0, 1, 2])
-@pytest.mark.parametrize("shared", [True, False])
-def test_a_transformer_is_what_its_configuration_says(encoder_layers: int, shared: bool) -> None:
-    config = changed(encoder_layers=encoder_layers, heads=3, shared_embeddings=shared)
-    model = build_transformer(config, 2)
-    d, words, positions = 12, 4 + 7, 5 + 1  # special symbols; the end symbol
-    written = 2 + 7  # the start symbol and the end symbol
-    attention = 4 * (d * d + d)  # query, key, value and output
-    feedforward = 8 * d * d + 5 * d
-    tables = (1 if shared else 2) * words * d + 2 * positions * d
-    encoder = encoder_layers * (attention + feedforward + 4 * d) + 2 * d
-    decoder = 2 * attention + feedforward + 3 * 2 * d
-    output = 2 * d + d * written + written
-    expected = tables + encoder + decoder + output
-    assert sum(p.numel() for p in model.parameters()) == expected
-    assert config.schedule.optimizer == "adam"
-    assert changed(optimizer="sgd").schedule == replace(config.schedule, optimizer="sgd")
-
-
 # --- one pass --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("encoder_layers", [0, 2])
-def test_shapes_and_rows_of_attention(encoder_layers: int) -> None:
-    model, batch = lively(heads=3, encoder_layers=encoder_layers), unequal()
-    out = model(batch)
-    assert out.logits.shape == (2, 6, 11)
-    assert out.attention.shape == out.scores.shape == (2, 3, 6, 4)
-    assert out.encoder_states.shape == (2, 4, 12)
-    assert out.decoder_states.shape == (2, 6, 12)
-    torch.testing.assert_close(out.attention.sum(-1), torch.ones(2, 3, 6))
-    assert bool((out.attention[1, :, :, 3] == 0).all()), "no attention to padding"
-    assert bool((out.attention > 0.9).any()), "far from uniform, or the tests below see little"
 
 
 @pytest.mark.parametrize("encoder_layers", [0, 1])
@@ -239,31 +206,6 @@ def test_states_are_local_without_encoder_layers_only() -> None:
 # --- interventions and the probe -------------------------------------------------------------
 
 
-def test_attention_can_be_replaced() -> None:
-    model, batch = lively(heads=3, encoder_layers=1), unequal()
-    own = model(batch)
-    again = model(batch, attention=own.attention)
-    assert torch.equal(again.logits, own.logits), "its own attention changes nothing"
-    first = torch.tensor([1.0, 0.0, 0.0, 0.0])  # broadcast over sentences, heads and steps
-    out = model(batch, attention=first)
-    assert out.attention.shape == (2, 3, 6, 4)
-    assert bool((out.attention == first).all())
-    values = linear(own.encoder_states[:, :1], model.value.weight, model.value.bias)
-    torch.testing.assert_close(out.logits, model.readout(own.decoder_states, values))
-    assert torch.equal(out.scores, own.scores), "logits are the model's own"
-    with pytest.raises(ValueError, match=r"shape \(batch, heads, tgt, src\) = \(2, 3, 6, 4\)"):
-        model(batch, attention=torch.ones(2, 5, 6, 4))
-
-
-def test_what_it_cannot_read_is_refused() -> None:
-    model = build_transformer(TINY, 0)
-    long = torch.full((1, 7), 4)
-    with pytest.raises(ValueError, match="at most 6 words, found 7"):
-        model(Batch(long, long))
-    with pytest.raises(ValueError, match="expected source words from 0 to 10"):
-        model(Batch(torch.tensor([[11]]), torch.tensor([[4]])))
-
-
 @pytest.mark.parametrize("heads", [1, 3])
 def test_the_lexical_probe_is_one_hot_attention(heads: int) -> None:
     """Cell by cell: all heads look at one position at one step, and as they do at the others."""
@@ -323,25 +265,6 @@ def test_measurements_by_loop(heads: int) -> None:
 # --- runs ------------------------------------------------------------------------------------
 
 
-def test_a_run_follows_from_its_seed() -> None:
-    config = changed(encoder_layers=1, heads=2)
-    found = []
-    for seed, state in ((5, 11), (5, 12), (6, 12)):
-        torch.manual_seed(state)
-        before = torch.random.get_rng_state()
-        found.append(run_optimized(config, seed))
-        assert torch.equal(torch.random.get_rng_state(), before), "the global state is left"
-    first, again, other = found
-    assert first.rows == again.rows
-    start = [[row["value"] for row in h.rows if row["step"] == 0] for h in (first, other)]
-    assert start[0] != start[1], "the start is that of the seed, not the data alone"
-    assert first.steps == 4
-    steps = {row["step"] for row in first.rows if row["metric"] == "probe_accuracy"}
-    assert steps == {0, 1, 2, 3, 4}  # 5 and 7 of also_evaluate are beyond the end
-    last = {row["metric"] for row in first.rows if row["step"] == 4}
-    assert {"accuracy/right_only", "accuracy/not_right", "accuracy/other_source"} <= last
-
-
 def test_a_run_is_gradient_descent_on_the_task() -> None:
     """Plain SGD, step by step in the open."""
     config = changed(optimizer="sgd", learning_rate=0.3, steps=3)
@@ -367,12 +290,3 @@ def test_the_recurrent_model_with_adam_is_the_ordinary_run() -> None:
     descent = run_optimized(OptimizedConfig.from_dict({**values, "optimizer": "sgd"}), 4)
     assert descent.rows[0] == ours.rows[0], "the same start"
     assert descent.last("held_out_loss") != ours.last("held_out_loss")
-
-
-def test_an_easy_task_is_learned() -> None:
-    config = changed(vocab=9, length=4, width=16, batch_size=16, steps=300, stop_at=0.95)
-    history = run_optimized(config, 1001)
-    assert history.stopped_early
-    assert history.last("token_accuracy") >= 0.95
-    assert history.last("attention_accuracy") > 0.5
-    assert history.last("margin") > 0.5

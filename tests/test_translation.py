@@ -27,7 +27,7 @@ from lessons_lib.lab.translation import (
     prepare_pairs,
     train_translator,
 )
-from lessons_lib.tasks import EOS, PAD, UNK, Batch
+from lessons_lib.tasks import EOS, PAD, Batch
 from lessons_lib.training import History
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
@@ -377,37 +377,3 @@ def test_blocks_share_no_seed(ready: Pairs, monkeypatch: pytest.MonkeyPatch) -> 
         compare_translators(small, ready, block)
     for kind in ("learned", "uniform"):
         assert [seed for which, seed in asked if which == kind] == [3, 4, 5, 6, 7, 8]
-
-
-def test_pairs_of_one_word_and_of_unknown_words_do_no_harm(parts: list[ParallelCorpus]) -> None:
-    strange = replace(
-        parts[2],
-        source=("Hund", "qu vex zyx", "ein Hund", *parts[2].source[3:]),
-        target=("dog", "qu vex", "qu", *parts[2].target[3:]),
-        alignment=None,
-    )
-    ready = prepare_pairs(TINY, parts[0], parts[1], strange, DICTIONARY)
-    assert ready.held_out.batch.source[8, :4].tolist() == [UNK, UNK, UNK, PAD]
-    assert ready.held_out.batch.target[9, :3].tolist() == [UNK, EOS, PAD]
-    config = replace(TINY, steps=2, checkpoints=(), proxy_steps=2)
-    history = compare_translators(config, ready, 1)
-    assert all(row["value"] == row["value"] for row in history.rows)
-
-
-def test_a_longer_target_than_any_seen_in_training_is_read(ready: Pairs) -> None:
-    config = replace(TINY, steps=2, checkpoints=(), proxy_steps=2)
-    model, _, _ = train_translator(config, ready, "learned", 1)
-    source = ready.held_out.batch.source[:1]
-    longest = int(ready.train.target_lengths.max())
-    words = torch.arange(4, 60).repeat(10)[: 5 * longest + 3]
-    batch = Batch(source, words[None])
-    beta = probes.lexical_probe(model, batch, scale="probability")
-    assert beta.shape == (1, len(words), source.shape[1])
-    assert bool(beta.isfinite().all())
-    first = probes.lexical_probe(
-        model, Batch(source, words[None, :longest]), scale="probability"
-    )  # what comes later changes nothing
-    torch.testing.assert_close(beta[:, :longest], first)
-    too_long = Batch(source, torch.full((1, 513), 4))
-    with pytest.raises(ValueError, match="512"):
-        model(too_long)

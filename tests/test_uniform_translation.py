@@ -9,7 +9,7 @@ import pytest
 from lessons_lib.corpora import loaders
 from lessons_lib.corpora.files import ParallelCorpus
 from lessons_lib.corpora.toy_language import toy_parallel
-from lessons_lib.lab.uniform_translation import UniformTranslation, prepare, uniform_translation
+from lessons_lib.lab.translation import UniformTranslation, uniform_translation
 from lessons_lib.training import History
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
@@ -47,16 +47,6 @@ def few_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def values(history: History, metric: str) -> dict[int, float]:
     return {row["step"]: row["value"] for row in history.rows if row["metric"] == metric}
-
-
-def test_the_corpus_is_made_ready() -> None:
-    ready = prepare(TINY)
-    assert len(ready.source_vocab) == len(ready.target_vocab) == 60
-    assert 40 < len(ready.train) < 180, "longer pairs are left out"
-    assert int(ready.train.source_lengths.max()) <= 9
-    assert len(ready.validation) > 19
-    source, target = ready.source_vocab.index, ready.target_vocab.index
-    assert target("a") in ready.dictionary[source("ein")]
 
 
 def test_every_metric_is_there_and_a_seed_gives_the_same_again() -> None:

@@ -146,21 +146,11 @@ def joined(parts: Sequence[Tensor], fill: int = 0) -> Tensor:
 
 
 def schedule(config: Any, steps: int | None = None, **options: Any) -> TrainConfig:
-    """How a run of a text configuration is trained, evaluated at its checkpoints only.
-
-    Args:
-        config: has steps and learning_rate, perhaps checkpoints and bfloat16.
-        steps: others than those of the configuration.
-        options: other fields of ``training.TrainConfig``.
-    """
+    """How a run of a text configuration is trained: evaluated at its checkpoints, or by options."""
     steps = config.steps if steps is None else steps
-    found = {
-        "learning_rate": config.learning_rate,
-        "evaluate_every": max(steps, 1),
-        "also_evaluate": getattr(config, "checkpoints", ()),
-        "bfloat16": getattr(config, "bfloat16", False),
-    }
-    return TrainConfig(steps=steps, **{**found, **options})
+    usual = {"evaluate_every": max(steps, 1), "also_evaluate": getattr(config, "checkpoints", ())}
+    precision = getattr(config, "bfloat16", False)
+    return TrainConfig(steps, config.learning_rate, bfloat16=precision, **{**usual, **options})
 
 
 def as_rows(
@@ -192,14 +182,9 @@ def best_checkpoint(
 class GoldRun(Generic[Data]):
     """A run of a block with all that it is compared with.
 
-    Attributes:
-        held_out: what was measured on.
-        run: the gold run.
-        uniform: a uniform run of another seed.
-        twin: the uniform run of its own seed, if there is one.
-        others: the ordinary runs that it is compared with.
-        references: name -> candidate ``(batch, tgt, src)``, such as ``"px"`` for the proxy. One
-            under a name that ends in ``/max`` takes its place where the authors choose.
+    The uniform run is of another seed, the twin of its own, if there is one. A reference is a
+    candidate ``(batch, tgt, src)``, such as ``"px"`` for the proxy; one under a name that ends in
+    ``/max`` takes its place where the authors choose.
     """
 
     held_out: HeldOut[Data]
@@ -418,10 +403,7 @@ def step_at(rows: pd.DataFrame, metric: str, level: float) -> pd.Series[float]:
 
     Between two checkpoints it is interpolated. A run that never reaches it has none: NaN.
 
-    Args:
-        rows: of ``by_run``.
-        metric: without its ``#0``.
-        level: on the scale of the metric.
+    Rows are those of ``by_run``.
 
     Raises:
         ValueError: no run has the metric.

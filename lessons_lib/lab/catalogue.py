@@ -251,7 +251,9 @@ REGISTRY: Mapping[str, Experiment] = {
         "Does attention go where words point that were given first, right ones or wrong ones?",
         *(words_first.run_words_first, words_first.words_given(), _seeds(6)),
         last_values,
-        **{"ends_only": False, "recorded": False, "deviations": (*OURS, *CAPTIONS)},
+        ends_only=False,
+        recorded=False,
+        deviations=(*OURS, *CAPTIONS),
     ),
     "hard_distribution": Experiment(
         "Is copying harder to learn when all inputs are permutations of the same words?",
@@ -281,7 +283,8 @@ REGISTRY: Mapping[str, Experiment] = {
     "other_seeds": _survey(
         "Do other seeds lead to the same conclusions about the hard distribution?",
         *(copying.run_copying, _hard_and_easy(copying.SMALL, 24), range(101, 149)),
-        **{"ends_only": False, "deviations": SMALL},
+        ends_only=False,
+        deviations=SMALL,
     ),
     "knife_edge": Experiment(
         "How much does one spare word help?",

@@ -216,13 +216,8 @@ def train_classifier(
 ) -> blocks.Trace:
     """One classifier from one seed: what it showed at its checkpoints.
 
-    Args:
-        config: how it is trained.
-        ready: the corpus.
-        attention: ``"learned"`` or ``"uniform"``. Twins of one seed start from the same weights
-            and see the same batches.
-        seed: of the start and of the order of the texts.
-        progress: label of a progress bar, or ``None`` for none.
+    Twins of one seed, with learned and with uniform attention, start from the same weights and see
+    the same batches; the seed is of both. ``progress`` is the label of a progress bar.
     """
     began = time.perf_counter()
     shape = classifier.ClassifierConfig(
@@ -285,13 +280,8 @@ def compare_classifiers(
 
     Run k of a block has the seed ``block * runs + k``.
 
-    Args:
-        config: how they are trained, and how many.
-        ready: the corpus.
-        block: seed of the block.
-        progress: whether to show a progress bar for each classifier.
-        directory: where each run is kept when it is done, so that a block of long runs goes on
-            where it was stopped; ``None``: only in memory.
+    In a directory each run is kept when it is done, so that a block of long runs goes on where it
+    was stopped; without one, only in memory.
 
     Returns:
         History with the metrics of ``blocks.compare``, where the references are ``px`` and
@@ -354,7 +344,7 @@ SIDES = {
 def classifications() -> dict[str, Classification]:
     """At the authors' size, the cheapest corpora first."""
     found = {arm: Classification(*side) for arm, side in SIDES.items()}
-    limits = {"max_words": 400, "chosen_on": 500, "reported_on": 1000}
+    limits: dict[str, Any] = {"max_words": 400, "chosen_on": 500, "reported_on": 1000}
     return found | {"imdb": Classification("imdb", "pos", proxy_learning_rate=5e-5, **limits)}
 
 

@@ -42,7 +42,6 @@ def cluster_executor(address: str | None) -> Iterator[Executor | None]:
             f"{error}); start one with: dask scheduler"
         ) from None
     with client:
-        # A function inside another one travels as code: the workers' package may not have it.
         theirs, ours = client.run(_asking()), _asking()()
         others = sorted({str(found) for found in theirs.values() if found != ours})
         if not theirs or others:
@@ -55,6 +54,7 @@ def cluster_executor(address: str | None) -> Iterator[Executor | None]:
 
 
 def _asking() -> Callable[[], str]:
+    # A function inside another one travels as code: the workers' package may not have it.
     def version() -> str:
         """Version of ``lessons_lib`` and the beginning of a digest of its source."""
         import hashlib
@@ -65,10 +65,9 @@ def _asking() -> Callable[[], str]:
         except ImportError:
             return "(not installed)"
         folder = Path(str(lessons_lib.__file__)).parent
-        files = sorted(folder.rglob("*.py"), key=lambda path: path.relative_to(folder).as_posix())
         found = hashlib.sha256()
-        for path in files:
-            found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+        for name in sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.py")):
+            found.update(name.encode() + b"\0" + (folder / name).read_bytes())
         return f"{lessons_lib.__version__} (source {found.hexdigest()[:12]})"
 
     return version

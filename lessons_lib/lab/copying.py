@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from lessons_lib import models, probes, training
-from lessons_lib.config import Configuration
+from lessons_lib.config import Configuration, check_fields
 from lessons_lib.tasks import BOS, EOS, PAD, UNK, Batch, Copying
 
 HELD_OUT_SEED = 2**31
@@ -56,7 +56,7 @@ class CopyingConfig(Configuration):
             that have it about twice as fast at the authors' size. Theirs are float32.
 
     Raises:
-        ValueError: ``dead_words`` is below 0.
+        ValueError: ``dead_words`` is below 0, or a choice is unknown.
     """
 
     vocab: int = 40
@@ -79,6 +79,7 @@ class CopyingConfig(Configuration):
     bfloat16: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.dead_words < 0:
             raise ValueError(f"expected dead_words of at least 0, found {self.dead_words}")
 
@@ -203,11 +204,6 @@ def intervene(model: models.Seq2Seq, task: Copying, batch: Batch) -> dict[str, f
     Attention is replaced, the rest of the model is as trained. Masked attention is scaled so that
     it sums to 1 again; where nothing is left it is uniform over what may be attended to.
 
-    Args:
-        model: a copier.
-        task: that it was trained on.
-        batch: held-out inputs of that task, two or more.
-
     Returns:
         ``accuracy/uniform``: all positions alike; ``accuracy/right_only``: the right position
         alone; ``accuracy/not_right``: own attention without the right position;
@@ -279,25 +275,18 @@ def train_copier(
     config: CopyingConfig,
     seed: int,
     batches: Iterable[Batch] | None = None,
-    measure: Measure = measure_copier,
+    measure: Measure | None = None,
     rate_factors: Sequence[tuple[Sequence[nn.Parameter], float]] = (),
     after: Measure | None = None,
 ) -> training.History:
     """Train a copier in place until it copies or its steps are over, then ask what it uses.
 
-    It has seven parameters: each is what some experiment differs in from all others.
-
-    Args:
-        model: an encoder-decoder, or another model with its parts.
-        config: how to train it; its task is what is measured on.
-        seed: of dropout, and of the inputs unless they are given.
-        batches: inputs, at least ``config.steps`` of them.
-        measure: gives the metrics along the way, from the model and held-out inputs.
-        rate_factors: as in ``training.train``.
-        after: gives the metrics at the end; ``intervene`` if ``None``.
+    It has seven parameters: each is what some experiment differs in from all others. The seed is
+    that of dropout, and of the inputs unless batches are given.
 
     Returns:
-        History with the metrics of ``measure`` along the way and, at the last step, of ``after``.
+        History with the metrics of ``measure`` (else ``measure_copier``) on held-out inputs along
+        the way and, at the last step, of ``after`` (else ``intervene``).
     """
     held_out = config.held_out
     history = training.train(
@@ -305,7 +294,7 @@ def train_copier(
         config.task.stream(config.batch_size, seed) if batches is None else batches,
         models.sequence_loss,
         config.schedule,
-        evaluate=lambda copier: measure(copier, held_out),
+        evaluate=lambda copier: (measure or measure_copier)(copier, held_out),
         seed=seed,
         rate_factors=rate_factors,
     )

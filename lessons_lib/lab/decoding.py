@@ -22,7 +22,7 @@ def translate(model: Seq2Seq, source: Tensor, *, beam: int = 5, longest: int = 1
     Args:
         model: an encoder-decoder; drops nothing here.
         source: int64, ``(batch, src)``, ``PAD`` after the end.
-        beam: hypotheses kept for each sentence, at most as many as there are output words.
+        beam: at most as many as there are output words.
         longest: output words at most, the end symbol included.
 
     Returns:
@@ -30,14 +30,12 @@ def translate(model: Seq2Seq, source: Tensor, *, beam: int = 5, longest: int = 1
         ``PAD``; of no more columns than the longest needs.
     """
     result = torch.full((len(source), longest), PAD)
+    live = torch.arange(len(source))  # sentences that are not done
+    words = torch.full((len(source), 1, 0), PAD)  # sentence hypothesis t
+    scores, mask = torch.zeros(len(source), 1), source != PAD
     with evaluating(model):
-        states, start = model.encode(source, source != PAD)
-        live = torch.arange(len(source))  # sentences that are not done
+        states, state = model.encode(source, mask)
         values = model.values(states)
-        mask = source != PAD
-        words = torch.full((len(source), 1, 0), PAD)  # sentence hypothesis t
-        scores = torch.zeros(len(source), 1)
-        state = start
         for t in range(longest):
             n, k, _ = words.shape
             last = words[:, :, -1] if t else torch.full((n, k), BOS)

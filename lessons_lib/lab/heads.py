@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal
 
 import pandas as pd
@@ -118,10 +117,9 @@ def assemble(config: HeadsConfig, head_seeds: Sequence[int]) -> models.Seq2Seq:
 
 
 def _set_readout(model: models.Seq2Seq, body_seed: int) -> None:
-    """Give the readout the start that it has beside one head.
+    """Give the readout the start that it has beside one head: it is drawn after the heads.
 
-    Weights are drawn in turn and the readout last, so otherwise the number of heads would change
-    it. Beside concatenated contexts it starts as the same function as beside their average.
+    Beside concatenated contexts it starts as the same function as beside their average.
     """
     heads, d = model.config.heads, model.config.d_hidden
     start = models.build(replace(model.config, heads=1), body_seed).readout_layers.state_dict()
@@ -134,12 +132,12 @@ def _set_readout(model: models.Seq2Seq, body_seed: int) -> None:
 def _set_head(model: models.Seq2Seq, head: int, seed: int) -> None:
     """Give a head the start of a seed: PyTorch's usual one for a layer of a head's size."""
     d = model.config.d_hidden
+    own = slice(head * d, (head + 1) * d)
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
         for layer in (model.query, model.value):
             fresh = nn.Linear(d, d)
-            layer.weight[head * d : (head + 1) * d] = fresh.weight
-            layer.bias[head * d : (head + 1) * d] = fresh.bias
+            layer.weight[own], layer.bias[own] = fresh.weight, fresh.bias
 
 
 def _tie_heads(model: models.Seq2Seq) -> None:
@@ -165,10 +163,7 @@ def run_heads(
 ) -> training.History:
     """Train one copier that is put together from heads, until it copies or its steps are over.
 
-    Args:
-        config: the body, where heads come from, and how it is trained.
-        seed: of the choice of heads, and of the inputs unless ``data_seed`` is set.
-        assemble: puts the model together from the seeds of its heads.
+    The seed is that of the choice of heads, and of the inputs unless ``data_seed`` is set.
 
     Returns:
         History of ``copying.train_copier``; at the last step ``remove_heads``.
@@ -237,10 +232,11 @@ def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
     return kind
 
 
-_as_there = partial(extended, kind=HeadsConfig, cell="gru", shared_embeddings=False)
-ONE_HEAD = _as_there(SMALL, steps=600)
+ONE_HEAD = extended(SMALL, HeadsConfig, cell="gru", shared_embeddings=False, steps=600)
 """One head on a fixed body. As in the paper's multi-head experiment: GRU, separate embeddings."""
-PAPER_HEAD = _as_there(PAPER, steps=200, bfloat16=True)
+PAPER_HEAD = extended(
+    PAPER, HeadsConfig, cell="gru", shared_embeddings=False, steps=200, bfloat16=True
+)
 """The same at the paper's size, for as many updates as there."""
 GOOD_HEADS = (
     *(3, 8, 10, 11, 12, 15, 16, 18, 20, 22, 24, 27, 28, 30, 32, 33, 34, 37, 41, 42, 46, 47),

@@ -46,7 +46,7 @@ def cumulative_incidence(
         times: when each run ended, by whatever event, or was last looked at, ``(n,)``.
         happened: whether it ended with the event that is asked for, ``(n,)``.
         until: where the curve ends; events after it do not count.
-        confidence: coverage aimed at, at each time by itself.
+        confidence: coverage at each time by itself.
 
     Returns:
         The curve at 0, at each time of an event, and at ``until``.

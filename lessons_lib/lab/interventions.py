@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from lessons_lib import models, probes, training
-from lessons_lib.config import check_fields, refuse
+from lessons_lib.config import refuse
 from lessons_lib.lab import copying
 from lessons_lib.lab.copying import PROBED, SMALL, CopyingConfig, extended, measure_copier
 from lessons_lib.tasks import FIRST_WORD, PAD, Batch
@@ -80,11 +80,10 @@ class InterventionConfig(CopyingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_fields(self)
         spare, rate, hold, frozen = self.spare, self.query_rate, self.hold, set(self.frozen)
         groups = get_args(Group)
-        wrongs = {
-            f"frozen from {', '.join(groups)}, each once, found {self.frozen}": (
+        conditions = {
+            f"frozen from {', '.join(groups)}, found {self.frozen}": (
                 not frozen <= set(groups) or len(frozen) < len(self.frozen)
             ),
             f"spare of at least 0 and a finite query_rate above 0, found {spare} and {rate}": (
@@ -115,7 +114,7 @@ class InterventionConfig(CopyingConfig):
                 rate != 1 and ("attention" in frozen or hold in ("uniform", "gold"))
             ),
         }
-        refuse(wrongs)
+        refuse(conditions)
 
     @property
     def model(self) -> models.Seq2SeqConfig:
@@ -327,11 +326,15 @@ def _prepare(
     """The first stage, whose end is left to be measured as the beginning of the second."""
     if config.prepare == "nothing":
         return training.History((), 0, False, 0.0, training.pick_device().type)
-    loss = {
-        "dictionary": dictionary_loss,
-        "alignment": alignment_loss,
-        "gold": lambda copier, batch: held_loss(copier, batch, gold_attention(batch)),
-    }.get(config.prepare, lambda copier, batch: held_loss(copier, batch, uniform_attention(batch)))
+
+    def loss(copier: HeldCopier, batch: Batch) -> Tensor:
+        if config.prepare == "dictionary":
+            return dictionary_loss(copier, batch)
+        if config.prepare == "alignment":
+            return alignment_loss(copier, batch)
+        hold = gold_attention if config.prepare == "gold" else uniform_attention
+        return held_loss(copier, batch, hold(batch))
+
     _freeze(model, ("ktiw", "shared") if config.prepare == "alignment" else ())
     history = training.train(
         model,

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib import models, training
-from lessons_lib.config import check_fields, refuse
+from lessons_lib.config import refuse
 from lessons_lib.lab.copying import SMALL, CopyingConfig, build_copier, extended, train_copier
 
 Reads = Literal["states", "words", "embeddings"]
@@ -42,8 +42,7 @@ class LadderConfig(CopyingConfig):
             from the same weights and as bounded, without neighbours; or ``"embeddings"``: the
             embedding of the word, without bounds as well. Where attention looks, and where the
             decoder starts, still comes from the states.
-        carry: for ``"embeddings"``: how much of the position before is carried along,
-            ``r_l = e_l + carry r_{l-1}``, in [0, 1).
+        carry: for ``"embeddings"``: ``r_l = e_l + carry r_{l-1}`` is read, in [0, 1).
         decoder: ``"recurrent"``, or ``"positions"``: a learned vector for each output step, which
             knows no word, neither of the input nor of what is written.
         attention: ``"predicted"`` from the states, or ``"free"``: logits ``A[t, l]`` that are
@@ -66,7 +65,6 @@ class LadderConfig(CopyingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_fields(self)
         refuse(
             {
                 f"carry in [0, 1), and 0 unless embeddings are read, found {self.carry} with "
@@ -128,7 +126,7 @@ class Rung(models.Seq2Seq):
         return torch.cat([states, read], dim=-1), start
 
     def scores(self, decoder_states: Tensor, encoder_states: Tensor, mask: Tensor) -> Tensor:
-        """Attention logits a, ``(batch, heads, tgt, src)``; a large negative number at padding."""
+        """Attention logits a, ``(batch, heads, tgt, src)``; very negative at padding."""
         if self.free is None:
             return super().scores(decoder_states, encoder_states[..., : self.rung.width], mask)
         free = self.free[:, : decoder_states.shape[1], : mask.shape[1]]

@@ -22,9 +22,7 @@ SAVE_EVERY = 500
 def kept(path: Path, make: Callable[[], Any]) -> Any:
     """What a file holds, read as it is needed; made and saved where there is none.
 
-    Args:
-        path: of the file, which is whole at every moment, or not there.
-        make: gives tensors, numbers and strings, in lists and dictionaries.
+    It may be tensors, numbers and strings, in lists and dictionaries.
 
     Raises:
         ValueError: the file is damaged.
@@ -65,14 +63,16 @@ def train_kept(
 
     On a processor, a run that was stopped ends with the weights that it would have had without.
 
+    It has eight parameters: those of ``training.train``, and what stops and keeps a run.
+
     Args:
         model: as it starts; trained in place.
         batches: gives the stream of batches without the first so many.
         loss: scalar loss of the model on a batch.
         config: steps at most, learning rate, precision; checkpoints are ``also_evaluate``, 0 and
             the last step. Its other fields are not used.
-        folder: of this run alone. It holds the weights of each checkpoint (``weights``) and the
-            state from which the run goes on; what holds them may be deleted when it is done.
+        folder: of this run alone, for the weights of each checkpoint (``weights``) and the state
+            from which the run goes on.
         validate: performance, larger is better; called at checkpoints in evaluation mode.
         patience: the run ends when no checkpoint for so many updates was better than the best.
         seed: of dropout.

@@ -13,7 +13,6 @@ from typing import Literal, get_args
 import torch
 
 from lessons_lib import models, training
-from lessons_lib.config import check_fields
 from lessons_lib.lab import heads
 from lessons_lib.lab.copying import SMALL, CopyingConfig, build_copier, extended, train_copier
 
@@ -38,7 +37,6 @@ class PairConfig(CopyingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_fields(self)
         if self.heads != 2:
             raise ValueError(f"expected two heads, found {self.heads}")
 

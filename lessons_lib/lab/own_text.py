@@ -134,8 +134,8 @@ def agreement_table(
         return _labelled(corpus, replace(texts, **settings), seed, progress)
     if positive is not None:
         raise ValueError(f"expected no class for sentence pairs, found positive={positive!r}")
-    languages = {"source": corpus.source_language, "target": corpus.target_language}
-    pairs = translation.Translation(**shared, **languages)
+    shared |= {"source": corpus.source_language, "target": corpus.target_language}
+    pairs = translation.Translation(**shared)
     return _parallel(corpus, replace(pairs, **settings), seed, progress)
 
 

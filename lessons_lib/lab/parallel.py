@@ -31,11 +31,7 @@ What a worker itself said is above, if it said anything."""
 
 @dataclass(frozen=True)
 class SeedRuns:
-    """The histories of one configuration from several seeds.
-
-    Attributes:
-        histories: seed -> what its run left behind, in the order in which seeds were asked for.
-    """
+    """The histories of one configuration, by seed, in the order in which seeds were asked for."""
 
     histories: Mapping[int, History]
 
@@ -43,19 +39,6 @@ class SeedRuns:
         """All rows as a data frame with the columns seed, step, metric and value."""
         rows = [{"seed": seed, **row} for seed, h in self.histories.items() for row in h.rows]
         return pd.DataFrame(rows, columns=["seed", "step", "metric", "value"])
-
-    def ends(self) -> pd.DataFrame:
-        """One row for each seed: seed, steps made, stopped_early and wall_seconds.
-
-        A run that stopped early has no later rows in ``frame``: its curve ends there.
-        """
-        return pd.DataFrame(
-            [
-                (seed, h.steps, h.stopped_early, h.wall_seconds)
-                for seed, h in self.histories.items()
-            ],
-            columns=["seed", "steps", "stopped_early", "wall_seconds"],
-        )
 
 
 def run_seeds(
@@ -77,9 +60,8 @@ def run_seeds(
             have to find it by name: a function of a module, not one written in a notebook.
         config: handed to ``run``.
         seeds: different from each other.
-        executor: where the runs go: any ``concurrent.futures.Executor``, such as that of a Dask
-            cluster or of an MPI pool; the caller shuts it down. If ``None``, processes of this
-            machine, one for each core that may be used (``seed_pool``).
+        executor: any ``concurrent.futures.Executor``, such as that of a Dask cluster or of an MPI
+            pool; the caller shuts it down. If ``None``, a ``seed_pool``.
         progress: label of the one progress bar, which counts runs, or ``None`` for none.
         done: called with seed and history as soon as a run has ended, in the order of ending.
 
@@ -99,9 +81,8 @@ def run_seeds(
             return run_seeds(run, config, seeds, executor=pool, progress=progress, done=done)
     found: dict[int, History] = {}
     waiting: dict[Future[History], int] = {}
-    bar = tqdm(total=len(seeds), desc=progress, disable=progress is None, unit="run")
     try:
-        with bar:
+        with tqdm(total=len(seeds), desc=progress, disable=progress is None, unit="run") as bar:
             waiting = {executor.submit(_alone, run, config, seed): seed for seed in seeds}
             for future in as_completed(waiting):
                 # Let go of: where a result lies on a worker, its loss would have it done again.

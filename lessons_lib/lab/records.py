@@ -110,15 +110,11 @@ def make_record(
 ) -> Record:
     """A record of measurements made just now; date and versions are filled in.
 
-    Args:
-        name: letters, digits, ``_`` and ``-``.
-        config: plain values only.
-        rows: dictionaries with the keys seed, step, metric and value; values finite.
-        device: where it ran.
-        wall_seconds: how long it took.
+    Rows are dictionaries with the keys seed, step, metric and value.
 
     Raises:
-        ValueError: a row lacks a column, or holds NaN or infinity, or the name is not a name.
+        ValueError: a row lacks a column, or holds NaN or infinity, or the name has other characters
+            than letters, digits, ``_`` and ``-``.
     """
     if not name or not all(c.isalnum() or c in "_-" for c in name):
         raise ValueError(f"expected a name of letters, digits, _ and -, found {name!r}")
@@ -285,7 +281,7 @@ def read(
 
     Args:
         name: its name.
-        directory: where it lies; the package's own results by default.
+        directory: where it lies.
         config: the configuration that it should have been made with; not compared if ``None``.
         remedy: the command that makes it again, for messages.
 

@@ -64,11 +64,6 @@ def current(
 ) -> dict[str, Record]:
     """``records.load``, where they were made with the present configurations and seeds.
 
-    Args:
-        name: of a registered experiment.
-        scale: one of its scales, the first if ``None``.
-        directory: where records lie; the package's own if ``None``.
-
     Raises:
         KeyError: no such experiment or scale; the message lists those that are.
         ResultError: a record is missing, damaged or stale, or says that it differs from the
@@ -154,8 +149,7 @@ def run(
                 done=partial(_keep, found, kept, config),
             )
             record = merge([found[seed] for seed in wanted])
-            told = {"deviations": chosen.deviations, "position": position}
-            record = replace(record, name=arm, **told)
+            record = replace(record, name=arm, deviations=chosen.deviations, position=position)
             made[arm] = ends_of(record) if chosen.ends_only else record
     return made
 
@@ -277,16 +271,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.command == "report":
         return _show_reports([options.name] if options.name else list(REGISTRY))
-    name, registered, arms = options.name, (), {}
     try:
-        options.scale, scale = _scale(name, options.scale)
-        registered, arms = scale.seeds, scale.arms
+        options.scale, scale = _scale(options.name, options.scale)
     except KeyError as error:
         parser.error(error.args[0])
+    registered, arms = scale.seeds, scale.arms
     if options.seeds is not None and not 1 <= options.seeds <= len(registered):
         parser.error(f"expected 1 to {len(registered)} for --seeds, found {options.seeds}")
     if wrong := [arm for arm in options.arm or () if arm not in arms]:
-        parser.error(f"{name} has no arm {wrong[0]!r}; there is {', '.join(arms)}")
+        parser.error(f"{options.name} has no arm {wrong[0]!r}; there is {', '.join(arms)}")
     return _run(
         options, registered[: options.seeds], whole=options.seeds in (None, len(registered))
     )

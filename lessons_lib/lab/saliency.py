@@ -32,10 +32,7 @@ def saliency(model: Seq2Seq, batch: Batch) -> Tensor:
     multiplies the embedding of ``x_l``: of the source word alone, also where both languages share
     one table. It is the gradient by the embedding, times the embedding. Paper, section 3.
 
-    Args:
-        model: an encoder-decoder; it drops nothing here, and neither its mode nor its parameters
-            and their gradients are changed.
-        batch: sentences.
+    The model drops nothing here; its mode, parameters and their gradients are left as they are.
 
     Returns:
         Delta in nats, positive where a larger embedding would make the word more likely,
@@ -43,8 +40,7 @@ def saliency(model: Seq2Seq, batch: Batch) -> Tensor:
         out with ``probes.pair_mask``. A source of one word has a value like any other.
 
     Raises:
-        ValueError: there is no sentence or no output word, or the model cannot read the sentences
-            (an empty source, a word outside the vocabulary, longer than ``max_length``).
+        ValueError: there is no output word, or the model cannot read the sentences.
     """
     if not bool(batch.target_mask.any()):
         raise ValueError("expected at least one output word to explain, found none in the batch")

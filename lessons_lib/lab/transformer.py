@@ -10,13 +10,14 @@ cross-attention at step t reaches no other step. Then the lexical probe is again
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from lessons_lib import models, probes, training
-from lessons_lib.config import check_fields, refuse
+from lessons_lib.config import refuse
 from lessons_lib.lab.copying import (
     PROBED,
     SMALL,
@@ -39,10 +40,6 @@ class OptimizedConfig(CopyingConfig):
     """
 
     optimizer: Literal["adam", "sgd"] = "adam"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_fields(self)
 
     @property
     def schedule(self) -> training.TrainConfig:
@@ -115,11 +112,9 @@ class Transformer(models.Seq2Seq):
     are returned; all other parts are PyTorch's. ``decoder_states`` are ``s``. What ``Seq2Seq`` has
     for its recurrent networks alone (``encode``, ``decoder_start``) is not to be called here.
 
-    Args:
-        config: of it count the vocabularies, ``d_hidden`` (the width of everything), ``heads``,
-            ``shared_embeddings``, ``attention``, ``max_length`` (rows of the table of positions);
-            ``merge`` is ``"concatenate"``.
-        encoder_layers: as in ``TransformerConfig``.
+    Of the configuration count the vocabularies, ``d_hidden`` (the width of everything), ``heads``,
+    ``shared_embeddings``, ``attention``, ``max_length`` (rows of the table of positions); ``merge``
+    is ``"concatenate"``.
     """
 
     def __init__(self, config: models.Seq2SeqConfig, encoder_layers: int = 0) -> None:
@@ -132,20 +127,16 @@ class Transformer(models.Seq2Seq):
             self.target_embedding = nn.Embedding(config.target_vocab, d)
         self.source_position = nn.Embedding(config.max_length, d)
         self.target_position = nn.Embedding(config.max_length, d)
+        layer = partial(nn.TransformerEncoderLayer, d, heads, 4 * d, dropout=0.0)
         self.encoder_layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(
-                d, heads, 4 * d, dropout=0.0, batch_first=True, norm_first=True
-            )
-            for _ in range(encoder_layers)
+            layer(batch_first=True, norm_first=True) for _ in range(encoder_layers)
         )
         self.encoder_norm = nn.LayerNorm(d)
         self.self_norm = nn.LayerNorm(d)
         self.self_attention = nn.MultiheadAttention(d, heads, batch_first=True)
         self.query_norm = nn.LayerNorm(d)
-        self.query = nn.Linear(d, d)
-        self.key = nn.Linear(d, d)
-        self.value = nn.Linear(d, d)
-        self.join = nn.Linear(d, d)
+        self.query, self.key = nn.Linear(d, d), nn.Linear(d, d)
+        self.value, self.join = nn.Linear(d, d), nn.Linear(d, d)
         self.feedforward = nn.Sequential(
             nn.LayerNorm(d), nn.Linear(d, 4 * d), nn.ReLU(), nn.Linear(4 * d, d)
         )

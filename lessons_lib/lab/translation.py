@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from torch import Tensor
@@ -147,15 +146,15 @@ def prepare_pairs(
     Raises:
         ValueError: no pair of a part has a word on either side and at most ``max_words``.
     """
-    (pairs, *held_out), *vocabs = _numbered(config, (train, val, test))
+    (pairs, *held_out), source, target = _numbered(config, (train, val, test))
     sizes = zip(held_out, (config.chosen_on, config.reported_on), strict=True)
     parts = [part.batch(range(min(most, len(part)))) for part, most in sizes]
     batch = joined(parts)
     entries, gold = None, batch.gold
     if dictionary is not None:
-        entries = vocabulary.number_dictionary(dictionary, *vocabs)
+        entries = vocabulary.number_dictionary(dictionary, source, target)
         gold = probes.dictionary_gold(batch, entries) if gold is None else gold
-    return Pairs(pairs, blocks.HeldOut(batch, len(parts[0])), *vocabs, entries, gold)
+    return Pairs(pairs, blocks.HeldOut(batch, len(parts[0])), source, target, entries, gold)
 
 
 def _numbered(
@@ -166,13 +165,8 @@ def _numbered(
         vocabulary.Vocabulary.build(map(vocabulary.words, side), max_size=config.vocab_size)
         for side in (parts[0].source, parts[0].target)
     )
-    encode = partial(
-        batches.encode_parallel,
-        source_vocab=source,
-        target_vocab=target,
-        max_words=config.max_words,
-    )
-    return [encode(part) for part in parts], source, target
+    encode = batches.encode_parallel
+    return [encode(part, source, target, config.max_words) for part in parts], source, target
 
 
 def joined(parts: Sequence[Batch]) -> Batch:
@@ -216,8 +210,8 @@ def train_translator(
     Args:
         config: how it is trained.
         ready: the corpus.
-        attention: ``"learned"`` or ``"uniform"``. Twins of one seed start from the same weights
-            and see the same batches.
+        attention: one of ``KINDS``. Twins of one seed start from the same weights and see the same
+            batches.
         seed: of the start, of dropout and of the order of the pairs.
         progress: label of a progress bar, or ``None`` for none.
         prepare: what is done with the model before.
@@ -314,7 +308,7 @@ def judged(
         ``ktiw/NAME`` and ``attention/NAME`` for each judge ``(batch, tgt, src)``, and for gold
         positions ``(batch, tgt)``, if there are any, under the name ``gold``.
     """
-    curves, rows = {}, held_out.shown
+    curves, rows = dict[str, list[float]](), held_out.shown
     for kind, shown in (("ktiw", run.beta), ("attention", run.attention)):
         for name, judge in judges.items():
             curves[f"{kind}/{name}"] = held_out.agreements(judge, shown)
@@ -331,12 +325,6 @@ def compare_translators(
     """Train a block of translators with their uniform twins and compare them.
 
     Run k of a block has the seed ``block * runs + k``.
-
-    Args:
-        config: how they are trained, and how many.
-        ready: the corpus.
-        block: seed of the block.
-        progress: whether to show a progress bar for each translator.
 
     Returns:
         History with the metrics of ``blocks.compare``, where the references are those of
@@ -363,8 +351,9 @@ def compare_translators(
     kind = "m1" if ready.gold is None else "gold"
     for k, run in enumerate(learned):
         curves = judged(held_out, run, {"m1": references["m1"]}, ready.gold)
-        known = {"ktiw/words": words[k]} if words[k] else {}
-        rows += blocks.as_rows(run.steps, curves | known, f"#{k}")
+        if words[k]:
+            curves["ktiw/words"] = words[k]
+        rows += blocks.as_rows(run.steps, curves, f"#{k}")
         by_model1, found = (
             blocks.lag(run.steps, curves[f"ktiw/{name}"], curves[f"attention/{name}"])
             for name in ("m1", kind)
@@ -394,9 +383,9 @@ def uniform_translation(config: UniformTranslation, seed: int) -> training.Histo
     guesses reach: ``proxy/gold``, ``proxy/words``, ``model1/gold``, ``model1/words``,
     ``diagonal/gold``, ``diagonal/proxy`` and ``chance``.
     """
-    (train, val), *vocabs = _numbered(config, _loaded(config, "train", "val"))
-    dictionary = vocabulary.number_dictionary(_dictionary(config) or {}, *vocabs)
-    sizes = len(vocabs[0]), len(vocabs[1])
+    (train, val), source, target = _numbered(config, _loaded(config, "train", "val"))
+    dictionary = vocabulary.number_dictionary(_dictionary(config) or {}, source, target)
+    sizes = len(source), len(target)
     held_out = val.batch(range(min(config.pairs_measured, len(val))))
     gold = probes.dictionary_gold(held_out, dictionary)
     mask = probes.pair_mask(held_out, end_symbol=False)

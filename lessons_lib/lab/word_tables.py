@@ -113,11 +113,6 @@ def logistic_tables(
     with an L2 penalty for each of ``STRENGTHS``, and each part gets the first that is most often
     right there.
 
-    Args:
-        texts: to learn from; both labels must occur.
-        source_vocab: number of words.
-        parts: what the strength is chosen on, by name.
-
     Raises:
         ValueError: all texts have one label.
     """
