@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from fractions import Fraction
@@ -234,6 +235,29 @@ def without(m: models.Seq2Seq, batch: Batch, head: int, how: str = "", end: bool
     return float((logits.argmax(-1) == batch.target)[words].double().mean())
 
 
+def mirrored(model: models.Seq2Seq, sign: float = -1, of: str = "", own: bool = False) -> Any:
+    """Pairs of a head and its image; ``of``: what the names of turned weights contain."""
+    image = copy.deepcopy(model)
+    with torch.no_grad():
+        for name, part in image.named_parameters():
+            if name.startswith(("query", "value")) and of in name:
+                first, second = part.chunk(2)
+                part.copy_(torch.cat([first, sign * (second if own else first)]))
+    return image
+
+
+def checked_pairs(model: models.Seq2Seq, **options: Any) -> Any:
+    if model.config.heads % 2:
+        raise ValueError("three heads have no two halves")
+    return mirrored(model, **options)
+
+
+def library_pairs(model: models.Seq2Seq) -> models.Seq2Seq:
+    image = copy.deepcopy(model)
+    models.make_antithetic(image)
+    return image
+
+
 def half_rise(
     x: np.ndarray, y: np.ndarray, level: float | None = None, last: bool = False
 ) -> float:
@@ -341,6 +365,7 @@ RIGHT: list[tuple[str, Any]] = [
     ("7.3", kind), ("7.3", kind_where), ("7.3", lambda x: np.str_(kind(x))),
     ("7.3", lambda x: [kind(x).upper()]), ("7.4", velocities), ("7.5", without),
     ("7.5", lambda m, b, k: heads.remove_heads(m, b)[f"accuracy/without_head{k}"]),
+    ("7.6", checked_pairs), ("7.6", library_pairs),
     ("8.1", (1 / 3, 1 / 11, 1)), ("8.2", "c"), ("8.3", half_rise), ("8.3", blocks.half_rise),
     ("8.5", residual), ("8.6", lead_needed), ("8.7", adam), ("9.1", "d"), ("9.2", within),
     ("9.3", wilson), ("9.3", library_interval), ("9.4", runs), ("9.4", pooled),
@@ -501,6 +526,13 @@ WRONG: list[tuple[str, str, Any]] = [
     ("7.5", "only-that-head", partial(without, how="alone")),
     ("7.5", "all-heads", partial(without, how="all")),
     ("7.5", "end-symbol", partial(without, end=True)),
+    ("7.6", "copies", partial(checked_pairs, sign=1)),
+    ("7.6", "biases-stay", partial(checked_pairs, of="weight")),
+    ("7.6", "query-only", partial(checked_pairs, of="query")),
+    ("7.6", "value-only", partial(checked_pairs, of="value")),
+    ("7.6", "own-sign", partial(checked_pairs, own=True)),
+    ("7.6", "odd", mirrored), ("7.6", "nothing", copy.deepcopy),
+    ("7.6", "mutated", models.make_antithetic), ("7.6", "type", lambda model: model.state_dict()),
     ("8.1", "spare-words", (1 / 2, 1 / 10, 1)), ("8.1", "any-word", (1 / 12, 1 / 20, 1 / 12)),
     ("8.1", "input-words", (0.1, 0.1, 1 / 12)), ("8.1", "old-words-only", (0.333, 0.091, 0.333)),
     ("8.1", "always", (1, 1, 1)),
