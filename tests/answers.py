@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from fractions import Fraction
@@ -234,6 +235,29 @@ def without(m: models.Seq2Seq, batch: Batch, head: int, how: str = "", end: bool
     return float((logits.argmax(-1) == batch.target)[words].double().mean())
 
 
+def mirrored(model: models.Seq2Seq, sign: float = -1, of: str = "", own: bool = False) -> Any:
+    """Pairs of a head and its image; ``of``: what the names of turned weights contain."""
+    image = copy.deepcopy(model)
+    with torch.no_grad():
+        for name, part in image.named_parameters():
+            if name.startswith(("query", "value")) and of in name:
+                first, second = part.chunk(2)
+                part.copy_(torch.cat([first, sign * (second if own else first)]))
+    return image
+
+
+def checked_pairs(model: models.Seq2Seq, **options: Any) -> Any:
+    if model.config.heads % 2:
+        raise ValueError("three heads have no two halves")
+    return mirrored(model, **options)
+
+
+def library_pairs(model: models.Seq2Seq) -> models.Seq2Seq:
+    image = copy.deepcopy(model)
+    models.make_antithetic(image)
+    return image
+
+
 def spread(attention: np.ndarray) -> np.ndarray:
     return np.asarray(np.exp(entr(attention).sum(1)) / attention.shape[1])
 
@@ -350,6 +374,7 @@ RIGHT: list[tuple[str, Any]] = [
     ("7.4", kind), ("7.4", kind_where), ("7.4", lambda x: np.str_(kind(x))),
     ("7.4", lambda x: [kind(x).upper()]), ("7.5", velocities), ("7.6", without),
     ("7.6", lambda m, b, k: heads.remove_heads(m, b)[f"accuracy/without_head{k}"]),
+    ("7.7", checked_pairs), ("7.7", library_pairs),
     ("10.1", (1 / 3, 1 / 11, 1)), ("10.2", "c"), ("10.3", half_rise), ("10.3", blocks.half_rise),
     ("10.5", residual), ("10.6", lead_needed), ("10.7", adam), ("11.1", "d"), ("11.2", within),
     ("11.3", wilson), ("11.3", library_interval), ("11.4", runs), ("11.4", pooled),
@@ -524,6 +549,13 @@ WRONG: list[tuple[str, str, Any]] = [
     ("7.6", "only-that-head", partial(without, how="alone")),
     ("7.6", "all-heads", partial(without, how="all")),
     ("7.6", "end-symbol", partial(without, end=True)),
+    ("7.7", "copies", partial(checked_pairs, sign=1)),
+    ("7.7", "biases-stay", partial(checked_pairs, of="weight")),
+    ("7.7", "query-only", partial(checked_pairs, of="query")),
+    ("7.7", "value-only", partial(checked_pairs, of="value")),
+    ("7.7", "own-sign", partial(checked_pairs, own=True)),
+    ("7.7", "odd", mirrored), ("7.7", "nothing", copy.deepcopy),
+    ("7.7", "mutated", models.make_antithetic), ("7.7", "type", lambda model: model.state_dict()),
     ("10.1", "spare-words", (1 / 2, 1 / 10, 1)), ("10.1", "any-word", (1 / 12, 1 / 20, 1 / 12)),
     ("10.1", "input-words", (0.1, 0.1, 1 / 12)), ("10.1", "old-words-only", (0.333, 0.091, 0.333)),
     ("10.1", "always", (1, 1, 1)),

@@ -31,7 +31,7 @@ from lessons_lib.lab.classification import (
 from lessons_lib.lab.saliency import label_saliency
 from lessons_lib.lab.word_tables import guesses, proxy_loss, table_scores, word_tables
 from lessons_lib.models import build_bag_of_words
-from lessons_lib.tasks import BOS, EOS, PAD, LabelledBatch
+from lessons_lib.tasks import BOS, EOS, PAD, UNK, LabelledBatch
 from lessons_lib.training import History
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")

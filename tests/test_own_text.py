@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from lessons_lib.corpora.files import LabelledCorpus, ParallelCorpus, read_labelled, read_parallel

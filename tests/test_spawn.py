@@ -3,13 +3,40 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "lessons_lib").rglob("*.py"))
 
+# A module of its own: a started process has to import the function that it is to run.
+WORKER = '''
+import hashlib
+
+import torch
+
+from lessons_lib.models import Seq2SeqConfig, build, sequence_loss
+from lessons_lib.tasks import Copying
+from lessons_lib.training import TrainConfig, train
+
+
+def run(seed):
+    """Losses of a training run, and a fingerprint of the weights that it ends with."""
+    torch.set_num_threads(1)
+    task = Copying(vocab=11, length=5)
+    config = Seq2SeqConfig(task.vocab_size, task.vocab_size, d_embed=16, d_hidden=24)
+    model = build(config, seed)
+    schedule = TrainConfig(steps=12, evaluate_every=3)
+    history = train(model, task.stream(8, seed), sequence_loss, schedule, seed=seed, device="cpu")
+    weights = b"".join(p.detach().numpy().tobytes() for p in model.parameters())
+    losses = [row["value"].hex() for row in history.rows]
+    return losses, hashlib.sha256(weights).hexdigest()
+'''
 
 ONLY_UNIX = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "termios", "tty"}
 ONLY_UNIX_NAMES = {

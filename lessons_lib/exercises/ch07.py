@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,13 +12,13 @@ import torch
 
 from lessons_lib import models
 from lessons_lib.exercises.ch06 import leads_gradient
-from lessons_lib.exercises.sandbox import Student
+from lessons_lib.exercises.sandbox import Student, Wrong
 from lessons_lib.tasks import EOS, Batch, Copying
 
 # isort: off
 # fmt: off
 from lessons_lib.exercises.judge import (
-    Array, Cases, Table, choice, compared, decide, exercise, named)
+    Array, Cases, Table, choice, compare, compared, decide, exercise, named)
 
 
 choice("7.1", "Eight times the same ticket",
@@ -216,3 +217,77 @@ def _without(model: models.Seq2Seq, batch: Batch, head: int) -> Table:
         "lost": (right(everything) - right(left),
             "that is how much is lost. Asked is the accuracy that is left."),
     }
+
+
+def _pairs() -> Cases:
+    return {f"{n} heads": (models.build(models.Seq2SeqConfig(9, 9, 3, 5, heads=n), seed=7008),)
+        for n in (2, 4, 6)}
+
+
+def _in_a_row(model: models.Seq2Seq, turn: Callable[[Array, str], Array]) -> Array:
+    """All parameters, after those of queries and values were turned, ``(heads, ...)``."""
+    parts = {name: part.detach().double().numpy()
+        for name, part in torch.nn.Module.named_parameters(model)}
+    return np.concatenate([
+        np.ravel(turn(part.reshape(model.config.heads, -1), name)
+            if name.startswith(("query", "value")) else part)
+        for name, part in parts.items()])
+
+
+def _images(model: models.Seq2Seq) -> Table:
+    half = model.config.heads // 2
+
+    def pair(h: Array, sign: float = -1) -> Array:
+        return np.concatenate([h[:half], sign * h[:half]])
+
+    def turned(turn: Callable[[Array], Array], of: str = "", others: Any = None) -> Array:
+        """With the others, whose names do not contain ``of``, as they are or turned otherwise."""
+        return _in_a_row(model, lambda h, name: turn(h) if of in name else (others or np.copy)(h))
+
+    def copies(h: Array) -> Array:
+        return pair(h, 1)
+
+    query = "only queries are turned over: (a, b) becomes (-a, b), and both may be on the bad side."
+    value = "only values are turned over: (a, b) becomes (a, -b), and both may be on the bad side."
+    return turned(pair), {
+        "nothing": (turned(np.copy), "it is the model as it was."),
+        "copies": (turned(copies), "the second half are copies: equal heads are one start. Where "
+            "is the minus?"),
+        "biases-stay": (turned(pair, "weight"), "biases belong to the head, too."),
+        "biases-copied": (turned(pair, "weight", copies), "biases change their sign, too."),
+        "query-only": (turned(pair, "query"), query),
+        "query-only-of-copies": (turned(pair, "query", copies), query),
+        "value-only": (turned(pair, "value"), value),
+        "value-only-of-copies": (turned(pair, "value", copies), value),
+        "own-sign": (turned(lambda h: np.concatenate([h[:half], -h[half:]])),
+            "the second half's own weights are turned over. Take those of the first half."),
+        "all-turned": (turned(lambda h: -h), "all heads are turned over, and none is a pair."),
+        "wrong-half": (turned(lambda h: np.concatenate([-h[half:], h[half:]])),
+            "the first half is to stay as it was."),
+        "both-turned": (turned(lambda h: -pair(h)), "the first half is to stay as it was."),
+        "neighbours": (turned(lambda h: np.stack([h[::2], -h[::2]], 1)),
+            "images stand beside their heads. Head k's is head H/2 + k."),
+        "backwards": (turned(lambda h: np.concatenate([h[:half], -h[:half][::-1]])),
+            "the images come in the opposite order. Head k's is head H/2 + k."),
+    }
+
+
+@exercise("7.7", "A head and its mirror image",
+    "Rows of `model.query.weight` belong to the heads in turn, as those of its bias and of "
+    "`model.value`: `chunk(2)` gives the two halves of the heads.",
+    "mirrored(model)")
+def _mirrored(f: Student) -> None:
+    def read(model: models.Seq2Seq) -> Array:
+        found = f(model)
+        if not issubclass(type(found), models.Seq2Seq):
+            kind = type(found).__name__
+            raise Wrong("type", f"Expected a model, found an object of type {kind}.")
+        return _in_a_row(found, lambda part, _: part)
+
+    compare(read, _pairs(), _images)
+    try:
+        f(models.build(models.Seq2SeqConfig(9, 9, 3, 5, heads=3), seed=7008))
+    except Wrong as wrong:
+        if " raises ValueError:" in wrong.message:
+            return
+    raise Wrong("odd", "Three heads have no two halves. Raise a ValueError that says so.")

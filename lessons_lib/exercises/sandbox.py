@@ -153,11 +153,6 @@ class _Paper(io.StringIO):
         return written
 
 
-def _environment(old: dict[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(old)
-
-
 _device: Callable[[], Any] = getattr(torch, "get_default_device", lambda: None)  # from torch 2.3 on
 
 
@@ -177,7 +172,6 @@ _STATES: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (np.get_printoptions, lambda old: np.set_printoptions(**old)),
     (sys.getrecursionlimit, sys.setrecursionlimit),
     (os.getcwd, os.chdir),
-    (lambda: dict(os.environ), _environment),
     (lambda: list(sys.path), lambda old: sys.path.__setitem__(slice(None), old)),
     (gc.isenabled, lambda old: gc.enable() if old else gc.disable()),
 )
@@ -278,6 +272,7 @@ def _undisturbed() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(_put_back_after(_STATES))
         stack.enter_context(_put_back_after(_DRAWS))
+        stack.enter_context(mock.patch.dict(os.environ))
         torch.default_generator.manual_seed(0)  # the CPU's only: no other device is touched
         np.random.seed(0)
         random.seed(0)
