@@ -65,7 +65,8 @@ def _asking() -> Callable[[], str]:
         except ImportError:
             return "(not installed)"
         folder = Path(str(lessons_lib.__file__)).parent
-        files = sorted(folder.rglob("*.py"), key=lambda path: path.relative_to(folder).as_posix())
+        files = [path for kind in ("py", "toml") for path in folder.rglob(f"*.{kind}")]
+        files.sort(key=lambda path: path.relative_to(folder).as_posix())
         found = hashlib.sha256()
         for path in files:
             found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
