@@ -66,7 +66,8 @@ def _asking() -> Callable[[], str]:
             return "(not installed)"
         folder = Path(str(lessons_lib.__file__)).parent
         found = hashlib.sha256()
-        for name in sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.py")):
+        files = [path for kind in ("py", "toml") for path in folder.rglob(f"*.{kind}")]
+        for name in sorted(path.relative_to(folder).as_posix() for path in files):
             found.update(name.encode() + b"\0" + (folder / name).read_bytes())
         return f"{lessons_lib.__version__} (source {found.hexdigest()[:12]})"
 
