@@ -215,6 +215,7 @@ def test_what_is_plain_markdown_stays_character_by_character(convert: Any) -> No
         ("% note to self\n\n(mark)=\n## Mark\n\nSee {ref}`mark`.",
          "## Mark\n\nSee [Mark](#scrollTo=here)."),
         ("---\na: 1\n---\n# T", "# T"),
+        ("a\n% note to self\n\nb", "a\n\nb"),
     ],
 )  # fmt: skip
 def test_blocks(convert: Any, source: str, expected: str) -> None:
@@ -230,6 +231,7 @@ ARXIV = "[Sánchez, 2001](https://arxiv.org/abs/2001.00001)"
         ("{cite}`one`", f"({ARXIV})"),
         ("{cite:p}`one,two`", f"({ARXIV}; [van der Berg and Lu, 2002](https://doi.org/10.1/x))"),
         ("{cite:t}`three`", f"[A et al. (2003)]({SITE}/book/bibliography.html)"),
+        ("\\$5 {cite}`one` $x$", f"\\$5 ({ARXIV}) $x$"),
         ("{doc}`01_one`", f"[Other *page*]({SITE}/book/01_one.html)"),
         ("{doc}`that <01_one>`", f"[that]({SITE}/book/01_one.html)"),
         ("[a `b`](01_one.ipynb)", f"[a `b`]({SITE}/book/01_one.html)"),
@@ -264,6 +266,7 @@ def test_running_text(convert: Any, source: str, expected: str) -> None:
         ("{doc}`nowhere`", "leads to no page"),
         ("[a](../../outside.md)", "leads to no page"),
         ("[a](01_one.ipynb#nowhere)", "nothing has the label"),
+        ("[a](index.md#start)", "does not stand on book/index"),
         ("<project:index.md>", "cannot be turned into plain Markdown: link project:index.md"),
         ("```{math}\na\n\nb\n```", "empty line"),
         (":::{note}\n$$\na % b\nc\n$$\n:::", "must not have a comment"),
@@ -278,6 +281,16 @@ def test_what_cannot_be_plain_is_named_with_its_place(
     with pytest.raises(CourseError, match=words) as caught:
         convert(source)
     assert "02_two.ipynb, cell here: " in str(caught.value)
+
+
+def test_equations_are_counted_in_their_chapter(project: Any, convert: Any) -> None:
+    toc = "root: book/index\nparts:\n- numbered: 1\n  chapters:\n  - file: book/01_one\n"
+    toc += "- numbered: 1\n  chapters:\n  - file: book/02_two\n"
+    (project.root / "_toc.yml").write_text(toc, encoding="utf-8")
+    text = "$$\nx\n$$ (eq-a)\n\n```{math}\n:label: eq-b\ny\n```\n{eq}`eq-a` {eq}`eq-other`"
+    other = f"[(1.1)]({SITE}/book/01_one.html#equation-eq-other)"
+    x, y = "$$\nx \\tag{2.1}\n$$", "$$\ny \\tag{2.2}\n$$"
+    assert convert(text) == f"{x}\n\n{y}\n\n(2.1) {other}"
 
 
 # Cells -----------------------------------------------------------------------------------------

@@ -131,7 +131,7 @@ In sight.
 ::::
 :::::
 
-Between {eq}`eq-other`.
+Between {eq}`eq-other`, of {ref}`it <ex_which>`.
 
 ::::{solution} ex_which
 secret one
@@ -180,6 +180,7 @@ def test_options_and_hints_are_kept_explanations_and_solutions_are_not(student: 
         assert kept in cell.source
     for gone in ("explained", "secret", "Why"):
         assert gone not in cell.source
+    assert "[it](https://site.example/c/book/02_two.html#ex_which)" in cell.source
     assert cell.source.rstrip().endswith("After.")
     assert ":::" not in cell.source
 

@@ -43,17 +43,16 @@ def contents(project: Project, site: Path, wheel: Path) -> dict[str, bytes]:
     Raises:
         CourseError: the site or the editions are not there.
     """
-    files = {name: project.root / name for name in ("LICENSE", "CITATION.cff")}
-    files[wheel.name] = wheel
-    for folder, name, pattern, command in (
-        (site, "site", "**/*", "book"),
-        (project.root / "colab", "notebooks", "*.ipynb", "editions"),
-        (project.root / "student", "student", "*.ipynb", "editions"),
-    ):
-        found = list(folder.glob(pattern))
+    files = {f"site/{path.relative_to(site).as_posix()}": path for path in site.rglob("*")}
+    if "site/index.html" not in files:
+        raise CourseError(f"expected a site in {site}, found none; run `make book` first")
+    for folder, target in (("colab", "notebooks"), ("student", "student")):
+        found = sorted((project.root / folder).glob("*.ipynb"))
         if not found:
-            raise CourseError(f"expected files in {folder}, found none; run `make {command}`")
-        files |= {f"{name}/{path.relative_to(folder).as_posix()}": path for path in found}
+            raise CourseError(f"expected notebooks in {folder}/, found none; run `make editions`")
+        files |= {f"{target}/{path.name}": path for path in found}
+    files |= {name: project.root / name for name in ("LICENSE", "CITATION.cff")}
+    files[wheel.name] = wheel
     settings = read_settings(project.root)
     words = README.format(version=settings.version, wheel=wheel.name, site=settings.site)
     return {"README.txt": words.encode()} | {

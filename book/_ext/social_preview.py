@@ -8,6 +8,7 @@ messengers and social networks read. Picture and page need absolute addresses, f
 from __future__ import annotations
 
 import html
+import re
 import textwrap
 from typing import Any
 
@@ -22,7 +23,7 @@ SHORTEST = 40
 
 def shortened(text: str) -> str:
     """A text in one line, cut at a word where it is too long."""
-    return textwrap.shorten(text, LONGEST, placeholder="…").replace(",…", "…")
+    return re.sub(r"[,;:.]…$", "…", textwrap.shorten(text, LONGEST, placeholder="…"))
 
 
 def description(doctree: nodes.document) -> str:
@@ -31,13 +32,48 @@ def description(doctree: nodes.document) -> str:
     Equations would be read as their source: a paragraph that has one is passed over.
     """
     for paragraph in doctree.findall(nodes.paragraph):
-        special = any(paragraph.findall(nodes.math)) or any(
+        plain = not any(paragraph.findall(nodes.math)) and not any(
             paragraph.findall(nodes.image)
         )
         inside = isinstance(paragraph.parent, nodes.section)
-        if inside and not special and len(text := paragraph.astext()) >= SHORTEST:
+        if plain and inside and len(text := paragraph.astext()) >= SHORTEST:
             return shortened(text)
     return ""
+
+
+def tags(
+    settings: course_settings.Settings, page: str, title: str, book: str, words: str
+) -> str:
+    """The tags of a page.
+
+    Args:
+        settings: of the course.
+        page: its name, as in ``book/glossary``.
+        title: of the page.
+        book: title of the book.
+        words: description of the page; may be empty.
+    """
+    words = words or book
+    found = {
+        "description": words,
+        "twitter:card": "summary_large_image",  # it takes the rest from og:
+        "og:type": "article",
+        "og:site_name": book,
+        "og:locale": "en_GB",
+        "og:title": title,
+        "og:description": words,
+        "og:url": f"{settings.site}/{page}.html",
+        "og:image": f"{settings.site}/{IMAGE}",
+        "og:image:type": "image/png",
+        "og:image:alt": ALT,
+        "og:image:width": WIDTH,
+        "og:image:height": HEIGHT,
+    }
+    return "\n".join(
+        f'<meta {"property" if name.startswith("og:") else "name"}="{name}" '
+        f'content="{html.escape(str(content))}" />'
+        for name, content in found.items()
+    )
 
 
 def add_to_page(
@@ -47,29 +83,14 @@ def add_to_page(
     del templatename
     if doctree is None:
         return
-    site = course_settings.read(app.srcdir).site
-    words = description(doctree) or app.config.html_title
-    found = {
-        "description": words,
-        "twitter:card": "summary_large_image",  # it takes the rest from og:
-        "og:type": "article",
-        "og:site_name": app.config.html_title,
-        "og:locale": "en_GB",
-        "og:title": app.env.titles[pagename].astext(),
-        "og:description": words,
-        "og:url": f"{site}/{pagename}.html",
-        "og:image": f"{site}/{IMAGE}",
-        "og:image:type": "image/png",
-        "og:image:alt": ALT,
-        "og:image:width": WIDTH,
-        "og:image:height": HEIGHT,
-    }
-    tags = [
-        f'<meta {"property" if name.startswith("og:") else "name"}="{name}" '
-        f'content="{html.escape(str(content))}" />'
-        for name, content in found.items()
-    ]
-    context["metatags"] = "\n".join([context.get("metatags", ""), *tags, ""])
+    new = tags(
+        course_settings.read(app.srcdir),
+        pagename,
+        app.env.titles[pagename].astext(),
+        app.config.html_title,
+        description(doctree),
+    )
+    context["metatags"] = f"{context.get('metatags', '')}\n{new}\n"
 
 
 def setup(app: Any) -> dict[str, bool]:
