@@ -9,6 +9,7 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
+
 from tables import table
 
 
@@ -24,15 +25,12 @@ class Palette(SphinxDirective):
             # Hidden from screen readers: the number beside it says the same.
             swatch = nodes.raw(
                 "",
-                f'<span class="swatch" style="background:{color}" aria-hidden="true">'
-                "</span> ",
+                f'<span class="swatch" style="background:{color}" aria-hidden="true"></span> ',
                 format="html",
             )
             shown = nodes.inline("", "", swatch, nodes.literal(color, color))
             shown["classes"].append("swatched")
-            rows.append(
-                [nodes.literal(role, role), shown, nodes.inline("", MEANINGS[role])]
-            )
+            rows.append([nodes.literal(role, role), shown, nodes.inline("", MEANINGS[role])])
         return [table(["Role", "Colour", "Stands for"], rows)]
 
 

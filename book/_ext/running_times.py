@@ -12,6 +12,7 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
+
 from tables import table
 
 RUN = "course_run"
@@ -42,8 +43,7 @@ def row(notebook: dict[str, Any]) -> list[str]:
     # Little of its time on a processor: others had it.
     busy = found["seconds"] > 2 * found.get("cpu_seconds", found["seconds"])
     return [
-        f"{found['seconds']:.0f}\N{NO-BREAK SPACE}s"
-        + (" (on a busy machine)" if busy else ""),
+        f"{found['seconds']:.0f}\N{NO-BREAK SPACE}s" + (" (on a busy machine)" if busy else ""),
         f"{found['peak_mb'] / 1000:.1f}\N{NO-BREAK SPACE}GB",
         f"{slow['seconds']:.0f}\N{NO-BREAK SPACE}s: {where}",
     ]
@@ -80,9 +80,7 @@ class RunningTimes(SphinxDirective):
         shown["classes"].append("running-times")
         if not ran:
             return [shown]
-        notes = [
-            f"chapters {', '.join(which)}: {where}" for where, which in ran.items()
-        ]
+        notes = [f"chapters {', '.join(which)}: {where}" for where, which in ran.items()]
         if len(ran) == 1:
             notes = list(ran)
         text = f"Measured on {'; '.join(notes)}."
