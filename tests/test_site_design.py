@@ -54,6 +54,37 @@ def test_a_shared_page_shows_what_it_is(page_name: str) -> None:
     assert (SITE / page_name).parent.joinpath(icon).resolve().is_file()
 
 
+def test_the_root_leads_on_and_shows_what_it_is() -> None:
+    text, site = (SITE / "index.html").read_text(encoding="utf-8"), read_settings(ROOT).site
+    head = Head(text)
+    assert head.meta["description"] == Head(html_of("book/index")).meta["description"]
+    assert head.meta["og:image"].startswith(f"{site}/")
+    assert "<title>How Attention Learns</title>" in text
+    assert f'<link rel="canonical" href="{site}/book/index.html">' in text
+    assert 'content="0; url=book/index.html"' in text
+
+
+def test_a_wrong_address_gets_a_page_and_icons_are_where_browsers_look() -> None:
+    site = read_settings(ROOT).site
+    lost = (SITE / "404.html").read_text(encoding="utf-8")
+    links = re.findall(r'<a href="([^"]+)"', lost)
+    assert len(links) == 2
+    for link in links:  # it is shown at any depth
+        assert (SITE / link.removeprefix(f"{site}/")).is_file()
+    assert (SITE / "favicon.ico").read_bytes()[:4] == b"\0\0\1\0"
+    (touch,) = re.findall(r'rel="apple-touch-icon" href="([^"]+)"', html_of("book/index"))
+    assert (SITE / "book" / touch).is_file()
+
+
+@pytest.mark.parametrize("page_name", PAGES)
+def test_a_page_names_its_address_and_uses_no_name_twice(page_name: str) -> None:
+    text = html_of(page_name)
+    address = f"{read_settings(ROOT).site}/{page_name}.html"
+    assert re.findall(r'<link rel="canonical" href="([^"]+)"', text) == [address]
+    names = re.findall(r'<[^>]+\sid="([^"]+)"', text)
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
 @pytest.mark.parametrize("page_name", PAGES)
 def test_the_foot_of_a_page_says_when_it_was_changed_and_where_to_mend_it(page_name: str) -> None:
     text = html_of(page_name)
@@ -94,6 +125,53 @@ MEANINGS = """async () => {
   }
   return found;
 }"""
+
+
+CUT = """() => [...document.querySelectorAll('.bd-article div.highlight pre')]
+  .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth)
+  .map(e => e.textContent.split('\\n').sort((a, b) => b.length - a.length)[0])"""
+ALONE = """() => {
+  const found = [];
+  for (const math of document.querySelectorAll('.bd-article span.math')) {
+    const next = math.nextSibling;
+    if (next?.nodeType === 3 && /^[,.;:]/.test(next.data)) found.push(math.textContent + next.data);
+  }
+  return found;
+}"""
+
+
+class TestFit:
+    pytestmark = in_browser
+
+    @pytest.mark.parametrize("name", CHAPTERS)
+    def test_code_fits_its_box_and_no_line_begins_with_a_comma(
+        self, context: Any, address: str, name: str
+    ) -> None:
+        page = context.new_page()
+        page.goto(f"{address}/{name}.html")
+        assert page.evaluate(CUT) == []
+        assert page.evaluate(ALONE) == []
+        page.close()
+
+    def test_the_tables_of_the_guide_fit_a_phone(self, context: Any, address: str) -> None:
+        page = context.new_page()
+        page.set_viewport_size(PHONE)
+        page.goto(f"{address}/book/instructors.html")
+        wide = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).length"
+        assert page.locator(".bd-article table").evaluate_all(wide) == 0
+        page.close()
+
+    def test_focus_is_seen_on_the_buttons_of_the_header(self, context: Any, address: str) -> None:
+        page = context.new_page()
+        page.goto(f"{address}/book/index.html")
+        buttons = page.locator(".bd-header-article button").filter(visible=True)
+        assert buttons.count() >= 2
+        page.keyboard.press("Tab")  # what follows is focus by keyboard
+        for button in buttons.all():
+            button.focus()
+            style = button.evaluate("e => [getComputedStyle(e).outlineStyle, e.className]")
+            assert style[0] == "solid", style
+        page.close()
 
 
 class TestTerms:

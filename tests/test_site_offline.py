@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -138,6 +139,23 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     again = dict(reversed(files.items()))
     bundle.write(again, "course", folder / "two.zip")
     return folder
+
+
+def test_what_was_made_of_the_site_is_offered_on_each_page(tmp_path: Path) -> None:
+    for name in ("book/index.html", "search.html"):
+        (tmp_path / "site" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(SITE / name, tmp_path / "site" / name)
+    made = tmp_path / "course.pdf"
+    made.write_bytes(b"%PDF" + bytes(3 << 20))
+    for _ in range(2):  # again changes nothing
+        website.offer(tmp_path / "site", made)
+    assert (tmp_path / "site" / "course.pdf").read_bytes() == made.read_bytes()
+    first = (tmp_path / "site" / "book" / "index.html").read_text(encoding="utf-8")
+    assert first.count('href="../course.pdf">The whole book as PDF (3 MB)</a>') == 2
+    menu = first.partition("dropdown-download-buttons")[2].partition("</ul>")[0]
+    assert "course.pdf" in menu
+    other = (tmp_path / "site" / "search.html").read_text(encoding="utf-8")
+    assert other.count('href="course.pdf"') == 1
 
 
 def test_the_bundle_has_all_parts_and_the_same_bytes_each_time(packed: Path) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import environment
+import website
 from environment import CourseError, Project
 from labels import read_settings
 
@@ -43,7 +44,8 @@ def contents(project: Project, site: Path, wheel: Path) -> dict[str, bytes]:
     Raises:
         CourseError: the site or the editions are not there.
     """
-    files = {f"site/{path.relative_to(site).as_posix()}": path for path in site.rglob("*")}
+    own = [path for path in site.rglob("*") if path.parent != site or path.suffix != ".zip"]
+    files = {f"site/{path.relative_to(site).as_posix()}": path for path in own}
     if "site/index.html" not in files:
         raise CourseError(f"expected a site in {site}, found none; run `make book` first")
     for folder, target in (("colab", "notebooks"), ("student", "student")):
@@ -85,6 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     except CourseError as error:
         print(error, file=sys.stderr)
         return 1
+    website.offer(options.site, options.out)
     print(f"{options.out}: {options.out.stat().st_size / 2**20:.1f} MB")
     return 0
 

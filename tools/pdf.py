@@ -216,6 +216,7 @@ def main(arguments: list[str] | None = None) -> int:
     except CourseError as error:
         print(error, file=sys.stderr)
         return 1
+    website.offer(options.site, options.out)
     size = options.out.stat().st_size / 2**20
     print(f"{options.out}: {count} pages, {size:.1f} MB")
     return 0

@@ -35,6 +35,10 @@ RUN = "course_run"
 """Key in a chapter's metadata: how long its execution took, with how much memory, and where."""
 FELL_BACK = "**Embedded "
 """So begins the notice of a chapter that ran without the real corpus or dictionary."""
+OFFERED = {".pdf": "The whole book as PDF", ".zip": "All for use offline"}
+FOOT = "<!-- offered -->"
+"""In each page: where the links to what was made of the site belong."""
+MENU = r'(dropdown-download-buttons.*?<ul class="dropdown-menu">)'
 # Besides the book: the addresses and how to cite it, which the pages name.
 FRAME = ("_config.yml", "_toc.yml", "pyproject.toml", "CITATION.cff")
 
@@ -221,6 +225,21 @@ def missing_pages(project: Project, output: Path) -> list[str]:
     """Pages of ``_toc.yml`` that the site lacks."""
     wanted = ["index.html", *(f"{page}.html" for page in page_sources(project))]
     return [page for page in wanted if not (output / page).exists()]
+
+
+def offer(site: Path, file: Path) -> None:
+    """Put a file into the site, with a link in the download menu and at the foot of each page."""
+    shutil.copy(file, site / file.name)
+    words = f"{OFFERED[file.suffix]} ({file.stat().st_size / 2**20:.0f} MB)"
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        if FOOT in text and f'{file.name}"' not in text:
+            up = "../" * (len(page.relative_to(site).parts) - 1)
+            link = f'href="{up}{file.name}">{words}</a>'
+            text = text.replace(FOOT, f" · <a {link}{FOOT}", 1)
+            menu = rf'\1<li><a class="dropdown-item" {link}</li>'
+            text = re.sub(MENU, menu, text, count=1, flags=re.DOTALL)
+            page.write_text(text, encoding="utf-8")
 
 
 def book(project: Project, force: bool = False) -> int:

@@ -15,11 +15,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import course_settings
 import yaml
 from docutils import nodes
 from pybtex.database import parse_file
 from sphinx.util.docutils import SphinxDirective
+
+import course_settings
 
 KEY = "howattentionlearns"
 
@@ -40,9 +41,7 @@ def course_entry(cff: str, settings: course_settings.Settings) -> str:
     """The course as BibTeX, of ``CITATION.cff`` (and its address, if that has none)."""
     found = yaml.safe_load(cff)
     names = [
-        f"{{{who['name']}}}"
-        if "name" in who
-        else f"{who['family-names']}, {who['given-names']}"
+        f"{{{who['name']}}}" if "name" in who else f"{who['family-names']}, {who['given-names']}"
         for who in found["authors"]
     ]
     fields = {

@@ -44,16 +44,12 @@ def mathml(config: Any, latex: str, block: bool = False) -> str:
         ValueError: it cannot be read.
     """
     given = (config.mathjax3_config or {}).get("tex", {}).get("macros", {})
-    macros = {
-        name: text if isinstance(text, str) else text[0] for name, text in given.items()
-    }
+    macros = {name: text if isinstance(text, str) else text[0] for name, text in given.items()}
     text = latex
     for pattern, new in UNKNOWN:
         text = re.sub(pattern, new, text)
     try:
-        return converter(tuple(macros.items())).convert_with_local_state(
-            text, displaystyle=block
-        )
+        return converter(tuple(macros.items())).convert_with_local_state(text, displaystyle=block)
     except LatexError as error:
         raise ValueError(f"expected a formula, found {latex!r}: {error}") from None
 
@@ -98,11 +94,7 @@ def block(self: Any, node: nodes.math_block) -> None:
         self.add_permalink_ref(node, "Link to this equation")
         self.body.append("</span>")
     latex = node.astext()
-    if (
-        not node.get("nowrap")
-        and (r"\\" in latex or "\n\n" in latex)
-        and r"\begin" not in latex
-    ):
+    if not node.get("nowrap") and (r"\\" in latex or "\n\n" in latex) and r"\begin" not in latex:
         latex = wrap_displaymath(latex, None, False)
     text = shown(self, node, latex, block=True)
     self.body.append(f'<div class="formula">{text}</div></div>\n')

@@ -14,9 +14,7 @@ from typing import Any
 def setup(app: Any) -> dict[str, bool]:
     """Withdraw event handlers and style sheet. Own extensions are set up last."""
     for listeners in app.events.listeners.values():
-        unwanted = [
-            each for each in listeners if each.handler.__module__ == "sphinx_thebe"
-        ]
+        unwanted = [each for each in listeners if each.handler.__module__ == "sphinx_thebe"]
         for each in unwanted:
             listeners.remove(each)
     styles = app.registry.css_files

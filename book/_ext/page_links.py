@@ -51,7 +51,7 @@ def links(settings: course_settings.Settings, page: str, title: str, path: str) 
     if path:
         offered = {"Edit this page": edit_address(settings, path)} | offered
     items = (f'<a href="{html.escape(to)}">{name}</a>' for name, to in offered.items())
-    return f'<p class="page-links">{" · ".join(items)}</p>'
+    return f'<p class="page-links">{" · ".join(items)}<!-- offered --></p>'
 
 
 def add_to_page(
@@ -78,9 +78,7 @@ def outdated(
     now = read_dates(app.srcdir)
     before, env.course_page_dates = getattr(env, "course_page_dates", {}), now
     paths = {page: env.doc2path(page, base=False) for page in env.found_docs}
-    return sorted(
-        page for page, path in paths.items() if before.get(path) != now.get(path)
-    )
+    return sorted(page for page, path in paths.items() if before.get(path) != now.get(path))
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -18,9 +18,7 @@ WORDS_A_MINUTE, FORMULA, FIGURE, LINE = 130, 0.5, 1.0, 0.04
 """Assumed: dense text at half the pace of a novel; minutes for each of the others."""
 FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 UNSEEN = {"hide-cell", "remove-cell", "hide-output", "remove-output"}
-FENCE = re.compile(
-    r"^(?P<fence>[:`]{3,})\{(?P<name>[\w-]+)\}.*?^(?P=fence)\s*?$", re.M | re.S
-)
+FENCE = re.compile(r"^(?P<fence>[:`]{3,})\{(?P<name>[\w-]+)\}.*?^(?P=fence)\s*?$", re.M | re.S)
 
 
 class Amount(NamedTuple):
@@ -61,9 +59,7 @@ def of_text(text: str) -> Amount:
     text = re.sub(r"^:[\w-]+:.*$|^\([\w-]+\)=$", "", text, flags=re.M)
     shown, plain = re.subn(r"\$\$.+?\$\$", " ", text, flags=re.S)[::-1]
     plain = re.sub(r"\$[^$]+\$", "formula", plain)
-    plain = re.sub(
-        r"\{(?:term|doc|ref|eq|cite(?::t)?)\}`[^`<]*?(?:<[^>]*>)?`", "reference", plain
-    )
+    plain = re.sub(r"\{(?:term|doc|ref|eq|cite(?::t)?)\}`[^`<]*?(?:<[^>]*>)?`", "reference", plain)
     return Amount(len(re.findall(r"\w[\w'’.,%-]*", plain)), formulas + shown)
 
 
@@ -125,13 +121,9 @@ def add_to_chapter(app: Any, doctree: nodes.document) -> None:
     if path.suffix != ".ipynb":
         return
     for found in doctree.findall(nodes.strong):
-        if found.astext() == "Running time." and isinstance(
-            found.parent, nodes.paragraph
-        ):
+        if found.astext() == "Running time." and isinstance(found.parent, nodes.paragraph):
             told = sentence(of_chapter(json.loads(path.read_text(encoding="utf-8"))))
-            line = nodes.paragraph(
-                "", "", nodes.strong("", "Reading time."), nodes.Text(told)
-            )
+            line = nodes.paragraph("", "", nodes.strong("", "Reading time."), nodes.Text(told))
             found.parent.parent.insert(found.parent.parent.index(found.parent), line)
             return
 
@@ -145,14 +137,10 @@ class ReadingTimes(SphinxDirective):
         """A sentence."""
         first, last = self.arguments
         here = Path(self.env.doc2path(self.env.docname)).parent
-        chapters = [
-            p for p in sorted(here.glob("[0-9]*.ipynb")) if first <= p.name[:2] <= last
-        ]
+        chapters = [p for p in sorted(here.glob("[0-9]*.ipynb")) if first <= p.name[:2] <= last]
         for path in chapters:
             self.env.note_dependency(str(path))
-        amounts = [
-            of_chapter(json.loads(p.read_text(encoding="utf-8"))) for p in chapters
-        ]
+        amounts = [of_chapter(json.loads(p.read_text(encoding="utf-8"))) for p in chapters]
         hours = total(amounts).minutes / 60
         text = f"About {hours:.1f} hours to read, without the exercises."
         return [nodes.paragraph(text, text)]

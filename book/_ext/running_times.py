@@ -41,8 +41,7 @@ def row(notebook: dict[str, Any]) -> list[str]:
     # Little of its time on a processor: others had it.
     busy = found["seconds"] > 2 * found.get("cpu_seconds", found["seconds"])
     return [
-        f"{found['seconds']:.0f}\N{NO-BREAK SPACE}s"
-        + (" (on a busy machine)" if busy else ""),
+        f"{found['seconds']:.0f}\N{NO-BREAK SPACE}s" + (" (on a busy machine)" if busy else ""),
         f"{found['peak_mb'] / 1000:.1f}\N{NO-BREAK SPACE}GB",
         f"{slow['seconds']:.0f}\N{NO-BREAK SPACE}s: {where}",
     ]

@@ -10,10 +10,12 @@ from __future__ import annotations
 import html
 import re
 import textwrap
+from pathlib import Path
 from typing import Any
 
-import course_settings
 from docutils import nodes
+
+import course_settings
 
 IMAGE, WIDTH, HEIGHT = "_static/preview.png", 1200, 630
 ALT = "How Attention Learns: an attention map on which a diagonal emerges"
@@ -32,18 +34,14 @@ def description(doctree: nodes.document) -> str:
     Equations would be read as their source: a paragraph that has one is passed over.
     """
     for paragraph in doctree.findall(nodes.paragraph):
-        plain = not any(paragraph.findall(nodes.math)) and not any(
-            paragraph.findall(nodes.image)
-        )
+        plain = not any(paragraph.findall(nodes.math)) and not any(paragraph.findall(nodes.image))
         inside = isinstance(paragraph.parent, nodes.section)
         if plain and inside and len(text := paragraph.astext()) >= SHORTEST:
             return shortened(text)
     return ""
 
 
-def tags(
-    settings: course_settings.Settings, page: str, title: str, book: str, words: str
-) -> str:
+def tags(settings: course_settings.Settings, page: str, title: str, book: str, words: str) -> str:
     """The tags of a page.
 
     Args:
@@ -93,7 +91,46 @@ def add_to_page(
     context["metatags"] = f"{context.get('metatags', '')}\n{new}\n"
 
 
+ROOT = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+{head}
+</head><body><main>{body}</main></body></html>
+"""
+
+
+def add_root(app: Any, error: Exception | None) -> None:
+    """The page at the address of the site, which leads on, and that for a wrong address."""
+    if error is not None or app.builder.format != "html":
+        return
+    settings, first = course_settings.read(app.srcdir), app.config.root_doc
+    book, title = app.config.html_title, app.env.titles[first].astext()
+    words = description(app.env.get_doctree(first))
+    link = f'<a href="{first}.html">{html.escape(title)}</a>'
+    head = f'<link rel="canonical" href="{settings.site}/{first}.html">\n'
+    head += f'<meta http-equiv="refresh" content="0; url={first}.html">\n'
+    head += tags(settings, first, title, book, words)
+    top = Path(app.outdir)
+    page = ROOT.format(title=html.escape(book), head=head, body=f"<p>{link}</p>")
+    if first != "index":
+        (top / "index.html").write_text(page, encoding="utf-8")
+    lost = f"""<h1>There is no page at this address</h1>
+<p>Pages are sometimes renamed. The <a href="{settings.site}/{first}.html">first page</a> lists
+them all, and the <a href="{settings.site}/search.html">search</a> finds words.</p>"""
+    head = "<style>body{font:1.1rem/1.6 sans-serif;margin:12vh auto;max-width:34rem}</style>"
+    page = ROOT.format(title=f"No such page: {html.escape(book)}", head=head, body=lost)
+    (top / "404.html").write_text(page, encoding="utf-8")
+
+
+def add_address(app: Any, config: Any) -> None:
+    """Every page names its own address."""
+    config.html_baseurl = f"{course_settings.read(app.srcdir).site}/"
+
+
 def setup(app: Any) -> dict[str, bool]:
-    """Register the handler."""
+    """Register the handlers."""
+    app.connect("config-inited", add_address)
     app.connect("html-page-context", add_to_page)
+    app.connect("build-finished", add_root, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -13,8 +13,9 @@ import itertools
 import re
 from typing import Any
 
-import formulas
 from docutils import nodes
+
+import formulas
 
 # A full stop, then a new sentence. "e.g. the" goes on: what follows is not a capital.
 SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z$])|[.!?]$")
