@@ -205,7 +205,8 @@ def test_step_advances_exactly_and_the_same_seed_gives_the_same_numbers(script: 
         TALK
         + """
         const config = { ...DEFAULTS, vocab: 7, length: 5, heads: 2 };
-        const plain = (snapshot) => JSON.parse(JSON.stringify(snapshot, (_, value) =>
+        // Without the history: how many reports it is divided into depends on the machine.
+        const plain = ({ history, ...rest }) => JSON.parse(JSON.stringify(rest, (_, value) =>
           ArrayBuffer.isView(value) ? Array.from(value) : value));
         const first = plain(await steps(config, 37));
         const again = plain(await steps(config, 37));
