@@ -130,7 +130,7 @@ def test_every_valid_setting_survives_its_address(script: Script) -> None:
         configs,
     )
     for config, (address, back) in zip(configs, found, strict=True):
-        assert back == {"config": config, "notes": [], "preset": None}, address
+        assert back == {"config": config, "notes": []}, address
     assert found[-1][0] == ""
 
 
@@ -205,27 +205,21 @@ def test_step_advances_exactly_and_the_same_seed_gives_the_same_numbers(script: 
         TALK
         + """
         const config = { ...DEFAULTS, vocab: 7, length: 5, heads: 2 };
-        const plain = (snapshot) => JSON.parse(JSON.stringify(snapshot, (_, value) =>
+        // Without the history: how many reports it is divided into depends on the machine.
+        const plain = ({ history, ...rest }) => JSON.parse(JSON.stringify(rest, (_, value) =>
           ArrayBuffer.isView(value) ? Array.from(value) : value));
         const first = plain(await steps(config, 37));
         const again = plain(await steps(config, 37));
         const other = plain(await steps({ ...config, seed: 2 }, 37));
         say({ type: "step", count: 1 });
         const next = plain(await hear(({ step }) => step === 38));
-        await steps(config, 12);
-        let from = heard.length;
-        say({ type: "reset" });
-        const reset = plain(await hear(({ step }) => step === 0, from));
-        from = heard.length;
-        say({ type: "step", count: 37 });
-        const anew = plain(await hear(({ step }) => step === 37, from));
         worker.terminate();
         const rows = heard.filter(({ type }) => type === "snapshot").flatMap((one) => one.history);
-        return { first, again, other, next, reset, anew, rows: rows.map(({ step }) => step) };
+        return { first, again, other, next, rows: rows.map(({ step }) => step) };
         """
     )
     first = found["first"]
-    assert first == found["again"] == found["anew"]
+    assert first == found["again"]
     assert first["table"] != found["other"]["table"]
     assert (len(first["attention"]), len(first["table"])) == (2 * 25, 2 * 49)
     assert len(first["example"]["words"]) == len(set(first["example"]["words"])) == 5
@@ -236,10 +230,9 @@ def test_step_advances_exactly_and_the_same_seed_gives_the_same_numbers(script: 
     right = [sum(first["attention"][k * 25 : k * 25 + 25 : 6]) / 5 for k in range(2)]
     assert first["rightAttention"] == pytest.approx(right, abs=1e-6)
     assert first["branch"] in ("aligned", "elimination", "undecided")
-    assert found["reset"]["running"] is False
     assert found["next"]["running"] is False
     one_run = [*range(0, 40, 5), 37]
-    assert found["rows"] == one_run * 3 + [38] + [0, 5, 10, 12] + one_run
+    assert found["rows"] == one_run * 3 + [38]
 
 
 def test_a_long_run_is_remembered_evenly_and_its_beginning_in_full(script: Script) -> None:
@@ -282,7 +275,7 @@ def test_pause_halts_a_run_and_a_pace_is_kept(script: Script) -> None:
         say({ type: "step", count: 1 });
         const next = await hear(() => true, index + 1);
         const began = performance.now();
-        say({ type: "reset" });
+        say({ type: "configure", config: DEFAULTS });
         say({ type: "run", stepsPerSecond: 20 });
         const slow = await hear(({ step, running }) => step >= 4 && running, index + 3);
         const seconds = (performance.now() - began) / 1000;
@@ -293,34 +286,6 @@ def test_pause_halts_a_run_and_a_pace_is_kept(script: Script) -> None:
     assert found["after"] == 0
     assert found["next"] == found["halted"] + 1
     assert found["slow"] <= 1 + 20 * found["seconds"]
-
-
-ENDLESS = 'say({ type: "tally", runs: 1000, steps: 100000 });'
-
-
-def test_a_tally_stops_in_the_middle_of_a_run(script: Script) -> None:
-    """Its first run alone would take longer than a test may: only `stop` can end it."""
-    found = script(
-        TALK
-        + """
-        await steps({ ...DEFAULTS, vocab: 20, length: 16, heads: 8 }, 3);
-        """
-        + ENDLESS
-        + """
-        await new Promise((done) => setTimeout(done, 150)); // it is at work by now
-        say({ type: "stop" });
-        const last = await hear(({ done }) => done);
-        say({ type: "step", count: 1 }); // the run is kept, and not moved by the tally
-        const next = await hear(({ step }) => step === 4);
-        worker.terminate();
-        return { last, next: next.step };
-        """
-    )
-    assert found["last"] == {
-        **{"type": "tally", "done": True, "stopped": True, "runs": 1000, "finished": 0},
-        **{"aligned": 0, "elimination": 0, "undecided": 0},
-    }
-    assert found["next"] == 4
 
 
 def test_a_tally_waits_while_paused_and_ends_when_another_message_comes(script: Script) -> None:
@@ -339,9 +304,7 @@ def test_a_tally_waits_while_paused_and_ends_when_another_message_comes(script: 
         say({ type: "resume" });
         await hear(({ done }) => done);
         const from = heard.length;
-        """
-        + ENDLESS
-        + """
+        say({ type: "tally", runs: 1000, steps: 100000 });  // without end
         say({ type: "configure", config: { ...config, seed: 3 } });
         const ended = await hear(({ done }) => done, from);
         await hear(({ step }) => step === 0, from);
@@ -376,36 +339,3 @@ def test_a_step_has_a_time_and_a_large_one_takes_longer(script: Script) -> None:
 )
 def test_a_duration_is_said_in_words(script: Script, seconds: float, said: str) -> None:
     assert script('return (await import("/playground/tally.js")).about(given);', seconds) == said
-
-
-def test_a_bad_message_is_an_error_and_the_worker_goes_on(script: Script) -> None:
-    bad: list[Any] = [
-        *(None, "run", 7, [], {}, {"type": "dance"}, {"type": "toString"}),
-        *({"type": "configure"}, {"type": "configure", "config": None}),
-        *({"type": "step"}, {"type": "step", "count": 0}, {"type": "step", "count": 2.5}),
-        *({"type": "step", "count": "3"}, {"type": "run", "stepsPerSecond": -1}),
-        *({"type": "tally", "runs": 10}, {"type": "tally", "runs": 1e9, "steps": 10}),
-    ]
-    found = script(
-        TALK
-        + """
-        for (const type of ["run", "pause", "resume", "step", "reset", "tally", "stop", "time"]) {
-          say({ type, count: 1, runs: 1, steps: 1 }); // nothing is configured yet
-        }
-        await steps(DEFAULTS, 2);
-        for (const message of given) say(message);
-        say({ type: "step", count: 1 });
-        const { step } = await hear((message) => message.step === 3);
-        say({ type: "configure", config: { heads: 99, vocab: "x" } });
-        const odd = await hear(({ leadA }) => leadA && leadA.length === 8);
-        worker.terminate();
-        const errors = heard.filter(({ type }) => type === "error");
-        return { step, errors: errors.map(({ message }) => message), odd: odd.table.length };
-        """,
-        bad,
-    )
-    assert found["step"] == 3
-    assert found["errors"][:8] == ["send configure first"] * 8
-    assert len(found["errors"]) == 8 + len(bad)
-    assert all(found["errors"])
-    assert found["odd"] == 8 * 100  # settled: the worker has its own look at the settings

@@ -7,10 +7,7 @@ export class Engine {
    */
   constructor(hear, fail) {
     this.worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
-    this.worker.onmessage = ({ data }) => {
-      if (data.type === "error") fail(data.message);
-      else hear(data);
-    };
+    this.worker.onmessage = ({ data }) => hear(data);
     this.worker.onerror = (event) => {
       event.preventDefault();
       fail(event.message || "the worker could not be started");

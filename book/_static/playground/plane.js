@@ -41,13 +41,7 @@ function flow(context, side, scene) {
     squeeze(b),
   ]);
   const inside = divide.filter(([u, v]) => Math.abs(u) <= 1 && Math.abs(v) <= 1);
-  line(
-    context,
-    inside.map(([u, v]) => at(u, v)),
-    colours.text,
-    1.5,
-    [6, 4],
-  );
+  line(context, inside.map(([u, v]) => at(u, v)), colours.text, 1.5, [6, 4]);
   const [x, y] = at(squeeze(saddle(vocab, length)), 0);
   for (const rise of [-5, 5]) {
     line(context, [[x - 5, y - rise], [x + 5, y + rise]], colours.text, 2.5);

@@ -236,7 +236,7 @@ export function settle(raw) {
  * The settings that an address asks for.
  *
  * @param {string} address what stands behind the `#`, with it or without.
- * @returns {{config: Config, notes: string[], preset: string|null}}
+ * @returns {{config: Config, notes: string[]}}
  */
 export function fromAddress(address) {
   const given = new URLSearchParams(address.replace(/^#/, ""));
@@ -255,7 +255,7 @@ export function fromAddress(address) {
     }
   }
   const settled = settle(raw);
-  return { config: settled.config, notes: [...notes, ...settled.notes], preset: preset?.id ?? null };
+  return { config: settled.config, notes: [...notes, ...settled.notes] };
 }
 
 /**

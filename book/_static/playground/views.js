@@ -81,7 +81,8 @@ export function head(id, title, how) {
 /** What each colour and line stands for. */
 export function legend(entries) {
   const items = entries.map(([role, dash, text]) => {
-    return el("li", {}, el("span", { class: `pg-key pg-key-${dash} pg-key-${role}` }), text);
+    const style = `border-color: var(--pg-${role})`;
+    return el("li", {}, el("span", { class: `pg-key pg-key-${dash}`, style }), text);
   });
   return el("ul", { class: "pg-legend" }, ...items);
 }

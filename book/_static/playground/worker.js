@@ -2,12 +2,11 @@
  * The worker of the playground: trains in the background and reports by messages.
  *
  * To the worker:
- *   {type: "configure", config}      a fresh run with these settings (they go through `settle`)
+ *   {type: "configure", config}      a fresh run with these settings, which are valid; comes first
  *   {type: "run", stepsPerSecond}    trains at this pace, or as fast as it can if none is given
  *   {type: "pause"}                  halts the run, or the tally
  *   {type: "resume"}                 goes on with a tally that was halted
  *   {type: "step", count}            exactly so many steps, then halts
- *   {type: "reset"}                  the same settings from step 0
  *   {type: "tally", runs, steps}     trains so many seeds, beginning with that of the settings;
  *                                    the run is halted and kept
  *   {type: "stop"}                   ends a tally
@@ -25,12 +24,10 @@
  *       `done` comes once, with the last message; `stopped` says that it came before all runs were
  *       finished.
  *   {type: "time", milliseconds}     of one step, here and now
- *   {type: "error", message}         a message was not understood; the worker goes on
  */
 
 import { branch } from "./model.js";
 import { Run } from "./run.js";
-import { settle } from "./settings.js";
 
 /** Milliseconds of work between two looks at the messages. */
 const SLICE = 25;
@@ -38,8 +35,6 @@ const SLICE = 25;
 const PAUSE_BETWEEN_REPORTS = 50;
 /** Steps between two rows of the history. */
 const ROW_EVERY = 5;
-const MOST_RUNS = 1000;
-const MOST_STEPS = 100000;
 
 let run = null;
 let config = null;
@@ -129,13 +124,6 @@ function start(steps, stepsPerSecond) {
   goOn();
 }
 
-function fresh() {
-  wanted = 0;
-  run = new Run(config);
-  rows = [];
-  snapshot();
-}
-
 function tallySlice() {
   const began = performance.now();
   while (tally.finished < tally.runs && performance.now() - began < SLICE) {
@@ -180,36 +168,21 @@ function timeOfAStep() {
   return found;
 }
 
-/** A whole number from 1 to `most`; anything else is an error that names it. */
-function count(name, value, most) {
-  if (Number.isInteger(value) && value >= 1 && value <= most) return value;
-  throw new Error(`expected ${name} to be a whole number from 1 to ${most}, found ${value}`);
-}
-
-function configured() {
-  if (run === null) throw new Error("send configure first");
-}
-
-/** What each message does. Arguments are read before anything changes. */
+/** What each message does. */
 const ACTIONS = {
   configure(message) {
-    if (message.config === null || typeof message.config !== "object") {
-      throw new Error("expected configure to bring a config");
-    }
     endTally();
-    config = settle(message.config).config;
-    fresh();
+    config = message.config;
+    wanted = 0;
+    run = new Run(config);
+    rows = [];
+    snapshot();
   },
   run({ stepsPerSecond = Infinity }) {
-    configured();
-    if (!(stepsPerSecond > 0)) {
-      throw new Error(`expected stepsPerSecond above 0, found ${stepsPerSecond}`);
-    }
     endTally();
     start(Infinity, stepsPerSecond);
   },
   pause() {
-    configured();
     if (tally !== null) tally.halted = true;
     else if (wanted > 0) {
       wanted = 0;
@@ -217,51 +190,27 @@ const ACTIONS = {
     }
   },
   resume() {
-    configured();
     if (tally !== null) {
       tally.halted = false;
       goOn();
     }
   },
-  step(message) {
-    configured();
-    const steps = count("count", message.count, MOST_STEPS);
+  step({ count }) {
     endTally();
-    start(steps, Infinity);
+    start(count, Infinity);
   },
-  reset() {
-    configured();
-    endTally();
-    fresh();
-  },
-  tally(message) {
-    configured();
-    const runs = count("runs", message.runs, MOST_RUNS);
-    const steps = count("steps", message.steps, MOST_STEPS);
+  tally({ runs, steps }) {
     endTally();
     ACTIONS.pause();
     const counts = { finished: 0, aligned: 0, elimination: 0, undecided: 0 };
     tally = { runs, steps, halted: false, ...counts };
     goOn();
   },
-  stop() {
-    configured();
-    endTally();
-  },
+  stop: endTally,
   time() {
-    configured();
     endTally();
     self.postMessage({ type: "time", milliseconds: timeOfAStep() });
   },
 };
 
-self.onmessage = ({ data }) => {
-  try {
-    if (data === null || typeof data !== "object" || !Object.hasOwn(ACTIONS, data.type)) {
-      throw new Error(`unknown message ${JSON.stringify(data)}`);
-    }
-    ACTIONS[data.type](data);
-  } catch (error) {
-    self.postMessage({ type: "error", message: error.message });
-  }
-};
+self.onmessage = ({ data }) => ACTIONS[data.type](data);
