@@ -85,3 +85,13 @@ def test_each_work_but_the_sources_has_its_sentence_on_the_map_of_later_work() -
     page = (ROOT / "book" / "bibliography.md").read_text(encoding="utf-8")
     cited = set(re.findall(r"\{cite:t\}`(\w+)`", page))
     assert cited == set(works) - NOT_LATER
+
+
+def test_pages_that_moved_lead_to_pages_that_are_there() -> None:
+    moved = sorted((ROOT / "book" / "_moved" / "book").glob("*.html"))
+    assert moved
+    for page in moved:
+        assert not (ROOT / "book" / page.with_suffix(".ipynb").name).exists()
+        addresses = set(re.findall(r"[\w-]+\.html", page.read_text(encoding="utf-8")))
+        (target,) = addresses
+        assert (ROOT / "book" / target).with_suffix(".ipynb").exists()
