@@ -311,11 +311,14 @@ def compare(
         if len(runs) < 2:
             raise ValueError(f"expected two {kind}runs or more, to compare them, found {len(runs)}")
     last = learned[0].steps[-1:]
-    readings = {name: both for name, both in READINGS.items() if {*both} <= {*held_out.parts}}
+    readings: dict[str, tuple[str, str]] = {
+        name: pair for name, pair in READINGS.items() if set(pair) <= set(held_out.parts)
+    }
     rows: list[Row] = []
     for reading, (_, report) in readings.items():
         if reading != "/max":
             rows += as_rows(last, {f"chance{reading}": [held_out.chance(report)]})
+    k: int
     for k, run in enumerate(learned):
         gold = GoldRun(
             held_out,
@@ -390,7 +393,8 @@ def by_run(frame: pd.DataFrame) -> pd.DataFrame:
     """
     name, mark, k = frame["metric"].str.rpartition("#").to_numpy().T
     found = frame.assign(run=frame["seed"].astype(str) + "." + k, metric=name)[mark == "#"]
-    return found[["run", "step", "metric", "value"]].reset_index(drop=True)
+    columns: pd.DataFrame = found[["run", "step", "metric", "value"]]
+    return columns.reset_index(drop=True)
 
 
 def of_block(frame: pd.DataFrame) -> pd.DataFrame:
