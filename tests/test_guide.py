@@ -245,7 +245,7 @@ def test_a_figure_that_cannot_be_had_is_named(
 def test_a_chapter_that_is_not_there_is_named_and_a_figure_is_read(tmp_path: Path) -> None:
     (tmp_path / "01_a.ipynb").write_text(notebook_with([PICTURE], "A map."), encoding="utf-8")
     found = lecture.find_figure(tmp_path, "01_a", "map")
-    assert found == lecture.Figure(b"hello", "A map.")
+    assert found == lecture.Figure("01-map.png", b"hello", "A map.")
     with pytest.raises(CourseError, match=r"expected a notebook 02_b\.ipynb"):
         lecture.find_figure(tmp_path, "02_b", "map")
 
