@@ -211,7 +211,7 @@ def test_a_figure_is_read_or_it_is_named_why_not(
     (tmp_path / "01_a.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
     if not words:
         found = lecture.find_figure(tmp_path, *name.split("#"))
-        assert found == lecture.Figure(b"hello", "A map.")
+        assert found == lecture.Figure("01-map.png", b"hello", "A map.")
         return
     with pytest.raises(CourseError, match=words):
         lecture.find_figure(tmp_path, *name.split("#"))

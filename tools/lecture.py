@@ -38,8 +38,9 @@ POINTS = 10
 
 
 class Figure(NamedTuple):
-    """A picture of the book, and a text for those who cannot see it."""
+    """A picture of the book: its name, content, and text for those who cannot see it."""
 
+    name: str
     png: bytes
     alt: str
 
@@ -72,7 +73,7 @@ def find_figure(book: Path, chapter: str, cell_id: str) -> Figure:
     alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
     if not alt:
         raise CourseError(f"{where}: expected mystnb.image.alt in the metadata of the cell")
-    return Figure(base64.b64decode(pictures[0]), alt)
+    return Figure(f"{chapter[:2]}-{cell_id}.png", base64.b64decode(pictures[0]), alt)
 
 
 def read_slides(source: str, book: Path) -> tuple[dict[str, Any], list[Slide]]:
@@ -116,7 +117,7 @@ def to_html(slides: list[Slide], title: str) -> str:
     for number, slide in enumerate(slides, start=1):
         pictures = "".join(
             picture(f"png;base64,{base64.b64encode(png).decode()}", alt)
-            for png, alt in slide.figures
+            for _, png, alt in slide.figures
         )
         beside = f'<div class="figures">{pictures}</div>' if pictures else ""
         parts.append(
