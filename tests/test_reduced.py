@@ -212,3 +212,10 @@ def test_configurations_that_make_no_sense(change: dict[str, Any], message: str)
 def test_seeds_are_some_and_different(seeds: list[int]) -> None:
     with pytest.raises(ValueError, match="different seeds, found"):
         train_reduced(SMALL, seeds)
+
+
+def test_exactly_at_chance_nothing_is_decided() -> None:
+    even = ReducedConfig(vocab=5, length=4, steps=0, start_scale=0.0)
+    runs = train_reduced(even, [0])
+    assert runs.right_attention.tolist() == [[[0.25] * even.heads]]
+    assert runs.branches() == ("undecided",)
