@@ -50,8 +50,8 @@ RAW = TEXT.encode()
     ("content", "name"),
     [
         (tar(RAW), "a tar archive"),
-        (gzip.compress(tar(RAW)), "a tar archive"),
-        (gzip.compress(gzip.compress(RAW, mtime=0)), "a gzip archive inside another"),
+        (gzip.compress(tar(RAW), mtime=0), "a tar archive"),
+        (gzip.compress(gzip.compress(RAW, mtime=0), mtime=0), "a gzip archive inside another"),
         (zipped(RAW), "a zip archive"),
         (lzma.compress(RAW), "an xz archive"),
         (bz2.compress(RAW), "a bzip2 archive"),
