@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,17 +98,6 @@ def test_pairs_that_share_a_sentence_stay_together() -> None:
 def labelled(texts: list[str], labels: list[int] | None = None) -> LabelledCorpus:
     chosen = [i % 2 for i in range(len(texts))] if labels is None else labels
     return LabelledCorpus("mine", tuple(texts), tuple(chosen), ("no", "yes"), "here")
-
-
-@pytest.mark.usefixtures("one_thread_of_the_cpu")
-def test_random_labels_cannot_be_learned_from_copies() -> None:
-    rng = random.Random(7)
-    texts = [" ".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=6)) for _ in range(150)]
-    labels = [rng.randrange(2) for _ in texts]
-    with pytest.warns(UserWarning, match="900 texts or pairs, 750 that repeat another left out"):
-        found = own_text.agreement_table(labelled(texts * 6, labels * 6), steps=60, progress=False)
-    assert max(found.table["highest"]["accuracy":"accuracy"]) < 0.9
-    assert "Learned from 120, checkpoints chosen on 15, reported on 15." in found.notice
 
 
 def pairs(*lengths: int) -> ParallelCorpus:
