@@ -311,13 +311,16 @@ def compare(
         if len(runs) < 2:
             raise ValueError(f"expected two {kind}runs or more, to compare them, found {len(runs)}")
     last = learned[0].steps[-1:]
-    readings: dict[str, tuple[str, str]] = {
-        name: pair for name, pair in READINGS.items() if set(pair) <= set(held_out.parts)
-    }
+    readings = [
+        reading
+        for reading, (choose, report) in READINGS.items()
+        if {choose, report} <= held_out.parts.keys()
+    ]
     rows: list[Row] = []
-    for reading, (_, report) in readings.items():
+    for reading in readings:
         if reading != "/max":
-            rows += as_rows(last, {f"chance{reading}": [held_out.chance(report)]})
+            chance = held_out.chance(READINGS[reading][1])
+            rows += as_rows(last, {f"chance{reading}": [chance]})
     k: int
     for k, run in enumerate(learned):
         gold = GoldRun(
@@ -392,9 +395,9 @@ def by_run(frame: pd.DataFrame) -> pd.DataFrame:
         of a whole block are left out.
     """
     name, mark, k = frame["metric"].str.rpartition("#").to_numpy().T
-    found = frame.assign(run=frame["seed"].astype(str) + "." + k, metric=name)[mark == "#"]
-    columns: pd.DataFrame = found[["run", "step", "metric", "value"]]
-    return columns.reset_index(drop=True)
+    runs = frame["seed"].astype(str) + "." + k
+    found: pd.DataFrame = frame.assign(run=runs, metric=name)[mark == "#"]
+    return found.reset_index(drop=True)[["run", "step", "metric", "value"]]
 
 
 def of_block(frame: pd.DataFrame) -> pd.DataFrame:

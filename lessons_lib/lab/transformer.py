@@ -222,11 +222,11 @@ def measure(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
 
 def run_optimized(config: OptimizedConfig, seed: int) -> training.History:
     """``copying.train_copier`` with ``measure``, on equal inputs for either kind of model."""
-    model = (
-        build_transformer(config, seed)
-        if isinstance(config, TransformerConfig)
-        else build_copier(config, seed)
-    )
+    model: models.Seq2Seq
+    if isinstance(config, TransformerConfig):
+        model = build_transformer(config, seed)
+    else:
+        model = build_copier(config, seed)
     return train_copier(model, config, seed, measure=measure)
 
 
