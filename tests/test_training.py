@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -24,7 +25,9 @@ def test_copying_is_learned_and_the_run_stops_when_it_is() -> None:
     config = TrainConfig(
         steps=400, learning_rate=1e-2, evaluate_every=20, stop_metric="token_accuracy", stop_at=0.95
     )
+    began = time.perf_counter()
     history = train(model, TASK.stream(32, 1), sequence_loss, config, evaluate=accuracy)
+    assert 0 < history.wall_seconds <= time.perf_counter() - began
     assert history.stopped_early
     assert 20 <= history.steps < 400
     assert history.last("token_accuracy") >= 0.95
