@@ -232,6 +232,19 @@ def test_frames_leave_the_page_and_the_still_stays(tmp_path: Path) -> None:
     assert given == [name, '{"frames":["`${\\u003c"]}']
 
 
+def test_a_wide_table_names_the_head_of_each_cell() -> None:
+    def table(*heads: str) -> str:
+        top = "".join(f'<th class="head"><p>{head}</p></th>' for head in heads)
+        cells = "".join(f"<td><p>{n}</p></td>" for n in range(len(heads)))
+        return f'<table class="table"><tr>{top}</tr><tr>{cells}</tr></table>'
+
+    assert lean.cards(table("A", "B", "C")) == table("A", "B", "C")
+    shown = lean.cards(table("A", "B &lt; <em>C</em>", "D", "E"))
+    assert shown.startswith('<table class="cards table">')
+    cells = re.findall(r'<td data-head="([^"]*)"><p>(\d)', shown)
+    assert cells == [("A", "0"), ("B &lt; C", "1"), ("D", "2"), ("E", "3")]
+
+
 def test_the_system_chooses_colours_where_no_script_does() -> None:
     sheet = 'html[data-theme="dark"] a, p{x:1}b{y:2}html[data-theme=light]{z:3}'
     assert lean.system_colours([sheet]) == (

@@ -24,6 +24,7 @@ FIGURE = re.compile(r'<figure class="lessons-explore".*?</figure>', re.DOTALL)
 PARTS = re.compile(r"<style>.*?</style>\n|<script.*?</script>\n", re.DOTALL)
 DATA = re.compile(r'class="lessons-explore-data">(.*?)</script>', re.DOTALL)
 SHARED = re.compile(r' id="(?:exercise|solution)-content"')  # of all boxes on a page
+TABLE = re.compile(r'<table class="(?:[\w-]+ )*table">.*?</table>', re.DOTALL)
 STILL = re.compile(r'src="data:image/(\w+);base64,([^"]+)"')
 RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 ICON = re.compile(r"\bfa-[a-z0-9-]+")
@@ -55,6 +56,19 @@ def outside(figure: str, folder: Path, up: str) -> str:
     return bare.replace("<figure", f'<figure data-frames="{html.escape(name)}"', 1)
 
 
+def cards(table: str) -> str:
+    """A table of four or more columns whose cells know their heads: on a phone rows are cards."""
+    heads = re.findall(r"<th class=\"head[^>]*><p>(.*?)</p></th>", table, re.DOTALL)
+    if len(heads) < 4:
+        return table
+    names = [html.escape(html.unescape(re.sub("<[^>]*>", "", head))) for head in heads]
+    rows = re.split(r"(?=<tr)", table.replace('class="', 'class="cards ', 1))
+    for number, row in enumerate(rows):
+        cells = iter(names)
+        rows[number] = re.sub("<td", lambda _, c=cells: f'<td data-head="{next(c, "")}"', row)
+    return "".join(rows)
+
+
 def lighten(
     app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
@@ -79,6 +93,7 @@ def lighten(
         return f'<img loading="lazy" {size} {tag[1]}{tag[2]}'
 
     body = SHARED.sub(lambda found: found[0] if body.find(found[0]) == found.start() else "", body)
+    body = TABLE.sub(lambda found: cards(found[0]), body)
     context["body"] = re.sub(r'<img ([^>]*src=")([^">]+)(?=")', waiting, body)
 
 
