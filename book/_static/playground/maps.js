@@ -136,10 +136,13 @@ export const attentionMap = {
   value(scene) {
     const { config, snapshot, pair } = scene;
     if (!pair) return "";
-    const [row, column] = [pair.written, pair.looked].map((w) => snapshot.example.words.indexOf(w));
-    if (row < 0 || column < 0) return `Not both of ${WORDS[pair.looked]}, ${WORDS[pair.written]} are in this sentence.`;
-    const value = snapshot.attention[(pair.head * config.length + row) * config.length + column];
-    return `${whose(scene)}writing ${WORDS[pair.written]}, it looks at ${WORDS[pair.looked]}: ${percent(value)}`;
+    const { length } = config;
+    const { head, written, looked } = pair;
+    const [row, column] = [written, looked].map((word) => snapshot.example.words.indexOf(word));
+    const [writing, at] = [WORDS[written], WORDS[looked]];
+    if (row < 0 || column < 0) return `Not both of ${at} and ${writing} are in this sentence.`;
+    const value = snapshot.attention[(head * length + row) * length + column];
+    return `${whose(scene)}writing ${writing}, it looks at ${at}: ${percent(value)}`;
   },
 
   describe({ config, snapshot }) {

@@ -34,7 +34,10 @@ function theory(config) {
   if (heads === 1) return `${said}.`;
   const one = alignedShare({ ...config, heads: 1, mirror: mirror === "turned" ? mirror : "off" });
   const misses = heads === 2 ? "both miss" : `all ${heads} miss`;
-  return `${said}: one head finds the place in ${percent(one)} of starts, ${misses} in ${percent(1 - share)}.`;
+  return (
+    `${said}: one head finds the place in ${percent(one)} of starts, ${misses} in ` +
+    `${percent(1 - share)}.`
+  );
 }
 
 class Row {
