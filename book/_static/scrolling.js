@@ -1,7 +1,7 @@
 // What scrolls sideways inside the page (code, tables, wide formulas) can be reached and scrolled with
 // the keyboard: it takes the focus while it is wider than its column, and only then.
 document.addEventListener("DOMContentLoaded", () => {
-  const watched = ".bd-article :is(pre, table, div.formula, .text_html, .pst-scrollable-table-container)";
+  const watched = ".bd-article :is(pre, table, div.formula, span.wide, .text_html, .pst-scrollable-table-container)";
   const look = (box) => {
     const scrolls = box.scrollWidth > box.clientWidth && getComputedStyle(box).overflowX !== "visible";
     if (scrolls) box.tabIndex = 0;
