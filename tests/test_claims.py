@@ -268,8 +268,8 @@ def test_a_chapter_needs_its_own_records_only() -> None:
 
     assert set(scoreboard(6, load)["chapter"]) == {6}
     assert asked == [("hard_distribution", "paper")], "and each experiment is loaded once"
-    with pytest.raises(KeyError, match="no claims of chapter 8; there are some of"):
-        scoreboard(8, load)
+    with pytest.raises(KeyError, match="no claims of chapter 9; there are some of"):
+        scoreboard(9, load)
 
 
 def test_the_set_up_of_the_records_is_told_in_short() -> None:

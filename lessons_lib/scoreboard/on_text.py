@@ -187,7 +187,7 @@ def _foretells(name: str, metric: str, claim: str) -> None:
     }
     for model, (kind, part) in models.items():
         measure = agreement(part.removeprefix("evidence: "), metric)
-        ROWS.append(Row(name.format(model), 4, part, claim.format(model=kind), far, measure))
+        ROWS.append(Row(name.format(model), 8, part, claim.format(model=kind), far, measure))
 
 
 _foretells(
@@ -214,7 +214,7 @@ _HIGH = (
 _XI = "supported if the interval of the share lies above {t.high:g} in every corpus, refuted below"
 
 
-@ROWS.declare(4, CLASSIFICATION, _HIGH, _XI)
+@ROWS.declare(8, CLASSIFICATION, _HIGH, _XI)
 def xi_is_high_in_classification(load: Loader, t: Thresholds) -> Measured:
     """Xi against xi*, above the share of the larger class.
 
@@ -226,7 +226,7 @@ def xi_is_high_in_classification(load: Loader, t: Thresholds) -> Measured:
     return _xi(text, text.of_block("majority"), t)
 
 
-@ROWS.declare(4, TRANSLATION, _HIGH, _XI)
+@ROWS.declare(8, TRANSLATION, _HIGH, _XI)
 def xi_is_high_in_translation(load: Loader, t: Thresholds) -> Measured:
     """Xi against xi*, the accuracy of the next token; as in classification, with a guess of 0."""
     text = RealText(load, "translation")
@@ -256,7 +256,7 @@ def _xi(text: RealText, guess: pd.Series[float], t: Thresholds) -> Measured:
 
 
 @ROWS.declare(
-    4,
+    8,
     QUESTION,
     "A classifier with uniform attention performs as well, so performance cannot say where a "
     "model attends.",
@@ -290,7 +290,7 @@ def uniform_attention_is_as_good(load: Loader, t: Thresholds) -> Measured:
 ROWS.append(
     Row(
         "attention-is-on-salient-words",
-        4,
+        8,
         QUESTION,
         "Trained attention goes to words that speak for the label, though the loss does not ask "
         "for it.",
