@@ -383,12 +383,10 @@ REGISTRY: Mapping[str, Experiment] = {
     "mirror_pairs": _survey(
         "Does a head beside its mirror image align more often than two random heads?",
         *(mirror.run_pair, mirror.pairs(), range(2001, 2097)),
-        recorded=False,
     ),
     "turned_heads": _survey(
         "Do bad heads become good, and good ones bad, when only their sign changes?",
         *(mirror.run_turned, mirror.turned_heads(heads.ONE_HEAD), _seeds(64)),
-        recorded=False,
     ),
     "turned_models": _survey(
         "Do models of eight bad heads align when all their heads are turned over?",

@@ -53,6 +53,7 @@ class Hypothesis:
         says: what it says.
         value: what it is about, with its interval.
         n: runs (H5 and H6: starts) on each side.
+        runs: training runs on which it rests.
         held: True, False if refuted, None if open.
         p: of its one-sided test; ``None`` where it has none.
         corrected: ``p`` by Holm's method.
@@ -62,6 +63,7 @@ class Hypothesis:
     says: str
     value: Interval
     n: tuple[int, ...]
+    runs: int
     held: bool | None = None
     p: float | None = None
     corrected: float | None = None
@@ -153,7 +155,9 @@ def _of_pairs(load: Loader) -> Iterator[Hypothesis]:
             value = runs.contrast([more], [less])
             n = runs.count(more), runs.count(less)
             held = _refuted(value.high < LITTLE)
-            yield Hypothesis(f"{number}, {name}", says, value, n, held, _fisher(runs, more, less))
+            yield Hypothesis(
+                f"{number}, {name}", says, value, n, sum(n), held, _fisher(runs, more, less)
+            )
         for half in ("query", "value"):
             pair = runs.aligned(arms[half]), runs.aligned(arms["random"])
             wide = share_contrast(pair[:1], pair[1:])
@@ -165,6 +169,7 @@ def _of_pairs(load: Loader) -> Iterator[Hypothesis]:
                 f"only the {half} turned over: as often as two heads",
                 wide,
                 (pair[0][1], pair[1][1]),
+                pair[0][1] + pair[1][1],
                 True if alike else False if differs else None,
             )
         spare = [f"{cell}-{pair}-V-17" for pair in ("antithetic", "random")]
@@ -176,6 +181,7 @@ def _of_pairs(load: Loader) -> Iterator[Hypothesis]:
                 "with a spare word nearly all runs align, in both arms (the smaller share)",
                 min(shares, key=lambda share: share.estimate),
                 tuple(share.n for share in shares),
+                sum(share.n for share in shares),
                 False if False in above else None if None in above else True,
             )
 
@@ -196,7 +202,8 @@ def _of_starts(load: Loader) -> Iterator[Hypothesis]:
         change = sign * gain[kinds[kinds == kind].index]
         value = seed_interval(change)
         p = float(stats.wilcoxon(change, alternative="greater").pvalue) if change.any() else 1.0
-        yield Hypothesis(name, says, value, (len(change),), _refuted(value.high < GAIN), p)
+        count = int(ends.index.get_level_values("seed").isin(change.index).sum())
+        yield Hypothesis(name, says, value, (len(change),), count, _refuted(value.high < GAIN), p)
 
 
 def _of_models(load: Loader) -> Iterator[Hypothesis]:
@@ -209,11 +216,11 @@ def _of_models(load: Loader) -> Iterator[Hypothesis]:
     held = _refuted(share.high < LITTLE and saved.low <= 0 <= saved.high)
     n = len(ends[1]), len(ends[0])
     says = "models of eight bad heads align more often when turned over"
-    yield Hypothesis("H7, share", says, share, n, held, _fisher(runs, turned, plain))
+    yield Hypothesis("H7, share", says, share, n, sum(n), held, _fisher(runs, turned, plain))
     later = (column for end in ends for column in (end["step"], end["solved"]))
     p = time_difference(*later, alternative="less")  # of the first: a lower hazard
     says = "or sooner (median steps saved; where a run never copies, its last step)"
-    yield Hypothesis("H7, time", says, saved, n, held, p)
+    yield Hypothesis("H7, time", says, saved, n, sum(n), held, p)
 
 
 def _refuted(condition: bool) -> bool | None:

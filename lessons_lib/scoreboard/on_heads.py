@@ -83,7 +83,7 @@ def heads_not_parameters(load: Loader, t: Thresholds) -> Measured:
         "; ".join(told),
         found[0].value if found else None,
         f"{found[0].name}: difference of shares of runs aligned" if found else "",
-        sum(sum(h.n) for h in found),
+        sum(h.runs for h in found),
         {name: held.get(name) for name in REGISTERED},
     )
 
