@@ -12,10 +12,14 @@ from __future__ import annotations
 from typing import Any
 
 from lessons_lib.exercises import ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08_09, ch10, ch11  # noqa: F401
-from lessons_lib.exercises.judge import EXERCISES, Result, judge
+from lessons_lib.exercises.judge import EXERCISES as _FOUND
+from lessons_lib.exercises.judge import Exercise, Result, judge
 from lessons_lib.exercises.sandbox import remember_libraries
 
-__all__ = ["EXERCISES", "check"]
+EXERCISES: dict[str, Exercise] = dict(
+    sorted(_FOUND.items(), key=lambda found: [int(part) for part in found[0].split(".")])
+)
+"""By number, ``"6.2"``: the second exercise of chapter 6; in the order of the book."""
 
 remember_libraries()
 
