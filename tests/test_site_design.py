@@ -110,7 +110,7 @@ def pages_with(mark: str) -> list[str]:
 MEANINGS = """async () => {
   const found = [];
   for (const link of document.querySelectorAll('.bd-article .term > a')) {
-    if (!link.checkVisibility()) continue;  // folded
+    if (!link.checkVisibility({visibilityProperty: true})) continue;  // folded
     link.scrollIntoView({block: 'nearest', behavior: 'instant'});
     link.focus();
     await new Promise(requestAnimationFrame);  // the browser looks for a place with room

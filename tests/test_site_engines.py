@@ -84,24 +84,20 @@ class Engine:
         return found
 
 
-def in_chromium() -> Iterator[Engine]:
+def in_chromium(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Chromium."""
     if CHROMIUM is None:
         pytest.skip(chromium.ABSENT)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(chromium.FLAGS))
-        page = browser.new_page()
-        yield Engine(
-            page.goto,
-            lambda script: page.evaluate(f"() => {{ {script} }}"),
-            lambda selector, key: page.locator(selector).first.press(key),
-        )
-        browser.close()
+    page = request.getfixturevalue("browser").new_page()  # Playwright starts once in a process
+    yield Engine(
+        page.goto,
+        lambda script: page.evaluate(f"() => {{ {script} }}"),
+        lambda selector, key: page.locator(selector).first.press(key),
+    )
+    page.close()
 
 
-def in_firefox() -> Iterator[Engine]:
+def in_firefox(_: pytest.FixtureRequest) -> Iterator[Engine]:
     """Firefox."""
     program = shutil.which("firefox-esr") or shutil.which("firefox")
     if program is None:
@@ -166,7 +162,7 @@ class Marionette:
         self.socket.close()
 
 
-def in_webkit() -> Iterator[Engine]:
+def in_webkit(_: pytest.FixtureRequest) -> Iterator[Engine]:
     """WebKitGTK."""
     program = shutil.which("WebKitWebDriver")
     browsers = sorted(Path("/usr/lib").glob("*/webkit2gtk-*/MiniBrowser"))
@@ -208,7 +204,7 @@ def watched() -> Iterator[str]:
     scope="module", params=[in_chromium, in_firefox, in_webkit], ids=lambda made: made.__doc__[:-1]
 )
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    yield from request.param()
+    yield from request.param(request)
 
 
 @pytest.fixture(autouse=True)

@@ -104,21 +104,27 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 
 
+def headings(path: Path) -> set[str]:
+    """Anchors of the headings of a Markdown file, as GitHub makes them."""
+    tokens = MarkdownIt().parse(path.read_text(encoding="utf-8"))
+    titles = [b.content for a, b in pairwise(tokens) if a.type == "heading_open"]
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
 def document_faults(path: Path) -> list[str]:
     """Links of a page on GitHub that lead to no file of the repository, or to no heading of it."""
     tokens = MarkdownIt().parse(path.read_text(encoding="utf-8"))
     inside = [child for token in tokens for child in token.children or []]
-    titles = [b.content for a, b in pairwise(tokens) if a.type == "heading_open"]
-    anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
     found = []
     for address in (str(token.attrs["href"]) for token in inside if "href" in token.attrs):
         parts = urlsplit(address)
         if parts.scheme in ("http", "https", "mailto"):
             continue
-        if parts.path and not (path.parent / unquote(parts.path)).exists():
+        target = path.parent / unquote(parts.path) if parts.path else path
+        if not target.exists():
             found.append(f"{address}: no such file")
-        if parts.fragment and (parts.path or parts.fragment not in anchors):
-            found.append(f"{address}: no such heading on this page")
+        elif parts.fragment and parts.fragment not in headings(target):
+            found.append(f"{address}: no such heading on that page")
     return found
 
 
@@ -132,5 +138,5 @@ def test_a_link_of_a_document_that_leads_nowhere_is_found(tmp_path: Path) -> Non
     path.write_text("# A, b!\n\n[1](#a-b) [2](README.md) [3](gone.md) [4](#gone) [5](https://a.b)")
     assert document_faults(path) == [
         "gone.md: no such file",
-        "#gone: no such heading on this page",
+        "#gone: no such heading on that page",
     ]
