@@ -10,6 +10,8 @@ from typing import Any
 import nbformat
 import pytest
 
+import website
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(
     path for path in (ROOT / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts
@@ -62,6 +64,7 @@ def test_is_executed_from_top_to_bottom_without_error(path: Path) -> None:
     for number, cell in enumerate(cells, start=1):
         kinds = {output.output_type for output in cell.outputs}
         assert "error" not in kinds or "raises-exception" in tags(cell), f"code cell {number}"
+    assert not website.fell_back(path), "it ran on the embedded corpus: set LESSONS_DATA, and again"
 
 
 @each_notebook

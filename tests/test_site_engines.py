@@ -11,16 +11,13 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from site_browser import CHAPTERS, CHROMIUM, PAGES, SITE, Host, needs_site
+from site_browser import CHAPTERS, CHROMIUM, PAGES, Host, needs_site, served
 
 import chromium
 
@@ -191,13 +188,8 @@ def in_webkit(_: pytest.FixtureRequest) -> Iterator[Engine]:
 @pytest.fixture(scope="module")
 def watched() -> Iterator[str]:
     """Where the watched site is served."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Watched, directory=str(SITE)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served(Watched) as found:
+        yield found
 
 
 @pytest.fixture(

@@ -243,6 +243,19 @@ def test_outputs_are_written_back_only_when_all_chapters_ran(
     assert (project.root / "book/01_one.ipynb").read_bytes() == before
 
 
+def test_outputs_of_the_embedded_corpus_are_not_written_back(
+    project: Any, runs: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = {"text/markdown": f"{website.FELL_BACK} What follows"}
+    edit(project, outputs=[{"output_type": "display_data", "data": data, "metadata": {}}])
+    pages = [project.root / f"book/{name}.ipynb" for name in ("01_one", "02_two")]
+    before = [page.read_bytes() for page in pages]
+    assert website.renew_notebooks(project) == 1
+    assert runs == [["01_one", "02_two"]]
+    assert "02_two ran on the embedded corpus" in capsys.readouterr().out
+    assert [page.read_bytes() for page in pages] == before
+
+
 def test_pages_are_read_from_the_table_of_contents() -> None:
     toc = "root: book/index # file: no\nparts:\n- chapters:\n  - file: 'book/a'\n  - file: b.md\n"
     assert website.toc_pages(toc) == ["book/index", "book/a", "b.md"]

@@ -277,6 +277,12 @@ def renew_notebooks(project: Project, force: bool = False) -> int:
     if copies is None:
         print("No chapter was changed, because one failed (see above).")
         return 1
+    if without := [path.stem for path, copy in copies.items() if fell_back(copy)]:
+        print(
+            f"No chapter was changed: {', '.join(without)} ran on the embedded corpus, for want of "
+            "the real one. Set LESSONS_DATA to the corpora, or connect to the network; then again."
+        )
+        return 1
     for path, copy in copies.items():
         old = path.read_text(encoding="utf-8")
         text = renewed(old, copy.read_text(encoding="utf-8"))
