@@ -1,0 +1,67 @@
+"""The note for researchers says what the records say: each row of its table is computed again."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lessons_lib.lab import heads, records
+from lessons_lib.scoreboard import mirrored
+from lessons_lib.scoreboard.runs import Runs
+
+PAGE = Path(__file__).resolve().parent.parent / "book" / "note_for_researchers.md"
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in PAGE.read_text(encoding="utf-8").splitlines()
+    if re.match(r"\| H\d", line)
+]
+FOUND = mirrored.hypotheses()
+PAIRS = {
+    "H1": ("antithetic-V-16", "random-V-16"),
+    "H2, query": ("query-V-16", "random-V-16"),
+    "H2, value": ("value-V-16", "random-V-16"),
+    "H3": ("random-V-16", "identical-V-16"),
+    "H4": ("antithetic-V-17", "random-V-17"),
+}
+# In the order of the page: by hypothesis, then by cell.
+NAMES = [f"{name}, {cell}" for name in PAIRS for cell in ("LSTM", "GRU")] + ["H5", "H6"]
+
+
+def test_it_has_every_hypothesis_that_was_measured() -> None:
+    assert sorted(h.name for h in FOUND) == sorted(NAMES)
+    assert len(ROWS) == len(NAMES)
+
+
+@pytest.mark.parametrize(("row", "name"), list(zip(ROWS, NAMES, strict=True)), ids=NAMES)
+def test_a_row_of_its_table_is_that_of_the_records(row: list[str], name: str) -> None:
+    (found,) = (h for h in FOUND if h.name == name)
+    number, _, counts, difference, p, verdict = row
+    assert name.startswith(number)
+    assert verdict == {True: "holds", False: "refuted", None: "open"}[found.held]
+    value = found.value
+    if difference:
+        shown = f"{value.estimate:+.2f} [{value.low:+.2f}, {value.high:+.2f}]"
+        assert difference == shown
+    if found.corrected is not None:
+        assert float(p) == pytest.approx(
+            found.corrected, rel=0.5 if found.corrected < 0.01 else 0.2
+        )
+    kind, _, cell = name.rpartition(", ")
+    if kind:
+        runs = Runs(records.load("mirror_pairs", "lesson"))
+        told = [runs.aligned(f"{cell.lower()}-{arm}") for arm in PAIRS[kind]]
+        assert counts == f"{told[0][0]} and {told[1][0]} of {told[0][1]}"
+
+
+def test_single_heads_are_counted_over_starts_and_orders() -> None:
+    kinds = heads.classify_starts(records.frame(records.load("head_starts", "lesson")))
+    aligned = Runs(records.load("turned_heads", "lesson")).ends["branch"].eq("aligned")
+    for name, kind, turned_first in (("H5", "bad", True), ("H6", "good", False)):
+        of_kind = aligned[aligned.index.get_level_values("seed").isin(kinds.index[kinds == kind])]
+        over = of_kind.index.get_level_values("arm").str.startswith("turned")
+        sides = (int(of_kind[over].sum()), int(of_kind[~over].sum()))
+        first, second = sides if turned_first else sides[::-1]
+        (row,) = (row for row in ROWS if row[0] == name)
+        assert row[2] == f"{first} and {second} of {int(over.sum())}"
