@@ -265,7 +265,9 @@ def draw(records: Mapping[str, Record], *, ax: Axes | None = None) -> Axes:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train pairs of heads again, print their shares and draw them."""
     parser = argparse.ArgumentParser(prog="python -m lessons_lib.scoreboard.mirrored")
-    parser.add_argument("--seeds", type=int, default=12, help="of 96; 12 take about three minutes")
+    parser.add_argument(
+        "--seeds", type=int, default=12, help="of 96; 12 take a minute and a half on two cores"
+    )
     parser.add_argument("--cell", action="append", choices=list(CELLS), help="default: lstm")
     parser.add_argument("--out", type=Path, default=Path("mirrored.png"), help="the figure")
     options = parser.parse_args(arguments)
