@@ -34,7 +34,6 @@ export class Handle {
     this.move = move;
     this.card = views.cards.get("plane");
     this.element = button("", "pg-handle");
-    this.card.stage.append(this.element);
     this.card.drawn = (scene) => this.place(scene);
     this.element.addEventListener("pointerdown", ({ pointerId }) => {
       this.element.setPointerCapture(pointerId);
@@ -66,6 +65,8 @@ export class Handle {
     if (this.first === scene.history.rows[0]) return;
     this.first = scene.history.rows[0];
     this.element.setAttribute("aria-label", `${this.words(...start)} Arrow keys move it.`);
+    // Not before it has a place and a name.
+    if (!this.element.isConnected) this.card.stage.append(this.element);
   }
 
   words(a, b) {
