@@ -335,7 +335,7 @@ def test_the_problem_set_is_as_the_guide_says() -> None:
 def test_the_derivation_on_the_board_ends_where_the_theory_begins() -> None:
     board = section("The derivation on the board")
     assert r"\frac{V - L}{L\,V\,(V-1)}" in board
-    assert r"b = \delta\,t , \quad a = \frac{\delta}{2L^2}\,t^2" in board
+    assert r"b = \delta\,\tau , \quad a = \frac{\delta}{2L^2}\,\tau^2" in board
     for V, L, t in ((7, 4, 0.3), (5, 5, 2.0)):
         d = (V - L) / (L * V * (V - 1))
         assert phase_portrait.early_growth(t, V, L) == pytest.approx((d / (2 * L**2) * t**2, d * t))
