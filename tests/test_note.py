@@ -26,7 +26,8 @@ PAIRS = {
     "H4": ("antithetic-V-17", "random-V-17"),
 }
 # In the order of the page: by hypothesis, then by cell.
-NAMES = [f"{name}, {cell}" for name in PAIRS for cell in ("LSTM", "GRU")] + ["H5", "H6"]
+NAMES = [f"{name}, {cell}" for name in PAIRS for cell in ("LSTM", "GRU")]
+NAMES += ["H5", "H6", "H7, share", "H7, time"]
 
 
 def test_it_has_every_hypothesis_that_was_measured() -> None:
@@ -42,14 +43,16 @@ def test_a_row_of_its_table_is_that_of_the_records(row: list[str], name: str) ->
     assert verdict == {True: "holds", False: "refuted", None: "open"}[found.held]
     value = found.value
     if difference:
-        shown = f"{value.estimate:+.2f} [{value.low:+.2f}, {value.high:+.2f}]"
+        digits = 0 if name == "H7, time" else 2  # steps, else shares
+        told = (f"{part:+.{digits}f}" for part in (value.estimate, value.low, value.high))
+        shown = "{} [{}, {}]".format(*told)
         assert difference == shown
     if found.corrected is not None:
         assert float(p) == pytest.approx(
             found.corrected, rel=0.5 if found.corrected < 0.01 else 0.2
         )
     kind, _, cell = name.rpartition(", ")
-    if kind:
+    if kind in PAIRS:
         runs = Runs(records.load("mirror_pairs", "lesson"))
         told = [runs.aligned(f"{cell.lower()}-{arm}") for arm in PAIRS[kind]]
         assert counts == f"{told[0][0]} and {told[1][0]} of {told[0][1]}"
@@ -65,3 +68,19 @@ def test_single_heads_are_counted_over_starts_and_orders() -> None:
         first, second = sides if turned_first else sides[::-1]
         (row,) = (row for row in ROWS if row[0] == name)
         assert row[2] == f"{first} and {second} of {int(over.sum())}"
+
+
+def test_models_of_eight_heads_are_counted() -> None:
+    runs = Runs(records.load("turned_models", "lesson"))
+    arms = ("eight-bad-turned", "eight-bad", "eight-random")
+    (turned, of), (plain, _), (random, _) = map(runs.aligned, arms)
+    (row,) = (row for row in ROWS if row[0] == "H7" and row[2])
+    assert row[2] == f"{turned} and {plain} of {of}"
+    steps = [int(runs.ends.loc[arm].step.median()) for arm in arms]
+    text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    for told in (
+        f"Eight bad heads align in {plain} of {of} models, after {steps[1]} steps (median);",
+        f"the same heads turned over in all {turned}, after {steps[0]},",
+        f"where eight random heads need {steps[2]} and align in {random}.",
+    ):
+        assert told in text

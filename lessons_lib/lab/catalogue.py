@@ -160,8 +160,8 @@ EARLIER = frozenset(
         "classification/left-to-right",
         "hard_distribution/full-size",
         *("knife_edge/full-size", "forks/lesson", "forks/full-size"),
-        *("heads/lesson", "head_mix/lesson", "head_controls/lesson"),
-        *("odds/lesson", "ktiw_first/lesson", "attention_held/lesson", "query_rates/lesson"),
+        *("heads/lesson", "head_controls/lesson"),
+        *("odds/lesson", "attention_held/lesson", "query_rates/lesson"),
         "asymmetry/lesson",
     }
 )
@@ -393,7 +393,6 @@ REGISTRY: Mapping[str, Experiment] = {
         mirror.run_turned,
         mirror.turned_models(heads.ONE_HEAD, heads.BAD_HEADS),
         range(2001, 2051),
-        recorded=False,
     ),
 }
 """Name -> experiment. A record is found under name, scale and arm."""
