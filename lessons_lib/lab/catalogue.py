@@ -160,7 +160,7 @@ EARLIER = frozenset(
         "classification/left-to-right",
         "hard_distribution/full-size",
         *("knife_edge/full-size", "forks/lesson", "forks/full-size"),
-        *("heads/lesson", "head_controls/lesson"),
+        *("head_controls/lesson",),
         *("odds/lesson", "attention_held/lesson", "query_rates/lesson"),
         "asymmetry/lesson",
     }
