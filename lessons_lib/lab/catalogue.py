@@ -160,7 +160,6 @@ EARLIER = frozenset(
         "classification/left-to-right",
         "hard_distribution/full-size",
         *("knife_edge/full-size", "forks/lesson", "forks/full-size"),
-        *("head_controls/lesson",),
         *("odds/lesson", "attention_held/lesson", "query_rates/lesson"),
         "asymmetry/lesson",
     }
