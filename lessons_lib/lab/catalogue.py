@@ -161,7 +161,6 @@ EARLIER = frozenset(
         "hard_distribution/full-size",
         *("knife_edge/full-size", "forks/lesson", "forks/full-size"),
         *("odds/lesson", "attention_held/lesson", "query_rates/lesson"),
-        "asymmetry/lesson",
     }
 )
 """Experiments and scales whose records were made by an earlier version of the code: copiers with
