@@ -10,14 +10,9 @@ import numpy as np
 import torch
 from scipy.special import expit, softmax
 
-from lessons_lib.exercises.sandbox import Student
+from lessons_lib.exercises.contents import Array, Cases, Table, numbers, shares
+from lessons_lib.exercises.judge import compare, compared, exercise
 from lessons_lib.tasks import PAD
-
-# isort: off
-# fmt: off
-from lessons_lib.exercises.judge import (
-    Array, Cases, Table, choice, compare, compared, exercise, numbers, shares)
-
 
 Sentences = list[list[int]]
 
@@ -25,15 +20,6 @@ Sentences = list[list[int]]
 def _padded(sentences: Sentences) -> torch.Tensor:
     longest = max(map(len, sentences))
     return torch.tensor([s + [PAD] * (longest - len(s)) for s in sentences])
-
-
-choice("3.1", "A local encoder",
-    "What in the equation of the uniform context depends on the order of positions?",
-    b=("probe-fixed", "The probe is about a position. After shuffling another word stands there."),
-    c=("order-matters", "With states that know their own word only, what in the mean of the states "
-        "depends on the order?"),
-    d=("loss-moves", "The context is a mean and the decoder starts from zeros. What could tell the "
-        "loss about the order of the input?"))
 
 
 def _bags(e: Array, w: Array, b: Array, x: Sentences) -> Table:
@@ -47,39 +33,35 @@ def _bags(e: Array, w: Array, b: Array, x: Sentences) -> Table:
         return np.asarray(softmax(logits(pooled, bias), 1))
 
     return softmax(z, 1), {
-        "logits": (z, "these are logits. Asked for are probabilities."),
-        "log-probability": (np.log(softmax(z, 1)), "take the softmax without the log."),
-        "sum": (said(lambda s: e[s].sum(0)),
-            "the embeddings are added up. The proxy takes their mean."),
-        "largest": (said(lambda s: e[s].max(0)), "that is the maximum, not the mean."),
-        "wrong-axis": (softmax(z, 0), "the softmax is over the texts, not the words."),
-        "padding": (said(lambda s: e[filled[tuple(s)]].mean(0)),
-            "the embedding of the padding is in the mean."),
-        "padded-length": (said(lambda s: e[s].sum(0) / longest),
-            "the sum is divided by the padded length. Divide by the number of words."),
-        "each-word-once": (said(lambda s: e[sorted(set(s))].mean(0)),
-            "a word that stands twice counts twice in the mean."),
-        "no-bias": (said(lambda s: e[s].mean(0), 0 * b), "the bias is missing."),
-        "mean-of-probabilities": (np.stack([softmax(e[s] @ w.T + b, 1).mean(0) for s in x]),
-            "the softmax of each word is averaged. Average the embeddings first."),
-        "sigmoid": (expit(z), "softmax over words, not sigmoid."),
-        "not-normalised": (np.exp(z), "divide by the sum over words."),
-        "first-word": (said(lambda s: e[s[0]]), "only the first word counts."),
+        "logits": z,
+        "log-probability": np.log(softmax(z, 1)),
+        "sum": said(lambda s: e[s].sum(0)),
+        "largest": said(lambda s: e[s].max(0)),
+        "wrong-axis": softmax(z, 0),
+        "padding": said(lambda s: e[filled[tuple(s)]].mean(0)),
+        "padded-length": said(lambda s: e[s].sum(0) / longest),
+        "each-word-once": said(lambda s: e[sorted(set(s))].mean(0)),
+        "no-bias": said(lambda s: e[s].mean(0), 0 * b),
+        "mean-of-probabilities": np.stack([softmax(e[s] @ w.T + b, 1).mean(0) for s in x]),
+        "sigmoid": expit(z),
+        "not-normalised": np.exp(z),
+        "first-word": said(lambda s: e[s[0]]),
     }
 
 
-@exercise("3.2", "The bag-of-words proxy",
-    "Sum the embeddings of words that are not PAD, divide by how many there are, then the "
-    "linear layer, then a softmax over output words.",
-    "proxy_forward(embedding, weight, bias, source)")
-def _proxy(f: Student) -> None:
+@exercise("3.2")
+def _proxy(f: Any) -> None:
     rng = np.random.default_rng(3008)
     layers = rng.normal(size=(11, 3)), rng.normal(size=(5, 3)), rng.normal(size=5)
     cases = {
         "one length": (*layers, [[4, 5, 6], [10, 7, 7]]),
         "padding": (*layers, [[4, 5, 6], [9]]),
     }
-    compare(lambda *g: f(*map(torch.tensor, g[:3]), _padded(g[3])), cases, _bags)
+
+    def read(*given: Any) -> Any:
+        return f(*map(torch.tensor, given[:3]), _padded(given[3]))
+
+    compare("3.2", read, cases, _bags)
 
 
 def _ranks(u: Array, v: Array, mask: Array) -> Any:
@@ -109,11 +91,7 @@ def _word_pairs() -> Cases:
     return cases
 
 
-@exercise("3.3", "Agreement by hand",
-    "For each output word that has a source: argmax of u inside the mask, then count the "
-    "positions with a strictly greater v. `-(-L // 20)` rounds up.",
-    "agreement_by_hand(u, v, mask)")
-@compared(_word_pairs, tolerance=1e-6, tensors=True)
+@compared("3.3", _word_pairs, tolerance=1e-6, tensors=True)
 def _agreement(u: Array, v: Array, m: Any) -> Table:
     def top(n: Any) -> Any:
         return (n + 19) // 20
@@ -127,33 +105,21 @@ def _agreement(u: Array, v: Array, m: Any) -> Table:
     best = [np.where(m, x, -np.inf).argmax(-1) for x in (u, v)]
     each = [agree(*(x[k : k + 1] for x in (u, v, m))) for k in range(len(u)) if m[k].any()]
     return right.mean(), {
-        "swapped": (lambda: agree(v, u, m),
-            "that is A(v, u). Take the best position by u, and its rank by v."),
-        "floor": ((ahead < n // 20).mean(),
-            "5% of the positions is rounded down. Round up: at least one."),
-        "one": ((ahead < 1).mean(),
-            "only the very best by v counts. The top is ceil(5% of L), 2 of 30."),
-        "at-least-one": ((ahead < np.maximum(n // 20, 1)).mean(),
-            "5% is rounded down to at least one. Round up: 2 of 30."),
-        "one-more": ((ahead < n // 20 + 1).mean(),
-            "5% of 20 is 1, not 2: only what is no whole number goes up."),
-        "nearest": ((ahead < np.maximum((n + 10) // 20, 1)).mean(),
-            "5% is rounded to the nearest number. Round up."),
-        "not-strict": ((ahead < top(n) + 1).mean(), "fewer than k may be ahead, not as many as k."),
-        "ten": ((ahead < (n + 9) // 10).mean(), "the top is 5%, not 10%."),
-        "no-mask": (lambda: agree(u, v, everywhere), "padded positions and rows count."),
-        "mask-of-u": (lambda: agree(np.where(m, u, -99), v, everywhere & m.any(-1, keepdims=True)),
-            "padded positions are ranked by v, though u leaves them out."),
-        "padded-length": ((ahead < top(m.shape[-1])).mean(),
-            "L is the length of each sentence, without its padding."),
-        "ties-out": ((ahead + tied < top(n)).mean(),
-            "a position that ties with others is left out. Only strictly greater ones count "
-            "against it."),
-        "by-sentence": (np.mean(each),
-            "that is a mean over sentences. Each output word counts once."),
-        "same-place": ((best[0] == best[1])[m.any(-1)].mean(),
-            "the best by u and by v are compared. Ask for the top by v."),
-        "all-rows": (right.sum() / m.any(-1).size, "rows without a source count in the mean."),
+        "swapped": lambda: agree(v, u, m),
+        "floor": (ahead < n // 20).mean(),
+        "one": (ahead < 1).mean(),
+        "at-least-one": (ahead < np.maximum(n // 20, 1)).mean(),
+        "one-more": (ahead < n // 20 + 1).mean(),
+        "nearest": (ahead < np.maximum((n + 10) // 20, 1)).mean(),
+        "not-strict": (ahead < top(n) + 1).mean(),
+        "ten": (ahead < (n + 9) // 10).mean(),
+        "no-mask": lambda: agree(u, v, everywhere),
+        "mask-of-u": lambda: agree(np.where(m, u, -99), v, everywhere & m.any(-1, keepdims=True)),
+        "padded-length": (ahead < top(m.shape[-1])).mean(),
+        "ties-out": (ahead + tied < top(n)).mean(),
+        "by-sentence": np.mean(each),
+        "same-place": (best[0] == best[1])[m.any(-1)].mean(),
+        "all-rows": right.sum() / m.any(-1).size,
     }
 
 
@@ -186,37 +152,23 @@ def _em(t: Array, x: Sentences, y: Sentences) -> Table:
 
     counts, once = _expected_counts(t, x, y), [sorted(set(s)) for s in x]
     return rows(counts), {
-        "not-normalised": (_seen(counts, x), "these are counts. Divide each row by its sum."),
-        "over-source": (rows(counts, 0),
-            "the columns sum to 1. t(o|i) is a distribution over output words o, so each row has "
-            "to."),
-        "no-posterior": (by(lambda t: np.ones_like(t) / len(t)),
-            "each source word gets the same share. Shares are in proportion to t(y_t|x_l)."),
-        "whole-counts": (by(np.ones_like), "each source word gets the whole output word."),
-        "not-shared": (by(lambda t: t),
-            "t itself is added up. Divide it by its sum over the positions first."),
-        "over-targets": (by(shares),
-            "the shares of an input word sum to 1 over output words. The shares of an output "
-            "word have to, over the positions."),
-        "hard": (by(lambda t: (t == t.max(0)).astype(float)),
-            "each output word goes to the most probable position alone. In EM all get their "
-            "share."),
-        "squared": (by(lambda t: shares(t**2, 0)), "t is squared before it is shared."),
-        "each-word-once": (rows(_expected_counts(t, once, y)),
-            "a source word that stands twice gets a share at each place."),
-        "padding-source": (rows(_expected_counts(t, _padded(x).tolist(), y)),
-            "padding takes part among the source words."),
-        "padding": (rows(_expected_counts(t, x, _padded(y).tolist())),
-            "padding is counted as an output word."),
-        "old-table": (_seen(t, x), "that is the table as it was."),
+        "not-normalised": _seen(counts, x),
+        "over-source": rows(counts, 0),
+        "no-posterior": by(lambda t: np.ones_like(t) / len(t)),
+        "whole-counts": by(np.ones_like),
+        "not-shared": by(lambda t: t),
+        "over-targets": by(shares),
+        "hard": by(lambda t: (t == t.max(0)).astype(float)),
+        "squared": by(lambda t: shares(t**2, 0)),
+        "each-word-once": rows(_expected_counts(t, once, y)),
+        "padding-source": rows(_expected_counts(t, _padded(x).tolist(), y)),
+        "padding": rows(_expected_counts(t, x, _padded(y).tolist())),
+        "old-table": _seen(t, x),
     }
 
 
-@exercise("3.4", "The first step of EM",
-    "E step: t(y_t|x_l) over its sum over l. M step: add the shares up for each pair of words, "
-    "then divide each row by its sum.",
-    "em_step(table, source, target)")
-def _em_step(f: Student) -> None:
+@exercise("3.4")
+def _em_step(f: Any) -> None:
     table = shares(np.random.default_rng(3006).uniform(0.1, 1, size=(7, 9)), 1)
     cases = {
         "sentences of one length": (table, [[4, 5, 6], [5, 4, 4]], [[8, 4], [5, 8]]),
@@ -227,4 +179,4 @@ def _em_step(f: Student) -> None:
         found = f(torch.tensor(t), _padded(x), _padded(y))
         return _seen(numbers(found, t.shape, finite=False), x)
 
-    compare(read, cases, _em)
+    compare("3.4", read, cases, _em)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lessons_lib.exercises import ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08_09, ch10, ch11  # noqa: F401
+from lessons_lib.exercises import ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08, ch09, ch10, ch11  # noqa: F401
 from lessons_lib.exercises.judge import EXERCISES as _FOUND
 from lessons_lib.exercises.judge import Exercise, Result, judge
 from lessons_lib.exercises.sandbox import remember_libraries

@@ -1,20 +1,43 @@
-"""What an answer holds: as a list where it comes one by one, and as a thing to be compared."""
+"""What an answer holds: numbers, a word, a list that comes one by one, a thing to be compared."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections import deque
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from fractions import Fraction
 from types import GeneratorType
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
-_MOST, _LAZY = (
-    100_000,
-    (GeneratorType, map, filter, zip, range, enumerate, reversed, itertools.chain),
-)
+Array = NDArray[np.float64]
+Table = tuple[Any, Mapping[str, Any]]
+"""The right answer of a case, and what it would be with each mistake.
+
+What is costly may be a function without arguments; what a case does not define is left out.
+"""
+Cases = Mapping[str, tuple[Any, ...]]
+"""Arguments by a name for messages."""
+_MOST = 100_000
+_LAZY = (GeneratorType, map, filter, zip, range, enumerate, reversed, itertools.chain)
+
+
+class Wrong(Exception):  # noqa: N818 - it is a verdict, not a failure of the program
+    """The answer is wrong: a key that names the likely mistake, and a sentence that explains it."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key, self.message = key, message
+
+
+class NotAttempted(Exception):  # noqa: N818
+    """There is no answer yet."""
 
 
 def settled(value: Any) -> Any:
@@ -43,3 +66,96 @@ def fingerprint(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return [fingerprint(getattr(value, f.name)) for f in dataclasses.fields(value)]
     return value
+
+
+def spoken(answer: Any, options: Iterable[str]) -> str:
+    """A word of an answer: one of the options, however it is written or wrapped.
+
+    Raises:
+        Wrong: it is no text, or none of these words.
+    """
+    while type(answer) in (list, tuple) and len(answer) == 1:
+        answer = answer[0]
+    if type(answer) is np.ndarray and answer.size == 1:
+        answer = answer.item()
+    listed = ", ".join(map(repr, options))
+    if not isinstance(answer, str):
+        raise Wrong("type", f"Expected one of {listed}, found {kind(answer)}.")
+    word = str.strip(answer).lower()
+    if word not in options:
+        raise Wrong("no-such-option", f"Expected one of {listed}, found {word[:40]!r}.")
+    return word
+
+
+def numbers(value: Any, shape: tuple[int, ...] = (), *, finite: bool = True) -> Array:
+    """An answer as an array of float64: from a number, list, tuple, NumPy array or tensor.
+
+    Complex numbers count if their imaginary parts are 0. An object that merely behaves like a
+    number does not: it could say anything. A single number, of shape ``()``, may also come as a
+    tensor of one entry. NaN and infinity are refused if the answer is to be finite.
+
+    Raises:
+        Wrong: another type, another shape, a value that is not finite, or an ellipsis among them.
+        NotAttempted: there is an ellipsis and nothing else.
+    """
+    if value is Ellipsis:
+        raise NotAttempted
+    found = np.asarray(_plain(value))
+    if shape == () and found.size == 1:
+        found = found.reshape(())
+    if found.shape != shape:
+        wanted = "one number" if shape == () else f"shape {shape}"
+        swapped = " Are two axes swapped?" if sorted(found.shape) == sorted(shape) else ""
+        raise Wrong("shape", f"Expected {wanted}, found shape {found.shape}.{swapped}")
+    if np.iscomplexobj(found):
+        if (abs(found.imag) > 1e-9 * (1 + abs(found.real))).any():
+            raise Wrong("complex", "Expected real numbers, found some with an imaginary part.")
+        found = found.real
+    if finite and not np.isfinite(found).all():
+        where = "for 0/0, for the logarithm of 0, and for a softmax in which everything is masked."
+        raise Wrong("not-finite", f"Expected finite numbers, found NaN or infinity. Look {where}")
+    return found.astype(np.float64)
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Nested lists, arrays and plain numbers, of exact types."""
+    form = type(value)
+    if value is Ellipsis:
+        raise Wrong("unfinished", "There is still a `...` among the values.")
+    if form in (torch.Tensor, nn.Parameter):
+        value = value.detach().cpu().to_dense()
+        return value.to(torch.complex128 if value.is_complex() else torch.float64).numpy()
+    if form.__name__ in ("Series", "Index", "DataFrame") and form.__module__.startswith("pandas."):
+        value, form = value.to_numpy(), np.ndarray
+    if form in (np.ndarray, np.matrix) and value.dtype == object:
+        value, form = value.tolist(), list
+    if form in (np.ndarray, np.matrix) or issubclass(form, np.number | np.bool_):
+        if value.dtype.kind not in "fiubc":
+            raise Wrong("type", f"Expected numbers, found an array of {value.dtype}.")
+        return np.asarray(value, dtype=complex if value.dtype.kind == "c" else float)
+    if form in (int, float, bool, Fraction, Decimal):
+        try:
+            return float(value)
+        except OverflowError:
+            text = "Expected numbers below 1e308, found a larger one: use logarithms."
+            raise Wrong("too-large", text) from None
+    if form is complex:
+        return value
+    if form in (list, tuple, deque):
+        if depth > 8:
+            raise Wrong("shape", "Expected a table of numbers, found lists within lists.")
+        parts = [_plain(entry, depth + 1) for entry in value]
+        if len({np.shape(part) for part in parts}) > 1:
+            raise Wrong("shape", "Expected entries of one shape, found different ones.")
+        return np.array(parts)
+    raise Wrong("type", f"Expected numbers, found {kind(value)}.")
+
+
+def kind(value: Any) -> str:
+    """What an object is, in words that its own methods cannot change."""
+    return f"an object of type {type(value).__name__}"
+
+
+def shares(values: Any, axis: int = -1) -> Array:
+    """Values over their sum along an axis."""
+    return np.asarray(values / np.sum(values, axis, keepdims=True))

@@ -3,7 +3,7 @@
 This is a help for learners, not a guard against attackers: the code runs in this process and may
 use as much memory as there is. What is caught: exceptions, endless loops, floods of output, changed
 arguments, ``exit()``. What the code does to global states and to the functions of the libraries is
-undone, and an answer is judged with the functions as they were when this module was imported.
+undone, and an answer is judged with the functions as they were when ``check`` was imported.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import io
 import linecache
 import os
 import random
+import re
 import signal
 import sys
 import threading
@@ -35,29 +36,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from lessons_lib.exercises.contents import fingerprint, settled
+from lessons_lib.exercises.contents import NotAttempted, Wrong, fingerprint, settled
 
-FLOOD = 20_000
-"""Characters of output after which a function is stopped."""
-SHOWN = 1_000
-"""Characters of output that are shown."""
-DEEPEST = 10_000
-"""Largest recursion limit that a function can set: beyond it the process may die."""
+FLOOD, SHOWN, DEEPEST = 20_000, 1_000, 10_000
+"""Characters after which a function is stopped, and that are shown; largest recursion limit that it
+can set: beyond it the process may die."""
 _AGAIN, _PATIENCE = 0.02, 5
 """Seconds between two attempts to stop code, and how many before its lines are traced."""
+_SIGNAL: Any = getattr(signal, "SIGURG", None)
+"""What wakes the main thread; a late one does no harm, since it is ignored by default."""
 _STUB = {"RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE", "POP_TOP", "COPY_FREE_VARS"}
-
-
-class Wrong(Exception):  # noqa: N818 - it is a verdict, not a failure of the program
-    """The answer is wrong: a key that names the likely mistake, and a sentence that explains it."""
-
-    def __init__(self, key: str, message: str) -> None:
-        super().__init__(message)
-        self.key, self.message = key, message
-
-
-class NotAttempted(Exception):  # noqa: N818
-    """There is no answer yet."""
 
 
 class OutOfTime(BaseException):
@@ -68,8 +56,7 @@ class Flood(BaseException):
     """Raised inside code that prints too much."""
 
 
-_EVENT = [ctypes.py_object] * 3
-_RAISE_SOON = ctypes.PYFUNCTYPE(None, ctypes.c_ulong, ctypes.py_object, *_EVENT)(
+_RAISE_SOON = ctypes.PYFUNCTYPE(None, ctypes.c_ulong, ctypes.py_object, *[ctypes.py_object] * 3)(
     ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
 )
 """A trace function without any Python in it, which would itself be what is stopped: the three
@@ -79,31 +66,30 @@ arguments of a trace function are passed on, and ignored there."""
 def limited(work: Callable[[], Any], seconds: float) -> Any:
     """What ``work()`` returns, if it does so in time.
 
-    In the main thread of a system with SIGALRM an alarm interrupts the code again and again, sleep
-    and waiting included. (The kernel's own interrupt comes once: ``except:`` in a loop survives
-    it.) Code that catches even that is traced: each of its lines asks for an exception, which comes
-    with the next call or jump, and the jump back of a loop lies outside of every ``try`` within it.
-    Elsewhere (Windows, other threads) a second thread asks again and again: it cannot interrupt
-    sleep, and code that catches everything may hold out for long. Nothing stops code that calls
-    itself again wherever it is stopped, nor one long call into compiled code.
+    A second thread asks for an exception again and again. In the main thread it does so by a
+    signal, which interrupts sleep and waiting, too. (The kernel's own interrupt comes once:
+    ``except:`` in a loop survives it.) Code that catches even that is traced: each of its lines
+    asks for an exception, which comes with the next call or jump, and the jump back of a loop lies
+    outside of every ``try`` within it. Without such signals (Windows, other threads) sleep is not
+    interrupted, and code that catches everything may hold out for long. Nothing stops code that
+    calls itself again wherever it is stopped, nor one long call into compiled code.
 
     Raises:
         OutOfTime: it did not return in time.
     """
-    now, own, done, rung = time.monotonic, sys._getframe(), False, 0
-    over, traced, worker = threading.Event(), sys.gettrace(), threading.get_ident()
+    own, worker, done, rung = sys._getframe(), threading.get_ident(), False, 0
+    over, traced = threading.Event(), sys.gettrace()
     raise_soon = ctypes.pythonapi.PyThreadState_SetAsyncExc
     stop = functools.partial(_RAISE_SOON, worker, OutOfTime)
-
-    def hold_on(frame: FrameType | None) -> None:
-        sys.settrace(stop)
-        while frame is not None and frame is not own:
-            frame.f_trace, frame = stop, frame.f_back
+    main = _SIGNAL is not None and threading.current_thread() is threading.main_thread()
 
     def ask() -> None:
         wait = seconds
         while not over.wait(wait):
-            raise_soon(ctypes.c_ulong(worker), ctypes.py_object(OutOfTime))
+            if main:
+                signal.pthread_kill(worker, _SIGNAL)
+            else:
+                raise_soon(ctypes.c_ulong(worker), ctypes.py_object(OutOfTime))
             wait = _AGAIN
 
     def ring(_: int, frame: FrameType | None) -> None:
@@ -112,16 +98,14 @@ def limited(work: Callable[[], Any], seconds: float) -> Any:
         if frame is own or done:  # never in the lines below, which put things back
             return
         if rung > _PATIENCE:
-            hold_on(frame)
+            sys.settrace(stop)
+            while frame is not None and frame is not own:
+                frame.f_trace, frame = stop, frame.f_back
         raise OutOfTime
 
-    alarm = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGALRM")
-    if alarm:
-        handler, started = signal.signal(signal.SIGALRM, ring), now()
-        before, interval = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
-    else:
-        asking = threading.Thread(target=ask, daemon=True)
-        asking.start()
+    handler = signal.signal(_SIGNAL, ring) if main else None
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
     try:
         return work()
     finally:
@@ -130,14 +114,9 @@ def limited(work: Callable[[], Any], seconds: float) -> Any:
                 done = True
                 sys.settrace(traced)  # before any call of Python code, which would be stopped
                 over.set()
-                if alarm:
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-                    signal.signal(signal.SIGALRM, handler)
-                    if before:  # somebody else's alarm, for example of a test runner
-                        left = max(before - (now() - started), _AGAIN)
-                        signal.setitimer(signal.ITIMER_REAL, left, interval)
-                else:
-                    asking.join()
+                asking.join()
+                if main:
+                    signal.signal(_SIGNAL, handler)
                 raise_soon(ctypes.c_ulong(worker), None)  # withdrawn, if it is still to come
                 break
             except OutOfTime:
@@ -153,21 +132,16 @@ class _Paper(io.StringIO):
         return written
 
 
-_device: Callable[[], Any] = getattr(torch, "get_default_device", lambda: None)  # from torch 2.3 on
-
-
-def _default_device(old: Any) -> None:
-    if old is not None:  # to set the CPU would switch on a mode that is off without it
-        torch.set_default_device(None if str(old) == "cpu" else old)
-
-
 # Each state that an answer may leave behind: how it is read, and how it is put back.
-_STATES: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
+_States = tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...]
+_device: Callable[[], Any] = getattr(torch, "get_default_device", lambda: None)  # from torch 2.3 on
+_STATES: _States = (
     (torch.is_grad_enabled, torch.set_grad_enabled),
     (torch.get_default_dtype, torch.set_default_dtype),
     (torch.get_num_threads, torch.set_num_threads),
     (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
-    (_device, _default_device),
+    # To set the CPU would switch on a mode that is off without it.
+    (_device, lambda old: torch.set_default_device(None if str(old) == "cpu" else old)),
     (np.geterr, lambda old: np.seterr(**old)),
     (np.get_printoptions, lambda old: np.set_printoptions(**old)),
     (sys.getrecursionlimit, sys.setrecursionlimit),
@@ -175,64 +149,15 @@ _STATES: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (lambda: list(sys.path), lambda old: sys.path.__setitem__(slice(None), old)),
     (gc.isenabled, lambda old: gc.enable() if old else gc.disable()),
 )
-_DRAWS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
+_DRAWS: _States = (
     (torch.get_rng_state, torch.set_rng_state),
     (np.random.get_state, np.random.set_state),
     (random.getstate, random.setstate),
 )
-_OURS = ("numpy", "scipy", "lessons_lib", "torch")
-_MODULES = ("builtins", "math", "cmath", "random", "time", "itertools", "functools", "operator")
-_DEEP = ("torch.nn", "torch.nn.functional", "torch.linalg", "torch.optim")
-
-
-_Names = list[tuple[Any, dict[str, Any]]]
-_PRISTINE: _Names = []
-"""Functions and classes of the libraries that answers are judged with, as they were."""
-
-
-def _kept(name: str) -> bool:
-    if name.startswith("torch."):
-        return name in _DEEP
-    return name in _MODULES or (name.split(".")[0] in _OURS and name.count(".") < 2)
-
-
-def remember_libraries() -> None:
-    """Note the libraries as they are now, before anybody has answered: ``check`` calls it."""
-    places: list[Any] = [m for name, m in sys.modules.items() if _kept(name)]
-    ours = [m for name, m in sys.modules.items() if name.startswith("lessons_lib.")]
-    classes = {v for m in ours for v in vars(m).values() if isinstance(v, type)}
-    places += [torch.Tensor, nn.Linear]
-    places += [c for c in classes if c.__module__[:4] in ("less", "torc")]
-    _PRISTINE[:] = [
-        (p, {k: v for k, v in vars(p).items() if callable(v) or isinstance(v, ModuleType)})
-        for p in places
-    ]
-
-
-def _put_back(namespaces: _Names, *, all_of_them: bool = True) -> _Names:
-    """Put names back, and say what stood there instead.
-
-    With ``all_of_them`` a name that a class did not have is taken away: it hides an inherited one.
-    """
-    changed = []
-    for place, own in namespaces:
-        there = dict(vars(place))
-        other = {k: there[k] for k, v in own.items() if k in there and there[k] is not v}
-        for name in own:
-            if there.get(name) is not own[name]:
-                setattr(place, name, own[name])
-        if all_of_them and isinstance(place, type):
-            for name in there.keys() - own.keys():
-                if callable(there[name]):
-                    other[name] = there[name]
-                    delattr(place, name)
-        if other:
-            changed.append((place, other))
-    return changed
 
 
 @contextlib.contextmanager
-def _put_back_after(states: tuple[Any, ...]) -> Iterator[None]:
+def _put_back_after(states: _States) -> Iterator[None]:
     old = [read() for read, _ in states]
     try:
         yield
@@ -241,6 +166,48 @@ def _put_back_after(states: tuple[Any, ...]) -> Iterator[None]:
             with contextlib.suppress(Exception):  # such as a directory that is gone
                 if states is _DRAWS or read() != value:
                     write(value)
+
+
+_KEPT = re.compile(
+    r"(numpy|scipy|lessons_lib)(\.\w+)?|torch(\.nn|\.nn\.functional|\.linalg|\.optim)?|builtins"
+    r"|math|cmath|random|time|itertools|functools|operator"
+)
+_Names = list[tuple[Any, dict[str, Any]]]
+_PRISTINE: _Names = []
+"""Functions and classes of the libraries that answers are judged with, as they were."""
+
+
+def remember_libraries() -> None:
+    """Note the libraries as they are now, before anybody has answered: ``check`` calls it."""
+    places: list[Any] = [m for name, m in sys.modules.items() if _KEPT.fullmatch(name)]
+    ours = [m for name, m in sys.modules.items() if name.startswith("lessons_lib.")]
+    classes = {v for m in ours for v in vars(m).values() if isinstance(v, type)}
+    places += [torch.Tensor, nn.Linear]
+    places += [c for c in classes if c.__module__.startswith(("lessons_lib", "torch"))]
+    _PRISTINE[:] = [
+        (p, {k: v for k, v in vars(p).items() if callable(v) or isinstance(v, ModuleType)})
+        for p in places
+    ]
+
+
+def _put_back(namespaces: _Names, *, exactly: bool = True) -> _Names:
+    """Put names back, and say what stood there instead.
+
+    Exactly: a name that a class did not have is taken away, since it hides an inherited one.
+    """
+    changed = []
+    for place, own in namespaces:
+        there = dict(vars(place))
+        new = there.keys() - own.keys() if exactly and isinstance(place, type) else set()
+        other = {name: there[name] for name in new if callable(there[name])}
+        for name in other:
+            delattr(place, name)
+        for name, value in own.items():
+            if there.get(name) is not value:
+                other |= {name: there[name]} if name in there else {}
+                setattr(place, name, value)
+        changed += [(place, other)] if other else []
+    return changed
 
 
 @contextlib.contextmanager
@@ -257,7 +224,7 @@ def pristine() -> Iterator[None]:
             yield
         finally:
             _put_back(_PRISTINE)
-            _put_back(theirs, all_of_them=False)
+            _put_back(theirs, exactly=False)
 
 
 def _leave(*_: Any, **__: Any) -> NoReturn:
@@ -269,15 +236,15 @@ def _undisturbed() -> Iterator[None]:
     """Seed the random states for the code within; undo what it does, and let it not end Python."""
     deeper, ipython = sys.setrecursionlimit, sys.modules.get("IPython")
     shell = ipython and ipython.get_ipython()
+    ends = [(builtins, "exit"), (builtins, "quit"), (os, "_exit"), (os, "abort")]
+    ends += [(shell, "ask_exit")] if shell is not None else []
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_put_back_after(_STATES))
-        stack.enter_context(_put_back_after(_DRAWS))
-        stack.enter_context(mock.patch.dict(os.environ))
+        for states in (_STATES, _DRAWS):
+            stack.enter_context(_put_back_after(states))
         torch.default_generator.manual_seed(0)  # the CPU's only: no other device is touched
         np.random.seed(0)
         random.seed(0)
-        ends = [(builtins, "exit"), (builtins, "quit"), (os, "_exit"), (os, "abort")]
-        ends += [(shell, "ask_exit")] if shell is not None else []
+        stack.enter_context(mock.patch.dict(os.environ))
         for place, name in ends:
             stack.enter_context(mock.patch.object(place, name, _leave, create=True))
         capped = mock.patch.object(sys, "setrecursionlimit", lambda n: deeper(min(n, DEEPEST)))
@@ -300,7 +267,10 @@ class Student:
 
     def __init__(self, function: Callable[..., Any], call: str, seconds: float) -> None:
         self._function, self._call, self._left = function, call, seconds
-        self._seconds, self.printed = seconds, ""
+        self._seconds, self.printed, self._code = seconds, "", None
+        with contextlib.suppress(Exception):  # it may be compiled, or an object of any kind
+            code = inspect.unwrap(function).__code__
+            self._code = code if type(code) is CodeType else None
 
     def __call__(self, *arguments: Any) -> Any:
         """What the function returns for a copy of these arguments.
@@ -310,7 +280,7 @@ class Student:
                 arguments or returns nothing.
             NotAttempted: it is a stub.
         """
-        if _is_stub(self._function):
+        if self._is_stub():
             raise NotAttempted
         self._must_accept(arguments)
         given = copy.deepcopy(arguments)
@@ -345,6 +315,12 @@ class Student:
             value.close()
         return value
 
+    def _is_stub(self) -> bool:
+        """Whether its body is ``...``, ``pass`` or a docstring and nothing else."""
+        ops = list(dis.get_instructions(self._code)) if self._code else []
+        constants = {op.argval for op in ops if op.opname in ("LOAD_CONST", "RETURN_CONST")}
+        return bool(ops) and {op.opname for op in ops} <= _STUB and constants <= {None, Ellipsis}
+
     def _must_accept(self, arguments: tuple[Any, ...]) -> None:
         try:
             signature = inspect.signature(self._function)
@@ -364,7 +340,10 @@ class Student:
         if isinstance(error, Flood):
             text = f"{self._call} prints more than {FLOOD} characters{where}."
             return Wrong("flood", f"{text} Take the print out of the loop.")
-        text = _text(error)
+        try:
+            text = str(error)[:300]
+        except Exception:  # a student's own exception class, with a faulty __str__
+            text = "(its message cannot be read)"
         unfinished = isinstance(error, TypeError) and "ellipsis" in text
         if isinstance(error, NotImplementedError) or unfinished:
             return NotAttempted()
@@ -372,36 +351,10 @@ class Student:
 
     def _line(self, error: BaseException) -> str:
         """Where in the student's code it happened, or nothing where the code is not known."""
-        code = _code(self._function)
-        steps = list(traceback.walk_tb(error.__traceback__))
-        mine = [n for frame, n in steps if code and frame.f_code.co_filename == code.co_filename]
-        if not mine or code is None:
+        file = self._code.co_filename if self._code else None
+        steps = traceback.walk_tb(error.__traceback__)
+        mine = [number for frame, number in steps if frame.f_code.co_filename == file]
+        if file is None or not mine:
             return ""
-        source = linecache.getline(code.co_filename, mine[-1]).strip()
+        source = linecache.getline(file, mine[-1]).strip()
         return f", at line {mine[-1]}" + (f": `{source}`" if source else "")
-
-
-def _is_stub(function: Callable[..., Any]) -> bool:
-    """Whether its body is ``...``, ``pass`` or a docstring and nothing else."""
-    code = _code(function)
-    if code is None:
-        return False
-    ops = list(dis.get_instructions(code))
-    constants = {op.argval for op in ops if op.opname in ("LOAD_CONST", "RETURN_CONST")}
-    return {op.opname for op in ops} <= _STUB and constants <= {None, Ellipsis}
-
-
-def _code(function: Callable[..., Any]) -> CodeType | None:
-    """The code that was written as this function; compiled ones and most objects have none."""
-    try:
-        found = inspect.unwrap(function).__code__
-    except Exception:  # an answer may be an object with attributes of any kind
-        return None
-    return found if type(found) is CodeType else None
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)[:300]
-    except Exception:  # a student's own exception class, with a faulty __str__
-        return "(its message cannot be read)"
