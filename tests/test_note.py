@@ -9,7 +9,7 @@ import pytest
 
 from lessons_lib.lab import heads, records
 from lessons_lib.scoreboard import mirrored
-from lessons_lib.scoreboard.runs import Runs
+from lessons_lib.scoreboard.contrasts import Runs
 
 PAGE = Path(__file__).resolve().parent.parent / "book" / "note_for_researchers.md"
 ROWS = [

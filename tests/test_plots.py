@@ -1,7 +1,6 @@
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -9,7 +8,6 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex, to_rgb
-from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.mathtext import MathTextParser
 from matplotlib.patches import Rectangle
@@ -36,31 +34,34 @@ def _plain_figures() -> Iterator[None]:
         plt.close("all")
 
 
-def contrast_with_white(color: str) -> float:
+def linear(color: str) -> np.ndarray:
+    """Linear RGB, as WCAG 2 has it."""
+    return np.array(
+        [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
+    )
+
+
+def contrast(color: str, page: str) -> float:
     """Contrast ratio as WCAG 2 defines it."""
-    channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
-    luminance = np.dot([0.2126, 0.7152, 0.0722], channels)
-    return float(1.05 / (luminance + 0.05))
+    low, high = sorted(linear(c) @ [0.2126, 0.7152, 0.0722] for c in (color, page))
+    return float((high + 0.05) / (low + 0.05))
 
 
 # How a colour looks without one kind of cone: Machado, Oliveira and Fernandes (2009), severity 1,
-# on linear RGB.
-BLINDNESS = {
-    "none": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+# on linear RGB, row by row.
+BLINDNESS: dict[str, list[float]] = {
+    "none": [1, 0, 0, 0, 1, 0, 0, 0, 1],
     "protanopia": [
-        [0.152286, 1.052583, -0.204868],
-        [0.114503, 0.786281, 0.099216],
-        [-0.003882, -0.048116, 1.051998],
+        *(0.152286, 1.052583, -0.204868, 0.114503, 0.786281, 0.099216),
+        *(-0.003882, -0.048116, 1.051998),
     ],
     "deuteranopia": [
-        [0.367322, 0.860646, -0.227968],
-        [0.280085, 0.672501, 0.047413],
-        [-0.011820, 0.042940, 0.968881],
+        *(0.367322, 0.860646, -0.227968, 0.280085, 0.672501, 0.047413),
+        *(-0.011820, 0.042940, 0.968881),
     ],
     "tritanopia": [
-        [1.255528, -0.076749, -0.178779],
-        [-0.078411, 0.930809, 0.147602],
-        [0.004733, 0.691367, 0.303900],
+        *(1.255528, -0.076749, -0.178779, -0.078411, 0.930809, 0.147602),
+        *(0.004733, 0.691367, 0.303900),
     ],
 }
 # From linear RGB to Oklab (Ottosson 2020): to cones, whose cube roots are then mixed.
@@ -76,47 +77,37 @@ OPPONENTS = [
 ]
 
 
-def seen(color: str, blindness: str) -> np.ndarray:
-    """Oklab coordinates, times 100, of a colour as somebody sees it."""
-    channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
-    linear = np.clip(np.array(BLINDNESS[blindness]) @ channels, 0, 1)
-    return np.asarray(100 * np.array(OPPONENTS) @ np.cbrt(np.array(CONES) @ linear))
-
-
-def test_the_measure_of_distance_knows_what_is_confused() -> None:
-    """Red and green of one lightness; black and white are 100 apart for all."""
-    red, green = seen("#C04848", "none"), seen("#6B7A20", "none")
-    assert np.linalg.norm(red - green) > 15
-    lost = seen("#C04848", "deuteranopia") - seen("#6B7A20", "deuteranopia")
-    assert np.linalg.norm(lost) < 8
-    for kind in BLINDNESS:
-        assert np.linalg.norm(seen("#FFFFFF", kind) - seen("#000000", kind)) == pytest.approx(
-            100, abs=0.1
-        )
+def apart(one: str, other: str, blindness: str) -> float:
+    """Distance of two colours as somebody sees them: in Oklab, times 100."""
+    eye = np.reshape(BLINDNESS[blindness], (3, 3))
+    seen = [
+        np.array(OPPONENTS) @ np.cbrt(np.array(CONES) @ np.clip(eye @ linear(color), 0, 1))
+        for color in (one, other)
+    ]
+    return float(100 * np.linalg.norm(seen[0] - seen[1]))
 
 
 @pytest.mark.parametrize("blindness", BLINDNESS)
 def test_any_two_colours_can_be_told_apart(blindness: str) -> None:
     """8 in a space where black and white are 100 apart; what can just be noticed is near 2."""
-    colors = dict.fromkeys(ROLES.values())
-    for one, other in itertools.combinations(colors, 2):
-        apart = np.linalg.norm(seen(one, blindness) - seen(other, blindness))
-        assert apart >= 8, f"{one} and {other}: {apart:.1f}"
+    assert apart("#FFFFFF", "#000000", blindness) == pytest.approx(100, abs=0.1)
+    for one, other in itertools.combinations(dict.fromkeys(ROLES.values()), 2):
+        assert apart(one, other, blindness) >= 8, f"{one} and {other}"
 
 
-def test_two_roles_share_a_colour_on_purpose_and_no_others() -> None:
-    shared = [role for role in ROLES if list(ROLES.values()).count(ROLES[role]) > 1]
-    assert shared == ["words", "uniform"]
+def test_the_measure_of_distance_knows_what_is_confused() -> None:
+    """Red and green of one lightness."""
+    assert apart("#C04848", "#6B7A20", "none") > 15
+    assert apart("#C04848", "#6B7A20", "deuteranopia") < 8
 
 
-def test_each_role_has_a_meaning_of_its_own() -> None:
+def test_roles_have_meanings_and_colours_of_their_own_that_stand_out_from_white() -> None:
     assert list(MEANINGS) == list(ROLES)
     assert len(set(MEANINGS.values())) == len(ROLES)
-
-
-def test_role_colours_stand_out_from_white() -> None:
+    shared = [role for role in ROLES if list(ROLES.values()).count(ROLES[role]) > 1]
+    assert shared == ["words", "uniform"], "on purpose, and no others"
     for role, color in ROLES.items():
-        assert contrast_with_white(color) >= 3, role  # WCAG 1.4.11, graphics
+        assert contrast(color, "white") >= 3, role  # WCAG 1.4.11, graphics
 
 
 def test_attention_map_labels_rows_and_columns_and_marks_gold() -> None:
@@ -124,13 +115,8 @@ def test_attention_map_labels_rows_and_columns_and_marks_gold() -> None:
     ax = attention_map(weights, ["ein", "Hund", "."], ["a", "dog"], gold=[0, -1])
     assert [t.get_text() for t in ax.get_xticklabels()] == ["ein", "Hund", "."]
     assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "dog"]
-    image = ax.images[0].get_array()
-    assert image is not None
-    np.testing.assert_array_equal(np.asarray(image), weights)
+    np.testing.assert_array_equal(np.asarray(ax.images[0].get_array()), weights)
     assert [p.get_xy() for p in ax.patches if isinstance(p, Rectangle)] == [(-0.5, -0.5)]
-
-
-def test_attention_map_of_other_words() -> None:
     with pytest.raises(ValueError, match=r"\(1, 2\) for these words, found \(2, 2\)"):
         attention_map(np.eye(2), ["a", "b"], ["c"])
 
@@ -147,7 +133,10 @@ def test_curves_draw_each_seed_their_mean_and_say_n() -> None:
 
 
 def test_intervals_keep_their_order_from_the_top() -> None:
-    ax = intervals({"a": Interval(0.5, 0.4, 0.7, 9), "chance": 0.1}, colors={"a": "uniform"})
+    _, given = plt.subplots()
+    values: dict[str, Interval | float] = {"a": Interval(0.5, 0.4, 0.7, 9), "chance": 0.1}
+    ax = intervals(values, colors={"a": "uniform"}, ax=given)
+    assert ax is given
     assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "chance"]
     bottom, top = ax.get_ylim()
     assert bottom > top
@@ -155,50 +144,26 @@ def test_intervals_keep_their_order_from_the_top() -> None:
     assert ax.lines[0].get_color() == ROLES["uniform"]
 
 
-def test_style_gives_figures_an_opaque_background() -> None:
+def test_style_gives_opaque_figures_one_typeface_of_matplotlibs_and_colours_of_roles() -> None:
     use_style()
-    assert plt.figure().get_facecolor() == (1, 1, 1, 1)
-
-
-def test_words_and_formulas_have_one_typeface_that_comes_with_matplotlib() -> None:
-    use_style()
+    figure = plt.figure()
+    assert figure.get_facecolor() == (1, 1, 1, 1)
     here = Path(mpl.get_data_path())
     assert Path(findfont(FontProperties(), fallback_to_default=False)).is_relative_to(here)
-    figure = plt.figure()
-    figure.text(0, 0, r"words and $\beta_{x}$")
-    used = {font.family_name for font in faces(figure)}
-    assert used == {"DejaVu Sans"}
-
-
-def faces(figure: Figure) -> list[Any]:
-    """The fonts that a figure's texts are set in."""
-    parser = MathTextParser("path")
-    found = []
-    for text in figure.texts:
-        parsed = parser.parse(text.get_text(), dpi=72, prop=text.get_fontproperties())
-        found += [glyph[0] for glyph in parsed.glyphs]
-    return found
-
-
-def test_what_has_no_role_takes_its_colours_from_the_roles() -> None:
-    use_style()
-    ax = plt.figure().add_subplot()
+    text = figure.text(0, 0, r"words and $\beta_{x}$")
+    parsed = MathTextParser("path").parse(text.get_text(), dpi=72, prop=text.get_fontproperties())
+    assert {glyph[0].family_name for glyph in parsed.glyphs} == {"DejaVu Sans"}
+    ax = figure.add_subplot()
     for _ in ROLES:
         ax.plot([0, 1])
     assert {to_hex(line.get_color()).upper() for line in ax.lines} <= set(ROLES.values())
-
-
-def test_given_axes_are_used_and_handed_back() -> None:
-    _, ax = plt.subplots()
-    assert intervals({"x": 1.0}, ax=ax) is ax
 
 
 def test_incidence_rises_in_steps_within_its_band() -> None:
     curve = cumulative_incidence([20, 50, 30, 60, 60], [1, 1, 0, 0, 0], 60)
     ax = incidence.draw(curve, label="aligned", color="attention")
     (line,) = ax.lines
-    assert line.get_xdata().tolist() == [0, 20, 50, 60]  # type: ignore[union-attr]
-    assert line.get_ydata().tolist() == [0, 0.2, 0.4, 0.4]  # type: ignore[union-attr]
+    assert np.asarray(line.get_data()).tolist() == [[0, 20, 50, 60], [0, 0.2, 0.4, 0.4]]
     assert line.get_label() == "aligned (n = 5)"
     (band,) = ax.collections
     assert band.get_datalim(ax.transData).ymax == pytest.approx(curve.high.max())

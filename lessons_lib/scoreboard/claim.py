@@ -1,24 +1,24 @@
 """A claim of the paper, the rule that judges it, and the verdict that follows from the records.
 
 ``Rows.declare`` makes a ``Row`` of a function that measures: from records and thresholds to
-criteria, each held, refuted or open. A row is called to get its ``Claim``.
+criteria, each held (True), refuted (False) or open (None). A row is called to get its ``Claim``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 import pandas as pd
+from scipy.stats import t as student
 
 from lessons_lib.config import Configuration
 from lessons_lib.lab import blocks
 from lessons_lib.lab import records as stored
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, command
-from lessons_lib.scoreboard.contrasts import clustered_interval
-from lessons_lib.stats import Interval
+from lessons_lib.stats import Interval, seed_interval
 
 Verdict = Literal["supported", "in part", "not supported", "undecided"]
 Loader = Callable[[str, str], Mapping[str, Record]]
@@ -26,19 +26,13 @@ Loader = Callable[[str, str], Mapping[str, Record]]
 ON_TEXT = "paper", "full-size", "left-to-right", "short"
 """Scales at the authors' size or near it: the first that was measured is judged."""
 NOT_QUOTED = "see the paper, table not quoted here"
-"""What stands in place of a number of the paper that we do not have."""
 NO_NUMBER = "the abstract says so, without a number"
 NOT_MEASURED = "not measured here"
 
 
-def recorded(name: str, scale: str) -> Mapping[str, Record]:
-    """The package's own records."""
-    return stored.load(name, scale)
-
-
 @dataclass(frozen=True)
 class Thresholds(Configuration):
-    """Where the rules of the scoreboard draw their lines. All are above 0."""
+    """Where the rules of the scoreboard draw their lines. All are finite and above 0."""
 
     far: float = 2.0  #: so many times chance is "far above chance"
     same: float = 0.01  #: accuracies that differ by less are the same
@@ -65,26 +59,15 @@ OURS = Thresholds()
 
 @dataclass(frozen=True)
 class Measured:
-    """What the records say of a claim.
+    """What the records say of a claim."""
 
-    Attributes:
-        ours: our values in words.
-        value: the main value with its interval; ``None`` if nothing was measured.
-        what: it is the value of.
-        runs: training runs on which the row rests, those of all arms together.
-        criteria: of what the rule asks, in words: True if it held, False if it is refuted, None
-            if the records leave it open.
-        over: the independent units of the interval, in plural.
-        power: how often the rule would find what, in words.
-    """
-
-    ours: str
-    value: Interval | None
-    what: str
-    runs: int
-    criteria: Mapping[str, bool | None]
-    over: str = "runs"
-    power: str = ""
+    ours: str  #: our values in words
+    value: Interval | None  #: the main value; None if nothing was measured
+    what: str  #: it is the value of
+    runs: int  #: training runs on which the row rests, those of all arms together
+    criteria: Mapping[str, bool | None]  #: what the rule asks: held, refuted or open
+    over: str = "runs"  #: the independent units of the interval, in plural
+    power: str = ""  #: how often the rule would find what
 
 
 Measure = Callable[[Loader, Thresholds], Measured]
@@ -93,30 +76,20 @@ M = TypeVar("M", bound=Measure)
 
 @dataclass(frozen=True, repr=False)
 class Row:
-    """A claim of the paper and how it is judged.
+    """A claim of the paper and how it is judged."""
 
-    Attributes:
-        name: its identifier, for the command.
-        chapter: where it is discussed.
-        part: the part of the paper.
-        claim: what is claimed, in our words.
-        rule: when it is supported; ``{t.far}`` and the like stand for thresholds.
-        measure: from records and thresholds to what was measured.
-        published: the paper's value, or that it is not quoted here.
-    """
-
-    name: str
-    chapter: int
-    part: str
-    claim: str
-    rule: str
+    name: str  #: its identifier, for the command
+    chapter: int  #: where it is discussed
+    part: str  #: of the paper
+    claim: str  #: in our words
+    rule: str  #: when it is supported; ``{t.far}`` and the like stand for thresholds
     measure: Measure
-    published: str = NOT_QUOTED
+    published: str = NOT_QUOTED  #: the paper's value, or that it is not quoted here
 
     def __repr__(self) -> str:
         return f"Row({self.name!r})"
 
-    def __call__(self, load: Loader = recorded, thresholds: Thresholds = OURS) -> Claim:
+    def __call__(self, load: Loader = stored.load, thresholds: Thresholds = OURS) -> Claim:
         """The claim as judged by the records; "undecided" where there are none.
 
         Raises:
@@ -131,7 +104,7 @@ class Row:
             again = " and ".join(command(*experiment) for experiment in asked.found)
             raise ResultError(f"{error.args[0]}; make it again with: {again}") from error
         rule = self.rule.format(t=thresholds) + (f"; {found.power}" if found.power else "")
-        setup = _setup(asked.found) if found.value else ""
+        setup = asked.setup() if found.value else ""
         return Claim(self, rule, found, judge(found.criteria.values()), setup)
 
 
@@ -139,13 +112,13 @@ class Rows(list[Row]):
     """Rows in the order of the scoreboard."""
 
     def declare(
-        self, chapter: int, part: str, claim: str, rule: str, published: str = NOT_QUOTED
+        self, where: tuple[int, str], claim: str, rule: str, published: str = NOT_QUOTED
     ) -> Callable[[M], M]:
-        """Make a row of the function below, under its name with dashes; words as of ``Row``."""
+        """Make a row of the function below, under its name; ``where``: its chapter and part."""
 
         def declared(measure: M) -> M:
             name = measure.__name__.replace("_", "-")
-            self.append(Row(name, chapter, part, claim, rule, measure, published))
+            self.append(Row(name, *where, claim, rule, measure, published))
             return measure
 
         return declared
@@ -153,21 +126,13 @@ class Rows(list[Row]):
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of the paper, measured again: a row of the scoreboard.
-
-    Attributes:
-        row: what is claimed.
-        rule: how the verdict follows from the numbers.
-        found: what was measured.
-        verdict: what follows.
-        setup: in what the records differ from the authors' set-up, in short.
-    """
+    """One claim of the paper, measured again: a row of the scoreboard."""
 
     row: Row
-    rule: str
+    rule: str  #: how the verdict follows from the numbers
     found: Measured
     verdict: Verdict
-    setup: str = ""
+    setup: str = ""  #: in what the records differ from the authors' set-up, in short
 
     @property
     def interval(self) -> str:
@@ -190,22 +155,18 @@ class Claim:
     def to_dict(self) -> dict[str, Any]:
         """The columns of the scoreboard; estimate, low and high are NaN if nothing was measured."""
         row, value = self.row, self.found.value or Interval(math.nan, math.nan, math.nan, 0)
-        known = {name: getattr(row, name) for name in ("chapter", "part", "claim", "published")}
-        told = {name: getattr(self, name) for name in ("verdict", "reasons", "rule")}
         return {
-            **{"row": row.name, **known, "ours": self.found.ours, "setup": self.setup},
-            **{"interval": self.interval, "runs": self.found.runs, **told},
+            **{"row": row.name, "chapter": row.chapter, "part": row.part, "claim": row.claim},
+            **{"published": row.published, "ours": self.found.ours, "setup": self.setup},
+            **{"interval": self.interval, "runs": self.found.runs, "verdict": self.verdict},
+            **{"reasons": self.reasons, "rule": self.rule},
             "command": f"python -m lessons_lib.scoreboard again {row.name}",  # from scratch
             **{"estimate": value.estimate, "low": value.low, "high": value.high},
         }
 
 
 class Noting:
-    """A loader that notes what it has found, and finds it once.
-
-    Attributes:
-        found: the records of each experiment and scale that were asked for and are there.
-    """
+    """A loader that finds each experiment once, and notes in ``found`` what it has found."""
 
     def __init__(self, load: Loader) -> None:
         self._load = load
@@ -217,25 +178,23 @@ class Noting:
             self.found[name, scale] = self._load(name, scale)
         return self.found[name, scale]
 
+    @property
+    def all(self) -> list[Record]:
+        """Those of all experiments."""
+        return [record for arms in self.found.values() for record in arms.values()]
 
-def _setup(found: Mapping[tuple[str, str], Mapping[str, Record]]) -> str:
-    """In what records differ from the authors' set-up but seeds and corpora: the first points."""
-    records = (record for arms in found.values() for record in arms.values())
-    points = dict.fromkeys(point for record in records for point in record.deviations)
-    told = [point for point in points if not point.startswith(("seeds:", "corpora:"))]
-    if not told:
-        return "the authors', but for seeds and corpora"
-    more = f"; and {len(told) - 2} more" if len(told) > 2 else ""
-    return f"differs from the authors' in: {'; '.join(told[:2])}{more}"
+    def setup(self) -> str:
+        """In what they differ from the authors' set-up but seeds and corpora: the first points."""
+        points = dict.fromkeys(point for record in self.all for point in record.deviations)
+        told = [point for point in points if not point.startswith(("seeds:", "corpora:"))]
+        if not told:
+            return "the authors', but for seeds and corpora"
+        more = f"; and {len(told) - 2} more" if len(told) > 2 else ""
+        return f"differs from the authors' in: {'; '.join(told[:2])}{more}"
 
 
 def judge(criteria: Collection[bool | None]) -> Verdict:
-    """The verdict from criteria, each held (True), refuted (False) or open (None).
-
-    Returns:
-        "supported" if all held; "not supported" if all are refuted; "in part" if some held and
-        some are refuted; else "undecided", as where there is none.
-    """
+    """All held, all refuted, some held and some refuted, or else undecided: as without any."""
     if True in criteria and False in criteria:
         return "in part"
     if None in criteria or not criteria:
@@ -244,13 +203,10 @@ def judge(criteria: Collection[bool | None]) -> Verdict:
 
 
 def exceeds(value: Interval, bound: float, matters: float | None = None) -> bool | None:
-    """Whether a value lies above a bound: held, refuted, or open.
+    """Whether a value lies above a bound: held if its interval does.
 
-    Args:
-        value: with its interval.
-        bound: held if the interval lies above it.
-        matters: refuted if the interval lies below it: what is above ``bound`` but surely below
-            this is too little to matter. ``bound`` itself if ``None``.
+    Refuted if the interval lies below ``matters``, which is the bound itself if ``None``: what is
+    above the bound but surely below this is too little to matter. Else open.
     """
     if value.high < (bound if matters is None else matters):
         return False
@@ -264,10 +220,7 @@ def below(value: Interval, bound: float) -> bool | None:
 
 
 def with_fewer_seeds(claim: Claim, verdict: Verdict) -> Claim:
-    """A claim measured on some of the seeds, where all give a verdict.
-
-    Fewer seeds make no other verdict: one that differs becomes "undecided", and says so.
-    """
+    """A claim measured on some of the seeds: a verdict other than that of all is "undecided"."""
     if claim.verdict in (verdict, "undecided"):
         return claim
     ours = f"{claim.found.ours}; {claim.verdict} by these seeds alone, by all {verdict}"
@@ -283,11 +236,7 @@ def optional(load: Loader, experiment: str, scale: str) -> Mapping[str, Record] 
 
 
 def best_scale(load: Loader, experiment: str) -> Mapping[str, Record]:
-    """The records of an experiment at the first of ``ON_TEXT`` that was measured.
-
-    Raises:
-        NotMeasuredError: there is none.
-    """
+    """Records at the first of ``ON_TEXT`` that was measured; a ``NotMeasuredError`` if none was."""
     for scale in ON_TEXT:
         if found := optional(load, experiment, scale):
             return found
@@ -296,96 +245,90 @@ def best_scale(load: Loader, experiment: str) -> Mapping[str, Record]:
 
 
 class RealText:
-    """Records of an experiment on real text: corpora side by side, run by run.
+    """Records of an experiment on real text, without those of made-up text (``toy-...``).
 
-    A seed of such a record is a block of several runs. Arms of made-up text (``toy-...``) are left
-    out.
+    A seed is a block of runs, "1.0", "1.1" and so on, the same in each corpus.
 
     Attributes:
         corpora: names, in the order of the arms.
-        runs: how many runs there are, those of all corpora together.
+        rows: of single runs, as of ``blocks.by_run``, by corpus.
     """
 
     def __init__(self, load: Loader, experiment: str) -> None:
         records = best_scale(load, experiment)
         self._records = {arm: r for arm, r in records.items() if not arm.startswith("toy-")}
         self.corpora = tuple(self._records)
-        if not self.corpora:
-            raise KeyError(f"no record of real text in {experiment}")
-        self._rows = {arm: blocks.by_run(r.frame()) for arm, r in self._records.items()}
-        self._last: dict[str, pd.DataFrame] = {}  # a row for each run, a column for each metric
-        for arm, rows in self._rows.items():
-            if rows.empty:
-                raise KeyError(f"the record {arm} holds no single runs")
-            last = rows.sort_values("step").groupby(["run", "metric"])["value"].last()
-            self._last[arm] = last.unstack("metric")
-            here, first = self._last[arm].index, self._last[self.corpora[0]].index
-            if set(here) != set(first):
-                raise KeyError(
-                    f"expected the same runs of each corpus, found {_brief(here)} of {arm} and "
-                    f"{_brief(first)} of {self.corpora[0]}"
-                )
-        self.runs = sum(map(len, self._last.values()))
+        self.rows = {arm: blocks.by_run(r.frame()) for arm, r in self._records.items()}
+        self._runs = sorted(set().union(*(rows["run"] for rows in self.rows.values())))
+        if not self._runs:
+            raise KeyError(f"no single runs of real text in {experiment}")
 
     def each(self, metric: str, wanted: pd.DataFrame | None = None) -> pd.DataFrame:
-        """The last value of a metric: a row for each run ("1.0", ...), a column for each corpus.
-
-        Args:
-            metric: name without its ``#0``.
-            wanted: True for the runs that should have it, of the shape of the result; all of them
-                if ``None``. Others may lack it, and are NaN then.
+        """The last value of a metric (without its ``#0``): a row for each run, a column a corpus.
 
         Raises:
-            KeyError: a run lacks the metric; the message says which.
+            KeyError: a run lacks it, of all or of those that are True in ``wanted``.
         """
-        found = {}
-        for arm, table in self._last.items():
-            found[arm] = table.get(metric, pd.Series(math.nan, index=table.index))
-            lacking = found[arm].isna() & (True if wanted is None else wanted[arm])
-            if lacking.any():
+        found = pd.DataFrame(index=self._runs, columns=[*self.corpora], dtype=float)
+        for arm, rows in self.rows.items():
+            of_metric = rows[rows["metric"] == metric].sort_values("step")
+            found[arm] = of_metric.groupby("run")["value"].last()
+            lacking = found.index[found[arm].isna() & (True if wanted is None else wanted[arm])]
+            if len(lacking):
+                more = f", ... ({len(lacking)} runs)" if len(lacking) > 4 else ""
                 raise KeyError(
                     f"expected the metric {metric!r} of each run in the record {arm}, found none "
-                    f"of {_brief(lacking[lacking].index)}; there is {', '.join(table.columns)}"
+                    f"of {', '.join(lacking[:4])}{more}; there is "
+                    f"{', '.join(sorted(set(rows['metric'])))}"
                 )
-        return pd.DataFrame(found)
+        return found
 
     def has(self, corpus: str, *metrics: str) -> bool:
         """Whether a corpus has some metrics, each in some run."""
-        return set(metrics) <= set(self._last[corpus])
-
-    def step_at(self, corpus: str, metric: str, level: float) -> pd.Series[float]:
-        """``blocks.step_at`` in a corpus."""
-        return blocks.step_at(self._rows[corpus], metric, level)
-
-    def interval(self, values: pd.Series[float], *, confidence: float = 0.95) -> Interval:
-        """``contrasts.clustered_interval`` of a value of each run."""
-        return clustered_interval(values, [*map(_block, values.index)], confidence=confidence)
+        return set(metrics) <= set(self.rows[corpus]["metric"])
 
     def of_block(self, metric: str) -> pd.Series[float]:
-        """A metric that belongs to blocks, not to runs: its mean over blocks for each corpus.
-
-        Raises:
-            KeyError: a record lacks the metric.
-        """
+        """A metric of blocks, not of runs: its mean for each corpus; a ``KeyError`` if lacking."""
         return pd.Series({arm: r.values(metric).mean() for arm, r in self._records.items()})
 
+    @staticmethod
+    def interval(values: pd.Series[float], *, confidence: float = 0.95) -> Interval:
+        """Mean over runs, with an interval that allows for likeness within their blocks.
+
+        The unit, counted by ``n``, is the block: the standard error is the cluster-robust one, with
+        Student's t for blocks less one. Fewer than three blocks show too little of how blocks
+        differ; there the unit is the run, and the interval is rather too narrow. The index of the
+        values, two or more, is the name of the run.
+        """
+        mean = seed_interval(values, confidence=confidence)
+        sums = (values - mean.estimate).groupby(_block).sum()
+        if (n := len(sums)) < 3:
+            return mean
+        error = (n / (n - 1) * float((sums**2).sum())) ** 0.5 / mean.n
+        half = float(student.ppf(0.5 + confidence / 2, n - 1)) * error
+        return replace(mean, low=mean.estimate - half, high=mean.estimate + half, n=n)
+
+    def above(self, values: pd.DataFrame, bound: float) -> dict[str, bool | None]:
+        """Criteria: whether a value of each run exceeds a bound, in each corpus."""
+        return {corpus: exceeds(self.interval(values[corpus]), bound) for corpus in self.corpora}
+
     def measured(
-        self, ours: str, main: pd.DataFrame | Interval, what: str, criteria: Mapping[str, Any]
+        self,
+        ours: str,
+        main: pd.DataFrame | Interval,
+        what: str,
+        criteria: Mapping[str, Any],
+        power: str = "",
     ) -> Measured:
         """A row's result; ``main``: a value of each run and corpus, judged by the mean of these."""
         if isinstance(main, pd.DataFrame):
             main = self.interval(main.mean(axis=1))
         count = len(self.corpora)
-        of = "one corpus" if count == 1 else f"mean of {count} corpora"
-        units = {_block(run) for run in self._last[self.corpora[0]].index}
-        over = "blocks of runs" if len(units) > 2 else "runs, which share comparisons"
-        return Measured(ours, main, f"{what}, {of}", self.runs, criteria, over)
+        what += ", one corpus" if count == 1 else f", mean of {count} corpora"
+        several = len({*map(_block, self._runs)}) > 2
+        over = "blocks of runs" if several else "runs, which share comparisons"
+        return Measured(ours, main, what, count * len(self._runs), criteria, over, power)
 
 
 def _block(run: str) -> str:
     return run.partition(".")[0]
-
-
-def _brief(runs: Iterable[str]) -> str:
-    names = sorted(runs, key=lambda run: [int(part) for part in run.split(".")])
-    return ", ".join(names[:4]) + (f", ... ({len(names)} runs)" if len(names) > 4 else "")

@@ -20,25 +20,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from lessons_lib.lab import records as stored
 from lessons_lib.lab import run
 from lessons_lib.lab.cluster import ClusterError, cluster_executor
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError
 from lessons_lib.scoreboard import on_copying, on_heads, on_text
-from lessons_lib.scoreboard.claim import (
-    OURS,
-    Claim,
-    Loader,
-    Noting,
-    Row,
-    Thresholds,
-    recorded,
-    with_fewer_seeds,
-)
+from lessons_lib.scoreboard.claim import OURS, Loader, Noting, Row, Thresholds, with_fewer_seeds
 
 ROWS: tuple[Row, ...] = tuple(
     sorted([*on_text.ROWS, *on_copying.ROWS, *on_heads.ROWS], key=lambda row: row.chapter)
 )
 """In the order of the scoreboard."""
+SHOWN = "part", "published", "ours", "interval", "runs", "setup", "rule", "reasons", "command"
 COLUMN = 48
 """Characters in a column of a comparison."""
 
@@ -49,16 +42,11 @@ def rows() -> dict[str, Row]:
 
 
 def scoreboard(
-    chapter: int | None = None, load: Loader = recorded, thresholds: Thresholds = OURS
+    chapter: int | None = None, load: Loader = stored.load, thresholds: Thresholds = OURS
 ) -> pd.DataFrame:
     """A row for each claim, of one chapter or of all, with the columns of ``Claim.to_dict``.
 
-    A row without records is "undecided", and says "not measured here".
-
-    Args:
-        chapter: only its claims; all if ``None``. Records of other chapters are not needed then.
-        load: where records come from: the package's own by default.
-        thresholds: where the rules draw their lines.
+    Records come from ``load``, each experiment once, and of those chapters only that are asked for.
 
     Raises:
         KeyError: the chapter has no claims; the message lists those that have.
@@ -67,15 +55,9 @@ def scoreboard(
     known = dict.fromkeys(row.chapter for row in ROWS)
     if chapter is not None and chapter not in known:
         raise KeyError(f"no claims of chapter {chapter}; there are some of {list(known)}")
-    once = Noting(load)  # several claims rest on one experiment
+    once = Noting(load)
     wanted = [row for row in ROWS if chapter in (None, row.chapter)]
     return pd.DataFrame([row(once, thresholds).to_dict() for row in wanted])
-
-
-def is_within(new: Claim, recorded: Claim) -> bool:
-    """Whether a new estimate lies within the recorded interval, its ends included."""
-    one, other = new.found.value, recorded.found.value
-    return bool(one and other and other.low - 1e-9 <= one.estimate <= other.high + 1e-9)
 
 
 def of_first_seeds(load: Loader, count: int) -> Loader:
@@ -116,9 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with ExitStack() as stack:
             executor = stack.enter_context(cluster_executor(options.scheduler))
-            directory = options.cache or Path(
-                stack.enter_context(tempfile.TemporaryDirectory(prefix="again-"))
-            )
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="again-"))
+            directory = options.cache or Path(scratch)
             return _again(rows()[options.row], options.seeds, directory, executor)
     except (ClusterError, ResultError) as error:
         sys.stderr.write(f"{error}\n")
@@ -127,22 +108,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _show() -> int:
     """Print what there is; a row without records says so."""
-    status = 0
-    load = Noting(recorded)
+    status, load = 0, Noting(stored.load)
     for row in ROWS:
         try:
-            claim = row(load)
+            told = row(load).to_dict()
         except ResultError as error:
             _write(f"{row.name}\n{_wrapped(str(error))}\n")
             status = 1
             continue
-        told = claim.to_dict()
         told["part"] += f" (chapter {row.chapter} of the course)"
-        _write(f"{row.name}: {claim.verdict}\n{_wrapped(row.claim)}")
-        for name in (
-            *("part", "published", "ours", "interval", "runs", "setup", "rule", "reasons"),
-            "command",
-        ):
+        _write(f"{row.name}: {told['verdict']}\n{_wrapped(row.claim)}")
+        for name in SHOWN:
             _write(_wrapped(f"{name + ':':<11}{told[name]}", hang=" " * 15))
         _write("")
     return status
@@ -150,14 +126,14 @@ def _show() -> int:
 
 def _again(row: Row, count: int | None, directory: Path, executor: Executor | None) -> int:
     """Measure the experiments of a row, the first ``count`` seeds or all, and compare."""
-    there = Noting(recorded)
-    old, asked = row(there), there.found
-    if old.found.value is None:
-        raise ResultError(f"nothing to compare with: {old.found.ours}")
+    there = Noting(stored.load)
+    claim = row(there)
+    old, asked = claim.to_dict(), there.found
+    if claim.found.value is None:
+        raise ResultError(f"nothing to compare with: {old['ours']}")
     for (name, scale), records in asked.items():
-        _write(_announcement(name, scale, records, count))
-    known = min(len(record.seeds) for found in asked.values() for record in found.values())
-    expected = None
+        _write(_announcement(name, scale, [*records.values()], count))
+    known = min(len(record.seeds) for record in there.all)
     if count is not None:
         if count > known:
             raise ResultError(f"expected 1 to {known} for --seeds, found {count}")
@@ -176,18 +152,20 @@ def _again(row: Row, count: int | None, directory: Path, executor: Executor | No
         seeds = run.experiment(name).scales[scale].seeds[:count]
         return run.run(name, scale, seeds=seeds, directory=directory, executor=executor)
 
-    new = row(measure)
-    if count is not None and count < known:
-        new = with_fewer_seeds(new, old.verdict)
-    within = is_within(new, old)
-    _write(f"\n{_beside(old, new)}\n")
-    one, other = new.to_dict(), old.to_dict()
+    found = row(measure)
+    new = (with_fewer_seeds(found, claim.verdict) if (count or known) < known else found).to_dict()
+    within = old["low"] - 1e-9 <= new["estimate"] <= old["high"] + 1e-9
+    _write(f"\n{row.claim}\n\n{'':<9} {'recorded':<{COLUMN}}  again")
+    for name in ("ours", "interval", "runs", "verdict"):
+        sides = (textwrap.wrap(str(told[name]), COLUMN) for told in (old, new))
+        for k, (left, right) in enumerate(zip_longest(*sides, fillvalue="")):
+            _write(f"{'' if k else name:<9} {left:<{COLUMN}}  {right}".rstrip())
     _write(
-        f"The new estimate, {one['estimate']:.4g}, lies {'within' if within else 'outside'} the "
-        f"recorded interval, [{other['low']:.4g}, {other['high']:.4g}]."
+        f"\nThe new estimate, {new['estimate']:.4g}, lies {'within' if within else 'outside'} the "
+        f"recorded interval, [{old['low']:.4g}, {old['high']:.4g}]."
     )
-    if expected is not None:
-        overlap = one["low"] <= other["high"] and other["low"] <= one["high"]
+    if count is not None:
+        overlap = new["low"] <= old["high"] and old["low"] <= new["high"]
         _write(
             f"It rests on fewer seeds, of which the recorded runs give "
             f"{expected.to_dict()['estimate']:.4g}; the two intervals "
@@ -196,28 +174,17 @@ def _again(row: Row, count: int | None, directory: Path, executor: Executor | No
     return 0 if within else 1
 
 
-def _announcement(name: str, scale: str, records: Mapping[str, Record], count: int | None) -> str:
-    parts = [(record, len(record.seeds[:count])) for record in records.values()]
-    seconds = sum(record.wall_seconds * n / len(record.seeds) for record, n in parts)
+def _announcement(name: str, scale: str, records: Sequence[Record], count: int | None) -> str:
+    n = [len(record.seeds[:count]) for record in records]
+    seconds = sum(r.wall_seconds * k / len(r.seeds) for r, k in zip(records, n, strict=True))
     took = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
     if seconds >= 7200:
         took = f"{seconds / 3600:.1f} hours"
-    devices = ", ".join(sorted({record.device for record, _ in parts}))
     return (
-        f"{name}, {scale} scale: {sum(n for _, n in parts)} runs to measure. As recorded "
-        f"({devices}) they took {took} one after the other; as many go at a time as there are "
-        "cores."
+        f"{name}, {scale} scale: {sum(n)} runs to measure. As recorded "
+        f"({', '.join(sorted({record.device for record in records}))}) they took {took} one after "
+        "the other; as many go at a time as there are cores."
     )
-
-
-def _beside(old: Claim, new: Claim) -> str:
-    """Two rows side by side, as text."""
-    lines = [f"{'':<9} {'recorded':<{COLUMN}}  again"]
-    for name in ("ours", "interval", "runs", "verdict"):
-        sides = (textwrap.wrap(str(claim.to_dict()[name]), COLUMN) for claim in (old, new))
-        for k, (left, right) in enumerate(zip_longest(*sides, fillvalue="")):
-            lines.append(f"{'' if k else name:<9} {left:<{COLUMN}}  {right}".rstrip())
-    return "\n".join([old.row.claim, "", *lines])
 
 
 def _wrapped(text: str, hang: str = "    ") -> str:

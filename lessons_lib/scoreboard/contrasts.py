@@ -1,23 +1,126 @@
-"""Intervals for what rules ask: is a share larger, a time longer, a rate low, a mean below?
+"""How many runs align or copy, and when, and whether one arm does so more often or later.
 
-Each is a closed form with its assumptions stated; ``share_power`` and ``mean_power`` say how often
-it would tell. Intervals are 95% unless said otherwise.
+Shares of runs are compared by the interval of their difference: held if it lies above 0, refuted if
+it lies below ``Thresholds.shares``. Times are compared by two tests: held if the log-rank test
+tells them apart, refuted if the interval of the ratio of times lies below ``Thresholds.later``; the
+log-rank test alone could never refute. Where less than half of a group's runs copy, the ratio says
+too little of times to refute anything.
+
+Intervals are closed forms, of 95% unless said otherwise, and assume independent runs; ``power``
+says how often they would tell.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats as scipy_stats
 
-from lessons_lib.stats import Interval, proportion_interval, seed_interval
+from lessons_lib.lab import copying
+from lessons_lib.lab.incidence import time_difference
+from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, frame
+from lessons_lib.scoreboard.claim import OURS, Thresholds, exceeds
+from lessons_lib.stats import Interval, proportion_interval
 
 Share = tuple[int, int]
 """Successes, and of how many."""
+
+
+class Runs:
+    """The runs of an experiment, by arm.
+
+    Attributes:
+        records: what they are read from.
+        ends: branch and time of every run, index arm and seed, as of ``copying.outcomes``.
+    """
+
+    def __init__(self, records: Mapping[str, Record], thresholds: Thresholds = OURS) -> None:
+        self.records, self._t = records, thresholds
+        self.ends = copying.outcomes(frame(records))
+
+    def of(self, arm: str) -> pd.DataFrame:
+        """The ends of an arm's runs; a ``NotMeasuredError`` if there is no such arm."""
+        if arm not in self.records:
+            raise NotMeasuredError(f"no runs of {arm}; there is {', '.join(self.records)}")
+        return self.ends.loc[[arm]].droplevel(0)
+
+    def count(self, *arms: str) -> int:
+        """How many runs some arms have together."""
+        return sum(len(self.of(arm)) for arm in arms)
+
+    def aligned(self, arm: str) -> Share:
+        """How many runs of an arm align, and of how many."""
+        return int((self.of(arm)["branch"] == "aligned").sum()), self.count(arm)
+
+    def told(self, arm: str) -> str:
+        """The same in words."""
+        return of(self.aligned(arm))
+
+    def by(self, arm: str, step: int) -> Share:
+        """How many runs of an arm copy by a step, and of how many."""
+        runs = self.of(arm)
+        return int((runs["solved"] & (runs["step"] <= step)).sum()), len(runs)
+
+    def median(self, arm: str) -> str:
+        """The median step at which runs of an arm copy, or end, in words."""
+        return f"{self.of(arm)['step'].median():.0f}"
+
+    def accuracy(self, arm: str, step: int) -> pd.Series[float]:
+        """Word accuracy of each run at a step; of a run that copied before, when it did.
+
+        Raises:
+            ResultError: the record keeps the ends of its runs only.
+        """
+        rows = self.records[arm].frame().query("metric == 'token_accuracy'")
+        last = rows.groupby("seed")["step"].max()
+        lacking = set(last.index[last > step]) - set(rows.loc[rows["step"] == step, "seed"])
+        if lacking:
+            raise ResultError(
+                f"expected accuracy at step {step} in the record {arm}, found none of "
+                f"{len(lacking)} runs"
+            )
+        return rows[rows["step"] <= step].sort_values("step").groupby("seed")["value"].last()
+
+    def contrast(self, these: Sequence[str], those: Sequence[str]) -> Interval:
+        """Share aligned in some arms less that in others, each a mean over the arms."""
+        return share_contrast(*([self.aligned(arm) for arm in side] for side in (these, those)))
+
+    def more(self, one: str, other: str) -> bool | None:
+        """Whether more runs of one arm align than of another."""
+        return exceeds(self.contrast([one], [other]), 0, self._t.shares)
+
+    def later(self, late: str, soon: str) -> tuple[bool | None, str]:
+        """Whether one arm takes longer to copy than another, and the numbers in words."""
+        groups = [self.of(arm)[column] for arm in (late, soon) for column in ("step", "solved")]
+        copied = [group.mean() for group in groups[1::2]]
+        if not any(copied):
+            return None, "none of these copies"
+        p, ratio = time_difference(*groups), time_ratio(*groups)
+        held = True if p < self._t.p and ratio.estimate > 1 else None
+        surely_not = ratio.high < self._t.later and min(copied) >= 0.5
+        found = f"{ratio.estimate:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
+        return False if surely_not else held, f"{found} times as long, log-rank p = {p:.0e}"
+
+    def power(self, arm: str) -> str:
+        """How often a comparison of shares would come out which way, with the runs of an arm."""
+        n, matters = self.count(arm), self._t.shares
+        held, _ = share_power(n, 0.9, 0.5, matters)
+        _, refuted = share_power(n, 0.9, 0.9, matters)
+        return (
+            f"with {n} runs in each arm a comparison of shares holds with probability {held:.2f} "
+            f"if they are 0.9 and 0.5, and is refuted with probability {refuted:.2f} if both are "
+            "0.9"
+        )
+
+
+def of(share: Share) -> str:
+    """A share in words: "3 of 5"."""
+    return f"{share[0]} of {share[1]}"
 
 
 def share_contrast(
@@ -26,13 +129,8 @@ def share_contrast(
     """Mean of some shares less the mean of others, with Newcombe's hybrid score interval.
 
     The distances from each share to the ends of its Wilson interval are added in squares (Newcombe
-    1998, method 10; for means of several shares Zou and Donner 2008). Assumes independent runs.
-
-    Raises:
-        ValueError: a side has no share, or as ``proportion_interval``.
+    1998, method 10; for means of several shares Zou and Donner 2008).
     """
-    if not these or not those:
-        raise ValueError("expected a share or more on each side, found none")
     estimate = down = up = 0.0
     for side, sign in ((these, 1), (those, -1)):
         for successes, n in side:
@@ -65,44 +163,11 @@ def share_power(n: int, share: float, other: float, matters: float) -> tuple[flo
 def mean_power(value: Interval, distance: float) -> float:
     """Probability that a t interval like this one lies wholly on the right side of a bound.
 
-    The power of a t test, from the noncentral t distribution: width, n and confidence of ``value``
-    count, and ``distance`` is that from the true mean to the bound, above 0.
+    From the noncentral t distribution; ``distance``, above 0, is from the true mean to the bound.
     """
     critical = scipy_stats.t.ppf(0.5 + value.confidence / 2, value.n - 1)
     error = (value.high - value.low) / 2 / critical
     return float(scipy_stats.nct.sf(critical, value.n - 1, distance / error)) if error else 1.0
-
-
-def clustered_interval(
-    values: ArrayLike, block: Sequence[object], *, confidence: float = 0.95
-) -> Interval:
-    """Mean over runs that come in blocks, with an interval that allows for likeness within them.
-
-    The unit is the block: the standard error is the cluster-robust one, with Student's t for blocks
-    less one. For blocks of one size that is the t interval over the blocks' means. Fewer than three
-    blocks show too little of how blocks differ; there the unit is the run, and the interval is
-    rather too narrow.
-
-    Args:
-        values: one finite number for each run.
-        block: the block of each run.
-        confidence: coverage aimed at; ``n`` of the interval counts the units.
-
-    Raises:
-        ValueError: not one block for each run, or as ``seed_interval``.
-    """
-    by_run = seed_interval(values, confidence=confidence)
-    if len(block) != by_run.n:
-        raise ValueError(f"expected a block for each of {by_run.n} runs, found {len(block)}")
-    sums = dict.fromkeys(block, 0.0)
-    for name, value in zip(block, np.asarray(values, dtype=float).ravel(), strict=True):
-        sums[name] += float(value) - by_run.estimate
-    if (n := len(sums)) < 3:
-        return by_run
-    error = (n / (n - 1) * sum(total**2 for total in sums.values())) ** 0.5 / by_run.n
-    half = float(scipy_stats.t.ppf(0.5 + confidence / 2, n - 1)) * error
-    mean = by_run.estimate
-    return Interval(mean, mean - half, mean + half, n, confidence)
 
 
 def hazard_interval(waits: ArrayLike, happened: ArrayLike) -> Interval:
@@ -112,19 +177,10 @@ def hazard_interval(waits: ArrayLike, happened: ArrayLike) -> Interval:
     the share is ``1 - exp(-rate)``.
 
     Args:
-        waits: how long each run waited, in units of time, ``(n,)``.
+        waits: how long each run waited, in units of time, ``(n,)``; not all 0.
         happened: whether it reached the event then, ``(n,)``.
-
-    Raises:
-        ValueError: shapes differ, or nobody waited.
     """
-    time, hit = np.asarray(waits, dtype=float), np.asarray(happened, dtype=bool)
-    if time.shape != hit.shape or (time < 0).any() or not time.sum() > 0:
-        raise ValueError(
-            "expected a time of waiting and a truth value for each run, and some time in all, "
-            f"found shapes {time.shape} and {hit.shape} with {time.sum():g}"
-        )
-    events = int(hit.sum())
+    time, events = np.asarray(waits, dtype=float), np.count_nonzero(happened)
     low = scipy_stats.chi2.ppf(0.025, 2 * events) / 2 if events else 0.0
     counts = events, low, scipy_stats.chi2.ppf(0.975, 2 * events + 2) / 2
     share, least, most = (1 - math.exp(-count / float(time.sum())) for count in counts)
@@ -138,14 +194,8 @@ def time_ratio(
 
     Times are cut where the first run that never reached the event was last looked at; up to there
     nothing is censored, so Welch's t interval of the mean logarithms holds. Where many runs are
-    cut, the true ratio is farther from 1.
-
-    Args:
-        times: when each run reached the event, or was last looked at without it, ``(n,)``; times
-            below 1 count as 1.
-        happened: whether it reached it, ``(n,)``.
-        other_times: the same of the other group, ``(m,)``.
-        other_happened: the same, ``(m,)``.
+    cut, the true ratio is farther from 1. Arguments are those of ``incidence.time_difference``;
+    times below 1 count as 1.
 
     Raises:
         ValueError: a group has fewer than two runs.
@@ -156,12 +206,11 @@ def time_ratio(
     reached = np.concatenate([happened, other_happened]).astype(bool)
     until = np.concatenate([one, other])[~reached].min(initial=np.inf)
     logs = [np.log(group.clip(1, until)) for group in (one, other)]
-    ratio, half = float(logs[0].mean() - logs[1].mean()), 0.0
-    squares = [
-        float(np.var(group, ddof=1)) / group.size if np.ptp(group) else 0.0 for group in logs
-    ]
+    squares = [group.var(ddof=1) / group.size if np.ptp(group) else 0.0 for group in logs]
+    half = 0.0
     if sum(squares) > 0:
         parts = (square**2 / (g.size - 1) for square, g in zip(squares, logs, strict=True))
-        half = float(scipy_stats.t.ppf(0.975, sum(squares) ** 2 / sum(parts))) * sum(squares) ** 0.5
+        half = scipy_stats.t.ppf(0.975, sum(squares) ** 2 / sum(parts)) * sum(squares) ** 0.5
+    ratio = logs[0].mean() - logs[1].mean()
     found, least, most = (math.exp(ratio + side) for side in (0, -half, half))
     return Interval(found, least, most, reached.size)

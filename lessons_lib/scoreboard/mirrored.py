@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,14 +20,14 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from lessons_lib.lab import heads
+from lessons_lib.lab import records as stored
 from lessons_lib.lab.incidence import time_difference
-from lessons_lib.lab.records import NotMeasuredError, Record, command, frame
+from lessons_lib.lab.records import NotMeasuredError, Record
 from lessons_lib.lab.run import experiment, run
 from lessons_lib.plots import ROLES, use_style
-from lessons_lib.scoreboard.claim import Loader, exceeds, optional, recorded
-from lessons_lib.scoreboard.contrasts import share_contrast
-from lessons_lib.scoreboard.runs import Runs
-from lessons_lib.stats import Interval, seed_interval
+from lessons_lib.scoreboard.claim import Loader, exceeds, optional
+from lessons_lib.scoreboard.contrasts import Runs, share_contrast
+from lessons_lib.stats import Interval, proportion_interval, seed_interval
 
 TESTS, LEVEL = 8, 0.05
 """p-values that were registered for H1, H3, H5, H6 and H7, and the level of all together."""
@@ -46,41 +47,23 @@ PAIRS = {
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A registered hypothesis and what became of it.
+    """A registered hypothesis and what became of it."""
 
-    Attributes:
-        name: as registered, with the cell where there are two.
-        says: what it says.
-        value: what it is about, with its interval.
-        n: runs (H5 and H6: starts) on each side.
-        runs: training runs on which it rests.
-        held: True, False if refuted, None if open.
-        p: of its one-sided test; ``None`` where it has none.
-        corrected: ``p`` by Holm's method.
-    """
-
-    name: str
+    name: str  #: as registered, with the cell where there are two
     says: str
-    value: Interval
-    n: tuple[int, ...]
-    runs: int
-    held: bool | None = None
-    p: float | None = None
-    corrected: float | None = None
+    value: Interval  #: what it is about
+    n: tuple[int, ...]  #: runs (H5 and H6: starts) on each side
+    runs: int  #: training runs on which it rests
+    held: bool | None = None  #: True, False if refuted, None if open
+    p: float | None = None  #: of its one-sided test, where it has one
+    corrected: float | None = None  #: ``p`` by Holm's method
 
 
 def holm(p: Sequence[float], tests: int) -> list[float]:
     """p-values corrected by Holm's method: that of rank r, of m, times m - r + 1, never falling.
 
-    Args:
-        p: those at hand.
-        tests: m, at least as many; the others count as 1.
-
-    Raises:
-        ValueError: there are more p-values than tests.
+    Of m tests some may not be at hand, and count as 1.
     """
-    if len(p) > tests:
-        raise ValueError(f"expected at most {tests} p-values, found {len(p)}")
     order = np.argsort(p)
     raised = np.maximum.accumulate(np.asarray(p)[order] * (tests - np.arange(len(p))))
     found = np.empty(len(p))
@@ -88,7 +71,7 @@ def holm(p: Sequence[float], tests: int) -> list[float]:
     return found.tolist()
 
 
-def hypotheses(load: Loader = recorded) -> list[Hypothesis]:
+def hypotheses(load: Loader = stored.load) -> list[Hypothesis]:
     """H1 to H7, as far as they have been measured. H7 holds if one of its two rows does.
 
     Raises:
@@ -96,46 +79,40 @@ def hypotheses(load: Loader = recorded) -> list[Hypothesis]:
     """
     found = [*_of_pairs(load), *_of_starts(load), *_of_models(load)]
     if not found:
-        raise NotMeasuredError(
-            f"no mirror images; make them with: {command('mirror_pairs', 'lesson')}"
-        )
-    tested = [h.name for h in found if h.p is not None]
-    corrected = dict(zip(tested, holm([h.p for h in found if h.p is not None], TESTS), strict=True))
-    return [
-        h
-        if h.p is None
-        else replace(
-            h,
-            corrected=(p := corrected[h.name]),
-            held=True if p < LEVEL and h.held is None else h.held,
-        )
-        for h in found
-    ]
+        remedy = stored.command("mirror_pairs", "lesson")
+        raise NotMeasuredError(f"no mirror images; make them with: {remedy}")
+    corrected = iter(holm([h.p for h in found if h.p is not None], TESTS))
+    for k, h in enumerate(found):
+        if h.p is not None:
+            p = next(corrected)
+            held = True if p < LEVEL and h.held is None else h.held
+            found[k] = replace(h, corrected=p, held=held)
+    return found
 
 
-def table(load: Loader = recorded) -> pd.DataFrame:
+def table(load: Loader = stored.load) -> pd.DataFrame:
     """``hypotheses`` as a table: estimate, interval, n, p-values, verdict."""
     told = {True: "holds", False: "refuted", None: "open"}
     return pd.DataFrame(
         {
-            "hypothesis": h.name,
-            "says": h.says,
-            "estimate": h.value.estimate,
-            "low": h.value.low,
-            "high": h.value.high,
-            "n": " and ".join(map(str, h.n)),
-            "p": h.p,
-            "p, corrected": h.corrected,
-            "verdict": told[h.held],
+            **{"hypothesis": h.name, "says": h.says, "estimate": h.value.estimate},
+            **{"low": h.value.low, "high": h.value.high, "n": " and ".join(map(str, h.n))},
+            **{"p": h.p, "p, corrected": h.corrected, "verdict": told[h.held]},
         }
         for h in hypotheses(load)
     )
 
 
-def _fisher(runs: Runs, more: str, less: str) -> float:
-    """One-sided: more runs of the first arm align than of the second."""
-    sides = np.array([(k, n - k) for k, n in (runs.aligned(more), runs.aligned(less))])
-    return float(stats.fisher_exact(sides, alternative="greater").pvalue)
+def _compared(runs: Runs, name: str, says: str, more: str, less: str) -> Hypothesis:
+    """More runs of one arm align than of another: by Fisher's exact test, refuted where surely not.
+
+    What is surely less than ``LITTLE`` refutes.
+    """
+    value, shares = runs.contrast([more], [less]), (runs.aligned(more), runs.aligned(less))
+    sides = [(k, n - k) for k, n in shares]
+    p = float(stats.fisher_exact(np.array(sides), alternative="greater").pvalue)
+    n = tuple(n for _, n in shares)
+    return Hypothesis(name, says, value, n, sum(n), _refuted(value.high < LITTLE), p)
 
 
 def _of_pairs(load: Loader) -> Iterator[Hypothesis]:
@@ -147,34 +124,22 @@ def _of_pairs(load: Loader) -> Iterator[Hypothesis]:
         arms = {pair: f"{cell}-{pair}-V-16" for pair in PAIRS}
         if not set(arms.values()) <= set(records):
             continue
-        for number, one, other, says in (
-            ("H1", "antithetic", "random", "a head and its image align more often than two heads"),
-            ("H3", "random", "identical", "two equal heads align less often than two heads"),
-        ):
-            more, less = arms[one], arms[other]
-            value = runs.contrast([more], [less])
-            n = runs.count(more), runs.count(less)
-            held = _refuted(value.high < LITTLE)
-            yield Hypothesis(
-                f"{number}, {name}", says, value, n, sum(n), held, _fisher(runs, more, less)
-            )
+        random = arms["random"]
+        says = "a head and its image align more often than two heads"
+        yield _compared(runs, f"H1, {name}", says, arms["antithetic"], random)
+        says = "two equal heads align less often than two heads"
+        yield _compared(runs, f"H3, {name}", says, random, arms["identical"])
         for half in ("query", "value"):
-            pair = runs.aligned(arms[half]), runs.aligned(arms["random"])
-            wide = share_contrast(pair[:1], pair[1:])
-            tight = share_contrast(pair[:1], pair[1:], confidence=0.9)
+            says = f"only the {half} turned over: as often as two heads"
+            found = _compared(runs, f"H2, {half}, {name}", says, arms[half], random)
+            pair = [runs.aligned(arms[half])], [runs.aligned(random)]
+            tight, wide = share_contrast(*pair, confidence=0.9), found.value
             alike = tight.low > -SAME and tight.high < SAME
             differs = wide.low > LITTLE or wide.high < -LITTLE
-            yield Hypothesis(
-                f"H2, {half}, {name}",
-                f"only the {half} turned over: as often as two heads",
-                wide,
-                (pair[0][1], pair[1][1]),
-                pair[0][1] + pair[1][1],
-                True if alike else False if differs else None,
-            )
+            yield replace(found, held=True if alike else _refuted(differs), p=None)
         spare = [f"{cell}-{pair}-V-17" for pair in ("antithetic", "random")]
         if set(spare) <= set(records):
-            shares = [runs.share(arm) for arm in spare]
+            shares = [proportion_interval(*runs.aligned(arm)) for arm in spare]
             above = [exceeds(share, 0.9) for share in shares]
             yield Hypothesis(
                 f"H4, {name}",
@@ -188,10 +153,9 @@ def _of_pairs(load: Loader) -> Iterator[Hypothesis]:
 
 def _of_starts(load: Loader) -> Iterator[Hypothesis]:
     """H5 and H6: each start's share of orders aligned, turned over less as it is."""
-    records = optional(load, "turned_heads", "lesson")
-    if records is None:
+    if (records := optional(load, "turned_heads", "lesson")) is None:
         return
-    kinds = heads.classify_starts(frame(load("head_starts", "lesson")))
+    kinds = heads.classify_starts(stored.frame(load("head_starts", "lesson")))
     ends = Runs(records).ends["branch"].eq("aligned").astype(float)
     turned = ends.index.get_level_values("arm").str.startswith("turned")
     gain = ends[turned].groupby("seed").mean() - ends[~turned].groupby("seed").mean()
@@ -210,17 +174,17 @@ def _of_models(load: Loader) -> Iterator[Hypothesis]:
     """H7: eight bad heads turned over, by share and by time."""
     if (records := optional(load, "turned_models", "lesson")) is None:
         return
-    runs, turned, plain = Runs(records), "eight-bad-turned", "eight-bad"
-    ends = [runs.of(arm) for arm in (plain, turned)]
-    share, saved = runs.contrast([turned], [plain]), _median_saved(*(end["step"] for end in ends))
-    held = _refuted(share.high < LITTLE and saved.low <= 0 <= saved.high)
-    n = len(ends[1]), len(ends[0])
+    runs, arms = Runs(records), ("eight-bad-turned", "eight-bad")
     says = "models of eight bad heads align more often when turned over"
-    yield Hypothesis("H7, share", says, share, n, sum(n), held, _fisher(runs, turned, plain))
-    later = (column for end in ends for column in (end["step"], end["solved"]))
+    share = _compared(runs, "H7, share", says, *arms)
+    turned, plain = (runs.of(arm) for arm in arms)
+    saved = _median_saved(plain["step"], turned["step"])
+    held = _refuted(share.held is False and saved.low <= 0 <= saved.high)
+    yield replace(share, held=held)
+    later = (column for end in (plain, turned) for column in (end["step"], end["solved"]))
     p = time_difference(*later, alternative="less")  # of the first: a lower hazard
     says = "or sooner (median steps saved; where a run never copies, its last step)"
-    yield Hypothesis("H7, time", says, saved, n, sum(n), held, p)
+    yield replace(share, name="H7, time", says=says, value=saved, held=held, p=p)
 
 
 def _refuted(condition: bool) -> bool | None:
@@ -240,22 +204,21 @@ def _median_saved(plain: ArrayLike, turned: ArrayLike) -> Interval:
 def draw(records: Mapping[str, Record], *, ax: Axes | None = None) -> Axes:
     """Share of runs aligned with Wilson's interval, a row for each kind of pair, V = L.
 
-    Args:
-        records: of ``mirror_pairs``; cells and pairs that are not there are left out.
-        ax: axes to draw into; new ones if ``None``.
+    Records are those of ``mirror_pairs``; cells and pairs that are not there are left out.
     """
     ax = plt.figure().add_subplot() if ax is None else ax
     runs = Runs(records)
-    for cell, colour, marker, shift in zip(
-        CELLS, (ROLES["attention"], ROLES["other"]), "os", (0.14, -0.14), strict=True
+    for cell, role, marker, shift in (
+        ("lstm", "attention", "o", 0.14),
+        ("gru", "other", "s", -0.14),
     ):
-        there = [
-            (y, arm) for y, pair in enumerate(PAIRS) if (arm := f"{cell}-{pair}-V-16") in records
-        ]
-        shares = [runs.share(arm) for _, arm in there]
-        ends = [[s.estimate - s.low for s in shares], [s.high - s.estimate for s in shares]]
-        x, y = [s.estimate for s in shares], [y + shift for y, _ in there]
-        ax.errorbar(x, y, xerr=ends, fmt=marker, color=colour, capsize=3, label=CELLS[cell])
+        arms = {y + shift: f"{cell}-{pair}-V-16" for y, pair in enumerate(PAIRS)}
+        there = {y: runs.aligned(arm) for y, arm in arms.items() if arm in records}
+        found = [proportion_interval(*share) for share in there.values()]
+        x = [share.estimate for share in found]
+        ends = [[s.estimate - s.low for s in found], [s.high - s.estimate for s in found]]
+        look: dict[str, Any] = {"fmt": marker, "color": ROLES[role], "label": CELLS[cell]}
+        ax.errorbar(x, [*there], xerr=ends, capsize=3, **look)
     ax.set(xlim=(0, 1.02), xlabel="share of runs aligned (95% interval)")
     ax.set_yticks(range(len(PAIRS)), list(PAIRS.values()))
     ax.legend(loc="lower left")
@@ -271,11 +234,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cell", action="append", choices=list(CELLS), help="default: lstm")
     parser.add_argument("--out", type=Path, default=Path("mirrored.png"), help="the figure")
     options = parser.parse_args(arguments)
-    registered = experiment("mirror_pairs").scales["lesson"]
-    if not 1 <= options.seeds <= len(registered.seeds):
-        parser.error(f"expected 1 to {len(registered.seeds)} seeds, found {options.seeds}")
+    registered = experiment("mirror_pairs").scales["lesson"].seeds
+    if not 1 <= options.seeds <= len(registered):
+        parser.error(f"expected 1 to {len(registered)} seeds, found {options.seeds}")
     arms = [f"{cell}-{pair}-V-16" for cell in options.cell or ["lstm"] for pair in PAIRS]
-    records = run("mirror_pairs", seeds=registered.seeds[: options.seeds], only=arms)
+    records = run("mirror_pairs", seeds=registered[: options.seeds], only=arms)
     for arm in records:
         sys.stdout.write(f"{arm:24} {Runs(records).told(arm)} aligned\n")
     use_style()

@@ -6,6 +6,7 @@ from itertools import count
 
 from scipy.stats import binom
 
+from lessons_lib.scoreboard import contrasts
 from lessons_lib.scoreboard.claim import (
     NO_NUMBER,
     Loader,
@@ -16,12 +17,11 @@ from lessons_lib.scoreboard.claim import (
     best_scale,
     exceeds,
 )
-from lessons_lib.scoreboard.contrasts import hazard_interval, mean_power, share_contrast
-from lessons_lib.scoreboard.runs import Runs, of
+from lessons_lib.scoreboard.contrasts import Runs, of
 from lessons_lib.stats import Interval, proportion_interval, seed_interval
 
 ROWS = Rows()
-DRIVES, HARD = "what drives attention", "hard distribution"
+DRIVES, HARD = (5, "what drives attention"), (6, "hard distribution")
 AUTHORS_STEPS = 200
 """For so many steps the authors trained."""
 EARLY = 60
@@ -29,7 +29,6 @@ EARLY = 60
 
 
 @ROWS.declare(
-    5,
     DRIVES,
     "Knowledge of words (KTIW) drives attention.",
     "supported if runs copy later after as many steps without words than after right words "
@@ -40,34 +39,31 @@ EARLY = 60
 )
 def words_drive_attention(load: Loader, t: Thresholds) -> Measured:
     """Right words first, wrong words first, or as many steps without words; then permutations."""
-    runs = Runs(load("ktiw_first", "lesson"))
+    runs = Runs(load("ktiw_first", "lesson"), t)
     soon, late = "pretrained-uniform", "pretrained-hard"
-    ways = {
-        "uniform attention": (soon, "pretrained-control"),
-        "a dictionary": ("from-dictionary", "scrambled"),
-    }
-    right, wrong = zip(*ways.values(), strict=True)
-    later, timed = runs.later(late, soon, t)
+    right, wrong = (soon, "from-dictionary"), ("pretrained-control", "scrambled")
+    ways = dict(
+        zip(("uniform attention", "a dictionary"), zip(right, wrong, strict=True), strict=True)
+    )
+    later, timed = runs.later(late, soon)
     told = (
         f"with {way}: {runs.told(r)} with right words, {runs.told(w)} with wrong ones"
         for way, (r, w) in ways.items()
     )
     return Measured(
-        f"runs aligned, small models; taught {'; '.join(told)}; median step "
-        f"{runs.of(soon)['step'].median():.0f} after right words, "
-        f"{runs.of(late)['step'].median():.0f} after as many steps without words; {timed}",
+        f"runs aligned, small models; taught {'; '.join(told)}; median step {runs.median(soon)} "
+        f"after right words, {runs.median(late)} after as many steps without words; {timed}",
         runs.contrast(right, wrong),
         "share of runs aligned after right words less that after wrong ones, mean of both ways of "
         "teaching",
         runs.count(*right, *wrong, late),
         {"later without words": later}
-        | {f"fewer align with wrong words, {way}": runs.more(*ways[way], t) for way in ways},
-        power=runs.power(soon, t),
+        | {f"fewer align with wrong words, {way}": runs.more(*arms) for way, arms in ways.items()},
+        power=runs.power(soon),
     )
 
 
 @ROWS.declare(
-    5,
     DRIVES,
     "Attention cannot be learned before knowledge of words (KTIW).",
     "supported if the interval ends less than {t.trace:g} above chance, and the value is "
@@ -81,10 +77,9 @@ def attention_needs_words(load: Loader, t: Thresholds) -> Measured:
     (the query is taught directly), and right words lead to more.
     """
     records = load("asymmetry", "lesson")
-    arms = "frozen-all-but-query", "frozen-aligned", "frozen-dictionary"
-    found = (records[arm].values("attention_accuracy") for arm in arms)
-    random, taught, right = map(seed_interval, found)
-    chance = 1 / records[arms[0]].config["length"]
+    arms = [records[f"frozen-{arm}"] for arm in ("all-but-query", "aligned", "dictionary")]
+    random, taught, right = (seed_interval(arm.values("attention_accuracy")) for arm in arms)
+    chance = 1 / arms[0].config["length"]
     return Measured(
         f"attention finds the right word, small models; word knowledge frozen at random: {random}, "
         f"chance {chance:.4g}; frozen and right: {right}; frozen at random, and the query taught "
@@ -92,7 +87,7 @@ def attention_needs_words(load: Loader, t: Thresholds) -> Measured:
         random,
         "share of words at which attention is largest at the right one, word knowledge frozen at "
         "random",
-        sum(len(records[arm].seeds) for arm in arms),
+        sum(len(arm.seeds) for arm in arms),
         {
             "at chance without words": below(random, chance + t.trace),
             "less than half of what the same states allow": exceeds(_half(taught, random), 0),
@@ -100,7 +95,7 @@ def attention_needs_words(load: Loader, t: Thresholds) -> Measured:
         },
         over="seeds",
         power=f"at chance exactly, {random.n} runs would show it with probability "
-        f"{mean_power(random, t.trace):.2f}",
+        f"{contrasts.mean_power(random, t.trace):.2f}",
     )
 
 
@@ -113,7 +108,6 @@ def _half(control: Interval, value: Interval) -> Interval:
 
 
 @ROWS.declare(
-    6,
     HARD,
     "Copying is harder to learn from permutations of 40 words than from 40 of 60 words.",
     "supported if permutations take longer (log-rank p < {t.p:g}; refuted if surely less than "
@@ -125,15 +119,15 @@ def _half(control: Interval, value: Interval) -> Interval:
 )
 def hard_is_slower(load: Loader, t: Thresholds) -> Measured:
     """Permutations of 40 words against 40 of 60 words: when can a run copy?"""
-    runs = Runs(best_scale(load, "hard_distribution"))
-    later, timed = runs.later("hard", "easy", t)
+    runs = Runs(best_scale(load, "hard_distribution"), t)
+    later, timed = runs.later("hard", "easy")
     easy, hard = (runs.by(arm, EARLY) for arm in ("easy", "hard"))
-    behind, at = share_contrast([easy], [hard]), runs.accuracy("hard", EARLY)
+    behind, at = contrasts.share_contrast([easy], [hard]), runs.accuracy("hard", EARLY)
+    in_time = " and ".join(str(runs.by(arm, AUTHORS_STEPS)[0]) for arm in ("easy", "hard"))
     return Measured(
         f"copy by step {EARLY}: {of(easy)} of 40 of 60 words, {of(hard)} of permutations, of which "
         f"{(at > 0.9).sum()} are above 0.9 then and {(at < 0.3).sum()} below 0.3; by step "
-        f"{AUTHORS_STEPS}: {runs.by('easy', AUTHORS_STEPS)[0]} and "
-        f"{runs.by('hard', AUTHORS_STEPS)[0]}; {timed}",
+        f"{AUTHORS_STEPS}: {in_time}; {timed}",
         behind,
         f"share of runs that copy by step {EARLY}, 40 of 60 words less permutations",
         runs.count("easy", "hard"),
@@ -141,12 +135,11 @@ def hard_is_slower(load: Loader, t: Thresholds) -> Measured:
             "permutations take longer": later,
             f"fewer copy by step {EARLY}": exceeds(behind, 0, t.shares),
         },
-        power=runs.power("hard", t),
+        power=runs.power("hard"),
     )
 
 
 @ROWS.declare(
-    6,
     HARD,
     "From permutations a model cannot even learn to copy.",
     f"supported if the share of runs that do not copy within {AUTHORS_STEPS} steps is surely "
@@ -165,15 +158,14 @@ def cannot_copy(load: Loader, t: Thresholds) -> Measured:
     late = hard[~hard["solved"] | (hard["step"] > AUTHORS_STEPS)]
     n, failing = len(hard), proportion_interval(len(late), len(hard))
     waits = (late["step"] - AUTHORS_STEPS) / 100
-    learning = hazard_interval(waits, late["solved"]) if waits.sum() > 0 else None
+    learning = contrasts.hazard_interval(waits, late["solved"]) if waits.sum() > 0 else None
     fails = exceeds(failing, t.rare)
     goes_on = below(learning, t.learns) if learning else None
-    third = sum(
-        float(binom.pmf(k, n, 1 / 3))
-        for k in range(n + 1)
-        if exceeds(proportion_interval(k, n), t.rare)
+    tells = [k for k in range(n + 1) if exceeds(proportion_interval(k, n), t.rare)]
+    third = sum(float(binom.pmf(k, n, 1 / 3)) for k in tells)
+    enough = next(
+        m for m in count(1) if below(contrasts.hazard_interval([2] * m, [0] * m), t.learns)
     )
-    enough = next(m for m in count(1) if below(hazard_interval([2] * m, [0] * m), t.learns))
     return Measured(
         f"{len(late)} of {n} do not within {AUTHORS_STEPS} steps; {late['solved'].sum()} of these "
         f"do by step {hard['step'].max()}, of those left {learning or 'nobody'} in 100 steps; "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from lessons_lib.lab.records import NotMeasuredError
@@ -15,23 +17,36 @@ from lessons_lib.scoreboard.claim import (
     exceeds,
     optional,
 )
-from lessons_lib.scoreboard.contrasts import share_contrast
-from lessons_lib.scoreboard.runs import Runs, of
-from lessons_lib.stats import Interval, proportion_interval
+from lessons_lib.scoreboard.contrasts import Runs, of, share_contrast
+from lessons_lib.stats import proportion_interval
 
 ROWS = Rows()
-HEADS = "multi-head experiment"
+HEADS = 7, "multi-head experiment"
 COPIES, FAILS, LAST_LOOK = 0.95, 0.6, 190
 """The authors' rule for heads: accuracy above the first by their last evaluation is good, below the
 second there is bad."""
-SIZES = {"lesson": "small models", "bfloat16": "the authors' size"}
+SMALL = "small models"
+SIZES = {"lesson": SMALL, "bfloat16": "the authors' size"}
 """Scales of the experiments on heads."""
 REGISTERED = ("H1, LSTM", "H1, GRU", "H5", "H6")
 """Hypotheses on mirror images from which the row on dynamics is computed."""
 
 
+def _by_size(
+    load: Loader, experiment: str, t: Thresholds, told: list[str]
+) -> Iterator[tuple[str, Runs]]:
+    """The runs of an experiment at each size; ``told`` gets where there are none."""
+    there = {scale: optional(load, experiment, scale) for scale in SIZES}
+    for scale, size in SIZES.items():
+        if records := there[scale]:
+            yield size, Runs(records, t)
+        else:
+            told.append(f"{size}: {NOT_MEASURED}")
+    if not any(there.values()):
+        raise NotMeasuredError("; ".join(told))
+
+
 @ROWS.declare(
-    7,
     HEADS,
     "Several heads overcome the hard distribution.",
     "supported if more runs align with eight heads than with one in both cells, refuted where "
@@ -39,9 +54,9 @@ REGISTERED = ("H1, LSTM", "H1, GRU", "H5", "H6")
 )
 def several_heads_align(load: Loader, t: Thresholds) -> Measured:
     """Share of runs aligned with one head and with eight, LSTM and GRU, lesson scale."""
-    runs = Runs(load("heads", "lesson"))
-    cells = {"LSTM": ("lstm-8", "lstm-1"), "GRU": ("gru-8", "gru-1")}
-    eight, one = zip(*cells.values(), strict=True)
+    runs = Runs(load("heads", "lesson"), t)
+    eight, one = ("lstm-8", "gru-8"), ("lstm-1", "gru-1")
+    cells = dict(zip(("LSTM", "GRU"), zip(eight, one, strict=True), strict=True))
     told = (
         f"{cell}: {runs.told(less)} with one head, {runs.told(more)} with eight"
         for cell, (more, less) in cells.items()
@@ -51,13 +66,12 @@ def several_heads_align(load: Loader, t: Thresholds) -> Measured:
         runs.contrast(eight, one),
         "share of runs aligned with eight heads less that with one, mean of both cells",
         runs.count(*eight, *one),
-        {f"more align with eight, {cell}": runs.more(*cells[cell], t) for cell in cells},
-        power=runs.power("gru-1", t),
+        {f"more align with eight, {cell}": runs.more(*arms) for cell, arms in cells.items()},
+        power=runs.power("gru-1"),
     )
 
 
 @ROWS.declare(
-    7,
     HEADS,
     "Several heads help by improving learning dynamics rather than expressiveness.",
     "supported if at equal capacity a head and its mirror image align more often than two "
@@ -71,7 +85,7 @@ def heads_not_parameters(load: Loader, t: Thresholds) -> Measured:
     One wide head and eight equal heads, which have fewer functions to choose from, stand beside for
     comparison. Levels and margins are those that were registered, not ``t``.
     """
-    found = [h for h in mirrored.hypotheses(load) if h.name.startswith(("H1", "H5", "H6"))]
+    found = [h for h in mirrored.hypotheses(load) if h.name in REGISTERED]
     told = [f"{h.name}: {h.says}, by {h.value.estimate:.2f}" for h in found]
     if controls := optional(load, "head_controls", "lesson"):
         others = Runs(controls)
@@ -89,7 +103,6 @@ def heads_not_parameters(load: Loader, t: Thresholds) -> Measured:
 
 
 @ROWS.declare(
-    7,
     HEADS,
     "Models of eight heads with bad starts fail; one head with a good start is enough.",
     "supported if fewer models of eight bad heads align (refuted if surely by less than "
@@ -104,37 +117,29 @@ def bad_heads_fail(load: Loader, t: Thresholds) -> Measured:
     with as many steps as it takes).
     """
     bad, good = "eight-bad", "seven-bad-one-good"
-    told, total, power = list[str](), 0, ""
-    criteria, value = dict[str, bool | None](), Interval(0, 0, 0, 0)
-    for scale, size in SIZES.items():
-        if (records := optional(load, "head_mix", scale)) is None:
-            told.append(f"{size}: {NOT_MEASURED}")
-            continue
-        runs = Runs(records)
+    told, total, criteria = list[str](), 0, dict[str, bool | None]()
+    for size, runs in _by_size(load, "head_mix", t, told):
         total, value, power = (
             total + runs.count(bad, good),
             runs.contrast([good], [bad]),
-            runs.power(bad, t),
+            runs.power(bad),
         )
-        later, timed = runs.later(bad, good, t)
+        later, timed = runs.later(bad, good)
         told.append(
             f"{size}, aligned: {runs.told(bad)} with eight bad heads, {runs.told(good)} with a "
-            f"good one; median step {runs.of(bad)['step'].median():.0f} and "
-            f"{runs.of(good)['step'].median():.0f}; {timed}"
+            f"good one; median step {runs.median(bad)} and {runs.median(good)}; {timed}"
         )
-        criteria[f"fewer bad ones align, {size}"] = runs.more(good, bad, t)
-        if scale == "lesson":
+        criteria[f"fewer bad ones align, {size}"] = runs.more(good, bad)
+        if size == SMALL:
             criteria[f"bad ones take longer, {size}"] = later
             continue
-        early, low = [runs.by(arm, LAST_LOOK) for arm in (good, bad)], runs.accuracy(bad, LAST_LOOK)
-        value = share_contrast(early[:1], early[1:])
+        with_good, without = (runs.by(arm, LAST_LOOK) for arm in (good, bad))
+        value = share_contrast([with_good], [without])
         criteria[f"fewer bad ones copy by step {LAST_LOOK}, {size}"] = exceeds(value, 0, t.shares)
         told[-1] += (
-            f"; copy by step {LAST_LOOK}: {of(early[1])} (below {FAILS} then: "
-            f"{(low < FAILS).sum()}) and {of(early[0])}"
+            f"; copy by step {LAST_LOOK}: {of(without)} (below {FAILS} then: "
+            f"{(runs.accuracy(bad, LAST_LOOK) < FAILS).sum()}) and {of(with_good)}"
         )
-    if not criteria:
-        raise NotMeasuredError("; ".join(told))
     return Measured(
         "; ".join(told),
         value,
@@ -147,7 +152,6 @@ def bad_heads_fail(load: Loader, t: Thresholds) -> Measured:
 
 
 @ROWS.declare(
-    7,
     HEADS,
     "A head's start decides: some heads learn with every order of the data, others with none.",
     f"supported if, by both rules (ours: aligned; theirs: copies by step {LAST_LOOK}, or is "
@@ -160,35 +164,27 @@ def starts_sort_heads(load: Loader, t: Thresholds) -> Measured:
     Against what the shares of outcomes alone would give, were the orders independent: the sum of
     their cubes for three orders.
     """
-    told, total = list[str](), 0
-    criteria, value = dict[str, bool | None](), Interval(0, 0, 0, 0)
-    for scale, size in SIZES.items():
-        if (records := optional(load, "head_starts", scale)) is None:
-            told.append(f"{size}: {NOT_MEASURED}")
-            continue
-        runs = Runs(records)
+    told, total, criteria = list[str](), 0, dict[str, bool | None]()
+    for size, runs in _by_size(load, "head_starts", t, told):
         total += len(runs.ends)
-        kinds = {"our": runs.ends["branch"].eq("aligned").map({True: "good", False: "bad"})}
-        if scale != "lesson":
-            at = pd.concat({arm: runs.accuracy(arm, LAST_LOOK) for arm in records})
-            kinds["their"] = at.map(
-                lambda a: "good" if a >= COPIES else "bad" if a < FAILS else "between"
-            )
+        aligned = runs.ends["branch"] == "aligned"
+        kinds = {"our": {"good": aligned, "bad": ~aligned}}
+        if size != SMALL:
+            at = pd.concat({arm: runs.accuracy(arm, LAST_LOOK) for arm in runs.records})
+            kinds["their"] = {"good": at >= COPIES, "bad": at < FAILS}
         for rule, kind in kinds.items():
-            by_head = kind.unstack(0)
-            good, bad = (int((by_head == name).all(axis=1).sum()) for name in ("good", "bad"))
-            shares = kind.value_counts(normalize=True)
-            expected = sum(shares.get(name, 0) ** by_head.shape[1] for name in ("good", "bad"))
-            value = proportion_interval(good + bad, len(by_head))
+            by_head = {name: is_so.unstack(0, fill_value=False) for name, is_so in kind.items()}
+            good, bad = (int(table.all(axis=1).sum()) for table in by_head.values())
+            n, orders = by_head["good"].shape
+            expected = sum(float(is_so.mean()) ** orders for is_so in kind.values())
+            value = proportion_interval(good + bad, n)
             told.append(
-                f"{size}, {rule} rule: {good} good, {bad} bad of {len(by_head)} heads, "
-                f"{expected * len(by_head):.0f} expected if only the order of the data decided"
+                f"{size}, {rule} rule: {good} good, {bad} bad of {n} heads, {expected * n:.0f} "
+                "expected if only the order of the data decided"
             )
             criteria[f"sorted by start, {size}, {rule} rule"] = exceeds(
                 value, expected, expected + t.shares * (1 - expected)
             )
-    if not criteria:
-        raise NotMeasuredError("; ".join(told))
     return Measured(
         "; ".join(told),
         value,

@@ -15,12 +15,13 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from lessons_lib.lab import records as stored
 from lessons_lib.scoreboard import claims
-from lessons_lib.scoreboard.claim import Loader, Noting, Verdict, recorded
+from lessons_lib.scoreboard.claim import Loader, Noting, Verdict
 
 
 class Look(NamedTuple):
-    """How a verdict is drawn: a circle, empty, half full or full, its colour, and a mark in it.
+    """How a verdict is drawn: a circle, how far it is filled, its colour, and a mark in it.
 
     The colours are told apart by colour-blind readers and have a contrast of 3:1 and more on white
     and on dark pages. They never stand without the circle and the word.
@@ -38,10 +39,7 @@ LOOKS: Mapping[Verdict, Look] = {
     "supported": Look("full", "#2A84C6"),
 }
 """From worse to better."""
-
 HEADINGS = ("Claim", "The paper", "Ours, interval", "Runs", "Verdict")
-
-_ROW_INCHES = 0.26
 
 
 @dataclass(frozen=True)
@@ -50,31 +48,17 @@ class ClaimsTable:
 
     It needs no style sheet of a site, follows the colours around it, and on a narrow screen each
     claim becomes a card. Where HTML cannot be shown it is plain text.
-
-    Attributes:
-        rows: of ``claims.scoreboard``.
-
-    Raises:
-        ValueError: there are no rows.
     """
 
-    rows: pd.DataFrame
-
-    def __post_init__(self) -> None:
-        if self.rows.empty:
-            raise ValueError("expected at least one claim to show, found none")
+    rows: pd.DataFrame  #: of ``claims.scoreboard``
 
     def __repr__(self) -> str:
         """A block of lines for each claim."""
         blocks = [
-            f"{row['row']}: {row['verdict']}\n"
-            f"  {row['claim']} ({row['part']}; chapter {row['chapter']})\n"
-            f"  the paper: {row['published']}\n  ours: {row['interval']}\n"
-            f"  in full: {row['ours']}\n  runs: {row['runs']}\n  set-up: {row['setup']}\n"
-            f"  rule: {row['rule']}\n"
-            f"  reasons: {row['reasons']}\n"
-            f"  again: {row['command']}"
-            for row in _each(self.rows)
+            "{row}: {verdict}\n  {claim} ({part}; chapter {chapter})\n  the paper: {published}\n"
+            "  ours: {interval}\n  in full: {ours}\n  runs: {runs}\n  set-up: {setup}\n"
+            "  rule: {rule}\n  reasons: {reasons}\n  again: {command}".format_map(row)
+            for row in self.rows.to_dict("records")
         ]
         return "\n\n".join([f"{summary(self.rows)}.", *blocks])
 
@@ -82,7 +66,7 @@ class ClaimsTable:
         heads = "".join(
             f'<th scope="col" role="columnheader">{heading}</th>' for heading in HEADINGS
         )
-        bodies = "\n".join(_body(row) for row in _each(self.rows))
+        bodies = "\n".join(map(_body, self.rows.to_dict("records")))
         return (
             f'<div class="lessons-claims">\n<style>{_STYLE}</style>\n'
             '<table class="lessons-claims-table" role="table">\n'
@@ -92,35 +76,29 @@ class ClaimsTable:
         )
 
 
-def _each(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
-
-
-def _body(row: Mapping[str, Any]) -> str:
+def _body(row: Mapping[Any, Any]) -> str:
     """Two lines of the table for one claim: what there is to compare, and how to check it."""
     text = {name: html.escape(str(value)) for name, value in row.items()}
     value, _, meaning = text["interval"].partition(": ")
     kind = text["verdict"].replace(" ", "-")
-    _, published, ours, runs, verdict = HEADINGS
-    cells = {
-        published: text["published"],
-        ours: f'<strong class="is-value">{value}</strong><br>{meaning}',
-        runs: text["runs"],
-        verdict: f'<i aria-hidden="true"></i> <strong>{text["verdict"]}</strong>',
-    }
+    contents = (
+        text["published"],
+        f'<strong class="is-value">{value}</strong><br>{meaning}',
+        text["runs"],
+        f'<i aria-hidden="true"></i> <strong>{text["verdict"]}</strong>',
+    )
     first = "".join(
         f'<td role="cell" data-label="{label}"><div>{content}</div></td>'
-        for label, content in cells.items()
+        for label, content in zip(HEADINGS[1:], contents, strict=True)
     )
     more = {"In full": "ours", "Set-up": "setup", "Rule": "rule", "Why": "reasons"}
     rest = "".join(f"<p><b>{k}</b> <span>{text[name]}</span></p>" for k, name in more.items())
-    rest += f"<p><b>Again</b> <span><code>{text['command']}</code></span></p>"
     return (
         f'<tbody role="rowgroup" class="is-{kind}" id="claim-{text["row"]}">\n'
         f'<tr role="row"><th scope="rowgroup" role="rowheader">{text["claim"]}'
         f"<small>{text['part']}; chapter {text['chapter']}</small></th>{first}</tr>\n"
         f'<tr role="row"><td role="cell" colspan="{len(HEADINGS)}" class="is-more">{rest}'
-        "</td></tr>\n</tbody>"
+        f"<p><b>Again</b> <span><code>{text['command']}</code></span></p></td></tr>\n</tbody>"
     )
 
 
@@ -134,15 +112,13 @@ def summary(rows: pd.DataFrame) -> str:
 def verdicts(rows: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """One circle for each claim, in the column of its verdict; claims by part of the paper.
 
-    Args:
-        rows: of ``claims.scoreboard``.
-        ax: where to draw; a new figure of fitting height if ``None``.
+    Rows are those of ``claims.scoreboard``; without axes it is a new figure of fitting height.
     """
     groups = [(str(part), group) for part, group in rows.groupby("part", sort=False)]
-    height = _ROW_INCHES * (len(rows) + 1.4 * len(groups)) + 0.7
-    ax = plt.figure(figsize=(5.2, height)).add_subplot() if ax is None else ax
-    labels: dict[float, str] = {}
-    y = 0.0
+    if ax is None:
+        height = 0.26 * (len(rows) + 1.4 * len(groups)) + 0.7
+        ax = plt.figure(figsize=(5.2, height)).add_subplot()
+    labels, y = dict[float, str](), 0.0
     for part, group in groups:
         side: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "textcoords": "offset points"}
         look: dict[str, Any] = {"ha": "right", "va": "center", "weight": "bold"}
@@ -160,20 +136,16 @@ def verdicts(rows: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
                 ax.text(x, y, mark, ha="center", va="center_baseline", size=8, color=colour)
         y += 1.4
     ax.set_yticks(list(labels), list(labels.values()))
-    ax.set_ylim(y - 0.8, -0.7)
     ax.set_xticks(range(len(LOOKS)), [verdict.removesuffix(" supported") for verdict in LOOKS])
-    ax.set_xlim(-0.5, len(LOOKS) - 0.4)
+    ax.set(xlim=(-0.5, len(LOOKS) - 0.4), ylim=(y - 0.8, -0.7))
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return ax
 
 
-def costs(load: Loader = recorded) -> pd.DataFrame:
-    """What it takes to measure each row again, as recorded; the cheapest first.
-
-    Args:
-        load: where records come from: the package's own by default.
+def costs(load: Loader = stored.load) -> pd.DataFrame:
+    """What it takes to measure each row again, as its records say; the cheapest first.
 
     Returns:
         Index the identifier of the row; columns ``experiment`` (with its scale), ``seeds``,
@@ -181,23 +153,19 @@ def costs(load: Loader = recorded) -> pd.DataFrame:
         were not measured are left out.
 
     Raises:
-        ResultError: a record is missing, damaged or stale; the message names the command.
+        ResultError: a record is damaged or stale; the message names the command.
     """
-    once = Noting(load)
-    found = []
-    for name, row in claims.rows().items():
+    once, found = Noting(load), {}
+    for row in claims.ROWS:
         asked = Noting(once)
-        if row(asked).found.value is None:
-            continue
-        records = [record for arms in asked.found.values() for record in arms.values()]
-        seeds = [len(record.seeds) for record in records]
-        seconds = sum(record.wall_seconds for record in records)
-        experiments = "; ".join(map(", ".join, asked.found))
-        found.append((name, experiments, min(seeds), sum(seeds), seconds))
-    columns = ["row", "experiment", "seeds", "jobs", "seconds"]
-    return (
-        pd.DataFrame(found, columns=columns).set_index("row").sort_values("seconds", kind="stable")
-    )
+        if row(asked).found.value:
+            seeds = [len(record.seeds) for record in asked.all]
+            seconds = sum(record.wall_seconds for record in asked.all)
+            told = "; ".join(map(", ".join, asked.found))
+            found[row.name] = told, min(seeds), sum(seeds), seconds
+    columns = ["experiment", "seeds", "jobs", "seconds"]
+    table = pd.DataFrame.from_dict(found, orient="index", columns=columns).rename_axis("row")
+    return table.sort_values("seconds", kind="stable")
 
 
 def _colours(verdict: Verdict) -> str:
