@@ -122,7 +122,7 @@ def test_the_advice_on_an_encoding_fits_the_bytes(file: File, raw: bytes, advice
 
 def test_another_encoding_is_read_where_it_is_named(file: File) -> None:
     path = file("1 fine\n0 a clich\u00e9\n".encode("latin-1"))
-    with pytest.raises(ValueError, match="/a, line 2, byte 10: .* found the byte 0xE9"):
+    with pytest.raises(ValueError, match=r"/a, line 2, byte 10: .* found the byte 0xE9"):
         read_labelled(path)
     assert read_labelled(path, encoding="latin-1").texts == ("fine", "a cliché")
     assert read_parallel(path, path, encoding="latin-1").source[1] == "0 a cliché"
