@@ -332,12 +332,3 @@ def test_every_corpus_is_pinned_and_has_terms() -> None:
         assert "/" not in corpus["directory"]
     assert "non-commercial" in sources.terms("multi30k")
     assert "BY-SA 3.0" in sources.terms("en-de")
-
-
-@pytest.mark.skipif(
-    not os.environ.get("LESSONS_DATA"), reason="LESSONS_DATA does not name the real corpora"
-)
-def test_the_files_in_lessons_data_are_the_pinned_ones() -> None:
-    for corpus in sources.CORPORA.values():
-        for name in corpus["files"]:
-            assert fetch(f"{corpus['directory']}/{name}").is_file()
