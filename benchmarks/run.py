@@ -25,7 +25,7 @@ from torch.nn.functional import cross_entropy
 from lessons_lib import probes, training
 from lessons_lib.agreement import agreement
 from lessons_lib.corpora import loaders
-from lessons_lib.corpora.batches import EncodedPairs, encode_parallel, padding_fraction
+from lessons_lib.corpora.batches import EncodedPairs, encode_parallel
 from lessons_lib.corpora.vocabulary import Vocabulary, words
 from lessons_lib.lab import catalogue, parallel
 from lessons_lib.lab.saliency import saliency
@@ -37,7 +37,7 @@ from lessons_lib.models import (
     build_bag_of_words,
     sequence_loss,
 )
-from lessons_lib.tasks import Batch, Copying
+from lessons_lib.tasks import PAD, Batch, Copying
 from lessons_lib.theory.reduced_model import ReducedConfig, train_reduced
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
@@ -233,10 +233,14 @@ def bench_text() -> None:
         order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0))
         return map(pairs.batch, order.split(BATCH))
 
+    def padding(batches: Iterator[Batch]) -> float:
+        entries = torch.cat([ids.flatten() for b in batches for ids in (b.source, b.target)])
+        return float((entries == PAD).double().mean())
+
     def rate(batches: Iterator[Batch]) -> None:
         training.train(build(config, 0), batches, sequence_loss, schedule, device="cpu")
 
-    shares = [padding_fraction(pairs.batches(BATCH, 0, epochs=1)), padding_fraction(at_random())]
+    shares = [padding(pairs.batches(BATCH, 0, epochs=1)), padding(at_random())]
     print(f"padding: {shares[0]:.1%} beside {shares[1]:.1%}")
     compare(
         "30 steps on sentence pairs",

@@ -65,27 +65,41 @@ def bootstrap(hits: Sequence[float], tokens: Sequence[float], seed: int) -> list
     return [float(np.quantile(shares, q)) for q in (0.025, 0.975)]
 
 
-# --- rows that agree, and intervals over sentences ---------------------------------------------
+def agreement_by_loop(u: Tensor, v: Tensor, mask: Tensor, top: float) -> float:
+    """The definition, one output token and one position at a time."""
+    hits = []
+    for uu, vv in zip(rows(u, mask), rows(v, mask), strict=True):
+        best = uu.index(max(uu))
+        hits.append(sum(x > vv[best] for x in vv) < max(1, math.ceil(round(top * len(uu), 9))))
+    return sum(hits) / len(hits)
 
 
-def test_the_rows_that_agree_by_hand() -> None:
+def test_agreement_equals_the_loop_over_tokens() -> None:
+    rng = torch.Generator().manual_seed(0)
+    # whole numbers make ties; lengths cross 20, where the top becomes two positions
+    u = torch.randint(4, (3, 17, 43), generator=rng).float()
+    v = torch.randint(9, (3, 17, 43), generator=rng).float()
+    mask = torch.arange(43) < torch.randint(0, 44, (3, 17, 1), generator=rng)
+    for top in (0.05, 0.2, 1.0):
+        found, counted = found_in_top(u, v, mask, top)
+        assert torch.equal(counted, mask.any(-1))
+        assert not bool(found[~counted].any())
+        expected = agreement_by_loop(u, v, mask, top)
+        assert agreement(u, v, mask, top) == pytest.approx(expected)
+        assert int(found.sum()) / int(counted.sum()) == pytest.approx(expected)
+
+
+def test_agreement_by_hand() -> None:
     u = torch.tensor([[[0.9, 0.1, 0.0], [0.2, 0.8, 7.0]], [[0.3, 0.0, 0.0], [0.0, 0.0, 0.0]]])
     v = torch.tensor([[[0.5, 0.4, 9.0], [0.7, 0.6, 0.0]], [[0.1, 0.0, 0.0], [5.0, 6.0, 7.0]]])
-    mask = torch.tensor(
-        [[[True, True, False], [True, True, False]], [[True, False, False], [False] * 3]]
-    )
+    mask = torch.tensor([[[1, 1, 0], [1, 1, 0]], [[1, 0, 0], [0, 0, 0]]]) > 0
     found, counted = found_in_top(u, v, mask)
     assert found.tolist() == [[True, False], [True, False]]  # one word: always found
     assert counted.tolist() == [[True, True], [True, False]]
     assert agreement(u, v, mask) == pytest.approx(2 / 3)
-
-
-def test_agreement_is_the_mean_of_the_rows_that_count() -> None:
-    found, counted = found_in_top(U, V, MASK, top=0.4)
-    assert found.shape == counted.shape == (5, 5)
-    assert counted.sum(-1).tolist() == list(OUTPUT_WORDS)
-    assert not bool(found[~counted].any())
-    assert agreement(U, V, MASK, top=0.4) == pytest.approx(int(found.sum()) / sum(OUTPUT_WORDS))
+    assert agreement(u, v, mask, top=1.0) == 1.0
+    tied, plain = torch.tensor([[3.0, 3.0, 0.0, 1.0]]), torch.tensor([[1.0, 2.0, 0.0, 0.0]])
+    assert (agreement(tied, plain), agreement(plain, tied)) == (0.0, 1.0), "it is not symmetric"
 
 
 def test_agreement_interval_resamples_sentences_not_words() -> None:
@@ -105,13 +119,10 @@ def test_agreement_interval_resamples_sentences_not_words() -> None:
     assert agreement_interval(u, v).estimate == pytest.approx(agreement(u, v))
 
 
-def test_sentences_without_an_output_word_are_no_sentences() -> None:
+def test_sentences_without_an_output_word_are_none_and_constants_are_warned_of() -> None:
     mask = MASK.clone()
     mask[1] = False
     assert agreement_interval(U, V, mask).n == 4
-
-
-def test_a_constant_candidate_is_warned_of() -> None:
     with pytest.warns(UserWarning, match="constant in more than half of the rows"):
         assert agreement_interval(U, torch.ones_like(V), MASK).low == 1.0
 
@@ -127,8 +138,9 @@ def test_ratio_interval_is_the_plain_bootstrap() -> None:
     narrow = ratio_interval(hits, tokens, confidence=0.5)
     assert found.low < narrow.low < narrow.high < found.high
     # Sentences without a token change neither the share nor how many there are.
-    more = ratio_interval([*hits, 0, 0], [*tokens, 0, 0])
-    assert more == found
+    assert ratio_interval([*hits, 0, 0], [*tokens, 0, 0]) == found
+    assert ratio_interval([3], [4]) == Interval(0.75, 0.75, 0.75, 1)
+    assert ratio_interval([2, 5], [2, 5]) == Interval(1.0, 1.0, 1.0, 2)
 
 
 @pytest.mark.slow
@@ -146,14 +158,6 @@ def test_ratio_interval_covers_the_truth_where_words_of_a_sentence_go_together()
     # 95% aimed at; the percentile bootstrap of 30 sentences reaches a little less.
     assert 0.90 <= covered / 400 <= 0.98
     assert by_token / 400 < 0.75, "words taken as independent would promise too much"
-
-
-def test_ratio_interval_of_special_cases() -> None:
-    assert ratio_interval([3], [4]) == Interval(0.75, 0.75, 0.75, 1)
-    assert ratio_interval([2, 5], [2, 5]) == Interval(1.0, 1.0, 1.0, 2)
-
-
-# --- against chance --------------------------------------------------------------------------
 
 
 def test_shuffled_agreement_has_its_closed_form_as_expectation() -> None:
@@ -184,9 +188,6 @@ def test_ties_raise_the_random_baseline() -> None:
         assert shuffled_agreement(U, torch.zeros_like(V), MASK, seed=0, repeats=1) == 1.0
 
 
-# --- Kendall's tau ---------------------------------------------------------------------------
-
-
 def tau_b(a: Sequence[float], b: Sequence[float]) -> float:
     """By its definition: concordant less discordant pairs, corrected for ties."""
     pairs = [(i, j) for i in range(len(a)) for j in range(i)]
@@ -207,21 +208,14 @@ def test_kendall_by_pairs_of_positions() -> None:
     assert kendall(U, v, MASK) == pytest.approx(float(by_scipy))
 
 
-def test_kendall_of_the_same_the_opposite_and_one_row() -> None:
+def test_kendall_by_hand_and_where_nothing_counts() -> None:
     assert kendall(U, U * 3 - 1, MASK) == pytest.approx(1.0)
     assert kendall(U, -U, MASK) == pytest.approx(-1.0)
     # Of three pairs one is the other way round.
-    assert kendall(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 1.0, 3.0])) == pytest.approx(
-        1 / 3
-    )
-
-
-def test_kendall_does_not_look_where_nothing_counts() -> None:
+    one, other = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 1.0, 3.0])
+    assert kendall(one, other) == pytest.approx(1 / 3)
     u, v = U.masked_fill(~MASK, NAN), V.masked_fill(~MASK, -torch.inf)
     assert kendall(u, v, MASK) == kendall(U, V, MASK)
-
-
-# --- xi --------------------------------------------------------------------------------------
 
 
 def test_xi_averages_the_curves_and_crosses_once() -> None:
@@ -239,13 +233,7 @@ def test_xi_wants_the_curve_to_exceed_the_level_and_takes_the_first_time() -> No
     curve, performance = [[0.25, 0.5, 0.75, 0.5, 1.0]], [[0.1, 0.2, 0.3, 0.4, 0.5]]
     assert xi(0.5, curve, performance) == Xi(True, 2, 0.3)
     assert xi(0.2, curve, performance) == Xi(True, 0, 0.1)
-
-
-def test_xi_that_is_never_passed_is_never_not_a_number() -> None:
-    assert xi(1.0, [[0.5, 1.0], [0.7, 1.0]], [[0.3, 0.4], [0.2, 0.6]]) == Xi(False, None, None)
-
-
-# --- half-way up -----------------------------------------------------------------------------
+    assert xi(1.0, curve, performance) == Xi(False, None, None), "never is no number"
 
 
 @pytest.mark.parametrize(
@@ -275,9 +263,6 @@ def test_half_rise_by_walking_along_the_curve() -> None:
         assert half_rise(steps.tolist(), values.tolist()) == pytest.approx(expected, abs=0.01)
 
 
-# --- spread ----------------------------------------------------------------------------------
-
-
 def test_spread_by_loop() -> None:
     alpha = noise(5, 5, 23, seed=10).masked_fill(~MASK, 0.0)
     alpha = alpha / alpha.sum(-1, keepdim=True).clamp(min=1e-9)
@@ -302,12 +287,9 @@ def test_spread_of_uniform_attention_is_one_and_of_a_single_word_one_over_length
     assert spread(torch.tensor([[[0.5, 0.5, 0.0, 0.0]]]), torch.ones(1, 1, 4) > 0) == 0.5
 
 
-def test_spread_takes_a_mask_of_source_words_for_all_output_words() -> None:
+def test_spread_takes_a_mask_of_source_words_and_ignores_padding() -> None:
     alpha = noise(2, 3, 4, seed=11).softmax(-1)
     wide = torch.tensor([[[True] * 4]]).expand(2, 1, 4)
     assert spread(alpha, wide) == spread(alpha, wide.expand(2, 3, 4))
-
-
-def test_spread_ignores_padding() -> None:
     uniform = MASK / MASK.sum(-1, keepdim=True).clamp(min=1)
     assert spread(uniform.masked_fill(~MASK, NAN), MASK) == pytest.approx(1.0)

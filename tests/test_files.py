@@ -11,19 +11,30 @@ import pickle
 import tarfile
 import unicodedata
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lessons_lib.corpora.files import LabelledCorpus, ParallelCorpus, read_labelled, read_parallel
+from lessons_lib.corpora.files import LabelledCorpus, read_labelled, read_parallel
 
 TEXT = "1 Zwei weiße Hunde\n0 a clich\u00e9\n1 ok\n"
+RAW = TEXT.encode()
+File = Callable[..., Path]
 
 
-def write(path: Path, content: str | bytes) -> Path:
-    raw = content.encode() if isinstance(content, str) else content
-    path.write_bytes(gzip.compress(raw, mtime=0) if path.suffix == ".gz" else raw)
-    return path
+@pytest.fixture
+def file(tmp_path: Path) -> File:
+    """Writes a file, packed if its name says so."""
+
+    def write(content: str | bytes, name: str = "a") -> Path:
+        raw = content.encode() if isinstance(content, str) else content
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(raw, mtime=0) if path.suffix == ".gz" else raw)
+        return path
+
+    return write
 
 
 def tar(content: bytes) -> bytes:
@@ -40,9 +51,6 @@ def zipped(content: bytes) -> bytes:
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("a.txt", content)
     return packed.getvalue()
-
-
-RAW = TEXT.encode()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
@@ -67,37 +75,28 @@ RAW = TEXT.encode()
     ],
 )
 def test_what_is_no_text_is_named_whatever_the_encoding(
-    tmp_path: Path, content: bytes, name: str, encoding: str
+    file: File, content: bytes, name: str, encoding: str
 ) -> None:
-    path = tmp_path / "a"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"/a: expected a file of text, found {name}") as caught:
-        read_labelled(path, encoding=encoding)
+    with pytest.raises(ValueError, match=f"/a: .* found {name}") as caught:
+        read_labelled(file(content), encoding=encoding)
     assert "latin-1" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", [TEXT, "1 \u6211\u559c\u6b22\u72d7\n0 \u4e0a\u6d77\n1 \u4e00\n"])
-@pytest.mark.parametrize(
-    ("encoding", "mark"),
-    [
-        ("utf-16-le", codecs.BOM_UTF16_LE),
-        ("utf-16-be", codecs.BOM_UTF16_BE),
-        ("utf-32-le", codecs.BOM_UTF32_LE),
-        ("utf-32-be", codecs.BOM_UTF32_BE),
-    ],
-)
+@pytest.mark.parametrize("wide", ["UTF16_LE", "UTF16_BE", "UTF32_LE", "UTF32_BE"])
+@pytest.mark.parametrize("marked", [True, False])
 def test_utf_16_and_32_are_named_with_and_without_a_mark(
-    tmp_path: Path, text: str, encoding: str, mark: bytes
+    file: File, text: str, wide: str, marked: bool
 ) -> None:
-    raw = text.encode(encoding)
-    for marked in (True, False):
-        path = write(tmp_path / "a", mark + raw if marked else raw)
-        right = encoding[:6] if marked else encoding
-        for wrong in ("utf-8", "latin-1", "cp1252"):
-            with pytest.raises(ValueError, match=f"found {right}; say encoding='{right}'"):
-                read_labelled(path, encoding=wrong)
-        expected = tuple(line[2:] for line in text.splitlines())
-        assert read_labelled(path, encoding=right).texts == expected
+    encoding = f"utf-{wide[3:5]}-{wide[6:].lower()}"
+    mark = getattr(codecs, f"BOM_{wide}") if marked else b""
+    right = encoding[:6] if marked else encoding
+    path = file(mark + text.encode(encoding))
+    for wrong in ("utf-8", "latin-1", "cp1252"):
+        with pytest.raises(ValueError, match=f"found {right}; say encoding='{right}'"):
+            read_labelled(path, encoding=wrong)
+    expected = tuple(line[2:] for line in text.splitlines())
+    assert read_labelled(path, encoding=right).texts == expected
 
 
 @pytest.mark.parametrize(
@@ -114,18 +113,25 @@ def test_utf_16_and_32_are_named_with_and_without_a_mark(
         (b"\x01\x02\x03\xfe\x04", "Unpack it, or save what is in it as plain text"),
     ],
 )
-def test_the_advice_on_an_encoding_fits_the_bytes(tmp_path: Path, raw: bytes, advice: str) -> None:
-    path = write(tmp_path / "a", b"first\n" + raw)
+def test_the_advice_on_an_encoding_fits_the_bytes(file: File, raw: bytes, advice: str) -> None:
+    path = file(b"first\n" + raw)
     with pytest.raises(ValueError, match=f"line 2, byte .*{advice}") as caught:
         read_parallel(path, path)
     assert ("latin-1" in str(caught.value)) == ("latin-1" in advice)
 
 
+def test_another_encoding_is_read_where_it_is_named(file: File) -> None:
+    path = file("1 fine\n0 a clich\u00e9\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"/a, line 2, byte 10: .* found the byte 0xE9"):
+        read_labelled(path)
+    assert read_labelled(path, encoding="latin-1").texts == ("fine", "a cliché")
+    assert read_parallel(path, path, encoding="latin-1").source[1] == "0 a cliché"
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16", "utf-32-be"])
-def test_utf_8_is_not_read_as_something_else(tmp_path: Path, encoding: str) -> None:
-    path = write(tmp_path / "a", TEXT)
+def test_utf_8_is_not_read_as_something_else(file: File, encoding: str) -> None:
     with pytest.raises(ValueError, match=f"expected {encoding}, found UTF-8; leave encoding out"):
-        read_labelled(path, encoding=encoding)
+        read_labelled(file(TEXT), encoding=encoding)
 
 
 @pytest.mark.parametrize(
@@ -139,15 +145,9 @@ def test_utf_8_is_not_read_as_something_else(tmp_path: Path, encoding: str) -> N
         b"\xef\xbb\xbf1 a\n 0 b\n\t1\tc\n",
     ],
 )
-def test_lines_of_all_systems_are_read(tmp_path: Path, raw: bytes) -> None:
-    corpus = read_labelled(write(tmp_path / "a", raw))
+def test_lines_of_all_systems_are_read(file: File, raw: bytes) -> None:
+    corpus = read_labelled(file(raw))
     assert (corpus.texts, corpus.labels) == (("a", "b", "c"), (1, 0, 1))
-
-
-def test_a_carriage_return_inside_a_line_is_named(tmp_path: Path) -> None:
-    path = write(tmp_path / "a", b"1 a\n1 b\r0 c\n")
-    with pytest.raises(ValueError, match=r"line 2: expected line ends of one kind.*'1 b\\r0 c'"):
-        read_labelled(path)
 
 
 @pytest.mark.parametrize(
@@ -163,109 +163,42 @@ def test_a_carriage_return_inside_a_line_is_named(tmp_path: Path) -> None:
         (("ham", "spam", "ham"), "expected different classes, found 'ham' twice"),
     ],
 )
-def test_classes_that_cannot_be_names_are_refused(
-    tmp_path: Path, classes: tuple[str, ...], message: str
-) -> None:
-    path = write(tmp_path / "a", "ham see you\nspam win now\n")
+def test_classes_that_cannot_be_names_are_refused(file: File, classes: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        read_labelled(path, classes=classes)
+        read_labelled(file("ham see you\nspam win now\n"), classes=classes)
     with pytest.raises(ValueError, match=message):
-        LabelledCorpus("a", ("see you",), (0,), classes, "here")
+        LabelledCorpus("a", ("see you",), (0,), classes)
 
 
-def test_classes_in_any_ordered_form_and_with_blanks_inside(tmp_path: Path) -> None:
-    path = write(tmp_path / "a", "not spam\tsee you\nspam\twin now\nnot spam yes\n")
-    for classes in (("spam", "not spam"), ["spam", "not spam"], {"spam": 0, "not spam": 1}):
-        corpus = read_labelled(path, classes=classes)  # type: ignore[arg-type]
+@pytest.mark.parametrize("labels", [(0,), (0, 2), (0, -1), (0, 1, 1)])
+def test_labels_without_class_or_text_are_refused(labels: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="expected for each of 2 texts a label from 0 to 1"):
+        LabelledCorpus("x", ("a", "b"), labels, ("no", "yes"))
+
+
+def test_classes_in_any_ordered_form_and_with_blanks_inside(file: File) -> None:
+    path = file("not spam\tsee you\nspam\twin now\nnot spam yes\n")
+    forms: list[Any] = [("spam", "not spam"), ["spam", "not spam"], {"spam": 0, "not spam": 1}]
+    for classes in forms:
+        corpus = read_labelled(path, classes=classes)
         assert corpus.texts == ("see you", "win now", "yes")
         assert (corpus.labels, corpus.classes) == ((1, 0, 1), ("spam", "not spam"))
     with pytest.raises(ValueError, match=r"line 1: .*labels spam, ham.*found 'not spam' in"):
         read_labelled(path, classes=("spam", "ham"))
     composed, decomposed = "gr\u00fcn", unicodedata.normalize("NFD", "gr\u00fcn")
-    path = write(tmp_path / "b", f"{composed} a\n{decomposed} b\n")
+    path = file(f"{composed} a\n{decomposed} b\n")
     assert read_labelled(path, classes=(decomposed,)).labels == (0, 0)
-
-
-def test_a_second_label_is_no_word(tmp_path: Path) -> None:
-    names = "__label__a", "__label__b"
-    path = write(tmp_path / "a", "__label__a one\n__label__b __label__a two\n")
-    with pytest.raises(ValueError, match=r"line 2: .* found a second one, '__label__a'"):
-        read_labelled(path, classes=names)
-    path = write(tmp_path / "b", "good good film\nbad no good\n")
+    path = file("good good film\nbad no good\n")
     assert read_labelled(path, classes=("bad", "good")).texts == ("good film", "no good")
 
 
-def test_a_column_of_numbers_of_texts_is_no_label(tmp_path: Path) -> None:
-    path = write(tmp_path / "a", "".join(f"{i} a text\n" for i in range(100)))
-    with pytest.raises(ValueError, match=r"100 labels of 100 texts\. If they number"):
-        read_labelled(path)
-    scores = write(tmp_path / "b", "".join(f"{i % 11} a text\n" for i in range(100)))
-    assert len(read_labelled(scores).classes) == 11
-
-
-def test_corpus_of_unequal_halves() -> None:
-    with pytest.raises(ValueError, match=r"found 2 and 1.*parallel"):
-        ParallelCorpus("x", "de", "en", ("a", "b"), ("c",))
-
-
 @pytest.mark.parametrize("ending", ["", ".gz"])
-def test_read_parallel_plain_and_gzipped(tmp_path: Path, ending: str) -> None:
-    source = write(tmp_path / f"a.de{ending}", "Grüße\n\nZwei\u0085 Hunde\r\n")
-    target = write(tmp_path / f"a.en{ending}", b"\xef\xbb\xbfGreetings\nempty\nTwo dogs")
-    corpus = read_parallel(source, str(target), "de", "en")
-    assert corpus.source == ("Grüße", "", "Zwei\u0085 Hunde")
-    assert corpus.target == ("Greetings", "empty", "Two dogs")
-    assert (corpus.source_language, corpus.target_language) == ("de", "en")
-    assert corpus.alignment is None
-    assert str(source) in corpus.origin
-    assert str(target) in corpus.origin
-
-
-def test_unequal_line_counts_name_both_and_cut_nothing(tmp_path: Path) -> None:
-    source, target = write(tmp_path / "s", "a\nb\nc\n"), write(tmp_path / "t", "a\nb\n")
-    with pytest.raises(ValueError, match=r"found 3 in .*/s and 2 in .*/t\..* nothing was cut off"):
-        read_parallel(source, target)
-
-
-@pytest.mark.parametrize("name", ["t", "t.gz"])
-@pytest.mark.parametrize("content", ["", "\n \n"])
-def test_an_empty_file_is_named(tmp_path: Path, name: str, content: str) -> None:
-    source, target = write(tmp_path / "s", "a\n"), write(tmp_path / name, content)
-    with pytest.raises(ValueError, match=f"/{name}: expected at least one line .* an empty file"):
-        read_parallel(source, target)
-    with pytest.raises(ValueError, match=f"/{name}: expected at least one line .* an empty file"):
-        read_labelled(target)
-
-
-def test_a_file_that_is_not_utf8_names_line_byte_and_remedy(tmp_path: Path) -> None:
-    path = write(tmp_path / "latin", "1 fine\n0 a clich\u00e9\n".encode("latin-1"))
-    expected = r"latin, line 2, byte 10: expected text in utf-8, found the byte 0xE9.*encoding='lat"
-    with pytest.raises(ValueError, match=expected):
-        read_labelled(path)
-    with pytest.raises(ValueError, match=expected):
-        read_parallel(write(tmp_path / "s", "a\nb\n"), path)
-    assert read_labelled(path, encoding="latin-1").texts == ("fine", "a cliché")
-    assert read_parallel(path, path, encoding="latin-1").source[1] == "0 a cliché"
-
-
-def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "cut.gz"
-    path.write_bytes(gzip.compress(b"one line\n" * 97, mtime=0)[:-11])
-    with pytest.raises(ValueError, match=r"cut\.gz: expected a whole gzip file"):
-        read_parallel(path, path)
-
-
-@pytest.mark.parametrize("ending", ["", ".gz"])
-def test_read_labelled_splits_at_the_first_tab_or_blank(tmp_path: Path, ending: str) -> None:
-    path = write(
-        tmp_path / f"a{ending}", "3 three\tand\n-1\tminus one \n+3 again 5\n03 zero\r\n10 ten"
-    )
-    corpus = read_labelled(path)
+def test_a_labelled_line_splits_at_the_first_tab_or_blank(file: File, ending: str) -> None:
+    text = "3 three\tand\n-1\tminus one \n+3 again 5\n03 zero\r\n10 ten"
+    corpus = read_labelled(file(text, f"a{ending}"))
     assert corpus.texts == ("three\tand", "minus one", "again 5", "zero", "ten")
-    assert corpus.classes == ("-1", "3", "10")
-    assert corpus.labels == (1, 0, 1, 1, 2)
-    assert corpus.origin == str(path)
-    assert len(corpus) == 5
+    assert (corpus.classes, corpus.labels) == (("-1", "3", "10"), (1, 0, 1, 1, 2))
+    assert (corpus.name, len(corpus)) == (f"a{ending}", 5)
 
 
 @pytest.mark.parametrize(
@@ -279,18 +212,42 @@ def test_read_labelled_splits_at_the_first_tab_or_blank(tmp_path: Path, ending: 
         ("1,2 x", "line 2: expected an integer label .*found '1,2'"),
         ("1", "line 2: expected a text after the label, found only '1'"),
         ("1 \t", r"line 2: expected a text after the label, found only '1 \\t'"),
+        ("1 __label__a two", "line 2: .* found a second one, '__label__a'"),
+        ("1 b\r0 c", r"line 2: expected line ends of one kind.*'1 b\\r0 c'"),
     ],
 )
-def test_a_line_without_integer_label_or_text_is_shown(
-    tmp_path: Path, second: str, message: str
-) -> None:
-    path = write(tmp_path / "a", f"0 fine\n{second}\n1 fine\n")
+def test_a_line_that_cannot_be_read_is_shown(file: File, second: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        read_labelled(path)
+        read_labelled(file(f"0 fine\n{second}\n1 fine\n"))
 
 
-def test_labelled_corpus_refuses_labels_without_class_or_text() -> None:
-    with pytest.raises(ValueError, match="found 2 texts and 1 labels"):
-        LabelledCorpus("x", ("a", "b"), (0,), ("no", "yes"), "here")
-    with pytest.raises(ValueError, match="labels from 0 to 1, found 2"):
-        LabelledCorpus("x", ("a", "b"), (0, 2), ("no", "yes"), "here")
+def test_a_column_of_numbers_of_texts_is_no_label(file: File) -> None:
+    with pytest.raises(ValueError, match=r"100 labels of 100 texts\. If they number"):
+        read_labelled(file("".join(f"{i} a text\n" for i in range(100))))
+    assert len(read_labelled(file("".join(f"{i % 11} a\n" for i in range(100)))).classes) == 11
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_read_parallel_plain_and_gzipped(file: File, ending: str) -> None:
+    source = file("Grüße\n\nZwei\u0085 Hunde\r\n", f"a.de{ending}")
+    target = file(b"\xef\xbb\xbfGreetings\nempty\nTwo dogs", f"a.en{ending}")
+    corpus = read_parallel(source, str(target), "de", "en")
+    assert corpus.source == ("Grüße", "", "Zwei\u0085 Hunde")
+    assert corpus.target == ("Greetings", "empty", "Two dogs")
+    assert (corpus.source_language, corpus.target_language) == ("de", "en")
+    assert corpus.alignment is None
+
+
+def test_files_that_are_no_pair_are_named(file: File, tmp_path: Path) -> None:
+    three, two = file("a\nb\nc\n", "s"), file("a\nb\n", "t")
+    with pytest.raises(ValueError, match=r"found 3 in .*/s and 2 in .*/t\..* nothing was cut off"):
+        read_parallel(three, two)
+    for name in ("t", "t.gz"):
+        for content in ("", "\n \n"):
+            empty = file(content, name)
+            with pytest.raises(ValueError, match=f"/{name}: .* found an empty file"):
+                read_parallel(three, empty)
+    cut = tmp_path / "cut.gz"
+    cut.write_bytes(gzip.compress(b"one line\n" * 97, mtime=0)[:-11])
+    with pytest.raises(ValueError, match=r"cut\.gz: expected a whole gzip file"):
+        read_parallel(cut, cut)

@@ -57,50 +57,38 @@ def test_padding_changes_nothing(config: Seq2SeqConfig) -> None:
         )
 
 
-def test_uniform_attention_is_one_over_length() -> None:
-    out = build(replace(SMALL, attention="uniform"), 0)(RAGGED)
+def test_uniform_attention_is_one_over_length_and_never_learned() -> None:
+    model = build(replace(SMALL, attention="uniform"), 0)
+    out = model(RAGGED)
     assert out.attention[0, 0, 0].tolist() == [0.25] * 4
     assert out.attention[1, 0, 3].tolist() == [0.5, 0.5, 0.0, 0.0]
     assert out.attention[2, 0, 2].tolist() == [1.0, 0.0, 0.0, 0.0]
-
-
-def test_uniform_attention_is_never_learned() -> None:
-    model = build(replace(SMALL, attention="uniform"), 0)
     sequence_loss(model, RAGGED).backward()
     assert model.query.weight.grad is None
     assert model.value.weight.grad is not None
 
 
-def test_attention_agrees_with_pytorchs_own() -> None:
-    config = replace(SMALL, heads=3)
-    model = build(config, 2)
-    out = model(RAGGED)
-    queries = model.query(out.decoder_states).view(3, 5, 3, 7).transpose(1, 2)
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_attention_agrees_with_pytorchs_own(bidirectional: bool, scaled: bool) -> None:
+    config = replace(SMALL, heads=3, bidirectional=bidirectional)
+    model = build(replace(config, scaled_scores=scaled), 2)
+    out, width = model(RAGGED), 14 if bidirectional else 7
+    queries = model.query(out.decoder_states).view(3, 5, 3, width).transpose(1, 2)
     keys = out.encoder_states[:, None].expand(-1, 3, -1, -1)
-    mask = RAGGED.source_mask[:, None, None, :]
-    # the paper does not divide by sqrt(d): scale 1
+    # PyTorch's own divides by the square root of the width; the paper does not: scale 1
     contexts = scaled_dot_product_attention(
-        queries, keys, model.values(out.encoder_states), attn_mask=mask, scale=1.0
+        queries,
+        keys,
+        model.values(out.encoder_states),
+        attn_mask=RAGGED.source_mask[:, None, None, :],
+        scale=None if scaled else 1.0,
     )
     logits = model.readout(out.decoder_states, contexts.mean(dim=1))
     torch.testing.assert_close(out.logits, logits)
-
-
-@pytest.mark.parametrize(("bidirectional", "width"), [(False, 7), (True, 14)])
-def test_scaled_scores_are_those_of_transformers(bidirectional: bool, width: int) -> None:
-    config = replace(SMALL, heads=3, bidirectional=bidirectional)
-    plain, scaled = (build(replace(config, scaled_scores=flag), 2) for flag in (False, True))
-    out, expected = scaled(RAGGED), plain(RAGGED).scores / width**0.5
-    mask = RAGGED.source_mask[:, None, None, :].expand_as(expected)
+    mask = RAGGED.source_mask[:, None, None, :].expand_as(out.scores)
+    expected = build(config, 2)(RAGGED).scores / (width**0.5 if scaled else 1)
     torch.testing.assert_close(out.scores[mask], expected[mask])
-    # PyTorch's own attention divides by the square root of the width by itself.
-    queries = scaled.query(out.decoder_states).view(3, 5, 3, width).transpose(1, 2)
-    keys = out.encoder_states[:, None].expand(-1, 3, -1, -1)
-    contexts = scaled_dot_product_attention(
-        queries, keys, scaled.values(out.encoder_states), attn_mask=mask[:, :1]
-    )
-    logits = scaled.readout(out.decoder_states, contexts.mean(dim=1))
-    torch.testing.assert_close(out.logits, logits)
 
 
 def test_concatenated_contexts_by_loop() -> None:
@@ -143,11 +131,9 @@ def test_concatenation_can_express_the_average(readout: Literal["tanh", "linear"
     side_by_side.load_state_dict(state)
     torch.testing.assert_close(side_by_side(RAGGED).logits, averaged(RAGGED).logits)
     assert not torch.allclose(before, averaged(RAGGED).logits)
-
-
-def test_one_head_has_nothing_to_merge() -> None:
-    one = build(replace(SMALL, merge="concatenate"), 5)(RAGGED).logits
-    torch.testing.assert_close(one, build(SMALL, 5)(RAGGED).logits)
+    one = build(replace(config, heads=1, merge="concatenate"), 5)(RAGGED).logits
+    expected = build(replace(config, heads=1), 5)(RAGGED).logits
+    torch.testing.assert_close(one, expected)  # one head has nothing to merge
 
 
 def test_decoder_sees_only_earlier_words() -> None:
@@ -169,12 +155,9 @@ def test_given_attention_replaces_the_models_own() -> None:
     torch.testing.assert_close(out.logits[:, 1], expected)
 
 
-def test_shared_embeddings_are_one_table() -> None:
-    model = build(replace(SMALL, target_vocab=13, shared_embeddings=True), 0)
-    assert model.source_embedding is model.target_embedding
-
-
-def test_same_seed_same_weights_and_uniform_shares_them() -> None:
+def test_weights_are_those_of_the_seed_and_may_be_shared() -> None:
+    shared = build(replace(SMALL, target_vocab=13, shared_embeddings=True), 0)
+    assert shared.source_embedding is shared.target_embedding
     torch.manual_seed(99)
     first = build(SMALL, 4).state_dict()
     state = torch.get_rng_state()

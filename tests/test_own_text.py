@@ -102,7 +102,7 @@ def test_pairs_that_share_a_sentence_stay_together() -> None:
 
 def labelled(texts: list[str], labels: list[int] | None = None) -> LabelledCorpus:
     chosen = [i % 2 for i in range(len(texts))] if labels is None else labels
-    return LabelledCorpus("mine", tuple(texts), tuple(chosen), ("no", "yes"), "here")
+    return LabelledCorpus("mine", tuple(texts), tuple(chosen), ("no", "yes"))
 
 
 @pytest.mark.slow

@@ -6,9 +6,7 @@ from typing import Literal
 
 import pytest
 import torch
-from torch import Tensor
 
-from lessons_lib.agreement import agreement, chance_agreement, shuffled
 from lessons_lib.models import Seq2SeqConfig, build, build_bag_of_words
 from lessons_lib.probes import (
     attention_accuracy,
@@ -32,19 +30,6 @@ BATCH = Batch(
     torch.tensor([[4, 5, EOS, PAD, PAD], [6, 7, 8, 9, EOS]]),
 )
 GRID = pair_mask(BATCH)
-
-
-def agreement_by_loop(u: Tensor, v: Tensor, mask: Tensor, top: float) -> float:
-    """The definition, one output token and one position at a time."""
-    hits = []
-    for uu, vv, mm in zip(u.flatten(0, -2), v.flatten(0, -2), mask.flatten(0, -2), strict=True):
-        places = [i for i in range(len(uu)) if mm[i]]
-        if not places:
-            continue
-        best = max(places, key=lambda i: (float(uu[i]), -i))
-        greater = sum(float(vv[i]) > float(vv[best]) for i in places)
-        hits.append(greater < max(1, math.ceil(round(top * len(places), 9))))
-    return sum(hits) / len(hits)
 
 
 @pytest.mark.parametrize("merge", ["average", "concatenate"])
@@ -194,51 +179,6 @@ def test_ktiw_by_hand() -> None:
         ktiw(scores, {})
     with pytest.raises(ValueError, match=r"zeros for 1 of 2 \(first: 7\)"):
         ktiw(scores, {4: frozenset({7}), 7: frozenset({8})})
-
-
-def test_agreement_equals_the_loop_over_tokens() -> None:
-    rng = torch.Generator().manual_seed(0)
-    # whole numbers make ties; lengths cross 20, where the top becomes two positions
-    u = torch.randint(4, (3, 17, 43), generator=rng).float()
-    v = torch.randint(9, (3, 17, 43), generator=rng).float()
-    lengths = torch.randint(0, 44, (3, 17, 1), generator=rng)
-    mask = torch.arange(43) < lengths
-    for top in (0.05, 0.2, 1.0):
-        assert agreement(u, v, mask, top) == pytest.approx(agreement_by_loop(u, v, mask, top))
-
-
-def test_agreement_by_hand() -> None:
-    u = torch.tensor([[0.1, 0.9, 0.0], [0.8, 0.1, 0.1]])
-    v = torch.tensor([[1.0, 5.0, 3.0], [1.0, 5.0, 3.0]])
-    assert agreement(u, v) == 0.5
-    assert agreement(u, u) == 1.0
-    assert agreement(u, v, top=1.0) == 1.0
-
-
-def test_agreement_is_not_symmetric() -> None:
-    u = torch.tensor([[3.0, 3.0, 0.0, 1.0]])  # a tie at the top
-    v = torch.tensor([[1.0, 2.0, 0.0, 0.0]])
-    assert agreement(u, v) == 0.0
-    assert agreement(v, u) == 1.0
-
-
-def test_agreement_with_a_shuffled_candidate_is_the_closed_form() -> None:
-    rng = torch.Generator().manual_seed(1)
-    u, v = torch.rand(4000, 30, generator=rng), torch.rand(4000, 30, generator=rng)
-    lengths = torch.randint(1, 31, (4000, 1), generator=rng)
-    mask = torch.arange(30) < lengths
-    found = agreement(u, shuffled(v, mask, seed=2), mask)
-    # standard deviation of a share near 0.15 of 4000: below 0.006
-    assert found == pytest.approx(chance_agreement(lengths), abs=0.025)
-
-
-def test_padded_output_words_do_not_count() -> None:
-    u = torch.zeros(2, 5, 4)
-    u[..., 1] = 1.0
-    v = u.clone()
-    v[0, 3:] = torch.tensor([5.0, 0.0, 0.0, 0.0])  # disagrees on padding only
-    assert agreement(u, v, GRID) == 1.0
-    assert agreement(u, v, BATCH.source_mask[:, None, :]) < 1.0
 
 
 def test_attention_accuracy_by_hand() -> None:

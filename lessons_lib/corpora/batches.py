@@ -15,7 +15,6 @@ from lessons_lib.corpora.vocabulary import Encoder, Vocabulary
 from lessons_lib.tasks import BOS, EOS, PAD, Batch, LabelledBatch
 
 Order = Literal["both", "source", "random"]
-"""How pairs are put together in batches, see ``EncodedPairs.batches``."""
 _POOL = 100
 """Batches in a pool. Only inside a pool are they sorted by length, so that the order is random."""
 
@@ -30,7 +29,6 @@ class EncodedPairs:
         target_ids: the same for the targets; each ends with ``EOS``.
         target_lengths: int64, ``(pairs,)``, the ``EOS`` counted.
         index: for each pair its position in the corpus, int64, ``(pairs,)``.
-        left_out: how many pairs of the corpus were too long or too short.
         gold: for each of ``target_ids`` the source position it comes from, ``-1`` for ``EOS`` and
             for words that come from none; ``None`` where the corpus has no alignment.
     """
@@ -40,33 +38,22 @@ class EncodedPairs:
     target_ids: Tensor
     target_lengths: Tensor
     index: Tensor
-    left_out: int
-    gold: Tensor | None = None
+    gold: Tensor | None
 
     def __len__(self) -> int:
         return len(self.index)
 
     def batch(self, chosen: Sequence[int] | Tensor) -> Batch:
-        """Some pairs by their position here (see ``index`` for that in the corpus), in this order.
-
-        Raises:
-            IndexError: no such pair.
-        """
-        rows = _positions(chosen, len(self))
-        gold = self.gold
+        """Some pairs by their position here (see ``index`` for that in the corpus), in order."""
+        rows = torch.as_tensor(chosen, dtype=torch.long)
         return Batch(
-            padded(self.source_ids, self.source_lengths, rows, PAD),
-            padded(self.target_ids, self.target_lengths, rows, PAD),
-            None if gold is None else padded(gold, self.target_lengths, rows, -1),
+            _padded(self.source_ids, self.source_lengths, rows, PAD),
+            _padded(self.target_ids, self.target_lengths, rows, PAD),
+            None if self.gold is None else _padded(self.gold, self.target_lengths, rows, -1),
         )
 
     def containing(self, words: Iterable[int], per_word: int) -> list[int]:
-        """Positions of the first pairs whose source has one of some words, in ascending order.
-
-        Args:
-            words: identifiers of source words.
-            per_word: so many pairs for each word, or all where there are fewer.
-        """
+        """The first ``per_word`` pairs with each of some source words (identifiers), ascending."""
         sentence = torch.repeat_interleave(torch.arange(len(self)), self.source_lengths)
         chosen: set[int] = set()
         for word in words:
@@ -83,14 +70,16 @@ class EncodedPairs:
         order: Order = "both",
         skip: int = 0,
     ) -> Iterator[Batch]:
-        """Batches of pairs; each epoch has every pair once.
+        """Batches of pairs; each epoch (``None``: without end) has every pair once.
 
-        See ``deal`` for how pairs are put together.
+        Pairs are shuffled by ``seed`` alone, sorted within pools of many batches and cut into
+        batches, and those of a pool are shuffled again: little padding, and still a random order.
+        The last batch of a pool may be smaller.
 
         Args:
             batch_size: pairs in a batch.
             seed: of the order.
-            epochs: how many times through all pairs; ``None``: without end.
+            epochs: how many.
             order: what pairs that are put together have in common: similar lengths on both sides,
                 which pads least; for most batches one length of the source, which spares recurrent
                 layers the packing; or nothing.
@@ -108,44 +97,17 @@ class EncodedPairs:
             key = self.source_lengths * (int(self.target_lengths.max()) + 1) + self.target_lengths
         else:
             key = torch.zeros_like(self.index)  # a stable sort leaves the random order as it is
-        return map(self.batch, islice(deal(key, batch_size, seed, epochs), skip, None))
+        rounds = _rounds(batch_size, epochs)  # at once: a generator would complain only when asked
+        return map(self.batch, islice(_dealt(key, batch_size, seed, rounds), skip, None))
 
 
-def _positions(chosen: Sequence[int] | Tensor, size: int) -> Tensor:
-    rows = torch.as_tensor(chosen, dtype=torch.long)
-    if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < size:
-        raise IndexError(f"expected positions from 0 to {size - 1}, found {rows.tolist()}")
-    return rows
-
-
-def deal(key: Tensor, batch_size: int, seed: int, epochs: int | None = None) -> Iterator[Tensor]:
-    """Positions for one batch after another, those of similar key together.
-
-    Positions are shuffled, sorted by key within pools of many batches, cut into batches, and the
-    batches of a pool are shuffled again: little padding where the key is a length, and still a
-    random order. Each epoch has every position once; the last batch of a pool may be smaller.
-
-    Args:
-        key: what to sort by, ``(examples,)``.
-        batch_size: positions in a batch.
-        seed: of the order, which depends on it alone.
-        epochs: how many times through all of them; ``None``: without end.
-
-    Raises:
-        ValueError: ``batch_size`` or ``epochs`` below 1.
-    """
-    rounds = _rounds(batch_size, epochs)  # at once: a generator would complain only when asked
-
-    def dealt() -> Iterator[Tensor]:
-        generator = torch.Generator().manual_seed(seed)
-        for _ in rounds:
-            order = torch.randperm(len(key), generator=generator)
-            for pool in torch.split(order, batch_size * _POOL):
-                parts = torch.split(pool[key[pool].argsort(stable=True)], batch_size)
-                for part in torch.randperm(len(parts), generator=generator).tolist():
-                    yield parts[part]
-
-    return dealt()
+def _dealt(key: Tensor, batch_size: int, seed: int, rounds: Iterable[int]) -> Iterator[Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    for _ in rounds:
+        for pool in torch.randperm(len(key), generator=generator).split(batch_size * _POOL):
+            parts = pool[key[pool].argsort(stable=True)].split(batch_size)
+            for part in torch.randperm(len(parts), generator=generator).tolist():
+                yield parts[part]
 
 
 def _rounds(batch_size: int, epochs: int | None) -> Iterable[int]:
@@ -155,7 +117,7 @@ def _rounds(batch_size: int, epochs: int | None) -> Iterable[int]:
     return count() if epochs is None else range(epochs)
 
 
-def padded(flat: Tensor, lengths: Tensor, rows: Tensor, fill: int) -> Tensor:
+def _padded(flat: Tensor, lengths: Tensor, rows: Tensor, fill: int) -> Tensor:
     """Sentences of a flat tensor as a rectangle, ``(rows, longest of them)``."""
     starts = (lengths.cumsum(0) - lengths)[rows]
     wanted = lengths[rows]
@@ -166,14 +128,10 @@ def padded(flat: Tensor, lengths: Tensor, rows: Tensor, fill: int) -> Tensor:
     return rectangle
 
 
-def padding_fraction(batches: Iterable[Batch]) -> float:
-    """The share of PAD among the entries of some batches, source and target together, 0 to 1."""
-    padding = entries = 0
-    for batch in batches:
-        for ids in (batch.source, batch.target):
-            padding += int((ids == PAD).sum())
-            entries += ids.numel()
-    return padding / entries if entries else 0.0
+def _flat(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Rows end to end, and their lengths."""
+    numbers = torch.tensor([number for row in rows for number in row], dtype=torch.long)
+    return numbers, torch.tensor([len(row) for row in rows])
 
 
 def encode_parallel(
@@ -186,57 +144,35 @@ def encode_parallel(
 ) -> EncodedPairs:
     """Number both sides of a corpus; targets end with ``EOS``.
 
-    The gold alignment of the corpus is taken over where both sides are numbered by words. Of
-    several source words that a target word comes from, the first one listed counts.
-
-    Args:
-        corpus: sentence pairs.
-        source_vocab: a ``Vocabulary`` or ``Subwords``.
-        target_vocab: the same for the target; may be the same object.
-        max_words: leave out pairs with more pieces than this on either side, ``EOS`` not counted;
-            pairs with an empty side are left out, too.
-        framed: whether a source begins with ``BOS`` and ends with ``EOS``, which can be attended
-            to then. Alignments are left out.
+    Pairs are left out where a side is empty or has more than ``max_words`` pieces, ``EOS`` not
+    counted. The gold alignment is taken over where both sides are numbered by words and sources are
+    not ``framed`` by ``BOS`` and ``EOS``, as positions of them; of several source words of a target
+    word the first one listed counts.
 
     Raises:
         ValueError: no pair is left, or an alignment points outside its sentences.
     """
     most = float("inf") if max_words is None else max_words
-    sources: list[list[int]] = []
-    targets: list[list[int]] = []
-    index: list[int] = []
+    kept: dict[int, tuple[list[int], list[int]]] = {}
     for position, (source, target) in enumerate(zip(corpus.source, corpus.target, strict=True)):
         pair = source_vocab.encode_line(source), target_vocab.encode_line(target)
         if min(map(len, pair)) >= 1 and max(map(len, pair)) <= most:
-            sources.append([BOS, *pair[0], EOS] if framed else pair[0])
-            targets.append([*pair[1], EOS])
-            index.append(position)
-    if not index:
+            kept[position] = [BOS, *pair[0], EOS] if framed else pair[0], [*pair[1], EOS]
+    if not kept:
         raise ValueError(
-            f"expected pairs of 1 to {most} pieces, found none "
-            f"among the {len(corpus)} of {corpus.name!r}; allow other lengths"
+            f"expected pairs of 1 to {most} pieces, found none among the {len(corpus)} of "
+            f"{corpus.name!r}; allow other lengths"
         )
-    gold = None
     by_words = isinstance(source_vocab, Vocabulary) and isinstance(target_vocab, Vocabulary)
-    if corpus.alignment is not None and by_words and not framed:
-        rows = zip(index, sources, targets, strict=True)
-        gold = _flat([_gold(corpus.alignment[i], len(s), len(t), i) for i, s, t in rows])
-    return EncodedPairs(
-        source_ids=_flat(sources),
-        source_lengths=torch.tensor([len(ids) for ids in sources]),
-        target_ids=_flat(targets),
-        target_lengths=torch.tensor([len(ids) for ids in targets]),
-        index=torch.tensor(index),
-        left_out=len(corpus) - len(index),
-        gold=gold,
-    )
+    sources, targets = (_flat(side) for side in zip(*kept.values(), strict=True))
+    gold = None
+    if by_words and corpus.alignment is not None and not framed:
+        links = (_gold(corpus.alignment[i], i, *map(len, pair)) for i, pair in kept.items())
+        gold = _flat(list(links))[0]
+    return EncodedPairs(*sources, *targets, torch.tensor(list(kept)), gold)
 
 
-def _flat(rows: list[list[int]]) -> Tensor:
-    return torch.tensor([number for row in rows for number in row], dtype=torch.long)
-
-
-def _gold(links: Sequence[tuple[int, int]], source: int, target: int, pair: int) -> list[int]:
+def _gold(links: Sequence[tuple[int, int]], pair: int, source: int, target: int) -> list[int]:
     """The source position of each target word, ``-1`` where there is none (so for EOS)."""
     gold = [-1] * target
     for to, from_ in links:
@@ -259,44 +195,29 @@ class EncodedTexts:
         source_lengths: int64, ``(texts,)``, at least 1.
         label: 1 for the positive class, 0 for the other, int64, ``(texts,)``.
         index: for each text its position in the corpus, int64, ``(texts,)``.
-        left_out: how many texts of the corpus had no word.
-        shortened: how many were longer than allowed, and lost their end.
     """
 
     source_ids: Tensor
     source_lengths: Tensor
     label: Tensor
     index: Tensor
-    left_out: int
-    shortened: int
 
     def __len__(self) -> int:
         return len(self.index)
 
     def batch(self, chosen: Sequence[int] | Tensor) -> LabelledBatch:
-        """Some texts by their position here (see ``index`` for that in the corpus), in this order.
-
-        Raises:
-            IndexError: no such text.
-        """
-        rows = _positions(chosen, len(self))
-        return LabelledBatch(
-            padded(self.source_ids, self.source_lengths, rows, PAD), self.label[rows]
-        )
+        """Some texts by their position here, in order."""
+        rows = torch.as_tensor(chosen, dtype=torch.long)
+        source = _padded(self.source_ids, self.source_lengths, rows, PAD)
+        return LabelledBatch(source, self.label[rows])
 
     def batches(
         self, batch_size: int, seed: int, epochs: int | None = None, *, whole: bool = True
     ) -> Iterator[LabelledBatch]:
         """Batches in a new random order in each epoch, as in the authors' code.
 
-        Args:
-            batch_size: texts in a batch, or all texts where there are fewer.
-            seed: of the order, which depends on it alone.
-            epochs: how many; ``None``: without end.
-            whole: whether an epoch leaves out the few texts that do not fill a batch.
-
-        Raises:
-            ValueError: ``batch_size`` or ``epochs`` below 1.
+        Where there are fewer texts than ``batch_size``, a batch has them all. ``whole``: whether an
+        epoch leaves out the few texts that do not fill a batch. Else as ``EncodedPairs.batches``.
         """
         rounds, size = _rounds(batch_size, epochs), min(batch_size, len(self))
         generator = torch.Generator().manual_seed(seed)
@@ -313,49 +234,31 @@ def encode_labelled(
     *,
     ends: bool = False,
 ) -> EncodedTexts:
-    """Number the texts of a corpus, one class against all the others.
+    """Number the texts of a corpus, one class (label 1) against all the others (0).
 
-    Texts without any word are left out. Words that the vocabulary does not have are kept, as
-    ``UNK``.
-
-    Args:
-        corpus: texts with labels.
-        vocab: a ``Vocabulary`` or ``Subwords``.
-        positive: the class whose texts get label 1; all others get 0.
-        max_words: keep so many pieces of each text, from its beginning.
-        ends: whether ``BOS`` and ``EOS`` stand around each text, as positions of it.
+    Texts without any word are left out; unknown words are kept, as ``UNK``. Of each text the first
+    ``max_words`` pieces are kept; ``ends`` puts ``BOS`` and ``EOS`` around them, as positions.
 
     Raises:
         ValueError: no such class, no text is left, or all that are left are on one side.
     """
     if positive not in corpus.classes:
+        names = ", ".join(corpus.classes)
         raise ValueError(
-            f"expected one of the classes {', '.join(corpus.classes)} of {corpus.name}, found "
-            f"{positive!r}"
+            f"expected one of the classes {names} of {corpus.name}, found {positive!r}"
         )
     if max_words is not None and max_words < 1:
         raise ValueError(f"expected max_words of at least 1, or None, found {max_words}")
-    pieces = [vocab.encode_line(line) for line in corpus.texts]
-    kept = [i for i, ids in enumerate(pieces) if ids]
-    if not kept:
+    pieces = {i: ids for i, line in enumerate(corpus.texts) if (ids := vocab.encode_line(line))}
+    if not pieces:
         raise ValueError(f"expected texts with words in {corpus.name!r}, found none")
-    target = corpus.classes.index(positive)
-    label = torch.tensor([int(corpus.labels[i] == target) for i in kept])
+    label = torch.tensor([int(corpus.classes[corpus.labels[i]] == positive) for i in pieces])
     if label.unique().numel() < 2:
         only = positive if bool(label[0]) else f"not {positive}"
         raise ValueError(
             f"expected texts of both sides in {corpus.name!r}, found only {only!r} among "
-            f"{len(kept)}; choose another class, or split the corpus in another way"
+            f"{len(pieces)}; choose another class, or split the corpus in another way"
         )
-    cut = [pieces[i][:max_words] for i in kept]
-    shortened = sum(len(pieces[i]) > len(ids) for i, ids in zip(kept, cut, strict=True))
-    if ends:
-        cut = [[BOS, *ids, EOS] for ids in cut]
-    return EncodedTexts(
-        source_ids=torch.tensor([number for ids in cut for number in ids]),
-        source_lengths=torch.tensor([len(ids) for ids in cut]),
-        label=label,
-        index=torch.tensor(kept),
-        left_out=len(pieces) - len(kept),
-        shortened=shortened,
-    )
+    cut = [ids[:max_words] for ids in pieces.values()]
+    texts = _flat([[BOS, *ids, EOS] for ids in cut] if ends else cut)
+    return EncodedTexts(*texts, label, torch.tensor(list(pieces)))

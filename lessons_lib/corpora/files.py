@@ -41,17 +41,10 @@ _QUOTES = frozenset(b"\x80\x82\x84\x85\x8b\x91\x92\x93\x94\x95\x96\x97\x99\x9b")
 
 @dataclass(frozen=True)
 class ParallelCorpus:
-    """Sentence pairs as plain strings, in the order of their source.
+    """Sentence pairs as plain strings: ``target[i]`` is the translation of ``source[i]``.
 
-    Attributes:
-        name: what the corpus is called in results and captions.
-        source_language: two-letter code (ISO 639-1).
-        target_language: two-letter code.
-        source: one string for each sentence.
-        target: its translation, at the same index.
-        alignment: for each pair the gold ``(target word, source word)`` position pairs, or ``None``
-            where nobody knows.
-        origin: where it was read from, for people: a path, an address, or ``"embedded"``.
+    ``alignment`` has for each pair the gold ``(target word, source word)`` positions; ``None``:
+    nobody knows. Languages are two-letter codes (ISO 639-1), ``name`` is for results and captions.
     """
 
     name: str
@@ -60,14 +53,6 @@ class ParallelCorpus:
     source: tuple[str, ...]
     target: tuple[str, ...]
     alignment: tuple[tuple[tuple[int, int], ...], ...] | None = None
-    origin: str = "embedded"
-
-    def __post_init__(self) -> None:
-        if len(self.source) != len(self.target):
-            raise ValueError(
-                f"expected as many source as target sentences, found {len(self.source)} and "
-                f"{len(self.target)}; the two files must be parallel, line by line"
-            )
 
     def __len__(self) -> int:
         return len(self.source)
@@ -75,14 +60,7 @@ class ParallelCorpus:
 
 @dataclass(frozen=True)
 class LabelledCorpus:
-    """Texts with one class each.
-
-    Attributes:
-        name: what the corpus is called in results and captions.
-        texts: plain strings.
-        labels: for each text an index into ``classes``.
-        classes: what the classes are called.
-        origin: where it was read from, for people.
+    """Plain texts with one class each: a label is an index into ``classes``.
 
     Raises:
         ValueError: not one label for each text, a label without a class, or ``classes`` that have
@@ -93,19 +71,14 @@ class LabelledCorpus:
     texts: tuple[str, ...]
     labels: tuple[int, ...]
     classes: tuple[str, ...]
-    origin: str
 
     def __post_init__(self) -> None:
         _in_order(self.classes)
-        if len(self.texts) != len(self.labels):
+        low, high = min(self.labels, default=0), max(self.labels, default=0)
+        if low < 0 or high >= len(self.classes) or len(self.texts) != len(self.labels):
             raise ValueError(
-                f"expected one label for each text, found {len(self.texts)} texts and "
-                f"{len(self.labels)} labels"
-            )
-        if wrong := [label for label in self.labels if not 0 <= label < len(self.classes)]:
-            raise ValueError(
-                f"expected labels from 0 to {len(self.classes) - 1}, found {wrong[0]}; each label "
-                "is an index into classes"
+                f"expected for each of {len(self.texts)} texts a label from 0 to "
+                f"{len(self.classes) - 1}, found {len(self.labels)} labels from {low} to {high}"
             )
 
     def __len__(self) -> int:
@@ -164,7 +137,16 @@ def _remedy(raw: bytes) -> str:
     return f"Save the file as UTF-8, or say what it is in, for example encoding={example}"
 
 
-def _decoded(path: Path, raw: bytes, encoding: str) -> str:
+def _decoded(path: Path, encoding: str) -> str:
+    """The text of a file, plain or gzipped, if it is text and in this encoding."""
+    raw = path.read_bytes()
+    if raw.startswith(b"\x1f\x8b"):
+        try:
+            raw = gzip.decompress(raw)
+        except (EOFError, OSError, zlib.error) as error:
+            raise ValueError(
+                f"{path}: expected a whole gzip file, found a damaged one ({error}); copy it again"
+            ) from error
     codec, wide = codecs.lookup(encoding).name, _wide(raw)
     meant_wide = codec.startswith(("utf-16", "utf-32"))
     found = next((name for start, name in _NO_TEXT.items() if re.match(start, raw)), "")
@@ -198,16 +180,8 @@ def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
         ValueError: it is empty, damaged, no text, or in another encoding; or a line has a carriage
             return inside it.
     """
-    raw = path.read_bytes()
-    if raw.startswith(b"\x1f\x8b"):
-        try:
-            raw = gzip.decompress(raw)
-        except (EOFError, OSError, zlib.error) as error:
-            raise ValueError(
-                f"{path}: expected a whole gzip file, found a damaged one ({error}); copy it again"
-            ) from error
     # Marks of byte order also stand inside, where files were put together.
-    text = _decoded(path, raw, encoding).replace("\ufeff", "")
+    text = _decoded(path, encoding).replace("\ufeff", "")
     if not text.strip():
         raise ValueError(f"{path}: expected at least one line of text, found an empty file")
     if "\n" not in text:
@@ -215,13 +189,12 @@ def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
     text = re.sub(r"\r+(\n|\Z)", r"\1", unicodedata.normalize("NFC", text))
     # Not str.splitlines: it also breaks lines at characters such as U+0085 and U+2028.
     lines = text.removesuffix("\n").split("\n")
-    for number, line in enumerate(lines, start=1):
-        if "\r" in line:
-            raise ValueError(
-                f"{path}, line {number}: expected line ends of one kind, found a carriage return "
-                f"inside {line[:60]!r}. Put a line feed in its place where it ends a line, else a "
-                "blank"
-            )
+    if "\r" in text:
+        number, line = next((n, line) for n, line in enumerate(lines, start=1) if "\r" in line)
+        raise ValueError(
+            f"{path}, line {number}: expected line ends of one kind, found a carriage return "
+            f"inside {line[:60]!r}. Put a line feed in its place where it ends a line, else a blank"
+        )
     return lines
 
 
@@ -235,33 +208,21 @@ def read_parallel(
 ) -> ParallelCorpus:
     """Two files whose lines are translations of each other, plain or gzipped.
 
-    Args:
-        source_path: one sentence in each line; an empty line is an empty sentence.
-        target_path: in line ``i`` the translation of line ``i``.
-        source: the language of the first file; a name for people.
-        target: the language of the second.
-        encoding: how both are encoded.
+    An empty line is an empty sentence. ``source`` and ``target`` name the languages, for people.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: as ``read_lines``, or unequal line counts.
     """
-    paths = Path(source_path), Path(target_path)
-    lines = [read_lines(path, encoding) for path in paths]
-    if len(lines[0]) != len(lines[1]):
+    one, other = Path(source_path), Path(target_path)
+    lines, others = (tuple(read_lines(path, encoding)) for path in (one, other))
+    if len(lines) != len(others):
         raise ValueError(
-            f"expected as many lines in both files, found {len(lines[0])} in {paths[0]} and "
-            f"{len(lines[1])} in {paths[1]}. They must be translations line by line; nothing was "
-            "cut off to make them equal. Look for the first line where they drift apart"
+            f"expected as many lines in both files, found {len(lines)} in {one} and {len(others)} "
+            f"in {other}. They must be translations line by line; nothing was cut off to make them "
+            "equal. Look for the first line where they drift apart"
         )
-    return ParallelCorpus(
-        name=paths[0].name,
-        source_language=source,
-        target_language=target,
-        source=tuple(lines[0]),
-        target=tuple(lines[1]),
-        origin=f"{paths[0]} and {paths[1]}",
-    )
+    return ParallelCorpus(one.name, source, target, lines, others)
 
 
 def read_labelled(
@@ -270,51 +231,44 @@ def read_labelled(
     """A file with one text in each line, its label first; plain or gzipped.
 
     The label ends at the first tab or blank of the line, and the text is all that follows. Labels
-    are integers, and any will do (0 and 1, -1 and 1, ...): they are sorted, and ``classes`` keeps
-    them as they stand in the file. Where the file has words for labels, name them; they may have
-    blanks inside.
-
-    Args:
-        path: the file.
-        classes: the words that the file has for labels, in the order of their indices.
-        encoding: how the file is encoded.
+    are integers, and any will do (0 and 1, -1 and 1, ...): they are sorted, and the ``classes`` of
+    the corpus are what stands in the file. Where the file has words for labels, name them in
+    ``classes``, in the order of their indices; they may have blanks inside.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: as ``read_lines``; a line that is blank, or has no text, a second label, or a
-            label that is no integer (not one of ``classes``, where these are given); ``classes``
-            that cannot be names; or integers that number the texts.
+        ValueError: as ``read_lines`` and ``LabelledCorpus``; a line that is blank, or has no text,
+            a second label, or a label that is no integer (not one of ``classes``, where these are
+            given); or integers that number the texts.
     """
     path = Path(path)
-    wanted, label = "an integer label", "[+-]?[0-9]+"
-    if classes is not None:
+    wanted, label, advice = "an integer label", "[+-]?[0-9]+", ""
+    if classes is None:
+        advice = ". Where labels are words, name them: classes=('ham', 'spam')"
+    else:
         classes = tuple(unicodedata.normalize("NFC", name) for name in _in_order(classes))
         wanted = f"one of the labels {', '.join(classes)}"
         label = "|".join(map(re.escape, sorted(classes, key=len, reverse=True)))
     found: list[str] = []
     texts: list[str] = []
     for number, line in enumerate(read_lines(path, encoding), start=1):
+        where = f"{path}, line {number}: expected"
         if not line.strip():
             raise ValueError(f"{path}: line {number} is blank; each line has a label and a text")
         parts = re.fullmatch(rf"[\t ]*({label})(?:[\t ](.*))?", line, flags=re.DOTALL)
         if parts is None:
             shown = re.split(r"\t" if classes and "\t" in line else r"[\t ]", line, maxsplit=1)[0]
-            advice = (
-                "" if classes else ". Where labels are words, name them: classes=('ham', 'spam')"
-            )
             raise ValueError(
-                f"{path}, line {number}: expected {wanted} before the first tab or blank, found "
-                f"{shown!r} in {line[:60]!r}{advice}"
+                f"{where} {wanted} before the first tab or blank, found {shown!r} in "
+                f"{line[:60]!r}{advice}"
             )
         text = (parts[2] or "").strip()
         if not text:
-            raise ValueError(
-                f"{path}, line {number}: expected a text after the label, found only {line!r}"
-            )
+            raise ValueError(f"{where} a text after the label, found only {line!r}")
         if second := re.match(r"__label__\S+", text):
             raise ValueError(
-                f"{path}, line {number}: expected one label for each text, found a second one, "
-                f"{second[0]!r}; keep the one that the text is to be known by"
+                f"{where} one label for each text, found a second one, {second[0]!r}; keep the one "
+                "that the text is to be known by"
             )
         found.append(parts[1] if classes else str(int(parts[1])))
         texts.append(text)
@@ -324,7 +278,4 @@ def read_labelled(
             f"{path}: expected a few labels with many texts each, found {len(names)} labels of "
             f"{len(texts)} texts. If they number the texts, take them out of the file"
         )
-    index = {name: position for position, name in enumerate(names)}
-    return LabelledCorpus(
-        path.name, tuple(texts), tuple(index[label] for label in found), names, str(path)
-    )
+    return LabelledCorpus(path.name, tuple(texts), tuple(map(names.index, found)), names)

@@ -22,7 +22,7 @@ from lessons_lib.corpora.files import (
     read_lines,
     read_parallel,
 )
-from lessons_lib.corpora.sources import CORPORA, CorpusUnavailable, fetch
+from lessons_lib.corpora.sources import CorpusUnavailable, choose, fetch
 from lessons_lib.corpora.toy_language import ANIMALS, LANGUAGES, toy_dictionary, toy_parallel
 from lessons_lib.corpora.vocabulary import words
 
@@ -40,46 +40,39 @@ _IN_PARTS = ("sst2", "imdb")
 _IMDB_VAL = 5000
 
 
-def _choose(what: str, value: str, choices: Iterable[str]) -> None:
-    choices = tuple(choices)
-    if value not in choices:
-        raise ValueError(f"expected as {what} one of {', '.join(choices)}; found {value!r}")
-
-
 def load_parallel(
     name: str, source: str = "de", target: str = "en", split: str = "train"
 ) -> ParallelCorpus:
     """Sentence pairs of ``"multi30k"``, ``"small_parallel_enja"`` or the embedded ``"toy"``.
 
-    Multi30k has captions in English, German and Czech: 29,000 for training, 1,014 for validation
-    and 1,000 for test (the file ``test_2016_flickr``). Its terms: research and education,
-    non-commercial. small_parallel_enja has sentences of 4 to 16 words in English and Japanese
-    (``"ja"``): 50,000, 500 and 500, in lower case and cut into words by blanks. The toy language
-    has German and English, 10,000, 1,000 and 1,000 distinct pairs with gold alignment.
+    - ``multi30k``: captions in English, German and Czech, 29,000 for training, 1,014 for validation
+      and 1,000 for test (the file ``test_2016_flickr``).
+    - ``small_parallel_enja``: sentences of 4 to 16 words in English and Japanese, 50,000, 500 and
+      500, in lower case and cut into words by blanks.
+    - ``toy``: German and English, 10,000, 1,000 and 1,000 distinct pairs with gold alignment.
+
+    ``sources.terms`` has the terms of use of each.
 
     Raises:
         ValueError: no such corpus, language or split; or twice the same language.
         CorpusUnavailable: neither here nor to be downloaded.
         CorpusAltered: a file in ``LESSONS_DATA`` is not the pinned one.
     """
-    _choose("name", name, _PARALLEL)
+    choose("name", name, _PARALLEL)
     languages, files = _PARALLEL[name]
-    _choose("source", source, languages)
-    _choose("target", target, languages)
+    choose("source", source, languages)
+    choose("target", target, languages)
     if source == target:
         raise ValueError(f"expected two different languages, found {source!r} twice")
-    _choose("split", split, _SPLITS)
+    choose("split", split, _SPLITS)
     if name == "toy":
         first, end = _TOY_PARTS[split]
         whole = toy_parallel(end, source=source, target=target)
-        alignment = whole.alignment and whole.alignment[first:]
-        sides = whole.source[first:], whole.target[first:]
-        return replace(whole, source=sides[0], target=sides[1], alignment=alignment)
+        parts = {side: getattr(whole, side)[first:] for side in ("source", "target", "alignment")}
+        return replace(whole, **parts)
     file = files.split()[_SPLITS.index(split)]
     one, other = (fetch(f"{name}/{file.format(language)}") for language in (source, target))
-    corpus = read_parallel(one, other, source, target)
-    # The same bytes wherever they lay, so the published address is their origin.
-    return replace(corpus, name=name, origin=CORPORA[name].address)
+    return replace(read_parallel(one, other, source, target), name=name)
 
 
 def load_labelled(name: str, split: str = "train") -> LabelledCorpus:
@@ -88,9 +81,8 @@ def load_labelled(name: str, split: str = "train") -> LabelledCorpus:
     - ``sms_spam``: 5,574 messages, ham or spam. HTML entities are resolved.
     - ``sst2``: sentences of film reviews, negative or positive, in lower case and cut into words by
       blanks; 6,920 for training, 872 for validation, 1,821 for test, as published.
-    - ``subj``: 10,000 sentences about films, subjective (label 0) or objective. The file is not
-      UTF-8. It is read as Windows-1252, which agrees with Latin-1 on every letter and has dashes,
-      dots and quotes where Latin-1 has control characters; the file uses both.
+    - ``subj``: 10,000 sentences about films, subjective (label 0) or objective. The file is
+      Windows-1252; Latin-1 would have control characters for its dashes, dots and quotes.
     - ``ag_news``: title and first sentences of 7,600 news items of four classes; the published test
       file. Line breaks stand in it as a backslash, ``$`` as ``\$``, and HTML entities have a blank
       for their ``&`` (`` #39;``, `` quot;``): all are repaired, and HTML tags are removed.
@@ -98,20 +90,18 @@ def load_labelled(name: str, split: str = "train") -> LabelledCorpus:
       published. HTML line breaks are removed. A review that is there again is left out; of the
       others, shuffled with a fixed seed, 5,000 are for validation and the rest for test.
 
-    All but ``sst2`` and ``imdb`` come without a training part of their own. Their distinct texts
-    are shuffled with a fixed seed and split 80:10:10 into ``train``, ``val`` and ``test``, so that
-    repeated messages never stand on both sides; ``split="all"`` is everything, in the order of the
-    file. The file of ``subj`` is sorted by class, and its parts are shuffled.
+    All but ``sst2`` and ``imdb`` come without parts. Their distinct texts are shuffled with a fixed
+    seed and split 80:10:10, so that repeated texts never stand on both sides; ``split="all"`` is
+    everything, in the order of the file. A file that is sorted by class gives shuffled parts.
 
-    ``lessons_lib.corpora.sources.terms`` has the terms of use of each.
+    ``sources.terms`` has the terms of use of each.
 
     Raises:
         ValueError: no such corpus or split.
-        CorpusUnavailable: neither here nor to be downloaded.
-        CorpusAltered: a file in ``LESSONS_DATA`` is not the pinned one.
+        CorpusUnavailable, CorpusAltered: as ``load_parallel``.
     """
-    _choose("name", name, _LABELLED)
-    _choose("split", split, _SPLITS if name in _IN_PARTS else ("all", *_SPLITS))
+    choose("name", name, _LABELLED)
+    choose("split", split, _SPLITS if name in _IN_PARTS else ("all", *_SPLITS))
     if name == "imdb":
         corpus = _read_imdb(split)
     elif name == "sst2":
@@ -125,35 +115,38 @@ def load_labelled(name: str, split: str = "train") -> LabelledCorpus:
         corpus = replace(corpus, texts=tuple(map(html.unescape, corpus.texts)))
     else:
         corpus = _read_ag_news()
-    corpus = replace(corpus, name=name, origin=CORPORA[name].address)
-    return corpus if name in _IN_PARTS else _part(corpus, split)
+    if split != "all" and name not in _IN_PARTS:
+        corpus = _part(corpus, split)
+    return replace(corpus, name=name)
+
+
+def _with(corpus: LabelledCorpus, pairs: Iterable[tuple[str, int]]) -> LabelledCorpus:
+    """The same corpus with other texts and labels."""
+    texts, labels = zip(*pairs, strict=True)
+    return replace(corpus, texts=texts, labels=labels)
 
 
 def _read_imdb(split: str) -> LabelledCorpus:
-    classes = ("neg", "pos")
-    files = [fetch(f"imdb/{part}.tsv.gz") for part in ("train", "test")]
+    paths = [fetch(f"imdb/{part}.tsv.gz") for part in ("train", "test")]
+    train, test = (read_labelled(path, classes=("neg", "pos")) for path in paths)
     # A review that is there twice keeps its first label.
     known, others = (
         dict(zip(reversed(part.texts), reversed(part.labels), strict=True))
-        for part in (read_labelled(path, classes=classes) for path in files)
+        for part in (train, test)
     )
-    if split == "train":
-        pairs = list(known.items())
-    else:
+    pairs = list(known.items())
+    if split != "train":
         pairs = sorted((text, label) for text, label in others.items() if text not in known)
         random.Random(0).shuffle(pairs)
         pairs = pairs[:_IMDB_VAL] if split == "val" else pairs[_IMDB_VAL:]
-    texts = tuple(text.replace("<br />", " ") for text, _ in pairs)
-    return LabelledCorpus("imdb", texts, tuple(label for _, label in pairs), classes, str(files[0]))
+    return _with(train, ((text.replace("<br />", " "), label) for text, label in pairs))
 
 
 def _read_ag_news() -> LabelledCorpus:
     classes = tuple(read_lines(fetch("ag_news/classes.txt")))
-    path = fetch("ag_news/test.csv")
-    rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
+    rows = list(csv.reader(io.StringIO(fetch("ag_news/test.csv").read_text(encoding="utf-8"))))
     texts = tuple(_clean_news(f"{title} {description}") for _, title, description in rows)
-    labels = tuple(int(label) - 1 for label, _, _ in rows)
-    return LabelledCorpus("ag_news", texts, labels, classes, str(path))
+    return LabelledCorpus("ag_news", texts, tuple(int(row[0]) - 1 for row in rows), classes)
 
 
 def _clean_news(text: str) -> str:
@@ -167,45 +160,37 @@ def _clean_news(text: str) -> str:
 
 def _part(corpus: LabelledCorpus, split: str) -> LabelledCorpus:
     """One of the parts that we make ourselves where nobody published any."""
-    if split == "all":
-        return corpus
     distinct = list(dict.fromkeys(corpus.texts))
     random.Random(0).shuffle(distinct)
-    ends = len(distinct) * 8 // 10, len(distinct) * 9 // 10
-    chosen = {"train": distinct[: ends[0]], "val": distinct[ends[0] : ends[1]]}
-    wanted = set(chosen.get(split, distinct[ends[1] :]))
+    ends = [0, len(distinct) * 8 // 10, len(distinct) * 9 // 10, None]
+    wanted = set(distinct[slice(*ends[_SPLITS.index(split) :][:2])])
     pairs = [pair for pair in zip(corpus.texts, corpus.labels, strict=True) if pair[0] in wanted]
     if list(corpus.labels) in (sorted(corpus.labels), sorted(corpus.labels, reverse=True)):
         random.Random(0).shuffle(pairs)  # else the first texts of a part would have one class only
-    texts, labels = zip(*pairs, strict=True)
-    return replace(corpus, texts=tuple(texts), labels=tuple(labels))
+    return _with(corpus, pairs)
 
 
 def load_dictionary(name: str = "en-de") -> dict[str, frozenset[str]]:
     """For each word all its translations, from Wiktionary: ``"en-de"``, or turned ``"de-en"``.
 
-    Words are in lower case, and only entries of a single word on both sides are taken (``words``
-    finds one word in it). What stands in brackets, parts of speech, genders, labels such as
-    ``colloquial:``, German articles and ``sich`` are stripped. Abbreviations are left out, because
-    in lower case they look like words, and so are lines that only refer to another entry.
-
-    These are dictionary forms: ``Männer`` and ``spielt`` are not in it. Where a word has no entry,
-    the dictionary says nothing about it.
+    Words are in lower case and in their dictionary form (no ``Männer``, no ``spielt``), and only
+    entries of a single word on both sides are taken. What stands in brackets, parts of speech,
+    genders, labels such as ``colloquial:``, German articles and ``sich`` are stripped. Left out are
+    abbreviations, which in lower case look like words, and references to another entry.
 
     The file is under Creative Commons BY-SA 3.0 and the GNU Free Documentation License; what is
     made from it and passed on must name Wiktionary and keep the licence.
 
     Raises:
         ValueError: no such dictionary.
-        CorpusUnavailable: neither here nor to be downloaded.
-        CorpusAltered: the file in ``LESSONS_DATA`` is not the pinned one.
+        CorpusUnavailable, CorpusAltered: as ``load_parallel``.
     """
-    _choose("name", name, ("en-de", "de-en"))
+    choose("name", name, ("en-de", "de-en"))
     found: dict[str, set[str]] = {}
     for line in read_lines(fetch("dictionary/en-de-enwiktionary.txt")):
-        for english, german in _entries(line):
-            pair = (english, german) if name == "en-de" else (german, english)
-            found.setdefault(pair[0], set()).add(pair[1])
+        for pair in _entries(line):
+            word, translation = pair if name == "en-de" else pair[::-1]
+            found.setdefault(word, set()).add(translation)
     return {word: frozenset(found[word]) for word in sorted(found)}
 
 
@@ -228,12 +213,25 @@ def _entries(line: str) -> Iterator[tuple[str, str]]:
                 yield pair
 
 
+def toy_labelled(split: str = "train") -> LabelledCorpus:
+    """English sentences of the embedded corpus: is an animal mentioned, or none?
+
+    10,000 sentences for training, 1,000 each for validation and test, all distinct.
+
+    Raises:
+        ValueError: no such split.
+    """
+    sentences = load_parallel("toy", "en", "de", split).source
+    labels = tuple(int(not ANIMALS.isdisjoint(words(line))) for line in sentences)
+    return LabelledCorpus("toy", sentences, labels, ("none", "animal"))
+
+
 def _or_embedded(
     load: Callable[[], Loaded], instead: Callable[[], Loaded], words: str
 ) -> tuple[Loaded, str]:
     """What ``load`` gives, or what stands in, and for the reader that it does, why, and what to do.
 
-    ``words``: what stands in, and for what, in the words of the notice.
+    ``words``: what stands in, and for what.
     """
     try:
         return load(), ""
@@ -251,8 +249,7 @@ def load_parallel_or_toy(
 ) -> tuple[ParallelCorpus, str]:
     """``load_parallel``, or the toy language where the corpus is not to be had, and a notice.
 
-    Returns:
-        The corpus, and a notice in Markdown for the reader: empty where the corpus is the real one.
+    The notice is Markdown for the reader, and empty where the corpus is the real one.
 
     Raises:
         CorpusUnavailable: not to be had, and the toy language does not have these languages.
@@ -269,7 +266,7 @@ def load_parallel_or_toy(
 
 
 def load_dictionary_or_toy(name: str = "en-de") -> tuple[dict[str, frozenset[str]], str]:
-    """``load_dictionary``, or the gold dictionary of the toy language; returns and raises likewise.
+    """``load_dictionary``, or the gold dictionary of the toy language, and a notice.
 
     A chapter whose corpus is the toy language wants ``toy_language.toy_dictionary`` in any case.
     """
@@ -281,21 +278,8 @@ def load_dictionary_or_toy(name: str = "en-de") -> tuple[dict[str, frozenset[str
     )
 
 
-def toy_labelled(split: str = "train") -> LabelledCorpus:
-    """English sentences of the embedded corpus: is an animal mentioned, or none?
-
-    10,000 sentences for training, 1,000 each for validation and test, all distinct.
-
-    Raises:
-        ValueError: no such split.
-    """
-    sentences = load_parallel("toy", "en", "de", split).source
-    labels = tuple(int(not ANIMALS.isdisjoint(words(line))) for line in sentences)
-    return LabelledCorpus("toy", sentences, labels, ("none", "animal"), "embedded")
-
-
 def load_labelled_or_toy(name: str, split: str = "train") -> tuple[LabelledCorpus, str]:
-    """``load_labelled``, or ``toy_labelled``; returns and raises as ``load_parallel_or_toy``."""
+    """``load_labelled``, or ``toy_labelled``, and a notice."""
     return _or_embedded(
         lambda: load_labelled(name, split),
         lambda: toy_labelled(split),

@@ -16,9 +16,9 @@ import tempfile
 import time
 import tomllib
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pooch
@@ -34,11 +34,7 @@ _unreachable: dict[str, tuple[float, str]] = {}
 
 
 class CorpusUnavailable(RuntimeError):  # noqa: N818 (it is a state, like a missing book)
-    """A corpus is neither here nor to be had; the message names both remedies.
-
-    Attributes:
-        reason: in one line, why.
-    """
+    """A corpus is neither here nor to be had; names both remedies, and ``reason`` in one line."""
 
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)
@@ -49,40 +45,23 @@ class CorpusAltered(RuntimeError):  # noqa: N818
     """A file that the reader keeps in ``LESSONS_DATA`` is not the pinned one."""
 
 
-@dataclass(frozen=True)
-class RemoteCorpus:
-    """A corpus as it is published, pinned to one version.
-
-    Attributes:
-        address: where its files lie, without the file name; it contains a commit.
-        directory: where they lie in ``LESSONS_DATA`` and in the cache.
-        files: file name and SHA-256; of what is in them where they are made here.
-        terms: the terms of use as stated by its publisher.
-        citation: who made it.
-        archive: what its gzipped files are made from: name, and checksum as published.
-    """
-
-    address: str
-    directory: str
-    files: dict[str, str]
-    terms: str
-    citation: str
-    archive: Sequence[str] | None = None
+CORPORA: dict[str, dict[str, Any]] = tomllib.loads(
+    Path(__file__).with_suffix(".toml").read_text("utf-8")
+)
+"""The corpora as they are published, each pinned to one version; the file says what is what."""
 
 
-_TABLE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
-CORPORA = {name: RemoteCorpus(**entry) for name, entry in _TABLE.items()}
+def choose(what: str, value: str, choices: Iterable[str]) -> None:
+    """Refuse, with a ``ValueError`` that lists the choices, what is none of them."""
+    choices = tuple(choices)
+    if value not in choices:
+        raise ValueError(f"expected as {what} one of {', '.join(choices)}; found {value!r}")
 
 
 def terms(name: str) -> str:
-    """Who made a corpus and under which terms it may be used, in one line for people.
-
-    Raises:
-        ValueError: no such corpus.
-    """
-    if name not in CORPORA:
-        raise ValueError(f"expected one of {', '.join(sorted(CORPORA))}; found {name!r}")
-    return f"{CORPORA[name].citation}. Terms: {CORPORA[name].terms}."
+    """Who made a corpus (one of ``CORPORA``) and under which terms it may be used, in one line."""
+    choose("name", name, CORPORA)
+    return f"{CORPORA[name]['citation']}. Terms: {CORPORA[name]['terms']}."
 
 
 def cache_directory() -> Path:
@@ -135,10 +114,7 @@ def data_directory() -> Path | None:
 
 
 def fetch(relative_path: str) -> Path:
-    """The path of a verified copy of one pinned file, downloaded if need be.
-
-    Args:
-        relative_path: directory and file name, as in ``"multi30k/train.de.gz"``.
+    """The path of a verified copy of one pinned file, as ``"multi30k/train.de.gz"``.
 
     Raises:
         ValueError: not one of the pinned files.
@@ -147,20 +123,17 @@ def fetch(relative_path: str) -> Path:
         CorpusUnavailable: it is nowhere here, and it could not be downloaded whole and unaltered.
     """
     pinned = {
-        f"{corpus.directory}/{name}": (corpus, digest)
-        for corpus in CORPORA.values()
-        for name, digest in corpus.files.items()
+        f"{c['directory']}/{name}": (c, name) for c in CORPORA.values() for name in c["files"]
     }
-    if relative_path not in pinned:
-        raise ValueError(f"expected one of {', '.join(sorted(pinned))}; found {relative_path!r}")
-    corpus, digest = pinned[relative_path]
-    address = corpus.address + (corpus.archive or (Path(relative_path).name,))[0]
-    digest_of = _digest_inside if corpus.archive else _digest
+    choose("file", relative_path, pinned)
+    corpus, name = pinned[relative_path]
+    digest, archive = corpus["files"][name], corpus.get("archive")
+    address = corpus["address"] + (archive[0] if archive else name)
+    digest_of = _digest_inside if archive else pooch.file_hash
 
     data = data_directory()
     if data and (mine := data / relative_path).is_file():
-        found = digest_of(mine)
-        if found != digest:
+        if (found := digest_of(mine)) != digest:
             raise CorpusAltered(
                 f"{mine} is not the file that this course was written for.\n"
                 f"Expected SHA-256 {digest},\nfound    SHA-256 {found}.\n"
@@ -172,22 +145,22 @@ def fetch(relative_path: str) -> Path:
     cached: Path | None = None
     try:
         cached = cache_directory() / relative_path
-        if cached.is_file() and digest_of(cached) == digest:
-            return cached
-        if corpus.archive:
-            archive = cached.with_name(corpus.archive[0])
-            if not _is(archive, corpus.archive[1]):
-                download(address, corpus.archive[1], archive)
-            _make_reviews(archive, cached, digest)
-        else:
-            download(address, digest, cached)
+        if not (cached.is_file() and digest_of(cached) == digest):
+            if archive:
+                packed = cached.with_name(archive[0])
+                download(address, archive[1], packed)
+                _make_reviews(packed, cached, digest)
+            else:
+                download(address, digest, cached)
+        return cached
     except OSError as error:
         reason = f"{relative_path} could not be downloaded: {error}"
+        where = "which is not set now"
         if data:
             reason += f" (and it is not in {data}, the directory that LESSONS_DATA names)"
+            where = f"now {data}, which has no such file"
         if cached and cached.is_file():
             reason += f" (the copy in the cache, {cached}, is damaged and was left as it is)"
-        where = "which is not set now" if not data else f"now {data}, which has no such file"
         raise CorpusUnavailable(
             f"{reason}.\nTwo remedies:\n"
             f"- set the environment variable LESSONS_DATA ({where}) to a directory that has "
@@ -196,11 +169,6 @@ def fetch(relative_path: str) -> Path:
             f"and kept in {cached.parent if cached else 'the cache'}.",
             reason,
         ) from error
-    return cached
-
-
-def _digest(path: Path) -> str:
-    return str(pooch.file_hash(str(path)))
 
 
 def _digest_inside(path: Path) -> str:
@@ -209,10 +177,6 @@ def _digest_inside(path: Path) -> str:
         return hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
     except (EOFError, OSError, zlib.error):
         return "none: it is no whole gzip file"
-
-
-def _is(path: Path, checksum: str) -> bool:
-    return path.is_file() and bool(pooch.hashes.hash_matches(str(path), checksum))
 
 
 def _make_reviews(archive: Path, destination: Path, digest: str) -> None:
@@ -225,29 +189,22 @@ def _make_reviews(archive: Path, destination: Path, digest: str) -> None:
             if name and (file := files.extractfile(member)):
                 review = " ".join(file.read().decode("utf-8").split())
                 rows.append((name[1], int(name[2]), review))
-    text = "".join(f"{label}\t{review}\n" for label, _, review in sorted(rows))
-    found = hashlib.sha256(text.encode()).hexdigest()
-    if found != digest:
+    text = "".join(f"{label}\t{review}\n" for label, _, review in sorted(rows)).encode()
+    if (found := hashlib.sha256(text).hexdigest()) != digest:
         raise OSError(
             f"the reviews in {archive} are not the expected ones: expected SHA-256 {digest}, "
             f"found {found} of {len(rows):,} reviews"
         )
     with pooch.utils.temporary_file(path=destination.parent) as made:
-        Path(made).write_bytes(gzip.compress(text.encode(), mtime=0))
+        Path(made).write_bytes(gzip.compress(text, mtime=0))
         Path(made).replace(destination)
 
 
 def download(address: str, checksum: str, destination: Path) -> None:
-    """Download one file, verify it, and only then put it in its place, in one step.
+    """Download one file if it is not there, verify it, and put it in its place in one step.
 
-    What was at ``destination`` stays there unless the whole and unaltered file has arrived; no
-    partial file is left behind. Several processes may do this at once: each writes its own
-    temporary file, and all of them put the same bytes into place.
-
-    Args:
-        address: where it is.
-        checksum: SHA-256, or another with its name before it, as in ``md5:...``.
-        destination: where it is to be.
+    What was there stays unless the whole and unaltered file has arrived; no partial file is left
+    behind. Several processes may do this at once. ``checksum`` is SHA-256, or as in ``md5:...``.
 
     Raises:
         OSError: unreachable, truncated, altered, or not to be written; the message says which.
@@ -256,28 +213,21 @@ def download(address: str, checksum: str, destination: Path) -> None:
     since, why = _unreachable.get(host, (0.0, ""))
     if why and time.monotonic() - since < RETRY_AFTER:
         raise OSError(why)
-    make_writable(destination.parent)
     pooch.get_logger().setLevel("WARNING")
     try:
         # None: only in a terminal. The total is told later; without one a bar is no truth value.
         with tqdm(total=1, unit="B", unit_scale=True, disable=None, leave=False) as bar:
             ask = pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=TIMEOUT)
             pooch.retrieve(address, checksum, destination.name, destination.parent, downloader=ask)
-    except requests.HTTPError as error:
-        raise OSError(f"the server answered {error}") from error
     except (requests.ConnectionError, requests.Timeout) as error:
         why = str(getattr(error.args[0], "reason", error)).rpartition(": ")[2]
         _unreachable[host] = time.monotonic(), f"{host} cannot be reached ({why})"
         raise OSError(_unreachable[host][1]) from error
-    except requests.RequestException as error:
-        raise OSError(
-            f"the download of {address} broke off ({error}); what had come was thrown away"
-        ) from error
-    except ValueError as error:
-        raise OSError(f"what {address} sent is not the pinned file ({error})") from error
+    except (requests.RequestException, ValueError) as error:
+        raise OSError(f"{address} did not come whole and unaltered ({error})") from error
     except OSError as error:
         # On Windows a file that somebody reads cannot be replaced, not even by itself.
-        if not _is(destination, checksum):
+        if not (destination.is_file() and pooch.hashes.hash_matches(str(destination), checksum)):
             raise OSError(
                 f"the cache {destination.parent} cannot be written ({error}); name another "
                 "directory in the environment variable LESSONS_CACHE"

@@ -1,30 +1,28 @@
 """A German-English parallel corpus that this course writes itself: a small grammar, real words.
 
-It needs no download, and unlike real text it knows the truth: every sentence pair comes with its
-gold alignment, and the whole language with its gold dictionary. The word order of the two
-languages differs as it really does: German puts the verb second and what belongs to it last, and
-what stands first in German may stand last in English::
+It needs no download, and unlike real text it knows the truth: each sentence pair has its gold
+alignment, and the language its gold dictionary. Word order differs as it really does: German puts
+the verb second and what belongs to it last, and what stands first may stand last in English::
 
     Heute will ein alter Mann im Garten einen Apfel essen.
     An old man wants to eat an apple in the garden today.
 
-A ``Phrase`` is a piece of text that is contiguous in both languages, with links between its words.
-``_word`` makes the smallest ones; ``_arrange`` puts phrases into a longer one, in one order for
-German and in another for English, and moves the links along. English words are written in a small
-notation: ``_`` joins words that stand for one German word, and ``*`` marks those that carry its
-meaning (all of them where none is marked). So ``is_*playing`` is the English of ``spielt``: both
-words are linked to it, but only ``playing`` is in the dictionary.
+A sentence is a list of ``Word`` in German order, and the same words in English order. English is
+written in a small notation: ``_`` joins words that stand for one German word, and ``*`` marks those
+that carry its meaning (all of them where none is marked). So ``is_*playing`` is the English of
+``spielt``: both words are linked to it, but only ``playing`` is in the dictionary.
 """
 
 from __future__ import annotations
 
 import random
 import tomllib
-from collections.abc import Iterator
+from collections import namedtuple
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple
 
 from lessons_lib.corpora.files import ParallelCorpus
 
@@ -35,55 +33,25 @@ MOST = 200_000
 """The largest corpus that ``toy_parallel`` writes; the grammar has many more sentences."""
 
 
-class Noun(NamedTuple):
-    """A noun; ``kind`` says which adjectives suit it."""
-
-    german: str
-    gender: str
-    german_plural: str
-    english: str
-    english_plural: str
-    kind: str
-
-
-class Verb(NamedTuple):
-    """A verb; ``who`` does it (p: people, a: animals); ``with_`` are its manners or objects."""
-
-    infinitive: str
-    singular: str
-    plural: str
-    english: str
-    english_ing: str
-    prefix: str
-    particle: str
-    who: str
-    with_: str
-
-
-class Place(NamedTuple):
-    """A noun with the one preposition, in both languages, that makes a place of it."""
-
-    noun: Noun
-    german: str
-    english: str
-
-
+Noun = namedtuple("Noun", "german gender german_plural english english_plural kind")
+"""``kind`` says which adjectives suit it."""
+Verb = namedtuple(
+    "Verb", "infinitive singular plural english english_ing prefix particle who with_"
+)
+"""``who`` does it (p: people, a: animals); ``with_`` are its manners or objects."""
+Place = namedtuple("Place", "noun german english")
+"""A noun with the one preposition, in both languages, that makes a place of it."""
 _TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 
 
 def _rows(table: str) -> list[list[str]]:
-    return [line.split() for line in table.strip().split("\n")]
-
-
-def _verbs(name: str) -> list[Verb]:
-    """A "-" in a table says that nothing is separated from this verb."""
-    return [Verb(*(cell.replace("-", "") for cell in row)) for row in _rows(_TABLES[name])]
+    """The cells of each line; "-" is an empty one."""
+    return [line.replace("-", "").split(" ") for line in table.strip().split("\n")]
 
 
 _PEOPLE = [Noun(*[*row, "person"]) for row in _rows(_TABLES["people"])]
 _ANIMALS = [Noun(*[*row, "animal"]) for row in _rows(_TABLES["animals"])]
-ANIMALS = frozenset(
-    # Birds and fish do nothing in these sentences: they are among the things.
+ANIMALS = frozenset(  # birds and fish do nothing in these sentences: they are among the things
     {"bird", "fish"}.union(*({noun.english, noun.english_plural} for noun in _ANIMALS))
 )
 """English names of animals: what the labels of ``loaders.toy_labelled`` depend on."""
@@ -96,7 +64,8 @@ _PLACES = [
     for german, gender, english, *prepositions in _rows(_TABLES["places"])
 ]
 _ADJECTIVES = {kind: _rows(table) for kind, table in _TABLES["adjectives"].items()}
-_INTRANSITIVE, _TRANSITIVE = _verbs("intransitive"), _verbs("transitive")
+_INTRANSITIVE = [Verb(*row) for row in _rows(_TABLES["intransitive"])]
+_TRANSITIVE = [Verb(*row) for row in _rows(_TABLES["transitive"])]
 _CLOTHES, _LUGGAGE = _TABLES["clothes"].split(), _TABLES["luggage"].split()
 _MANNERS = dict(_rows(_TABLES["manners"]))
 _TIMES, _COUNTS, _MODALS = (_rows(_TABLES[name]) for name in ("times", "counts", "modals"))
@@ -106,13 +75,12 @@ _ENDINGS = {case: [row.split() for row in rows] for case, rows in _TABLES["endin
 _CONTRACTIONS = {"in": "im", "an": "am"}
 
 
-@dataclass(frozen=True)
-class Phrase:
-    """Words of both languages and the links ``(German position, English position)`` of them."""
+@dataclass(frozen=True, eq=False)
+class Word:
+    """One German word, in one place of one sentence, and the English for it in the notation."""
 
-    german: tuple[str, ...]
-    english: tuple[str, ...]
-    links: tuple[tuple[int, int], ...]
+    german: str
+    english: str = ""
 
 
 @cache
@@ -121,143 +89,127 @@ def _read(english: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
     marked = english.split("_") if english else []
     stars = [position for position, word in enumerate(marked) if word.startswith("*")]
     # Without a mark it is a compound, whose head is its last word.
-    meaning = stars or list(reversed(range(len(marked))))
+    meaning = stars or reversed(range(len(marked)))
     return tuple(word.lstrip("*") for word in marked), tuple(meaning)
 
 
-def _word(german: str, english: str = "") -> Phrase:
-    """One German word and the English for it, every word of which is linked, the head first."""
-    words, meaning = _read(english)
-    others = (position for position in range(len(words)) if position not in meaning)
-    return Phrase((german,), words, tuple((0, position) for position in (*meaning, *others)))
-
-
-def _arrange(german: list[Phrase], english: list[Phrase]) -> Phrase:
-    """The same phrases in two orders, as one phrase; punctuation may be left out of one."""
-    starts: dict[int, int] = {}
-    english_words: list[str] = []
-    for part in english:
-        starts[id(part)] = len(english_words)
-        english_words += part.english
-    german_words: list[str] = []
-    links: list[tuple[int, int]] = []
-    for part in german:
-        links += [(g + len(german_words), e + starts[id(part)]) for g, e in part.links]
-        german_words += part.german
-    return Phrase(tuple(german_words), tuple(english_words), tuple(links))
-
-
-def _join(*parts: Phrase) -> Phrase:
-    return _arrange(list(parts), list(parts))
-
-
-def _singular(noun: Noun, case: str, article: str, adjective: list[str] | None) -> Phrase:
+def _singular(noun: Noun, case: str, article: str, adjective: list[str] | None) -> list[Word]:
     """Article, perhaps an adjective, and a noun, in agreement: ``einem alten Mann``."""
     column = "mfn".index(noun.gender)
     english = _ARTICLES[article]
     if english == "a" and (adjective[1] if adjective else noun.english)[0] in "aeiou":
         english = "an"
-    parts = [_word(_FORMS[case, article][column], english)]
-    if adjective:
-        ending = _ENDINGS[case][article != "ein"][column]
-        parts.append(_word(adjective[0] + ending, adjective[1]))
-    return _join(*parts, _word(noun.german, noun.english))
+    suiting = _suiting(adjective, _ENDINGS[case][article != "ein"][column])
+    first = Word(_FORMS[case, article][column], english)
+    return [first, *suiting, Word(noun.german, noun.english)]
 
 
-def _plural(noun: Noun, count: list[str] | None, adjective: list[str] | None) -> Phrase:
+def _plural(noun: Noun, count: list[str] | None, adjective: list[str] | None) -> list[Word]:
     """``zwei alte Männer`` with a count, ``die alten Männer`` without; nominative."""
-    parts = [_word(*count) if count else _word("die", "the")]
-    if adjective:
-        parts.append(_word(adjective[0] + ("e" if count else "en"), adjective[1]))
-    return _join(*parts, _word(noun.german_plural, noun.english_plural))
+    suiting = _suiting(adjective, "e" if count else "en")
+    first = Word(*(count or ("die", "the")))
+    return [first, *suiting, Word(noun.german_plural, noun.english_plural)]
 
 
-def _where(place: Place, article: str, adjective: list[str] | None) -> Phrase:
+def _suiting(adjective: list[str] | None, ending: str) -> list[Word]:
+    return [Word(adjective[0] + ending, adjective[1])] if adjective else []
+
+
+def _where(place: Place, article: str, adjective: list[str] | None) -> list[Word]:
     """A place in the dative; ``in dem`` and ``an dem`` become one word."""
-    noun = _singular(place.noun, "dative", article, adjective)
-    if noun.german[0] != "dem" or place.german not in _CONTRACTIONS:
-        return _join(_word(place.german, place.english), noun)
-    links = tuple((g - 1, e - 1) for g, e in noun.links[1:])
-    contraction = _word(_CONTRACTIONS[place.german], f"*{place.english}_*the")
-    return _join(contraction, Phrase(noun.german[1:], noun.english[1:], links))
+    first, *others = _singular(place.noun, "dative", article, adjective)
+    if first.german == "dem" and place.german in _CONTRACTIONS:
+        return [Word(_CONTRACTIONS[place.german], f"*{place.english}_*the"), *others]
+    return [Word(place.german, place.english), first, *others]
 
 
-def _somebody(who: str, rng: random.Random) -> tuple[Phrase, bool]:
-    """The subject of a sentence, and whether it is a plural."""
+def _somebody(who: str, rng: random.Random) -> tuple[list[Word], list[Word], bool]:
+    """The subject of a sentence in German and in English order, and whether it is a plural."""
     nouns = _PEOPLE if who == "p" else _ANIMALS
     noun = rng.choice(nouns)
     adjective = rng.choice([None, rng.choice(_ADJECTIVES[noun.kind])])
     kind = rng.random()
     if kind < 0.25:
-        return _plural(noun, rng.choice([None, *_COUNTS]), adjective), True
+        several = _plural(noun, rng.choice([None, *_COUNTS]), adjective)
+        return several, several, True
     head = _singular(noun, "nominative", rng.choice(["ein", "ein", "der", "dieser"]), adjective)
     if kind < 0.35:
         other = _singular(rng.choice([n for n in nouns if n != noun]), "nominative", "ein", None)
-        return _join(head, _word("und", "and"), other), True
+        both = [*head, Word("und", "and"), *other]
+        return both, both, True
     if who != "p" or kind >= 0.65:
-        return head, False
+        return head, head, False
     carried = kind < 0.5
     thing = _THINGS[rng.choice(_LUGGAGE if carried else _CLOTHES)]
     colour = rng.choice([None, *_ADJECTIVES[thing.kind]])
     clothes = _singular(thing, "dative" if carried else "accusative", "ein", colour)
     if carried:
-        return _join(head, _word("mit", "with"), clothes), False
-    pronoun = _word(_FORMS["nominative", "der"]["mfn".index(noun.gender)], "who")
-    verb, comma = _word("trägt", "is_*wearing"), _word(",")
+        head = [*head, Word("mit", "with"), *clothes]
+        return head, head, False
+    pronoun = Word(_FORMS["nominative", "der"]["mfn".index(noun.gender)], "who")
+    verb, comma = Word("trägt", "is_*wearing"), Word(",")
     # German sets the clause between commas and its verb last; English does neither.
-    in_german = [head, comma, pronoun, clothes, verb, comma]
-    return _arrange(in_german, [head, pronoun, verb, clothes, comma]), False
+    in_german = [*head, comma, pronoun, *clothes, verb, comma]
+    return in_german, [*head, pronoun, verb, *clothes], False
 
 
-def _sentence(rng: random.Random) -> Phrase:
-    """One sentence without its full stop."""
+def _base(verb: Verb) -> str:
+    """The English of an infinitive, with its particle."""
+    return f"*{verb.english}" + (f"_*{verb.particle}" if verb.particle else "")
+
+
+def _sentence(rng: random.Random) -> tuple[list[Word], list[Word]]:
+    """One sentence without its full stop, in German and in English order."""
     verb = rng.choice(rng.choice([_INTRANSITIVE, _TRANSITIVE]))
-    subject, many = _somebody(rng.choice(verb.who), rng)
+    subject, in_english, many = _somebody(rng.choice(verb.who), rng)
     with_ = rng.choice(verb.with_.split(","))
     definite = rng.random() < 0.3
-    things, manner = [], []
+    things, manner, where, last = [], [], [], []
     if with_ in _THINGS:
         thing = _THINGS[with_]
         adjective = rng.choice([None, rng.choice(_ADJECTIVES[thing.kind])])
-        things = [_singular(thing, "accusative", "der" if definite else "ein", adjective)]
+        things = _singular(thing, "accusative", "der" if definite else "ein", adjective)
     elif rng.random() < 0.3:
-        manner = [_word(with_, _MANNERS[with_])]
-    time = [_word(*rng.choice(_TIMES))] if rng.random() < 0.5 else []
-    where = []
+        manner = [Word(with_, _MANNERS[with_])]
+    time = [Word(*rng.choice(_TIMES))] if rng.random() < 0.5 else []
     if rng.random() < 0.7:
         place = rng.choice(_PLACES)
         adjective = rng.choice([None, None, rng.choice(_ADJECTIVES[place.noun.kind])])
-        where = [_where(place, rng.choice(["ein", "der"]), adjective)]
-
-    last = []
+        where = _where(place, rng.choice(["ein", "der"]), adjective)
     if rng.random() < 0.3:  # a modal verb sends the main verb to the end of the German sentence
         singular, plural, english, english_many, mark = rng.choice(_MODALS)
-        finite = _word(plural, english_many) if many else _word(singular, english)
-        particle = f"_*{verb.particle}" if verb.particle else ""
-        last = [_word(verb.prefix + verb.infinitive, mark + verb.english + particle)]
+        finite = Word(plural, english_many) if many else Word(singular, english)
+        last = [Word(verb.prefix + verb.infinitive, mark + _base(verb)[1:])]
     else:
         german, be = (verb.plural, "are") if many else (verb.singular, "is")
-        finite = _word(german, f"{be}_*{verb.english_ing}")
-        if verb.prefix:
-            last = [_word(verb.prefix, verb.particle)]
+        finite = Word(german, f"{be}_*{verb.english_ing}")
+        last = [Word(verb.prefix, verb.particle)] if verb.prefix else []
 
-    in_english = [subject, finite, *last, *things, *manner, *where, *time]
+    in_english = [*in_english, finite, *last, *things, *manner, *where, *time]
     # German names a known thing early and a new one late.
     middle = [*manner, *things, *where] if definite else [*manner, *where, *things]
     front = rng.random()
-    if "," in subject.german or front < 0.5 or not (time or where):
-        in_german = [subject, finite, *time, *middle, *last]
-    elif time and (front < 0.75 or not where):
-        in_german = [*time, finite, subject, *middle, *last]
-    else:
-        in_german = [*where, finite, *time, subject, *manner, *things, *last]
-    return _arrange(in_german, in_english)
+    if subject[-1].german == "," or front < 0.5 or not (time or where):
+        return [*subject, finite, *time, *middle, *last], in_english
+    if time and (front < 0.75 or not where):
+        return [*time, finite, *subject, *middle, *last], in_english
+    return [*where, finite, *time, *subject, *manner, *things, *last], in_english
 
 
-def _rendered(words: tuple[str, ...]) -> str:
+def _rendered(words: Iterable[str]) -> str:
     """Words as people write them: capital at the start, no blank before a comma, full stop."""
     text = " ".join(words).replace(" ,", ",")
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _links(german: list[Word], english: list[Word]) -> Iterator[tuple[int, int]]:
+    """``(German position, English position)``, of each German word the head first."""
+    ends = accumulate((len(_read(word.english)[0]) for word in english), initial=0)
+    starts = dict(zip(english, ends, strict=False))
+    for position, word in enumerate(german):
+        words, meaning = _read(word.english)
+        for other in dict.fromkeys((*meaning, *range(len(words)))):
+            yield position, starts[word] + other
 
 
 def toy_parallel(
@@ -265,10 +217,9 @@ def toy_parallel(
 ) -> ParallelCorpus:
     """``n`` distinct sentence pairs of the toy language, with their gold alignment.
 
-    Positions count the words and punctuation marks that ``vocabulary.words`` finds. Each pair
-    ``(target position, source position)`` links two words; the pairs are sorted by target position,
-    and where a target word has several, the one that carries the meaning comes first. A German
-    comma is linked to nothing.
+    Each pair ``(target position, source position)`` links two of the words and marks that
+    ``vocabulary.words`` finds; the pairs are sorted by target position, and of several the one that
+    carries the meaning comes first. A German comma is linked to nothing.
 
     Args:
         n: how many pairs, ``1..MOST``.
@@ -283,24 +234,18 @@ def toy_parallel(
     if not 1 <= n <= MOST:
         raise ValueError(f"expected n between 1 and {MOST:,} sentence pairs, found {n}")
     rng = random.Random(seed)
-    phrases: dict[Phrase, None] = {}
-    while len(phrases) < n:
-        phrase = _sentence(rng)
-        lengths = sum(word != "," for word in phrase.german), len(phrase.english)
+    pairs: dict[tuple[str, str, tuple[tuple[int, int], ...]], None] = {}
+    while len(pairs) < n:
+        german, english = _sentence(rng)
+        words = [word for unit in english for word in _read(unit.english)[0]]
+        lengths = sum(word.german != "," for word in german), len(words)
         if all(SHORTEST <= length <= LONGEST for length in lengths):
-            phrases[phrase] = None
-    texts = {
-        "de": tuple(_rendered(phrase.german) for phrase in phrases),
-        "en": tuple(_rendered(phrase.english) for phrase in phrases),
-    }
-    alignment = tuple(_alignment(phrase, target) for phrase in phrases)
-    return ParallelCorpus("toy", source, target, texts[source], texts[target], alignment)
-
-
-def _alignment(phrase: Phrase, target: str) -> tuple[tuple[int, int], ...]:
-    links = [*phrase.links, (len(phrase.german), len(phrase.english))]  # the full stops
-    pairs = [(e, g) if target == "en" else (g, e) for g, e in links]
-    return tuple(sorted(pairs, key=lambda pair: pair[0]))  # stable: the head stays first
+            links = [*_links(german, english), (len(german), len(words))]  # the full stops
+            turned = [(e, g) if target == "en" else (g, e) for g, e in links]
+            turned.sort(key=lambda link: link[0])  # stable: the head stays first
+            texts = _rendered(word.german for word in german), _rendered(words)
+            pairs[*(texts if source == "de" else texts[::-1]), tuple(turned)] = None
+    return ParallelCorpus("toy", source, target, *zip(*pairs, strict=True))
 
 
 def _check_languages(source: str, target: str) -> None:
@@ -313,31 +258,25 @@ def _check_languages(source: str, target: str) -> None:
 
 def _entries() -> Iterator[tuple[str, str]]:
     """Every German word form of the grammar with its English, in the notation of the tables."""
-    places = [place.noun for place in _PLACES]
-    for noun in [*_PEOPLE, *_ANIMALS, *_THINGS.values(), *places]:
+    for noun in [*_PEOPLE, *_ANIMALS, *_THINGS.values(), *(place.noun for place in _PLACES)]:
         yield noun.german, noun.english
-        if noun.german_plural:
-            yield noun.german_plural, noun.english_plural
+        yield noun.german_plural, noun.english_plural
     for stem, english in (row for rows in _ADJECTIVES.values() for row in rows):
-        for ending in ("e", "er", "es", "en"):
-            yield stem + ending, english
+        yield from ((stem + ending, english) for ending in ("e", "er", "es", "en"))
     for (case, article), forms in _FORMS.items():
         also = {"ein": ["an"], "der": ["who"] if case == "nominative" else []}.get(article, [])
         yield from ((form, english) for form in forms for english in [_ARTICLES[article], *also])
     for place in _PLACES:
         yield place.german, place.english
-        if place.german in _CONTRACTIONS:
-            yield _CONTRACTIONS[place.german], f"*{place.english}_*the"
+        yield _CONTRACTIONS.get(place.german, ""), f"*{place.english}_*the"
     for verb in [*_INTRANSITIVE, *_TRANSITIVE]:
-        particle = f"_*{verb.particle}" if verb.particle else ""
-        yield verb.prefix + verb.infinitive, f"*{verb.english}{particle}"
+        yield verb.prefix + verb.infinitive, _base(verb)
         yield from ((form, verb.english_ing) for form in (verb.singular, verb.plural))
-        if verb.prefix:
-            yield verb.prefix, verb.particle
+        yield verb.prefix, verb.particle
     for singular, plural, english, english_many, _ in _MODALS:
         yield from [(singular, english), (plural, english_many)]
-    others = [*_MANNERS.items(), *_TIMES, *_COUNTS, ("und", "and"), ("mit", "with")]
-    yield from ((german, english) for german, english in others)
+    yield from [*_MANNERS.items(), ("und", "and"), ("mit", "with")]
+    yield from ((german, english) for german, english in [*_TIMES, *_COUNTS])
 
 
 def toy_dictionary(source: str = "de", target: str = "en") -> dict[str, frozenset[str]]:
@@ -353,7 +292,7 @@ def toy_dictionary(source: str = "de", target: str = "en") -> dict[str, frozense
     found: dict[str, set[str]] = {}
     for german, english in _entries():
         words, meaning = _read(english)
-        for word in (words[position] for position in meaning):
-            pair = (german.lower(), word) if source == "de" else (word, german.lower())
-            found.setdefault(pair[0], set()).add(pair[1])
+        for pair in ((german.lower(), words[position]) for position in meaning if german):
+            word, translation = pair if source == "de" else pair[::-1]
+            found.setdefault(word, set()).add(translation)
     return {word: frozenset(found[word]) for word in sorted(found)}

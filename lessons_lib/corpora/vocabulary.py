@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import regex
@@ -26,17 +27,17 @@ def words(line: str) -> list[str]:
 
     A word is letters and digits, with hyphens and apostrophes inside it (``t-shirt``, ``don't``);
     any other character that is not a blank stands alone. Combining marks (the accents, vowels and
-    points of many scripts) belong to what they stand on, whether or not Unicode has one character
-    for both (NFC and NFD give the same words). Characters that are not seen, such as soft hyphens,
-    zero-width joiners and byte order marks, are dropped. Nothing finds the words of languages that
-    put no blanks between them: cut these with a tokeniser first.
+    points of many scripts) belong to what they stand on, and NFC and NFD give the same words.
+    Characters that are not seen (soft hyphens, zero-width joiners, byte order marks) are dropped.
+    Nothing finds the words of languages that put no blanks between them: cut these with a tokeniser
+    first.
     """
     seen = _UNSEEN.sub("", unicodedata.normalize("NFC", line)).lower()
     return list(_WORD.findall(seen))
 
 
 def _until_end(ids: Iterable[int] | Tensor) -> Iterator[int]:
-    for number in (int(number) for number in ids):
+    for number in map(int, ids):
         if number == EOS:
             return
         if number not in (PAD, BOS):
@@ -46,8 +47,6 @@ def _until_end(ids: Iterable[int] | Tensor) -> Iterator[int]:
 class Encoder(Protocol):
     """What ``batches`` wants of a vocabulary."""
 
-    def __len__(self) -> int: ...
-
     def encode_line(self, line: str) -> list[int]:
         """Identifiers of the pieces of a line, without BOS and EOS."""
         ...
@@ -55,29 +54,9 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Numbered words: the four specials, then words, the frequent ones first.
-
-    Attributes:
-        words: the word of each identifier; begins with ``SPECIALS``.
-
-    Raises:
-        ValueError: other first words, or a word twice.
-    """
+    """Numbered words: ``words`` has that of each identifier, first the four ``SPECIALS``."""
 
     words: tuple[str, ...]
-    _index: dict[str, int] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        if self.words[:FIRST_WORD] != SPECIALS:
-            raise ValueError(
-                f"expected {SPECIALS} as the first words, found {self.words[:FIRST_WORD]}; "
-                "Vocabulary.build puts them there"
-            )
-        object.__setattr__(self, "_index", {word: number for number, word in enumerate(self.words)})
-        if len(self._index) != len(self.words):
-            raise ValueError(
-                f"expected distinct words, found {len(self.words)} with {len(self._index)} distinct"
-            )
 
     @classmethod
     def build(
@@ -87,7 +66,7 @@ class Vocabulary:
 
         Args:
             sentences: each a sequence of words.
-            max_size: keep at most so many, the four specials included.
+            max_size: keep at most so many, the specials included.
             min_count: keep only words that occur so often.
 
         Raises:
@@ -101,6 +80,10 @@ class Vocabulary:
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         kept = [word for word, n in ranked if n >= min_count and word not in SPECIALS]
         return cls((*SPECIALS, *kept)[:max_size])
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {word: number for number, word in enumerate(self.words)}
 
     def __len__(self) -> int:
         return len(self.words)
@@ -124,23 +107,15 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Subwords:
-    """Pieces of words, so that no word is unknown: a trained sentencepiece model.
-
-    Attributes:
-        model: the serialised model; its identifiers 0 to 3 are ours.
-    """
+    """Pieces of words, so that no word is unknown: a trained and serialised sentencepiece model."""
 
     model: bytes = field(repr=False)
-    _processor: Any = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def _processor(self) -> Any:
         import sentencepiece
 
-        processor = sentencepiece.SentencePieceProcessor(model_proto=self.model)
-        object.__setattr__(self, "_processor", processor)
-
-    def __len__(self) -> int:
-        return int(self._processor.get_piece_size())
+        return sentencepiece.SentencePieceProcessor(model_proto=self.model)
 
     def encode_line(self, line: str) -> list[int]:
         """An identifier for each piece of a line; no BOS or EOS is added."""
@@ -151,56 +126,37 @@ class Subwords:
         return str(self._processor.decode(list(_until_end(ids))))
 
 
-def train_subwords(lines: Iterable[str], vocab_size: int, *, lower: bool = True) -> Subwords:
-    """A unigram subword model, trained in memory; the same each time.
-
-    For a vocabulary shared by both languages, pass the lines of both.
-
-    Args:
-        lines: plain text.
-        vocab_size: number of pieces, the four specials included.
-        lower: whether everything is put into lower case, as in ``words``.
+def train_subwords(lines: Iterable[str], vocab_size: int) -> Subwords:
+    """A unigram model of ``vocab_size`` pieces, our specials included; the same each time.
 
     Raises:
-        ValueError: sentencepiece cannot make so many or so few pieces of these lines.
+        RuntimeError: sentencepiece cannot make so many or so few pieces of these lines.
     """
     import sentencepiece
 
     model = io.BytesIO()
-    try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(lines),
-            model_writer=model,
-            vocab_size=vocab_size,
-            normalization_rule_name="nmt_nfkc_cf" if lower else "nmt_nfkc",
-            pad_id=PAD,
-            bos_id=BOS,
-            eos_id=EOS,
-            unk_id=UNK,
-            num_threads=1,  # several would add up in a different order each time
-            minloglevel=2,
-        )
-    except RuntimeError as error:
-        raise ValueError(
-            f"expected a vocab_size that these lines allow, found {vocab_size}; sentencepiece "
-            f"says: {error}"
-        ) from error
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines),
+        model_writer=model,
+        vocab_size=vocab_size,
+        normalization_rule_name="nmt_nfkc",
+        pad_id=PAD,
+        bos_id=BOS,
+        eos_id=EOS,
+        unk_id=UNK,
+        num_threads=1,  # several would add up in a different order each time
+        minloglevel=2,
+    )
     return Subwords(model.getvalue())
 
 
 def number_dictionary(
     dictionary: Mapping[str, frozenset[str]], source: Vocabulary, target: Vocabulary
 ) -> dict[int, frozenset[int]]:
-    """A dictionary in identifiers, restricted to words that both vocabularies have.
+    """A dictionary in identifiers: for each source word all its translations in ``target``.
 
-    Args:
-        dictionary: for source words the set of their translations.
-        source: vocabulary of the source words.
-        target: vocabulary of the translations.
-
-    Returns:
-        For each source word with a translation left, the set of them; the words that are frequent
-        in the text come first.
+    Words that the vocabularies do not have are left out, and so are words without a translation;
+    the frequent ones come first.
     """
     numbered = {}
     for i in range(FIRST_WORD, len(source)):

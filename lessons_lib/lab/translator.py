@@ -160,7 +160,7 @@ def prepare(config: Translator) -> Ready:
         for split in ("val", "test", "train")
     ]
     lines = [*corpora[-1].target, *corpora[-1].source]
-    subwords = vocabulary.train_subwords(lines, config.pieces, lower=False)
+    subwords = vocabulary.train_subwords(lines, config.pieces)
     encoded = [
         batches.encode_parallel(corpus, subwords, subwords, framed=True) for corpus in corpora
     ]
