@@ -48,6 +48,9 @@ packages = ["lessons_lib"]
 """,
     "lessons_lib/__init__.py": f'"""Tiny."""\n\n__version__ = "{OLD.version}"\n',
     "CITATION.cff": "cff-version: 1.2.0\nversion: 0.3.0\ndate-released: 2020-02-29\nauthors: []\n",
+    "book/course.bib": (
+        f"@software{{x,\n  year = {{2020}},\n  version = {{0.3.0}},\n  url = {{{OLD.site}}}\n}}\n"
+    ),
     "CHANGELOG.md": "# Changes\n\n## Unreleased\n\n- New thing.\n\n## 0.3.0 - 2020-02-29\n\nOld.\n",
     "README.md": f"Read {OLD.site}/x, take {OLD.wheel} from {OLD.repository}.\n",
     ".gitignore": "dist/\n",
@@ -97,6 +100,10 @@ def test_a_release_names_version_and_addresses_everywhere(tiny: Any) -> None:
     cited = yaml.safe_load((root / "CITATION.cff").read_text())
     assert (cited["version"], str(cited["date-released"])) == ("0.4.1", "2021-03-04")
     assert (cited["url"], cited["repository-code"]) == (NEW.site, NEW.repository)
+    bib = (root / "book" / "course.bib").read_text()
+    assert bib == (
+        f"@software{{x,\n  year = {{2021}},\n  version = {{0.4.1}},\n  url = {{{NEW.site}}}\n}}\n"
+    )
     assert (root / "CHANGELOG.md").read_text() == (
         "# Changes\n\n## Unreleased\n\nNothing yet.\n\n## 0.4.1 - 2021-03-04\n\n- New thing.\n\n"
         "## 0.3.0 - 2020-02-29\n\nOld.\n"
@@ -113,7 +120,7 @@ def test_a_release_names_version_and_addresses_everywhere(tiny: Any) -> None:
     chapter = nbformat.read(root / "book" / "01_one.ipynb", as_version=4)
     assert [cell.get("execution_count") for cell in chapter.cells] == [None, None, None, 2]
     assert editions.problems(tiny) == []
-    assert len(changed) == 4 + 1 + 2 + 2 + 2 + 1  # settings, README, chapters, two editions, wheel
+    assert len(changed) == 5 + 1 + 2 + 2 + 2 + 1  # settings, README, chapters, two editions, wheel
 
 
 def test_the_first_release_needs_addresses_and_brings_badges(

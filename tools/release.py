@@ -145,6 +145,8 @@ def renew(project: Project, old: Settings, new: Settings, date: str) -> None:
         lambda text: re.sub(r"^(url|repository-code):.*\n", "", text, flags=re.MULTILINE),
     )
     set_lines(root / "CITATION.cff", **{"version": new.version, "date-released": cited})
+    bib = {"  version": f"{{{new.version}}},", "  year": f"{{{date[:4]}}},"}
+    set_lines(root / "book" / "course.bib", **bib)
     rewrite(root / "CHANGELOG.md", lambda text: new_changelog(text, new.version, date))
     addresses = {
         f"{old.repository}/blob/{old.tag}/": f"{new.repository}/blob/{new.tag}/",
@@ -154,7 +156,7 @@ def renew(project: Project, old: Settings, new: Settings, date: str) -> None:
     }
     known = re.compile("|".join(map(re.escape, addresses)))
     pages = [root / name for name in ("README.md", "CONTRIBUTING.md", "_config.yml")]
-    for path in [*pages, *sorted((root / "book").glob("*.md"))]:
+    for path in [*pages, root / "book" / "course.bib", *sorted((root / "book").glob("*.md"))]:
         if path.exists():
             rewrite(path, lambda text: known.sub(lambda found: addresses[found[0]], text))
     if read_settings(root) != new:

@@ -39,8 +39,8 @@ OFFERED = {".pdf": "The whole book as PDF", ".zip": "All for use offline"}
 FOOT = "<!-- offered -->"
 """In each page: where the links to what was made of the site belong."""
 MENU = r'(dropdown-download-buttons.*?<ul class="dropdown-menu">)'
-# Besides the book: the addresses and how to cite it, which the pages name.
-FRAME = ("_config.yml", "_toc.yml", "pyproject.toml", "CITATION.cff")
+# Besides the book: the addresses, which the pages name.
+FRAME = ("_config.yml", "_toc.yml", "pyproject.toml")
 
 
 def toc_pages(toc: str) -> list[str]:
@@ -191,7 +191,9 @@ def build(project: Project, source: Path, output: Path) -> bool:
     """
     files = {path for path in source.rglob("*") if path.is_file()}
     pages = {path for path in files if path.suffix in (".md", ".ipynb") or path.name == DATES}
-    # Sphinx renews changed pages. All else (configuration, styles, lessons_lib) starts afresh.
+    # Sphinx renews changed pages. All else (configuration, styles, lessons_lib) starts afresh,
+    # and the glossary, whose sentences stand on all pages.
+    pages = {path for path in pages if path.stem != "glossary"}
     frame = [package_digest(project), requirements_digest(project)]
     base = digest(part.encode() for part in [*frame, tree_digest(source, files - pages)])
     content = tree_digest(source, pages)
