@@ -165,11 +165,7 @@ def pip_settings(project: Project, command: str) -> dict[str, str]:
 
 
 def pip(project: Project, *arguments: str) -> None:
-    """Run pip in the environment; it installs nowhere else.
-
-    Raises:
-        CourseError: it failed.
-    """
+    """Run pip in the environment; it installs nowhere else. CourseError: it failed."""
     words = ["-m", "pip", "--disable-pip-version-check", *arguments]
     if call(project, words, **pip_settings(project, arguments[0])):
         raise CourseError(

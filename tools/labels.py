@@ -146,11 +146,7 @@ class Book:
     labels: dict[str, Label] = field(default_factory=dict)
 
     def label(self, name: str) -> Label:
-        """What a label stands for.
-
-        Raises:
-            CourseError: nothing has this label.
-        """
+        """What a label stands for. CourseError: nothing has this label."""
         if name not in self.labels:
             raise CourseError(f"nothing has the label {name!r}")
         return self.labels[name]

@@ -27,11 +27,7 @@ NAMED_IN = ("README.md", "CONTRIBUTING.md", "_config.yml", "book/*.md")
 
 
 def git(root: Path, *words: str) -> str:
-    """What a git command says.
-
-    Raises:
-        CourseError: it failed, or there is no git.
-    """
+    """What a git command says. CourseError: it failed, or there is no git."""
     try:
         done = subprocess.run(
             ["git", *words], cwd=root, capture_output=True, encoding="utf-8", check=False
@@ -44,11 +40,7 @@ def git(root: Path, *words: str) -> str:
 
 
 def checked_version(new: str, present: str) -> str:
-    """The version as it has to be written.
-
-    Raises:
-        CourseError: it is no version, or not a newer one.
-    """
+    """The version as it has to be written. CourseError: it is no version, or not a newer one."""
     try:
         version = Version(new.removeprefix("v"))
     except InvalidVersion:
@@ -124,11 +116,7 @@ def renew(root: Path, old: Settings, new: Settings, date: str) -> None:
 
 
 def wanted(root: Path, old: Settings, version: str, repository: str, site: str) -> Settings:
-    """The settings of a release; see there.
-
-    Raises:
-        CourseError: something does not allow it.
-    """
+    """The settings of a release; see there. CourseError: something does not allow it."""
     new = replace(
         old,  # with the digest of the old wheel, until there is the new one
         version=checked_version(version, old.version),

@@ -320,11 +320,7 @@ def check_links(project: Project) -> int:
 
 
 def require_site(project: Project) -> Path:
-    """The first page of the site.
-
-    Raises:
-        CourseError: there is no site yet.
-    """
+    """The first page of the site. CourseError: there is no site yet."""
     page = project.build / "html" / "index.html"
     if not page.exists():
         raise CourseError(f"expected a site in {page.parent}, found none; run `make book` first")
