@@ -36,17 +36,14 @@ help:
 	@echo "PYTHON=python3.12  the Python that makes .venv        TORCH=cpu  torch without CUDA"
 	@echo "LESSONS_DATA=dir   where the corpora are already"
 
-book check test env notebooks editions slides pdf bundle lint format lines links serve:
+book check test env notebooks editions assignment slides pdf bundle lint format lines links serve:
 	@$(COURSE) $@
 
 bench:
 	@$(COURSE) bench $(ARGS)
 
-assignment:
-	@$(PYTHON) tools/assignment.py build
-
 grade:
-	@$(PYTHON) tools/assignment.py grade "$(or $(SUBMISSIONS),$(error make grade SUBMISSIONS=directory))"
+	@$(COURSE) grade "$(or $(SUBMISSIONS),$(error make grade SUBMISSIONS=directory))"
 
 lock:
 	@$(COURSE) lock $(if $(UPGRADE),--upgrade)

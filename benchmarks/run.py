@@ -40,7 +40,7 @@ from lessons_lib.models import (
 from lessons_lib.tasks import PAD, Batch, Copying
 from lessons_lib.theory.reduced_model import ReducedConfig, train_reduced
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
+sys.path += [str(Path(__file__).resolve().parent.parent / name) for name in ("tools", "tests")]
 
 COPYING = Copying(vocab=40, length=40)
 SHORT: dict[str, Any] = {"steps": 40, "evaluate_every": 20}

@@ -63,16 +63,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     from environment import Project
 
     class Tiny(Project):
-        @property
-        def python(self) -> Path:
-            return Path(sys.executable)
-
         def write_notebook(self, name: str, *sources: str) -> None:
             path = self.root / "book" / f"{name}.ipynb"
             path.write_text(notebook(*sources), encoding="utf-8")
 
     monkeypatch.delenv("LESSONS_DATA", raising=False)
     tiny = Tiny(tmp_path)
+    tiny.python = Path(sys.executable)
     (tmp_path / "book" / "_static").mkdir(parents=True)
     (tmp_path / "lessons_lib").mkdir()
     for name, text in {

@@ -85,9 +85,9 @@ class Host(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def served(handler: type[SimpleHTTPRequestHandler]) -> Iterator[str]:
-    """The address at which the site is served, until the block ends."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(SITE)))
+def served(handler: type[SimpleHTTPRequestHandler], folder: Path = SITE) -> Iterator[str]:
+    """The address at which the site, or another folder, is served until the block ends."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"

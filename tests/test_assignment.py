@@ -179,21 +179,11 @@ builtins.all = builtins.isinstance = lambda *a: True
 }
 
 
-class Here(Project):
+def here(target: Path) -> Project:
     """This checkout with the Python that runs the tests, built elsewhere."""
-
-    def __init__(self, target: Path) -> None:
-        super().__init__(ROOT)
-        object.__setattr__(self, "target", target)
-
-    @property
-    def python(self) -> Path:
-        return Path(sys.executable)
-
-    @property
-    def build(self) -> Path:
-        target: Path = self.__dict__["target"]
-        return target
+    project = Project(ROOT)
+    project.python, project.build = Path(sys.executable), target
+    return project
 
 
 def filled(student: Any, answers: dict[str, str]) -> str:
@@ -210,7 +200,9 @@ def filled(student: Any, answers: dict[str, str]) -> str:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the built set: its own tests have passed on its solutions."""
-    return assignment.build(Here(tmp_path_factory.mktemp("build")))
+    project = here(tmp_path_factory.mktemp("build"))
+    assert assignment.build(project) == 0
+    return project.build / "assignment"
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +239,7 @@ def graded(built: Path, solutions: dict[str, str], tmp_path_factory: Any) -> dic
     for name, content in submissions.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    status = assignment.main(["grade", str(folder), "--jobs", "2"], Here(built.parent))
+    status = assignment.grade(here(built.parent), [folder], jobs=2)
     with (built / "grades.csv").open(encoding="utf-8", newline="") as table:
         rows: dict[str, Any] = {row["submission"]: row for row in csv.DictReader(table)}
     return rows | {"status": status}
@@ -381,7 +373,7 @@ def test_every_entry_is_in_the_table(graded: dict[str, Any], built: Path) -> Non
 def test_a_submission_that_takes_too_long_in_all_is_given_up(tmp_path: Path) -> None:
     (tmp_path / "endless.ipynb").write_text('{"cells": []}', encoding="utf-8")
     paths = [tmp_path / "endless.ipynb"]
-    found = assignment.grade_one(Here(tmp_path), "x", paths, tmp_path, seconds=0.01)
+    found = assignment.grade_one(here(tmp_path), "x", paths, tmp_path, seconds=0.01)
     assert found == Grade("x", {}, {}, "", "expected an end within 0.01 s, found none")
 
 
@@ -515,12 +507,12 @@ def test_gradescope_installs_the_pins_of_what_lessons_lib_needs(project: Any) ->
         assignment.requirements(project, "a.whl")
 
 
-def test_an_archive_of_something_else_is_refused(tmp_path: Path, capsys: Any) -> None:
-    archive = tmp_path / "x.zip"
+def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
+    archive = tmp_path / "assignment" / "autograder.zip"
+    archive.parent.mkdir()
     (tmp_path / "a.ipynb").touch()
-    words = ["grade", str(tmp_path / "a.ipynb"), "--autograder", str(archive)]
     for content in (None, b"text", packed()):
         if content is not None:
             archive.write_bytes(content)
-        assert assignment.main(words, Here(tmp_path)) == 1
-        assert "expected an archive that `make assignment` made" in capsys.readouterr().err
+        with pytest.raises(CourseError, match="expected an archive that `make assignment` made"):
+            assignment.grade(here(tmp_path), [tmp_path / "a.ipynb"])

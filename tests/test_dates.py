@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dates import page_dates
+from website import page_dates
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="there is no git on the PATH")
 

@@ -14,8 +14,7 @@ import pytest
 import editions
 import website
 from environment import CourseError, Project
-from labels import Settings, read_book
-from myst import Parser
+from labels import Parser, Settings, read_book
 from plain import Converter, leftovers
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,7 +32,7 @@ each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.s
 
 
 def test_chapters_and_their_editions_are_up_to_date() -> None:
-    assert editions.problems(PROJECT) == [], "run `make editions` and commit the result"
+    assert editions.stale(PROJECT, mend=False) == [], "run `make editions` and commit the result"
 
 
 @each_chapter
@@ -374,18 +373,18 @@ def test_check_sees_every_difference(project: Any, convert: Any) -> None:
         f'site = "{SITE}"\n',
         encoding="utf-8",
     )
-    assert len(editions.problems(project)) == 6  # two chapters, and two editions of each
-    editions.prepare(project)
-    editions.build(project)
-    assert editions.problems(project) == []
+    assert len(editions.stale(project, mend=False)) == 6  # two chapters, and two editions of each
+    assert editions.renew(project, check=True) == 1
+    assert len(editions.stale(project, mend=True)) == 6
+    assert editions.stale(project, mend=False) == []
     colab = project.root / "colab"
     (colab / "99_gone.ipynb").write_text("{}", encoding="utf-8")
     (colab / "01_one.ipynb").write_text("{}", encoding="utf-8")
     (project.root / "student" / "02_two.ipynb").unlink()
-    assert editions.problems(project) == [
-        "colab/01_one.ipynb: not in step with its source",
-        "colab/99_gone.ipynb: not in step with its source",
-        "student/02_two.ipynb: not in step with its source",
+    assert editions.stale(project, mend=False) == [
+        "colab/01_one.ipynb",
+        "colab/99_gone.ipynb",
+        "student/02_two.ipynb",
     ]
-    editions.build(project)
-    assert editions.problems(project) == []
+    assert editions.renew(project) == 0
+    assert editions.stale(project, mend=False) == []

@@ -16,9 +16,8 @@ import yaml
 
 import website
 from environment import Project
-from labels import markdown_cells
+from labels import Directive, Parser, markdown_cells
 from lessons_lib.exercises.check import EXERCISES, check
-from myst import Directive, Parser
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = Project(ROOT)

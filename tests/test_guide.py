@@ -144,7 +144,7 @@ def test_the_plan_of_the_lecture_is_that_of_the_slides() -> None:
 
 
 def test_a_figure_is_the_one_in_the_book(tmp_path: Path) -> None:
-    page = lecture.build(ROOT / "slides" / "lecture.md", BOOK, tmp_path).read_text("utf-8")
+    page = lecture.write(ROOT, tmp_path).read_text("utf-8")
     named = lecture.FIGURE.findall(LECTURE)
     assert len(named) >= 12
     for chapter, cell_id in named:
@@ -158,7 +158,7 @@ def test_a_figure_is_the_one_in_the_book(tmp_path: Path) -> None:
 
 
 def test_the_page_needs_no_network_and_describes_its_pictures(tmp_path: Path) -> None:
-    page = lecture.build(ROOT / "slides" / "lecture.md", BOOK, tmp_path).read_text("utf-8")
+    page = lecture.write(ROOT, tmp_path).read_text("utf-8")
     assert page.count("<section ") == len(re.findall(r"^---$", LECTURE, re.MULTILINE)) - 1
     sources = re.findall(r"(?:src|href)=\"([^\"]*)\"", page)
     assert sources
@@ -225,7 +225,7 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason=chromium.ABSENT)
 @needs_chromium
 def test_keys_turn_the_pages_and_nothing_overflows(tmp_path: Path) -> None:
     sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    page_file = lecture.build(ROOT / "slides" / "lecture.md", BOOK, tmp_path)
+    page_file = lecture.write(ROOT, tmp_path)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
@@ -261,13 +261,15 @@ def test_the_pdf_has_a_page_for_each_slide(tmp_path: Path) -> None:
 
 
 def test_a_missing_chromium_is_named_and_the_page_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CHROMIUM", raising=False)
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert lecture.main(["--pdf", "--out", str(tmp_path)]) == 1
-    assert "can print" in capsys.readouterr().err
-    assert (tmp_path / "lecture.html").exists()
+    project = Project(ROOT)
+    project.build = tmp_path
+    with pytest.raises(CourseError, match="can print"):
+        lecture.build(project, pdf=True)
+    assert (tmp_path / "slides" / "lecture.html").exists()
 
 
 # Handing out.

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import errno
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import venv
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,14 +30,11 @@ def wheel(folder: Path, name: str, version: str, code: str) -> Path:
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
-    record = ""
-    for path, text in files.items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        record += f"{path},sha256={digest.rstrip('=')},{len(text)}\n"
+    files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
     folder.mkdir(parents=True, exist_ok=True)
     made = folder / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(made, "w") as file:
-        for path, text in {**files, f"{info}/RECORD": f"{record}{info}/RECORD,,\n"}.items():
+        for path, text in files.items():
             file.writestr(path, text)
     return made
 
@@ -83,19 +77,6 @@ def machine(made: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     return made
 
 
-def hostile(elsewhere: Path) -> dict[str, str]:
-    """Each of these alone makes pip install elsewhere, or nothing."""
-    return {
-        "user": "yes",
-        "target": str(elsewhere),
-        "prefix": str(elsewhere),
-        "root": str(elsewhere),
-        "dry-run": "1",
-        "python": str(elsewhere / "python"),
-        "require-virtualenv": "1",  # harmless: .venv is one
-    }
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["variables", "global", "install", "named"])
 def test_pip_installs_here_and_from_the_index_of_the_user(
@@ -103,7 +84,9 @@ def test_pip_installs_here_and_from_the_index_of_the_user(
 ) -> None:
     """What leads elsewhere has no effect, what says where packages come from has."""
     good = {"no-index": "1", "find-links": (machine.root / "index").as_uri()}
-    bad = hostile(tmp_path / "elsewhere")
+    # Each of these alone makes pip install elsewhere, or nothing; the last is harmless.
+    bad = dict.fromkeys(("target", "prefix", "root", "python"), str(tmp_path / "elsewhere"))
+    bad |= {"user": "yes", "dry-run": "1", "require-virtualenv": "1"}
     if place == "variables":
         for name, value in {**good, **bad}.items():
             monkeypatch.setenv(f"PIP_{name.upper().replace('-', '_')}", value)
@@ -117,7 +100,7 @@ def test_pip_installs_here_and_from_the_index_of_the_user(
         if place == "named":
             monkeypatch.setenv("PIP_CONFIG_FILE", str(file))
     environment.ensure(machine)
-    assert set(environment.read_stamp(machine)) == {"requirements", "package"}
+    assert environment.read_stamp(machine) == machine.wanted()
     said = environment.ask(machine, "-c", "import lessons_lib, tiny_pin; print(tiny_pin.__file__)")
     assert Path(said.stdout).is_relative_to(machine.venv), said.stderr
     assert not (tmp_path / "elsewhere").exists()
@@ -173,27 +156,11 @@ def run(project: Project, *words: str) -> int:
         return course.main()
 
 
-def upgraded(project: Project) -> None:
-    """As after an upgrade: the same path leads to a Python with another library directory."""
-    for place in project.venv.rglob("site-packages"):
-        (place / "pip").rename(place / "pip_of_another_python")
-
-
-def removed(project: Project) -> None:
-    project.python.unlink()
-    project.python.symlink_to("/gone/python3")
-
-
-def of_the_system(project: Project) -> None:
-    """Without this file, the environment's Python installs into the system."""
-    (project.venv / "pyvenv.cfg").unlink()
-
-
 @pytest.mark.skipif(os.name == "nt", reason="makes symbolic links")
 @pytest.mark.parametrize("link", [False, True], ids=["directory", "link"])
-@pytest.mark.parametrize("harm", [upgraded, removed, of_the_system])
+@pytest.mark.parametrize("harm", ["upgraded", "removed", "of the system"])
 def test_an_environment_whose_python_is_not_its_own_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Project], None], link: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str, link: bool
 ) -> None:
     project = Project(tmp_path / "course")
     project.root.mkdir()
@@ -214,7 +181,14 @@ def test_an_environment_whose_python_is_not_its_own_is_made_again(
     environment.create(project)
     assert environment.works(project)
     (project.venv / "left.txt").touch()
-    harm(project)
+    if harm == "removed":
+        project.python.unlink()
+        project.python.symlink_to("/gone/python3")
+    elif harm == "of the system":  # without this file, Python installs into the system
+        (project.venv / "pyvenv.cfg").unlink()
+    else:  # the same path leads to a Python with another library directory
+        for place in project.venv.rglob("site-packages"):
+            (place / "pip").rename(place / "pip_of_another_python")
     assert not environment.works(project)
     environment.refuse_foreign(project)
     environment.create(project)
@@ -243,9 +217,7 @@ def test_what_cannot_be_an_environment_is_named(
     assert os.path.lexists(project.venv)
 
 
-def test_a_separator_in_the_path_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_separator_in_the_path_is_named(tmp_path: Path) -> None:
     project = Project(tmp_path / f"a{os.pathsep}b")
     with pytest.raises(CourseError, match=rf"has '{os.pathsep}' in it: .*\n.*move the checkout"):
         environment.create(project)

@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "book" / "_ext"))
 
-import reading_times  # noqa: E402
-from reading_times import Amount  # noqa: E402
+import times  # noqa: E402
+from times import Amount  # noqa: E402
 
 TEXT = """# Two words
 
@@ -55,7 +55,7 @@ code()
 
 def test_what_a_text_has_is_counted_by_hand() -> None:
     # 2 + 8 + 1 + 5 + 1 + 3 words, for a formula in a line and a reference are one each
-    assert reading_times.of_text(TEXT) == Amount(words=20, formulas=2)
+    assert times.of_text(TEXT) == Amount(words=20, formulas=2)
 
 
 def code(lines: int, tags: list[str], picture: bool) -> dict[str, Any]:
@@ -76,18 +76,18 @@ def test_sections_have_their_figures_and_shown_lines_and_no_exercises() -> None:
         code(5, ["hide-input"], picture=True), code(7, ["hide-cell"], picture=True),
         text("## Exercises"), text("Many words."), text("## Takeaways\n\nThree words there."),
     ]  # fmt: skip
-    found = reading_times.sections({"cells": cells})
+    found = times.sections({"cells": cells})
     assert found == {
         "": Amount(2, 0, 1, 3), "One": Amount(2, 0, 1, 0), "Takeaways": Amount(4),
     }  # fmt: skip
-    assert reading_times.of_chapter({"cells": cells}) == Amount(8, 0, 2, 3)
+    assert times.of_chapter({"cells": cells}) == Amount(8, 0, 2, 3)
 
 
 def test_minutes_are_told_in_fives() -> None:
     amount = Amount(words=2600, formulas=1, figures=3, lines=100)  # 20 + 0.5 + 3 + 4 minutes
     assert amount.minutes == 27.5
     told = "2,600 words, 3 figures, 1 formula, 100 lines of code."
-    assert reading_times.sentence(amount) == f" About 30 minutes without the exercises: {told}"
+    assert times.sentence(amount) == f"About 30 minutes without the exercises: {told}"
 
 
 # The book ---------------------------------------------------------------------------------------
@@ -109,15 +109,17 @@ def markdown(path: Path) -> str:
 
 @each
 def test_a_chapter_of_the_course_is_one_sitting(path: Path) -> None:
-    amount = reading_times.of_chapter(read(path))
+    amount = times.of_chapter(read(path))
     assert amount.words <= MOST_WORDS
     assert markdown(path).count("{admonition} Predict") <= MOST_PREDICTIONS
 
 
 def test_the_course_is_read_in_about_five_hours() -> None:
-    amount = reading_times.total([reading_times.of_chapter(read(path)) for path in PART_ONE])
+    amount = times.total(*(times.of_chapter(read(path)) for path in PART_ONE))
     assert amount.words <= MOST_TOGETHER
     assert amount.minutes <= 300
+    told = f"about {amount.minutes / 60:.1f} hours to read, without the exercises"
+    assert told in (ROOT / "book" / "index.md").read_text(encoding="utf-8")
 
 
 def short_path() -> list[tuple[str, list[str]]]:
@@ -131,9 +133,9 @@ def short_path() -> list[tuple[str, list[str]]]:
 def test_the_short_path_takes_ninety_minutes() -> None:
     amounts = []
     for chapter, titles in short_path():
-        found = reading_times.sections(read(ROOT / "book" / f"{chapter}.ipynb"))
+        found = times.sections(read(ROOT / "book" / f"{chapter}.ipynb"))
         amounts += [found[title] for title in titles]
-    assert 80 <= reading_times.total(amounts).minutes <= 100
+    assert 80 <= times.total(*amounts).minutes <= 100
 
 
 def test_each_stop_of_the_short_path_is_marked_in_its_chapter() -> None:

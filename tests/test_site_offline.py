@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 from site_browser import move, open_alone, settle
 
-import bundle
 import chromium
-import pdf
+import offline
 import website
 from environment import CourseError, Project
 from labels import read_settings
@@ -37,7 +36,7 @@ in_browser = [
 
 @pytest.fixture(scope="module")
 def document() -> str:
-    return pdf.document(PROJECT, SITE)
+    return offline.document(PROJECT, SITE)
 
 
 def test_the_document_has_every_page_but_the_reference_in_reading_order(document: str) -> None:
@@ -60,7 +59,7 @@ def test_links_of_the_document_stay_inside_or_go_online(document: str) -> None:
 def test_what_moves_stands_still_and_what_is_hidden_is_open_or_gone(document: str) -> None:
     live = document.count('<figure class="lessons-explore"')
     assert live >= 9
-    assert document.count(pdf.STILL) == live
+    assert document.count(offline.STILL) == live
     assert "<details>" not in document
     assert "Show code cell source" not in document
     assert document.count("Solution to") > 40
@@ -81,7 +80,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     # In a thread of its own: Playwright drives one browser in each, and the tests have theirs.
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as apart:
         patch.setattr(website, "page_sources", lambda _: sources)
-        count = apart.submit(pdf.build, PROJECT, SITE, target).result()
+        count = apart.submit(offline.build, PROJECT, SITE, target).result()
     reader = PdfReader(target)
     assert len(reader.pages) == count > 10
     assert list(target.parent.iterdir()) == [target], "nothing else is left behind"
@@ -119,14 +118,14 @@ def test_without_chromium_printing_says_what_to_do(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("CHROMIUM", raising=False)
     assert chromium.find() is None
     with pytest.raises(CourseError, match=r"expected Chromium .* `apt-get install chromium`"):
-        chromium.require()
+        chromium.printed(Path("x.html"))
 
 
 def test_without_a_site_printing_and_packing_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(CourseError, match="make book"):
-        pdf.document(PROJECT, tmp_path)
+        offline.document(PROJECT, tmp_path)
     with pytest.raises(CourseError, match="make book"):
-        bundle.contents(PROJECT, tmp_path, tmp_path / "lessons_lib.whl")
+        offline.contents(PROJECT, tmp_path, tmp_path / "lessons_lib.whl")
 
 
 @pytest.fixture(scope="module")
@@ -134,10 +133,10 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundle")
     wheel = folder / f"lessons_lib-{VERSION}-py3-none-any.whl"
     wheel.write_bytes(b"wheel")
-    files = bundle.contents(PROJECT, SITE, wheel)
-    bundle.write(files, "course", folder / "one.zip")
+    files = offline.contents(PROJECT, SITE, wheel)
+    offline.write(files, "course", folder / "one.zip")
     again = dict(reversed(files.items()))
-    bundle.write(again, "course", folder / "two.zip")
+    offline.write(again, "course", folder / "two.zip")
     return folder
 
 

@@ -20,8 +20,7 @@ import yaml
 
 import website
 from environment import Project
-from labels import markdown_cells
-from myst import Parser
+from labels import Parser, markdown_cells
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = {int(path.name[:2]): path for path in website.chapters(Project(ROOT))}

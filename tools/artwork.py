@@ -1,23 +1,17 @@
-"""The pictures that no chapter draws; ``python tools/artwork.py`` draws them anew into the book.
+"""The still pictures of the playground; ``python tools/artwork.py`` draws them anew into the book.
 
-- ``preview.png``, shown where somebody shares an address: the attention map of the logo (whose SVG
-  is its own source), nearly uniform in the first row, and sharper in each further one.
-- The still picture of the playground: twelve runs of the reduced model on permutations, in the
-  plane of attention and words, and over training steps. The first page has the second half only,
-  which a phone can show.
+Twelve runs of the reduced model on permutations, in the plane of attention and words, and over
+training steps. The first page has the second half only, which a phone can show.
 """
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
 
 from lessons_lib import plots
 from lessons_lib.figures.page import encode
@@ -25,42 +19,10 @@ from lessons_lib.theory import phase_portrait
 from lessons_lib.theory.reduced_model import ReducedConfig, ReducedRuns, train_reduced
 
 STATIC = Path(__file__).resolve().parent.parent / "book" / "_static"
-PREVIEW = 1200, 630
-PAPER, INK, QUIET = "#F4F8FB", "#10222E", "#45565F"
 CONFIG = ReducedConfig(steps=200, evaluate_every=4)
 SEEDS = range(1, 13)
 END = 6.0
 ROLE = {"aligned": "attention", "elimination": "elimination", "undecided": "chance"}
-
-
-def weights(size: int) -> np.ndarray[Any, Any]:
-    """Rows of attention, each summing to 1: from nearly uniform to nearly all on the diagonal."""
-    place = np.arange(size)
-    sharpness = 0.05 + 3.0 * (place / (size - 1)) ** 1.5
-    scores = np.exp(-sharpness[:, None] * abs(place[:, None] - place))
-    return np.asarray(scores / scores.sum(1, keepdims=True))
-
-
-def preview() -> Figure:
-    """The picture that is shown where somebody shares an address of the book."""
-    figure = plt.figure(figsize=(PREVIEW[0] / 100, PREVIEW[1] / 100), dpi=100, facecolor=PAPER)
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.set(xlim=(0, PREVIEW[0]), ylim=(PREVIEW[1], 0))
-    ax.set_axis_off()
-    size, left, top, side = 8, 70, 75, 60
-    shape, blue = "round,pad=0,rounding_size=5", plots.ROLES["attention"]
-    for (i, j), weight in np.ndenumerate(weights(size)):
-        corner, alpha = (left + j * side + 4, top + i * side + 4), 0.14 + 0.86 * weight**0.8
-        look: dict[str, Any] = {"facecolor": blue, "alpha": alpha, "linewidth": 0}
-        ax.add_patch(FancyBboxPatch(corner, side - 8, side - 8, boxstyle=shape, **look))
-    words: dict[str, Any] = {"family": "DejaVu Sans", "va": "baseline"}
-    right = left + size * side + 50
-    for line, y in (("How", 195), ("Attention", 275), ("Learns", 355)):
-        ax.text(right, y, line, fontsize=46, weight="bold", color=INK, **words)
-    below = ("An executable course on one paper:", 430), ("train it, watch it, test it", 468)
-    for line, y in below:
-        ax.text(right, y, line, fontsize=17.5, color=QUIET, **words)
-    return figure
 
 
 def still() -> Figure:
@@ -112,14 +74,11 @@ def _plane(runs: ReducedRuns, ax: Axes) -> None:
 
 
 def drawn() -> dict[str, bytes]:
-    """All pictures, by name in ``book/_static``; encoded in few colours, but for the preview."""
-    target = io.BytesIO()
-    preview().savefig(target, metadata={"Software": None})
-    pictures = {"preview.png": target.getvalue()}
-    for name, draw in (("playground/still.png", still), ("first_page.png", first_page)):
-        pictures[name] = encode(draw())["png"]
+    """Both pictures, by name in ``book/_static``, encoded in few colours."""
+    pictures = {"playground/still.png": still(), "first_page.png": first_page()}
+    encoded = {name: encode(figure)["png"] for name, figure in pictures.items()}
     plt.close("all")
-    return pictures
+    return encoded
 
 
 if __name__ == "__main__":

@@ -1,29 +1,27 @@
 """The graded problem set: make what is handed out, and grade what comes back.
 
-``python tools/assignment.py build`` makes ``_build/assignment`` of ``assignment/problem_set.ipynb``
-with otter-grader: the student's notebook without solutions, and the archive that grades it, for
-Gradescope or for ``python tools/assignment.py grade FOLDER`` on this computer. The archive contains
-the wheel of ``lessons_lib``, so that grading does not depend on where the course is published.
-
-Standard library only: this runs before anything is installed.
+otter-grader makes ``_build/assignment`` of ``assignment/problem_set.ipynb``: the student's notebook
+without solutions, and the archive that grades it, on Gradescope or on this computer. The archive
+contains the wheel of ``lessons_lib``, so that grading does not depend on where the course is
+published.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import tomllib
 import zipfile
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 import environment
 from environment import CourseError, Project
@@ -56,13 +54,8 @@ class Grade:
     remarks: str = ""
 
 
-def folder(project: Project) -> Path:
-    """Where everything is built."""
-    return project.build / "assignment"
-
-
-def otter(project: Project, arguments: list[str], library: Path, cwd: Path, seconds: float) -> str:
-    """Run otter-grader in ``cwd`` with the ``lessons_lib`` in ``library``; return what it printed.
+def otter(project: Project, arguments: list[str], library: Path, cwd: Path, seconds: float) -> None:
+    """Run otter-grader in ``cwd`` with the ``lessons_lib`` in ``library``.
 
     Raises:
         CourseError: it failed, or took longer; the last line of the message says why.
@@ -86,7 +79,6 @@ def otter(project: Project, arguments: list[str], library: Path, cwd: Path, seco
         raise CourseError(f"expected an end within {seconds:g} s, found none") from None
     if done.returncode:
         raise CourseError(f"otter {arguments[0]} failed:\n{done.stdout.strip()}")
-    return done.stdout
 
 
 # Building ---------------------------------------------------------------------------------------
@@ -98,19 +90,19 @@ def requirements(project: Project, wheel: str) -> list[str]:
     PyTorch comes from its index of CPU builds where that has the pinned version.
     """
     settings = tomllib.loads((project.root / "pyproject.toml").read_text(encoding="utf-8"))
-    names = [re.split(r"[<>=!~ ;\[]", line)[0] for line in settings["project"]["dependencies"]]
-    pins = (project.root / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    text = (project.root / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pins = [(Requirement(line).name, line) for line in text if line and not line.startswith("#")]
     found = [f"--extra-index-url {environment.CPU_INDEX}"]
-    for name in names:
-        lines = [line for line in pins if re.match(rf"{re.escape(name)}\s*==", line)]
+    for wanted in map(Requirement, settings["project"]["dependencies"]):
+        lines = [line for name, line in pins if name == wanted.name]
         if not lines:
-            raise CourseError(f"requirements.txt: expected a line {name}==..., found none")
+            raise CourseError(f"requirements.txt: expected a line {wanted.name}==..., found none")
         found += lines
     return [*found, f"lessons-lib @ file://{SOURCES}/{wheel}"]
 
 
 def unpacked(archive: Path, target: Path) -> Path:
-    """Unpack ``lessons_lib`` and the plugin of an autograder archive, and return the folder.
+    """Put an autograder archive, its ``lessons_lib`` and its plugin into a folder; return that.
 
     Raises:
         CourseError: the archive contains no wheel of it, or is none.
@@ -121,6 +113,7 @@ def unpacked(archive: Path, target: Path) -> Path:
             with outer.open(name) as wheel, zipfile.ZipFile(wheel) as inner:
                 inner.extractall(target)
             outer.extract("files/isolation.py", target)
+        shutil.copy(archive, target / "autograder.zip")
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise CourseError(
             f"expected an archive that `make assignment` made in {archive}, found none ({error})"
@@ -128,11 +121,11 @@ def unpacked(archive: Path, target: Path) -> Path:
     return target
 
 
-def build(project: Project) -> Path:
+def build(project: Project) -> int:
     """Make the student's notebook and the archive; the solutions are graded on the way.
 
-    Returns the folder with ``student``, ``problem_set.zip`` (the same, to be handed out),
-    ``autograder.zip`` and ``solutions``.
+    Afterwards ``_build/assignment`` has ``student``, ``problem_set.zip`` (the same, to be handed
+    out), ``autograder.zip`` and ``solutions``.
 
     Raises:
         CourseError: something failed, such as a test of the set on its own solution.
@@ -151,7 +144,7 @@ def build(project: Project) -> Path:
             file.extractall(stage / "library")
         otter(project, ["assign", f"{NAME}.ipynb", "made"], stage / "library", stage, SECONDS)
         made = stage / "made"
-        target = folder(project)
+        target = project.build / "assignment"
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(made / "student", target / "student")
         (archive,) = (made / "autograder").glob("*.zip")
@@ -160,7 +153,10 @@ def build(project: Project) -> Path:
         shutil.copy(made / "autograder" / f"{NAME}.ipynb", target / "solutions")
         shutil.copytree(made / "student", stage / "packed" / NAME)
         shutil.make_archive(str(target / NAME), "zip", stage / "packed")
-    return target
+    print(f"{target / f'{NAME}.zip'}: hand this out")
+    print(f"{target / 'autograder.zip'}: for Gradescope, or for `make grade`")
+    print(f"{target / 'solutions'}: for you alone")
+    return 0
 
 
 # Grading ----------------------------------------------------------------------------------------
@@ -195,28 +191,6 @@ def grade_one(
     return Grade(name, points, possible, written, remarks="; ".join(dict.fromkeys(said)))
 
 
-def grade(
-    project: Project,
-    submissions: dict[str, list[Path]],
-    archive: Path,
-    *,
-    jobs: int = 1,
-    seconds: float = SECONDS,
-) -> list[Grade]:
-    """Grade submissions with the ``lessons_lib`` that the archive contains; see ``grade_one``."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        library = unpacked(archive, Path(name))
-        shutil.copy(archive, library / "autograder.zip")
-
-        def graded(item: tuple[str, list[Path]]) -> Grade:
-            if all(LITTER.fullmatch(path.name) for path in item[1]):
-                return Grade(item[0], {}, {}, "", LEFT_OUT)
-            return grade_one(project, *item, library, seconds)
-
-        with ThreadPoolExecutor(max_workers=jobs) as pool:
-            return list(pool.map(graded, submissions.items()))
-
-
 def write_grades(grades: list[Grade], target: Path) -> None:
     """Write ``grades.csv``, and ``written.md`` with the answers that a person grades."""
     columns = sorted({name for grade in grades for name in grade.points})
@@ -237,46 +211,30 @@ def write_grades(grades: list[Grade], target: Path) -> None:
     (target / "written.md").write_text("\n".join(answers), encoding="utf-8")
 
 
-def main(arguments: list[str] | None = None, project: Project | None = None) -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(
-        prog="assignment.py", description=(__doc__ or "").split("\n")[0]
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("build", help="make the student's notebook and the autograder archive")
-    grading = commands.add_parser("grade", help="grade what was handed in, without Docker")
-    grading.add_argument("submissions", nargs="+", type=Path, help="files, or folders of them")
-    grading.add_argument("--autograder", type=Path, help="archive, if not that of `build`")
-    grading.add_argument("--jobs", type=int, default=1, help="submissions at a time")
-    grading.add_argument("--seconds", type=float, default=SECONDS, help="time for a submission")
-    options = parser.parse_args(arguments)
-    try:
-        if project is None:
-            project = Project(Path(__file__).resolve().parent.parent)
-            environment.ensure(project, cpu=os.environ.get("TORCH") == "cpu")
-        if options.command == "build":
-            target = build(project)
-            print(f"{target / f'{NAME}.zip'}: hand this out")
-            print(f"{target / 'autograder.zip'}: for Gradescope, or for `make grade`")
-            print(f"{target / 'solutions'}: for you alone")
-            return 0
-        target = folder(project)
-        archive = options.autograder or target / "autograder.zip"
-        files = found_submissions(path.expanduser() for path in options.submissions)
-        grades = grade(project, files, archive, jobs=options.jobs, seconds=options.seconds)
-        write_grades(grades, target)
-        failed = sum(grade.problem not in ("", LEFT_OUT) for grade in grades)
-        done = sum(not grade.problem for grade in grades)
-        print(f"{target / 'grades.csv'}: {done} of {done + failed} graded")
-        print(f"{target / 'written.md'}: the written answers, to be graded by hand")
-        for one in grades:
-            if one.problem or one.remarks:
-                print(f"{one.name}: {one.problem or one.remarks}")
-        return 1 if failed else 0
-    except CourseError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
+def grade(project: Project, handed_in: Iterable[Path], jobs: int = 1) -> int:
+    """Grade what was handed in with the ``lessons_lib`` of the archive, some at a time.
 
+    Returns:
+        1 if something could not be graded; the table of grades says why.
+    """
+    target = project.build / "assignment"
+    students = found_submissions(path.expanduser() for path in handed_in)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        library = unpacked(target / "autograder.zip", Path(name))
 
-if __name__ == "__main__":
-    sys.exit(main())
+        def graded(item: tuple[str, list[Path]]) -> Grade:
+            if all(LITTER.fullmatch(path.name) for path in item[1]):
+                return Grade(item[0], {}, {}, "", LEFT_OUT)
+            return grade_one(project, *item, library)
+
+        with ThreadPoolExecutor(max_workers=jobs) as pool:
+            grades = list(pool.map(graded, students.items()))
+    write_grades(grades, target)
+    failed = sum(one.problem not in ("", LEFT_OUT) for one in grades)
+    done = sum(not one.problem for one in grades)
+    print(f"{target / 'grades.csv'}: {done} of {done + failed} graded")
+    print(f"{target / 'written.md'}: the written answers, to be graded by hand")
+    for one in grades:
+        if one.problem or one.remarks:
+            print(f"{one.name}: {one.problem or one.remarks}")
+    return 1 if failed else 0

@@ -23,33 +23,18 @@ def find() -> str | None:
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
-def require() -> str:
-    """The same, for what cannot do without.
+def printed(page: Path) -> bytes:
+    """An HTML file as PDF, on sheets of the size that it asks for.
 
     Raises:
-        CourseError: there is none.
+        CourseError: there is no Chromium.
     """
-    program = find()
-    if not program:
+    if not (program := find()):
         raise CourseError(
             f"expected Chromium for printing, found {ABSENT}; install one, for example with "
             "`apt-get install chromium`, or name a program in CHROMIUM. Any browser can print an "
             "HTML page that is there."
         )
-    return program
-
-
-def printed(page: Path, ready: str = "") -> bytes:
-    """A page as PDF, on sheets of the size that it asks for.
-
-    Args:
-        page: an HTML file.
-        ready: JavaScript, a promise to be waited for.
-
-    Raises:
-        CourseError: there is no Chromium.
-    """
-    program = require()
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -57,8 +42,7 @@ def printed(page: Path, ready: str = "") -> bytes:
         tab = browser.new_page()
         tab.set_default_timeout(300_000)
         tab.goto(page.absolute().as_uri())
-        if ready:
-            tab.evaluate(f"() => {ready}.then(() => 1)")
+        tab.evaluate("() => document.fonts.ready.then(() => 1)")
         pdf: bytes = tab.pdf(prefer_css_page_size=True, tagged=True)
         browser.close()
     return pdf

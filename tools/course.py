@@ -1,7 +1,8 @@
 """Everything there is to do with the course, as one command each.
 
 ``python tools/course.py book`` needs Python 3.11 or newer and nothing else: it makes its own
-environment in ``.venv``. The Makefile calls this file, so that make is a convenience.
+environment in ``.venv``, and does the rest in it. The Makefile calls this file, so that make is a
+convenience.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import argparse
 import errno
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import environment
@@ -27,6 +29,8 @@ import website
 from environment import CourseError, Project
 
 TOOL_CACHES = ("pytest", "mypy", "ruff")
+INSIDE = "COURSE_INSIDE"
+"""Set where this program was started again, by the Python of the environment."""
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 NOT_HERE = """\
 The course has to write into its directory: run it in a copy that may be written, on a disk with
@@ -42,6 +46,8 @@ COMMANDS = {
     "lines": "count lines against their limits",
     "bench": "measure speed, as ratios within one run: programs of benchmarks/",
     "editions": "renew install cells and badges in book/, and both editions",
+    "assignment": "make the problem set: to hand out, and to grade",
+    "grade": "grade what was handed in, without Docker",
     "slides": "make the slides of the lecture, with the figures of the chapters",
     "pdf": "print the built book with Chromium as one PDF",
     "bundle": "one file for machines without the network: site, notebooks, package",
@@ -66,6 +72,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add["test"].add_argument("--only", choices=list(stages.STAGES), action="append", help="a stage")
     add["bench"].add_argument("rest", nargs="*", help="names of benchmarks; all without")
     add["editions"].add_argument("--check", action="store_true", help="only say what is outdated")
+    add["grade"].add_argument("submissions", nargs="+", type=Path, help="files, or folders of them")
+    add["grade"].add_argument("--jobs", type=int, default=1, help="submissions at a time")
     add["slides"].add_argument("--pdf", action="store_true", help="print a PDF with Chromium, too")
     add["release"].add_argument("version", help="for example 0.2.0")
     add["release"].add_argument("--repository", default="", help="its address, if it changes")
@@ -94,8 +102,8 @@ def clean(project: Project, everything: bool) -> None:
         print(f"Nothing to remove: there is no {', '.join(path.name for path in unwanted)}")
 
 
-def run(options: argparse.Namespace, project: Project) -> int:
-    """Do one command and return its exit status."""
+def run(options: argparse.Namespace, project: Project, inside: bool = False) -> int:
+    """Do one command and return its exit status; most are done ``inside`` .venv, by its Python."""
     command = options.command
     if command == "clean":
         clean(project, options.all)
@@ -105,53 +113,47 @@ def run(options: argparse.Namespace, project: Project) -> int:
     if command == "lock":  # before anything is installed: the pins may not fit together now
         environment.lock(project, upgrade=options.upgrade)
         return 0
-    environment.ensure(project, cpu=options.torch == "cpu")
+    if not inside:
+        environment.ensure(project, cpu=options.torch == "cpu")
+        words = [__file__, *sys.argv[1:]]
+        again = {"cwd": str(Path.cwd()), INSIDE: "1"}
+        return 0 if command == "env" else environment.call(project, words, **again)
+    import assignment
+    import editions
+    import lecture
+    import offline
+    import release
 
-    def tool(name: str, *words: str) -> int:
-        return environment.call(project, [str(project.root / "tools" / f"{name}.py"), *words])
-
-    if command == "book":
-        return website.book(project, force=options.force)
-    if command == "notebooks":
-        return website.renew_notebooks(project, force=options.force)
-    if command == "test":
-        chosen = options.only or stages.STAGES
-        return stages.run_stages(project, {n: f for n, f in stages.STAGES.items() if n in chosen})
-    if command == "check":
-        return stages.run_stages(project, stages.CHECK)
-    if command == "lint":
-        return max(stages.style(project), stages.types(project))
-    if command == "format":
-        mended = environment.call(project, ["-m", "ruff", "check", "--fix", "."])
-        return environment.call(project, ["-m", "ruff", "format", "."]) or mended
-    if command == "links":
-        return website.check_links(project)
-    if command == "bench":
-        return environment.call(project, ["benchmarks/run.py", *options.rest])
-    if command == "editions":
-        steps = ["check"] if options.check else ["prepare", "build"]
-        return max(tool("editions", step) for step in steps)
-    if command == "slides":
-        return tool("lecture", *["--pdf"] * options.pdf)
-    if command in ("pdf", "bundle"):
-        website.require_site(project)
-        return tool(command)
-    if command == "release":
-        addresses = [f"--{name}={getattr(options, name)}" for name in ("repository", "site")]
-        return tool("release", options.version, *addresses)
-    if command == "serve":
-        site = website.require_site(project).parent
-        print(f"http://127.0.0.1:{options.port}/ shows {site} (stop with Ctrl+C)")
-        server = ["-m", "http.server", str(options.port), "--bind", "127.0.0.1"]
-        return environment.call(project, [*server, "--directory", str(site)])
-    return 0
+    site = project.build / "html"
+    actions: dict[str, Callable[[], int]] = {
+        "book": lambda: website.book(project, options.force),
+        "notebooks": lambda: website.renew_notebooks(project, options.force),
+        "check": lambda: stages.run_stages(project, stages.CHECK),
+        "test": lambda: stages.run_stages(project, stages.STAGES, options.only),
+        "lint": lambda: max(stages.style(project), stages.types(project)),
+        "format": lambda: stages.ruff(project, ("check", "--fix"), ("format",)),
+        "bench": lambda: environment.call(project, ["benchmarks/run.py", *options.rest]),
+        "editions": lambda: editions.renew(project, options.check),
+        "assignment": lambda: assignment.build(project),
+        "grade": lambda: assignment.grade(project, options.submissions, options.jobs),
+        "slides": lambda: lecture.build(project, options.pdf),
+        "pdf": lambda: offline.print_book(project, site),
+        "bundle": lambda: offline.pack(project, site),
+        "release": lambda: release.release(
+            project, options.version, options.repository, options.site
+        ),
+        "links": lambda: website.check_links(project),
+        "serve": lambda: website.serve(project, options.port),
+    }
+    return actions[command]()
 
 
 def main() -> int:
     """Run the command line; errors meant for people end it without a traceback."""
+    inside = bool(os.environ.pop(INSIDE, ""))
     options = parse()
     try:
-        return run(options, Project(Path(__file__).resolve().parent.parent))
+        return run(options, Project(Path(__file__).resolve().parent.parent), inside)
     except CourseError as error:
         said, status = str(error), 1
     except subprocess.CalledProcessError as error:

@@ -1,14 +1,11 @@
 """The editions of the chapters, and the cells that all chapters share.
 
-``python tools/editions.py prepare`` puts the badge and the install cell into every chapter,
-``build`` writes the Colab edition into ``colab/`` and the student edition, which has no solutions,
-into ``student/``; ``check`` says whether all are up to date. Nothing there is written by hand.
+Every chapter gets the badge and the install cell; ``colab/`` has the Colab edition, ``student/``
+the one without solutions. Nothing there is written by hand.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +14,7 @@ import nbformat
 
 import website
 from environment import CourseError, Project, write_atomically
-from labels import Book, Settings, is_markdown, read_book, read_settings
+from labels import Book, Settings, read_book, read_settings
 from plain import Converter
 
 INSTALL_ID, BADGE_ID = "install", "colab-badge"
@@ -93,9 +90,6 @@ def colab_address(settings: Settings, name: str) -> str:
     return f"{host}/{path}/blob/{settings.tag}/colab/{name}.ipynb"
 
 
-# Chapters ---------------------------------------------------------------------------------------
-
-
 def prepared(notebook: Any, settings: Settings, name: str) -> Any:
     """Put badge and install cell behind the title of a chapter; the same again if they are there.
 
@@ -107,7 +101,7 @@ def prepared(notebook: Any, settings: Settings, name: str) -> Any:
     """
     ours = {cell["id"]: cell for cell in notebook.cells if cell["id"] in (INSTALL_ID, BADGE_ID)}
     cells = [cell for cell in notebook.cells if cell["id"] not in ours]
-    if not cells or not is_markdown(cells[0]):
+    if not cells or not cells[0].cell_type == "markdown":
         raise CourseError(f"{name}.ipynb: expected a first cell of text with the title")
     shown = ours.get(BADGE_ID) or nbformat.v4.new_markdown_cell(id=BADGE_ID)
     install = ours.get(INSTALL_ID) or nbformat.v4.new_code_cell(id=INSTALL_ID)
@@ -135,8 +129,6 @@ def prepared_chapters(project: Project) -> dict[Path, str]:
     }
 
 
-# Editions ---------------------------------------------------------------------------------------
-
 STUDENT_ID = "student-edition"
 STUDENT_NOTE = """\
 > **Student edition.** Solutions are left out, hints are kept. `check(...)` below an exercise says \
@@ -149,7 +141,7 @@ def edition_cell(cell: Any, converter: Converter) -> Any | None:
     if cell["id"] == BADGE_ID or tags & LEFT_OUT_TAGS:
         return None
     metadata: dict[str, Any] = {"id": cell["id"]}  # Colab finds its links to cells by this
-    if is_markdown(cell):
+    if cell.cell_type == "markdown":
         text = converter.convert(cell.source, cell["id"])
         if not text:
             return None
@@ -188,81 +180,38 @@ def edition(book: Book, path: Path, *, student: bool = False) -> Any:
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
 
 
-# Commands ---------------------------------------------------------------------------------------
-
-
 FOLDERS = ("colab", "student")
 
 
 def derived(project: Project) -> dict[Path, str]:
-    """What the folders of the editions should hold."""
+    """What the folders of the editions should hold; nothing of chapters that are gone."""
     book = read_book(project)
-    return {
+    there = {path: "" for folder in FOLDERS for path in (project.root / folder).glob("*.ipynb")}
+    return there | {
         project.root / folder / path.name: written(edition(book, path, student=folder == "student"))
         for folder in FOLDERS
         for path in website.chapters(project)
     }
 
 
-def present(project: Project) -> set[Path]:
-    """What the folders of the editions do hold."""
-    return {path for folder in FOLDERS for path in (project.root / folder).glob("*.ipynb")}
+def stale(project: Project, mend: bool) -> list[str]:
+    """Chapters and editions that are not what they should be; ``mend``: make them so."""
+    found = []
+    for wanted in (prepared_chapters, derived):  # the second reads what the first has written
+        for path, text in wanted(project).items():
+            if (path.read_text(encoding="utf-8") if path.exists() else "") == text:
+                continue
+            found.append(path.relative_to(project.root).as_posix())
+            if mend and text:
+                write_atomically(path, text)
+            elif mend:
+                path.unlink()
+    return sorted(found)
 
 
-def write_changed(project: Project, wanted: dict[Path, str]) -> None:
-    """Write the files that differ, and say which."""
-    for path, text in wanted.items():
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            write_atomically(path, text)
-            print(f"{path.relative_to(project.root).as_posix()}: written")
-
-
-def prepare(project: Project) -> None:
-    """Put badge and install cell into every chapter."""
-    write_changed(project, prepared_chapters(project))
-
-
-def build(project: Project) -> None:
-    """Write the editions, and remove what is left of chapters that are gone."""
-    wanted = derived(project)
-    for path in sorted(present(project) - set(wanted)):
-        path.unlink()
-        print(f"{path.relative_to(project.root).as_posix()}: removed")
-    write_changed(project, wanted)
-
-
-def problems(project: Project) -> list[str]:
-    """Files that are not what ``prepare`` and ``build`` would write."""
-    wanted = prepared_chapters(project) | derived(project)
-    there = {path: path.read_text(encoding="utf-8") for path in {*present(project), *wanted}
-             if path.exists()}  # fmt: skip
-    return [
-        f"{path.relative_to(project.root).as_posix()}: not in step with its source"
-        for path in sorted({*there, *wanted})
-        if there.get(path) != wanted.get(path)
-    ]
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="editions.py", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("command", choices=["prepare", "build", "check"])
-    command = parser.parse_args(arguments).command
-    project = Project(Path(__file__).resolve().parent.parent)
-    try:
-        found = []
-        if command == "check":
-            found = problems(project)
-            print(*found, "Mend it with: make editions", sep="\n") if found else print(
-                "Up to date."
-            )
-        else:
-            (prepare if command == "prepare" else build)(project)
-        return 1 if found else 0
-    except CourseError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def renew(project: Project, check: bool = False) -> int:
+    """Bring chapters and editions up to date, or only ``check``: 1 if one is not."""
+    found = stale(project, mend=not check)
+    words = "not in step with its source; mend it with: make editions" if check else "renewed"
+    print("\n".join(f"{name}: {words}" for name in found) or "Up to date.")
+    return int(check and bool(found))

@@ -17,7 +17,6 @@ import sys
 import tempfile
 import venv
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -34,31 +33,23 @@ class CourseError(Exception):
     """An error whose message is all that a person needs."""
 
 
-@dataclass(frozen=True)
 class Project:
-    """Where the parts of the project lie, below the top directory ``root`` of the checkout."""
+    """Where the parts of a checkout lie, whose top directory is ``root``."""
 
-    root: Path
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.venv = root / ".venv"
+        self.build = root / "_build"  # everything that can be made again
+        self.stamp = self.venv / "course.json"  # what was installed; in environments of ours only
+        self.python = self.venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
-    @property
-    def venv(self) -> Path:
-        """The environment."""
-        return self.root / ".venv"
-
-    @property
-    def build(self) -> Path:
-        """Everything that can be made again."""
-        return self.root / "_build"
-
-    @property
-    def stamp(self) -> Path:
-        """What was installed; exists in environments of this project only."""
-        return self.venv / "course.json"
-
-    @property
-    def python(self) -> Path:
-        """The environment's Python."""
-        return self.venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    def wanted(self) -> dict[str, str]:
+        """What is to be installed, as digests of the pins and of all files of ``lessons_lib``."""
+        files = (path for path in (self.root / "lessons_lib").rglob("*") if path.is_file())
+        ours = [path for path in files if "__pycache__" not in path.parts]
+        package = tree_digest(self.root, [*ours, self.root / "pyproject.toml"])
+        pins = digest([(self.root / "requirements.txt").read_bytes()])
+        return {"requirements": pins, "package": package}
 
 
 def digest(items: Iterable[bytes]) -> str:
@@ -72,22 +63,11 @@ def digest(items: Iterable[bytes]) -> str:
 
 def tree_digest(top: Path, paths: Iterable[Path]) -> str:
     """SHA-256 of the names and contents of files, whatever order they come in."""
-    parts: list[bytes] = []
-    for path in sorted(set(paths)):
-        parts += [path.relative_to(top).as_posix().encode(), path.read_bytes()]
-    return digest(parts)
-
-
-def package_digest(project: Project) -> str:
-    """Changes with anything that is installed as ``lessons_lib``."""
-    files = (path for path in (project.root / "lessons_lib").rglob("*") if path.is_file())
-    ours = [path for path in files if "__pycache__" not in path.parts]
-    return tree_digest(project.root, [*ours, project.root / "pyproject.toml"])
-
-
-def requirements_digest(project: Project) -> str:
-    """Changes with the pins."""
-    return digest([(project.root / "requirements.txt").read_bytes()])
+    return digest(
+        part
+        for path in sorted(set(paths))
+        for part in (path.relative_to(top).as_posix().encode(), path.read_bytes())
+    )
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -145,7 +125,7 @@ def pip_name(variable: str) -> str:
     return variable.removeprefix("PIP_").lower().replace("_", "-")
 
 
-def call(project: Project, arguments: list[str], **settings: str) -> int:
+def call(project: Project, arguments: list[str], cwd: str = "", **settings: str) -> int:
     """Run the environment's Python in the project, with more variables; return its exit status.
 
     ``-P`` keeps the checkout out of ``sys.path`` where ``-m`` or ``-c`` would put it there.
@@ -153,7 +133,7 @@ def call(project: Project, arguments: list[str], **settings: str) -> int:
     variables = child_environment(project) | {"PYTHONUNBUFFERED": "1"} | settings
     command = [str(project.python), *(["-P"] if arguments[0] in ("-m", "-c") else []), *arguments]
     sys.stdout.flush()
-    return subprocess.run(command, cwd=project.root, env=variables, check=False).returncode
+    return subprocess.run(command, cwd=cwd or project.root, env=variables, check=False).returncode
 
 
 def ask(project: Project, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -184,15 +164,10 @@ def pip_settings(project: Project, command: str) -> dict[str, str]:
     return found
 
 
-def try_pip(project: Project, *arguments: str) -> int:
-    """Run pip in the environment and return its exit status; it installs nowhere else."""
-    words = ["-m", "pip", "--disable-pip-version-check", *arguments]
-    return call(project, words, **pip_settings(project, arguments[0]))
-
-
 def pip(project: Project, *arguments: str) -> None:
-    """Run pip in the environment; an error where it fails."""
-    if try_pip(project, *arguments):
+    """Run pip in the environment; it installs nowhere else. CourseError: it failed."""
+    words = ["-m", "pip", "--disable-pip-version-check", *arguments]
+    if call(project, words, **pip_settings(project, arguments[0])):
         raise CourseError(
             f"pip could not do `pip {' '.join(arguments)}` (its own words are above).\n"
             "The same command goes on from here when it is run again."
@@ -205,7 +180,9 @@ def install_pins(project: Project, cpu: bool) -> None:
         pins = (project.root / "requirements.txt").read_text(encoding="utf-8")
         torch = re.findall(r"^torch==[^\s;]+", pins, flags=re.MULTILINE)
         options = ["--no-deps", "--index-url", CPU_INDEX, "--retries", "1", "--timeout", "10"]
-        if try_pip(project, "install", *options, *torch):
+        try:
+            pip(project, "install", *options, *torch)
+        except CourseError:
             print(f"torch comes from the usual index instead, not from {CPU_INDEX} (see above).")
     pip(project, "install", "-r", "requirements.txt")
 
@@ -216,16 +193,6 @@ def build_package(project: Project, folder: Path) -> Path:
     pip(project, "wheel", *options, ".")  # not its path, in which [1] at the end means extras
     (wheel,) = folder.glob("lessons_lib-*.whl")
     return wheel
-
-
-def install_package(project: Project) -> None:
-    """Build the wheel of ``lessons_lib`` and install it, in place of the one that is there."""
-    with tempfile.TemporaryDirectory() as folder:
-        wheel = build_package(project, Path(folder))
-        options = ["--no-deps", "--no-index", "--force-reinstall", "--quiet"]
-        pip(project, "install", *options, str(wheel))
-        verify(project, wheel)
-    pip(project, "check")
 
 
 # Runs in the environment: prints what it has and imports in place of the pins and the wheel.
@@ -253,12 +220,22 @@ print(", ".join(wrong))
 """
 
 
-def verify(project: Project, wheel: Path) -> None:
-    """Compare what the environment has and imports with the pins and the wheel.
+def install_package(project: Project) -> None:
+    """Build the wheel of ``lessons_lib`` and install it, in place of the one that is there.
 
     Raises:
-        CourseError: something else is there; the message says what.
+        CourseError: the environment has or imports something else than the pins and the wheel.
     """
+    with tempfile.TemporaryDirectory() as folder:
+        wheel = build_package(project, Path(folder))
+        options = ["--no-deps", "--no-index", "--force-reinstall", "--quiet"]
+        pip(project, "install", *options, str(wheel))
+        verify(project, wheel)
+    pip(project, "check")
+
+
+def verify(project: Project, wheel: Path) -> None:
+    """Compare what the environment has and imports with the pins and the wheel."""
     said = ask(project, "-c", COMPARE, str(wheel), str(project.root / "requirements.txt"))
     if said.returncode:
         raise CourseError(f"{said.stderr}\nlessons_lib was installed, and cannot be imported.")
@@ -269,13 +246,12 @@ def verify(project: Project, wheel: Path) -> None:
         )
 
 
-def read_stamp(project: Project) -> dict[str, str]:
-    """What is installed; empty where nothing is known to be complete."""
+def read_stamp(project: Project) -> object:
+    """What is installed; an empty dictionary where nothing is known to be complete."""
     try:
-        found = json.loads(project.stamp.read_text(encoding="utf-8"))
+        return json.loads(project.stamp.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return {str(key): str(value) for key, value in found.items()} if type(found) is dict else {}
 
 
 def refuse_foreign(project: Project) -> None:
@@ -349,16 +325,16 @@ def ensure(project: Project, cpu: bool = False) -> None:
     Raises:
         CourseError: Python is incomplete, the environment is someone else's, or pip failed.
     """
-    wanted = {"requirements": requirements_digest(project), "package": package_digest(project)}
+    wanted = project.wanted()
     refuse_foreign(project)
     found, sound = read_stamp(project), works(project)
     if sound and found == wanted:
         return
     if not sound:
         create(project)
-        found = {}
     write_atomically(project.stamp, "{}")
-    if found.get("requirements") != wanted["requirements"]:
+    pinned = sound and isinstance(found, dict) and found.get("requirements")
+    if pinned != wanted["requirements"]:
         print("Installing the packages of requirements.txt (some minutes the first time)")
         install_pins(project, cpu)
         # Matplotlib says on first use that it builds its font cache: not in a chapter's output.
@@ -379,7 +355,7 @@ def lock(project: Project, upgrade: bool = False) -> None:
     """Write ``requirements.txt`` from ``requirements.in``; ``upgrade``: the newest versions.
 
     uv resolves for all platforms and Python versions at once, which pip cannot. It is installed
-    for the occasion: nothing else needs it.
+    for the occasion, since the pins of now may not fit together.
     """
     refuse_foreign(project)
     if not works(project):
@@ -388,13 +364,12 @@ def lock(project: Project, upgrade: bool = False) -> None:
     with tempfile.TemporaryDirectory() as folder:
         pip(project, "install", "--quiet", "--target", folder, "uv")
         draft = Path(folder) / "requirements.txt"
-        if pins.exists():
+        if pins.exists() and not upgrade:  # versions stay where they can
             shutil.copyfile(pins, draft)
         options = ["--universal", "--python-version=3.11", "--no-header", "--no-annotate"]
-        options += ["--no-emit-index-url", "--no-emit-find-links", "--quiet"]
-        options += ["--upgrade"] * upgrade
+        options += ["--no-emit-index-url", "--no-emit-find-links", "--quiet", "-o", str(draft)]
         command = ["-m", "uv", "pip", "compile", str(project.root / "requirements.in"), *options]
-        if call(project, [*command, "-o", str(draft)], PYTHONPATH=folder):
+        if call(project, command, PYTHONPATH=folder):
             raise CourseError("uv found no versions that fit together (see above)")
         lines = [x for x in draft.read_text("utf-8").splitlines() if not BROUGHT_BY_TORCH.match(x)]
         write_atomically(pins, LOCK_HEADER + "\n".join(lines) + "\n")

@@ -1,8 +1,4 @@
-"""Execute notebooks one after the other, with visible progress. Runs inside ``.venv``.
-
-``python tools/execute.py SOURCE RESULT [SOURCE RESULT ...]`` writes each RESULT when all of its
-cells have run. A failing cell does not stop the other notebooks; the exit status is 1 then.
-"""
+"""Execute notebooks one after the other, with visible progress; runs inside ``.venv``."""
 
 from __future__ import annotations
 
@@ -13,6 +9,7 @@ import re
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,24 +66,17 @@ def normalise(notebook: Any) -> None:
 
 
 def measured(seconds: dict[str, float], kernel: dict[str, Any], day: str) -> dict[str, Any]:
-    """What is recorded of an execution.
-
-    Args:
-        seconds: id of each code cell -> how long it took.
-        kernel: what the kernel said of itself (``PROBE``).
-        day: ISO date.
-    """
+    """What is recorded of an execution: seconds of each code cell, what ``PROBE`` said, the day."""
     order = sorted(seconds, key=lambda cell: -seconds[cell])[:SLOWEST]
     slowest = [{"cell": cell, "seconds": round(seconds[cell], 1)} for cell in order]
     return {"date": day, "seconds": round(sum(seconds.values()), 1), "slowest": slowest, **kernel}
 
 
-def execute(source: Path, result: Path, label: str) -> str | None:
-    """Run all cells in an empty directory; return ``None``, or the report of the failure."""
+def execute(source: Path, result: Path, label: str) -> str:
+    """Run all cells in an empty directory; the report of the failure, or nothing."""
     notebook = nbformat.read(source, as_version=4)
     code = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
     seconds: dict[str, float] = {}
-    pause = 0.1 if sys.stdout.isatty() else QUIET_SECONDS
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         client = NotebookClient(
             notebook,
@@ -98,6 +88,7 @@ def execute(source: Path, result: Path, label: str) -> str | None:
             store_widget_state=False,
             coalesce_streams=True,
         )
+        pause = 0.1 if sys.stdout.isatty() else QUIET_SECONDS
         with client.setup_kernel():
             bar = tqdm(code, label, unit="cell", file=sys.stdout, mininterval=pause)
             for done, index in enumerate(bar, start=1):
@@ -116,27 +107,22 @@ def execute(source: Path, result: Path, label: str) -> str | None:
             kernel = json.loads(notebook.cells.pop().outputs[0]["text"])
     normalise(notebook)
     notebook.metadata[RUN] = measured(seconds, kernel, datetime.date.today().isoformat())
-    result.parent.mkdir(parents=True, exist_ok=True)
     half = result.with_suffix(f".{os.getpid()}")
     nbformat.write(notebook, half)
     half.replace(result)
-    return None
+    return ""
 
 
-def main(arguments: list[str]) -> int:
-    """Execute the pairs of the command line and list all failures at the end."""
+def execute_all(results: Mapping[Path, Path]) -> bool:
+    """Execute notebooks, each into its result when all cells have run; whether all did.
+
+    A failing cell does not stop the other notebooks; failures are listed at the end.
+    """
     # Interactive figures then keep their page version and leave out the widget (see explore).
     os.environ["LESSONS_STATIC_FIGURES"] = "1"
-    pairs = list(zip(arguments[::2], arguments[1::2], strict=True))
     reports = []
-    for number, (source, result) in enumerate(pairs, start=1):
-        label = f"[{number}/{len(pairs)}] {Path(source).name}"
-        reports.append(execute(Path(source), Path(result), label))
-    failures = [report for report in reports if report]
-    for failure in failures:
+    for number, (source, result) in enumerate(results.items(), start=1):
+        reports.append(execute(source, result, f"[{number}/{len(results)}] {source.name}"))
+    for failure in filter(None, reports):
         print(f"\n{'-' * 78}\n{failure}", flush=True)
-    return 1 if failures else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    return not any(reports)

@@ -1,5 +1,6 @@
 """What the pages of the book may refer to: labels and their numbers, titles, citations, addresses.
 
+MyST Markdown is read with the parser of the book, so that a directive here is one on the site.
 Labels are read from the cells, not from Sphinx's build: only a notebook knows the cell that Colab
 scrolls to, and then the number of an equation is one count. A test compares it with the site.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -16,22 +17,31 @@ from typing import Any, cast
 import nbformat
 import yaml
 from docutils.nodes import make_id
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from myst_parser.config.main import MdParserConfig
+from myst_parser.parsers.mdit import create_md_parser
 from pybtex.database import BibliographyData, Person
 from pybtex.database.input.bibtex import Parser as BibTeX
 
 import website
 from environment import CourseError, Project
-from myst import Parser
+
+LITERAL = {
+    *("math", "code", "code-block", "eval-rst", "figure", "image", "bibliography", "glossary"),
+    *("toctree", "tableofcontents"),
+}
+"""Directives whose body is not Markdown with directives of its own."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a release sets.
+    """What a release sets; addresses have no slash at the end.
 
     Attributes:
         version: of ``lessons_lib`` and of the course.
-        repository: address of the repository, without a slash at the end.
-        site: address of the published book, without a slash at the end.
+        repository: its address.
+        site: address of the published book.
         wheel_sha256: digest of the released wheel of ``lessons_lib``; empty before a release.
     """
 
@@ -55,15 +65,50 @@ class Settings:
 def read_settings(root: Path) -> Settings:
     """The settings of a checkout, from its ``pyproject.toml``."""
     found = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    try:
-        course = found["tool"]["course"]
-        addresses = course["repository"], course["site"], course.get("wheel_sha256", "")
-        return Settings(found["project"]["version"], *addresses)
-    except KeyError as error:
-        raise CourseError(
-            "pyproject.toml: expected [project] version and [tool.course] repository and site, "
-            f"found no {error}"
-        ) from None
+    return Settings(found["project"]["version"], **found["tool"]["course"])
+
+
+@dataclass(frozen=True)
+class Directive:
+    """A directive: ``name``, the rest of its first line, lines ``:key: value``, and all else."""
+
+    name: str
+    argument: str
+    options: dict[str, str]
+    body: str
+
+
+def directive(token: Token) -> Directive | None:
+    """The directive that a token of a block is, or ``None``."""
+    if token.type not in ("fence", "colon_fence") or not token.info.startswith("{"):
+        return None
+    name, _, argument = token.info[1:].partition("}")
+    lines = token.content.splitlines()
+    options: dict[str, str] = {}
+    while lines and lines[0].startswith(":") and ":" in lines[0][1:]:
+        key, _, value = lines.pop(0)[1:].partition(":")
+        options[key.strip()] = value.strip()
+    return Directive(name.strip(), argument.strip(), options, "\n".join(lines).strip("\n"))
+
+
+class Parser:
+    """The book's parser, with the MyST ``extensions`` that are switched on."""
+
+    def __init__(self, extensions: Iterable[str]) -> None:
+        config = MdParserConfig(enable_extensions=set(extensions))
+        self._parser = create_md_parser(config, RendererHTML)
+
+    def blocks(self, text: str) -> list[Token]:
+        """Tokens of a text; what is inside of directives is not looked at."""
+        return self._parser.parse(text, {})
+
+    def walk(self, text: str) -> Iterator[tuple[Token, Directive | None]]:
+        """All blocks of a text, those inside directives included, in reading order."""
+        for token in self.blocks(text):
+            found = directive(token)
+            yield token, found
+            if found and found.name not in LITERAL:
+                yield from self.walk(found.body)
 
 
 @dataclass(frozen=True)
@@ -101,11 +146,7 @@ class Book:
     labels: dict[str, Label] = field(default_factory=dict)
 
     def label(self, name: str) -> Label:
-        """What a label stands for.
-
-        Raises:
-            CourseError: nothing has this label.
-        """
+        """What a label stands for. CourseError: nothing has this label."""
         if name not in self.labels:
             raise CourseError(f"nothing has the label {name!r}")
         return self.labels[name]
@@ -139,9 +180,9 @@ class Book:
             " ".join(
                 str(part.render_as("text")) for part in (*p.rich_prelast_names, *p.rich_last_names)
             )
-            for p in cast("list[Person]", entry.persons.get("author", []))
+            for p in cast("list[Person]", entry.persons["author"])
         ]
-        who = " and ".join(names) if len(names) == 2 else names[0] if names else str(key)
+        who = " and ".join(names) if len(names) == 2 else names[0]
         return who + " et al." * (len(names) > 2), entry.fields.get("year", "no date"), address
 
 
@@ -160,18 +201,16 @@ def read_book(project: Project, settings: Settings | None = None) -> Book:
         Parser(config.get("parse", {}).get("myst_enable_extensions", ())),
         BibTeX().parse_files([root / name for name in files]),
     )
-    for part in toc.get("parts", ()):
-        if part.get("numbered"):
-            first = len(book.chapters) + 1  # as on the site: numbers go on from part to part
-            book.chapters |= {each["file"]: n for n, each in enumerate(part["chapters"], first)}
+    numbered = (part for part in toc.get("parts", ()) if part.get("numbered"))
+    pages = (chapter["file"] for part in numbered for chapter in part["chapters"])
+    book.chapters = {page: n for n, page in enumerate(pages, 1)}  # it goes on from part to part
     counts: Counter[str] = Counter()
     for page, path in website.page_sources(project).items():
         for cell, text in markdown_cells(path):
             for name, label in _labels(book, page, cell, text, counts):
                 if name in book.labels:
-                    raise CourseError(
-                        f"{path.name}, cell {cell or '-'}: the label {name!r} is given twice"
-                    )
+                    place = f"{path.name}, cell {cell or '-'}"
+                    raise CourseError(f"{place}: the label {name!r} is given twice")
                 book.labels[name] = label
     return book
 
@@ -180,13 +219,8 @@ def markdown_cells(path: Path) -> list[tuple[str, str]]:
     """Id and text of each Markdown cell; of a page that is no notebook, one without an id."""
     if path.suffix != ".ipynb":
         return [("", path.read_text(encoding="utf-8"))]
-    notebook = nbformat.read(path, as_version=4)
-    return [(cell.get("id", ""), cell.source) for cell in notebook.cells if is_markdown(cell)]
-
-
-def is_markdown(cell: Any) -> bool:
-    """Whether a cell is text."""
-    return bool(cell.cell_type == "markdown")
+    cells = nbformat.read(path, as_version=4).cells
+    return [(cell.get("id", ""), cell.source) for cell in cells if cell.cell_type == "markdown"]
 
 
 def _labels(
@@ -200,9 +234,8 @@ def _labels(
         names: list[str] = []
         if found:
             names = [found.options[key] for key in ("label", "name") if key in found.options]
-            label = replace(label, title=found.argument)
-        if found and found.name.startswith("exercise"):
-            label = replace(label, kind="exercise")
+            kind = "exercise" if found.name.startswith("exercise") else "block"
+            label = replace(label, kind=kind, title=found.argument)
         if token.type == "math_block_label" or (found and found.name == "math" and names):
             names = names or [token.info]
             chapter = f"{book.chapters[page]}." if page in book.chapters else ""

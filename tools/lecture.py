@@ -1,4 +1,4 @@
-"""The slides of the lecture: ``python tools/lecture.py [--out DIR] [--pdf]``.
+"""The slides of the lecture.
 
 ``slides/lecture.md`` has the words. Its figures are those of the chapters, named by notebook and
 cell (``![](01_attention_in_seq2seq#hero)``), and are taken from the committed outputs each time, so
@@ -11,13 +11,11 @@ that slides and book cannot differ. Written are
 
 from __future__ import annotations
 
-import argparse
 import base64
 import html
 import io
 import re
 import shutil
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +26,7 @@ from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 import chromium
-from environment import CourseError, write_atomically
+from environment import CourseError, Project
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURE = re.compile(r"!\[\]\(([\w-]+)#([\w-]+)\)\n*")
@@ -135,43 +133,30 @@ def to_marp(source: str) -> str:
     return FIGURE.sub(r"![bg right:50% fit](figures/\1-\2.png)\n\n", source)
 
 
-def build(source: Path, book: Path, out: Path) -> Path:
-    """Write the slides of a lecture into a directory, and return the page.
+def write(root: Path, out: Path) -> Path:
+    """Write the slides of a checkout into a directory, and return the page.
 
     Raises:
         CourseError: a figure is not in the book.
     """
-    text = source.read_text(encoding="utf-8")
+    text, book = (root / "slides" / "lecture.md").read_text(encoding="utf-8"), root / "book"
     matter, slides = read_slides(text, book)
-    figures = out / "figures"
-    shutil.rmtree(figures, ignore_errors=True)
-    figures.mkdir(parents=True)
+    shutil.rmtree(out / "figures", ignore_errors=True)
+    (out / "figures").mkdir(parents=True)
     for names in FIGURE.findall(text):
-        (figures / f"{'-'.join(names)}.png").write_bytes(find_figure(book, *names).png)
-    write_atomically(out / source.name, to_marp(text))
-    page = out / f"{source.stem}.html"
-    write_atomically(page, to_html(slides, matter["title"]))
+        png = find_figure(book, *names).png
+        (out / "figures" / f"{'-'.join(names)}.png").write_bytes(png)
+    (out / "lecture.md").write_text(to_marp(text), encoding="utf-8")
+    page = out / "lecture.html"
+    page.write_text(to_html(slides, matter["title"]), encoding="utf-8")
     return page
 
 
-def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="lecture.py", description=(__doc__ or "").split(":")[0])
-    parser.add_argument("--out", type=Path, default=root / "_build" / "slides")
-    parser.add_argument("--pdf", action="store_true", help="print a PDF with Chromium, too")
-    options = parser.parse_args(arguments)
-    try:
-        made = [build(root / "slides" / "lecture.md", root / "book", options.out)]
-        print(made[0])
-        if options.pdf:
-            made.append(made[0].with_suffix(".pdf"))
-            made[1].write_bytes(chromium.printed(made[0]))
-            print(made[1])
-    except CourseError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
+def build(project: Project, pdf: bool = False) -> int:
+    """Write the slides, with a PDF where that is asked for."""
+    page = write(project.root, project.build / "slides")
+    print(page)
+    if pdf:
+        page.with_suffix(".pdf").write_bytes(chromium.printed(page))
+        print(page.with_suffix(".pdf"))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -16,8 +16,7 @@ from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from environment import CourseError
-from labels import Book
-from myst import Directive, Parser, directive
+from labels import Book, Directive, Parser, directive
 
 ADMONITIONS = {
     **{name: name.capitalize() for name in ("note", "tip", "warning", "important", "hint")},

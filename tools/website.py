@@ -2,7 +2,6 @@
 
 ``_build/executed`` keeps each chapter's last execution under a key of everything that it depends
 on; ``_build/src`` is the staged book with executed chapters; ``_build/html`` is the site.
-Standard library only.
 """
 
 from __future__ import annotations
@@ -11,19 +10,17 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from dates import page_dates
 from environment import (
     CourseError,
     Project,
     call,
     child_environment,
     digest,
-    package_digest,
-    requirements_digest,
     tree_digest,
     write_atomically,
 )
@@ -39,8 +36,8 @@ OFFERED = {".pdf": "The whole book as PDF", ".zip": "All for use offline"}
 FOOT = "<!-- offered -->"
 """In each page: where the links to what was made of the site belong."""
 MENU = r'(dropdown-download-buttons.*?<ul class="dropdown-menu">)'
-# Besides the book: the addresses and how to cite it, which the pages name.
-FRAME = ("_config.yml", "_toc.yml", "pyproject.toml", "CITATION.cff")
+FRAME = ("_config.yml", "_toc.yml", "pyproject.toml")
+"""What belongs to a staged book besides ``book/``: the last has the addresses."""
 
 
 def toc_pages(toc: str) -> list[str]:
@@ -57,11 +54,11 @@ def page_sources(project: Project) -> dict[str, Path]:
     """
     sources: dict[str, Path] = {}
     for page in toc_pages((project.root / "_toc.yml").read_text(encoding="utf-8")):
-        bare = page.removesuffix(".md").removesuffix(".ipynb")
-        candidates = [project.root / f"{bare}{suffix}" for suffix in (".ipynb", ".md")]
-        existing = [path for path in candidates if path.exists()]
+        bare = re.sub(r"\.(md|ipynb)$", "", page)
+        both = [project.root / f"{bare}{suffix}" for suffix in (".ipynb", ".md")]
+        existing = [path for path in both if path.exists()]
         if len(existing) != 1:
-            found = " and ".join(path.name for path in existing) or "neither"
+            found = "both" if existing else "neither"
             raise CourseError(f"_toc.yml: expected {bare}.md or {bare}.ipynb, found {found}")
         sources[bare] = existing[0]
     return sources
@@ -70,22 +67,6 @@ def page_sources(project: Project) -> dict[str, Path]:
 def chapters(project: Project) -> list[Path]:
     """The notebooks of the book, in reading order."""
     return [path for path in page_sources(project).values() if path.suffix == ".ipynb"]
-
-
-def cells_digest(notebook: str) -> str:
-    """Changes with the cells of a notebook, not with their outputs.
-
-    Raises:
-        ValueError: the text is not a notebook.
-    """
-    try:
-        parts = []
-        for cell in json.loads(notebook)["cells"]:
-            metadata = {k: v for k, v in cell["metadata"].items() if k != "execution"}
-            parts.append([cell["cell_type"], "".join(cell["source"]), metadata])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"expected the JSON of a notebook, found none ({error})") from None
-    return digest(json.dumps(part, sort_keys=True).encode() for part in parts)
 
 
 def data_digest(variables: Mapping[str, str]) -> str:
@@ -110,13 +91,22 @@ def fell_back(result: Path) -> bool:
 
 
 def execution_key(project: Project, notebook: Path) -> str:
-    """Changes with everything that the outputs of a chapter depend on."""
+    """Changes with everything that the outputs of a chapter depend on: its cells among others.
+
+    Raises:
+        CourseError: it is no notebook.
+    """
+    parts = [*project.wanted().values(), data_digest(child_environment(project))]
     try:
-        cells = cells_digest(notebook.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CourseError(f"{notebook.relative_to(project.root)}: {error}") from None
-    data = data_digest(child_environment(project))
-    parts = [cells, package_digest(project), requirements_digest(project), data]
+        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+            metadata = {k: v for k, v in cell["metadata"].items() if k != "execution"}
+            what = [cell["cell_type"], "".join(cell["source"]), metadata]
+            parts.append(json.dumps(what, sort_keys=True))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        name = notebook.relative_to(project.root)
+        raise CourseError(
+            f"{name}: expected the JSON of a notebook, found none ({error})"
+        ) from None
     return digest(part.encode() for part in parts)[:16]
 
 
@@ -126,6 +116,8 @@ def executed(project: Project, force: bool) -> dict[Path, Path] | None:
     Returns:
         For each chapter its executed copy; ``None`` where a cell failed (it was reported).
     """
+    from execute import execute_all
+
     store = project.build / "executed"
     results = {
         path: store / f"{path.stem}-{execution_key(project, path)}.ipynb"
@@ -136,15 +128,44 @@ def executed(project: Project, force: bool) -> dict[Path, Path] | None:
     again = f" ({len(without)} ran without a real corpus last time)" if without else ""
     print(f"Chapters: {len(results)}, to execute: {len(due)}{again}")
     store.mkdir(parents=True, exist_ok=True)  # if it cannot be made, that is said at once
-    if due:
-        pairs = ((str(path.relative_to(project.root)), str(results[path])) for path in due)
-        program = str(Path(__file__).with_name("execute.py"))
-        if call(project, [program, *(word for pair in pairs for word in pair)]):
-            return None
+    if not execute_all({path: results[path] for path in due}):
+        return None
     for old in store.glob("*.ipynb"):
         if old not in results.values():
             old.unlink()
     return results
+
+
+def page_dates(root: Path) -> dict[str, str]:
+    """The day of the last commit of each page in ``book/``: path below ``root``, and ISO date.
+
+    A page with changes that are not committed is left out, and so is everything where nothing is
+    known: no git, a copy without its whole history, or one inside somebody else's repository. The
+    date of the build is right for these.
+    """
+
+    def git(*words: str) -> list[str]:
+        command = ["git", "-c", "core.quotePath=false", *words]
+        done = subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", check=True)
+        return done.stdout.splitlines()
+
+    pages = "--", "book/*.md", "book/*.ipynb"
+    found: dict[str, str] = {}
+    try:
+        place = git("rev-parse", "--is-shallow-repository", "--show-toplevel")
+        if place[0] != "false" or Path(place[1]) != root.resolve():
+            return {}
+        # Newest first: the first time that a path comes up is its last change.
+        for line in git("log", "--format=@%cs", "--name-only", *pages):
+            if line.startswith("@"):
+                day = line[1:]
+            elif line:
+                found.setdefault(line, day)
+        for line in git("status", "--porcelain", "--no-renames", *pages):
+            found.pop(line[3:], None)
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    return found
 
 
 def stage(project: Project, target: Path, replaced: Mapping[Path, Path]) -> None:
@@ -153,16 +174,14 @@ def stage(project: Project, target: Path, replaced: Mapping[Path, Path]) -> None
     Only files whose content changed are written, so that Sphinx reads only those again; what else
     is in ``target`` is removed. ``replaced`` has for a chapter the copy to take in its place.
     """
-    book = project.root / "book"
     sources = [path for name in FRAME if (path := project.root / name).exists()]
-    sources += [
-        path
-        for path in book.rglob("*")
-        if path.is_file()
-        and not re.search(r"/(\.|__|_build)", f"/{path.relative_to(book).as_posix()}")
-    ]
-    wanted = {target / path.relative_to(project.root): replaced.get(path, path) for path in sources}
-    contents = {new: source.read_bytes() for new, source in wanted.items()}
+    for path in (project.root / "book").rglob("*"):
+        hidden = re.search(r"/(\.|__|_build)", path.as_posix().removeprefix(str(project.root)))
+        sources += [path] if path.is_file() and not hidden else []
+    contents = {
+        target / path.relative_to(project.root): replaced.get(path, path).read_bytes()
+        for path in sources
+    }
     contents[target / DATES] = json.dumps(page_dates(project.root), indent=1).encode()
     for old in list(target.rglob("*")):
         if old.is_file() and old not in contents:
@@ -190,19 +209,18 @@ def build(project: Project, source: Path, output: Path) -> bool:
     ``output`` has to end in ``_build/html``. Returns whether the site is there, with all its pages.
     """
     files = {path for path in source.rglob("*") if path.is_file()}
+    # Sphinx renews changed pages. All else (configuration, styles, lessons_lib) starts afresh, and
+    # so does the glossary, whose sentences stand on all pages.
     pages = {path for path in files if path.suffix in (".md", ".ipynb") or path.name == DATES}
-    # Sphinx renews changed pages. All else (configuration, styles, lessons_lib) starts afresh.
-    frame = [package_digest(project), requirements_digest(project)]
-    base = digest(part.encode() for part in [*frame, tree_digest(source, files - pages)])
-    content = tree_digest(source, pages)
-    wanted = {"base": base, "content": content}
+    pages -= {source / "book" / "glossary.md"}
+    base = digest(map(str.encode, [*project.wanted().values(), tree_digest(source, files - pages)]))
+    wanted = {"base": base, "content": tree_digest(source, pages)}
     stamp = output.with_suffix(".json")
-    found: object = json.loads(stamp.read_text("utf-8")) if stamp.exists() else {}
-    missing = missing_pages(project, output)
-    if found == wanted and not missing:
+    found = json.loads(stamp.read_text("utf-8")) if stamp.exists() else {}
+    if found == wanted and not missing_pages(project, output):
         print("The site is up to date.")
         return True
-    if not isinstance(found, dict) or found.get("base") != base:
+    if found.get("base") != base:
         withdraw(output)
     stamp.unlink(missing_ok=True)
     print("Building the site with Jupyter Book")
@@ -302,12 +320,16 @@ def check_links(project: Project) -> int:
 
 
 def require_site(project: Project) -> Path:
-    """The first page of the site.
-
-    Raises:
-        CourseError: there is no site yet.
-    """
+    """The first page of the site. CourseError: there is no site yet."""
     page = project.build / "html" / "index.html"
     if not page.exists():
         raise CourseError(f"expected a site in {page.parent}, found none; run `make book` first")
     return page
+
+
+def serve(project: Project, port: int) -> int:
+    """Show the site until somebody stops it."""
+    site = require_site(project).parent
+    print(f"http://127.0.0.1:{port}/ shows {site} (stop with Ctrl+C)")
+    server = ["-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(site)]
+    return call(project, server)

@@ -5,20 +5,16 @@ For the tests of the engine and for ``make bench``; nothing needs to be built fo
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from http.server import SimpleHTTPRequestHandler
 from typing import Any
+
+from site_browser import ROOT, served
 
 import chromium
 
-STATIC = Path(__file__).resolve().parent.parent / "book" / "_static"
-CHROMIUM = chromium.find()
-NO_CHROMIUM = chromium.ABSENT
-FLAGS = chromium.FLAGS
+CHROMIUM, NO_CHROMIUM = chromium.find(), chromium.ABSENT
 Script = Callable[..., Any]
 TALK = """
   const worker = new Worker("/playground/worker.js", { type: "module" });
@@ -56,39 +52,22 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def playground_page() -> Iterator[Any]:
-    """The page, as Playwright has it; ``import("/playground/model.js")`` works on it.
-
-    It needs ``CHROMIUM`` and the package ``playwright``.
-    """
-    from playwright.sync_api import sync_playwright
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(STATIC)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}/"
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-            page = browser.new_page()
-            page.route(address, lambda route: route.fulfill(body=EMPTY, content_type="text/html"))
-            page.goto(address)
-            yield page
-            browser.close()
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-@contextmanager
 def playground_script() -> Iterator[Script]:
     """Runs the body of an asynchronous function of ``given`` on the page; gives what it returns.
 
     In the end nothing may have been complained about on the console.
     """
+    from playwright.sync_api import sync_playwright
+
     problems: list[str] = []
-    with playground_page() as page:
+    with served(Quiet, ROOT / "book" / "_static") as address, sync_playwright() as playwright:
+        launch = playwright.chromium.launch
+        browser = launch(executable_path=CHROMIUM, args=list(chromium.FLAGS))
+        page = browser.new_page()
         page.on("console", lambda message: problems.append(message.text))
         page.on("pageerror", lambda error: problems.append(str(error)))
+        page.route(f"{address}/", lambda r: r.fulfill(body=EMPTY, content_type="text/html"))
+        page.goto(f"{address}/")
 
         def run(body: str, given: object = None) -> Any:
             bounded = f"""(given) => Promise.race([
@@ -98,4 +77,5 @@ def playground_script() -> Iterator[Script]:
             return page.evaluate(bounded, given)
 
         yield run
+        browser.close()
     assert problems == []

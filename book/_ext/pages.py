@@ -1,0 +1,235 @@
+"""A Sphinx extension that finishes the pages of the book.
+
+They say where they lie, what they are about, when they were changed (``pyproject.toml`` and
+``dates.json``, put beside the sources by staging; templates show it). Terms have their meaning
+beside them, without a script. Frames of figures are files that ``frames.js`` loads when a reader
+comes near; fonts keep the icons that are shown; ``system.css`` has the colours for readers without
+scripts. Pagefind indexes the text for ``search.js``; results lead to sections.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import itertools
+import json
+import logging
+import re
+import subprocess
+import sys
+import textwrap
+import tomllib
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from fontTools import subset
+from PIL import Image
+
+import formulas
+
+# A full stop, then a new sentence. "e.g. the" goes on: what follows is not a capital.
+SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z$])|[.!?]$")
+MARKS = {nodes.emphasis: "em", nodes.strong: "strong", nodes.literal: "code"}
+TERM = re.compile(
+    r'(<a class="reference internal" href="[^"#]+#([^"]+)")(><span class="[^"]*\bstd-term\b.*?</a>)'
+)
+FORMULA = re.compile(
+    '([(\u201c\u2018]*)(<span class="math [^>]*>)(.*?)</span>([,.;:!?)\u2019\u201d]*)', re.DOTALL
+)
+FIGURE = re.compile(r'<figure class="lessons-explore".*?</figure>', re.DOTALL)
+PARTS = re.compile(r"<style>.*?</style>\n|<script.*?</script>\n", re.DOTALL)
+DATA = re.compile(r'class="lessons-explore-data">(.*?)</script>', re.DOTALL)
+STILL = re.compile(r'src="data:image/(\w+);base64,([^"]+)"')
+SHARED = re.compile(r' id="(?:exercise|solution)-content"')  # of all boxes on a page
+TABLE = re.compile(r'<table class="(?:[\w-]+ )*table">.*?</table>', re.DOTALL)
+SECTION = re.compile(r'(<section id="([^"]+)"[^>]*>\s*(?:<span[^>]*></span>\s*)*)<h([234])>')
+PICTURE = re.compile(r'<img ([^>]*src=")([^">]+)(?=")')
+RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+ICON = re.compile(r"\bfa-[a-z0-9-]+")
+ICON_RULE = re.compile(r'(?:\.fa-[a-z0-9-]+:before,?)+\{content:"\\[0-9a-f]+"\}')
+GLYPH = re.compile(r'"\\([0-9a-f]{2,5})"')
+NOT_SEARCHED = (
+    "div.highlight, .cell_output, .term-tip, .headerlink, .math, .lessons-explore, details.hide"
+)
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells every table
+
+
+def configure(app: Any, config: Any) -> None:
+    """Hand addresses and days to the templates: where they change, all pages are written anew."""
+    top = Path(app.srcdir)
+    found = tomllib.loads((top / "pyproject.toml").read_text(encoding="utf-8"))
+    course = found["tool"]["course"] | {"version": found["project"]["version"]}
+    days = json.loads((top / "dates.json").read_text("utf-8"))
+    config.html_context |= {"course": course, "days": days}
+    config.html_baseurl = f"{course['site']}/"
+
+
+def description(doctree: nodes.document) -> str:
+    """The first paragraph that says something, in one line: in no box, and without formulas."""
+    for paragraph in doctree.findall(nodes.paragraph):
+        plain = not any(paragraph.findall(nodes.math)) and not any(paragraph.findall(nodes.image))
+        inside = isinstance(paragraph.parent, nodes.section)
+        if plain and inside and len(text := paragraph.astext()) >= 40:
+            return re.sub("[,;:.]…$", "…", textwrap.shorten(text, 200, placeholder="…"))
+    return ""
+
+
+def first_sentence(paragraph: nodes.Element) -> str:
+    """The first sentence of a paragraph as HTML."""
+    done = ""
+    for child in paragraph.children:
+        if isinstance(child, nodes.math):
+            done += formulas.mathml(child)
+            continue
+        text = child.astext().replace("\n", " ")
+        end = SENTENCE_END.search(text) if isinstance(child, nodes.Text) else None
+        piece = html.escape(text[: end.end()] if end else text)
+        mark = MARKS.get(type(child))
+        done += f"<{mark}>{piece}</{mark}>" if mark else piece
+        if end:
+            break
+    return done.strip()
+
+
+@cache
+def meanings(env: Any) -> dict[str, str]:
+    """What the glossary says of each term: its anchor -> HTML."""
+    objects = env.get_domain("std").get_objects()
+    found: dict[str, str] = {}
+    for page in {docname for _, _, kind, docname, _, _ in objects if kind == "term"}:
+        for term in env.get_doctree(page).findall(nodes.term):
+            entry = next(iter(term.parent.findall(nodes.paragraph)), nodes.paragraph())
+            found |= dict.fromkeys(term["ids"], first_sentence(entry))
+    return found
+
+
+def outside(figure: str, folder: Path, up: str) -> str:
+    """A figure without its frames and what moves it: these go to ``up``, which is ``folder``."""
+    data = DATA.findall(figure)[0]
+    script = files("lessons_lib.figures").joinpath("explore.js").read_text("utf-8")
+    name = f"frames/{sha256(data.encode()).hexdigest()[:16]}"
+    text = f"lessonsFrames({json.dumps(name)}, {json.dumps(data)});\n"
+    (folder / "frames").mkdir(exist_ok=True)
+    (folder / f"{name}.js").write_text(text + script, encoding="utf-8")
+    if still := STILL.search(figure):
+        (folder / f"{name}.{still[1]}").write_bytes(base64.b64decode(still[2]))
+        figure = figure.replace(still[0], f'loading="lazy" src="{up}{name}.{still[1]}"')
+    return PARTS.sub("", figure).replace("<figure", f'<figure data-frames="{name}"', 1)
+
+
+def cards(table: str) -> str:
+    """A table of four or more columns whose cells know their heads: on a phone rows are cards."""
+    heads = re.findall(r"<th class=\"head[^>]*><p>(.*?)</p></th>", table, re.DOTALL)
+    if len(heads) < 4:
+        return table
+    names = [html.escape(html.unescape(re.sub("<[^>]*>", "", head))) for head in heads]
+    rows = re.split(r"(?=<tr)", table.replace('class="', 'class="cards ', 1))
+    for number, row in enumerate(rows):
+        cells = iter(names)
+        rows[number] = re.sub("<td", lambda _, c=cells: f'<td data-head="{next(c, "")}"', row)
+    return "".join(rows)
+
+
+def finish_page(app: Any, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """What is said about a page, and what is done to its text."""
+    del template
+    if tree is None:  # the root, and the page for a wrong address, show the first page
+        page, tree = app.config.root_doc, app.env.get_doctree(app.config.root_doc)
+    else:
+        path = context["source_path"] = app.env.doc2path(page, base=False)
+        context["last_updated"] = context["days"].get(path, context["last_updated"])
+    words = description(tree) or app.config.html_title
+    context["shared"] = {"page": page, "title": app.env.titles[page].astext(), "words": words}
+
+    body, static = str(context.get("body", "")), Path(app.outdir) / "_static"
+    numbers, up = itertools.count(1), context["pathto"]("_static/", 1)
+
+    def explained(link: re.Match[str]) -> str:  # not in the doctree, where the search looks
+        if not (said := meanings(app.env).get(link[2])):
+            return link[0]
+        tip = f"term-tip-{next(numbers)}"
+        beside = f'<span class="term-tip" role="tooltip" id="{tip}">{said}</span>'
+        return f'<span class="term">{link[1]} aria-describedby="{tip}"{link[3]}{beside}</span>'
+
+    def waiting(tag: re.Match[str]) -> str:
+        path = Path(app.srcdir) / sources.get(Path(tag[2]).name, "")
+        if path.suffix != ".png" or "width" in tag[0]:
+            return tag[0]
+        with Image.open(path) as image:
+            size = f'width="{image.width}" height="{image.height}"'
+        return f'<img loading="lazy" {size} {tag[1]}{tag[2]}'
+
+    sources = {name: path for path, name in app.builder.images.items()}
+    if FIGURE.search(body):
+        style = files("lessons_lib.figures").joinpath("explore.css").read_bytes()
+        (static / "explore.css").write_bytes(style)
+        app.add_css_file("explore.css")
+        app.add_js_file("frames.js", loading_method="defer")
+        body = FIGURE.sub(lambda found: outside(found[0], static, up), body)
+    body = SHARED.sub(lambda found: found[0] if body.find(found[0]) == found.start() else "", body)
+    body = TABLE.sub(lambda found: cards(found[0]), body)
+    body = FORMULA.sub(r"\2\1\3\4</span>", body)  # no line begins with a comma
+    body = SECTION.sub(r'\1<h\3 id="h-\2">', body)  # by which Pagefind finds sections
+    context["body"] = PICTURE.sub(waiting, TERM.sub(explained, body))
+
+
+def system_colours(styles: list[str]) -> str:
+    """The rules of both themes, each for those whose system is so; paper is always light."""
+    done = ""
+    for theme, where in (("light", "print, "), ("dark", "screen and ")):
+        mark = re.compile(rf'\[data-theme="?{theme}"?\]')
+        found = [rule for text in styles for rule in RULE.findall(text) if mark.search(rule[0])]
+        # A logo for the dark comes by a script: without one the other stays.
+        rules = [(mark.sub("[data-theme=auto]", a), b) for a, b in found if ".only-light" not in a]
+        inner = "".join(f"{names}{{{what}}}" for names, what in rules)
+        done += f"@media {where}(prefers-color-scheme:{theme}){{{inner}}}\n"
+    return done
+
+
+def subset_icons(static: Path, pages: list[str]) -> None:
+    """Leave of the icons those that are shown, in the style sheet and its fonts."""
+    used = {name for text in pages for name in ICON.findall(text)}
+    sheet = static / "styles/pydata-sphinx-theme.css"
+    css = ICON_RULE.sub(
+        lambda rule: rule[0] if used & set(ICON.findall(rule[0])) else "", sheet.read_text("utf-8")
+    )
+    sheet.write_text(css, encoding="utf-8")
+    shown = [css, *(path.read_text("utf-8") for path in static.rglob("*.css"))]
+    wanted = ",".join({code for text in shown for code in GLYPH.findall(text)})
+    for path in map(str, (static / "vendor/fontawesome/webfonts").glob("*.woff2")):
+        subset.main([path, f"--unicodes={wanted}", "--flavor=woff2", f"--output-file={path}"])
+
+
+def finish_site(app: Any, error: Exception | None) -> None:
+    """What needs all pages, once they are written."""
+    if error is not None or app.builder.format != "html":
+        return
+    top, static = Path(app.outdir), Path(app.outdir) / "_static"
+    subset_icons(static, [path.read_text("utf-8") for path in top.rglob("*.html")])
+    (static / "system.css").unlink(missing_ok=True)
+    styles = [*sorted(static.glob("styles/*.css")), *sorted(static.glob("*.css"))]
+    text = system_colours([path.read_text("utf-8") for path in styles])
+    (static / "system.css").write_text(text, encoding="utf-8")
+    where = ["--site", str(top), "--output-subdir", "pagefind", "--glob", "book/**/*.html"]
+    what = ["--root-selector", "article.bd-article", "--exclude-selectors", NOT_SEARCHED]
+    command = [sys.executable, "-m", "pagefind", *where, *what]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Register the handlers. This extension is set up last."""
+    # Jupyter Book 1 always loads thebe, which asks another host and erases interactive figures.
+    for listeners in app.events.listeners.values():
+        listeners[:] = [one for one in listeners if one.handler.__module__ != "sphinx_thebe"]
+    styles = app.registry.css_files
+    styles[:] = [style for style in styles if style[0] != "sphinx-thebe.css"]
+    app.add_css_file("tooltips.css")
+    app.add_js_file("tooltips.js", loading_method="defer")
+    app.connect("config-inited", configure)
+    app.connect("html-page-context", finish_page, priority=900)
+    app.connect("build-finished", finish_site, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,158 @@
+"""A Sphinx extension for what chapters cost: minutes to read; time and memory to run.
+
+Both are counted, never typed. To read there are words of running text, displayed formulas,
+figures, and lines of code that are shown, but no exercises, hints and folded boxes.
+``tools/execute.py`` notes in the metadata of a notebook what its execution took.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+RUN, RUNNING = "course_run", "**Running time.**"
+FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
+UNSEEN = {"hide-cell", "remove-cell", "hide-output", "remove-output"}
+FENCE = re.compile(r"^(?P<fence>[:`]{3,})\{(?P<name>[\w-]+)\}.*?^(?P=fence)\s*?$", re.M | re.S)
+
+DROPDOWN = re.compile(r"^:class:.*\bdropdown\b", re.M)
+
+
+class Amount(NamedTuple):
+    """What there is to read."""
+
+    words: int = 0
+    formulas: int = 0
+    figures: int = 0
+    lines: int = 0
+
+    @property
+    def minutes(self) -> float:
+        """How long it takes: dense text is read at half the pace of a novel."""
+        return self.words / 130 + self.formulas / 2 + self.figures + self.lines / 25
+
+
+def total(*amounts: Amount) -> Amount:
+    """All of them together."""
+    return Amount(*map(sum, zip(Amount(), *amounts, strict=True)))
+
+
+def of_text(text: str) -> Amount:
+    """What Markdown has to read; a formula within a line, or a reference, is a word."""
+
+    def unfold(found: re.Match[str]) -> str:
+        if found["name"] == "math":
+            return "$$ $$"
+        if found["name"] in ("exercise", "solution") or DROPDOWN.search(found[0]):
+            return "\n"
+        head, _, body = found[0].partition("\n")
+        return head.partition("}")[2] + "\n" + FENCE.sub(unfold, body)
+
+    text = FENCE.sub(unfold, text)
+    text = re.sub(r"^```.*?^```|^:[\w-]+:.*?$|^\([\w-]+\)=$", "", text, flags=re.M | re.S)
+    text, shown = re.subn(r"\$\$.+?\$\$", " ", text, flags=re.S)
+    text = re.sub(r"\$[^$]+\$|\{(?:term|doc|ref|eq|cite(?::t)?)\}`[^`]*`", "word", text)
+    return Amount(len(re.findall(r"\w[\w'’.,%-]*", text)), shown)
+
+
+def of_code(cell: dict[str, Any]) -> Amount:
+    """What a code cell of a notebook has to read."""
+    tags = set(cell["metadata"].get("tags", []))
+    data = [output.get("data", {}) for output in cell.get("outputs", [])]
+    figures = 0 if tags & UNSEEN else sum("image/png" in bundle for bundle in data)
+    return Amount(0, 0, figures, 0 if tags & FOLDED else len("".join(cell["source"]).splitlines()))
+
+
+def sections(notebook: dict[str, Any]) -> dict[str, Amount]:
+    """What each section has but the exercises, by its heading; before the first that is ``""``."""
+    found: dict[str, Amount] = {}
+    heading = ""
+    for cell in notebook["cells"]:
+        text = cell["cell_type"] == "markdown"
+        parts = re.split(r"^(?=## )", "".join(cell["source"]), flags=re.M) if text else [""]
+        for part in parts:
+            heading = part[3:].partition("\n")[0] if part.startswith("## ") else heading
+            amount = of_text(part) if text else of_code(cell)
+            found[heading] = total(found.get(heading, Amount()), amount)
+    found.pop("Exercises", None)
+    return found
+
+
+def of_chapter(notebook: dict[str, Any]) -> Amount:
+    """What a chapter has to read, without its exercises."""
+    return total(*sections(notebook).values())
+
+
+def sentence(amount: Amount) -> str:
+    """The words at the head of a chapter; minutes are told in fives."""
+    counts = ("figure", amount.figures), ("formula", amount.formulas)
+    rest = "".join(f"{n} {name}{'s' * (n != 1)}, " for name, n in counts if n)
+    minutes = max(5, 5 * round(amount.minutes / 5))
+    return (
+        f"About {minutes} minutes without the exercises: {round(amount.words, -2):,} words, "
+        f"{rest}{amount.lines} lines of code."
+    )
+
+
+def add_to_chapter(app: Any, docname: str, source: list[str]) -> None:
+    """Put the reading time before the paragraph on the running time."""
+    del app, docname
+    if source[0].startswith("{") and RUNNING in source[0]:
+        told = f"**Reading time.** {sentence(of_chapter(json.loads(source[0])))}"
+        source[0] = source[0].replace(RUNNING, rf"{told}\n\n{RUNNING}", 1)
+
+
+def heading_above(cells: list[dict[str, Any]], cell_id: str) -> str:
+    """The last heading before a cell: readers know steps by these, not by ids."""
+    before = itertools.takewhile(lambda cell: cell.get("id") != cell_id, cells)
+    text = "\n".join("".join(c["source"]) for c in before if c["cell_type"] == "markdown")
+    return str(re.findall(r"^#+ (.+)$", text, re.MULTILINE)[-1])
+
+
+def row(notebook: dict[str, Any]) -> list[str]:
+    """Time, memory and slowest step of a chapter."""
+    if not (run := notebook["metadata"].get(RUN)):
+        return ["not measured", "–", "–"]
+    slow, space = run["slowest"][0], "\N{NO-BREAK SPACE}"
+    # Little of its time on a processor: others had it.
+    busy = run["seconds"] > 2 * run.get("cpu_seconds", run["seconds"])
+    return [
+        f"{run['seconds']:.0f}{space}s" + " (on a busy machine)" * busy,
+        f"{run['peak_mb'] / 1000:.1f}{space}GB",
+        f"{slow['seconds']:.0f}{space}s: {heading_above(notebook['cells'], slow['cell'])}",
+    ]
+
+
+class RunningTimes(SphinxDirective):
+    """One row for each notebook beside this page, and below them where they ran."""
+
+    def run(self) -> list[nodes.Node]:
+        """The table, and its note."""
+        lines = [":::{table}", ":class: running-times", ""]
+        lines += ["| Chapter | Time | Memory | Slowest step |", "|---|---|---|---|"]
+        ran: dict[str, list[str]] = {}
+        here = Path(self.env.doc2path(self.env.docname)).parent
+        for path in sorted(here.glob("[0-9]*.ipynb")):
+            self.env.note_dependency(str(path))
+            notebook = json.loads(path.read_text(encoding="utf-8"))
+            lines += [f"| {{doc}}`{path.stem}` | {' | '.join(row(notebook))} |"]
+            if run := notebook["metadata"].get(RUN):
+                torch = f", PyTorch {run['torch'].partition('+')[0]}" if run["torch"] else ""
+                machine = f"{run['cores']} cores, {run['system']}, Python {run['python']}{torch}"
+                ran.setdefault(f"{run['date']}, {machine}", []).append(path.stem[:2].lstrip("0"))
+        notes = [f"chapters {', '.join(ns)}: {where}" for where, ns in ran.items()]
+        told = f"Measured on {'; '.join(notes if len(ran) > 1 else ran)}." * bool(ran)
+        return self.parse_text_to_nodes("\n".join([*lines, ":::", "", told]))
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Register the directive, and the line at the head of each chapter."""
+    app.add_directive("running-times", RunningTimes)
+    app.connect("source-read", add_to_chapter)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,262 @@
+"""The book without the network: one PDF, and one file with the site, notebooks and package.
+
+The pages of the built site are put into one document, in reading order, so that links between
+chapters lead to places in the PDF. Chromium prints it twice: the first time tells on which page
+each heading is, the second time has a table of contents with these numbers. What a page of paper
+cannot do is replaced: a live figure is the still image of its first state, and hints and solutions
+are open. Code that is folded away on the site is left out, and so is the API reference.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import logging
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from bs4 import BeautifulSoup, Tag
+from pypdf import PdfReader, PdfWriter
+
+import chromium
+import environment
+import website
+from environment import CourseError, Project
+from labels import Settings, read_settings
+
+LEFT_OUT = "book/api"
+"""The page that is read on a screen only, and those below it."""
+SCREEN_ONLY = (
+    "script, noscript, .headerlink, details.hide, .tag_hide-cell, #playground-app, "
+    "[role=tooltip], a:has(> img[src*='colab.svg']), .lessons-explore style"
+)
+STILL = "A still image: in the online book this figure can be moved."
+
+
+class Heading(NamedTuple):
+    """A chapter or a section: ``h1`` or ``h2``, as HTML and as text, and its place."""
+
+    level: str
+    markup: str
+    text: str
+    target: str
+
+
+def document(project: Project, site: Path, pages: Mapping[str, int] | None = None) -> str:
+    """The book as one HTML document; ``pages`` are those of places, for the table of contents.
+
+    Raises:
+        CourseError: the site lacks a page.
+    """
+    names = [name for name in website.page_sources(project) if not name.startswith(LEFT_OUT)]
+    settings = read_settings(project.root)
+    articles = [article(settings, site, name, names) for name in names]
+    first = site / f"{names[0]}.html"
+    styles = [str(link["href"]) for link in soup(first).select("link[rel~=stylesheet][href]")]
+    links = "".join(
+        f'<link rel="stylesheet" href="{absolute(first, address)}">'
+        for address in (*styles, "../_static/printed.css")
+        if not urlsplit(address).netloc
+    )
+    contents = "".join(
+        f'<p class="contents-{each.level}"><a href="#{html.escape(each.target)}">'
+        f"<span>{each.markup}</span><span>{(pages or {}).get(each.target, '')}</span></a></p>"
+        for each in (heading for page in articles for heading in headings(page))
+    )
+    return f"""<!doctype html>
+<html lang="en" data-theme="light"><head><meta charset="utf-8">
+<title>How Attention Learns</title>{links}</head>
+<body><main><div class="bd-content">
+<section class="title-page"><img src="{absolute(first, "../_static/logo.svg")}" alt="">
+<p class="book-title">How Attention Learns</p>
+<p>An executable course on <i>Approximating How Single Head Attention Learns</i><br>
+by Snell, Zhong, Klein and Steinhardt (2021)</p>
+<p>Version {html.escape(settings.version)}. Text CC BY 4.0, code MIT.<br>
+Online, with figures that move: <a href="{settings.site}">{html.escape(settings.site)}</a></p>
+</section>
+<nav class="book-contents"><p class="contents-title">Contents</p>
+{contents}</nav>
+{"".join(str(each) for each in articles)}
+</div></main></body></html>"""
+
+
+def soup(page: Path) -> BeautifulSoup:
+    """A page of the site; see ``document``."""
+    if not page.exists():
+        raise CourseError(f"expected {page}, found no such page; run `make book` first")
+    return BeautifulSoup(page.read_text("utf-8"), "html.parser")
+
+
+def absolute(page: Path, address: str) -> str:
+    """Address of a file that a page refers to, wherever the document lies."""
+    return (page.parent / unquote(urlsplit(address).path)).resolve().as_uri()
+
+
+def place(name: str, anchor: str = "") -> str:
+    """How a place on a page is called in the document: pages share no names."""
+    return f"{Path(name).name}--{anchor}" if anchor else Path(name).name
+
+
+def article(settings: Settings, site: Path, name: str, names: list[str]) -> Tag:
+    """A page's article with what paper can hold; ``names`` are the pages of the document."""
+    path = site / f"{name}.html"
+    found = soup(path).select("article.bd-article")[0]
+    for unwanted in found.select(SCREEN_ONLY):
+        unwanted.decompose()
+    for details in found.select("details"):
+        details["open"] = ""
+    for live in found.select(".lessons-explore figcaption"):
+        live.append(BeautifulSoup(f'<p class="still">{STILL}</p>', "html.parser"))
+    for tag in found.select("[id]"):
+        tag["id"] = place(name, str(tag["id"]))
+    for tag in found.select("[src]"):
+        if not urlsplit(str(tag["src"])).scheme:
+            tag["src"] = absolute(path, str(tag["src"]))
+        tag.attrs.pop("loading", None)
+    for link in found.select("a[href]"):
+        parts = urlsplit(str(link["href"]))
+        if parts.scheme or parts.netloc:
+            continue
+        target = (path.parent / unquote(parts.path) if parts.path else path).resolve()
+        page = target.relative_to(site.resolve())
+        if (inside := page.with_suffix("").as_posix()) in names and "=" not in parts.fragment:
+            link["href"] = f"#{place(inside, unquote(parts.fragment))}"
+        else:  # what the PDF leaves out is online
+            fragment = f"#{parts.fragment}" if parts.fragment else ""
+            link["href"] = f"{settings.site}/{page.as_posix()}{fragment}"
+    found["id"] = place(name)
+    return found
+
+
+def headings(page: Tag) -> list[Heading]:
+    """A page's title and its sections."""
+    found = []
+    for heading in page.select("section > h1, section > h2"):
+        target = page if heading.name == "h1" else heading.parent or page
+        markup, text = heading.decode_contents(), heading.text
+        found.append(Heading(heading.name, markup, text, str(target["id"])))
+    return found
+
+
+def page_numbers(printed: bytes) -> dict[str, int]:
+    """On which page, counted from 1, each place that is linked to begins."""
+    reader: Any = PdfReader(io.BytesIO(printed))
+    return {
+        str(name).removeprefix("/"): (reader.get_destination_page_number(target) or 0) + 1
+        for name, target in reader.named_destinations.items()
+    }
+
+
+def with_bookmarks(printed: bytes, text: str) -> PdfWriter:
+    """The PDF with a bookmark for each chapter and section of the document that was printed.
+
+    Chromium's own repeat the words of a heading that begins a page.
+    """
+    # It numbers objects anew when it copies, and then warns that there are more than before.
+    logging.getLogger("pypdf").setLevel(logging.ERROR)
+    writer = PdfWriter(clone_from=io.BytesIO(printed))
+    numbers = page_numbers(printed)
+    chapter: Any = None
+    for page in BeautifulSoup(text, "html.parser").select("article"):
+        for each in headings(page):
+            parent = None if each.level == "h1" else chapter
+            item = writer.add_outline_item(
+                title=each.text, page_number=numbers[each.target] - 1, parent=parent
+            )
+            chapter = chapter if parent else item
+    return writer
+
+
+def build(project: Project, site: Path, target: Path) -> int:
+    """Write the PDF and return its number of pages."""
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "book.html"
+        page.write_text(document(project, site), encoding="utf-8")
+        text = document(project, site, page_numbers(chromium.printed(page)))
+        page.write_text(text, encoding="utf-8")
+        writer = with_bookmarks(chromium.printed(page), text)
+    writer.write(target)
+    return len(writer.pages)
+
+
+def print_book(project: Project, site: Path) -> int:
+    """Print the built book, and offer it on each page."""
+    target = project.build / "how-attention-learns.pdf"
+    count = build(project, site.absolute(), target)
+    website.offer(site, target)
+    print(f"{target}: {count} pages, {target.stat().st_size / 2**20:.1f} MB")
+    return 0
+
+
+README = """\
+How Attention Learns, version {version}, to use without the network
+
+Read   Unpack this file and open site/index.html in a browser.
+       The playground needs a server, since browsers load no modules from a folder:
+           python -m http.server --directory site
+       and open http://127.0.0.1:8000
+
+Run    In an environment with Python 3.11 or newer, PyTorch, Jupyter, SciPy, pandas, scikit-learn,
+       Matplotlib, seaborn, tqdm, ipywidgets and sentencepiece:
+           pip install --no-deps {wheel}
+           jupyter lab notebooks
+       notebooks/ has the chapters with solutions, student/ those without.
+       Chapters on real text run on a small corpus of their own where there is no network.
+
+The text is under CC BY 4.0, the code under the MIT licence. Online: {site}
+"""
+
+
+def contents(project: Project, site: Path, wheel: Path) -> dict[str, bytes]:
+    """What is in the bundle, by path: the site, both editions, the wheel of ``lessons_lib``.
+
+    Raises:
+        CourseError: the site or the editions are not there.
+    """
+    files = {"LICENSE": project.root / "LICENSE", "CITATION.cff": project.root / "CITATION.cff"}
+    files[wheel.name] = wheel
+    for folder, name in (
+        (project.root / "colab", "notebooks"),
+        (project.root / "student", "student"),
+    ):
+        files |= {f"{name}/{path.name}": path for path in folder.glob("*.ipynb")}
+        if not any(folder.glob("*.ipynb")):
+            raise CourseError(f"expected notebooks in {folder}, found none; run `make editions`")
+    if not (site / "index.html").exists():
+        raise CourseError(f"expected a site in {site}, found none; run `make book` first")
+    own = [path for path in site.rglob("*") if path.is_file()]
+    files |= {
+        f"site/{path.relative_to(site).as_posix()}": path
+        for path in own
+        if path.parent != site or path.suffix != ".zip"
+    }
+    settings = read_settings(project.root)
+    words = README.format(version=settings.version, wheel=wheel.name, site=settings.site)
+    return {"README.txt": words.encode()} | {
+        name: path.read_bytes() for name, path in files.items()
+    }
+
+
+def write(files: Mapping[str, bytes], top: str, target: Path) -> None:
+    """Write an archive with one folder; the same files give the same bytes, in any order."""
+    with zipfile.ZipFile(target, "w") as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(f"{top}/{name}")  # of 1980: the bytes depend on content alone
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, files[name], zipfile.ZIP_DEFLATED, compresslevel=9)
+
+
+def pack(project: Project, site: Path) -> int:
+    """Make the bundle, and offer it on each page."""
+    top = f"how-attention-learns-{read_settings(project.root).version}"
+    target = project.build / f"{top}.zip"
+    with tempfile.TemporaryDirectory() as folder:
+        wheel = environment.build_package(project, Path(folder))
+        write(contents(project, site, wheel), top, target)
+    website.offer(site, target)
+    print(f"{target}: {target.stat().st_size / 2**20:.1f} MB")
+    return 0
