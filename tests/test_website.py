@@ -243,7 +243,7 @@ def test_outputs_are_written_back_only_when_all_chapters_ran(
     assert (project.root / "book/01_one.ipynb").read_bytes() == before
 
 
-def test_outputs_of_the_embedded_corpus_are_not_written_back(
+def test_outputs_of_the_embedded_corpus_are_neither_written_back_nor_published(
     project: Any, runs: list[list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = {"text/markdown": f"{website.FELL_BACK} What follows"}
@@ -254,6 +254,12 @@ def test_outputs_of_the_embedded_corpus_are_not_written_back(
     assert runs == [["01_one", "02_two"]]
     assert "02_two ran on the embedded corpus" in capsys.readouterr().out
     assert [page.read_bytes() for page in pages] == before
+    old = project.build / "html" / "index.html"
+    environment.write_atomically(old, "the site of yesterday")
+    assert website.book(project, real=True) == 1
+    assert not old.exists()
+    workflow = Path(__file__).parents[1] / ".github" / "workflows" / "publish.yml"
+    assert "course.py book --real" in workflow.read_text(encoding="utf-8")
 
 
 def test_pages_are_read_from_the_table_of_contents() -> None:

@@ -63,6 +63,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         command.add_argument("--torch", choices=["plain", "cpu"], default=torch, help=cpu)
     for name in ("book", "notebooks"):
         add[name].add_argument("--force", action="store_true", help="execute every chapter again")
+    add["book"].add_argument("--real", action="store_true", help="refuse the embedded corpus")
     add["test"].add_argument("--only", choices=list(stages.STAGES), action="append", help="a stage")
     add["bench"].add_argument("rest", nargs="*", help="names of benchmarks; all without")
     add["editions"].add_argument("--check", action="store_true", help="only say what is outdated")
@@ -111,7 +112,7 @@ def run(options: argparse.Namespace, project: Project) -> int:
         return environment.call(project, [str(project.root / "tools" / f"{name}.py"), *words])
 
     if command == "book":
-        return website.book(project, force=options.force)
+        return website.book(project, force=options.force, real=options.real)
     if command == "notebooks":
         return website.renew_notebooks(project, force=options.force)
     if command == "test":
