@@ -1,9 +1,9 @@
-"""A Sphinx extension that shows what a term means, or which work is cited, where it is.
+"""A Sphinx extension that shows what a term means where it is used.
 
-The reference stays a link. Beside it stands the first sentence of the entry of the
-glossary, or the work as in the bibliography, which the style sheet shows on hover and on
-keyboard focus, and which screen readers announce as the description of the link.
-``tooltips.js`` only adds that Escape closes it.
+A ``{term}`` reference stays a link to the glossary. Beside it stands the first sentence
+of the entry, which the style sheet shows on hover and on keyboard focus, and which
+screen readers announce as the description of the link. ``tooltips.js`` only adds that
+Escape closes it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def meaning(env: Any, docname: str, term_id: str) -> str:
 
 
 def add_meanings(app: Any, doctree: nodes.document, docname: str) -> None:
-    """Replace each resolved ``{term}`` or ``{cite}`` by a link that carries the meaning."""
+    """Replace each resolved ``{term}`` reference by a link that carries the meaning."""
     if app.builder.format != "html":
         return
     objects = app.env.get_domain("std").get_objects()
@@ -70,14 +70,11 @@ def add_meanings(app: Any, doctree: nodes.document, docname: str) -> None:
     numbers = itertools.count(1)
     for link in list(doctree.findall(nodes.reference)):
         inner = link.children[0] if link.children else None
-        address = str(link.get("refid") or link.get("refuri", ""))
-        anchor = address.rpartition("#")[2]
-        words = ""
-        if isinstance(inner, nodes.Element) and "std-term" in inner["classes"]:
-            page = anchors.get(anchor)
-            words = meaning(app.env, page, anchor) if page and page != docname else ""
-        elif "bibliography.html#" in address:  # of bibtex, which writes the work as the title
-            words = html.escape(link.get("reftitle", ""))
+        if not isinstance(inner, nodes.Element) or "std-term" not in inner["classes"]:
+            continue
+        anchor = str(link.get("refid") or link.get("refuri", "").rpartition("#")[2])
+        page = anchors.get(anchor)
+        words = meaning(app.env, page, anchor) if page and page != docname else ""
         if words:
             named = {"uri": link["refuri"], "tip": f"term-tip-{next(numbers)}"}
             link.replace_self(TermLink("", *link.children, words=words, **named))
