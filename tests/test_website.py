@@ -234,6 +234,12 @@ def test_outputs_are_written_back_only_when_all_chapters_ran_on_the_real_corpora
     assert runs[1:] == [["02_two"]]
     assert "02_two ran on the embedded corpus" in capsys.readouterr().out
     assert [page.read_bytes() for page in pages] == before
+    old = project.build / "html" / "index.html"
+    environment.write_atomically(old, "the site of yesterday")
+    assert website.book(project, real=True) == 1
+    assert not old.exists()
+    workflow = Path(__file__).parents[1] / ".github" / "workflows" / "publish.yml"
+    assert "course.py book --real" in workflow.read_text(encoding="utf-8")
 
 
 def test_pages_are_read_from_the_table_of_contents_and_have_a_source(project: Any) -> None:

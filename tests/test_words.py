@@ -198,6 +198,12 @@ def test_the_glossary_is_in_alphabetical_order() -> None:
     assert found == sorted(set(found))
 
 
+def test_letters_lead_to_their_first_entries() -> None:
+    letters = re.findall(r"\{term\}`([A-Z]) <([^>]+)>`", page("glossary"))
+    first = {term[0].upper(): term for term in reversed(entries(page("glossary")))}
+    assert letters == sorted(first.items())
+
+
 # The test itself: what it reads, and that it notices -------------------------------------------
 
 PAGE = r"""

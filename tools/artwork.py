@@ -1,12 +1,14 @@
 """The still pictures of the playground; ``python tools/artwork.py`` draws them anew into the book.
 
 Twelve runs of the reduced model on permutations, in the plane of attention and words, and over
-training steps. The first page has the second half only, which a phone can show.
+training steps. The first page has the second half only, which a phone can show, as a figure that
+moves (``first_page.html``).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -14,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lessons_lib import plots
+from lessons_lib.figures.explore import Explorer, explore
 from lessons_lib.figures.page import encode
 from lessons_lib.theory import phase_portrait
 from lessons_lib.theory.reduced_model import ReducedConfig, ReducedRuns, train_reduced
@@ -36,23 +39,48 @@ def still() -> Figure:
     return figure
 
 
-def first_page() -> Figure:
-    """The same runs over training steps, with words that need no chapter."""
+def first_page() -> Explorer:
+    """The same runs over steps, as a figure that moves, with words that need no chapter."""
     plots.use_style()
-    figure, ax = plt.subplots(figsize=(5.6, 2.5))
-    _over_steps(train_reduced(CONFIG, SEEDS), ax)
+    runs = train_reduced(CONFIG, SEEDS)
+    steps = [*range(0, 80, 8), 80, 120, 160, 200]  # all are decided by step 64
+
+    def tell(step: int) -> str:
+        now = runs.right_attention[:, runs.steps == step, 0]
+        finds, avoids = (now > 0.5).sum(), (now < 0.5 / CONFIG.length).sum()
+        if not finds + avoids:
+            return f"Step {step}. All twelve look nearly everywhere alike: a tenth on each word."
+        return (
+            f"Step {step}. Of twelve runs {finds} look at the word to copy, {avoids} away from it"
+            f", and {len(SEEDS) - finds - avoids} are on their way."
+        )
+
+    return explore(
+        lambda figure, step: _first_page(runs, figure.add_subplot(), step),
+        describe=tell,
+        alt="Attention on the word to copy, in twelve runs from one tenth",
+        step=steps,
+        start={"step": steps[-1]},
+        labels={"step": "training step"},
+        figsize=(5.6, 2.5),
+    )
+
+
+def _first_page(runs: ReducedRuns, ax: Axes, until: int) -> None:
+    _over_steps(runs, ax, until)
     for y, text, role in (
-        (0.8, "attention finds the word", "attention"),
+        (0.78, "attention finds the word", "attention"),
         (0.16, "attention avoids the word", "elimination"),
     ):
         ax.text(198, y, text, color=plots.ROLES[role], ha="right", weight="bold")
-    ax.set(ylabel="attention on the\nword to copy", yticks=(0, 0.5, 1))
-    return figure
+    ax.set(ylabel="attention on the\nword to copy", yticks=(0, 0.5, 1), xlim=(-6, 206))
 
 
-def _over_steps(runs: ReducedRuns, ax: Axes) -> None:
+def _over_steps(runs: ReducedRuns, ax: Axes, until: int = CONFIG.steps) -> None:
+    so_far = runs.steps <= until
     for attention, branch in zip(runs.right_attention[..., 0], runs.branches(), strict=True):
-        ax.plot(runs.steps, attention, color=plots.ROLES[ROLE[branch]], lw=1.5)
+        look: dict[str, Any] = {"color": plots.ROLES[ROLE[branch]], "lw": 1.5}
+        ax.plot(runs.steps[so_far], attention[so_far], marker="o", ms=4, markevery=[-1], **look)
     ax.axhline(1 / CONFIG.length, color=plots.ROLES["chance"], ls=":", lw=1)
     ax.set(xlabel="training step", ylim=(-0.02, 1.02))
 
@@ -75,12 +103,15 @@ def _plane(runs: ReducedRuns, ax: Axes) -> None:
 
 def drawn() -> dict[str, bytes]:
     """Both pictures, by name in ``book/_static``, encoded in few colours."""
-    pictures = {"playground/still.png": still(), "first_page.png": first_page()}
-    encoded = {name: encode(figure)["png"] for name, figure in pictures.items()}
+    pictures = {
+        "playground/still.png": encode(still())["png"],
+        "first_page.png": first_page().still,
+    }
     plt.close("all")
-    return encoded
+    return pictures
 
 
 if __name__ == "__main__":
     for name, content in drawn().items():
         (STATIC / name).write_bytes(content)
+    (STATIC / "first_page.html").write_text(first_page().to_html(), encoding="utf-8")

@@ -36,8 +36,12 @@ OFFERED = {".pdf": "The whole book as PDF", ".zip": "All for use offline"}
 FOOT = "<!-- offered -->"
 """In each page: where the links to what was made of the site belong."""
 MENU = r'(dropdown-download-buttons.*?<ul class="dropdown-menu">)'
-FRAME = ("_config.yml", "_toc.yml", "pyproject.toml")
-"""What belongs to a staged book besides ``book/``: the last has the addresses."""
+FRAME = (
+    *("_config.yml", "_toc.yml", "pyproject.toml", "CITATION.cff"),
+    "lessons_lib/figures/model.svg",
+)
+"""What belongs to a staged book besides ``book/``: addresses and how to cite it, which pages name,
+and the drawing of the model."""
 
 
 def toc_pages(toc: str) -> list[str]:
@@ -260,13 +264,30 @@ def offer(site: Path, file: Path) -> None:
             page.write_text(text, encoding="utf-8")
 
 
-def book(project: Project, force: bool = False) -> int:
-    """Execute and build everything that is out of date, and say where the site is."""
+def without_corpus(copies: Mapping[Path, Path]) -> list[str]:
+    """Chapters that ran on the embedded corpus, which is said."""
+    if found := [path.stem for path, copy in copies.items() if fell_back(copy)]:
+        print(
+            f"{', '.join(found)} ran on the embedded corpus, for want of the real one. "
+            "Set LESSONS_DATA to the corpora, or connect to the network; then again."
+        )
+    return found
+
+
+def book(project: Project, force: bool = False, real: bool = False) -> int:
+    """Execute and build everything that is out of date, and say where the site is.
+
+    ``real``: to be published, so no chapter may have run on the embedded corpus.
+    """
     output = project.build / "html"
     copies = executed(project, force)
     if copies is None:
         withdraw(output)
         print("The site was not built, because a chapter failed (see above).")
+        return 1
+    if without_corpus(copies) and real:
+        withdraw(output)
+        print("The site was not built: it is to be published.")
         return 1
     source = project.build / "src"
     stage(project, source, copies)
@@ -295,11 +316,8 @@ def renew_notebooks(project: Project, force: bool = False) -> int:
     if copies is None:
         print("No chapter was changed, because one failed (see above).")
         return 1
-    if without := [path.stem for path, copy in copies.items() if fell_back(copy)]:
-        print(
-            f"No chapter was changed: {', '.join(without)} ran on the embedded corpus, for want of "
-            "the real one. Set LESSONS_DATA to the corpora, or connect to the network; then again."
-        )
+    if without_corpus(copies):
+        print("No chapter was changed.")
         return 1
     for path, copy in copies.items():
         old = path.read_text(encoding="utf-8")

@@ -97,8 +97,10 @@ def _body(row: Mapping[Any, Any]) -> str:
         f'<tbody role="rowgroup" class="is-{kind}" id="claim-{text["row"]}">\n'
         f'<tr role="row"><th scope="rowgroup" role="rowheader">{text["claim"]}'
         f"<small>{text['part']}; chapter {text['chapter']}</small></th>{first}</tr>\n"
-        f'<tr role="row"><td role="cell" colspan="{len(HEADINGS)}" class="is-more">{rest}'
-        f"<p><b>Again</b> <span><code>{text['command']}</code></span></p></td></tr>\n</tbody>"
+        f'<tr role="row"><td role="cell" colspan="{len(HEADINGS)}" class="is-more"><details>'
+        f"<summary>Values in full, set-up, rule, reasons, and the command</summary>{rest}"
+        f"<p><b>Again</b> <span><code>{text['command']}</code></span></p></details></td></tr>\n"
+        "</tbody>"
     )
 
 
@@ -125,7 +127,7 @@ def verdicts(rows: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.annotate(part.capitalize(), (0, y), xytext=(-4, 0), **side, **look)
         for name, verdict in zip(group["row"], group["verdict"], strict=True):
             y += 1
-            labels[y] = name
+            labels[y] = name.replace("-", " ").replace("ktiw", "KTIW").replace("xi ", "ξ ")
             filled, colour, mark = LOOKS[verdict]
             x = list(LOOKS).index(verdict)
             ax.axhline(y, color="#DDDDDD", lw=1, zorder=0)

@@ -83,8 +83,9 @@ export const SCENES = [
 const SUMMARY = [
   "",
   "What goes wrong:",
-  " with the same words in every sentence there is no clue, and chance decides. From half of the " +
-    "starts the model never looks at the word it copies, and stays unsure for long. ",
+  " with the same words in every sentence there is no clue. Words and attention lean by chance, and " +
+    "pull each other on. From half of the starts the model never looks at the word it copies, and " +
+    "stays unsure for long. ",
   "Why more heads help:",
   " each head is one more toss, and one lucky head is enough.",
 ];
