@@ -45,10 +45,9 @@ class CorpusAltered(RuntimeError):  # noqa: N818
     """A file that the reader keeps in ``LESSONS_DATA`` is not the pinned one."""
 
 
-CORPORA: dict[str, dict[str, Any]] = tomllib.loads(
-    Path(__file__).with_suffix(".toml").read_text("utf-8")
-)
-"""The corpora as they are published, each pinned to one version; the file says what is what."""
+# The corpora as they are published, each pinned to one version; the file says what is what.
+_FILE = Path(__file__).with_suffix(".toml")
+CORPORA: dict[str, dict[str, Any]] = tomllib.loads(_FILE.read_text("utf-8"))
 
 
 def choose(what: str, value: str, choices: Iterable[str]) -> None:

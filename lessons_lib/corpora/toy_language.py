@@ -33,13 +33,13 @@ MOST = 200_000
 """The largest corpus that ``toy_parallel`` writes; the grammar has many more sentences."""
 
 
-Noun = namedtuple("Noun", "german gender german_plural english english_plural kind")
+_Noun = namedtuple("_Noun", "german gender german_plural english english_plural kind")
 """``kind`` says which adjectives suit it."""
-Verb = namedtuple(
-    "Verb", "infinitive singular plural english english_ing prefix particle who with_"
+_Verb = namedtuple(
+    "_Verb", "infinitive singular plural english english_ing prefix particle who with_"
 )
 """``who`` does it (p: people, a: animals); ``with_`` are its manners or objects."""
-Place = namedtuple("Place", "noun german english")
+_Place = namedtuple("_Place", "noun german english")
 """A noun with the one preposition, in both languages, that makes a place of it."""
 _TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 
@@ -49,23 +49,23 @@ def _rows(table: str) -> list[list[str]]:
     return [line.replace("-", "").split(" ") for line in table.strip().split("\n")]
 
 
-_PEOPLE = [Noun(*[*row, "person"]) for row in _rows(_TABLES["people"])]
-_ANIMALS = [Noun(*[*row, "animal"]) for row in _rows(_TABLES["animals"])]
+_PEOPLE = [_Noun(*[*row, "person"]) for row in _rows(_TABLES["people"])]
+_ANIMALS = [_Noun(*[*row, "animal"]) for row in _rows(_TABLES["animals"])]
 ANIMALS = frozenset(  # birds and fish do nothing in these sentences: they are among the things
     {"bird", "fish"}.union(*({noun.english, noun.english_plural} for noun in _ANIMALS))
 )
 """English names of animals: what the labels of ``loaders.toy_labelled`` depend on."""
 _THINGS = {
-    german: Noun(german, gender, "", english, "", kind)
+    german: _Noun(german, gender, "", english, "", kind)
     for german, gender, english, kind in _rows(_TABLES["things"])
 }
 _PLACES = [
-    Place(Noun(german, gender, "", english, "", "size"), *prepositions)
+    _Place(_Noun(german, gender, "", english, "", "size"), *prepositions)
     for german, gender, english, *prepositions in _rows(_TABLES["places"])
 ]
 _ADJECTIVES = {kind: _rows(table) for kind, table in _TABLES["adjectives"].items()}
-_INTRANSITIVE = [Verb(*row) for row in _rows(_TABLES["intransitive"])]
-_TRANSITIVE = [Verb(*row) for row in _rows(_TABLES["transitive"])]
+_INTRANSITIVE = [_Verb(*row) for row in _rows(_TABLES["intransitive"])]
+_TRANSITIVE = [_Verb(*row) for row in _rows(_TABLES["transitive"])]
 _CLOTHES, _LUGGAGE = _TABLES["clothes"].split(), _TABLES["luggage"].split()
 _MANNERS = dict(_rows(_TABLES["manners"]))
 _TIMES, _COUNTS, _MODALS = (_rows(_TABLES[name]) for name in ("times", "counts", "modals"))
@@ -93,7 +93,7 @@ def _read(english: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
     return tuple(word.lstrip("*") for word in marked), tuple(meaning)
 
 
-def _singular(noun: Noun, case: str, article: str, adjective: list[str] | None) -> list[Word]:
+def _singular(noun: _Noun, case: str, article: str, adjective: list[str] | None) -> list[Word]:
     """Article, perhaps an adjective, and a noun, in agreement: ``einem alten Mann``."""
     column = "mfn".index(noun.gender)
     english = _ARTICLES[article]
@@ -104,7 +104,7 @@ def _singular(noun: Noun, case: str, article: str, adjective: list[str] | None) 
     return [first, *suiting, Word(noun.german, noun.english)]
 
 
-def _plural(noun: Noun, count: list[str] | None, adjective: list[str] | None) -> list[Word]:
+def _plural(noun: _Noun, count: list[str] | None, adjective: list[str] | None) -> list[Word]:
     """``zwei alte Männer`` with a count, ``die alten Männer`` without; nominative."""
     suiting = _suiting(adjective, "e" if count else "en")
     first = Word(*(count or ("die", "the")))
@@ -115,7 +115,7 @@ def _suiting(adjective: list[str] | None, ending: str) -> list[Word]:
     return [Word(adjective[0] + ending, adjective[1])] if adjective else []
 
 
-def _where(place: Place, article: str, adjective: list[str] | None) -> list[Word]:
+def _where(place: _Place, article: str, adjective: list[str] | None) -> list[Word]:
     """A place in the dative; ``in dem`` and ``an dem`` become one word."""
     first, *others = _singular(place.noun, "dative", article, adjective)
     if first.german == "dem" and place.german in _CONTRACTIONS:
@@ -153,7 +153,7 @@ def _somebody(who: str, rng: random.Random) -> tuple[list[Word], list[Word], boo
     return in_german, [*head, pronoun, verb, *clothes], False
 
 
-def _base(verb: Verb) -> str:
+def _base(verb: _Verb) -> str:
     """The English of an infinitive, with its particle."""
     return f"*{verb.english}" + (f"_*{verb.particle}" if verb.particle else "")
 
