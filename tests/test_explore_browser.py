@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
-from site_browser import in_browser
+from site_browser import CHROMIUM, FLAGS, in_browser
 
 from lessons_lib.figures.explore import explore
 from lessons_lib.figures.page import PACE
 
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = in_browser
 
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
@@ -43,11 +44,18 @@ def block() -> str:
     ).to_html()
 
 
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """One of its own, closed at the end: there may be one Playwright in a process at a time."""
+    with sync_api.sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+
+
 OpenPage = Callable[..., Any]
 
 
 @pytest.fixture
-def open_page(browser: Any, tmp_path: Path) -> Iterator[OpenPage]:
+def open_page(chromium: Any, tmp_path: Path) -> Iterator[OpenPage]:
     """Opens a body as a page; in the end nothing may have been fetched or complained about."""
     trouble: list[str] = []
     contexts: list[Any] = []
@@ -59,7 +67,7 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[OpenPage]:
     def open_body(body: str, **options: Any) -> Any:
         file = tmp_path / f"page{len(contexts)}.html"
         file.write_text(PAGE.format(body), encoding="utf-8")
-        contexts.append(browser.new_context(offline=True, **options))
+        contexts.append(chromium.new_context(offline=True, **options))
         page = contexts[-1].new_page()
         page.clock.install()  # no test waits for a figure to play: ``PACE`` passes when told
         page.on("request", noticed)
