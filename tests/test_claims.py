@@ -16,7 +16,7 @@ from lessons_lib.lab import copying, parallel, records, run
 from lessons_lib.lab.catalogue import Experiment, Scale
 from lessons_lib.lab.copying import SMALL
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, make_record
-from lessons_lib.scoreboard import claims
+from lessons_lib.scoreboard import claims, mirrored, on_copying, on_heads
 from lessons_lib.scoreboard.claim import (
     Loader,
     Measured,
@@ -206,6 +206,20 @@ def test_the_scoreboard_has_a_row_for_each_claim() -> None:
     assert not measured.isna().any(axis=None)
     assert (measured["low"] <= measured["estimate"]).all()
     assert (measured["estimate"] <= measured["high"]).all()
+
+
+@pytest.mark.parametrize(
+    ("row", "numbers"),
+    [
+        ("hard-is-slower", [on_copying.EARLY]),
+        ("cannot-copy", [on_copying.AUTHORS_STEPS]),
+        ("bad-heads-fail", [on_heads.LAST_LOOK]),
+        ("starts-sort-heads", [on_heads.LAST_LOOK, on_heads.FAILS]),
+        ("heads-not-parameters", [mirrored.LEVEL, mirrored.TESTS, mirrored.LITTLE, mirrored.GAIN]),
+    ],
+)
+def test_a_rule_has_the_numbers_that_are_computed_with(row: str, numbers: list[float]) -> None:
+    assert set(map(str, numbers)) <= set(re.findall(r"[\d.]*\d", claims.rows()[row].rule))
 
 
 def test_a_chapter_needs_its_own_records_only() -> None:

@@ -8,18 +8,17 @@ from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
+from site_browser import CHROMIUM, FLAGS, in_browser
 
-from chromium import ABSENT, find
 from lessons_lib.figures.explore import explore
 from lessons_lib.figures.page import PACE
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = in_browser
 
-pytestmark = pytest.mark.browser
-
-STEPS, HEADS = (0, 70, 140, 210), (10, 90, 250)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-FLAGS += ["--disable-background-networking", "--disable-component-update"]
+PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>Page</title></head>
+<body><main><h1>Page</h1>{}</main></body></html>"""
 
 
 def draw_colour(figure: Figure, step: int, head: int) -> None:
@@ -31,33 +30,25 @@ def draw_colour(figure: Figure, step: int, head: int) -> None:
     axes.imshow([[(step, head, 0)]], aspect="auto")
 
 
-def describe_colour(step: int, head: int) -> str:
-    return f"red is {step} & green is {head}"
-
-
 @pytest.fixture(scope="module")
 def block() -> str:
     return explore(
         draw_colour,
-        describe=describe_colour,
+        describe=lambda step, head: f"red is {step} & green is {head}",
         alt="A coloured square",
         title="Colours",
         labels={"step": "training step"},
         start={"step": 70},
-        step=STEPS,
-        head=HEADS,
+        step=(0, 70, 140, 210),
+        head=(10, 90, 250),
     ).to_html()
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    path = find()
-    if path is None:
-        pytest.skip(ABSENT)
+    """One of its own, closed at the end: there may be one Playwright in a process at a time."""
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
 
 
 OpenPage = Callable[..., Any]
@@ -75,16 +66,9 @@ def open_page(chromium: Any, tmp_path: Path) -> Iterator[OpenPage]:
 
     def open_body(body: str, **options: Any) -> Any:
         file = tmp_path / f"page{len(contexts)}.html"
-        file.write_text(
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width"><title>Page</title></head>'
-            f"<body><main><h1>Page</h1>{body}</main></body></html>",
-            encoding="utf-8",
-        )
-        context = chromium.new_context(offline=True, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
+        file.write_text(PAGE.format(body), encoding="utf-8")
+        contexts.append(chromium.new_context(offline=True, **options))
+        page = contexts[-1].new_page()
         page.clock.install()  # no test waits for a figure to play: ``PACE`` passes when told
         page.on("request", noticed)
         page.on("console", lambda message: trouble.append(message.text))
@@ -98,9 +82,21 @@ def open_page(chromium: Any, tmp_path: Path) -> Iterator[OpenPage]:
     assert trouble == []
 
 
-def shown(figure: Any) -> tuple[int, int]:
-    """Red and green in the middle of the image that is shown now."""
-    red, green = figure.locator("img").evaluate(
+def slider(figure: Any, name: str) -> Any:
+    return figure.get_by_role("slider", name=name, exact=True)
+
+
+def button(figure: Any, word: str) -> Any:
+    return figure.get_by_role("button", name=f"{word} training step")
+
+
+def description(figure: Any) -> str:
+    return str(figure.locator(".lessons-explore-text").inner_text())
+
+
+def expect_frame(figure: Any, step: int, head: int) -> None:
+    """The middle of the image, its alternative text and the description tell the same values."""
+    colour = figure.locator("img").evaluate(
         """async (image) => {
           await image.decode();
           const canvas = document.createElement("canvas");
@@ -112,15 +108,7 @@ def shown(figure: Any) -> tuple[int, int]:
           return Array.from(context.getImageData(x, y, 1, 1).data.slice(0, 2));
         }"""
     )
-    return red, green
-
-
-def description(figure: Any) -> str:
-    return str(figure.locator(".lessons-explore-text").inner_text())
-
-
-def expect_frame(figure: Any, step: int, head: int) -> None:
-    assert shown(figure) == (step, head)
+    assert colour == [step, head]
     assert description(figure) == f"red is {step} & green is {head}"
     wanted = f"A coloured square (training step {step}, head {head})"
     assert figure.locator("img").get_attribute("alt") == wanted
@@ -131,64 +119,50 @@ def test_each_slider_moves_by_keyboard_and_changes_frame_and_description(
 ) -> None:
     figure = open_page(block).locator("figure")
     expect_frame(figure, 70, 10)
-    step = figure.get_by_role("slider", name="training step", exact=True)
-    head = figure.get_by_role("slider", name="head", exact=True)
-    step.press("ArrowRight")
-    expect_frame(figure, 140, 10)
-    head.press("ArrowRight")
-    expect_frame(figure, 140, 90)
-    step.press("Home")
-    expect_frame(figure, 0, 90)
-    head.press("End")
-    expect_frame(figure, 0, 250)
-    step.press("ArrowRight")
-    head.press("Home")
-    expect_frame(figure, 70, 10)  # back at the image that the page came with
-    assert step.get_attribute("aria-valuetext") == "70"
-    assert figure.locator("output").all_inner_texts() == ["70", "10"]
-
-
-def test_a_frame_that_failed_shows_its_error(open_page: OpenPage, block: str) -> None:
-    figure = open_page(block).locator("figure")
-    step = figure.get_by_role("slider", name="training step", exact=True)
-    step.press("End")
-    figure.get_by_role("slider", name="head", exact=True).press("End")
+    for name, key, values in (
+        ("training step", "ArrowRight", (140, 10)),
+        ("head", "ArrowRight", (140, 90)),
+        ("training step", "Home", (0, 90)),
+        ("head", "End", (0, 250)),
+    ):
+        slider(figure, name).press(key)
+        expect_frame(figure, *values)
+    slider(figure, "training step").press("End")
     assert "ValueError: broken on purpose" in description(figure)
-    step.press("ArrowLeft")
-    expect_frame(figure, 140, 250)
+    slider(figure, "training step").press("Home")
+    slider(figure, "training step").press("ArrowRight")
+    slider(figure, "head").press("Home")
+    expect_frame(figure, 70, 10)  # back at the image that the page came with
+    assert slider(figure, "training step").get_attribute("aria-valuetext") == "70"
+    assert figure.locator("output").all_inner_texts() == ["70", "10"]
 
 
 def test_play_stops_at_the_end_and_starts_again(open_page: OpenPage, block: str) -> None:
     figure = open_page(block).locator("figure")
     text = figure.locator(".lessons-explore-text")
-    figure.get_by_role("button", name="Play training step").press("Enter")
+    button(figure, "Play").press("Enter")
     assert text.get_attribute("aria-live") == "off"
-    figure.get_by_role("button", name="Pause training step").wait_for()
+    button(figure, "Pause").wait_for()
     figure.page.clock.run_for(2 * PACE + 1)
-    figure.get_by_role("button", name="Play training step").wait_for()
+    button(figure, "Play").wait_for()
     expect_frame(figure, 210, 10)
     assert text.get_attribute("aria-live") == "polite"
-    figure.get_by_role("button", name="Play training step").press("Space")
+    button(figure, "Play").press("Space")
     expect_frame(figure, 0, 10)
-    figure.get_by_role("button", name="Pause training step").press("Space")
-    figure.get_by_role("button", name="Play training step").wait_for()
+    button(figure, "Pause").press("Space")
+    button(figure, "Play").wait_for()
     figure.page.clock.run_for(3 * PACE)
     expect_frame(figure, 0, 10)
-
-
-def test_moving_a_slider_ends_the_play(open_page: OpenPage, block: str) -> None:
-    figure = open_page(block).locator("figure")
-    figure.get_by_role("button", name="Play training step").click()
-    figure.get_by_role("slider", name="training step", exact=True).press("Home")
-    figure.get_by_role("button", name="Play training step").wait_for()
+    button(figure, "Play").click()
+    slider(figure, "training step").press("ArrowRight")  # moving a slider ends the play
+    button(figure, "Play").wait_for()
     figure.page.clock.run_for(3 * PACE)
-    expect_frame(figure, 0, 10)
+    expect_frame(figure, 70, 10)
 
 
 def test_with_reduced_motion_nothing_moves_by_itself(open_page: OpenPage, block: str) -> None:
     figure = open_page(block, reduced_motion="reduce").locator("figure")
-    figure.get_by_role("button", name="Next training step").click()
-    expect_frame(figure, 140, 10)
+    button(figure, "Next").click()
     figure.page.clock.run_for(3 * PACE)
     expect_frame(figure, 140, 10)
 
@@ -196,8 +170,8 @@ def test_with_reduced_motion_nothing_moves_by_itself(open_page: OpenPage, block:
 def test_two_copies_on_a_page_are_independent(open_page: OpenPage, block: str) -> None:
     page = open_page(block + block)
     first, second = page.locator("figure").all()
-    second.get_by_role("slider", name="training step", exact=True).press("ArrowRight")
-    first.get_by_role("slider", name="head", exact=True).press("End")
+    slider(second, "training step").press("ArrowRight")
+    slider(first, "head").press("End")
     expect_frame(first, 70, 250)
     expect_frame(second, 140, 10)
     ids = page.locator("[id]").evaluate_all("elements => elements.map((e) => e.id)")
@@ -226,26 +200,26 @@ def test_a_front_end_may_insert_the_block_before_its_scripts_run(
         block,
     )
     figure = page.locator("figure")
-    figure.get_by_role("slider", name="training step", exact=True).press("ArrowRight")
+    slider(figure, "training step").press("ArrowRight")
     expect_frame(figure, 140, 10)
 
 
 def test_without_javascript_the_still_image_and_its_description_stay(
     open_page: OpenPage, block: str
 ) -> None:
-    page = open_page(block, java_script_enabled=False)
-    figure = page.locator("figure")
+    figure = open_page(block, java_script_enabled=False).locator("figure")
     assert figure.locator("img").is_visible()
-    assert figure.locator("img").get_attribute("alt") == (
-        "A coloured square (training step 70, head 10)"
-    )
+    alt = "A coloured square (training step 70, head 10)"
+    assert figure.locator("img").get_attribute("alt") == alt
     visible = figure.inner_text()
     for text in ("Colours", "training step 70, head 10", "red is 70 & green is 10", "still image"):
         assert text in visible
     assert figure.locator("input, button").count() == 0
 
 
-def test_the_figure_fits_a_phone(open_page: OpenPage, block: str) -> None:
+def test_the_figure_fits_a_phone_and_in_print_the_values_stand_in_words(
+    open_page: OpenPage, block: str
+) -> None:
     page = open_page(block, viewport={"width": 375, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
     image = page.locator("img").bounding_box()
@@ -253,12 +227,8 @@ def test_the_figure_fits_a_phone(open_page: OpenPage, block: str) -> None:
     assert image["width"] / image["height"] == pytest.approx(5.6 / 3.6, rel=0.01)
     for control in page.locator("input, button").all():
         assert control.bounding_box()["height"] >= 40  # a finger is wider than a mouse pointer
-
-
-def test_in_print_the_values_stand_in_words(open_page: OpenPage, block: str) -> None:
-    page = open_page(block)
     state = page.locator(".lessons-explore-state")
-    page.get_by_role("slider", name="training step", exact=True).press("End")
+    slider(page, "training step").press("End")
     assert not state.is_visible()  # the sliders say it
     page.emulate_media(media="print")
     assert state.inner_text() == "training step 210, head 10"

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -20,15 +19,9 @@ from lessons_lib.theory.reduced_model import (
     train_reduced,
 )
 
+pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 SMALL = ReducedConfig(vocab=7, length=5, heads=2, batch_size=3, steps=17, evaluate_every=5)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+FIELDS = "loss", "token_accuracy", "right_attention", "lead_a", "lead_b"
 
 
 def test_logits_and_losses_are_those_written_out() -> None:
@@ -40,10 +33,9 @@ def test_logits_and_losses_are_those_written_out() -> None:
     assert logits.shape == (2, 5, 4, 7)
     for r, n, t in itertools.product(range(2), range(5), range(4)):
         by_hand = torch.zeros(7, dtype=torch.float64)
-        for k in range(3):
+        for k, i in itertools.product(range(3), range(4)):
             alpha = torch.exp(a[r, k, t]) / torch.exp(a[r, k, t]).sum()
-            for i in range(4):
-                by_hand += alpha[i] * b[r, k, words[r, n, i]] / 3
+            by_hand += alpha[i] * b[r, k, words[r, n, i]] / 3
         torch.testing.assert_close(logits[r, n, t], by_hand)
     for r, loss in enumerate(reduced_losses(logits, words)):
         by_run = cross_entropy(logits[r].flatten(0, 1), words[r].flatten())
@@ -55,16 +47,16 @@ def test_expected_gradient_at_a_symmetric_point_is_that_of_the_theory(
     vocab: int, length: int
 ) -> None:
     every = torch.tensor(list(itertools.permutations(range(vocab), length))).unsqueeze(0)
-    a = (0.7 * torch.eye(length, dtype=torch.float64)).reshape(1, 1, length, length)
-    b = (-1.3 * torch.eye(vocab, dtype=torch.float64)).reshape(1, 1, vocab, vocab)
-    loss = reduced_losses(reduced_logits(a.requires_grad_(), b.requires_grad_(), every), every)
-    assert loss.item() == pytest.approx(
-        float(phase_portrait.symmetric_loss(0.7, -1.3, vocab, length))
+    at = 0.7, -1.3
+    a, b = (
+        (lead * torch.eye(size, dtype=torch.float64))[None, None].requires_grad_()
+        for lead, size in zip(at, (length, vocab), strict=True)
     )
+    loss = reduced_losses(reduced_logits(a, b, every), every)
+    assert loss.item() == pytest.approx(float(phase_portrait.symmetric_loss(*at, vocab, length)))
+    velocities = phase_portrait.symmetric_velocity(*at, vocab, length)
     found = torch.autograd.grad(loss.sum(), (a, b))
-    for gradient, velocity in zip(
-        found, phase_portrait.symmetric_velocity(0.7, -1.3, vocab, length), strict=True
-    ):
+    for gradient, velocity in zip(found, velocities, strict=True):
         square = gradient[0, 0]
         off_diagonal = square[~torch.eye(len(square), dtype=torch.bool)]
         lead = (off_diagonal - square[0, 0]).numpy()
@@ -73,23 +65,18 @@ def test_expected_gradient_at_a_symmetric_point_is_that_of_the_theory(
 
 
 def test_one_step_of_descent_from_a_symmetric_start_is_one_of_the_flow() -> None:
-    # Exact with any batch: from this start all inputs are one input with its words renamed.
-    config = ReducedConfig(
-        vocab=7, length=5, batch_size=3, learning_rate=0.25, steps=1, start_scale=0.0
-    )
+    """Exact with any batch: from this start all inputs are one input with its words renamed."""
+    config = replace(SMALL, heads=1, learning_rate=0.25, steps=1, start_scale=0.0)
     runs = train_reduced(replace(config, start_a=0.7, start_b=-1.3), [4, 9])
-    a_velocity, b_velocity = phase_portrait.symmetric_velocity(0.7, -1.3, 7, 5)
+    velocities = phase_portrait.symmetric_velocity(0.7, -1.3, 7, 5)
     assert runs.steps.tolist() == [0, 1]
-    for lead, start, velocity in (
-        (runs.lead_a, 0.7, a_velocity),
-        (runs.lead_b, -1.3, b_velocity),
-    ):
+    leads = zip((runs.lead_a, runs.lead_b), (0.7, -1.3), velocities, strict=True)
+    for lead, start, velocity in leads:
         np.testing.assert_allclose(lead[:, 0, 0], start, rtol=1e-12)
         np.testing.assert_allclose(lead[:, 1, 0], start + 0.25 * float(velocity), rtol=1e-10)
     np.testing.assert_allclose(runs.loss[:, 0], phase_portrait.symmetric_loss(0.7, -1.3, 7, 5))
-    np.testing.assert_allclose(
-        runs.right_attention[:, 0, 0], phase_portrait.right_attention(0.7, 5)
-    )
+    p = phase_portrait.right_attention(0.7, 5)
+    np.testing.assert_allclose(runs.right_attention[:, 0, 0], p)
 
 
 def test_first_step_of_adam_moves_every_entry_by_the_learning_rate() -> None:
@@ -106,25 +93,21 @@ def test_shapes_steps_and_the_random_state_left_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     assert runs.steps.tolist() == [0, 5, 10, 15, 17]
     assert runs.seeds == (2, 0, 1)
-    assert runs.loss.shape == runs.token_accuracy.shape == (3, 5)
-    assert runs.right_attention.shape == runs.lead_a.shape == runs.lead_b.shape == (3, 5, 2)
+    for name in FIELDS:
+        assert getattr(runs, name).shape == ((3, 5) if name in FIELDS[:2] else (3, 5, 2))
 
 
-def test_a_run_does_not_depend_on_its_companions_or_on_when_it_is_measured() -> None:
-    crowd = train_reduced(SMALL, range(6))
-    again = train_reduced(SMALL, range(6))
+def test_a_run_depends_on_its_seed_only() -> None:
+    """Not on its companions, on when it is measured, or on how long it goes on."""
+    crowd, again = train_reduced(SMALL, range(6)), train_reduced(SMALL, range(6))
     pair = train_reduced(replace(SMALL, evaluate_every=3), [4, 1])
     assert np.array_equal(crowd.loss, again.loss)
-    for name in ("loss", "token_accuracy", "right_attention", "lead_a", "lead_b"):
-        for row, seed in enumerate(pair.seeds):
-            alone, among = getattr(pair, name)[row, -1], getattr(crowd, name)[seed, -1]
-            np.testing.assert_allclose(alone, among, rtol=1e-12)
+    for name in FIELDS:
+        found, wanted = getattr(pair, name)[:, -1], getattr(crowd, name)[[4, 1], -1]
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
     assert len(set(crowd.loss[:, -1])) == 6, "seeds should differ"
-
-
-def test_a_longer_run_begins_as_the_shorter_one() -> None:
-    short, long = (train_reduced(replace(SMALL, steps=steps), [3]) for steps in (5, 40))
-    np.testing.assert_allclose(short.loss[0], long.loss[0, :2], rtol=1e-12)
+    longer = train_reduced(replace(SMALL, steps=40), [3])
+    np.testing.assert_allclose(longer.loss[0, :4], crowd.loss[3, :4], rtol=1e-12)
 
 
 def test_start_has_the_spread_that_was_asked_for() -> None:
@@ -148,11 +131,8 @@ def test_by_permutations_the_sign_of_the_start_foretells_the_branch() -> None:
     # Both copy, and only one of them looks at the word that it copies.
     assert runs.token_accuracy[:, -1].min() > 0.95
     assert runs.right_attention[~aligned, -1].max() < 0.05
-
-
-def test_with_one_spare_word_every_small_start_aligns() -> None:
-    runs = train_reduced(ReducedConfig(vocab=7, length=6, start_scale=0.01, steps=150), range(16))
-    assert set(runs.branches()) == {"aligned"}
+    # With one spare word every small start aligns.
+    assert set(train_reduced(replace(config, vocab=7), range(16)).branches()) == {"aligned"}
 
 
 def test_elimination_with_spare_words_ends_at_its_floor() -> None:
@@ -165,26 +145,15 @@ def test_elimination_with_spare_words_ends_at_its_floor() -> None:
     assert np.abs(runs.token_accuracy[:, -1] - 1 / 3).max() < 0.1, "a guess among three words"
 
 
-def made_up(right: list[list[float]]) -> ReducedRuns:
-    """Runs of which only the last attention of each head matters."""
-    runs, checks = len(right), 3
-    attention = np.full((runs, checks, len(right[0])), 0.9)
-    attention[:, -1] = right
-    return ReducedRuns(
-        config=ReducedConfig(vocab=10, length=5, heads=len(right[0])),
-        seeds=tuple(range(runs)),
-        steps=np.arange(checks) * 10,
-        loss=np.zeros((runs, checks)),
-        token_accuracy=np.zeros((runs, checks)),
-        right_attention=attention,
-        lead_a=attention,
-        lead_b=attention,
-    )
-
-
 def test_branches_by_hand() -> None:
-    runs = made_up([[0.1, 0.5], [0.19, 0.01], [0.19, 0.21], [0.49, 0.0]])
-    assert runs.branches() == ("aligned", "elimination", "undecided", "undecided")
+    """Of two heads the last attention decides; exactly at chance nothing is decided."""
+    last = np.array([[0.1, 0.5], [0.19, 0.01], [0.19, 0.21], [0.49, 0.0], [0.2, 0.2]])
+    attention = np.stack([np.full((5, 2), 0.9), last], axis=1)
+    config = ReducedConfig(vocab=10, length=5, heads=2)
+    runs = ReducedRuns(
+        config, tuple(range(5)), np.arange(2), *[np.zeros((5, 2))] * 2, *[attention] * 3
+    )
+    assert runs.branches() == ("aligned", "elimination", *["undecided"] * 3)
 
 
 @pytest.mark.parametrize(
@@ -212,10 +181,3 @@ def test_configurations_that_make_no_sense(change: dict[str, Any], message: str)
 def test_seeds_are_some_and_different(seeds: list[int]) -> None:
     with pytest.raises(ValueError, match="different seeds, found"):
         train_reduced(SMALL, seeds)
-
-
-def test_exactly_at_chance_nothing_is_decided() -> None:
-    even = ReducedConfig(vocab=5, length=4, steps=0, start_scale=0.0)
-    runs = train_reduced(even, [0])
-    assert runs.right_attention.tolist() == [[[0.25] * even.heads]]
-    assert runs.branches() == ("undecided",)

@@ -16,24 +16,20 @@ from lessons_lib.stats import (
 
 def test_mean_interval_of_many_values_is_close_to_the_normal_one() -> None:
     data = np.random.default_rng(0).normal(3.0, 2.0, size=400)
-    found = mean_interval(data)
-    half = 1.96 * data.std(ddof=1) / 20
-    assert found.estimate == pytest.approx(data.mean())
+    found, half = mean_interval(data), 1.96 * data.std(ddof=1) / 20
+    assert (found.estimate, found.n) == pytest.approx((data.mean(), 400))
     # the bootstrap of 2000 samples knows its ends to about 5%
-    assert found.low == pytest.approx(data.mean() - half, abs=0.1 * half)
-    assert found.high == pytest.approx(data.mean() + half, abs=0.1 * half)
-    assert found.n == 400
-
-
-def test_mean_interval_depends_on_its_seed_only() -> None:
-    data = [0.1, 0.5, 0.2, 0.9]
+    wanted = [data.mean() - half, data.mean() + half]
+    assert [found.low, found.high] == pytest.approx(wanted, abs=0.1 * half)
     assert mean_interval(data, seed=1) == mean_interval(data, seed=1)
-    assert mean_interval(data, confidence=0.5).low > mean_interval(data).low
+    assert mean_interval(data, confidence=0.5).low > found.low
 
 
-def test_one_value_or_equal_ones_are_their_own_interval() -> None:
+def test_equal_values_are_their_own_interval() -> None:
     assert mean_interval([0.25]) == Interval(0.25, 0.25, 0.25, 1)
     assert mean_interval([2.0, 2.0, 2.0]) == Interval(2.0, 2.0, 2.0, 3)
+    assert seed_interval([0.5, 0.5]) == Interval(0.5, 0.5, 0.5, 2)
+    assert str(Interval(0.5, 0.25, 0.75, 8)) == "0.500 [0.250, 0.750] (n = 8)"
 
 
 def test_seed_interval_by_hand() -> None:
@@ -42,23 +38,17 @@ def test_seed_interval_by_hand() -> None:
     half = 3.18245 * (10 / 3) ** 0.5 / 4**0.5
     assert [found.low, found.high] == pytest.approx([3 - half, 3 + half], abs=1e-4)
     assert found.n == 4
-    assert seed_interval([0.5, 0.5]) == Interval(0.5, 0.5, 0.5, 2)
 
 
 def test_wilson_interval_by_its_formula() -> None:
     k, n = 14, 24
-    z = norm.ppf(0.975)
-    p = k / n
+    z, p = norm.ppf(0.975), k / n
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     found = proportion_interval(k, n)
     assert [found.low, found.high] == pytest.approx([centre - half, centre + half])
     assert proportion_interval(8, 8).high == 1.0
     assert proportion_interval(8, 8).low < 0.7
-
-
-def test_interval_reads_well() -> None:
-    assert str(Interval(0.5, 0.25, 0.75, 8)) == "0.500 [0.250, 0.750] (n = 8)"
 
 
 def test_top_count_is_the_exact_ceiling() -> None:
@@ -68,10 +58,12 @@ def test_top_count_is_the_exact_ceiling() -> None:
     assert top_count(torch.tensor([100]), 0.07).tolist() == [7]
 
 
-def test_chance_agreement_by_hand() -> None:
-    assert chance_agreement([4]) == pytest.approx(1 / 4)
-    assert chance_agreement([21]) == pytest.approx(2 / 21)
-    assert chance_agreement([4, 21]) == pytest.approx((1 / 4 + 2 / 21) / 2)
+@pytest.mark.parametrize(
+    ("lengths", "chance"),
+    [([4], 1 / 4), ([21], 2 / 21), ([4, 21], (1 / 4 + 2 / 21) / 2)],
+)
+def test_chance_agreement_by_hand(lengths: list[int], chance: float) -> None:
+    assert chance_agreement(lengths) == pytest.approx(chance)
 
 
 def test_shuffling_permutes_the_positions_that_count_and_no_others() -> None:
@@ -79,18 +71,16 @@ def test_shuffling_permutes_the_positions_that_count_and_no_others() -> None:
     mask = torch.tensor([True, True, False, True, True, False]).expand(5, 6)
     found = shuffled(values, mask, seed=0)
     assert torch.equal(found[~mask], values[~mask])
-    for row in range(5):
-        assert sorted(found[row][mask[row]].tolist()) == values[row][mask[row]].tolist()
+    kept = (rows[mask].view(5, 4).sort(1).values for rows in (found, values))
+    assert torch.equal(*kept)
     assert not torch.equal(found, values)
     assert torch.equal(found, shuffled(values, mask, seed=0))
 
 
 def test_shuffling_is_uniform() -> None:
     values = torch.tensor([0.0, 1.0, 2.0, 9.0]).expand(9000, 4)
-    mask = torch.tensor([True, True, True, False])
-    found = shuffled(values, mask, seed=1)
-    where = (found == 2.0).float().argmax(1)
-    counts = torch.bincount(where, minlength=4).tolist()
+    found = shuffled(values, torch.tensor([True, True, True, False]), seed=1)
+    counts = torch.bincount((found == 2.0).float().argmax(1), minlength=4).tolist()
     # 3000 expected in each of three places, standard deviation 45
     assert counts[3] == 0
     assert all(abs(count - 3000) < 225 for count in counts[:3])
@@ -101,9 +91,8 @@ def test_cumulative_incidence_by_hand() -> None:
     curve = cumulative_incidence([20, 50, 30, 60, 60], [1, 1, 0, 0, 0], 60)
     assert curve.times.tolist() == [0, 20, 50, 60]
     assert curve.share.tolist() == [0, 0.2, 0.4, 0.4]
-    assert curve.n == 5
     band = proportion_interval(1, 5)
-    assert (curve.low[1], curve.high[1]) == (band.low, band.high)
+    assert (curve.low[1], curve.high[1], curve.n) == (band.low, band.high, 5)
     assert cumulative_incidence([20, 50], [1, 1], 30).share.tolist() == [0, 0.5, 0.5]
 
 
@@ -112,17 +101,8 @@ def test_without_competing_events_it_is_one_minus_survival() -> None:
     times, happened = rng.integers(1, 40, size=31).astype(float), np.ones(31, dtype=bool)
     happened[times > 30], times[times > 30] = False, 30.0
     curve = cumulative_incidence(times, happened, 30)
-    data = CensoredData(uncensored=times[happened], right=times[~happened])
-    survival = ecdf(data).sf
+    survival = ecdf(CensoredData(uncensored=times[happened], right=times[~happened])).sf
     np.testing.assert_allclose(curve.share, 1 - survival.evaluate(curve.times), atol=1e-12)
-
-
-def test_two_kinds_of_events_add_up() -> None:
-    times, kind = [5, 9, 9, 14, 20, 20], np.array([1, 2, 1, 2, 0, 0])
-    one, two, any_kind = (
-        cumulative_incidence(times, hit, 20) for hit in (kind == 1, kind == 2, kind > 0)
-    )
-    assert one.share[-1] + two.share[-1] == pytest.approx(any_kind.share[-1])
 
 
 def test_log_rank_test_by_hand() -> None:
@@ -140,9 +120,7 @@ def test_log_rank_test_by_hand() -> None:
     expected = 2 * norm.sf(abs(excess) / np.sqrt(variance))
     assert time_difference(x, hit_x, y, hit_y) == pytest.approx(expected, rel=1e-9)
     assert time_difference(y, hit_y, x, hit_x) == pytest.approx(expected, rel=1e-9)
-
-
-def test_events_at_one_time_tell_no_groups_apart() -> None:
+    # Events at one time tell no groups apart.
     assert time_difference([50] * 4, [True] * 4, [50] * 3, [True] * 3) == 1.0
 
 

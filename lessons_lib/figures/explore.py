@@ -1,14 +1,13 @@
 """Interactive figures that also live without a kernel: one object, three lives.
 
-`explore` draws a figure once for each combination of a few parameter values and returns an
-`Explorer`. What a reader gets depends on where it is shown::
+`explore` draws a figure for each combination of a few values. A reader gets what can be shown::
 
     application/vnd.jupyter.widget-view+json   sliders of ipywidgets, in a notebook with a kernel
     text/html                                  the same in a page, without kernel or network
     image/png                                  the first frame, for print and PDF
     text/plain                                 a summary in words
 
-All three show the same stored frames, so none of them can say something else than the others.
+All show the same stored frames.
 """
 
 from __future__ import annotations
@@ -26,79 +25,54 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from lessons_lib.figures.page import PACE, encode, figure_html
 
 STATIC_VARIABLE = "LESSONS_STATIC_FIGURES"
-"""When this environment variable is set, figures show themselves without a widget.
+"""Where this environment variable is set, as by tools that keep outputs, no widget is shown.
 
-A widget view saved in a notebook points to a kernel that is gone, and front-ends then show an
-error instead of the page version. Tools that execute notebooks to keep their outputs set this.
+In a saved notebook it would point to a kernel that is gone, and front-ends show an error then.
 """
 
-_CSS_PIXELS_PER_INCH = 100
+_PIXELS_PER_INCH = 100  # of CSS
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One slider.
+    """One slider."""
 
-    Attributes:
-        name: the keyword under which ``draw`` and ``describe`` get the value.
-        label: what stands beside the slider.
-        texts: the values as readers see them, no two alike.
-        values: the values themselves, in the order of the slider.
-        start: index of the value that is shown first.
-    """
-
-    name: str
-    label: str
-    texts: tuple[str, ...]
-    values: tuple[Any, ...]
-    start: int
+    name: str  #: the keyword under which ``draw`` and ``describe`` get the value
+    label: str  #: what stands beside the slider
+    texts: tuple[str, ...]  #: the values as readers see them, no two alike
+    values: tuple[Any, ...]  #: themselves, in the order of the slider
+    start: int  #: index of the value that is shown first
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of the figure.
+    """One picture of the figure."""
 
-    Attributes:
-        image: the encoded picture, in the one format of all frames.
-        text: its description in words; of a frame that failed, what went wrong.
-        error: ``None``, or type and message of the exception.
-    """
-
-    image: bytes
-    text: str
-    error: str | None = None
+    image: bytes  #: encoded, in the one format of all frames
+    text: str  #: its description in words; of a frame that failed, what went wrong
+    error: str | None = None  #: type and message of the exception, if it failed
 
 
 @dataclass(frozen=True)
 class Explorer:
-    """A figure with one to three sliders; the last expression of a cell shows it.
+    """A figure with one to three sliders; the last expression of a cell shows it."""
 
-    Attributes:
-        title: heading above the figure, or ``None``.
-        alt: what the figure shows, whatever the sliders say.
-        parameters: the sliders, from top to bottom.
-        frames: one for each combination of values; the last parameter varies fastest.
-        image_format: ``"png"`` or ``"webp"``: the smaller for these frames.
-        still: the first frame as PNG.
-        play: index of the parameter that the play button moves.
-        size: width and height on a page, CSS pixels; it shrinks where there is less room.
-    """
-
-    title: str | None
-    alt: str
-    parameters: tuple[Parameter, ...]
-    frames: tuple[Frame, ...]
-    image_format: str
-    still: bytes
-    play: int
-    size: tuple[int, int]
+    title: str | None  #: heading above the figure
+    alt: str  #: what the figure shows, whatever the sliders say
+    parameters: tuple[Parameter, ...]  #: the sliders, from top to bottom
+    frames: tuple[Frame, ...]  #: one for each combination; the last parameter varies fastest
+    image_format: str  #: ``"png"`` or ``"webp"``: the smaller for these frames
+    still: bytes  #: the first frame as PNG
+    play: int  #: index of the parameter that the play button moves
+    size: tuple[int, int]  #: on a page, CSS pixels; it shrinks where there is less room
 
     @property
     def start(self) -> int:
@@ -107,12 +81,12 @@ class Explorer:
 
     @property
     def state(self) -> str:
-        """The values that are shown first, in words: ``"step 5, head 2"``."""
+        """The values that are shown first: ``"step 5, head 2"``."""
         return ", ".join(f"{p.label} {p.texts[p.start]}" for p in self.parameters)
 
     @property
     def errors(self) -> tuple[str, ...]:
-        """What went wrong in the frames that could not be drawn, in their order; mostly empty."""
+        """What went wrong in the frames that could not be drawn."""
         return tuple(frame.error for frame in self.frames if frame.error is not None)
 
     def to_html(self) -> str:
@@ -123,9 +97,6 @@ class Explorer:
         """A new ipywidgets box with image, sliders, play button and description.
 
         Only what ipywidgets 7.7 (Colab) and 8 share is used.
-
-        Raises:
-            ImportError: ipywidgets is not installed.
         """
         import ipywidgets
         from ipywidgets import HTML, Layout
@@ -205,36 +176,32 @@ def explore(
 
     The values come as keywords: ``step=[0, 5, 10]``, or ``model={"learned": a, "uniform": b}``
     where readers are to see other words than the value. All frames are drawn at once, in order.
-    A frame whose ``draw`` or ``describe`` raises shows the error in its place; see
-    `Explorer.errors`. The options are many because each is said in one word where a figure is made.
+    One whose ``draw`` or ``describe`` raises shows the error. The options are many because each is
+    said in one word where a figure is made.
 
     Args:
         draw: ``draw(figure, **values)`` draws on the given empty matplotlib figure.
         describe: ``describe(**values)`` says in a sentence or two what the frame shows, for
             those who do not see it.
         alt: what the figure shows, whatever the values, in a few words.
-        start: the value to begin with, by parameter; the text where values were given with one.
-            By default the first.
+        start: the value to begin with, by parameter, or its text; by default the first.
         title: heading above the figure.
         labels: what stands beside a slider, by parameter; by default its name.
         play: the parameter that the play button moves; by default the first.
         figsize: inches. The default fits a phone if the fonts have 11 points or more.
-        dpi: pixels in an inch. The size on the page does not depend on it, the sharpness does.
+        dpi: pixels in an inch: the sharpness, not the size on the page.
         size_limit: what the page version may take, in bytes.
         parameters: the values of one to three parameters.
 
     Raises:
-        TypeError: values that are no sequence, a start that is no mapping, or an ``alt``,
-            ``title`` or description that is not text.
-        ValueError: none or more than three parameters, no values, two values that read alike, an
-            unknown start or name, an empty description, or more than ``size_limit`` bytes.
+        TypeError, ValueError: an option is not as above; the message says which.
         RuntimeError: no frame at all could be drawn.
     """
     alt = _text(alt, "alt").rstrip(".")
     title = None if title is None else _text(title, "title")
     sliders = _parameters(parameters, start or {}, labels or {})
     names = [p.name for p in sliders]
-    if play is not None and play not in names:
+    if (play or names[0]) not in names:
         raise ValueError(f"play={play!r} is not a parameter; choose one of {', '.join(names)}")
     count = math.prod(len(p.values) for p in sliders)
 
@@ -257,9 +224,9 @@ def explore(
         # Said as soon as it is certain: nobody should wait for a thousand frames to read this.
         if min(totals.values()) > size_limit:
             raise too_large(min(totals.values()) * count // len(drawn))
-    first = drawn[0][2]
-    if first is not None and all(error is not None for *_, error in drawn):
-        raise RuntimeError(f"no frame could be drawn: {_error_text(first)}") from first
+    errors = [error for *_, error in drawn]
+    if all(errors):
+        raise RuntimeError(f"no frame could be drawn: {_error_text(errors[0])}") from errors[0]
 
     kind = min(totals, key=lambda name: totals[name])
     explorer = Explorer(
@@ -267,13 +234,13 @@ def explore(
         alt=alt,
         parameters=sliders,
         frames=tuple(
-            Frame(images[kind], text, None if error is None else _error_text(error))
+            Frame(images[kind], text, _error_text(error) if error else None)
             for images, text, error in drawn
         ),
         image_format=kind,
         still=drawn[_index(sliders, [p.start for p in sliders])][0]["png"],
-        play=0 if play is None else names.index(play),
-        size=(round(figsize[0] * _CSS_PIXELS_PER_INCH), round(figsize[1] * _CSS_PIXELS_PER_INCH)),
+        play=names.index(play or names[0]),
+        size=(round(figsize[0] * _PIXELS_PER_INCH), round(figsize[1] * _PIXELS_PER_INCH)),
     )
     if (size := len(explorer.to_html().encode())) > size_limit:
         raise too_large(size)
@@ -282,10 +249,7 @@ def explore(
 
 def _index(parameters: Sequence[Parameter], positions: Sequence[int]) -> int:
     """Where the frame of some slider positions is stored: the last parameter varies fastest."""
-    index = 0
-    for parameter, position in zip(parameters, positions, strict=True):
-        index = index * len(parameter.values) + position
-    return index
+    return int(np.ravel_multi_index(tuple(positions), [len(p.values) for p in parameters]))
 
 
 def _text(value: object, name: str) -> str:
@@ -310,9 +274,9 @@ def _parameters(
         if not isinstance(mapping, Mapping):
             raise TypeError(f"expected {what}={{parameter: ...}}, found {mapping!r}")
         if unknown := [name for name in mapping if name not in given]:
+            known = ", ".join(given)
             raise ValueError(
-                f"{what} names {unknown[0]!r}, which is not a parameter; they are "
-                f"{', '.join(given)}"
+                f"{what} names {unknown[0]!r}, which is no parameter; there is {known}"
             )
     result = []
     for name, choices in given.items():
@@ -331,14 +295,12 @@ def _parameters(
                 f"two values of {name} both read {twice!r}; drop one, or say what readers are to "
                 f"see with {name}={{text: value, ...}}"
             )
-        if name in start and start[name] not in findable:
-            raise ValueError(
-                f"start {name}={start[name]!r} is not one of its values; they are "
-                f"{', '.join(texts)}"
-            )
-        position = findable.index(start[name]) if name in start else 0
+        first = start.get(name, findable[0])
+        if first not in findable:
+            known = ", ".join(texts)
+            raise ValueError(f"start {name}={first!r} is not one of its values; they are {known}")
         label = _text(labels.get(name, name.replace("_", " ")), f"the label of {name}")
-        result.append(Parameter(name, label, texts, values, position))
+        result.append(Parameter(name, label, texts, values, findable.index(first)))
     return tuple(result)
 
 
@@ -368,16 +330,15 @@ def _draw_frame(
         text = f"This frame could not be drawn. {_error_text(error)}"
         # ASCII, so that no missing glyph makes the report of an error fail itself.
         lines = textwrap.wrap(text.encode("ascii", "backslashreplace").decode(), 48)[:12]
-        size = figure.get_figwidth(), figure.get_figheight()
-        blank = Figure(figsize=size, dpi=figure.dpi, facecolor="white")
-        look: dict[str, Any] = {"va": "top", "fontsize": 12, "color": "black"}
-        blank.text(0.04, 0.96, "\n".join(lines), parse_math=False, **look)
+        width, height = figure.get_size_inches()
+        blank = Figure(figsize=(width, height), dpi=figure.dpi, facecolor="white")
+        blank.text(0.04, 0.96, "\n".join(lines), parse_math=False, va="top", size=12, color="black")
         return encode(blank), text, error
     called = ", ".join(f"{name}={_value_text(value)}" for name, value in values.items())
     return images, _text(text, f"the description of {called}"), None
 
 
-def _error_text(error: Exception) -> str:
+def _error_text(error: Exception | None) -> str:
     return f"{type(error).__name__}: {error}"
 
 

@@ -1,17 +1,13 @@
 """The page half of `explore`: a figure with sliders as one self-contained block of HTML.
 
-The markup that Python writes is what a reader without JavaScript needs: a still image, its text
-alternative and a description. The script adds the controls, so where scripts are removed (GitHub,
-an untrusted notebook, print) no dead slider is left behind.
-
-Rules the block keeps, because the same block is put into built pages, Jupyter and Colab:
+The markup is what a reader without JavaScript needs: a still image, its text alternative and a
+description. The script adds the controls, so that where scripts are removed (GitHub, an untrusted
+notebook, print) no dead slider is left behind. Built pages, Jupyter and Colab get the same block:
 
 * Nothing is fetched: frames are ``data:`` addresses, style and script are inline.
-* No ``id`` is written here. The script makes free ones when it runs, so a figure may be shown
-  twice on a page.
-* The script looks for figures that are not set up yet instead of using ``document.currentScript``,
-  which is empty where a front-end inserts the block and runs its scripts afterwards.
-* The same figure gives the same bytes.
+* No ``id`` is written here, but by the script, so a figure may be shown twice on a page.
+* The script looks for figures that are not set up yet, since ``document.currentScript`` is empty
+  where a front-end inserts the block and runs its scripts afterwards.
 """
 
 from __future__ import annotations
@@ -41,9 +37,8 @@ PACE = 600
 def encode(figure: Figure) -> dict[str, bytes]:
     """A drawn figure with at most 256 colours, as PNG and, where Pillow can, as lossless WebP.
 
-    Figures are flat areas and thin lines: so reduced they take a third of a full PNG. Maximum
-    coverage keeps colours that only a few points have, which a median cut merges into others.
-    SVG was measured too: several times larger, since it repeats each glyph and line.
+    Figures are flat areas and thin lines: so reduced they take a third of a full PNG, and less than
+    SVG. Maximum coverage keeps colours that only a few points have; a median cut merges them.
     """
     buffer, png, webp = io.BytesIO(), io.BytesIO(), io.BytesIO()
     # All said here, because a style may crop to the contents or save without background.
@@ -81,13 +76,11 @@ def figure_html(figure: Explorer) -> str:
     heading = f'<p class="lessons-explore-title">{escape(title)}</p>\n' if title else ""
     return (
         f'<figure class="lessons-explore" style="width:{width}px">\n'
-        f"<style>{_STYLE}</style>\n"
-        f"{heading}"
+        f"<style>{_STYLE}</style>\n{heading}"
         f'<img class="dark-light" src="{prefix}{image}" '
         f'width="{width}" height="{height}" alt="{escape(f"{figure.alt} ({figure.state})")}">\n'
         f'<figcaption><span class="lessons-explore-state">{escape(figure.state)}</span>\n'
-        f'<p class="lessons-explore-text" aria-live="polite">{escape(text)}</p>'
-        "</figcaption>\n"
+        f'<p class="lessons-explore-text" aria-live="polite">{escape(text)}</p></figcaption>\n'
         "<noscript><p>This is one frame as a still image: the sliders need JavaScript.</p>"
         "</noscript>\n"
         f'<script type="application/json" class="lessons-explore-data">{stored}</script>\n'

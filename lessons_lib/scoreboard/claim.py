@@ -1,7 +1,8 @@
 """A claim of the paper, the rule that judges it, and the verdict that follows from the records.
 
-``Rows.declare`` makes a ``Row`` of a function that measures: from records and thresholds to
-criteria, each held (True), refuted (False) or open (None). A row is called to get its ``Claim``.
+A ``Row`` has words and a rule, of ``rows.toml``, and a function that measures: from records and
+thresholds to criteria, each held (True), refuted (False) or open (None). It is called for its
+``Claim``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import pandas as pd
 from scipy.stats import t as student
@@ -26,7 +27,6 @@ Loader = Callable[[str, str], Mapping[str, Record]]
 ON_TEXT = "paper", "full-size", "left-to-right", "short"
 """Scales at the authors' size or near it: the first that was measured is judged."""
 NOT_QUOTED = "see the paper, table not quoted here"
-NO_NUMBER = "the abstract says so, without a number"
 NOT_MEASURED = "not measured here"
 
 
@@ -71,7 +71,6 @@ class Measured:
 
 
 Measure = Callable[[Loader, Thresholds], Measured]
-M = TypeVar("M", bound=Measure)
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,22 +105,6 @@ class Row:
         rule = self.rule.format(t=thresholds) + (f"; {found.power}" if found.power else "")
         setup = asked.setup() if found.value else ""
         return Claim(self, rule, found, judge(found.criteria.values()), setup)
-
-
-class Rows(list[Row]):
-    """Rows in the order of the scoreboard."""
-
-    def declare(
-        self, where: tuple[int, str], claim: str, rule: str, published: str = NOT_QUOTED
-    ) -> Callable[[M], M]:
-        """Make a row of the function below, under its name; ``where``: its chapter and part."""
-
-        def declared(measure: M) -> M:
-            name = measure.__name__.replace("_", "-")
-            self.append(Row(name, *where, claim, rule, measure, published))
-            return measure
-
-        return declared
 
 
 @dataclass(frozen=True)

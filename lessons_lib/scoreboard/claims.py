@@ -11,12 +11,15 @@ import argparse
 import sys
 import tempfile
 import textwrap
+import tomllib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -27,9 +30,16 @@ from lessons_lib.lab.records import NotMeasuredError, Record, ResultError
 from lessons_lib.scoreboard import on_copying, on_heads, on_text
 from lessons_lib.scoreboard.claim import OURS, Loader, Noting, Row, Thresholds, with_fewer_seeds
 
-ROWS: tuple[Row, ...] = tuple(
-    sorted([*on_text.ROWS, *on_copying.ROWS, *on_heads.ROWS], key=lambda row: row.chapter)
-)
+MEASURES = vars(on_text) | vars(on_copying) | vars(on_heads)
+
+
+def _row(name: str, words: dict[str, Any]) -> Row:
+    measure = MEASURES[words.pop("measure", name.replace("-", "_"))]
+    return Row(name, measure=partial(measure, **words.pop("settings", {})), **words)
+
+
+_WORDS = tomllib.loads(Path(__file__).with_name("rows.toml").read_text("utf-8"))
+ROWS = tuple(_row(name, words) for name, words in _WORDS.items())
 """In the order of the scoreboard."""
 SHOWN = "part", "published", "ours", "interval", "runs", "setup", "rule", "reasons", "command"
 COLUMN = 48

@@ -1,4 +1,4 @@
-"""Rows of the scoreboard on copying: interventions and the hard distribution."""
+"""What rows of the scoreboard on copying rest on: interventions and the hard distribution."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from scipy.stats import binom
 
 from lessons_lib.scoreboard import contrasts
 from lessons_lib.scoreboard.claim import (
-    NO_NUMBER,
     Loader,
     Measured,
-    Rows,
     Thresholds,
     below,
     best_scale,
@@ -20,23 +18,12 @@ from lessons_lib.scoreboard.claim import (
 from lessons_lib.scoreboard.contrasts import Runs, of
 from lessons_lib.stats import Interval, proportion_interval, seed_interval
 
-ROWS = Rows()
-DRIVES, HARD = (5, "what drives attention"), (6, "hard distribution")
 AUTHORS_STEPS = 200
 """For so many steps the authors trained."""
 EARLY = 60
 """At this step most of the authors' runs on permutations copy, and some are far from it."""
 
 
-@ROWS.declare(
-    DRIVES,
-    "Knowledge of words (KTIW) drives attention.",
-    "supported if runs copy later after as many steps without words than after right words "
-    "(log-rank p < {t.p:g}; refuted if surely less than {t.later:g} times as late), and fewer "
-    "align after wrong words in both ways of teaching (refuted if surely by less than "
-    "{t.shares:g})",
-    NO_NUMBER,
-)
 def words_drive_attention(load: Loader, t: Thresholds) -> Measured:
     """Right words first, wrong words first, or as many steps without words; then permutations."""
     runs = Runs(load("ktiw_first", "lesson"), t)
@@ -63,13 +50,6 @@ def words_drive_attention(load: Loader, t: Thresholds) -> Measured:
     )
 
 
-@ROWS.declare(
-    DRIVES,
-    "Attention cannot be learned before knowledge of words (KTIW).",
-    "supported if the interval ends less than {t.trace:g} above chance, and the value is "
-    "below half of both controls; refuted where the interval begins above these bounds",
-    NO_NUMBER,
-)
 def attention_needs_words(load: Loader, t: Thresholds) -> Measured:
     """Attention where all but the query is frozen: at random, or with right words.
 
@@ -107,16 +87,6 @@ def _half(control: Interval, value: Interval) -> Interval:
     return Interval(middle, middle - down, middle + up, control.n + value.n)
 
 
-@ROWS.declare(
-    HARD,
-    "Copying is harder to learn from permutations of 40 words than from 40 of 60 words.",
-    "supported if permutations take longer (log-rank p < {t.p:g}; refuted if surely less than "
-    f"{{t.later:g}} times as long), and fewer of their runs copy by step {EARLY} (refuted if "
-    "surely by less than {t.shares:g})",
-    "40 of 60: all runs copy by step 40; permutations: most between steps 60 and 110, about a "
-    "third are at 0.62 to 0.70 at step 190; word accuracy of six runs of the authors' code at "
-    f"step {EARLY}: .99 .21 1.00 .59 .99 .11",
-)
 def hard_is_slower(load: Loader, t: Thresholds) -> Measured:
     """Permutations of 40 words against 40 of 60 words: when can a run copy?"""
     runs = Runs(best_scale(load, "hard_distribution"), t)
@@ -139,14 +109,6 @@ def hard_is_slower(load: Loader, t: Thresholds) -> Measured:
     )
 
 
-@ROWS.declare(
-    HARD,
-    "From permutations a model cannot even learn to copy.",
-    f"supported if the share of runs that do not copy within {AUTHORS_STEPS} steps is surely "
-    "above {t.rare:.2f}, and of those left surely less than {t.learns:g} learn it in 100 "
-    "steps; refuted where the interval lies on the other side",
-    f"about a third of the runs are at 0.62 to 0.70 at step 190, of {AUTHORS_STEPS}",
-)
 def cannot_copy(load: Loader, t: Thresholds) -> Measured:
     """Whether runs fail within the authors' 200 steps, and whether those that do fail for good.
 

@@ -1,4 +1,4 @@
-"""Rows of the scoreboard on several heads: do they help, and is it their starts?"""
+"""What rows of the scoreboard on several heads rest on: do they help, and is it their starts?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from lessons_lib.scoreboard.claim import (
     NOT_MEASURED,
     Loader,
     Measured,
-    Rows,
     Thresholds,
     exceeds,
     optional,
@@ -20,8 +19,6 @@ from lessons_lib.scoreboard.claim import (
 from lessons_lib.scoreboard.contrasts import Runs, of, share_contrast
 from lessons_lib.stats import proportion_interval
 
-ROWS = Rows()
-HEADS = 7, "multi-head experiment"
 COPIES, FAILS, LAST_LOOK = 0.95, 0.6, 190
 """The authors' rule for heads: accuracy above the first by their last evaluation is good, below the
 second there is bad."""
@@ -46,12 +43,6 @@ def _by_size(
         raise NotMeasuredError("; ".join(told))
 
 
-@ROWS.declare(
-    HEADS,
-    "Several heads overcome the hard distribution.",
-    "supported if more runs align with eight heads than with one in both cells, refuted where "
-    "surely by less than {t.shares:g}",
-)
 def several_heads_align(load: Loader, t: Thresholds) -> Measured:
     """Share of runs aligned with one head and with eight, LSTM and GRU, lesson scale."""
     runs = Runs(load("heads", "lesson"), t)
@@ -71,14 +62,6 @@ def several_heads_align(load: Loader, t: Thresholds) -> Measured:
     )
 
 
-@ROWS.declare(
-    HEADS,
-    "Several heads help by improving learning dynamics rather than expressiveness.",
-    "supported if at equal capacity a head and its mirror image align more often than two "
-    "heads (H1, in both cells), bad heads more often turned over (H5), and good ones less "
-    f"often (H6), each at level {mirrored.LEVEL} by Holm's method for {mirrored.TESTS} tests; "
-    f"refuted where surely by less than {mirrored.LITTLE} (H1) or {mirrored.GAIN} (H5, H6)",
-)
 def heads_not_parameters(load: Loader, t: Thresholds) -> Measured:
     """Heads of equal capacity, whose starts differ in a sign only: H1, H5 and H6 of ``mirrored``.
 
@@ -102,14 +85,6 @@ def heads_not_parameters(load: Loader, t: Thresholds) -> Measured:
     )
 
 
-@ROWS.declare(
-    HEADS,
-    "Models of eight heads with bad starts fail; one head with a good start is enough.",
-    "supported if fewer models of eight bad heads align (refuted if surely by less than "
-    "{t.shares:g}), they take longer (log-rank p < {t.p:g}; refuted if surely less than "
-    f"{{t.later:g}} times as long), and at the authors' size fewer copy by step {LAST_LOOK}, "
-    "their last evaluation",
-)
 def bad_heads_fail(load: Loader, t: Thresholds) -> Measured:
     """Eight bad heads against seven bad ones and a good one: how often, and how soon?
 
@@ -151,13 +126,6 @@ def bad_heads_fail(load: Loader, t: Thresholds) -> Measured:
     )
 
 
-@ROWS.declare(
-    HEADS,
-    "A head's start decides: some heads learn with every order of the data, others with none.",
-    f"supported if, by both rules (ours: aligned; theirs: copies by step {LAST_LOOK}, or is "
-    f"below {FAILS} then), more heads have one outcome than if only the order of the data "
-    "decided; refuted if surely by less than {t.shares:g} of the rest",
-)
 def starts_sort_heads(load: Loader, t: Thresholds) -> Measured:
     """Heads by their starts: is the outcome the same whatever the order of the data?
 

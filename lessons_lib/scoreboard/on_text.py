@@ -1,12 +1,10 @@
-"""Rows of the scoreboard on real text: what uniform attention learns, agreement, xi, what is first.
+"""What rows on real text rest on: what uniform attention learns, agreement, xi, what is first.
 
 A row on several corpora has one main value, the mean over corpora: run "1.0" of each is averaged
 before. Each corpus is a criterion of its own, but where a row says otherwise.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import pandas as pd
 
@@ -16,11 +14,8 @@ from lessons_lib.scoreboard.claim import (
     NOT_MEASURED,
     OURS,
     Loader,
-    Measure,
     Measured,
     RealText,
-    Row,
-    Rows,
     Thresholds,
     below,
     best_scale,
@@ -31,17 +26,8 @@ from lessons_lib.stats import seed_interval
 
 POSITION = "last", "first", "diagonal"
 """Guesses that know no words: the last word, the first word, the same place."""
-ROWS = Rows()
-WORDS, STAGES, QUESTION = (3, "two stages"), (4, "two stages"), (8, "the question")
 
 
-@ROWS.declare(
-    WORDS,
-    "With uniform attention, which leaves co-occurrence alone, a model learns which words "
-    "translate each other.",
-    "supported if the interval lies above {t.teaches:g} of the better reference, in part if "
-    "below that and above {t.teaches_some:g} of it",
-)
 def cooccurrence_teaches_words(load: Loader, t: Thresholds) -> Measured:
     """Words of Multi30k that a model knows whose attention is frozen uniform.
 
@@ -64,12 +50,6 @@ def cooccurrence_teaches_words(load: Loader, t: Thresholds) -> Measured:
     )
 
 
-@ROWS.declare(
-    STAGES,
-    "Knowledge of words rises before attention does.",
-    "supported if the lag lies above 0 in every corpus, half-way up and where both curves reach "
-    "{t.level:g}; refuted where it lies below",
-)
 def ktiw_comes_first(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
     """Steps from the half-rise of KTIW to that of attention, both against the dictionary.
 
@@ -96,11 +76,6 @@ def ktiw_comes_first(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
     return text.measured(ours, lag, "steps by which KTIW is ahead half-way up", criteria)
 
 
-@ROWS.declare(
-    STAGES,
-    "Attention is still almost uniform while knowledge of words is learned.",
-    "supported if the interval lies above {t.spread:g} in every corpus, refuted below",
-)
 def attention_is_uniform_early(load: Loader, t: Thresholds) -> Measured:
     """Spread of attention, exp(entropy)/L, when KTIW has half risen."""
     text = RealText(load, "translation")
@@ -119,135 +94,76 @@ def _judged(text: RealText, corpus: str) -> str:
     return corpus if text.has(corpus, "ktiw/gold") else f"{corpus} (by Model 1)"
 
 
-def agreement(experiment: str, metric: str, times: float | None = None) -> Measure:
-    """A row on A(u, v), the metric of an experiment's records.
+def agreement(
+    load: Loader, t: Thresholds, experiment: str, metric: str, times: float | None = None
+) -> Measured:
+    """A(u, v), the metric of an experiment's records, in each corpus.
 
-    Criteria for each corpus: against chance (the paper's claim), of which ``times`` is asked for,
-    by default ``Thresholds.far``, and position (a stricter one). Rivals that the record lacks are
+    Against chance (the paper's claim), of which ``times`` is asked for, by default
+    ``Thresholds.far``, and against position (a stricter one). Rivals that the record lacks are
     named as not measured.
     """
-
-    def measure(load: Loader, t: Thresholds) -> Measured:
-        text = RealText(load, experiment)
-        found, chance = text.each(metric), text.of_block("chance")
-        reference = metric.partition(",")[0]
-        rivals = {name: f"{reference},{name})" for name in (*POSITION, "twin")}
-        there = {
-            name: text.each(rival)
-            for name, rival in rivals.items()
-            if all(text.has(corpus, rival) for corpus in text.corpora)
-        }
-        guesses = [there[name] for name in POSITION if name in there]
-        above, ahead, told = {}, {}, []
-        for corpus in text.corpora:
-            bound = (times or t.far) * chance[corpus]
-            above[f"far above chance, {corpus}"] = exceeds(text.interval(found[corpus]), bound)
-            if guesses:
-                best = max((guess[corpus] for guess in guesses), key=pd.Series.mean)
-                ahead[f"above position, {corpus}"] = exceeds(text.interval(found[corpus] - best), 0)
-            beside = {"chance": chance[corpus]}
-            beside |= {name: runs[corpus].mean() for name, runs in there.items()}
-            if text.has(corpus, most := f"{metric}/max"):
-                beside["maximum over checkpoints"] = text.each(most)[corpus].mean()
-            shown = ", ".join(f"{name} {value:.2f}" for name, value in beside.items())
-            told.append(f"{corpus} {found[corpus].mean():.2f} ({shown})")
-        ours = f"{metric}: {', '.join(told)}"
-        if lacking := ["position"] * (not guesses) + ["twin"] * ("twin" not in there):
-            ours += f"; {' and '.join(lacking)}: {NOT_MEASURED}"
-        if not guesses:
-            ours += ", so that the paper's claim alone is judged"
-        return text.measured(ours, found, metric, above | ahead)
-
-    return measure
+    text = RealText(load, experiment)
+    found, chance = text.each(metric), text.of_block("chance")
+    reference = metric.partition(",")[0]
+    rivals = {name: f"{reference},{name})" for name in (*POSITION, "twin")}
+    there = {
+        name: text.each(rival)
+        for name, rival in rivals.items()
+        if all(text.has(corpus, rival) for corpus in text.corpora)
+    }
+    guesses = [there[name] for name in POSITION if name in there]
+    above, ahead, told = {}, {}, []
+    for corpus in text.corpora:
+        bound = (times or t.far) * chance[corpus]
+        above[f"far above chance, {corpus}"] = exceeds(text.interval(found[corpus]), bound)
+        if guesses:
+            best = max((guess[corpus] for guess in guesses), key=pd.Series.mean)
+            ahead[f"above position, {corpus}"] = exceeds(text.interval(found[corpus] - best), 0)
+        beside = {"chance": chance[corpus]}
+        beside |= {name: runs[corpus].mean() for name, runs in there.items()}
+        if text.has(corpus, most := f"{metric}/max"):
+            beside["maximum over checkpoints"] = text.each(most)[corpus].mean()
+        shown = ", ".join(f"{name} {value:.2f}" for name, value in beside.items())
+        told.append(f"{corpus} {found[corpus].mean():.2f} ({shown})")
+    ours = f"{metric}: {', '.join(told)}"
+    if lacking := ["position"] * (not guesses) + ["twin"] * ("twin" not in there):
+        ours += f"; {' and '.join(lacking)}: {NOT_MEASURED}"
+    if not guesses:
+        ours += ", so that the paper's claim alone is judged"
+    return text.measured(ours, found, metric, above | ahead)
 
 
-def xi(experiment: str) -> Measure:
-    """A row on xi against xi*, the best performance, as share of what training gains.
+def xi(load: Loader, t: Thresholds, experiment: str) -> Measured:
+    """Xi against xi*, the best performance, as share of what training gains, in each corpus.
 
     Of each run: ``(xi - guess)/(xi* - guess)``, kept in [0, 1]; 1 if the curve never passes
     A(alpha, beta^uf), and 0 if training gains nothing over the guess. That is the share of the
     larger class in classification, and 0 in translation, for the accuracy of the next token.
     """
-
-    def measure(load: Loader, t: Thresholds) -> Measured:
-        text = RealText(load, experiment)
-        classes = experiment == "classification"
-        guess = text.of_block("majority") if classes else 0.0
-        passed, best = text.each("xi/passed") == 1, text.each("xi*")
-        found = text.each("xi", wanted=passed)
-        gain = best - guess
-        share = ((found - guess) / gain).clip(0, 1).where(passed, 1.0).where(gain > 0, 0.0)
-        told = []
-        for corpus in text.corpora:
-            never = int((~passed[corpus]).sum())
-            shown = "never passed" if never == len(passed) else f"{found[corpus].mean():.2f}"
-            if 0 < never < len(passed):
-                shown += f" (never passed in {never} of {len(passed)})"
-            told.append(f"{corpus} {shown} of {best[corpus].mean():.2f}")
-        return text.measured(
-            f"xi of xi*: {', '.join(told)}",
-            share,
-            f"xi as share of what training gains over {'the larger class' if classes else '0'} "
-            "(never passed: 1)",
-            text.above(share, t.high),
-        )
-
-    return measure
+    text = RealText(load, experiment)
+    classes = experiment == "classification"
+    guess = text.of_block("majority") if classes else 0.0
+    passed, best = text.each("xi/passed") == 1, text.each("xi*")
+    found = text.each("xi", wanted=passed)
+    gain = best - guess
+    share = ((found - guess) / gain).clip(0, 1).where(passed, 1.0).where(gain > 0, 0.0)
+    told = []
+    for corpus in text.corpora:
+        never = int((~passed[corpus]).sum())
+        shown = "never passed" if never == len(passed) else f"{found[corpus].mean():.2f}"
+        if 0 < never < len(passed):
+            shown += f" (never passed in {never} of {len(passed)})"
+        told.append(f"{corpus} {shown} of {best[corpus].mean():.2f}")
+    over = "the larger class" if classes else "0"
+    return text.measured(
+        f"xi of xi*: {', '.join(told)}",
+        share,
+        f"xi as share of what training gains over {over} (never passed: 1)",
+        text.above(share, t.high),
+    )
 
 
-def _both(name: str, claim: str, rule: str, measure: Callable[..., Measure], *of: str) -> None:
-    """Two rows on one claim: a classifier's and a translator's."""
-    for task, who, model in (
-        ("classification", "classifier", "classifier"),
-        ("translation", "translator", "translation model"),
-    ):
-        words = claim.format(model=model)
-        found = measure(task, *of)
-        ROWS.append(
-            Row(name.format(who=who, task=task), 8, f"evidence: {task}", words, rule, found)
-        )
-
-
-_FAR = (
-    "supported if in every corpus the interval lies above {t.far:g} times chance (the paper's "
-    "claim), and that of the difference to the better guess by position above 0 (a stricter one); "
-    "refuted where it lies below"
-)
-_both(
-    "uniform-{who}-foretells",
-    "The probe of a {model} with uniform attention foretells where trained attention goes.",
-    _FAR,
-    *(agreement, "A(alpha,uf)"),
-)
-_both(
-    "bag-foretells-uniform-{who}",
-    "What a {model} with uniform attention knows of words is what a bag-of-words proxy learns.",
-    _FAR,
-    *(agreement, "A(uf,px)"),
-)
-_both(
-    "uniform-{who}-foretells-saliency",
-    "The probe of a {model} with uniform attention foretells the gradient saliency of a trained "
-    "one.",
-    _FAR,
-    *(agreement, "A(delta,uf)"),
-)
-_both(
-    "xi-is-high-in-{task}",
-    "Xi is high: a model with uniform attention foretells trained attention as well as a rather "
-    "well-trained model does.",
-    "supported if the interval of the share lies above {t.high:g} in every corpus, refuted below",
-    xi,
-)
-
-
-@ROWS.declare(
-    QUESTION,
-    "A classifier with uniform attention performs as well, so performance cannot say where a "
-    "model attends.",
-    "supported if the mean over corpora is surely worse by less than {t.same:g} (one-sided "
-    "95% bound), refuted if surely by more",
-)
 def uniform_attention_is_as_good(load: Loader, t: Thresholds) -> Measured:
     """Accuracy with learned attention less that with uniform attention, at the last step.
 
@@ -269,15 +185,3 @@ def uniform_attention_is_as_good(load: Loader, t: Thresholds) -> Measured:
         f"with the spread found, {gap.n} say so with probability {mean_power(gap, t.same):.2f} if "
         f"there is no difference, and the contrary with as much if it is {2 * t.same:g}",
     )
-
-
-ROWS.append(
-    Row(
-        "attention-is-on-salient-words",
-        *QUESTION,
-        "Trained attention goes to words that speak for the label, though the loss does not ask "
-        "for it.",
-        "as for agreement with the probe, with chance itself as the bound",
-        agreement("classification", "A(alpha,lr)", times=1.0),
-    )
-)

@@ -12,22 +12,17 @@ this form (up to constants that the two softmaxes ignore), which leaves two numb
     q   attention on each other position, (1 - p) / (L - 1)
 
 Time is learning rate times updates; the loss is the mean over output words, in nats, in expectation
-over inputs. The derivations are our own; the paper only states that the case V = L is hard.
-
-The plane of a and b is one phase portrait for the whole paper. With spare words co-occurrence
-drives b, and b drives a: two stages (``early_growth``). At V = L the drive is 0, the origin is a
-saddle, and there are two branches (``saddle``, ``separatrix``). Several heads are several tosses
-(``aligned_share``). An intervention is another start, or a rate of 0 (``symmetric_flow``).
-
-Sizes that no such task has are a ``ValueError`` everywhere: L above V, or below 2 (below 1 in the
-first three functions, which then need two words in the vocabulary).
+over inputs. The derivations are our own; the paper only states that V = L is hard.
+Everywhere ``vocab`` is V and ``length`` is L, and sizes that no such task has are a ``ValueError``:
+L above V, or below 2 (below 1 in the first two functions, where V is at least 2). Results have the
+shape of the arguments, broadcast.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,36 +35,27 @@ Array = NDArray[np.float64]
 Rates = tuple[float, float]
 
 
-class RightWrong(NamedTuple):
-    """A quantity for the right pair (a word and its copy) and for every wrong pair."""
-
-    right: float
-    wrong: float
-
-
-def cooccurrence(vocab: int, length: int) -> RightWrong:
+def cooccurrence(vocab: int, length: int) -> tuple[float, float]:
     """Probability that o is in the output, given that i is in the input.
 
-    It is 1 for the right pair, o = i, and ``(L-1)/(V-1)`` for every wrong one; at V = L they are
-    equal, and co-occurrence says nothing.
+    1 for the right pair, o = i, and ``(L-1)/(V-1)``, at V = L no less, for every wrong one.
     """
     _check(vocab, length, shortest=1)
-    return RightWrong(1.0, (length - 1) / (vocab - 1))
+    return 1.0, (length - 1) / (vocab - 1)
 
 
 def first_gradient_margin(vocab: int, length: int) -> float:
     """How much the first step of gradient descent prefers the right word: (V-L) / (V(V-1)).
 
-    For the reduced model with uniform attention and ``B = 0``: the expected ``-d loss / d B[i, i]``
-    minus ``-d loss / d B[i, o]`` for o other than i, with the loss *summed* over the L output words
-    (for their mean divide by L). At most 1/V, reached at L = 1; zero at V = L.
+    With uniform attention and ``B = 0``: the expected ``-d loss / d B[i, i]`` minus
+    ``-d loss / d B[i, o]`` for o other than i, with the loss *summed* over the L output words.
     """
     _check(vocab, length, shortest=1)
     return (vocab - length) / (vocab * (vocab - 1))
 
 
 def right_attention(a: ArrayLike, length: int) -> Array:
-    """p, attention on the right position, in (0, 1), of the shape of ``a``; 1/L at a = 0."""
+    """p, attention on the right position, in (0, 1); 1/L at a = 0."""
     _check(length, length)
     return np.asarray(expit(np.asarray(a, dtype=float) - math.log(length - 1)))
 
@@ -77,17 +63,8 @@ def right_attention(a: ArrayLike, length: int) -> Array:
 def symmetric_loss(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> Array:
     """Loss of each output word: ``log(1 + (L-1) exp(-(p-q) b) + (V-L) exp(-p b))``.
 
-    The 1 stands for the right word, the other terms for the input's other words and for the spare
-    words, those not in the input.
-
-    Args:
-        a: lead in attention, any shape.
-        b: lead in the table, of a shape that broadcasts with that of ``a``.
-        vocab: V.
-        length: L.
-
-    Returns:
-        Nats, above 0, of the broadcast shape; ``log V`` wherever b = 0.
+    In nats, above 0; ``log V`` wherever b = 0. The 1 stands for the right word, the other terms for
+    the input's other words and for the spare words, those not in the input.
     """
     return _loss(*_one_head(a, b), vocab, length)
 
@@ -97,8 +74,7 @@ def symmetric_velocity(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> t
 
     Where the factors come from: the mean over the L output steps gives each diagonal entry of A the
     gradient ``ell_a / L``, and, since a softmax ignores constants, each other entry of its row
-    ``-1/(L-1)`` times that; their difference is ``ell_a / (L-1)``. Likewise for B. Arguments as in
-    ``symmetric_loss``.
+    ``-1/(L-1)`` times that; their difference is ``ell_a / (L-1)``. Likewise for B.
     """
     by_a, by_b = _gradient(*_one_head(a, b), vocab, length)
     return -by_a[0] / (length - 1), -by_b[0] / (vocab - 1)
@@ -110,9 +86,6 @@ def early_growth(times: ArrayLike, vocab: int, length: int) -> tuple[Array, Arra
     At uniform attention the drive ``d = (V-L) / (L V (V-1))`` moves b, ``b = d t``, and nothing
     moves a. Then b does, ``a' = b / L^2``, and so ``a = d t^2 / (2 L^2)``. Both are the first
     terms of the Taylor series. At V = L the drive is 0 and nothing moves.
-
-    Returns:
-        Two arrays of the shape of ``times``.
     """
     _check(vocab, length)
     t = np.asarray(times, dtype=float)
@@ -123,9 +96,8 @@ def early_growth(times: ArrayLike, vocab: int, length: int) -> tuple[Array, Arra
 def saddle(vocab: int, length: int) -> float:
     """A at the only rest point of the flow, ``(a, 0)`` with ``a = -log((V-1)/(L-1))``: p = 1/V.
 
-    The origin at V = L, to the left of it with spare words. Above and right of it (larger a and b)
-    everything flows to alignment, a and b to plus infinity; below and left of it to elimination,
-    both to minus infinity.
+    The origin at V = L, to the left of it with spare words. Above and right of it everything flows
+    to alignment, a and b to plus infinity; below and left to elimination, both to minus infinity.
     """
     _check(vocab, length)
     return -math.log((vocab - 1) / (length - 1))
@@ -135,17 +107,9 @@ def separatrix(a: ArrayLike, vocab: int, length: int, rates: Rates = (1.0, 1.0))
     """The b that divides the branches: starts above it align, starts below it eliminate.
 
     It is the orbit that runs into the saddle, here integrated outwards from it as a function of a.
-    Near the origin at V = L it is ``b = -a`` at equal rates: the sign of a + b decides. Where
-    attention learns r times as fast it is ``b = -a / sqrt(r)``.
-
-    Args:
-        a: lead in attention, any shape.
-        vocab: V.
-        length: L.
-        rates: factors on the learning rates of attention and of the table, both above 0.
-
-    Returns:
-        b, of the shape of ``a``, positive left of the saddle, negative right of it.
+    It is positive left of the saddle, negative right of it. Near the origin at V = L it is
+    ``b = -a`` at equal rates: the sign of a + b decides. ``rates``, above 0, are factors on the
+    learning rates of attention and of the table: where the first is r, it is ``b = -a / sqrt(r)``.
     """
     centre = saddle(vocab, length)
     offset = np.asarray(a, dtype=float) - centre
@@ -179,41 +143,25 @@ def aligned_share(vocab: int, length: int, scale: float, heads: int = 1) -> floa
     diagonal minus mean off-diagonal entry) have the variances ``scale^2/(L-1)`` and
     ``scale^2/(V-1)``, and a start aligns if their sum is above the saddle. One half at V = L. It
     takes the separatrix for a straight line of slope -1, so it holds for V near L and leads small.
-
-    With H heads it is the share in which some head aligns, ``1 - (1 - share)^H``: near the saddle
-    the loss has hardly changed, so no head notices the others, and each tosses its own coin.
+    With H heads some head aligns with ``1 - (1 - share)^H``: near the saddle none notices another.
 
     Raises:
         ValueError: ``scale`` is not above 0, or there is no head.
     """
     _check(vocab, length)
-    if not scale > 0:
+    if not scale > 0 or heads < 1:
         raise ValueError(
-            f"expected a scale above 0, found {scale}; without spread nothing is drawn"
+            f"expected a scale above 0 and one head or more, found scale {scale} and {heads} heads"
         )
-    if heads < 1:
-        raise ValueError(f"expected one head or more, found {heads}")
     spread = scale * math.sqrt(1 / (length - 1) + 1 / (vocab - 1))
     return float(1 - ndtr(saddle(vocab, length) / spread) ** heads)
-
-
-def conserved(a: ArrayLike, b: ArrayLike, length: int) -> Array:
-    """What the flow at V = L leaves unchanged: ``b^2/2 - (e^a + (L-2) a + (L-1) e^-a) / L``.
-
-    With ``r = p - q`` the loss depends on the product r b alone, so ``b b' = (r / r') a'`` along
-    every orbit, and r/r' (derivative by a) has this integral. It is -1 on the separatrix.
-    """
-    x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    potential = np.exp(x) + (length - 2) * x + (length - 1) * np.exp(-x)
-    return np.asarray(y**2 / 2 - potential / length)
 
 
 def elimination_floor(vocab: int, length: int) -> float:
     """What the loss stays above while b < 0: ``log(1 + V - L)`` nats, 0 at V = L.
 
-    With b < 0 attended words vote against themselves, and nothing speaks against spare words. No
-    other table does better where p = 0: who sees all words of the input but one can only guess
-    among the 1 + V - L that are not seen, and is right with probability 1 / (1 + V - L).
+    With b < 0 attended words vote against themselves, and nothing speaks against spare words: who
+    sees all words of the input but one can only guess among the 1 + V - L that are not seen.
     """
     _check(vocab, length)
     return math.log(1 + vocab - length)
@@ -221,21 +169,13 @@ def elimination_floor(vocab: int, length: int) -> float:
 
 @dataclass(frozen=True)
 class SymmetricFlow:
-    """One orbit of the reduced model; where there are several heads, a, b and p have a last axis.
+    """One orbit of the reduced model, ``(times,)``; of several heads a, b, p have a last axis."""
 
-    Attributes:
-        times: learning rate times updates, as asked for, ``(times,)``.
-        a: lead of the right position's attention logit, ``(times,)`` or ``(times, heads)``.
-        b: lead of the right word's table entry, of the shape of a.
-        loss: nats for each output word, ``(times,)``.
-        right_attention: p, attention on the right position, of the shape of a.
-    """
-
-    times: Array
-    a: Array
-    b: Array
-    loss: Array
-    right_attention: Array
+    times: Array  #: learning rate times updates
+    a: Array  #: lead of the right position's attention logit
+    b: Array  #: lead of the right word's table entry
+    loss: Array  #: nats for each output word
+    right_attention: Array  #: p, attention on the right position
 
 
 def symmetric_flow(
@@ -248,18 +188,12 @@ def symmetric_flow(
 ) -> SymmetricFlow:
     """Gradient flow of the reduced model from ``A_k = a_k I``, ``B_k = b_k I`` at time 0.
 
-    Args:
-        a: lead in attention at the start, a number or ``(heads,)``.
-        b: lead in the table, of the same shape. The heads' logits are averaged.
-        vocab: V.
-        length: L.
-        times: one row that increases from 0 or later.
-        rates: factors on the learning rates of attention and of the table, 0 or above. An
-            intervention is a start or a rate: with (0, 1) attention is held, with (1, 0) KTIW is.
+    a and b are numbers or ``(heads,)``; the logits of heads are averaged. ``rates``, 0 or above,
+    are factors on the learning rates of attention and of the table. An intervention is a start or a
+    rate: with (0, 1) attention is held, with (1, 0) KTIW is.
 
     Raises:
-        ValueError: ``times`` are not one row of numbers that increase from 0 or later, ``a`` and
-            ``b`` are not as many, or a rate is negative.
+        ValueError: a and b are not as many, a rate is negative, or as ``two_words.integrate``.
     """
     _check(vocab, length)
     if np.shape(a) != np.shape(b) or np.ndim(a) > 1 or not np.size(a) or min(rates) < 0:

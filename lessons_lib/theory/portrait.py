@@ -1,8 +1,8 @@
 """Trained models in the phase portrait: where each head stands, and how it got there.
 
-The portrait has two axes, a for attention and b for KTIW. A trained model has both: a is read off
-the attention on the right position, b is the ``margin`` of the lexical probe. Its units are not
-those of the reduced model, so what can be compared is signs, orders and exponents, not lengths.
+Of a trained model, a is read off the attention on the right position, and b is the ``margin`` of
+the lexical probe. Its units are not those of the reduced model: signs, orders and exponents can be
+compared, not lengths.
 """
 
 from __future__ import annotations
@@ -17,12 +17,7 @@ Array = NDArray[np.float64]
 def attention_lead(right_attention: ArrayLike, positions: int) -> Array:
     """a, by how much the right position leads: ``log(p (L-1) / (1-p))``, 0 where uniform.
 
-    The inverse of ``phase_portrait.right_attention``. Of a mean of p over several words it gives
-    the a of one word that has this p.
-
-    Args:
-        right_attention: p, attention on the right position, in (0, 1), any shape.
-        positions: L, positions that are attended to, the end symbol included; 2 or more.
+    The inverse of ``phase_portrait.right_attention``, for L positions, the end symbol included.
 
     Raises:
         ValueError: p is not inside (0, 1), or there is one position only.
@@ -39,14 +34,12 @@ def attention_lead(right_attention: ArrayLike, positions: int) -> Array:
 def in_plane(frame: pd.DataFrame, positions: int) -> pd.DataFrame:
     """Where each head of each run stands at each step at which it was measured.
 
-    Args:
-        frame: tidy rows with the columns seed, step, metric and value, and arm where there are
-            several; metrics as in ``copying.measure_copier``.
-        positions: L, as in ``attention_lead``.
+    Takes tidy rows (seed, step, metric, value, and arm where there are several) of
+    ``copying.measure_copier``, and L as ``attention_lead`` does.
 
     Returns:
-        Columns a, b (the margin, in nats) and those of ``frame`` that are an index (arm, seed,
-        step), and ``head``, which is 0 where there is one head only.
+        Columns a, b (the margin, in nats), those of ``frame`` that are an index (arm, seed, step),
+        and ``head``, which is 0 where there is one head only.
     """
     index = [name for name in ("arm", "seed", "step") if name in frame]
     rows = frame.assign(
@@ -64,11 +57,7 @@ def in_plane(frame: pd.DataFrame, positions: int) -> pd.DataFrame:
 
 
 def same_side(a: ArrayLike, b: ArrayLike) -> tuple[int, int]:
-    """In how many places a and b have the same sign, and how many there are.
-
-    In the theory attention follows KTIW at V = L in both directions: orbits leave the saddle to
-    (+, +) or to (-, -).
-    """
+    """In how many places a and b have the same sign, as they have in theory; of how many."""
     x, y = np.broadcast_arrays(np.asarray(a, dtype=float), np.asarray(b, dtype=float))
     return int((np.sign(x) == np.sign(y)).sum()), x.size
 
@@ -83,6 +72,6 @@ def growth_exponent(steps: ArrayLike, values: ArrayLike) -> float:
     if x.shape != y.shape or x.size < 2 or not ((x > 0).all() and (y > 0).all()):
         raise ValueError(
             "expected two or more steps and as many values, all above 0, found shapes "
-            f"{x.shape} and {y.shape}, values {y.ravel()[:5]}; a power law has no other points"
+            f"{x.shape} and {y.shape}, values {y.ravel()[:5]}"
         )
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])

@@ -1,9 +1,8 @@
 """The smallest model that learns to copy: free attention and a table of words, no network.
 
 This *reduced model* is the bridge between ``phase_portrait`` and the LSTM. Head k of a run has
-attention logits by position ``A_k`` and a table ``B_k`` of what each input word speaks for; the
-logits of output step t are ``mean_k sum_l softmax(A_k[t])_l B_k[x_l, :]``. Many runs are trained at
-once, to copy, by stochastic gradient descent on fresh inputs, from random starts.
+attention logits by position ``A_k`` and a table ``B_k`` of what each input word speaks for. Many
+runs are trained at once, to copy, on fresh inputs, from random starts.
 
 Glossary of shapes::
 
@@ -14,6 +13,7 @@ Glossary of shapes::
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from lessons_lib.config import Configuration, check_fields
+from lessons_lib.config import Configuration, check_fields, refuse
 from lessons_lib.tasks import FIRST_WORD, Copying, generator
 
 Array = NDArray[np.float64]
@@ -40,33 +40,19 @@ _AHEAD = 16
 
 @dataclass(frozen=True)
 class ReducedConfig(Configuration):
-    """What defines a run of the reduced model but its seed.
+    """What defines a run of the reduced model but its seed."""
 
-    Attributes:
-        vocab: V, different words.
-        length: L, words in an input, from 2 to ``vocab``.
-        heads: H, attention heads.
-        batch_size: inputs in a batch, fresh ones at each step.
-        learning_rate: of the optimiser, on the mean loss over output words.
-        optimizer: ``"sgd"`` without momentum, as in the theory, or ``"adam"``.
-        steps: updates.
-        evaluate_every: steps between two evaluations; step 0 and the last are always evaluated.
-        start_scale: standard deviation of the independent normal entries of A and B at the start.
-        start_a: added to the diagonal of every A at the start.
-        start_b: added to the diagonal of every B at the start.
-    """
-
-    vocab: int = 10
-    length: int = 10
-    heads: int = 1
-    batch_size: int = 32
-    learning_rate: float = 10.0
-    optimizer: Literal["sgd", "adam"] = "sgd"
-    steps: int = 500
-    evaluate_every: int = 25
-    start_scale: float = 0.1
-    start_a: float = 0.0
-    start_b: float = 0.0
+    vocab: int = 10  #: V, different words
+    length: int = 10  #: L, words in an input, from 2 to ``vocab``
+    heads: int = 1  #: H, attention heads
+    batch_size: int = 32  #: fresh inputs at each step
+    learning_rate: float = 10.0  #: on the mean loss over output words
+    optimizer: Literal["sgd", "adam"] = "sgd"  #: without momentum, as in the theory, or Adam
+    steps: int = 500  #: updates
+    evaluate_every: int = 25  #: steps; the first and the last are always evaluated
+    start_scale: float = 0.1  #: standard deviation of the normal entries of A and B at the start
+    start_a: float = 0.0  #: added to the diagonal of every A at the start
+    start_b: float = 0.0  #: added to the diagonal of every B at the start
 
     def __post_init__(self) -> None:
         if not 2 <= self.length <= self.vocab:
@@ -75,42 +61,29 @@ class ReducedConfig(Configuration):
                 f"{self.vocab}: an input is that many different words of the vocabulary"
             )
         check_fields(self, "heads", "batch_size", "evaluate_every")
-        if self.steps < 0:
-            raise ValueError(f"expected steps of at least 0, found {self.steps}")
-        if not 0 < self.learning_rate < float("inf"):  # NaN fails this, too
-            raise ValueError(f"expected a finite learning_rate above 0, found {self.learning_rate}")
-        if not 0 <= self.start_scale < float("inf"):
-            raise ValueError(f"expected a finite start_scale, 0 or above, found {self.start_scale}")
-        if not np.isfinite([self.start_a, self.start_b]).all():
-            raise ValueError(f"expected finite starts, found {self.start_a} and {self.start_b}")
+        rate, scale, starts = self.learning_rate, self.start_scale, (self.start_a, self.start_b)
+        refuse(  # NaN fails these, too
+            {
+                f"steps of at least 0, found {self.steps}": self.steps < 0,
+                f"a finite learning_rate above 0, found {rate}": not 0 < rate < math.inf,
+                f"a finite start_scale, 0 or above, found {scale}": not 0 <= scale < math.inf,
+                f"finite starts, found {starts[0]} and {starts[1]}": not np.isfinite(starts).all(),
+            }
+        )
 
 
 @dataclass(frozen=True)
 class ReducedRuns:
-    """What became of some runs of one configuration.
-
-    Attributes:
-        config: of all of them.
-        seeds: one for each run, in the order of the axis ``runs``.
-        steps: updates made at each evaluation, ``(checks,)``.
-        loss: nats for each output word of the held-out inputs, ``(runs, checks)``.
-        token_accuracy: share of held-out output words that have the highest logit, in [0, 1],
-            ``(runs, checks)``.
-        right_attention: attention on the right position, the mean over output steps, in (0, 1),
-            ``(runs, checks, heads)``; about ``1/L`` at a small start.
-        lead_a: mean diagonal minus mean off-diagonal of A, ``(runs, checks, heads)``.
-        lead_b: the same of B, the margin of KTIW, ``(runs, checks, heads)``. Both are what
-            ``phase_portrait`` calls a and b; at index 0 of the checks they are those of the start.
-    """
+    """What became of some runs of one configuration, measured on held-out inputs."""
 
     config: ReducedConfig
-    seeds: tuple[int, ...]
-    steps: NDArray[np.int64]
-    loss: Array
-    token_accuracy: Array
-    right_attention: Array
-    lead_a: Array
-    lead_b: Array
+    seeds: tuple[int, ...]  #: of the runs, in their order
+    steps: NDArray[np.int64]  #: updates made at each evaluation, ``(checks,)``
+    loss: Array  #: nats for each output word, ``(runs, checks)``
+    token_accuracy: Array  #: share of words that have the highest logit, ``(runs, checks)``
+    right_attention: Array  #: mean attention on the right position, ``(runs, checks, heads)``
+    lead_a: Array  #: mean diagonal minus mean off-diagonal of A, a of the theory, the same shape
+    lead_b: Array  #: the same of B, the margin of KTIW, b of the theory
 
     def branches(self) -> tuple[Branch, ...]:
         """Where each run looks at the end.
@@ -118,8 +91,7 @@ class ReducedRuns:
         ``"aligned"`` if at least half of some head's attention is on the right position,
         ``"elimination"`` if every head's is below chance, 1/L; else ``"undecided"``, as early on.
         """
-        best = self.right_attention[:, -1].max(axis=1)
-        chance = 1 / self.config.length
+        best, chance = self.right_attention[:, -1].max(axis=1), 1 / self.config.length
         return tuple(
             "aligned" if p >= 0.5 else "elimination" if p < chance else "undecided" for p in best
         )
@@ -128,13 +100,9 @@ class ReducedRuns:
 def reduced_logits(attention_logits: Tensor, table: Tensor, words: Tensor) -> Tensor:
     """Logits of the copy: ``mean_k sum_l softmax(A_k[t])_l B_k[x_l, :]``.
 
-    Args:
-        attention_logits: A, ``(runs, heads, tgt, src)``.
-        table: B, ``(runs, heads, vocab, vocab)``, from input word to output word.
-        words: x, from 0 to V-1, int64, ``(runs, batch, src)``; runs may be 1, for all alike.
-
-    Returns:
-        Shape ``(runs, batch, tgt, vocab)``.
+    From A, ``(runs, heads, tgt, src)``, B, ``(runs, heads, vocab, vocab)``, from input word to
+    output word, and words x from 0, int64 ``(runs, batch, src)``, where runs may be 1 for all
+    alike, to ``(runs, batch, tgt, vocab)``.
     """
     runs, heads, length, _ = attention_logits.shape
     vocab = table.shape[-1]
@@ -157,10 +125,6 @@ def train_reduced(config: ReducedConfig, seeds: Sequence[int]) -> ReducedRuns:
 
     A seed sets a run's start and its inputs, so that runs are independent, and what becomes of one
     does not depend on which others stand beside it (beyond rounding).
-
-    Args:
-        config: of all runs.
-        seeds: at least one, all different.
 
     Raises:
         ValueError: there is no seed, or one comes twice.
@@ -190,12 +154,11 @@ def train_reduced(config: ReducedConfig, seeds: Sequence[int]) -> ReducedRuns:
 
 def _start(config: ReducedConfig, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """A and B of one run: ``(heads, tgt, src)`` and ``(heads, vocab, vocab)``."""
-
-    def draw(size: int, lead: float) -> Tensor:
+    found = []
+    for size, lead in ((config.length, config.start_a), (config.vocab, config.start_b)):
         noise = torch.randn(config.heads, size, size, generator=rng, dtype=torch.float64)
-        return config.start_scale * noise + lead * torch.eye(size, dtype=torch.float64)
-
-    return draw(config.length, config.start_a), draw(config.vocab, config.start_b)
+        found.append(config.start_scale * noise + lead * torch.eye(size, dtype=torch.float64))
+    return found[0], found[1]
 
 
 def _words(config: ReducedConfig, inputs: int, seed: int | torch.Generator) -> Tensor:

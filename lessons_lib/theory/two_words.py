@@ -7,11 +7,10 @@ has the score ``b_i``, and in the positive text a share p of attention is on wor
     s1 = (1 - p) b0 + p b1       score of the positive text
     d  = b1 - b0                 what the model knows about words, any real number
 
-The authors' blog post follows the gradient of ``s1 - s0 = p d``, which is *maximised*. Here this is
-the objective ``"difference"``. In the *toy*, p itself is moved, and may leave [0, 1]. In the
-*softmax version* ``p = e^a / (1 + e^a)``, where a is the lead in attention logits, and p stays
-between 0 and 1. There a second objective is the sum of both texts' log-likelihoods,
-``log sigmoid(-s0) + log sigmoid(s1)``, named ``"logistic"``: what a classifier really maximises.
+The authors' blog post follows the gradient of ``s1 - s0 = p d``, which is *maximised*: the
+objective ``"difference"``. In the *toy*, p itself is moved, and may leave [0, 1]. In the *softmax
+version* ``p = e^a / (1 + e^a)``, where a is the lead in attention logits. There a second objective,
+``"logistic"``, is what a classifier really maximises: the sum of both texts' log-likelihoods.
 
 Time is learning rate times updates. The toy is the blog post's; the closed forms are our own.
 """
@@ -44,19 +43,12 @@ class Plane(NamedTuple):
 
 @dataclass(frozen=True)
 class Path:
-    """One orbit of the softmax version; every array has shape ``(times,)``.
-
-    Attributes:
-        times: as asked for.
-        b0: score of word 0.
-        b1: score of word 1.
-        a: lead of word 1 in attention logits.
-    """
+    """One orbit of the softmax version; every array has shape ``(times,)``."""
 
     times: Array
-    b0: Array
-    b1: Array
-    a: Array
+    b0: Array  #: score of word 0
+    b1: Array  #: score of word 1
+    a: Array  #: lead of word 1 in attention logits
 
     @property
     def d(self) -> Array:
@@ -65,7 +57,7 @@ class Path:
 
     @property
     def p(self) -> Array:
-        """Attention on word 1, in (0, 1)."""
+        """Attention on word 1."""
         return np.asarray(expit(self.a))
 
 
@@ -79,19 +71,16 @@ def value(b0: ArrayLike, b1: ArrayLike, p: ArrayLike, objective: Objective = "di
     """What is maximised, broadcast; the loss is its negative.
 
     ``s1 - s0`` for ``"difference"``, without bound; ``log sigmoid(-s0) + log sigmoid(s1)`` for
-    ``"logistic"``, in nats, below 0.
-
-    Raises:
-        ValueError: no such objective.
+    ``"logistic"``, in nats, below 0; a ``ValueError`` for another objective, here and below.
     """
     negative, positive = scores(b0, b1, p)
-    if _known(objective) == "difference":
-        return np.asarray(positive - negative)
-    return np.asarray(log_expit(-negative) + log_expit(positive))
+    if _is_logistic(objective):
+        return np.asarray(log_expit(-negative) + log_expit(positive))
+    return np.asarray(positive - negative)
 
 
 def toy_closed_form(times: ArrayLike, d: float, p: float) -> Plane:
-    """The toy's gradient flow from ``(d, p)`` at time 0, in closed form.
+    """The toy's gradient flow from ``(d, p)`` at time 0, in closed form, at times of any shape.
 
     The gradient of ``p (b1 - b0)`` gives ``b0' = -p``, ``b1' = p``, ``p' = b1 - b0``, so that
     ``d' = 2p`` and ``p' = d``, and with ``r = sqrt(2)``::
@@ -99,10 +88,7 @@ def toy_closed_form(times: ArrayLike, d: float, p: float) -> Plane:
         p(t) = p cosh(r t) + d sinh(r t) / r
         d(t) = d cosh(r t) + p sinh(r t) r
 
-    Args:
-        times: any shape; negative ones lead into the past.
-        d: at time 0.
-        p: at time 0, any real number: nothing keeps p in [0, 1], see ``toy_exit``.
+    Nothing keeps p in [0, 1], see ``toy_exit``.
     """
     r = math.sqrt(2)
     t = r * np.asarray(times, dtype=float)
@@ -110,16 +96,7 @@ def toy_closed_form(times: ArrayLike, d: float, p: float) -> Plane:
 
 
 def toy_flow(times: ArrayLike, d: float, p: float) -> Plane:
-    """The same flow, integrated numerically from ``b0 = -d/2``, ``b1 = d/2``.
-
-    Args:
-        times: one row that increases from 0 or later.
-        d: at time 0.
-        p: at time 0.
-
-    Raises:
-        ValueError: ``times`` are not as expected.
-    """
+    """The same flow, by ``integrate`` from ``b0 = -d/2``, ``b1 = d/2``."""
 
     def move(_: float, state: Array) -> Array:
         b0, b1, share = state
@@ -130,13 +107,10 @@ def toy_flow(times: ArrayLike, d: float, p: float) -> Plane:
 
 
 def toy_exit(d: float, p: float) -> tuple[float, int]:
-    """When and where p leaves [0, 1], after which the toy means nothing.
+    """When p leaves [0, 1], after which the toy means nothing, and on which side, 0 or 1.
 
-    With ``u = e^(r t)`` and ``r = sqrt(2)`` the closed form of p is quadratic in u.
-
-    Returns:
-        The time, and 0 or 1, the side on which p leaves. From ``d = -r p``, the line that divides
-        the two, p comes to rest at 0: ``(inf, 0)``.
+    With ``u = e^(r t)`` and ``r = sqrt(2)`` the closed form of p is quadratic in u. From
+    ``d = -r p``, the line that divides the sides, p comes to rest at 0: ``(inf, 0)``.
 
     Raises:
         ValueError: p is not between 0 and 1 to begin with, both excluded.
@@ -162,15 +136,12 @@ def velocity(
     ``g1 = sigmoid(-s1)`` of the two texts for ``"logistic"``::
 
         b0' = (1 - p) g1 - g0        b1' = p g1        a' = g1 p (1 - p) (b1 - b0)
-
-    Raises:
-        ValueError: no such objective.
     """
     share = np.asarray(expit(np.asarray(a, dtype=float)))
     negative, positive = scores(b0, b1, share)
     lead = np.asarray(b1, dtype=float) - np.asarray(b0, dtype=float)
     g0, g1 = np.ones_like(negative), np.ones_like(positive)
-    if _known(objective) == "logistic":
+    if _is_logistic(objective):
         g0, g1 = np.asarray(expit(negative)), np.asarray(expit(-positive))
     return (1 - share) * g1 - g0, share * g1, g1 * share * (1 - share) * lead
 
@@ -178,19 +149,7 @@ def velocity(
 def flow(
     times: ArrayLike, b0: float, b1: float, a: float = 0.0, objective: Objective = "difference"
 ) -> Path:
-    """Gradient flow of the softmax version, integrated numerically.
-
-    Args:
-        times: one row that increases from 0 or later.
-        b0: score of word 0 at time 0.
-        b1: score of word 1 at time 0.
-        a: lead of word 1 in attention logits at time 0; 0 is uniform attention.
-        objective: what is maximised.
-
-    Raises:
-        ValueError: no such objective, or ``times`` are not as expected.
-    """
-    _known(objective)
+    """Gradient flow of the softmax version, by ``integrate``; a = 0 is uniform attention."""
 
     def move(_: float, state: Array) -> Array:
         return np.stack(velocity(state[0], state[1], state[2], objective))
@@ -202,9 +161,8 @@ def flow(
 def conserved(d: ArrayLike, a: ArrayLike) -> Array:
     """``a + e^a - d^2/4``, the same all along an orbit for ``"difference"``.
 
-    Dividing ``a' = p (1-p) d`` by ``d' = 2p`` leaves ``(1 + e^a) da = d dd / 2``. It holds for
-    every objective that depends on ``s1 - s0`` alone, since that changes only how fast the orbit
-    is run through. For ``"logistic"`` it drifts.
+    Dividing ``a' = p (1-p) d`` by ``d' = 2p`` leaves ``(1 + e^a) da = d dd / 2``. For
+    ``"logistic"`` it drifts.
     """
     lead = np.asarray(a, dtype=float)
     return np.asarray(lead + np.exp(lead) - np.asarray(d, dtype=float) ** 2 / 4)
@@ -214,8 +172,7 @@ def orbit(d: ArrayLike, start_d: float, start_a: float = 0.0) -> Array:
     """The orbit for ``"difference"`` in closed form: a at each d, of the shape of ``d``.
 
     ``a = z - omega(z)`` with ``z = conserved(start) + d^2/4``, where Wright's omega function
-    solves ``omega + log omega = z``. It depends on d^2 only: attention that was lost while d rose
-    to 0 comes back on the same way while d rises from 0.
+    solves ``omega + log omega = z``. As it depends on d^2, attention comes back as it was lost.
     """
     z = conserved(start_d, start_a) + np.asarray(d, dtype=float) ** 2 / 4
     return np.asarray(z - np.real(wrightomega(z)))
@@ -224,13 +181,11 @@ def orbit(d: ArrayLike, start_d: float, start_a: float = 0.0) -> Array:
 def recovery_time(start_d: float, start_a: float = 0.0) -> float:
     """How long attention needs from a wrong start, ``d < 0``, until it is back where it was.
 
-    That is at ``-start_d``, by the symmetry of ``orbit``. Since ``d' = 2p``, the time is
-    ``integral of (1 + e^-a) / 2 dd`` from ``start_d`` to ``-start_d``. From uniform attention it
-    comes near ``sqrt(pi) exp(d^2/4 - 1)`` for large negative d.
+    That is at ``-start_d``, by the symmetry of ``orbit``. Since ``d' = 2p``, it is the integral of
+    ``(1 + e^-a) / 2 dd``: from uniform attention near ``sqrt(pi) exp(d^2/4 - 1)`` if d is large.
 
     Raises:
-        ValueError: ``start_d`` is not below 0, where attention grows from the first moment, or so
-            far below that the time is beyond the range of floating point.
+        ValueError: ``start_d`` is not below 0, or so far below that the time overflows.
     """
     if not start_d < 0:
         raise ValueError(f"expected start_d below 0, a wrong start, found {start_d}")
@@ -249,14 +204,8 @@ def recovery_time(start_d: float, start_a: float = 0.0) -> float:
 def gradient_law_logit(alpha: ArrayLike, beta: ArrayLike) -> Array:
     """Derivative of the right word's logit by each attention logit, for a linear readout.
 
-    ``alpha_l (beta_l - sum_l' alpha_l' beta_l')``. Rows sum to 0.
-
-    Args:
-        alpha: attention, ``(..., src)``, rows sum to 1.
-        beta: lexical probe on the scale ``"logit"``, ``(..., src)``.
-
-    Returns:
-        Shape ``(..., src)``.
+    ``alpha_l (beta_l - sum_l' alpha_l' beta_l')``, with attention alpha and the lexical probe beta
+    on the scale ``"logit"``. Both and the result are ``(..., src)``; its rows sum to 0.
 
     Raises:
         ValueError: shapes differ, or alpha is no attention.
@@ -273,27 +222,23 @@ def gradient_law_log_probability(alpha: ArrayLike, z: ArrayLike, right: ArrayLik
     """Derivative of the right word's log-probability by each attention logit; linear readout.
 
     What the loss obeys: ``alpha_l (e_y - p) . (z_l - zbar)``, where ``zbar = sum_l alpha_l z_l``
-    and ``p = softmax(zbar)``. Rows sum to 0.
+    and ``p = softmax(zbar)``. It is ``(..., src)``, and its rows sum to 0.
 
     Args:
         alpha: attention, ``(..., src)``, rows sum to 1.
         z: logits that each position alone would give, ``(..., src, vocab)``.
         right: the right word y, from 0 to ``vocab - 1``, ``(...)``.
 
-    Returns:
-        Shape ``(..., src)``.
-
     Raises:
         ValueError: shapes do not belong together, alpha is no attention, or no such word.
     """
     weights, alone = _attention(alpha), np.asarray(z, dtype=float)
-    words = np.asarray(right)
+    words, vocab = np.asarray(right), np.shape(z)[-1]
     if alone.shape[:-1] != weights.shape or words.shape != weights.shape[:-1]:
         raise ValueError(
             "expected alpha (..., src), z (..., src, vocab) and right (...), found "
             f"{weights.shape}, {alone.shape} and {words.shape}"
         )
-    vocab = alone.shape[-1]
     if words.size and not 0 <= words.min() <= words.max() < vocab:
         raise ValueError(
             f"expected words from 0 to {vocab - 1}, found {words.min()} to {words.max()}"
@@ -311,13 +256,8 @@ def integrate(
 ) -> Array:
     """States of ``state' = move(time, state)`` at the given times, ``(variables, times)``.
 
-    Args:
-        move: the velocity.
-        times: one row that increases from 0 or later.
-        start: the state at time 0.
-
     Raises:
-        ValueError: ``times`` are not as expected.
+        ValueError: ``times`` are not one row that increases from 0 or later.
     """
     when = np.asarray(times, dtype=float)
     if when.ndim != 1 or not when.size or when[0] < 0 or not (np.diff(when) > 0).all():
@@ -338,7 +278,7 @@ def _attention(alpha: ArrayLike) -> Array:
     return weights
 
 
-def _known(objective: Objective) -> Objective:
+def _is_logistic(objective: Objective) -> bool:
     if objective not in ("difference", "logistic"):
         raise ValueError(f"expected objective difference or logistic, found {objective!r}")
-    return objective
+    return objective == "logistic"
