@@ -54,14 +54,6 @@ def test_a_run_depends_on_its_seed_only(run: training.History) -> None:
     assert again.rows != other.rows
 
 
-def test_a_run_whose_steps_are_over_is_measured_too() -> None:
-    run = run_copying(replace(TINY, steps=4), 1)
-    assert (run.steps, run.stopped_early) == (4, False)
-    assert {row["metric"] for row in run.rows if row["step"] == 4} >= {
-        *("token_accuracy", "accuracy/uniform", "accuracy/repeated"),
-    }
-
-
 @pytest.fixture
 def batches(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Tensor]]:
     """The inputs that a run trains on, and those on which it is measured, in order."""
@@ -90,17 +82,6 @@ def listed(batches: list[Tensor]) -> list[list[list[int]]]:
     return [batch.tolist() for batch in batches]
 
 
-def test_inputs_that_are_measured_are_never_trained_on(batches: dict[str, list[Tensor]]) -> None:
-    config = replace(TINY, vocab=13, length=11, steps=6)
-    run_copying(config, 1)
-    run_copying(config, 2)
-    assert listed(batches["trained"]) == first_of(config, 1, 6) + first_of(config, 2, 6)
-    held_out = config.task.sample(30, HELD_OUT_SEED).source
-    assert all(torch.equal(held_out, batch) for batch in batches["measured"])
-    inputs = torch.cat([*batches["trained"], held_out]).tolist()
-    assert len({tuple(row) for row in inputs}) == 12 * config.batch_size + 30
-
-
 # --- a run that is forked --------------------------------------------------------------------
 
 
@@ -127,6 +108,8 @@ def test_a_fork_has_the_inputs_of_its_start_and_then_others(
     assert first_of(config, 1, 7)[3:] not in own, "the seed of a fork is not that of a run"
     held_out = config.task.sample(30, HELD_OUT_SEED).source
     assert all(torch.equal(held_out, batch) for batch in batches["measured"])
+    inputs = torch.cat([*batches["trained"][:7], held_out]).tolist()
+    assert len({tuple(row) for row in inputs}) == 7 * config.batch_size + 30, "never trained on"
 
 
 def test_forks_share_all_up_to_the_fork(run: training.History) -> None:
@@ -159,94 +142,60 @@ def rows_of(seed: int, curve: Curve) -> list[dict[str, object]]:
 
 
 def frame_of(**curves: Curve) -> pd.DataFrame:
-    """Curves by the names s1, s2, ..., with some other metrics among them."""
+    """Curves by the names s1, s2, ..., in no order, with some other metrics among them."""
     rows = [row for name, curve in curves.items() for row in rows_of(int(name[1:]), curve)]
     rows.append({"seed": 1, "step": 20, "metric": "accuracy/uniform", "value": 0.3})
     rows.append({"seed": 1, "step": 99, "metric": "loss", "value": 0.3})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).sample(frac=1, random_state=0)
 
 
-def end_of(curve: Curve, level: float = 0.95) -> tuple[int, bool, str]:
-    ((step, solved, branch),) = outcomes(frame_of(s1=curve), level).itertuples(index=False)
-    return step, solved, branch
+START = {0: (0.1, 0.2, 0.125)}
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "mass", "branch"),
+    ("curve", "expected"),
     [
-        (0.51, 0.01, "aligned"),
-        (0.5, 0.01, "undecided"),
-        (0.13, 0.01, "undecided"),  # found more often than uniform attention weighs
-        (0.12, 0.126, "undecided"),  # mass has not fallen
-        (0.12, 0.125, "undecided"),
-        (0.12, 0.12, "elimination"),
+        ({10: (0.96, 0.51, 0.01)}, (10, True, "aligned")),
+        ({10: (0.96, 0.5, 0.01)}, (10, True, "undecided")),
+        # Found more often than uniform attention weighs; and mass that has not fallen.
+        ({10: (0.96, 0.13, 0.01)}, (10, True, "undecided")),
+        ({10: (0.96, 0.12, 0.126)}, (10, True, "undecided")),
+        ({10: (0.96, 0.12, 0.125)}, (10, True, "undecided")),
+        ({10: (0.96, 0.12, 0.12)}, (10, True, "elimination")),
+        # A run that never copies has its last step, and the branch there.
+        ({10: (0.6, 0.6, 0.5), 40: (0.94, 0.01, 0.02)}, (40, False, "elimination")),
+        # The first step at the level counts, even if it is lost again.
+        ({20: (0.97, 0.9, 0.8), 30: (0.4, 0.0, 0.0)}, (20, True, "aligned")),
     ],
 )
-def test_the_limits_of_the_branches(accuracy: float, mass: float, branch: str) -> None:
-    curve = {0: (0.1, 0.2, 0.125), 10: (0.96, accuracy, mass)}
-    assert end_of(curve) == (10, True, branch)
-
-
-def test_the_mass_is_compared_with_that_before_training_not_with_that_of_another_run() -> None:
-    high = {0: (0.1, 0.2, 0.4), 10: (0.96, 0.3, 0.35)}
-    low = {0: (0.1, 0.2, 0.2), 10: (0.96, 0.3, 0.35)}
-    found = outcomes(frame_of(s1=high, s2=low))
-    assert found["branch"].tolist() == ["elimination", "undecided"]
-
-
-def test_a_run_that_never_copies_has_its_last_step_and_the_branch_there() -> None:
-    slow: Curve = {0: (0.1, 0.2, 0.125), 10: (0.6, 0.6, 0.5), 40: (0.94, 0.01, 0.02)}
-    assert end_of(slow) == (40, False, "elimination")
-
-
-def test_the_first_step_at_the_level_counts_even_if_it_is_lost_again() -> None:
-    back: Curve = {**ALIGNED, 30: (0.4, 0.0, 0.0)}
-    assert end_of(back) == (20, True, "aligned")
-
-
-def test_one_row_for_each_run_whatever_the_order_of_rows() -> None:
-    frame = frame_of(s1=ALIGNED, s7=ELIMINATION, s10=ALIGNED)
-    found = outcomes(frame)
-    assert found.index.tolist() == [1, 7, 10]
-    assert found.index.name == "seed"
+def test_branch_and_time_by_hand(curve: Curve, expected: tuple[int, bool, str]) -> None:
+    high: Curve = {0: (0.1, 0.2, 0.4), 10: (0.96, 0.3, 0.35)}
+    found = outcomes(frame_of(s10=high, s1={**START, **curve}, s7=ALIGNED))
     assert list(found.columns) == ["step", "solved", "branch"]
-    assert found["branch"].tolist() == ["aligned", "elimination", "aligned"]
-    shuffled = frame.sample(frac=1, random_state=0).reset_index(drop=True)
-    pd.testing.assert_frame_equal(outcomes(shuffled), found)
+    assert found.index.tolist() == [1, 7, 10]
+    assert tuple(found.loc[1]) == expected
+    assert tuple(found.loc[10]) == (10, True, "elimination"), "against its own start"
 
 
-def test_arms_may_share_seeds() -> None:
-    frame = pd.concat(
-        [
-            frame_of(s1=ELIMINATION, s2=ALIGNED).assign(arm="hard"),
-            frame_of(s1=ALIGNED).assign(arm="easy"),
-        ],
-        ignore_index=True,
+def test_arms_may_share_seeds_and_one_head_is_enough() -> None:
+    """The mean of heads may look elsewhere; runs with one head beside it are judged as ever."""
+    rows = rows_of(2, ELIMINATION)
+    for step, accuracy in ((0, 0.2), (10, 0.2), (30, 0.9)):
+        for head, value in (("head0", 0.1), ("head1", accuracy)):
+            name = f"{head}/attention_accuracy"
+            rows.append({"seed": 2, "step": step, "metric": name, "value": value})
+    hard, easy = (
+        frame_of(s1=ELIMINATION).assign(arm="hard"),
+        frame_of(s1=ALIGNED).assign(arm="easy"),
     )
+    frame = pd.concat([hard, pd.DataFrame(rows).assign(arm="hard"), easy], ignore_index=True)
     found = outcomes(frame)
-    assert found.index.names == ["arm", "seed"]
     assert found["branch"].to_dict() == {
         ("easy", 1): "aligned",
         ("hard", 1): "elimination",
         ("hard", 2): "aligned",
     }
-    assert found.loc["hard"]["step"].to_dict() == {1: 30, 2: 20}
-
-
-def test_one_head_that_looks_at_the_right_word_is_enough() -> None:
-    """Their mean may look elsewhere; runs with one head beside it are judged as ever."""
-    rows = [*rows_of(1, ELIMINATION), *rows_of(2, ELIMINATION), *rows_of(3, ELIMINATION)]
-    for seed, early, late in ((1, 0.9, 0.2), (2, 0.2, 0.9)):
-        for step, accuracy in ((0, 0.2), (10, early), (30, late)):
-            for head, value in (("head0", 0.1), ("head1", accuracy)):
-                name = f"{head}/attention_accuracy"
-                rows.append({"seed": seed, "step": step, "metric": name, "value": value})
-    found = outcomes(pd.DataFrame(rows))
-    assert found["branch"].to_dict() == {1: "elimination", 2: "aligned", 3: "elimination"}
-
-
-@pytest.mark.parametrize("metric", ["token_accuracy", "attention_accuracy", "right_mass"])
-def test_a_metric_that_is_missing_is_named(metric: str) -> None:
-    frame = frame_of(s1=ALIGNED)
-    with pytest.raises(ValueError, match=rf"expected the metrics .*found none of \['{metric}'\]"):
-        outcomes(frame[frame.metric != metric])
+    assert found.loc["hard"]["step"].to_dict() == {1: 30, 2: 30}
+    for metric in ("token_accuracy", "attention_accuracy", "right_mass"):
+        with pytest.raises(ValueError, match=rf"expected the metrics .*none of \['{metric}'\]"):
+            outcomes(frame[frame.metric != metric])

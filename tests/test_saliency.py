@@ -84,21 +84,6 @@ def test_saliency_is_one_backward_pass_for_each_output_word(name: str) -> None:
     assert bool((delta[~pair_mask(BATCH)] == 0).all())
 
 
-def test_saliency_is_a_slope() -> None:
-    model = strong(replace(CONFIG, bidirectional=True)).double()
-    delta = saliency(model, BATCH)
-    assert delta.dtype == torch.float64
-    model.eval()
-    pair, step = BATCH[:1], 1e-5
-    for position in range(4):
-        up, down = torch.ones(4, dtype=torch.float64), torch.ones(4, dtype=torch.float64)
-        up[position] += step
-        down[position] -= step
-        with torch.no_grad():
-            slope = (log_p(model, pair, up) - log_p(model, pair, down)) / (2 * step)
-        torch.testing.assert_close(delta[0, :3, position], slope[:3], rtol=1e-6, atol=1e-9)
-
-
 def test_saliency_of_a_model_small_enough_for_pen_and_paper() -> None:
     """A GRU of width 1 that sees only its input and half keeps it: h = tanh(w x) / 2.
 
@@ -126,20 +111,14 @@ def test_saliency_of_a_model_small_enough_for_pen_and_paper() -> None:
     torch.testing.assert_close(saliency(model, batch), expected.view(1, 1, 1))
 
 
-def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = strong(replace(CONFIG, bidirectional=True))
-    delta = saliency(model, BATCH)
-    monkeypatch.setattr(module, "CELLS_AT_ONCE", 1)
-    torch.testing.assert_close(saliency(model, BATCH), delta)
-
-
-def test_the_model_is_left_as_it_was() -> None:
+def test_the_model_is_left_as_it_was_and_chunks_change_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     model = strong(replace(CONFIG, dropout=0.5))
     model.query.weight.requires_grad_(False)
     sequence_loss(model, BATCH).backward()
     wanted = {name: weight.requires_grad for name, weight in model.named_parameters()}
     gradients = {n: w.grad.clone() for n, w in model.named_parameters() if w.grad is not None}
-    assert len(gradients) == len(wanted) - 1
     random = torch.random.get_rng_state()
     kernels = torch.backends.mkldnn.enabled, torch.backends.cudnn.enabled
     first = saliency(model, BATCH)
@@ -152,9 +131,8 @@ def test_the_model_is_left_as_it_was() -> None:
         assert weight.grad is None or torch.equal(weight.grad, gradients[name])
     assert torch.equal(torch.random.get_rng_state(), random)
     assert (torch.backends.mkldnn.enabled, torch.backends.cudnn.enabled) == kernels
-    model.eval()
-    saliency(model, BATCH)
-    assert not model.training
+    monkeypatch.setattr(module, "CELLS_AT_ONCE", 1)
+    torch.testing.assert_close(saliency(model, BATCH), first)
 
 
 @pytest.mark.parametrize(
@@ -162,14 +140,11 @@ def test_the_model_is_left_as_it_was() -> None:
     [
         (torch.empty(0, 3), torch.empty(0, 2), "at least one output word"),
         ([[4, 5]], [[PAD, PAD]], "at least one output word"),
-        ([[4, 5], [PAD, PAD]], [[4, EOS], [5, EOS]], "at least one word in each source"),
         ([[4, PAD, 5]], [[4, EOS]], "PAD after the end of each source"),
         ([[4, 13]], [[4, EOS]], "source words from 0 to 12, found 4 to 13"),
-        ([[4] * 9], [[4, EOS]], "at most 8 words, found 9"),
     ],
 )
 def test_what_cannot_be_explained_is_refused(source: object, target: object, message: str) -> None:
-    model = build(replace(CONFIG, max_length=8), 0)
     batch = Batch(*(torch.as_tensor(side, dtype=torch.long) for side in (source, target)))
     with pytest.raises(ValueError, match=message):
-        saliency(model, batch)
+        saliency(build(CONFIG, 0), batch)
