@@ -35,9 +35,6 @@ def changes(config: Configuration, base: Configuration) -> dict[str, Any]:
     return {key: value for key, value in config.to_dict().items() if before.get(key) != value}
 
 
-# --- what is registered ----------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("name", "scale"), SCALES)
 def test_what_is_registered_can_be_measured_kept_and_said(name: str, scale: str) -> None:
     chosen = REGISTRY[name].scales[scale]
@@ -89,9 +86,6 @@ def test_arms_with_interventions_can_be_compared(name: str) -> None:
         assert config.to_dict().items() >= expected.items()
 
 
-# --- what the arms are called ----------------------------------------------------------------
-
-
 def test_the_paper_setup_is_that_of_the_authors() -> None:
     assert (PAPER.task.vocab, PAPER.task.length, PAPER.task.end_symbol) == (40, 40, True)
     assert (PAPER.cell, PAPER.heads, PAPER.width, PAPER.batch_size) == ("lstm", 1, 256, 128)
@@ -102,8 +96,6 @@ def test_the_paper_setup_is_that_of_the_authors() -> None:
         *("vocab", "length", "width", "batch_size", "learning_rate", "steps")
     }
 
-
-# --- reports ---------------------------------------------------------------------------------
 
 Rows = list[tuple[int, int, str, float]]
 

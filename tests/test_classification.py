@@ -34,26 +34,11 @@ from lessons_lib.training import History
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 
 TINY = Classification(
-    corpus="toy",
-    positive="animal",
-    runs=3,
-    uniform_runs=2,
-    max_words=9,
-    vocab_size=60,
-    min_count=1,
-    d_embed=6,
-    d_hidden=8,
-    batch_size=7,
-    learning_rate=0.02,
-    steps=12,
-    checkpoints=(3, 8),
-    chosen_on=11,
-    reported_on=23,
-    proxy_width=4,
-    proxy_epochs=3,
-    proxy_batch_size=10,
+    corpus="toy", positive="animal", runs=3, uniform_runs=2, max_words=9, vocab_size=60,
+    min_count=1, d_embed=6, d_hidden=8, batch_size=7, learning_rate=0.02, steps=12, checkpoints=(3,
+    8), chosen_on=11, reported_on=23, proxy_width=4, proxy_epochs=3, proxy_batch_size=10,
     proxy_learning_rate=0.05,
-)
+)  # fmt: skip
 
 
 def part(first: int, size: int) -> LabelledCorpus:
@@ -79,9 +64,6 @@ def history(ready: Prepared, one_thread_of_the_cpu: None) -> History:
 
 def values(history: History, metric: str) -> dict[int, float]:
     return {row["step"]: row["value"] for row in history.rows if row["metric"] == metric}
-
-
-# --- the corpus made ready -------------------------------------------------------------------
 
 
 def test_parts_are_numbered_by_the_words_of_the_first(
@@ -127,9 +109,6 @@ def test_a_class_that_is_missing_in_a_part(parts: list[LabelledCorpus], wrong: i
     given = [one_sided if k == wrong else corpus for k, corpus in enumerate(parts)]
     with pytest.raises(ValueError, match="texts of both sides in 'toy', found only 'not animal'"):
         prepare(TINY, *given)
-
-
-# --- one run ---------------------------------------------------------------------------------
 
 
 def test_a_run_is_looked_at_before_at_checkpoints_and_at_the_end(
@@ -232,9 +211,6 @@ def test_guesses_that_know_no_word_by_hand() -> None:
     assert found == {"last": [3, 1], "first": [1, 1], "start": [0, 0], "end": [4, 2]}
     bare = LabelledBatch(source[:1, 1:4], torch.tensor([1]))
     assert guesses(bare).keys() == {"last", "first"}
-
-
-# --- a block ---------------------------------------------------------------------------------
 
 
 @pytest.mark.slow

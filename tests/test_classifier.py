@@ -111,9 +111,6 @@ def test_one_seed_gives_twins_and_leaves_the_global_generator_alone() -> None:
     assert not any(torch.equal(one[name], other[name]) for name in one)
 
 
-# --- loss, accuracy, probes ------------------------------------------------------------------
-
-
 def minus_log(scores: list[float]) -> float:
     """Cross-entropy for the labels of BATCH: 1, 0, 1, 0."""
     signs = (1, -1, 1, -1)
@@ -146,9 +143,6 @@ def test_speaking_for_the_label_by_hand() -> None:
         [[-4, -inf, -inf, -inf, -inf]],
         [[-0.5, 1, -inf, -inf, -inf]],
     ]
-
-
-# --- saliency --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("config", VARIANTS)
@@ -184,9 +178,6 @@ def test_saliency_leaves_the_model_as_it_was(training: bool) -> None:
     assert model.training is training
     assert not found.requires_grad
     assert all(weight.grad is None for weight in model.parameters())
-
-
-# --- logistic regression ---------------------------------------------------------------------
 
 
 def frequencies(batch: LabelledBatch, size: int) -> Array:

@@ -259,9 +259,6 @@ def test_runs_that_cannot_be_compared() -> None:
         compare(HELD_OUT, **given)
 
 
-# --- held-out sentences ----------------------------------------------------------------------
-
-
 def test_held_out_pairs_count_output_words_but_not_their_end() -> None:
     batch = Batch(
         torch.tensor([[4, 5, 6], [4, PAD, PAD], [7, 8, PAD]]),
@@ -280,9 +277,6 @@ def test_both_kinds_of_held_out_texts_are_needed(choosing: int) -> None:
     message = f"expected 1 to 10 sentences that choose, of 11, found {choosing}"
     with pytest.raises(ValueError, match=re.escape(message)):
         HeldOut(HELD_OUT.batch, choosing, seen=3)
-
-
-# --- lag, and runs of blocks -----------------------------------------------------------------
 
 
 def test_lag_by_hand() -> None:

@@ -47,9 +47,6 @@ def body_of(model: models.Seq2Seq) -> dict[str, Tensor]:
     return {key: value for key, value in state.items() if key.split(".")[0] not in OF_HEADS}
 
 
-# --- putting a copier together ---------------------------------------------------------------
-
-
 def test_heads_are_drawn_from_their_pools_without_return_or_follow_the_seed() -> None:
     several = replace(ONE, heads=5, pool=(1, 2))
     found = [several.head_seeds(seed) for seed in range(30)]
@@ -110,32 +107,19 @@ def test_concatenated_and_averaged_copiers_start_as_one_function(
 
 
 def test_a_wide_head_expresses_what_a_narrow_one_does() -> None:
-    """Its score is affine in s and linear in h, and its value affine in h, as without it."""
+    """Query and value are affine, as without it; equal seeds give equal heads."""
     wide = replace(ONE, inner=25)
     model = wide.assemble([4]).double()
     rng = torch.Generator().manual_seed(0)
-    s, other = torch.randn(2, 3, 5, 10, generator=rng, dtype=torch.float64)
-    h, g = torch.randn(2, 3, 4, 10, generator=rng, dtype=torch.float64)
-    mask = torch.ones(3, 4, dtype=torch.bool)
-    with torch.no_grad():
-        mixed = model.scores(0.3 * s + 0.7 * other, h, mask)
-        expected = 0.3 * model.scores(s, h, mask) + 0.7 * model.scores(other, h, mask)
-        torch.testing.assert_close(mixed, expected)
-        torch.testing.assert_close(
-            model.scores(s, 2.0 * h - 5.0 * g, mask),
-            2.0 * model.scores(s, h, mask) - 5.0 * model.scores(s, g, mask),
-        )
-        torch.testing.assert_close(
-            model.values(0.3 * h + 0.7 * g), 0.3 * model.values(h) + 0.7 * model.values(g)
-        )
-        assert not torch.allclose(model.scores(s, h, mask), model.scores(other, h, mask))
+    s, other = torch.randn(2, 3, 10, generator=rng, dtype=torch.float64)
+    for layer in (model.query, model.value):
+        mixed = layer(0.3 * s + 0.7 * other)
+        torch.testing.assert_close(mixed, 0.3 * layer(s) + 0.7 * layer(other))
+        assert not torch.allclose(layer(s), layer(other))
     batch = ONE.task.sample(2, 0)
     first, again, changed = (wide.assemble([seed])(batch).logits for seed in (4, 4, 5))
     assert torch.equal(again, first)
     assert not torch.equal(changed, first)
-
-
-# --- a head removed --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("merge", ["average", "concatenate"])
@@ -176,8 +160,6 @@ def test_a_removed_head_by_loop(merge: Literal["average", "concatenate"]) -> Non
     assert len({*found.values(), whole}) > 2, "it matters which head is gone"
 
 
-# --- good starts and bad starts --------------------------------------------------------------
-
 ENDS = {"a": (0.97, 0.9, 0.8), "e": (0.97, 0.0, 0.01), "u": (0.4, 0.2, 0.2)}
 
 
@@ -204,9 +186,6 @@ def test_starts_are_classified_by_all_orders() -> None:
     assert one[one == "bad"].index.tolist() == [2, 4, 5, 6, 30]
     with pytest.raises(ValueError, match=r"each seed in every arm, found \[2, 5\]"):
         classify_starts(frame_of({1: "aaa", 2: "a-a", 3: "eee", 5: "--e"}))
-
-
-# --- runs ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -271,8 +250,6 @@ def test_a_run_is_the_plain_training_loop(
         elif step > 0 or not config.tied_until:
             assert gap > 0.01
 
-
-# --- mirror images ---------------------------------------------------------------------------
 
 SIGNS: dict[mirror.Pair, tuple[int, int]] = {
     **{"identical": (1, 1), "both": (-1, -1)},

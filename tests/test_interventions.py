@@ -52,9 +52,6 @@ def tiny(**changes: Any) -> InterventionConfig:
     return InterventionConfig.from_dict(values | changes)
 
 
-# --- the copier ------------------------------------------------------------------------------
-
-
 def test_held_attention_by_hand() -> None:
     words = torch.tensor([[7, 4, EOS, PAD], [5, 6, 4, EOS]])
     batch = Batch(words, words.roll(1, dims=0)[:, :3], torch.tensor([[2, 0, 1], [3, 3, 0]]))
@@ -106,9 +103,6 @@ def test_the_lexical_probe_needs_all_groups_but_attention() -> None:
             parameter.data.mul_(1.5 + k)
         after = probes.lexical_probe(model, batch, scale="probability")
         assert torch.equal(before, after) == (group == "attention")
-
-
-# --- what is taught --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("vocab", "spare"), [(5, 3), (6, 0), (4, 2)])
@@ -195,9 +189,6 @@ def test_measurements_by_loop() -> None:
     expected = {"probe_accuracy": sum(hits) / 60, "misled_mass": sum(masses) / 60}
     assert found == pytest.approx({**measure_copier(model, batch), **expected}, abs=1e-6)
     assert "misled_mass" not in measure_intervention(model, batch, tiny())
-
-
-# --- runs ------------------------------------------------------------------------------------
 
 
 @pytest.fixture

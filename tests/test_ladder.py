@@ -35,9 +35,6 @@ def changed(**values: Any) -> LadderConfig:
     return LadderConfig.from_dict({**TINY.to_dict(), **values})
 
 
-# --- the two ends ----------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("change", [{}, {"cell": "gru", "readout": "linear", "query_scale": 3.0}])
 def test_with_nothing_taken_away_it_is_the_copier(change: dict[str, Any]) -> None:
     config = changed(**change)
@@ -82,9 +79,6 @@ def test_with_all_taken_away_it_is_the_reduced_model(end_symbol: bool) -> None:
     of_word = table[0].mean(0)  # [word at l, word to write]
     of_word = of_word - of_word[:, written].logsumexp(-1, keepdim=True)
     torch.testing.assert_close(beta, of_word[batch.source[:, None, :], batch.target[:, :, None]])
-
-
-# --- each part -------------------------------------------------------------------------------
 
 
 def values(model: Rung, source: Tensor) -> Tensor:
@@ -160,9 +154,6 @@ def test_what_is_left_starts_like_the_copier() -> None:
     again, other = build_rung(REDUCED, 11).state_dict(), build_rung(REDUCED, 12).state_dict()
     assert torch.equal(found["free"], again["free"])
     assert not torch.equal(found["free"], other["free"])
-
-
-# --- runs and configurations -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

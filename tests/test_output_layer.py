@@ -104,9 +104,6 @@ def test_rows_by_hand() -> None:
             models.Seq2SeqConfig(9, 9, never_written=never)
 
 
-# --- against the authors' forward pass -------------------------------------------------------
-
-
 def lstm(inputs: Tensor, weights: dict[str, Tensor], h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
     """States of an LSTM from its equations, ``(batch, steps, d)``, and the last h and c."""
     states = []

@@ -59,9 +59,6 @@ def normed(x: Tensor, norm: Any) -> Tensor:
     return layer_norm(x, x.shape[-1:], norm.weight, norm.bias)
 
 
-# --- one pass --------------------------------------------------------------------------------
-
-
 def test_padding_and_later_output_words_change_nothing() -> None:
     model, batch = lively(heads=2, encoder_layers=1), unequal()
     alone = model(Batch(batch.source[1:, :3], batch.target[1:]))
@@ -155,16 +152,13 @@ def test_states_are_local_without_encoder_layers_and_know_order_by_positions(
     model = lively(encoder_layers=encoder_layers, heads=2)
     source, other = torch.tensor([[4, 9, 6, 7, 5]]), torch.tensor([[8, 9, 10, 4, 6]])
     mask, order = source != PAD, torch.tensor([3, 0, 4, 1, 2])
-    same = torch.allclose(model.states(source, mask)[:, 1], model.states(other, mask)[:, 1])
+    same = torch.allclose(model.encode(source, mask)[0][:, 1], model.encode(other, mask)[0][:, 1])
     assert same == (encoder_layers == 0)
-    moved = model.states(source[:, order], mask)
-    assert not torch.allclose(moved, model.states(source, mask)[:, order], atol=0.1)
+    moved = model.encode(source[:, order], mask)[0]
+    assert not torch.allclose(moved, model.encode(source, mask)[0][:, order], atol=0.1)
     model.source_position.weight.zero_()
-    moved = model.states(source[:, order], mask)
-    torch.testing.assert_close(moved, model.states(source, mask)[:, order])
-
-
-# --- interventions and the probe -------------------------------------------------------------
+    moved = model.encode(source[:, order], mask)[0]
+    torch.testing.assert_close(moved, model.encode(source, mask)[0][:, order])
 
 
 @pytest.mark.parametrize("heads", [1, 3])
@@ -195,9 +189,6 @@ def test_measurements_by_loop(heads: int) -> None:
     follows = sum(int(alpha[b, t].argmax()) == int(beta[b, t].argmax()) for b, t in cells) / 20
     expected = {"probe_accuracy": probed, "follows_probe": follows}
     assert measure(model, batch) == {**copying.measure_copier(model, batch), **expected}
-
-
-# --- runs ------------------------------------------------------------------------------------
 
 
 def test_a_run_is_gradient_descent_on_the_task() -> None:

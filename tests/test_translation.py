@@ -33,22 +33,10 @@ from lessons_lib.training import History
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 
 TINY = Translation(
-    corpus="toy",
-    runs=2,
-    max_words=9,
-    vocab_size=60,
-    width=6,
-    batch_size=8,
-    learning_rate=0.02,
-    steps=12,
-    checkpoints=(3, 8),
-    chosen_on=7,
-    reported_on=13,
-    proxy_steps=15,
-    proxy_learning_rate=0.05,
-    dictionary_words=10,
-    pairs_per_word=2,
-)
+    corpus="toy", runs=2, max_words=9, vocab_size=60, width=6, batch_size=8, learning_rate=0.02,
+    steps=12, checkpoints=(3, 8), chosen_on=7, reported_on=13, proxy_steps=15,
+    proxy_learning_rate=0.05, dictionary_words=10, pairs_per_word=2,
+)  # fmt: skip
 DICTIONARY = toy_dictionary("de", "en")
 
 
@@ -103,9 +91,6 @@ def gold_of(ready: Pairs) -> Tensor:
     return ready.gold
 
 
-# --- the corpus made ready -------------------------------------------------------------------
-
-
 def test_parts_are_numbered_by_the_words_of_the_first(
     ready: Pairs, parts: list[ParallelCorpus]
 ) -> None:
@@ -154,9 +139,6 @@ def test_a_part_without_pairs_short_enough_is_refused(parts: list[ParallelCorpus
     nothing = replace(parts[1], source=("",) * 40)
     with pytest.raises(ValueError, match="found none among the 40 of 'toy'"):
         prepare_pairs(TINY, parts[0], without_alignment(nothing), parts[2], None)
-
-
-# --- one run ---------------------------------------------------------------------------------
 
 
 def test_a_run_is_looked_at_before_at_checkpoints_and_at_the_end(ready: Pairs) -> None:
@@ -229,9 +211,6 @@ def test_references_that_look_at_no_sentence(ready: Pairs) -> None:
     assert not torch.equal(found["px"], other)
 
 
-# --- a block ---------------------------------------------------------------------------------
-
-
 @pytest.mark.slow
 def test_each_run_of_a_block_is_compared(history: History, ready: Pairs) -> None:
     names = {row["metric"] for row in history.rows}
@@ -296,9 +275,6 @@ def test_curves_and_lags(history: History, ready: Pairs, with_gold: bool) -> Non
         for name in ("rise/ktiw", "rise/attention", "lag", "lag/m1", "spread/at-ktiw"):
             there = {12: pytest.approx(single[name])} if name in single else {}
             assert values(history, f"{name}#{k}") == there
-
-
-# --- uniform attention alone -----------------------------------------------------------------
 
 
 def test_what_uniform_attention_learns_of_words(

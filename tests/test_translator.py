@@ -21,18 +21,9 @@ from lessons_lib.training import History, adam
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 
 TINY = Translator(
-    corpus="toy",
-    pieces=250,
-    width=6,
-    batch_size=64,
-    order="source",
-    steps=6,
-    checkpoints=(1, 4),
-    measured_on=9,
-    beam=2,
-    proxy_epochs=2,
-    proxy_batch_size=2500,
-)
+    corpus="toy", pieces=250, width=6, batch_size=64, order="source", steps=6, checkpoints=(1, 4),
+    measured_on=9, beam=2, proxy_epochs=2, proxy_batch_size=2500,
+)  # fmt: skip
 
 
 class Plain(nn.Module):

@@ -28,9 +28,6 @@ def torch_value(state: Tensor, objective: Objective) -> Tensor:
     return (torch.sigmoid(-s0) * torch.sigmoid(s1)).log()
 
 
-# The toy ----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("d", "p"), STARTS)
 def test_closed_form_and_solver_agree(d: float, p: float) -> None:
     times = np.linspace(0, 3, 7)
@@ -62,9 +59,6 @@ def test_exit_by_hand() -> None:
     time, side = two_words.toy_exit(-20.0, 0.5)
     assert (round(time, 3), side) == (0.025, 0)
     assert two_words.toy_exit(-math.sqrt(2) * 0.5, 0.5) == (math.inf, 0)
-
-
-# The softmax version ----------------------------------------------------------------------------
 
 
 def test_scores_and_value_by_hand() -> None:
@@ -129,8 +123,6 @@ def test_recovery_time_far_out() -> None:
     assert two_words.recovery_time(-20.0) == pytest.approx(asymptotic, rel=1e-9)
     assert two_words.recovery_time(-1e-3) == pytest.approx(2e-3, rel=1e-6)  # 1 + e^-a is 2
 
-
-# The gradient law -------------------------------------------------------------------------------
 
 BATCH, SRC, VOCAB = 2, 5, 7
 

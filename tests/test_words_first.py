@@ -25,20 +25,10 @@ from lessons_lib.tasks import EOS, FIRST_WORD, UNK, Batch
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 
 TINY = WordsFirst(
-    corpus="toy",
-    max_words=9,
-    vocab_size=60,
-    width=12,
-    batch_size=8,
-    learning_rate=0.01,
-    steps=5,
-    checkpoints=(2,),
-    chosen_on=7,
-    reported_on=13,
-    dictionary_words=10,
-    prepare_steps=250,
+    corpus="toy", max_words=9, vocab_size=60, width=12, batch_size=8, learning_rate=0.01, steps=5,
+    checkpoints=(2,), chosen_on=7, reported_on=13, dictionary_words=10, prepare_steps=250,
     prepare_words=32,
-)
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -121,9 +111,3 @@ def test_a_run_is_prepared_and_then_trained(ready: Pairs, monkeypatch: pytest.Mo
     for metric in ("ktiw/m1", "ktiw/gold"):
         assert shown["model1"][metric, 0] > shown["shuffled"][metric, 0]
     assert shown["shuffled"]["ktiw/wrong", 0] > shown["model1"]["ktiw/wrong", 0]
-
-
-def test_arms_differ_in_their_table_only() -> None:
-    found = words_first.words_given()
-    assert {replace(config, table="model1") for config in found.values()} == {found["model1"]}
-    assert [config.table for config in found.values()] == list(found)

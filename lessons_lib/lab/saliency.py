@@ -111,17 +111,12 @@ def label_saliency(model: Classifier, batch: LabelledBatch) -> Tensor:
         ValueError: as the model for texts that it cannot read.
     """
     model.check(batch)
-    was_training = model.training
     # cuDNN computes no gradient of an LSTM in evaluation mode.
-    with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
-        try:
-            model.eval()
-            dtype = model.embedding.weight.dtype
-            size = torch.ones_like(batch.source, dtype=dtype, requires_grad=True)
-            embedded = model.embedding(batch.source).detach() * size[:, :, None]
-            score = model.from_embedded(embedded, batch.source_mask).score
-            log_p = logsigmoid(score * (batch.label.float() * 2 - 1))
-            (found,) = torch.autograd.grad(log_p.sum(), size)  # texts do not touch each other
-        finally:
-            model.train(was_training)
+    with evaluating(model), torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
+        dtype = model.embedding.weight.dtype
+        size = torch.ones_like(batch.source, dtype=dtype, requires_grad=True)
+        embedded = model.embedding(batch.source).detach() * size[:, :, None]
+        score = model.from_embedded(embedded, batch.source_mask).score
+        log_p = logsigmoid(score * (batch.label.float() * 2 - 1))
+        (found,) = torch.autograd.grad(log_p.sum(), size)  # texts do not touch each other
     return (found * batch.source_mask)[:, None]

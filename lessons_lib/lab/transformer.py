@@ -88,8 +88,7 @@ class Transformer(models.Seq2Seq):
         p_t = softmax(output(norm(u_t + feedforward(norm(u_t)))))
 
     Cross-attention is spelt out, because its weights are replaced in interventions and its logits
-    are returned; all other parts are PyTorch's. ``decoder_states`` are ``s``. What ``Seq2Seq`` has
-    for its recurrent networks alone (``encode``, ``decoder_start``) is not to be called here.
+    are returned; all other parts are PyTorch's. ``decoder_states`` are ``s``.
     """
 
     def __init__(self, config: models.Seq2SeqConfig, encoder_layers: int = 0) -> None:
@@ -100,6 +99,7 @@ class Transformer(models.Seq2Seq):
         self.target_embedding = self.source_embedding
         if not config.shared_embeddings:
             self.target_embedding = nn.Embedding(config.target_vocab, d)
+        self.dropout = nn.Dropout(0.0)
         self.source_position = nn.Embedding(config.max_length, d)
         self.target_position = nn.Embedding(config.max_length, d)
         layer = partial(nn.TransformerEncoderLayer, dropout=0.0, batch_first=True, norm_first=True)
@@ -116,33 +116,22 @@ class Transformer(models.Seq2Seq):
         self.output = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, config.written))
         self.register_buffer("column", models.output_columns(config), persistent=False)
 
-    def forward(self, batch: Batch, attention: Tensor | None = None) -> models.Seq2SeqOutput:
-        """One teacher-forced pass as in ``Seq2Seq.forward``; attention is cross-attention."""
-        self.check(batch)
-        states = self.states(batch.source, batch.source_mask)
-        decoder_states = self.decoder_states(batch.decoder_input)
-        scores = self.scores(decoder_states, states, batch.source_mask)
-        alpha = self.attend(scores, batch.source_mask) if attention is None else attention
-        alpha = models.as_attention(alpha, scores)
-        logits = self.readout(decoder_states, self.merge(alpha @ self.values(states)))
-        return models.Seq2SeqOutput(logits, alpha, scores, states, decoder_states)
-
-    def states(self, source: Tensor, mask: Tensor) -> Tensor:
-        """Encoder states h, ``(batch, src, d_hidden)``."""
+    def encode(self, source: Tensor, mask: Tensor) -> tuple[Tensor, None]:
+        """Encoder states h, ``(batch, src, d_hidden)``; the decoder has no other start."""
         x = self.source_embedding(source) + self.source_position.weight[: source.shape[1]]
         for layer in self.encoder_layers:
             x = layer(x, src_key_padding_mask=~mask)
-        return self.encoder_norm(x)  # type: ignore[no-any-return]
+        return self.encoder_norm(x), None
 
-    def decoder_states(self, words: Tensor) -> Tensor:
-        """Decoder states s of a ``decoder_input``, ``(batch, tgt, d_hidden)``."""
-        tgt = words.shape[1]
-        x = self.target_embedding(words) + self.target_position.weight[:tgt]
+    def decoder(self, embedded: Tensor, start: None) -> tuple[Tensor, None]:
+        """Decoder states s from the words before, ``(batch, tgt, d_hidden)``."""
+        tgt = embedded.shape[1]
+        x = embedded + self.target_position.weight[:tgt]
         # Padding stands at the end, where no word sees it.
-        later = torch.ones(tgt, tgt, dtype=torch.bool, device=words.device).triu(1)
+        later = torch.ones(tgt, tgt, dtype=torch.bool, device=x.device).triu(1)
         seen = self.self_norm(x)
         found, _ = self.self_attention(seen, seen, seen, attn_mask=later, need_weights=False)
-        return x + found  # type: ignore[no-any-return]
+        return x + found, start
 
     def scores(self, decoder_states: Tensor, encoder_states: Tensor, mask: Tensor) -> Tensor:
         """Logits a of cross-attention, ``(batch, heads, tgt, src)``; very negative at padding."""
@@ -151,11 +140,6 @@ class Transformer(models.Seq2Seq):
         keys = self.key(encoder_states).unflatten(-1, (heads, -1))
         scores: Tensor = torch.einsum("btkd,blkd->bktl", queries, keys) / keys.shape[-1] ** 0.5
         return scores.masked_fill(~mask[:, None, None, :], models.MINUS_INFINITY)
-
-    def values(self, encoder_states: Tensor) -> Tensor:
-        """Each head's value of each position, ``(batch, heads, src, d_hidden / heads)``."""
-        values: Tensor = self.value(encoder_states).unflatten(-1, (self.config.heads, -1))
-        return values.transpose(1, 2)  # b k l d
 
     def readout(self, decoder_states: Tensor, context: Tensor) -> Tensor:
         """Logits of output words, ``(..., vocab)``, from s and the heads' contexts side by side."""
