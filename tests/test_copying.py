@@ -187,6 +187,8 @@ def test_interventions_are_those_of_a_loop_over_attention(heads: int, end_symbol
         }
     assert found == expected
     assert len(set(found.values())) > 4, "the numbers tell interventions apart"
+    with pytest.raises(ValueError, match="two inputs or more, found 1"):
+        intervene(model, config.task, batch[:1])
 
 
 TINY = CopyingConfig(

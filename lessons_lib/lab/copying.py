@@ -189,6 +189,8 @@ def intervene(model: models.Seq2Seq, task: Copying, batch: Batch) -> dict[str, f
         own attention without what is before (after) it. ``accuracy/other_source``: the encoder
         reads another input; ``accuracy/repeated``: words occur more than once.
     """
+    if len(batch) < 2:
+        raise ValueError(f"expected two inputs or more, found {len(batch)}: one is swapped in")
     gold = word_positions(batch)
     with probes.evaluating(model):
         own = model(batch).attention

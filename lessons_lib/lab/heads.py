@@ -96,7 +96,7 @@ class HeadsConfig(CopyingConfig):
         if self.inner is not None:
             _widen(model, self.inner, head_seeds[0])
             return model
-        for k, seed in enumerate(head_seeds):
+        for k, seed in zip(range(self.heads), head_seeds, strict=True):
             _set_head(model, k, seed)
         return model
 
