@@ -123,7 +123,9 @@ class Transformer(models.Seq2Seq):
             x = layer(x, src_key_padding_mask=~mask)
         return self.encoder_norm(x), None
 
-    def decoder(self, embedded: Tensor, start: None) -> tuple[Tensor, None]:
+    def decoder(  # type: ignore[override]  # a module in the parent
+        self, embedded: Tensor, start: None
+    ) -> tuple[Tensor, None]:
         """Decoder states s from the words before, ``(batch, tgt, d_hidden)``."""
         tgt = embedded.shape[1]
         x = embedded + self.target_position.weight[:tgt]
