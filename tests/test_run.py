@@ -7,6 +7,7 @@ import os
 import random
 import re
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from tqdm.auto import tqdm
 
 from lessons_lib.config import Configuration
 from lessons_lib.lab import catalogue, parallel, records, run
@@ -136,6 +138,8 @@ def _throw_slowly(where: str, slowness: float) -> None:
     """All throws, in this process, a little slower than the die falls by itself."""
     global SLOWNESS
     SLOWNESS = slowness
+    # The bar's own lock is shared by forked processes: one that is killed may leave it closed.
+    tqdm.set_lock(threading.RLock())
     many = {"dice": replace(ENTRY, scales={"paper": MANY})}
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
         patch.setattr(run, "REGISTRY", many)
