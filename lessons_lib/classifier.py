@@ -191,7 +191,7 @@ def speaking_for_label(word_scores: Tensor, batch: LabelledBatch) -> Tensor:
 
     Args:
         word_scores: for the positive class, ``(batch, src)``: ``ClassifierOutput.word_scores`` or
-            ``table_scores``.
+            of ``lab.word_tables``.
         batch: with the labels.
 
     Returns:

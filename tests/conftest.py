@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +100,3 @@ def one_thread_of_the_cpu() -> Iterator[None]:
         patch.setattr(training, "pick_device", lambda: torch.device("cpu"))
         yield
     torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="session")
-def tiny() -> Callable[..., Any]:
-    """The smallest run with an intervention; arguments change it. Sizes that matter all differ."""
-    from lessons_lib.lab.interventions import InterventionConfig
-
-    values = {
-        "vocab": 5, "length": 5, "spare": 3, "width": 10, "batch_size": 9, "learning_rate": 1e-2,
-        "steps": 4, "evaluate_every": 1, "stop_at": 2.0, "measured": 7,
-    }  # fmt: skip
-    return lambda **changes: InterventionConfig.from_dict(values | changes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -22,14 +21,12 @@ from lessons_lib.lab.classification import (
     Classification,
     Prepared,
     compare_classifiers,
-    load,
     prepare,
     run_classification,
-    short,
     train_classifier,
 )
 from lessons_lib.lab.saliency import label_saliency
-from lessons_lib.lab.word_tables import guesses, proxy_loss, table_scores, word_tables
+from lessons_lib.lab.word_tables import guesses, proxy_loss, word_tables
 from lessons_lib.models import build_bag_of_words
 from lessons_lib.tasks import BOS, EOS, PAD, UNK, LabelledBatch
 from lessons_lib.training import History
@@ -37,26 +34,11 @@ from lessons_lib.training import History
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 
 TINY = Classification(
-    corpus="toy",
-    positive="animal",
-    runs=3,
-    uniform_runs=2,
-    max_words=9,
-    vocab_size=60,
-    min_count=1,
-    d_embed=6,
-    d_hidden=8,
-    batch_size=7,
-    learning_rate=0.02,
-    steps=12,
-    checkpoints=(3, 8),
-    chosen_on=11,
-    reported_on=23,
-    proxy_width=4,
-    proxy_epochs=3,
-    proxy_batch_size=10,
+    corpus="toy", positive="animal", runs=3, uniform_runs=2, max_words=9, vocab_size=60,
+    min_count=1, d_embed=6, d_hidden=8, batch_size=7, learning_rate=0.02, steps=12, checkpoints=(3,
+    8), chosen_on=11, reported_on=23, proxy_width=4, proxy_epochs=3, proxy_batch_size=10,
     proxy_learning_rate=0.05,
-)
+)  # fmt: skip
 
 
 def part(first: int, size: int) -> LabelledCorpus:
@@ -84,9 +66,6 @@ def values(history: History, metric: str) -> dict[int, float]:
     return {row["step"]: row["value"] for row in history.rows if row["metric"] == metric}
 
 
-# --- the corpus made ready -------------------------------------------------------------------
-
-
 def test_parts_are_numbered_by_the_words_of_the_first(
     ready: Prepared, parts: list[LabelledCorpus]
 ) -> None:
@@ -109,36 +88,19 @@ def test_parts_are_numbered_by_the_words_of_the_first(
     assert set(ready.vocab.words[4:]) <= only_train
 
 
-def test_words_that_occur_often_enough_are_kept_without_limit(parts: list[LabelledCorpus]) -> None:
-    found = prepare(replace(TINY, vocab_size=None, min_count=3), *parts).vocab
-    everything = [word for text in parts[0].texts for word in words(text)]
-    assert set(found.words[4:]) == {w for w in everything if everything.count(w) > 2}
-
-
-def test_a_part_that_is_smaller_than_wanted_is_taken_whole(parts: list[LabelledCorpus]) -> None:
-    found = prepare(replace(TINY, chosen_on=500, reported_on=500), *parts).held_out
-    assert found.parts == {
-        "choosing": slice(29),
-        "shown": slice(29, 60),
-        "seen": slice(60, None),
-    }
-    assert len(found.batch) == 91
-
-
-def test_texts_without_words_are_passed_over(parts: list[LabelledCorpus]) -> None:
-    holes = replace(parts[1], texts=("", *parts[1].texts[1:3], " ", *parts[1].texts[4:]))
-    found = prepare(TINY, parts[0], holes, parts[2])
-    assert found.texts[:11] == holes.texts[1:3] + holes.texts[4:13]
-    assert found.held_out.choosing == 11
-
-
-def test_texts_that_stand_in_an_earlier_part_are_passed_over(parts: list[LabelledCorpus]) -> None:
-    """Also where they are written in another way."""
+def test_texts_are_passed_over_that_are_known_or_have_no_words(parts: list[LabelledCorpus]) -> None:
+    """Also where they are written in another way; a part that is too small is taken whole."""
     train, val, test = parts
-    val = replace(val, texts=(train.texts[40].upper(), *val.texts[1:]))
-    test = replace(test, texts=(*val.texts[2:4], train.texts[7], *test.texts[3:]))
-    found = prepare(TINY, train, val, test)
-    assert found.texts == val.texts[1:12] + test.texts[3:26]
+    strange = ("", *val.texts[1:3], train.texts[40].upper(), *val.texts[4:])
+    val = replace(val, texts=strange)
+    test = replace(test, texts=(*val.texts[1:3], train.texts[7], "qu vex zyx", *test.texts[4:]))
+    config = replace(TINY, vocab_size=None, min_count=3, chosen_on=500)
+    found = prepare(config, train, val, test)
+    assert found.texts == val.texts[1:3] + val.texts[4:] + test.texts[3:26]
+    assert found.held_out.parts["shown"] == slice(27, 50)
+    assert found.held_out.batch.source[27, :6].tolist() == [BOS, UNK, UNK, UNK, EOS, PAD]
+    everything = [word for text in parts[0].texts for word in words(text)]
+    assert set(found.vocab.words[4:]) == {w for w in everything if everything.count(w) > 2}
 
 
 @pytest.mark.parametrize("wrong", range(3))
@@ -147,33 +109,6 @@ def test_a_class_that_is_missing_in_a_part(parts: list[LabelledCorpus], wrong: i
     given = [one_sided if k == wrong else corpus for k, corpus in enumerate(parts)]
     with pytest.raises(ValueError, match="texts of both sides in 'toy', found only 'not animal'"):
         prepare(TINY, *given)
-
-
-def test_bad_configurations() -> None:
-    with pytest.raises(ValueError, match="two runs or more, to compare them, found 1"):
-        replace(TINY, runs=1)
-    for wrong in (1, 4):
-        with pytest.raises(ValueError, match=f"expected 2 to 3 uniform runs, .* found {wrong}"):
-            replace(TINY, uniform_runs=wrong)
-    with pytest.raises(ValueError, match="unknown key 'epochs' in a Classification"):
-        Classification.from_dict({"epochs": 3})
-
-
-def test_the_defaults_are_the_authors() -> None:
-    """Read from their configuration, run scripts and code."""
-    config = Classification()
-    assert (config.d_embed, config.d_hidden, config.batch_size) == (300, 256, 32)
-    assert (config.bidirectional, config.ends, config.max_words) == (True, True, None)
-    assert (config.steps, config.learning_rate, config.bfloat16) == (4000, 1e-3, False)
-    saved = sorted({0, 10, 50, 100, 150, 200, 250, *range(0, 4000, 250), 4000})
-    assert sorted({0, config.steps, *config.checkpoints}) == saved
-    assert (config.vocab_size, config.min_count) == (None, 3)
-    assert (config.runs, config.reported_on) == (6, 4000)
-    proxy = (config.proxy_width, config.proxy_batch_size, config.proxy_epochs)
-    assert (*proxy, config.proxy_learning_rate) == (256, 64, 60, 1.5e-4)
-
-
-# --- one run ---------------------------------------------------------------------------------
 
 
 def test_a_run_is_looked_at_before_at_checkpoints_and_at_the_end(
@@ -209,22 +144,7 @@ def test_a_run_is_looked_at_before_at_checkpoints_and_at_the_end(
     torch.testing.assert_close(trace.saliency[3], label_saliency(seen[-1], batch))
 
 
-def test_saliency_is_there_at_each_gold_checkpoint_and_accuracy_by_hand(ready: Prepared) -> None:
-    trace = train_classifier(replace(TINY, learning_rate=0.3), ready, "learned", 6)
-    golds = {part: trace.gold(part) for part in ready.held_out.parts}
-    assert trace.saliency.keys() == set(golds.values())
-    assert len(trace.saliency) > 1, "else nothing was tested"
-    sign = ready.held_out.batch.label * 2.0 - 1
-    for part, rows in ready.held_out.parts.items():
-        # beta is turned to the label, so a text is right if its score is positive (or 0 and 0).
-        alpha, beta = (side[trace.gold(part)][rows, 0] for side in (trace.attention, trace.beta))
-        score = (alpha * beta.masked_fill(alpha == 0, 0.0)).sum(1)
-        right = torch.where(sign[rows] > 0, score > 0, score >= 0)
-        found = trace.performance_on(part)[trace.gold(part)]
-        assert found == pytest.approx(float(right.double().mean()))
-
-
-def test_twins_start_from_the_same_weights_and_see_the_same_batches(
+def test_twins_start_alike_and_saliency_is_there_where_a_run_may_be_gold(
     ready: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Tensor] = []
@@ -235,35 +155,26 @@ def test_twins_start_from_the_same_weights_and_see_the_same_batches(
         return honest(model, batch)
 
     monkeypatch.setattr(classifier, "class_loss", spy)
-    run = train_classifier(TINY, ready, "learned", 5)
-    twin = train_classifier(TINY, ready, "uniform", 5)
+    config = replace(TINY, learning_rate=0.3)
+    run = train_classifier(config, ready, "learned", 6)
+    twin = train_classifier(config, ready, "uniform", 6)
     assert torch.equal(run.beta[0], twin.beta[0])
     assert not torch.equal(run.beta[-1], twin.beta[-1])
     assert (twin.attention, twin.saliency) == ([], {})
-    assert len(seen) == 24
     assert all(torch.equal(a, b) for a, b in zip(seen[:12], seen[12:], strict=True))
-    other = train_classifier(TINY, ready, "learned", 6)
+    other = train_classifier(config, ready, "learned", 7)
     assert not torch.equal(run.beta[0], other.beta[0])
     assert any(not torch.equal(a, b) for a, b in zip(seen[:12], seen[24:], strict=True))
-
-
-@pytest.mark.slow
-def test_word_tables_know_which_words_speak_for_the_class(ready: Prepared) -> None:
-    config = replace(TINY, proxy_epochs=40)
-    found = word_tables(config, ready, seed=1)
-    assert found.keys() == {"px", "px/max", "lr", "lr/max"}
-    batch = ready.train.batch(range(83))
-    for name, table in found.items():
-        assert table.shape == (60,)
-        assert not table.requires_grad
-        scores = table_scores(table, batch) * batch.source_mask
-        for_class, against = (scores.sum(1)[batch.label == k].mean() for k in (1, 0))
-        # The penalty that is chosen on a handful of texts may be a strong one.
-        assert float(for_class) > float(against) + (0.5 if name.startswith("px") else 0.0)
-    again, other = word_tables(config, ready, seed=1), word_tables(config, ready, seed=2)
-    assert torch.equal(found["px"], again["px"])
-    assert not torch.equal(found["px"], other["px"])
-    assert torch.equal(found["lr"], other["lr"]), "the regression draws nothing"
+    assert run.saliency.keys() == {run.gold(part) for part in ready.held_out.parts}
+    assert len(run.saliency) > 1, "else nothing was tested"
+    sign = ready.held_out.batch.label * 2.0 - 1
+    for part, rows in ready.held_out.parts.items():
+        # beta is turned to the label, so a text is right if its score is positive (or 0 and 0).
+        alpha, beta = (side[run.gold(part)][rows, 0] for side in (run.attention, run.beta))
+        score = (alpha * beta.masked_fill(alpha == 0, 0.0)).sum(1)
+        right = torch.where(sign[rows] > 0, score > 0, score >= 0)
+        found = run.performance_on(part)[run.gold(part)]
+        assert found == pytest.approx(float(right.double().mean()))
 
 
 def test_the_proxy_is_that_of_the_best_epoch_without_its_bias(ready: Prepared) -> None:
@@ -302,49 +213,32 @@ def test_guesses_that_know_no_word_by_hand() -> None:
     assert guesses(bare).keys() == {"last", "first"}
 
 
-# --- a block ---------------------------------------------------------------------------------
-
-
 @pytest.mark.slow
-def test_every_metric_is_there(history: History) -> None:
+def test_every_metric_is_there_and_ktiw_comes_from_the_run_itself(
+    history: History, ready: Prepared
+) -> None:
     names = {row["metric"] for row in history.rows}
     final = {f"A({p})" for p in ("alpha,uf", "uf,px", "px,uf", "delta,uf", "-delta,uf", "lr,uf")}
     final |= {f"A(alpha,{u})" for u in ("beta", "px", "lr", "last", "first", "start", "end")}
     final |= {"A(alpha,shuffled)", "tau(alpha,uf)", "xi/passed", "xi*"}
-    for k in range(3):
-        for reading in blocks.READINGS:
-            assert {f"{name}{reading}#{k}" for name in final} <= names
-        for name in ("own", "others", "uf", "ktiw", "spread", "accuracy"):
-            assert list(values(history, f"{name}#{k}")) == [0, 3, 8, 12], name
-        for name in ("A(alpha,twin)#", "uniform/accuracy#"):
-            assert (f"{name}{k}" in names) == (k < 2)
     assert {name for name in names if "#" not in name} == {"chance", "chance/train", "majority"}
     assert all(row["value"] == row["value"] for row in history.rows)
-    assert (history.steps, history.stopped_early, history.device) == (12, False, "cpu")
-
-
-@pytest.mark.slow
-def test_ktiw_and_its_lag_come_from_the_run_itself(history: History, ready: Prepared) -> None:
     batch = ready.held_out.batch
     table = word_tables(TINY, ready, seed=1)["lr"]
-    reference = classifier.speaking_for_label(table_scores(table, batch), batch)
+    reference = classifier.speaking_for_label(table[batch.source], batch)
     for k in range(3):
+        assert {f"{name}{reading}#{k}" for reading in blocks.READINGS for name in final} <= names
+        for name in ("A(alpha,twin)#", "uniform/accuracy#"):
+            assert (f"{name}{k}" in names) == (k < 2)
         trace = train_classifier(TINY, ready, "learned", 3 + k)  # block 1 of three runs
         curve = [ready.held_out.agree(reference, beta) for beta in trace.beta]
-        assert list(values(history, f"ktiw#{k}").values()) == pytest.approx(curve)
+        steps = dict(zip((0, 3, 8, 12), curve, strict=True))
+        assert values(history, f"ktiw#{k}") == pytest.approx(steps)
         own = list(values(history, f"own#{k}").values())
         for name, number in blocks.lag(trace.steps, curve, own).items():
             assert values(history, f"{name}#{k}") == {12: pytest.approx(number)}
-
-
-@pytest.mark.slow
-def test_the_same_block_gives_the_same_history_whatever_ran_before(
-    history: History, ready: Prepared
-) -> None:
     torch.manual_seed(11)
-    torch.rand(5)
     assert compare_classifiers(TINY, ready, 1).rows == history.rows
-    assert compare_classifiers(TINY, ready, 2).rows != history.rows
 
 
 QUICK = replace(TINY, steps=1, checkpoints=(), proxy_epochs=1)
@@ -365,20 +259,12 @@ def spied(monkeypatch: pytest.MonkeyPatch, allowed: int = 1000) -> list[tuple[st
 
 
 @pytest.mark.slow
-def test_blocks_share_no_seed(ready: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = spied(monkeypatch)
-    for block in (1, 2):
-        compare_classifiers(QUICK, ready, block)
-    assert [seed for kind, seed in asked if kind == "learned"] == [3, 4, 5, 6, 7, 8]
-    assert [seed for kind, seed in asked if kind == "uniform"] == [3, 4, 6, 7]
-
-
-@pytest.mark.slow
 def test_a_block_that_is_stopped_goes_on_where_it_was(
     ready: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LESSONS_CACHE", str(tmp_path))
-    monkeypatch.setattr(classification, "load", lambda config: ready)
+    monkeypatch.setattr(classification, "load_labelled", lambda name, split: split)
+    monkeypatch.setattr(classification, "prepare", lambda config, *splits: ready)
     asked = spied(monkeypatch, allowed=4)
     with pytest.raises(KeyboardInterrupt):
         run_classification(QUICK, 1)
@@ -389,33 +275,11 @@ def test_a_block_that_is_stopped_goes_on_where_it_was(
     asked = spied(monkeypatch)
     found = run_classification(QUICK, 1)
     assert asked == [("uniform", 4)]
+    asked.clear()
     assert found.rows == compare_classifiers(QUICK, ready, 1).rows
-    run_classification(replace(QUICK, learning_rate=0.03), 1)
+    run_classification(replace(QUICK, learning_rate=0.03), 2)
+    assert asked[-5:] == [*(("learned", 6 + k) for k in range(3)), ("uniform", 6), ("uniform", 7)]
     assert len(list(kept.parent.iterdir())) == 2, "another configuration, other runs"
     (kept / "uniform-4.pt").write_bytes(b"half a run")
     with pytest.raises(ValueError, match=r"uniform-4\.pt, found a damaged file; remove it"):
         run_classification(QUICK, 1)
-
-
-@pytest.mark.slow
-def test_texts_of_one_word_and_of_unknown_words_do_no_harm(parts: list[LabelledCorpus]) -> None:
-    strange = replace(
-        parts[2], texts=("Dog", "qu vex zyx", "qu", *parts[2].texts[3:]), labels=parts[2].labels
-    )
-    ready = prepare(TINY, parts[0], parts[1], strange)
-    assert ready.held_out.batch.source[12, :6].tolist() == [BOS, UNK, UNK, UNK, EOS, PAD]
-    history = compare_classifiers(QUICK, ready, 1)
-    assert all(row["value"] == row["value"] for row in history.rows)
-
-
-@pytest.mark.skipif(
-    not os.environ.get("LESSONS_DATA"), reason="LESSONS_DATA does not name the real corpora"
-)
-@pytest.mark.parametrize(("corpus", "positive"), [("sst2", "positive"), ("sms_spam", "spam")])
-def test_real_texts_that_are_reported_on_have_both_classes(corpus: str, positive: str) -> None:
-    config = short(corpus=corpus, positive=positive)
-    ready = load(config)
-    assert ready.held_out.choosing == config.chosen_on
-    assert len(ready.held_out.batch) == config.chosen_on + 2 * config.reported_on
-    for rows in ready.held_out.parts.values():
-        assert 0.05 < float(ready.held_out.batch.label[rows].double().mean()) < 0.95

@@ -121,35 +121,19 @@ def test_a_killed_worker_loses_no_finished_seed(address: str, folder: Path, tmp_
     assert record.rows == alone.rows
 
 
-def test_a_scheduler_that_does_not_answer_is_said(
+def test_a_scheduler_that_is_not_there_is_said(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
+    begun = set(folder.glob("begun-*"))
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "distributed", None)
+        assert run.main(["run", "drawing", "--scheduler", "tcp://127.0.0.1:9"]) == 2
+    assert "pip install distributed" in capsys.readouterr().err
     pytest.importorskip("distributed", reason="Dask is not installed")
     monkeypatch.setattr(cluster, "PATIENCE", "0.2s")
-    begun = set(folder.glob("begun-*"))
     for address in ("tcp://127.0.0.1:9", "nonsense://x"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             assert run.main(["run", "drawing", "--scheduler", address]) == 2
         assert f"expected a Dask scheduler at {address}, found none" in capsys.readouterr().err
     assert set(folder.glob("begun-*")) == begun
-
-
-def test_without_dask_it_is_said_how_to_get_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    assert run.main(["run", "drawing", "--scheduler", "tcp://127.0.0.1:9"]) == 2
-    assert "pip install distributed" in capsys.readouterr().err
-
-
-def test_the_package_is_told_by_its_version_and_its_source() -> None:
-    found = cluster._asking()()
-    assert found.startswith("0.")
-    assert len(found.partition("source ")[2]) == 13
-
-
-@pytest.mark.slow
-def test_without_an_address_this_machine_does_it() -> None:
-    with cluster.cluster_executor(None) as executor:
-        assert executor is None

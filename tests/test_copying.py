@@ -1,4 +1,4 @@
-"""The copier: every number against loops over single words, and readers made by hand."""
+"""The copier against loops over single words; runs, forks, and branches by hand."""
 
 from __future__ import annotations
 
@@ -6,20 +6,29 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
-from lessons_lib import models, probes
+from lessons_lib import models, training
+from lessons_lib.lab import copying
 from lessons_lib.lab.copying import (
+    FORK_SEED,
     HELD_OUT_SEED,
     CopyingConfig,
+    ForkedConfig,
     build_copier,
     intervene,
     measure_copier,
+    outcomes,
+    run_copying,
+    run_forked,
     word_positions,
 )
-from lessons_lib.tasks import EOS, FIRST_WORD, PAD, Batch, Copying
+from lessons_lib.tasks import EOS, PAD, Batch
+
+pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 
 CONFIG = CopyingConfig(vocab=7, length=5, width=12)
 
@@ -37,135 +46,89 @@ def lively(config: CopyingConfig, seed: int) -> models.Seq2Seq:
     return model
 
 
-# --- right positions -------------------------------------------------------------------------
-
-
-def test_word_positions_leave_out_the_end_symbol_and_padding() -> None:
-    words = torch.tensor([[5, 4, EOS, PAD], [6, 7, 8, EOS]])
-    gold = torch.tensor([[0, 1, 2, 3], [2, 0, 1, 3]])
-    found = word_positions(Batch(words, words, gold))
-    assert found.tolist() == [[0, 1, -1, -1], [2, 0, 1, -1]]
-    assert gold.tolist() == [[0, 1, 2, 3], [2, 0, 1, 3]], "the batch is left as it was"
-    without = Copying(7, 5, end_symbol=False).sample(3, 0)
-    assert word_positions(without).tolist() == [[0, 1, 2, 3, 4]] * 3
-    with pytest.raises(ValueError, match="expected a batch with gold positions, found none"):
-        word_positions(Batch(words, words))
-
-
-# --- the model before training ---------------------------------------------------------------
-
-
 def test_scales_multiply_query_and_value_and_touch_nothing_else() -> None:
-    plain = build_copier(changed(query_scale=1.0, value_scale=1.0), 3).state_dict()
+    plain = build_copier(CONFIG, 3).state_dict()
     scaled = build_copier(changed(query_scale=3.0, value_scale=0.5), 3).state_dict()
     factor = {"query": 3.0, "value": 0.5}
     for name, weights in plain.items():
         expected = weights * factor.get(name.partition(".")[0], 1.0)
         assert torch.equal(scaled[name], expected), name
-    assert {name.partition(".")[0] for name in plain} > set(factor)
+    batch, uniform = CONFIG.task.sample(8, 0), lively(changed(query_scale=0.0), 1)
+    assert torch.equal(uniform(batch).attention, torch.full((8, 1, 6, 6), 1 / 6))
+    silent = lively(changed(value_scale=0.0), 1)
+    assert measure_copier(silent, batch)["margin"] == pytest.approx(0, abs=1e-6)
 
 
-def test_query_scale_0_starts_from_exactly_uniform_attention() -> None:
-    batch, model = CONFIG.task.sample(8, 0), lively(changed(query_scale=0.0), 1)
-    attention = model(batch).attention
-    assert torch.equal(attention, torch.full_like(attention, 1 / 6))
-    assert measure_copier(model, batch)["right_mass"] == pytest.approx(1 / 6)
-    assert bool((lively(CONFIG, 1)(batch).attention > 0.5).any())
-
-
-def test_value_scale_0_starts_without_a_lexical_probe() -> None:
-    batch = CONFIG.task.sample(8, 0)
-    flat, there = lively(changed(value_scale=0.0), 1), lively(CONFIG, 1)
-    beta = probes.lexical_probe(flat, batch, scale="log_probability")
-    assert torch.equal(beta, beta[..., :1].expand_as(beta))
-    assert measure_copier(flat, batch)["margin"] == pytest.approx(0, abs=1e-6)
-    assert abs(measure_copier(there, batch)["margin"]) > 0.01
-
-
-# --- measurements ----------------------------------------------------------------------------
+def test_word_positions_leave_out_the_end_symbol_and_padding() -> None:
+    words = torch.tensor([[5, 4, EOS, PAD], [6, 7, 8, EOS]])
+    gold = torch.tensor([[0, 1, 2, 3], [2, 0, 1, 3]])
+    assert word_positions(Batch(words, words, gold)).tolist() == [[0, 1, -1, -1], [2, 0, 1, -1]]
+    with pytest.raises(ValueError, match="expected a batch with gold positions, found none"):
+        word_positions(Batch(words, words))
 
 
 def accuracy_by_loop(logits: Tensor, batch: Batch, end: bool = False) -> float:
     hits = [
-        int(logits[row, t].argmax()) == int(batch.target[row, t])
-        for row in range(len(batch))
-        for t in range(batch.target.shape[1])
-        if end or batch.target[row, t] != EOS
+        bool(logits[row, t].argmax() == word)
+        for row, words in enumerate(batch.target.tolist())
+        for t, word in enumerate(words)
+        if end or word != EOS
     ]
     return sum(hits) / len(hits)
 
 
-def margin_by_loop(model: models.Seq2Seq, batch: Batch, moved: list[int]) -> float:
-    """Some heads look at one position alone: what the right one gives over the mean of all."""
-    src = batch.source.shape[1]
-    own = model(batch).attention
-    beta = []  # of each position, (batch, tgt) each
-    for at in range(src):
-        attention = own.clone()
-        for k in moved:
-            attention[:, k] = 0
-            attention[:, k, :, at] = 1
-        logits = model(batch, attention=attention).logits
-        table = (logits.exp() / logits.exp().sum(-1, keepdim=True)).log()
-        beta.append(
-            [
-                [float(table[r, t, w]) for t, w in enumerate(row)]
-                for r, row in enumerate(batch.target)
-            ]
-        )
-    margins = [
-        beta[t][row][t] - sum(beta[at][row][t] for at in range(src)) / src
-        for row in range(min(len(batch), 16))
-        for t in range(src)
-        if batch.target[row, t] != EOS
-    ]
-    return sum(margins) / len(margins)
-
-
-def looks_by_loop(attention: Tensor, batch: Batch) -> tuple[float, float]:
-    """How often the right position is the largest, and its mean weight; (batch, tgt, src)."""
-    found, mass, words = 0, 0.0, 0
-    for row in range(len(batch)):
-        for t in range(batch.target.shape[1]):
-            if batch.target[row, t] != EOS:
-                weights = attention[row, t].tolist()
-                found += weights.index(max(weights)) == t  # a copy: word t is at position t
-                mass += weights[t]
-                words += 1
-    return found / words, mass / words
-
-
 def measured_by_loop(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
-    """All metrics, one word at a time."""
-    out = model(batch)
-    heads = model.config.heads
+    """All metrics, one word at a time: a copy, in which word t is at position t."""
+    out, heads = model(batch), model.config.heads
+    src = batch.source.shape[1]
+    cells = [
+        (row, t) for row in range(len(batch)) for t in range(src) if batch.target[row, t] != EOS
+    ]
+
+    def looks(attention: Tensor) -> tuple[float, float]:
+        """How often the right position is the largest, and its mean weight."""
+        weights = [(t, attention[row, t].tolist()) for row, t in cells]
+        found = sum(w.index(max(w)) == t for t, w in weights) / len(cells)
+        return found, sum(w[t] for t, w in weights) / len(cells)
+
+    def margin(moved: list[int]) -> float:
+        """Some heads look at one position alone: what the right one gives over the mean of all."""
+        beta = []  # of each position, (batch, tgt, vocab)
+        for at in range(src):
+            attention = out.attention.clone()
+            for k in moved:
+                attention[:, k] = 0
+                attention[:, k, :, at] = 1
+            logits = model(batch, attention=attention).logits
+            beta.append((logits.exp() / logits.exp().sum(-1, keepdim=True)).log())
+        found = []
+        for row, t in cells:
+            if row < 16:
+                said = [float(one[row, t, batch.target[row, t]]) for one in beta]
+                found.append(said[t] - sum(said) / src)
+        return sum(found) / len(found)
+
     losses = []
-    for row in range(len(batch)):
-        for t, word in enumerate(batch.target[row].tolist()):
-            if word != EOS:
-                logits = out.logits[row, t].tolist()
-                losses.append(math.log(sum(map(math.exp, logits))) - logits[word])
-    mean = torch.stack([out.attention[:, k] for k in range(heads)]).sum(0) / heads
-    looks = looks_by_loop(mean, batch)
+    for row, t in cells:
+        logits = out.logits[row, t].tolist()
+        losses.append(math.log(sum(map(math.exp, logits))) - logits[batch.target[row, t]])
+    accuracy, mass = looks(sum(out.attention.unbind(1), torch.zeros(())) / heads)
     found = {
         "token_accuracy": accuracy_by_loop(out.logits, batch),
         "accuracy_with_end": accuracy_by_loop(out.logits, batch, end=True),
-        "attention_accuracy": looks[0],
-        "right_mass": looks[1],
-        "margin": margin_by_loop(model, batch, list(range(heads))),
+        "attention_accuracy": accuracy,
+        "right_mass": mass,
+        "margin": margin(list(range(heads))),
         "held_out_loss": sum(losses) / len(losses),
     }
     for k in range(heads if heads > 1 else 0):
-        of_head = looks_by_loop(out.attention[:, k], batch)
-        found |= dict(
-            zip((f"head{k}/attention_accuracy", f"head{k}/right_mass"), of_head, strict=True)
-        )
-        found[f"head{k}/margin"] = margin_by_loop(model, batch, [k])
+        accuracy, mass = looks(out.attention[:, k])
+        found |= {f"head{k}/attention_accuracy": accuracy, f"head{k}/right_mass": mass}
+        found[f"head{k}/margin"] = margin([k])
     return found
 
 
-@pytest.mark.parametrize("end_symbol", [True, False])
-@pytest.mark.parametrize("heads", [1, 3])
+@pytest.mark.parametrize(("heads", "end_symbol"), [(1, True), (3, True), (3, False)])
 def test_measurements_are_those_of_a_loop_over_words(heads: int, end_symbol: bool) -> None:
     config = changed(heads=heads, end_symbol=end_symbol)
     batch = config.task.sample(19, 5)  # more than the probe is taken on
@@ -177,11 +140,7 @@ def test_measurements_are_those_of_a_loop_over_words(heads: int, end_symbol: boo
         assert found == pytest.approx(measured_by_loop(model, batch), abs=1e-5)
     by_head = [value for name, value in found.items() if name.endswith("/right_mass")]
     assert len({round(mass, 3) for mass in by_head}) == (heads if heads > 1 else 0)
-    if heads > 1:
-        assert found["right_mass"] == pytest.approx(sum(by_head) / heads)
 
-
-# --- interventions ---------------------------------------------------------------------------
 
 ALLOWED: dict[str, Callable[[int, int], bool]] = {
     "right_only": lambda at, right: at == right,
@@ -194,19 +153,14 @@ ALLOWED: dict[str, Callable[[int, int], bool]] = {
 def masked_by_loop(own: Tensor, allowed: Callable[[int, int], bool]) -> Tensor:
     """Attention on the allowed positions only; output word t comes from position t."""
     found = torch.zeros_like(own)
-    rows, heads, tgt, src = own.shape
-    for row in range(rows):
-        for k in range(heads):
-            for t in range(tgt):
-                kept = [at for at in range(src) if allowed(at, t)]
-                total = sum(float(own[row, k, t, at]) for at in kept)
-                for at in kept:
-                    found[row, k, t, at] = own[row, k, t, at] / total
+    for kept, whole in zip(found.flatten(0, 1), own.flatten(0, 1), strict=True):
+        for t in range(own.shape[2]):
+            at = [position for position in range(own.shape[3]) if allowed(position, t)]
+            kept[t, at] = whole[t, at] / whole[t, at].sum()
     return found
 
 
-@pytest.mark.parametrize("end_symbol", [True, False])
-@pytest.mark.parametrize("heads", [1, 3])
+@pytest.mark.parametrize(("heads", "end_symbol"), [(1, True), (3, False)])
 def test_interventions_are_those_of_a_loop_over_attention(heads: int, end_symbol: bool) -> None:
     config = changed(heads=heads, end_symbol=end_symbol)
     model = lively(config, 8)
@@ -233,81 +187,176 @@ def test_interventions_are_those_of_a_loop_over_attention(heads: int, end_symbol
         }
     assert found == expected
     assert len(set(found.values())) > 4, "the numbers tell interventions apart"
-
-
-class Reader(models.Seq2Seq):
-    """Writes the word that attention weighs most (sign 1) or least (-1); looks as it is told."""
-
-    def __init__(self, looks: list[list[float]], words: int, sign: float = 1.0) -> None:
-        super().__init__(models.Seq2SeqConfig(words, words, d_embed=1, d_hidden=1))
-        self.looks, self.words, self.sign = torch.tensor(looks), words, sign
-
-    def forward(self, batch: Batch, attention: Tensor | None = None) -> models.Seq2SeqOutput:
-        shape = (len(batch), 1, batch.target.shape[1], batch.source.shape[1])
-        alpha = self.looks.expand(shape) if attention is None else attention
-        one_hot = torch.nn.functional.one_hot(batch.source, self.words).float()
-        logits = self.sign * torch.einsum("bktl,blv->btv", alpha.expand(shape), one_hot)
-        logits[..., :FIRST_WORD] = -9.0  # only words are written
-        nothing = torch.zeros(1)
-        return models.Seq2SeqOutput(logits, alpha, nothing, nothing, nothing)
-
-
-def copies(*rows: list[int]) -> Batch:
-    words = torch.tensor(rows)
-    return Batch(words, words.clone(), torch.arange(words.shape[1]).expand_as(words))
-
-
-def test_what_becomes_of_a_reader_that_looks_too_far_left() -> None:
-    """At each step it looks most at the first of three positions, then at the second."""
-    reader = Reader([[0.5, 0.3, 0.2]] * 3, words=10)
-    batch = copies([4, 5, 6], [7, 8, 9])
-    task = Copying(6, 3, end_symbol=False)
-    found = intervene(reader, task, batch)
-    assert found["accuracy/right_only"] == 1.0
-    assert found["accuracy/not_right"] == 0.0
-    assert found["accuracy/not_before"] == 1.0, "the largest that is left is the right one"
-    assert found["accuracy/not_after"] == pytest.approx(1 / 3), "the first word only"
-    assert found["accuracy/uniform"] == pytest.approx(1 / 3), "of equal words the first counts"
-    assert found["accuracy/other_source"] == 0.0, "the other input shares no word"
-    repeated = Copying(6, 3, repetition=True, end_symbol=False).sample(2, HELD_OUT_SEED)
-    rows = repeated.target.tolist()
-    shares = [sum(word == row[0] for word in row) / 3 for row in rows]
-    assert found["accuracy/repeated"] == pytest.approx(sum(shares) / 2)
-
-
-def test_what_becomes_of_a_reader_by_elimination() -> None:
-    """It looks everywhere but at the right word, and writes the word it does not see."""
-    reader = Reader([[0.0, 0.6, 0.4], [0.6, 0.0, 0.4], [0.6, 0.4, 0.0]], words=7, sign=-1.0)
-    batch = copies([4, 5, 6], [6, 4, 5])
-    found = intervene(reader, Copying(3, 3, end_symbol=False), batch)
-    assert found["accuracy/not_right"] == 1.0
-    assert found["accuracy/right_only"] == 0.0
-    # All words seen but one: on the left at the last step only, on the right at the first only.
-    assert found["accuracy/not_after"] == pytest.approx(1 / 3)
-    assert found["accuracy/not_before"] == pytest.approx(1 / 3)
-
-
-def test_where_no_attention_is_left_it_is_uniform_over_what_is_allowed() -> None:
-    """An aligned reader without its right position: the smaller word wins the tie."""
-    reader = Reader(torch.eye(3).tolist(), words=10)
-    task = Copying(6, 3, end_symbol=False)
-    seen: list[Tensor] = []
-    forward = reader.forward
-
-    def spy(batch: Batch, attention: Tensor | None = None) -> models.Seq2SeqOutput:
-        if attention is not None:
-            seen.append(attention)
-        return forward(batch, attention)
-
-    reader.forward = spy  # type: ignore[method-assign]
-    found = intervene(reader, task, copies([4, 5, 6], [7, 8, 9]))
-    assert found["accuracy/not_right"] == 0.0
-    spread = (1 - torch.eye(3)) / 2
-    assert any(torch.allclose(alpha, spread.expand_as(alpha)) for alpha in seen)
-    assert all(torch.allclose(alpha.sum(-1), torch.ones(())) for alpha in seen)
-
-
-def test_one_input_alone_cannot_be_swapped_for_another() -> None:
-    config = CopyingConfig(vocab=7, length=5, width=12)
     with pytest.raises(ValueError, match="two inputs or more, found 1"):
-        intervene(build_copier(config, 0), config.task, config.task.sample(1, 0))
+        intervene(model, config.task, batch[:1])
+
+
+TINY = CopyingConfig(
+    vocab=6, length=4, width=24, batch_size=20, learning_rate=1e-2, steps=400, measured=30
+)
+
+
+@pytest.fixture(scope="module")
+def run() -> training.History:
+    return run_copying(TINY, 1)
+
+
+def test_a_run_stops_as_soon_as_it_copies(run: training.History) -> None:
+    accuracy = run.frame().query("metric == 'token_accuracy'").set_index("step")["value"]
+    assert run.stopped_early
+    assert run.steps == accuracy.index[-1] < TINY.steps
+    assert accuracy.iloc[-1] >= TINY.stop_at
+    assert (accuracy.iloc[:-1] < TINY.stop_at).all()
+    assert list(accuracy.index[:7]) == [0, 1, 2, 3, 5, 7, 10]
+
+
+def test_a_run_depends_on_its_seed_only(run: training.History) -> None:
+    brief = replace(TINY, steps=10)
+    torch.manual_seed(5)
+    again, other = run_copying(brief, 1), run_copying(brief, 2)
+    early = [row for row in run.rows if row["step"] <= 10]
+    assert [row for row in again.rows if not row["metric"].startswith("accuracy/")] == early
+    assert again.rows == run_copying(brief, 1).rows
+    assert again.rows != other.rows
+
+
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Tensor]]:
+    """The inputs that a run trains on, and those on which it is measured, in order."""
+    seen: dict[str, list[Tensor]] = {"trained": [], "measured": []}
+    loss, measure = models.sequence_loss, copying.measure_copier
+
+    def note_loss(model: models.Seq2Seq, batch: Batch) -> Tensor:
+        seen["trained"].append(batch.source)
+        return loss(model, batch)
+
+    def note_measure(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
+        seen["measured"].append(batch.source)
+        return measure(model, batch)
+
+    monkeypatch.setattr(models, "sequence_loss", note_loss)
+    monkeypatch.setattr(copying, "measure_copier", note_measure)
+    return seen
+
+
+def first_of(config: CopyingConfig, seed: int, count: int) -> list[list[list[int]]]:
+    stream = config.task.stream(config.batch_size, seed)
+    return [next(stream).source.tolist() for _ in range(count)]
+
+
+def listed(batches: list[Tensor]) -> list[list[list[int]]]:
+    return [batch.tolist() for batch in batches]
+
+
+def forked(start: int, at: int, **changes: object) -> ForkedConfig:
+    return ForkedConfig.from_dict({**TINY.to_dict(), **changes, "start_seed": start, "fork_at": at})
+
+
+def up_to(history: training.History, step: int) -> list[dict[str, object]]:
+    """What was measured until then, without the interventions at the end."""
+    rows = (row for row in history.rows if not row["metric"].startswith("accuracy/"))
+    return [row for row in rows if row["step"] <= step]
+
+
+def test_a_fork_has_the_inputs_of_its_start_and_then_others(
+    batches: dict[str, list[Tensor]],
+) -> None:
+    config = forked(start=1, at=3, vocab=13, length=11, steps=7)
+    run_forked(config, 1)
+    run_forked(config, 2)
+    own = [first_of(config, FORK_SEED + seed, 4) for seed in (1, 2)]
+    common = first_of(config, 1, 3)
+    assert listed(batches["trained"]) == common + own[0] + common + own[1]
+    assert own[0] != own[1]
+    assert first_of(config, 1, 7)[3:] not in own, "the seed of a fork is not that of a run"
+    held_out = config.task.sample(30, HELD_OUT_SEED).source
+    assert all(torch.equal(held_out, batch) for batch in batches["measured"])
+    inputs = torch.cat([*batches["trained"][:7], held_out]).tolist()
+    assert len({tuple(row) for row in inputs}) == 7 * config.batch_size + 30, "never trained on"
+
+
+def test_forks_share_all_up_to_the_fork(run: training.History) -> None:
+    one, two = (run_forked(forked(start=1, at=5, steps=10), seed) for seed in (1, 2))
+    assert up_to(one, 5) == up_to(two, 5) == up_to(run, 5)
+    later = [up_to(history, 10)[len(up_to(run, 5)) :] for history in (one, two, run)]
+    assert later[0] != later[1]
+    assert later[2] not in later[:2]
+
+
+def test_a_fork_after_the_end_is_the_run_itself(run: training.History) -> None:
+    for seed in (1, 2):
+        assert run_forked(forked(start=1, at=TINY.steps), seed).rows == run.rows
+
+
+Curve = dict[int, tuple[float, float, float]]
+ALIGNED: Curve = {0: (0.1, 0.2, 0.125), 10: (0.5, 0.5, 0.3), 20: (0.97, 0.9, 0.8)}
+ELIMINATION: Curve = {0: (0.1, 0.2, 0.125), 10: (0.6, 0.02, 0.05), 30: (0.95, 0.0, 0.01)}
+
+
+def rows_of(seed: int, curve: Curve) -> list[dict[str, object]]:
+    names = ("token_accuracy", "attention_accuracy", "right_mass")
+    return [
+        {"seed": seed, "step": step, "metric": name, "value": value}
+        for step, values in curve.items()
+        for name, value in zip(names, values, strict=True)
+    ]
+
+
+def frame_of(**curves: Curve) -> pd.DataFrame:
+    """Curves by the names s1, s2, ..., in no order, with some other metrics among them."""
+    rows = [row for name, curve in curves.items() for row in rows_of(int(name[1:]), curve)]
+    rows.append({"seed": 1, "step": 20, "metric": "accuracy/uniform", "value": 0.3})
+    rows.append({"seed": 1, "step": 99, "metric": "loss", "value": 0.3})
+    return pd.DataFrame(rows).sample(frac=1, random_state=0)
+
+
+START = {0: (0.1, 0.2, 0.125)}
+
+
+@pytest.mark.parametrize(
+    ("curve", "expected"),
+    [
+        ({10: (0.96, 0.51, 0.01)}, (10, True, "aligned")),
+        ({10: (0.96, 0.5, 0.01)}, (10, True, "undecided")),
+        # Found more often than uniform attention weighs; and mass that has not fallen.
+        ({10: (0.96, 0.13, 0.01)}, (10, True, "undecided")),
+        ({10: (0.96, 0.12, 0.126)}, (10, True, "undecided")),
+        ({10: (0.96, 0.12, 0.125)}, (10, True, "undecided")),
+        ({10: (0.96, 0.12, 0.12)}, (10, True, "elimination")),
+        # A run that never copies has its last step, and the branch there.
+        ({10: (0.6, 0.6, 0.5), 40: (0.94, 0.01, 0.02)}, (40, False, "elimination")),
+        # The first step at the level counts, even if it is lost again.
+        ({20: (0.97, 0.9, 0.8), 30: (0.4, 0.0, 0.0)}, (20, True, "aligned")),
+    ],
+)
+def test_branch_and_time_by_hand(curve: Curve, expected: tuple[int, bool, str]) -> None:
+    high: Curve = {0: (0.1, 0.2, 0.4), 10: (0.96, 0.3, 0.35)}
+    found = outcomes(frame_of(s10=high, s1={**START, **curve}, s7=ALIGNED))
+    assert list(found.columns) == ["step", "solved", "branch"]
+    assert found.index.tolist() == [1, 7, 10]
+    assert tuple(found.loc[1]) == expected
+    assert tuple(found.loc[10]) == (10, True, "elimination"), "against its own start"
+
+
+def test_arms_may_share_seeds_and_one_head_is_enough() -> None:
+    """The mean of heads may look elsewhere; runs with one head beside it are judged as ever."""
+    rows = rows_of(2, ELIMINATION)
+    for step, accuracy in ((0, 0.2), (10, 0.2), (30, 0.9)):
+        for head, value in (("head0", 0.1), ("head1", accuracy)):
+            name = f"{head}/attention_accuracy"
+            rows.append({"seed": 2, "step": step, "metric": name, "value": value})
+    hard, easy = (
+        frame_of(s1=ELIMINATION).assign(arm="hard"),
+        frame_of(s1=ALIGNED).assign(arm="easy"),
+    )
+    frame = pd.concat([hard, pd.DataFrame(rows).assign(arm="hard"), easy], ignore_index=True)
+    found = outcomes(frame)
+    assert found["branch"].to_dict() == {
+        ("easy", 1): "aligned",
+        ("hard", 1): "elimination",
+        ("hard", 2): "aligned",
+    }
+    assert found.loc["hard"]["step"].to_dict() == {1: 30, 2: 30}
+    for metric in ("token_accuracy", "attention_accuracy", "right_mass"):
+        with pytest.raises(ValueError, match=rf"expected the metrics .*none of \['{metric}'\]"):
+            outcomes(frame[frame.metric != metric])

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
+from itertools import pairwise
 from typing import Any, get_args
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lessons_lib import models, probes
-from lessons_lib.lab.catalogue import REGISTRY, branches
-from lessons_lib.lab.copying import SMALL, build_copier, measure_copier
+from lessons_lib.lab import interventions
+from lessons_lib.lab.copying import (
+    HELD_OUT_SEED,
+    build_copier,
+    measure_copier,
+    outcomes,
+    run_copying,
+)
 from lessons_lib.lab.interventions import (
     PREPARATION_SEED,
     Group,
@@ -29,77 +38,25 @@ from lessons_lib.lab.interventions import (
 )
 from lessons_lib.tasks import EOS, FIRST_WORD, PAD, Batch
 
-Tiny = Callable[..., InterventionConfig]
-
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
+WRONG = {4: 5, 5: 6, 6: 7, 7: 8, 8: 4, 9: 10, 10: 11, 11: 9, EOS: EOS}
+"""The wrong dictionary of ``tiny``: five words and three spare ones."""
 
 
-# --- the configuration -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"prepare": "bags"}, "prepare to be one of nothing, .*found 'bags'"),
-        ({"hold": "Gold"}, "hold to be one of nothing, .*found 'Gold'"),
-        ({"frozen": ("query",)}, "frozen from ktiw, attention, shared, found .*query"),
-        ({"frozen": ("ktiw", "ktiw")}, "frozen from ktiw"),
-        ({"spare": -1}, "spare of at least 0 .*found -1 and 1.0"),
-        ({"query_rate": 0.0}, "query_rate above 0, found 3 and 0.0"),
-        ({"query_rate": float("nan")}, "query_rate above 0, found 3 and nan"),
-        ({"prepare": "gold"}, "above 0 with a preparation, else 0, found 0 with prepare 'gold'"),
-        ({"prepare_steps": 2}, "else 0, found 2 with prepare 'nothing'"),
-        ({"prepare": "gold", "prepare_steps": -2}, "found -2 with prepare 'gold'"),
-        (
-            {"prepare": "uniform-easy", "prepare_steps": 2, "spare": 0},
-            "spare words for an easy distribution",
-        ),
-        ({"wrong_words": True}, "'dictionary', found 'nothing'"),
-        ({"wrong_words": True, "prepare": "gold", "prepare_steps": 2}, "found 'gold'"),
-        (
-            {"wrong_words": True, "prepare": "dictionary", "prepare_steps": 2, "spare": 1},
-            "two words or more to exchange",
-        ),
-        ({"hold": "snapshot", "hold_from": 4}, "hold_from below steps, .*found 4"),
-        ({"hold": "snapshot", "hold_from": -1}, "found -1 with hold 'snapshot'"),
-        ({"hold": "gold", "hold_from": 2}, "0 without a snapshot, found 2 with hold 'gold'"),
-        ({"hold": "gold", "frozen": ("shared", "ktiw")}, "something to train"),
-        ({"frozen": ("shared", "attention", "ktiw")}, "something to train"),
-        ({"query_rate": 4.0, "hold": "uniform"}, "where the query does not learn, found 4.0"),
-        ({"query_rate": 4.0, "frozen": ("attention",)}, "query does not learn, found 4.0"),
-    ],
-)
-def test_contradictions_are_refused(tiny: Tiny, change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        tiny(**change)
-
-
-# --- the copier ------------------------------------------------------------------------------
-
-
-def test_the_start_is_that_of_an_ordinary_copier_with_more_words(tiny: Tiny) -> None:
-    torch.manual_seed(4)
-    before = torch.get_rng_state()
-    config = tiny(spare=0, query_scale=0.5)
-    held, plain = build_held(config, 3), build_copier(config, 3)
-    assert torch.equal(torch.get_rng_state(), before)
-    for name, value in plain.state_dict().items():
-        assert torch.equal(held.state_dict()[name], value), name
-    assert held.source_embedding is held.target_embedding
-    assert (tiny().task.vocab, tiny().task.vocab_size) == (5, 9)
-    assert (tiny().model.source_vocab, tiny().model.target_vocab) == (12, 12)
-    as_one = tiny(vocab=8, spare=0)
-    assert as_one.model == tiny().model
-    ours, theirs = build_held(tiny(), 3).state_dict(), build_held(as_one, 3).state_dict()
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+def tiny(**changes: Any) -> InterventionConfig:
+    """The smallest run with an intervention; arguments change it. Sizes that matter all differ."""
+    values = {
+        "vocab": 5, "length": 5, "spare": 3, "width": 10, "batch_size": 9, "learning_rate": 1e-2,
+        "steps": 4, "evaluate_every": 1, "stop_at": 2.0, "measured": 7,
+    }  # fmt: skip
+    return InterventionConfig.from_dict(values | changes)
 
 
 def test_held_attention_by_hand() -> None:
     words = torch.tensor([[7, 4, EOS, PAD], [5, 6, 4, EOS]])
     batch = Batch(words, words.roll(1, dims=0)[:, :3], torch.tensor([[2, 0, 1], [3, 3, 0]]))
-    third, quarter = 1 / 3, 1 / 4
-    expected = [[third, third, third, 0.0], [quarter] * 4]
-    torch.testing.assert_close(uniform_attention(batch), torch.tensor(expected)[:, None, None])
+    expected = torch.tensor([[1 / 3, 1 / 3, 1 / 3, 0.0], [0.25] * 4])
+    torch.testing.assert_close(uniform_attention(batch), expected[:, None, None])
     assert gold_attention(batch).tolist() == [
         [[[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0]]],
         [[[0, 0, 0, 1], [0, 0, 0, 1], [1, 0, 0, 0]]],
@@ -110,13 +67,12 @@ def test_held_attention_by_hand() -> None:
 
 
 @pytest.mark.parametrize("heads", [1, 2])
-def test_loss_and_measurements_see_held_attention(tiny: Tiny, heads: int) -> None:
-    model = build_held(tiny(heads=heads), 1)
+def test_loss_and_measurements_see_held_attention_and_no_silent_word(heads: int) -> None:
+    model, plain = (build(tiny(heads=heads), 1) for build in (build_held, build_copier))
     batch = tiny().task.sample(6, 0)
     free = model(batch)
-    plain = build_copier(tiny(heads=heads), 1)
     assert torch.equal(free.attention, plain(batch).attention)
-    model.hold = gold_attention
+    model.hold = gold_attention  # type: ignore[assignment]
     eye = torch.eye(6)
     out = model(batch)
     assert torch.equal(out.attention, eye.expand(6, heads, 6, 6))
@@ -128,40 +84,29 @@ def test_loss_and_measurements_see_held_attention(tiny: Tiny, heads: int) -> Non
     assert measure_intervention(model, batch, tiny())["right_mass"] == 1.0
     passed = model(batch, attention=uniform_attention(batch))
     assert torch.equal(passed.attention, torch.full((6, heads, 6, 6), 1 / 6))
+    model.silent = tiny().spare_words  # type: ignore[assignment]
+    logits = model(batch).logits
+    assert torch.equal(logits[..., :9], expected[..., :9])
+    assert bool((logits[..., 9:] == -1e9).all())
+    models.sequence_loss(model, batch).backward()
+    for weights in model.readout_layers[-1].parameters():
+        assert bool((weights.grad[:7] != 0).all())  # type: ignore[index]
+        assert not weights.grad[7:].any()  # type: ignore[index]
 
 
-@pytest.mark.parametrize("shared", [True, False])
-def test_each_parameter_is_in_one_group(tiny: Tiny, shared: bool) -> None:
-    model = build_held(tiny(shared_embeddings=shared), 0)
-    groups = parameter_groups(model)
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    found = {group: {names[id(p)] for p in ps} for group, ps in groups.items()}
-    assert sorted(name for ps in found.values() for name in ps) == sorted(names.values())
-    assert found["attention"] == {"query.weight", "query.bias"}
-    assert found["ktiw"] == {
-        *("source_embedding.weight", "value.weight", "value.bias"),
-        *(f"readout_layers.{k}.{kind}" for k in (0, 2) for kind in ("weight", "bias")),
-    }
-    assert ("target_embedding.weight" in found["shared"]) == (not shared)
-
-
-def test_the_lexical_probe_depends_on_all_groups_but_attention(tiny: Tiny) -> None:
+def test_the_lexical_probe_needs_all_groups_but_attention() -> None:
     batch = tiny().task.sample(3, 0)
     for group in get_args(Group):
         model = build_held(tiny(), 0)
         before = probes.lexical_probe(model, batch, scale="probability")
         for k, parameter in enumerate(parameter_groups(model)[group]):
-            with torch.no_grad():
-                parameter.mul_(1.5 + k)
+            parameter.data.mul_(1.5 + k)
         after = probes.lexical_probe(model, batch, scale="probability")
         assert torch.equal(before, after) == (group == "attention")
 
 
-# --- what is taught --------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("vocab", "spare"), [(5, 3), (6, 0), (4, 2)])
-def test_a_wrong_dictionary_is_wrong_everywhere(tiny: Tiny, vocab: int, spare: int) -> None:
+def test_a_wrong_dictionary_is_wrong_everywhere(vocab: int, spare: int) -> None:
     table = wrong_dictionary(tiny(vocab=vocab, length=4, spare=spare)).tolist()
     first, last = FIRST_WORD, FIRST_WORD + vocab + spare
     assert table[:first] == [0, 1, 2, 3]
@@ -170,36 +115,30 @@ def test_a_wrong_dictionary_is_wrong_everywhere(tiny: Tiny, vocab: int, spare: i
     assert sorted(table[first + vocab :]) == list(range(first + vocab, last))
 
 
-def test_what_the_preparations_train_on(tiny: Tiny) -> None:
+def test_what_the_preparations_train_on() -> None:
     def first(prepare: str, **change: Any) -> Batch:
         config = tiny(prepare=prepare, prepare_steps=1, batch_size=40, **change)
         return next(preparation_batches(config, 6))
 
     for prepare in ("uniform-hard", "gold", "alignment"):
         batch = first(prepare)
-        for row in batch.source.tolist():
-            assert sorted(row[:5]) == [4, 5, 6, 7, 8]
         assert torch.equal(batch.target, batch.source)
         seen = next(tiny().task.stream(40, PREPARATION_SEED + 6)).source
         assert torch.equal(batch.source, seen)
-    easy, wrong = first("uniform-easy"), first("uniform-easy", wrong_words=True)
-    assert set(easy.source.flatten().tolist()) == {EOS, *range(4, 12)}
-    assert all(len(set(row)) == 6 for row in easy.source.tolist())
-    book, wrong_book = first("dictionary"), first("dictionary", wrong_words=True)
-    assert set(book.source.flatten().tolist()) == {EOS, *range(4, 9)}
-    assert any(len(set(row)) < 6 for row in book.source.tolist())
-    pairs = {4: 5, 5: 6, 6: 7, 7: 8, 8: 4, 9: 10, 10: 11, 11: 9, EOS: EOS}
-    for right, changed_words in ((easy, wrong), (book, wrong_book)):
+    for prepare, words in (("uniform-easy", range(4, 12)), ("dictionary", range(4, 9))):
+        right, wrong = first(prepare), first(prepare, wrong_words=True)
+        assert set(right.source.flatten().tolist()) == {EOS, *words}
+        repeats = any(len(set(row)) < 6 for row in right.source.tolist())
+        assert repeats == (prepare == "dictionary")
         assert torch.equal(right.target, right.source)
-        assert torch.equal(changed_words.source, right.source)
-        expected = [[pairs[word] for word in row] for row in right.source.tolist()]
-        assert changed_words.target.tolist() == expected
-        assert changed_words.gold is not None
-        assert changed_words.gold.tolist() == [list(range(6))] * 40
+        assert torch.equal(wrong.source, right.source)
+        expected = [[WRONG[word] for word in row] for row in right.source.tolist()]
+        assert wrong.target.tolist() == expected
+        assert torch.equal(wrong.gold, torch.arange(6).expand(40, 6))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("heads", [1, 3])
-def test_dictionary_loss_by_loop(tiny: Tiny, heads: int) -> None:
+def test_dictionary_loss_by_loop(heads: int) -> None:
     config = tiny(heads=heads, prepare="dictionary", prepare_steps=1, wrong_words=True)
     model = build_held(config, 2)
     batch = next(preparation_batches(config, 0))
@@ -218,11 +157,10 @@ def test_dictionary_loss_by_loop(tiny: Tiny, heads: int) -> None:
     loss.backward()
     for parameter in parameter_groups(model)["attention"]:
         assert parameter.grad is None or not bool(parameter.grad.any())
-    assert model.value.weight.grad is not None
-    assert bool(model.value.weight.grad.any())
+    assert bool(model.value.weight.grad.any())  # type: ignore[union-attr]
 
 
-def test_alignment_loss_by_loop(tiny: Tiny) -> None:
+def test_alignment_loss_by_loop() -> None:
     model = build_held(tiny(heads=2), 2)
     batch = tiny().task.sample(4, 1)
     alpha = model(batch).attention
@@ -230,12 +168,11 @@ def test_alignment_loss_by_loop(tiny: Tiny) -> None:
     torch.testing.assert_close(alignment_loss(model, batch), -torch.stack(picked).mean())
 
 
-def test_measurements_by_loop(tiny: Tiny) -> None:
+def test_measurements_by_loop() -> None:
     config = tiny(prepare="dictionary", prepare_steps=1, wrong_words=True)
     model = build_held(config, 2)
     batch = config.task.sample(12, 3)
     found = measure_intervention(model, batch, config)
-    pairs = {4: 5, 5: 6, 6: 7, 7: 8, 8: 4}
     model.requires_grad_(False)
     out = model(batch)
     values = model.values(out.encoder_states)[:, 0]  # b l d
@@ -246,36 +183,161 @@ def test_measurements_by_loop(tiny: Tiny) -> None:
             told = [model.readout(out.decoder_states[b, t], value) for value in values[b]]
             said = [float(logits.log_softmax(-1)[word]) for logits in told]
             hits.append(said.index(max(said)) == t)
-            (there,) = [j for j in range(5) if pairs[int(batch.source[b, j])] == word]
+            (there,) = [j for j in range(5) if WRONG[int(batch.source[b, j])] == word]
             masses.append(float(out.attention[b, 0, t, there]))
     assert 0 < sum(hits) < 60
-    assert found["probe_accuracy"] == pytest.approx(sum(hits) / 60)
-    assert found["misled_mass"] == pytest.approx(sum(masses) / 60)
-    plain = measure_copier(model, batch)
-    assert {name: found[name] for name in plain} == pytest.approx(plain, abs=1e-6)
-    assert found.keys() - plain.keys() == {"probe_accuracy", "misled_mass"}
+    expected = {"probe_accuracy": sum(hits) / 60, "misled_mass": sum(masses) / 60}
+    assert found == pytest.approx({**measure_copier(model, batch), **expected}, abs=1e-6)
     assert "misled_mass" not in measure_intervention(model, batch, tiny())
 
 
-# --- what is registered ----------------------------------------------------------------------
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
+    """Weights, and attention on the held-out inputs, each time that a run is measured."""
+    seen: dict[str, list[Any]] = {"weights": [], "attention": []}
 
-REGISTERED = ("ktiw_first", "attention_held", "query_rates", "asymmetry")
+    def note(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
+        seen["weights"].append(deepcopy(model.state_dict()))
+        seen["attention"].append(model(batch).attention.clone())
+        return measure_copier(model, batch)
+
+    monkeypatch.setattr(interventions, "measure_copier", note)
+    return seen
 
 
-@pytest.mark.parametrize("name", REGISTERED)
-def test_registered_arms_can_be_compared(name: str) -> None:
-    entry = REGISTRY[name]
-    assert entry.run is run_intervention
-    assert entry.scales.keys() == {"lesson"}
-    arms = entry.scales["lesson"].arms
-    first = next(iter(arms.values()))
-    assert next(iter(arms)) == "as-it-is"
-    assert (entry.report is branches) == (name != "asymmetry")
-    same = set(SMALL.to_dict()) | {"spare"}
-    for config in arms.values():
-        assert isinstance(config, InterventionConfig)
-        assert {key: config.to_dict()[key] for key in same} == {
-            key: first.to_dict()[key] for key in same
-        }
-        words, spare = {"asymmetry": (24, 0), "ktiw_first": (16, 8)}.get(name, (16, 0))
-        assert (config.length, config.vocab, config.spare) == (SMALL.length, words, spare)
+def by_hand(config: InterventionConfig, seed: int) -> list[dict[str, Tensor]]:
+    """The weights at the start and after each update, from a plain loop without groups."""
+    model = build_copier(config, seed)
+    length = config.length + 1
+    words = 4 + config.vocab + config.spare  # in the preparation; afterwards spare ones are silent
+    found = [deepcopy(model.state_dict())]
+
+    def update(
+        optimizer: torch.optim.Optimizer, loss: Tensor, names: Callable[[str], bool]
+    ) -> None:
+        optimizer.zero_grad()
+        loss.backward()
+        for name, parameter in model.named_parameters():
+            if not names(name):
+                parameter.grad = None
+        optimizer.step()
+        found.append(deepcopy(model.state_dict()))
+
+    def copying_loss(batch: Batch, alpha: Tensor | None) -> Tensor:
+        logits = model(batch, attention=alpha).logits[..., :words]
+        return cross_entropy(logits.flatten(0, 1), batch.target.flatten())
+
+    def adam(rate: float) -> torch.optim.Optimizer:
+        query = [p for name, p in model.named_parameters() if name.startswith("query")]
+        rest = [p for name, p in model.named_parameters() if not name.startswith("query")]
+        lr = config.learning_rate
+        return torch.optim.Adam([{"params": rest, "lr": lr}, {"params": query, "lr": lr * rate}])
+
+    held = {"gold": torch.eye(length), "uniform": torch.full((length, length), 1 / length)}
+    optimizer, stream = adam(1.0), preparation_batches(config, seed)
+    for _ in range(config.prepare_steps):
+        batch = next(stream)
+        if config.prepare == "alignment":
+            update(optimizer, alignment_loss(model, batch), lambda name: name.startswith("query"))
+        elif config.prepare == "dictionary":
+            update(optimizer, dictionary_loss(model, batch), lambda _: True)
+        else:
+            loss = copying_loss(batch, held[config.prepare.split("-")[0]])
+            update(optimizer, loss, lambda _: True)
+
+    def trained(name: str) -> bool:
+        part = name.split(".")[0]
+        group = {"query": "attention", "encoder": "shared", "decoder": "shared"}.get(part, "ktiw")
+        return group not in config.frozen
+
+    words -= config.spare
+    optimizer, stream = adam(config.query_rate), config.task.stream(config.batch_size, seed)
+    frozen_copier = None
+    for step in range(config.steps):
+        batch = next(stream)
+        attention = held.get(config.hold)
+        if config.hold == "snapshot" and step >= config.hold_from:
+            frozen_copier = frozen_copier or deepcopy(model)
+            attention = frozen_copier(batch).attention.detach()
+        update(optimizer, copying_loss(batch, attention), trained)
+    return found
+
+
+RUNS: dict[str, dict[str, Any]] = {
+    "as-it-is": {},
+    "uniform-easy": {"prepare": "uniform-easy", "prepare_steps": 3},
+    "wrong-words": {"prepare": "uniform-easy", "prepare_steps": 3, "wrong_words": True},
+    "uniform-hard": {"prepare": "uniform-hard", "prepare_steps": 2},
+    "gold": {"prepare": "gold", "prepare_steps": 2},
+    "dictionary": {"prepare": "dictionary", "prepare_steps": 3, "frozen": ("ktiw", "shared")},
+    "alignment": {"prepare": "alignment", "prepare_steps": 3},
+    "frozen-ktiw": {"frozen": ("ktiw",)},
+    "frozen-attention": {"frozen": ("attention",)},
+    "hold-uniform": {"hold": "uniform"},
+    "hold-gold": {"hold": "gold", "frozen": ("shared",)},
+    "snapshot": {"hold": "snapshot", "hold_from": 2},
+    "rate": {"query_rate": 8.0},
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_is_the_plain_training_loop_on_its_seeds_inputs(
+    name: str, watched: dict[str, list[Any]]
+) -> None:
+    config = tiny(**RUNS[name])
+    frame = run_intervention(config, 5).frame()
+    n, seen = config.prepare_steps, watched["weights"]
+    if n:  # the end of the preparation is the beginning of the run
+        assert all(torch.equal(seen[n][key], seen[n + 1][key]) for key in seen[n])
+        del seen[n]
+    for found, weights in zip(seen, by_hand(config, 5), strict=True):
+        torch.testing.assert_close(found, weights, atol=2e-4, rtol=0)
+    # What is frozen stays, and all else moves.
+    model = build_held(config, 1)
+    names = {id(parameter): key for key, parameter in model.named_parameters()}
+    for group, parameters in parameter_groups(model).items():
+        no_query = group == "attention" and config.hold in ("gold", "uniform")
+        still = group in config.frozen or no_query
+        for parameter in parameters:
+            key = names[id(parameter)]
+            assert torch.equal(seen[-5][key], seen[-1][key]) == still, key
+    # Steps count all updates, and no value comes twice.
+    assert not frame.duplicated(["step", "metric"]).any()
+    assert frame["step"].is_monotonic_increasing
+    of = {metric: rows["step"].tolist() for metric, rows in frame.groupby("metric")}
+    for metric in ("token_accuracy", "margin", "probe_accuracy"):
+        assert of[metric] == list(range(n + 5))
+    assert of["loss"] == [n + k for k in range(1, 5)], "of the task, not of the preparation"
+    assert of["accuracy/right_only"] == [n + 4]
+    assert outcomes(frame.assign(seed=1)).loc[1, "step"] == n + 4
+
+
+def test_no_intervention_is_the_copying_run_and_a_run_depends_on_its_seed_only() -> None:
+    ours = run_intervention(tiny(spare=0), 2)
+    plain = run_copying(tiny(spare=0), 2)
+    assert [row for row in ours.rows if row["metric"] != "probe_accuracy"] == list(plain.rows)
+    config = tiny(prepare="dictionary", prepare_steps=2, wrong_words=True)
+    torch.manual_seed(5)
+    first = run_intervention(config, 1)
+    before = torch.manual_seed(9).get_state()
+    assert run_intervention(config, 1).rows == first.rows
+    assert torch.equal(torch.get_rng_state(), before), "the global state is left alone"
+    assert run_intervention(config, 2).rows != first.rows
+
+
+@pytest.mark.parametrize("hold", ["gold", "uniform", "snapshot", "nothing"])
+def test_held_attention_is_what_is_measured_after_the_preparation(
+    hold: str, watched: dict[str, list[Any]]
+) -> None:
+    at = 2 if hold == "snapshot" else 0
+    run_intervention(tiny(hold=hold, hold_from=at, prepare="gold", prepare_steps=3), 1)
+    before, found = watched["attention"][:3], watched["attention"][-5:]
+    assert all(float((alpha - torch.eye(6)).abs().max()) > 0.5 for alpha in before), "left free"
+    fresh = build_held(tiny(), 1)(tiny().task.sample(7, HELD_OUT_SEED)).attention
+    torch.testing.assert_close(before[0], fresh.detach())
+    if hold in ("gold", "uniform"):
+        expected = torch.eye(6) if hold == "gold" else torch.full((6, 6), 1 / 6)
+        assert all(torch.equal(alpha, expected.expand(7, 1, 6, 6)) for alpha in found)
+    else:
+        moves = [not torch.equal(a, b) for a, b in pairwise(found)]
+        assert moves == ([True, True, False, False] if hold == "snapshot" else [True] * 4)

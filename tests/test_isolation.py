@@ -76,12 +76,7 @@ def submission() -> Iterator[Any]:
     [
         ("twice", [], (1.5,), 3.0),
         ("value", [], (), {"a": (1, [True])}),
-        (
-            "never",
-            [],
-            (),
-            "never: it is not defined (a cell was left out: no end within 30 s; it end",
-        ),
+        ("never", [], (), "never: it is not defined (a cell was left out: no end within 30 s; i"),
         *(
             ("grad", ["autograd"], (torch.ones(2), how), "it uses autograd, which its question f")
             for how in ("grad", "backward", "func", "jacfwd", "jacobian", "jvp", "thread")

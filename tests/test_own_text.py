@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import random
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
 import pytest
 
 from lessons_lib.corpora.files import LabelledCorpus, ParallelCorpus, read_labelled, read_parallel
@@ -62,8 +61,13 @@ def test_two_files_that_are_translations_give_the_table(captions: tuple[Path, Pa
     assert {"A(alpha,uf)", "A(alpha,m1)", "A(alpha,diagonal)"} <= set(found.table.index)
     assert set(found.table.loc[found.table.index != "xi", "runs"]) == {3}
     assert {row["step"] for row in found.history.rows} == {0, 10, 11}
-    again = own_text.agreement_table(corpus, steps=11, runs=3, progress=False)
-    assert again.history.rows == found.history.rows, "the same seed gives the same table"
+    decomposed = replace(
+        corpus,
+        source=tuple(unicodedata.normalize("NFD", line) for line in corpus.source),
+        target=tuple(unicodedata.normalize("NFD", line) for line in corpus.target),
+    )
+    again = own_text.agreement_table(decomposed, steps=11, runs=3, progress=False)
+    assert again.history.rows == found.history.rows, "the same seed and words, the same table"
 
 
 def split(*sides: list[str], most: int | None = None, seed: int = 3) -> own_text._Split:
@@ -78,9 +82,7 @@ def test_no_text_stands_in_two_parts_and_none_is_lost() -> None:
     assert sorted(i for part in found.parts for i in part) == list(range(70))
     assert found.left_out == {"that repeat another": 34, "without a word": 1}
     assert split(texts, seed=4).parts != found.parts == split(texts).parts
-
-
-def test_texts_that_differ_only_where_they_are_cut_are_the_same() -> None:
+    # What differs only where it is cut is the same.
     texts = [f"number {i} ends in {end}" for i in range(60) for end in ("joy", "tears")]
     found = split(texts, most=4)
     assert (found.left_out["that repeat another"], found.shortened, found.longest) == (60, 60, 5)
@@ -105,33 +107,10 @@ def labelled(texts: list[str], labels: list[int] | None = None) -> LabelledCorpu
     return LabelledCorpus("mine", tuple(texts), tuple(chosen), ("no", "yes"))
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("one_thread_of_the_cpu")
-def test_random_labels_cannot_be_learned_from_copies() -> None:
-    rng = random.Random(7)
-    texts = [" ".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=6)) for _ in range(150)]
-    labels = [rng.randrange(2) for _ in texts]
-    with pytest.warns(UserWarning, match="900 texts or pairs, 750 that repeat another left out"):
-        found = own_text.agreement_table(labelled(texts * 6, labels * 6), steps=60, progress=False)
-    assert max(found.table["highest"]["accuracy":"accuracy"]) < 0.9
-    assert "Learned from 120, checkpoints chosen on 15, reported on 15." in found.notice
-
-
 def pairs(*lengths: int) -> ParallelCorpus:
     """Pairs of so many words, all different."""
     lines = [" ".join(f"w{i}x{k % 7}" for k in range(size)) for i, size in enumerate(lengths)]
     return ParallelCorpus("mine", "de", "en", tuple(lines), tuple(lines))
-
-
-def test_too_few_to_report_on_is_an_error_that_says_why() -> None:
-    with pytest.raises(ValueError, match="at least 50 texts or pairs, found 49 "):
-        own_text.agreement_table(pairs(*[5] * 49))
-    with pytest.raises(
-        ValueError, match=r"found 40 .*of 400, 360 longer than max_words=15; the lo"
-    ):
-        own_text.agreement_table(pairs(*[5] * 40, *[16] * 359, 23))
-    with pytest.raises(ValueError, match=r"found 49 .*of 60, 11 that repeat another"):
-        own_text.agreement_table(labelled([f"text {min(i, 48)}" for i in range(60)]))
 
 
 @pytest.mark.slow
@@ -147,15 +126,8 @@ def test_limits_are_arguments_and_what_they_cost_is_said() -> None:
         found = own_text.agreement_table(corpus, steps=1, progress=False, proxy_steps=3)
     assert "mine: 78 texts or pairs, 23 longer" in str(found)
     assert "Learned from 44, checkpoints chosen on 5, reported on 6." in found.notice
-    whole = own_text.agreement_table(
-        corpus,
-        steps=1,
-        progress=False,
-        proxy_steps=3,
-        max_words=None,
-        chosen_on=4,
-        reported_on=7,
-    )
+    brief: dict[str, Any] = {"steps": 1, "progress": False, "proxy_steps": 3, "max_words": None}
+    whole = own_text.agreement_table(corpus, **brief, chosen_on=4, reported_on=7)
     assert whole.notice == (
         "mine: 78 texts or pairs. Learned from 62, checkpoints chosen on 4, reported on 7."
     )
@@ -188,56 +160,36 @@ def test_texts_that_are_not_cut_into_words_are_refused(script: str) -> None:
         )
 
 
-def test_cut_japanese_and_other_scripts_are_taken() -> None:
+def test_other_scripts_are_taken_and_mostly_unknown_words_are_said() -> None:
     for lines in (
         ["彼 は つら い 人生 を 送 っ た 。", "コンピューター が 欲し い"],
         ["हिन्दी में लिखा है", "한국어 문장 입니다"],
         ["ผม ชอบ หนัง เรื่อง นี้", "the word 東京 here"],
     ):
         own_text._refuse_uncut(lines, [words(line) for line in lines])
-
-
-def test_mostly_unknown_words_are_said() -> None:
     vocab = Vocabulary.build([["a", "b"]])
     with pytest.warns(UserWarning, match="3 of 5 words to report on do not occur"):
         own_text._warn_of_unknown(vocab, ["a x y !", "b, z"])
     own_text._warn_of_unknown(vocab, ["a x ! ?", "b, z"])
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("one_thread_of_the_cpu")
-def test_nfc_and_nfd_give_the_same_table(captions: tuple[Path, Path]) -> None:
-    corpus = read_parallel(*captions)
-    tables = [
-        own_text.agreement_table(
-            replace(
-                corpus,
-                source=tuple(unicodedata.normalize(form, line) for line in corpus.source),
-                target=tuple(unicodedata.normalize(form, line) for line in corpus.target),
-            ),
-            steps=2,
-            progress=False,
-            proxy_steps=3,
-        ).table
-        for form in ("NFC", "NFD")
+def refused() -> list[tuple[object, type[Exception], str]]:
+    rare = replace(toy_labelled(), texts=toy_labelled().texts[:60], labels=(1, *[0] * 59))
+    few = labelled([f"text {min(i, 48)}" for i in range(60)])
+    long = pairs(*[5] * 40, *[16] * 359, 23)
+    return [
+        ("mine.txt", TypeError, "from read_parallel or read_labelled, found str"),
+        (labelled([f"text {i}" for i in range(60)], [1] * 60), ValueError, "found one: yes"),
+        # One text cannot be in all three parts.
+        (rare, ValueError, "expected texts of both sides in 'toy', found only"),
+        (pairs(*[5] * 49), ValueError, "at least 50 texts or pairs, found 49 "),
+        (long, ValueError, r"found 40 .*of 400, 360 longer than max_words=15; the lo"),
+        (few, ValueError, r"found 49 .*of 60, 11 that repeat another"),
     ]
-    pd.testing.assert_frame_equal(tables[0], tables[1])
 
 
-def test_texts_of_one_class_are_refused() -> None:
-    with pytest.raises(ValueError, match="expected texts of two classes in 'mine', found one: yes"):
-        own_text.agreement_table(labelled([f"text {i}" for i in range(60)], [1] * 60))
-
-
-@pytest.mark.slow
-def test_a_class_that_is_missing_in_a_part_is_named() -> None:
-    corpus = toy_labelled()
-    labels = (1, *[0] * 59)  # one text cannot be in all three parts
-    rare = replace(corpus, texts=corpus.texts[:60], labels=labels)
-    with pytest.raises(ValueError, match="expected texts of both sides in 'toy', found only"):
-        own_text.agreement_table(rare, steps=1, progress=False)
-
-
-def test_what_is_no_corpus_is_refused() -> None:
-    with pytest.raises(TypeError, match="from read_parallel or read_labelled, found str"):
-        own_text.agreement_table("mine.txt")  # type: ignore[arg-type]
+@pytest.mark.parametrize("case", range(6))
+def test_what_cannot_be_compared_is_refused(case: int) -> None:
+    corpus, kind, message = refused()[case]
+    with pytest.raises(kind, match=message):
+        own_text.agreement_table(corpus, steps=1, progress=False)  # type: ignore[arg-type]

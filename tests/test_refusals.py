@@ -21,7 +21,6 @@ from lessons_lib.agreement import (
 )
 from lessons_lib.classifier import ClassifierConfig, build_classifier, class_accuracy
 from lessons_lib.ibm_model1 import fit_model1
-from lessons_lib.lab.blocks import half_rise
 from lessons_lib.lab.incidence import cumulative_incidence, time_difference
 from lessons_lib.lab.saliency import label_saliency
 from lessons_lib.lab.word_tables import logistic_tables
@@ -219,10 +218,6 @@ MEASURES: list[tuple[Callable[[], object], str]] = [
     (lambda: xi(0.5, [[0.5, 0.6]], [[0.5]]), r"\(1, 2\) and \(1, 1\)"),
     (lambda: xi(0.5, [0.5], [0.5]), r"\(runs, checkpoints\) of one shape"),  # type: ignore[list-item]
     (lambda: xi(0.5, [[]], [[]]), r"found \(1, 0\) and \(1, 0\)"),
-    (lambda: half_rise([3], [0.5]), r"two numbers or more, one for each step, found \(1,\)"),
-    (lambda: half_rise([0, 1, 2], [0.1, 0.2]), r"found \(3,\) and \(2,\)"),
-    (lambda: half_rise([0, 1, 2], [0.1, NAN, 0.3]), "with NaN"),
-    (lambda: half_rise([0, 1], [0.25, 0.25]), "a curve that changes, found 0.25 first and last"),
 ]
 STATISTICS: list[tuple[Callable[[], object], str]] = [
     (lambda: mean_interval([]), "at least one value"),

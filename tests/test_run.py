@@ -7,15 +7,17 @@ import os
 import random
 import re
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from tqdm.auto import tqdm
 
 from lessons_lib.config import Configuration
 from lessons_lib.lab import catalogue, parallel, records, run
@@ -93,81 +95,51 @@ def test_run_joins_the_seeds_of_each_arm(dice: list[tuple[int, int]], tmp_path: 
     assert measured(tmp_path, scale="lesson")["coin"].seeds == (1, 2)
 
 
-def test_a_survey_keeps_the_ends_of_each_run_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_goes_on_and_equal_configurations_share_their_runs(
+    dice: list[tuple[int, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    brief = replace(ENTRY, scales={"paper": Scale({"six": Dice()}, (1, 2), ends_only=True)})
-    monkeypatch.setattr(run, "REGISTRY", {"dice": replace(brief, run=throw_thrice)})
-    frame = measured(tmp_path)["six"].frame()
-    thrown = frame[frame.metric == "pips"]
-    assert thrown.groupby("seed").step.agg(list).to_dict() == {1: [0, 3], 2: [0, 3]}
-    assert thrown.value.tolist() == [1.0, 4.0, 2.0, 5.0]
-
-
-def test_run_goes_on_where_it_was(dice: list[tuple[int, int]], tmp_path: Path) -> None:
     measured(tmp_path, seeds=[2])
     assert measured(tmp_path)["six"].seeds == (1, 2, 9)
     assert dice == [(6, 2), (4, 2), (6, 1), (6, 9), (4, 1), (4, 9)]
-
-
-def test_experiments_share_the_runs_of_an_equal_configuration(
-    dice: list[tuple[int, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    measured(tmp_path)
-    again = replace(ENTRY, scales={"paper": Scale({"other": Dice(4)}, (2, 9))})
+    again = replace(ENTRY, scales={"paper": Scale({"other": Dice(4), "new": Dice(5)}, (2, 9))})
     monkeypatch.setattr(run, "REGISTRY", {"again": again})
-    records = run.run("again", directory=tmp_path, progress=False)
-    assert pips(records, "other") == {2: 2.0, 9: 1.0}
-    assert len(dice) == 6
+    found = run.run("again", directory=tmp_path, progress=False)
+    assert pips(found, "other") == {2: 2.0, 9: 1.0}
+    assert pips(found, "new") == {2: 2.0, 9: 4.0}
+    assert dice[6:] == [(5, 2), (5, 9)]
 
 
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
-        (lambda text: text.replace("[0.0]", "[1.0]"), "damaged or was altered: .*checksum"),
-        (lambda text: text[: len(text) // 2], "damaged: not a record"),
-        (lambda text: "", "damaged: not a record"),
+        (lambda two, one: two.replace("[0.0]", "[1.0]"), "damaged or was altered: .*checksum"),
+        (lambda two, one: two[: len(two) // 2], "damaged: not a record"),
+        (lambda two, one: one, r"damaged: expected seed 2, found \(1,\)"),
     ],
-    ids=["altered", "truncated", "empty"],
+    ids=["altered", "truncated", "another seed"],
 )
 def test_a_damaged_seed_is_reported_set_aside_and_measured_again(
-    dice: list[tuple[int, int]], tmp_path: Path, damage: object, complaint: str
+    dice: list[tuple[int, int]], tmp_path: Path, damage: Any, complaint: str
 ) -> None:
     measured(tmp_path, scale="lesson")
-    kept = next(path for path in tmp_path.rglob("seed-2.json"))
-    broken = damage(kept.read_text())  # type: ignore[operator]
-    kept.write_text(broken)
+    one, two = (next(tmp_path.rglob(f"seed-{seed}.json")) for seed in (1, 2))
+    broken = damage(two.read_text(), one.read_text())
+    two.write_text(broken)
     with pytest.warns(UserWarning, match=f"{complaint}; set aside as seed-2.json.set-aside-"):
         records = measured(tmp_path, scale="lesson")
     assert pips(records, "coin") == {1: 1.0, 2: 0.0}
     assert dice == [(2, 1), (2, 2), (2, 2)]
     (aside,) = tmp_path.rglob("*.set-aside-*")
     assert aside.read_text() == broken
-    assert read("seed-2", directory=kept.parent).seeds == (2,)
-
-
-def test_a_seed_under_a_wrong_name_is_not_used(dice: list[tuple[int, int]], tmp_path: Path) -> None:
-    measured(tmp_path, scale="lesson")
-    one, two = (next(tmp_path.rglob(f"seed-{seed}.json")) for seed in (1, 2))
-    two.write_text(one.read_text())
-    with pytest.warns(UserWarning, match=r"expected seed 2, found \(1,\); set aside"):
-        records = measured(tmp_path, scale="lesson")
-    assert pips(records, "coin") == {1: 1.0, 2: 0.0}
-
-
-def test_another_configuration_uses_no_old_seed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    measured(tmp_path)
-    changed = replace(ENTRY, scales={"paper": Scale({"six": Dice(5)}, (9,))})
-    monkeypatch.setattr(run, "REGISTRY", {"dice": changed})
-    assert pips(measured(tmp_path)) == {9: 4.0}
+    assert read("seed-2", directory=two.parent).seeds == (2,)
 
 
 def _throw_slowly(where: str, slowness: float) -> None:
     """All throws, in this process, a little slower than the die falls by itself."""
     global SLOWNESS
     SLOWNESS = slowness
+    # The bar's own lock is shared by forked processes: one that is killed may leave it closed.
+    tqdm.set_lock(threading.RLock())
     many = {"dice": replace(ENTRY, scales={"paper": MANY})}
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
         patch.setattr(run, "REGISTRY", many)
@@ -286,22 +258,15 @@ def test_what_cannot_be_written_is_said_before_the_first_run(
         run.main(["run", "dice", *where])
 
 
-def test_arms_can_be_run_apart(
-    package: Path, dice: list[tuple[int, int]], capsys: pytest.CaptureFixture[str]
+def test_a_scale_may_have_a_run_of_its_own_of_which_the_ends_are_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    assert "1 records of 3 seeds" in cli(capsys, "run", "dice", "--arm", "four")
-    assert [path.name for path in package.rglob("*.json")] == ["four.json"]
-    assert "2 records of 3 seeds" in cli(capsys, "run", "dice", "--arm", "six", "--arm", "four")
-    assert len(records.load("dice")) == 2
-
-
-def test_a_scale_may_have_a_run_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, dice: list[tuple[int, int]], tmp_path: Path
-) -> None:
-    once = Scale({"six": Dice()}, (1, 2), run=throw_thrice)
+    once = Scale({"six": Dice()}, (1, 2), ends_only=True, run=throw_thrice)
     monkeypatch.setattr(run, "REGISTRY", {"dice": replace(ENTRY, scales={"paper": once})})
-    record = run.run("dice", directory=tmp_path, progress=False)["six"]
-    assert sorted({row[1] for row in record.rows}) == [0, 1, 3]
+    frame = run.run("dice", directory=tmp_path, progress=False)["six"].frame()
+    thrown = frame[frame.metric == "pips"]
+    assert thrown.groupby("seed").step.agg(list).to_dict() == {1: [0, 3], 2: [0, 3]}
+    assert thrown.value.tolist() == [1.0, 4.0, 2.0, 5.0]
     assert run.status(tmp_path)["runs in the cache"].tolist() == [2]
 
 
@@ -323,62 +288,63 @@ def test_what_the_command_line_refuses(
     assert MEASURED == []
 
 
-def test_records_of_other_seeds_or_configurations_are_stale(
-    package: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cli(capsys, "run", "dice", "--scale", "lesson")
-    more = replace(ENTRY, scales={"lesson": Scale({"coin": Dice(2)}, tuple(range(1, 9)))})
-    monkeypatch.setattr(run, "REGISTRY", {"dice": more})
-    message = (
-        r"stale: expected seeds 1, 2, \.\.\. 8 \(8 of them\), found 1, 2; make it again with: "
-        "python -m lessons_lib.lab run dice --scale lesson"
-    )
-    with pytest.raises(ResultError, match=message):
-        run.current("dice", "lesson")
-    other = replace(ENTRY, scales={"lesson": Scale({"coin": Dice(3)}, (1, 2))})
-    monkeypatch.setattr(run, "REGISTRY", {"dice": other})
-    with pytest.raises(ResultError, match="differs in sides"):
-        run.current("dice", "lesson")
+Register = Callable[..., None]
 
 
-def test_what_differs_from_the_authors_stands_in_the_record(
-    package: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def register(monkeypatch: pytest.MonkeyPatch) -> Register:
+    """Registers the die with other scales."""
+
+    def scales(**scales: Scale) -> None:
+        monkeypatch.setattr(run, "REGISTRY", {"dice": replace(ENTRY, scales=scales)})
+
+    return scales
+
+
+def test_records_of_other_settings_are_stale_and_say_what_differs(
+    package: Path, capsys: pytest.CaptureFixture[str], register: Register
 ) -> None:
     told = Scale({"six": Dice(), "four": Dice(4)}, (1, 2), deviations=("four sides", "seeds: 2"))
-    register = partial(monkeypatch.setattr, run, "REGISTRY")
-    register({"dice": replace(ENTRY, scales={"lesson": told})})
+    register(lesson=told)
     cli(capsys, "run", "dice")
     assert run.current("dice")["four"].deviations == ("four sides", "seeds: 2")
     shown = cli(capsys, "report", "dice")
     assert "Differs from the authors' set-up in:\n  - four sides\n  - seeds: 2\n" in shown
-    register({"dice": replace(ENTRY, scales={"lesson": replace(told, deviations=())})})
-    message = r"expected deviations .* set-up none, found four sides, seeds: 2; .* dice --scale les"
-    with pytest.raises(ResultError, match=message):
-        run.current("dice")
-    register({"dice": replace(ENTRY, scales={"lesson": told})})
+    for changed, message in (
+        (
+            {"deviations": ()},
+            r"deviations .* set-up none, found four sides, seeds: 2; .* --scale le",
+        ),
+        ({"seeds": tuple(range(1, 9))}, r"expected seeds 1, 2, \.\.\. 8 \(8 of them\), found 1, 2"),
+        ({"arms": {"six": Dice(3)}}, "differs in sides"),
+    ):
+        register(lesson=replace(told, **changed))
+        with pytest.raises(ResultError, match=message):
+            run.current("dice", "lesson")
+    register(lesson=told)
     path = package / "dice" / "lesson" / "four.json"
     path.write_text(path.read_text().replace("four sides", "no sides"))
     with pytest.raises(ResultError, match="does not match its checksum"):
         run.current("dice")
 
 
-def test_what_is_there_can_be_loaded_without_the_rest(
-    package: Path, capsys: pytest.CaptureFixture[str]
+def test_arms_can_be_run_and_loaded_apart(
+    package: Path, capsys: pytest.CaptureFixture[str], register: Register
 ) -> None:
     with pytest.raises(NotMeasuredError, match="no result of dice, paper scale; make it with"):
         records.load("dice", "paper")
-    cli(capsys, "run", "dice")
-    (package / "dice" / "paper" / "four.json").unlink()
-    with pytest.raises(NotMeasuredError, match="no result 'four'"):
+    assert "1 records of 3 seeds" in cli(capsys, "run", "dice", "--arm", "four")
+    assert [path.name for path in package.rglob("*.json")] == ["four.json"]
+    with pytest.raises(NotMeasuredError, match="no result 'six'"):
         run.current("dice")
-    assert records.load("dice", "paper").keys() == {"six"}
-
-
-def test_unknown_names_list_the_known_ones() -> None:
-    with pytest.raises(KeyError, match="no experiment 'x'; there is dice"):
-        run.run("x")
-    with pytest.raises(KeyError, match="no scale 'x' of dice; there is paper, lesson"):
-        run.current("dice", "x")
+    assert "2 records of 3 seeds" in cli(capsys, "run", "dice", "--arm", "six", "--arm", "four")
+    assert len(records.load("dice")) == 2
+    # What is not recorded is said, is no failure, and can be run all the same.
+    register(large=Scale({"six": Dice()}, (1, 2, 3), recorded=False))
+    assert re.search(r"dice +large +1 +3 +2 +not recorded", cli(capsys, "status"))
+    assert "no result 'six'" in cli(capsys, "report")
+    cli(capsys, "run", "dice")
+    assert re.search(r"dice +large +1 +3 +3 +complete", cli(capsys, "status"))
 
 
 EVERY = [
@@ -387,17 +353,6 @@ EVERY = [
     for scale, chosen in entry.scales.items()
     if chosen.recorded
 ]
-
-
-def test_what_is_not_recorded_is_said_and_is_no_failure(
-    package: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    large = Scale({"six": Dice()}, (1, 2), recorded=False)
-    monkeypatch.setattr(run, "REGISTRY", {"dice": replace(ENTRY, scales={"paper": large})})
-    assert re.search(r"dice +paper +1 +2 +0 +not recorded", cli(capsys, "status"))
-    assert "no result 'six'" in cli(capsys, "report")
-    cli(capsys, "run", "dice")  # it can be run all the same
-    assert re.search(r"dice +paper +1 +2 +2 +complete", cli(capsys, "status"))
 
 
 @pytest.mark.parametrize(("name", "scale"), EVERY)

@@ -1,4 +1,4 @@
-"""Oracles: one backward pass for each output word, finite differences, and a closed form."""
+"""Oracle: one backward pass for each output word of each sentence."""
 
 from dataclasses import replace
 
@@ -84,62 +84,14 @@ def test_saliency_is_one_backward_pass_for_each_output_word(name: str) -> None:
     assert bool((delta[~pair_mask(BATCH)] == 0).all())
 
 
-def test_saliency_is_a_slope() -> None:
-    model = strong(replace(CONFIG, bidirectional=True)).double()
-    delta = saliency(model, BATCH)
-    assert delta.dtype == torch.float64
-    model.eval()
-    pair, step = BATCH[:1], 1e-5
-    for position in range(4):
-        up, down = torch.ones(4, dtype=torch.float64), torch.ones(4, dtype=torch.float64)
-        up[position] += step
-        down[position] -= step
-        with torch.no_grad():
-            slope = (log_p(model, pair, up) - log_p(model, pair, down)) / (2 * step)
-        torch.testing.assert_close(delta[0, :3, position], slope[:3], rtol=1e-6, atol=1e-9)
-
-
-def test_saliency_of_a_model_small_enough_for_pen_and_paper() -> None:
-    """A GRU of width 1 that sees only its input and half keeps it: h = tanh(w x) / 2.
-
-    Then with uniform attention over one word and a linear readout of the context alone,
-    ``log p(y) = u_y h - log sum_v exp(u_v h)``.
-    """
-    config = Seq2SeqConfig(
-        *(6, 5, 1, 1), cell="gru", attention="uniform", readout="linear", max_length=3
-    )
-    model = build(config, 0).double()
-    u = torch.tensor([0.0, 0.5, -1.0, 2.0, 1.5], dtype=torch.float64)
-    w, x = 0.8, 1.7
-    weights = dict(model.named_parameters())
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.zero_()  # so both gates are 1/2
-        model.source_embedding.weight[4] = x
-        weights["encoder.weight_ih_l0"][2] = w
-        model.value.weight.fill_(1.0)
-        weights["readout_layers.0.weight"][:, 1] = u  # [s; c]
-    h = 0.5 * torch.tanh(torch.tensor(w * x, dtype=torch.float64))
-    by_h = u[3] - (torch.softmax(u * h, 0) * u).sum()
-    expected = by_h * 0.5 * (1 - (2 * h) ** 2) * w * x
-    batch = Batch(torch.tensor([[4]]), torch.tensor([[3]]))
-    torch.testing.assert_close(saliency(model, batch), expected.view(1, 1, 1))
-
-
-def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = strong(replace(CONFIG, bidirectional=True))
-    delta = saliency(model, BATCH)
-    monkeypatch.setattr(module, "CELLS_AT_ONCE", 1)
-    torch.testing.assert_close(saliency(model, BATCH), delta)
-
-
-def test_the_model_is_left_as_it_was() -> None:
+def test_the_model_is_left_as_it_was_and_chunks_change_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     model = strong(replace(CONFIG, dropout=0.5))
     model.query.weight.requires_grad_(False)
     sequence_loss(model, BATCH).backward()
     wanted = {name: weight.requires_grad for name, weight in model.named_parameters()}
     gradients = {n: w.grad.clone() for n, w in model.named_parameters() if w.grad is not None}
-    assert len(gradients) == len(wanted) - 1
     random = torch.random.get_rng_state()
     kernels = torch.backends.mkldnn.enabled, torch.backends.cudnn.enabled
     first = saliency(model, BATCH)
@@ -152,9 +104,8 @@ def test_the_model_is_left_as_it_was() -> None:
         assert weight.grad is None or torch.equal(weight.grad, gradients[name])
     assert torch.equal(torch.random.get_rng_state(), random)
     assert (torch.backends.mkldnn.enabled, torch.backends.cudnn.enabled) == kernels
-    model.eval()
-    saliency(model, BATCH)
-    assert not model.training
+    monkeypatch.setattr(module, "CELLS_AT_ONCE", 1)
+    torch.testing.assert_close(saliency(model, BATCH), first)
 
 
 @pytest.mark.parametrize(
@@ -162,14 +113,11 @@ def test_the_model_is_left_as_it_was() -> None:
     [
         (torch.empty(0, 3), torch.empty(0, 2), "at least one output word"),
         ([[4, 5]], [[PAD, PAD]], "at least one output word"),
-        ([[4, 5], [PAD, PAD]], [[4, EOS], [5, EOS]], "at least one word in each source"),
         ([[4, PAD, 5]], [[4, EOS]], "PAD after the end of each source"),
         ([[4, 13]], [[4, EOS]], "source words from 0 to 12, found 4 to 13"),
-        ([[4] * 9], [[4, EOS]], "at most 8 words, found 9"),
     ],
 )
 def test_what_cannot_be_explained_is_refused(source: object, target: object, message: str) -> None:
-    model = build(replace(CONFIG, max_length=8), 0)
     batch = Batch(*(torch.as_tensor(side, dtype=torch.long) for side in (source, target)))
     with pytest.raises(ValueError, match=message):
-        saliency(model, batch)
+        saliency(build(CONFIG, 0), batch)

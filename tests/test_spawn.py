@@ -3,40 +3,12 @@
 from __future__ import annotations
 
 import ast
-import importlib
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
-import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "lessons_lib").rglob("*.py"))
-
-# A module of its own: a started process has to import the function that it is to run.
-WORKER = '''
-import hashlib
-
-import torch
-
-from lessons_lib.models import Seq2SeqConfig, build, sequence_loss
-from lessons_lib.tasks import Copying
-from lessons_lib.training import TrainConfig, train
-
-
-def run(seed):
-    """Losses of a training run, and a fingerprint of the weights that it ends with."""
-    torch.set_num_threads(1)
-    task = Copying(vocab=11, length=5)
-    config = Seq2SeqConfig(task.vocab_size, task.vocab_size, d_embed=16, d_hidden=24)
-    model = build(config, seed)
-    schedule = TrainConfig(steps=12, evaluate_every=3)
-    history = train(model, task.stream(8, seed), sequence_loss, schedule, seed=seed, device="cpu")
-    weights = b"".join(p.detach().numpy().tobytes() for p in model.parameters())
-    losses = [row["value"].hex() for row in history.rows]
-    return losses, hashlib.sha256(weights).hexdigest()
-'''
 
 ONLY_UNIX = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "termios", "tty"}
 ONLY_UNIX_NAMES = {
@@ -64,26 +36,6 @@ def only_unix(source: str) -> list[str]:
         elif isinstance(node, ast.Constant) and node.value in ("fork", "forkserver"):
             found.append(f"start method {node.value}")
     return found
-
-
-@pytest.mark.slow
-def test_two_processes_give_bit_by_bit_what_one_gives(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "spawned_worker.py").write_text(WORKER, encoding="utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    worker = importlib.import_module("spawned_worker")
-    threads = torch.get_num_threads()
-    try:
-        alone = [worker.run(seed) for seed in (3, 5)]
-    finally:
-        torch.set_num_threads(threads)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(2, mp_context=context) as pool:
-        together = list(pool.map(worker.run, (3, 5)))
-    assert together == alone
-    assert alone[0] != alone[1]
-    assert len(alone[0][0]) == 4
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,11 +20,12 @@ from lessons_lib.lab import blocks, translation
 from lessons_lib.lab.translation import (
     Pairs,
     Translation,
+    UniformTranslation,
     compare_translators,
-    cooccurrence_probes,
     load_pairs,
     prepare_pairs,
     train_translator,
+    uniform_translation,
 )
 from lessons_lib.tasks import EOS, PAD, Batch
 from lessons_lib.training import History
@@ -33,22 +33,10 @@ from lessons_lib.training import History
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 
 TINY = Translation(
-    corpus="toy",
-    runs=2,
-    max_words=9,
-    vocab_size=60,
-    width=6,
-    batch_size=8,
-    learning_rate=0.02,
-    steps=12,
-    checkpoints=(3, 8),
-    chosen_on=7,
-    reported_on=13,
-    proxy_steps=15,
-    proxy_learning_rate=0.05,
-    dictionary_words=10,
-    pairs_per_word=2,
-)
+    corpus="toy", runs=2, max_words=9, vocab_size=60, width=6, batch_size=8, learning_rate=0.02,
+    steps=12, checkpoints=(3, 8), chosen_on=7, reported_on=13, proxy_steps=15,
+    proxy_learning_rate=0.05, dictionary_words=10, pairs_per_word=2,
+)  # fmt: skip
 DICTIONARY = toy_dictionary("de", "en")
 
 
@@ -103,9 +91,6 @@ def gold_of(ready: Pairs) -> Tensor:
     return ready.gold
 
 
-# --- the corpus made ready -------------------------------------------------------------------
-
-
 def test_parts_are_numbered_by_the_words_of_the_first(
     ready: Pairs, parts: list[ParallelCorpus]
 ) -> None:
@@ -138,20 +123,14 @@ def test_a_gold_alignment_comes_before_a_dictionary(
     expected = probes.dictionary_gold(ready.held_out.batch, aligned.dictionary)
     assert torch.equal(gold_of(ready), expected)
     assert not torch.equal(gold_of(aligned), gold_of(ready))
+    plain = [without_alignment(corpus) for corpus in parts]
+    nothing = made_ready(plain, None)
+    assert (nothing.gold, nothing.dictionary) == (None, None)
+    # An alignment of one held-out part alone serves nobody.
+    assert prepare_pairs(TINY, plain[0], parts[1], plain[2], None).gold is None
     # Where both name a position, it is nearly always the same.
     both = (gold_of(aligned) >= 0) & (gold_of(ready) >= 0)
     assert float((gold_of(aligned) == gold_of(ready))[both].double().mean()) > 0.9
-
-
-def test_without_dictionary_or_alignment_nobody_knows(parts: list[ParallelCorpus]) -> None:
-    plain = [without_alignment(corpus) for corpus in parts]
-    found = made_ready(plain, None)
-    assert found.gold is None
-    assert found.dictionary is None
-    # An alignment of one held-out part alone serves nobody.
-    found = prepare_pairs(TINY, plain[0], parts[1], plain[2], None)
-    assert found.gold is None
-    assert found.held_out.batch.gold is None
 
 
 def test_a_part_without_pairs_short_enough_is_refused(parts: list[ParallelCorpus]) -> None:
@@ -160,51 +139,6 @@ def test_a_part_without_pairs_short_enough_is_refused(parts: list[ParallelCorpus
     nothing = replace(parts[1], source=("",) * 40)
     with pytest.raises(ValueError, match="found none among the 40 of 'toy'"):
         prepare_pairs(TINY, parts[0], without_alignment(nothing), parts[2], None)
-
-
-@pytest.mark.parametrize(
-    ("corpus", "source", "dictionary"),
-    [
-        ("toy", "de", DICTIONARY),
-        ("multi30k", "de", {"hund": frozenset({"dog"})}),
-        ("multi30k", "cs", None),
-    ],
-)
-def test_a_corpus_comes_with_the_dictionary_that_there_is(
-    monkeypatch: pytest.MonkeyPatch,
-    parts: list[ParallelCorpus],
-    corpus: str,
-    source: str,
-    dictionary: Mapping[str, frozenset[str]] | None,
-) -> None:
-    """The embedded corpus has its own; Wiktionary's is of German and English."""
-    asked: list[tuple[str, ...]] = []
-
-    def load_parallel(*name: str) -> ParallelCorpus:
-        asked.append(name)
-        return parts[("train", "val", "test").index(name[-1])]
-
-    def load_dictionary(languages: str) -> dict[str, frozenset[str]]:
-        assert languages == "de-en"
-        return {"hund": frozenset({"dog"})}
-
-    monkeypatch.setattr(loaders, "load_parallel", load_parallel)
-    monkeypatch.setattr(loaders, "load_dictionary", load_dictionary)
-    ready = load_pairs(replace(TINY, corpus=corpus, source=source))
-    assert asked == [(corpus, source, "en", split) for split in ("train", "val", "test")]
-    expected = made_ready(parts, dictionary)
-    assert ready.dictionary == expected.dictionary
-    assert torch.equal(ready.held_out.batch.target, expected.held_out.batch.target)
-
-
-def test_bad_configurations() -> None:
-    with pytest.raises(ValueError, match="two runs or more, to compare them, found 0"):
-        replace(TINY, runs=0)
-    with pytest.raises(ValueError, match="unknown key 'd_hidden' in a Translation"):
-        Translation.from_dict({"d_hidden": 3})
-
-
-# --- one run ---------------------------------------------------------------------------------
 
 
 def test_a_run_is_looked_at_before_at_checkpoints_and_at_the_end(ready: Pairs) -> None:
@@ -255,8 +189,13 @@ def test_twins_start_from_the_same_weights_and_see_the_same_batches(
     assert not torch.equal(run.beta[0], other.beta[0])
 
 
+def references(ready: Pairs, block: int) -> dict[str, Tensor]:
+    tables = translation.cooccurrence_tables(TINY, ready.train, ready.sizes, block)
+    return translation.candidates(tables, ready.held_out.batch)
+
+
 def test_references_that_look_at_no_sentence(ready: Pairs) -> None:
-    found = cooccurrence_probes(TINY, ready, seed=4)
+    found = references(ready, 4)
     assert found.keys() == {"px", "m1", "diagonal"}
     batch = ready.held_out.batch
     everything = ready.train.batch(range(len(ready.train)))
@@ -265,115 +204,97 @@ def test_references_that_look_at_no_sentence(ready: Pairs) -> None:
         pair = table[batch.source[row, at], batch.target[row, t]]
         assert float(found["m1"][row, t, at]) == pytest.approx(float(pair))
     assert torch.equal(found["diagonal"], probes.diagonal_guess(batch))
-    mask = ready.held_out.mask
-    assert 0 <= float(found["px"][mask].min()) < float(found["px"][mask].max()) <= 1
-    again, other = (cooccurrence_probes(TINY, ready, seed=s)["px"] for s in (4, 5))
+    px = found["px"][ready.held_out.mask]
+    assert 0 <= float(px.min()) < float(px.max()) <= 1
+    again, other = (references(ready, seed)["px"] for seed in (4, 5))
     assert torch.equal(found["px"], again)
     assert not torch.equal(found["px"], other)
 
 
-# --- a block ---------------------------------------------------------------------------------
-
-
-FINAL = {
-    *(f"A({p}){e}" for p in ("alpha,uf", "uf,px", "delta,uf") for e in ("", "/max")),
-    *("A(alpha,uf)/low", "A(alpha,uf)/high", "A(alpha,shuffled)", "tau(alpha,uf)"),
-    *("A(alpha,px)", "A(alpha,m1)", "A(alpha,diagonal)", "xi/passed", "xi*"),
-}
-CURVES = {
-    *("own", "others", "uf", "spread", "accuracy", "uniform/accuracy"),
-    *("ktiw/m1", "attention/m1"),
-}
-WITH_GOLD = {"ktiw/gold", "attention/gold", "ktiw/words"}
-
-
-def test_every_metric_is_there(history: History) -> None:
+@pytest.mark.slow
+def test_each_run_of_a_block_is_compared(history: History, ready: Pairs) -> None:
     names = {row["metric"] for row in history.rows}
+    assert {name for name in names if "#" not in name} == {"chance"}
+    assert all(row["value"] == row["value"] for row in history.rows)
     for k in range(2):
-        for name in CURVES | WITH_GOLD:
+        for name in ("own", "others", "uf", "spread", "accuracy", "uniform/accuracy"):
             assert list(values(history, f"{name}#{k}")) == [0, 3, 8, 12], name
-        for name in FINAL:
+        for name in ("A(alpha,m1)", "A(alpha,diagonal)", "A(delta,uf)", "xi*", "xi/passed"):
             assert list(values(history, f"{name}#{k}")) == [12], name
         for name in ("A(alpha,uf)", "A(uf,px)", "A(delta,uf)"):
             assert history.last(f"{name}/max#{k}") >= history.last(f"{name}#{k}")
-        assert (history.last(f"xi/passed#{k}") == 1) == (f"xi#{k}" in names)
-    assert {name for name in names if "#" not in name} == {"chance"}
-    assert all(row["value"] == row["value"] for row in history.rows)
-    assert (history.steps, history.stopped_early, history.device) == (12, False, "cpu")
+    torch.manual_seed(11)
+    assert compare_translators(TINY, ready, 1).rows == history.rows, "whatever ran before"
 
 
-def test_curves_against_gold_and_model_1(history: History, ready: Pairs) -> None:
-    m1 = cooccurrence_probes(TINY, ready, seed=1)["m1"]
-    shown = ready.held_out.shown
-    gold = gold_of(ready)[shown]
+def test_a_corpus_comes_with_the_dictionary_that_there_is(
+    monkeypatch: pytest.MonkeyPatch, parts: list[ParallelCorpus]
+) -> None:
+    """The embedded corpus has its own; Wiktionary's is of German and English."""
+    by_split = dict(zip(("train", "val", "test"), parts, strict=True))
+    monkeypatch.setattr(loaders, "load_parallel", lambda *name: by_split[name[-1]])
+    known = {"de-en": {"hund": frozenset({"dog"})}}
+    monkeypatch.setattr(loaders, "load_dictionary", lambda languages: known[languages])
+    for corpus, source, entries in (
+        ("toy", "de", DICTIONARY),
+        ("multi30k", "de", known["de-en"]),
+        ("multi30k", "cs", None),
+    ):
+        ready = load_pairs(replace(TINY, corpus=corpus, source=source))
+        assert ready.dictionary == made_ready(parts, entries).dictionary
+
+
+@pytest.mark.parametrize("with_gold", [True, False])
+def test_curves_and_lags(history: History, ready: Pairs, with_gold: bool) -> None:
+    """Between the curves by gold positions where there are any, else those by Model 1."""
+    if not with_gold:
+        ready = replace(ready, gold=None, dictionary=None)
+        history = compare_translators(TINY, ready, 1)
+    m1, shown = references(ready, 1)["m1"], ready.held_out.shown
     for k in range(2):
         _, trace, known = train_translator(TINY, ready, "learned", 2 + k)  # block 1 of two runs
-        expected: dict[str, list[float]] = {"ktiw/words": known}
+        expected: dict[str, list[float]] = {"ktiw/words": known} if with_gold else {}
         for name, seen in (("ktiw", trace.beta), ("attention", trace.attention)):
             expected[f"{name}/m1"] = [ready.held_out.agree(m1, one) for one in seen]
-            expected[f"{name}/gold"] = [
-                float((one[shown].argmax(-1) == gold)[gold >= 0].double().mean()) for one in seen
-            ]
+            if with_gold:
+                gold = gold_of(ready)[shown]
+                hits = [(one[shown].argmax(-1) == gold)[gold >= 0] for one in seen]
+                expected[f"{name}/gold"] = [float(hit.double().mean()) for hit in hits]
         for name, curve in expected.items():
             assert list(values(history, f"{name}#{k}").values()) == pytest.approx(curve), name
-        lags = blocks.lag(trace.steps, expected["ktiw/gold"], expected["attention/gold"])
-        for name in ("rise/ktiw", "rise/attention", "lag"):
-            found = values(history, f"{name}#{k}")
-            assert found == ({12: pytest.approx(lags[name])} if lags else {})
+        lags, by_m1 = (
+            blocks.lag(trace.steps, expected[f"ktiw/{kind}"], expected[f"attention/{kind}"])
+            for kind in ("gold" if with_gold else "m1", "m1")
+        )
+        single = dict(lags)
+        if by_m1:
+            single["lag/m1"] = by_m1["lag"]
         if lags:
             spread = list(values(history, f"spread#{k}").values())
-            at = float(np.interp(lags["rise/ktiw"], trace.steps, spread))
-            assert values(history, f"spread/at-ktiw#{k}") == {12: pytest.approx(at)}
-        by_m1 = blocks.lag(trace.steps, expected["ktiw/m1"], expected["attention/m1"])
-        expected_lag = {12: pytest.approx(by_m1["lag"])} if by_m1 else {}
-        assert values(history, f"lag/m1#{k}") == expected_lag
+            single["spread/at-ktiw"] = float(np.interp(lags["rise/ktiw"], trace.steps, spread))
+        for name in ("rise/ktiw", "rise/attention", "lag", "lag/m1", "spread/at-ktiw"):
+            there = {12: pytest.approx(single[name])} if name in single else {}
+            assert values(history, f"{name}#{k}") == there
 
 
-def test_without_gold_the_lag_is_that_against_model_1(
+def test_what_uniform_attention_learns_of_words(
     parts: list[ParallelCorpus], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[list[float], list[float]]] = []
-
-    def lag(steps: Any, ktiw: list[float], attention: list[float]) -> dict[str, float]:
-        asked.append((ktiw, attention))
-        return {"rise/ktiw": 3.0, "rise/attention": 5.0, "lag": 2.0}
-
-    monkeypatch.setattr(blocks, "lag", lag)
-    plain = [without_alignment(corpus) for corpus in parts]
-    found = compare_translators(TINY, made_ready(plain, None), 1)
-    names = {row["metric"] for row in found.rows}
-    assert not names & {f"{name}#{k}" for name in WITH_GOLD for k in range(2)}
-    assert {f"{name}#{k}" for name in FINAL | CURVES for k in range(2)} <= names
-    for k in range(2):
-        curves = tuple(
-            [row["value"] for row in found.rows if row["metric"] == f"{name}/m1#{k}"]
-            for name in ("ktiw", "attention")
-        )
-        assert asked[2 * k] == asked[2 * k + 1] == curves
-        assert found.last(f"lag#{k}") == found.last(f"lag/m1#{k}") == 2.0
-
-
-@pytest.mark.slow
-def test_the_same_block_gives_the_same_history_whatever_ran_before(
-    history: History, ready: Pairs
-) -> None:
-    torch.manual_seed(11)
-    torch.rand(5)
-    assert compare_translators(TINY, ready, 1).rows == history.rows
-    assert compare_translators(TINY, ready, 2).rows != history.rows
-
-
-def test_blocks_share_no_seed(ready: Pairs, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, int]] = []
-    honest = train_translator
-
-    def spy(config: Translation, ready: Pairs, kind: str, seed: int, label: Any) -> Any:
-        asked.append((kind, seed))
-        return honest(config, ready, kind, seed, label)
-
-    monkeypatch.setattr(translation, "train_translator", spy)
-    small = replace(TINY, runs=3, steps=1, checkpoints=(), proxy_steps=1)
-    for block in (1, 2):
-        compare_translators(small, ready, block)
-    for kind in ("learned", "uniform"):
-        assert [seed for which, seed in asked if which == kind] == [3, 4, 5, 6, 7, 8]
+    config = UniformTranslation(
+        corpus="toy", max_words=9, vocab_size=60, d_embed=7, d_hidden=5, batch_size=8, steps=6,
+        evaluate_every=3, pairs_measured=19, proxy_steps=10, dictionary_words=11, pairs_per_word=2,
+    )  # fmt: skip
+    plain = {
+        name: without_alignment(one) for name, one in zip(("train", "val"), parts, strict=False)
+    }
+    monkeypatch.setattr(loaders, "load_parallel", lambda *name: plain[name[-1]])
+    history = uniform_translation(config, 3)
+    measured = {"token_accuracy", "gold", "proxy", "model1", "words"}
+    once = {f"{name}/{kind}" for name in ("proxy", "model1") for kind in ("gold", "words")}
+    once |= {"diagonal/gold", "diagonal/proxy", "chance"}
+    assert {row["metric"] for row in history.rows} == measured | once | {"loss"}
+    for name in measured | once:
+        assert list(values(history, name)) == ([0, 3, 6] if name in measured else [0]), name
+    assert all(0 <= row["value"] <= 1 for row in history.rows if row["metric"] != "loss")
+    assert uniform_translation(config, 3).rows == history.rows
+    assert uniform_translation(config, 4).rows != history.rows

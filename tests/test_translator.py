@@ -21,18 +21,9 @@ from lessons_lib.training import History, adam
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 
 TINY = Translator(
-    corpus="toy",
-    pieces=250,
-    width=6,
-    batch_size=64,
-    order="source",
-    steps=6,
-    checkpoints=(1, 4),
-    measured_on=9,
-    beam=2,
-    proxy_epochs=2,
-    proxy_batch_size=2500,
-)
+    corpus="toy", pieces=250, width=6, batch_size=64, order="source", steps=6, checkpoints=(1, 4),
+    measured_on=9, beam=2, proxy_epochs=2, proxy_batch_size=2500,
+)  # fmt: skip
 
 
 class Plain(nn.Module):
@@ -106,21 +97,16 @@ def test_the_model_is_the_plain_one() -> None:
     torch.testing.assert_close(models.sequence_loss(model, batch), total / 12)
 
 
-def test_dropout_is_between_layers_only() -> None:
-    model = replace(Translator(), pieces=13, width=6).build("learned", 3).train()
-    assert model.encoder.dropout == model.decoder.dropout == 0.5
-    assert model.dropout.p == 0.0
-    everywhere = models.Seq2Seq(models.Seq2SeqConfig(5, 5, d_embed=2, d_hidden=2, dropout=0.5))
-    assert everywhere.dropout.p == 0.5
-
-
 def test_the_defaults_are_the_authors_and_the_arms_list_what_differs() -> None:
     config = Translator()
     assert (config.pieces, config.width, config.layers, config.dropout) == (8000, 256, 2, 0.5)
     assert (config.batch_size, config.learning_rate, config.order) == (16, 1e-3, "random")
     assert config.checkpoints[:8] == (0, 50, 100, 500, 1000, 1500, 2000, 4000)
     assert config.checkpoints[-5:] == (20000, 24000, 28000, 32000, 36000)
-    shape = config.build("uniform", 1).config
+    model = replace(config, pieces=13, width=6).build("uniform", 1)
+    assert model.encoder.dropout == model.decoder.dropout == 0.5
+    assert model.dropout.p == 0.0, "between layers only"
+    shape = model.config
     assert (shape.never_written, shape.scaled_scores, shape.heads) == ((), False, 1)
     changed = {"order", "steps", "patience", "measured_on"}
     captions = translator.translators()["de-en"]
@@ -161,19 +147,6 @@ def test_a_corpus_in_pieces(ready: Ready) -> None:
     width = len(next(iter(train)))
     seen = [tuple([*ids.tolist(), *[PAD] * width][:width]) for ids in batch.target[18:]]
     assert set(seen) <= train
-
-
-def test_shortened_batches_hold_every_row_once(ready: Ready) -> None:
-    batch = ready.held_out.batch
-    rows_seen = []
-    for rows, short in translator.shortened(batch, 4):
-        rows_seen += rows.tolist()
-        tgt, src = short.target.shape[1], short.source.shape[1]
-        assert torch.equal(batch.source[rows, :src], short.source)
-        assert not batch.source[rows, src:].any()
-        assert torch.equal(batch.target[rows, :tgt], short.target)
-        assert not batch.target[rows, tgt:].any()
-    assert sorted(rows_seen) == list(range(27))
 
 
 def test_what_is_looked_at_is_what_whole_batches_show(ready: Ready) -> None:
@@ -264,7 +237,7 @@ def history(
 
 @pytest.mark.slow
 def test_a_block_is_compared_and_kept(
-    history: tuple[Path, History], monkeypatch: pytest.MonkeyPatch
+    history: tuple[Path, History], ready: Ready, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache, found = history
     metrics = {row["metric"] for row in found.rows}
@@ -285,12 +258,9 @@ def test_a_block_is_compared_and_kept(
         monkeypatch.setattr(translator, name, None)
     monkeypatch.setattr(models, "sequence_loss", None)
     assert run_translator(TINY, 1).rows == found.rows
-
-
-@pytest.mark.slow
-def test_a_longer_run_goes_on_from_a_shorter_one(history: tuple[Path, History]) -> None:
-    cache, _ = history
-    config = replace(TINY, steps=8, patience=99)
-    folder, found = translator.train_translator(config, prepare(config), "learned", 2)
+    monkeypatch.undo()
+    monkeypatch.setenv("LESSONS_CACHE", str(cache))
+    longer = replace(TINY, steps=8, patience=99)
+    folder, looks = translator.train_translator(longer, ready, "learned", 2)
     assert folder.parent.parent == cache / "translators"
-    assert list(found) == [0, 1, 4, 6, 8]
+    assert list(looks) == [0, 1, 4, 6, 8], "it goes on from the shorter run"

@@ -21,25 +21,14 @@ from lessons_lib.lab.words_first import (
 )
 from lessons_lib.probes import lexical_probe
 from lessons_lib.tasks import EOS, FIRST_WORD, UNK, Batch
-from lessons_lib.training import History
 
 pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 
 TINY = WordsFirst(
-    corpus="toy",
-    max_words=9,
-    vocab_size=60,
-    width=12,
-    batch_size=8,
-    learning_rate=0.01,
-    steps=5,
-    checkpoints=(2,),
-    chosen_on=7,
-    reported_on=13,
-    dictionary_words=10,
-    prepare_steps=250,
+    corpus="toy", max_words=9, vocab_size=60, width=12, batch_size=8, learning_rate=0.01, steps=5,
+    checkpoints=(2,), chosen_on=7, reported_on=13, dictionary_words=10, prepare_steps=250,
     prepare_words=32,
-)
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -89,14 +78,6 @@ def test_tables_of_the_arms(ready: Pairs) -> None:
         assert torch.equal(found["shuffled"][word], found["model1"][row])
 
 
-def test_words_come_as_often_as_they_occur(ready: Pairs) -> None:
-    stream = words_first.words_alone(ready, 5000, 4)
-    drawn = torch.bincount(next(stream).source[:, 0], minlength=60) / 5000
-    there = torch.bincount(ready.train.source_ids, minlength=60) / len(ready.train.source_ids)
-    assert float((drawn - there).abs().max()) < 0.03  # four standard errors of the largest share
-    assert not drawn[there == 0].any()
-
-
 def test_what_is_said_of_a_word_alone_is_its_probe_without_a_decoder() -> None:
     model = models.build(
         models.Seq2SeqConfig(9, 7, d_embed=3, d_hidden=5, bidirectional=True, heads=2), 1
@@ -113,17 +94,13 @@ def test_what_is_said_of_a_word_alone_is_its_probe_without_a_decoder() -> None:
         torch.testing.assert_close(said[row], beta[:, 0, 0])
 
 
-def run(ready: Pairs, table: words_first.Table, monkeypatch: pytest.MonkeyPatch) -> History:
-    monkeypatch.setattr(words_first, "load_pairs", lambda config: ready)
-    return run_words_first(replace(TINY, table=table), 2)
-
-
 @pytest.mark.slow
 def test_a_run_is_prepared_and_then_trained(ready: Pairs, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = {
-        table: run(ready, table, monkeypatch).frame().set_index(["metric", "step"])["value"]
-        for table in ("model1", "shuffled", "frequencies")
-    }
+    monkeypatch.setattr(words_first, "load_pairs", lambda config: ready)
+    shown = {}
+    for table in ("model1", "shuffled", "frequencies"):
+        history = run_words_first(replace(TINY, table=table), 2)
+        shown[table] = history.frame().set_index(["metric", "step"])["value"]
     kinds = [f"{kind}/{name}" for kind in ("attention", "ktiw") for name in ("m1", "wrong", "gold")]
     for values in shown.values():
         for metric in (*kinds, "accuracy", "spread"):
@@ -134,11 +111,3 @@ def test_a_run_is_prepared_and_then_trained(ready: Pairs, monkeypatch: pytest.Mo
     for metric in ("ktiw/m1", "ktiw/gold"):
         assert shown["model1"][metric, 0] > shown["shuffled"][metric, 0]
     assert shown["shuffled"]["ktiw/wrong", 0] > shown["model1"]["ktiw/wrong", 0]
-
-
-def test_arms_differ_in_their_table_only() -> None:
-    found = words_first.words_given()
-    assert {replace(config, table="model1") for config in found.values()} == {found["model1"]}
-    assert [config.table for config in found.values()] == list(found)
-    with pytest.raises(ValueError, match=r"expected table to be one of model1, .*found 'brown'"):
-        WordsFirst.from_dict({"table": "brown"})

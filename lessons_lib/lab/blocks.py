@@ -53,13 +53,10 @@ class Trace:
 
     Attributes:
         steps: updates that were made.
-        performance: task performance on the reported sentences, one for each checkpoint.
-        elsewhere: the same on the other parts of ``HeldOut``, part -> values. Without it the gold
-            checkpoint is the last.
-        attention: alpha, each ``(batch, tgt, src)``; empty for a run with uniform attention.
-        beta: lexical probe, each ``(batch, tgt, src)``.
-        saliency: Delta, ``(batch, tgt, src)``, by index of the checkpoint; for an ordinary run
-            that of each checkpoint that may be the gold one.
+        performance, elsewhere: task performance on the reported sentences, and on the other parts
+            of ``HeldOut``, part -> values. Without the latter the gold checkpoint is the last.
+        attention, beta: alpha (empty where it is uniform) and lexical probe, ``(batch, tgt, src)``.
+        saliency: Delta, ``(batch, tgt, src)``, by index of the checkpoint, where it may be gold.
         seconds: how long the run took.
     """
 
@@ -89,6 +86,7 @@ class HeldOut(Generic[Data]):
         batch: all of them.
         choosing: so many of them, the first ones, choose a checkpoint; the others are reported on.
         seen: so many, the last ones, are sentences that runs learn from.
+        end_symbol: whether the end symbol of a target counts, as in the authors' code.
 
     Raises:
         ValueError: none would choose, or none be reported on.
@@ -97,6 +95,7 @@ class HeldOut(Generic[Data]):
     batch: Data
     choosing: int
     seen: int = 0
+    end_symbol: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.choosing < len(self.batch) - self.seen:
@@ -122,7 +121,7 @@ class HeldOut(Generic[Data]):
         """True where output word and source word count, bool ``(batch, tgt, src)``."""
         if isinstance(self.batch, LabelledBatch):
             return self.batch.source_mask[:, None]
-        return pair_mask(self.batch, end_symbol=False)
+        return pair_mask(self.batch, end_symbol=self.end_symbol)
 
     def agree(self, u: Tensor, v: Tensor, part: str = "shown") -> float:
         """A(u, v) on a part of the sentences."""
@@ -154,14 +153,16 @@ def schedule(config: Any, steps: int | None = None, **options: Any) -> TrainConf
 
 
 def as_rows(
-    steps: Sequence[int], curves: Mapping[str, Sequence[float]], after: str = ""
+    steps: Sequence[int], curves: Mapping[str, Sequence[float] | float], after: str = ""
 ) -> list[Row]:
-    """Rows ``step, metric, value`` of curves; to each metric's name something may be added."""
-    return [
-        {"step": step, "metric": f"{metric}{after}", "value": float(value)}
-        for metric, values in curves.items()
-        for step, value in zip(steps, values, strict=True)
-    ]
+    """Rows ``step, metric, value`` of curves, or of single values, which stand at the last step."""
+    found: list[Row] = []
+    for metric, values in curves.items():
+        pairs = (
+            [(steps[-1], values)] if isinstance(values, float) else zip(steps, values, strict=True)
+        )
+        found += [{"step": s, "metric": f"{metric}{after}", "value": float(v)} for s, v in pairs]
+    return found
 
 
 def ended(rows: Iterable[Row], steps: int, began: float, at_least: float = 0.0) -> History:
@@ -170,22 +171,9 @@ def ended(rows: Iterable[Row], steps: int, began: float, at_least: float = 0.0) 
     return History(tuple(rows), steps, False, spent, pick_device().type)
 
 
-def best_checkpoint(
-    held_out: HeldOut[Data], u: Sequence[Tensor], v: Sequence[Tensor], part: str = "choosing"
-) -> int:
-    """Index of the first checkpoint at which A(u, v) is largest on a part of the sentences."""
-    found = [held_out.agree(a, b, part) for a, b in zip(u, v, strict=True)]
-    return found.index(max(found))
-
-
 @dataclass(frozen=True)
 class GoldRun(Generic[Data]):
-    """A run of a block with all that it is compared with.
-
-    The uniform run is of another seed, the twin of its own, if there is one. A reference is a
-    candidate ``(batch, tgt, src)``, such as ``"px"`` for the proxy; one under a name that ends in
-    ``/max`` takes its place where the authors choose.
-    """
+    """A run of a block with all that it is compared with; the fields are those of ``compare``."""
 
     held_out: HeldOut[Data]
     run: Trace
@@ -198,27 +186,21 @@ class GoldRun(Generic[Data]):
         """A reference as it enters a reading."""
         return self.references.get(f"{name}/max" if reading else name, self.references[name])
 
-    def pairs(self, reading: str) -> dict[str, tuple[Tensor | None, Tensor | None, Trace]]:
-        """What is compared: ``(u, v, run)``; ``None`` stands for the run's beta."""
+    def pairs(self, reading: str) -> Iterator[tuple[str, Tensor | None, Tensor | None, Trace]]:
+        """What is compared: name, u, v, run; ``None`` stands for the run's beta."""
         g = self.run.gold(READINGS[reading][0])
-        alpha, delta, px = (
-            self.run.attention[g],
-            self.run.saliency[g],
-            self.reference("px", reading),
-        )
-        pairs: dict[str, tuple[Tensor | None, Tensor | None, Trace]] = {
-            "alpha,uf": (alpha, None, self.uniform),
-            "px,uf": (px, None, self.uniform),
-            "uf,px": (None, px, self.uniform),
-            "delta,uf": (delta, None, self.uniform),
-            "-delta,uf": (-delta, None, self.uniform),
-            "alpha,beta": (alpha, None, self.others[0]),
-        }
+        alpha, delta = self.run.attention[g], self.run.saliency[g]
+        px = self.reference("px", reading)
+        yield "alpha,uf", alpha, None, self.uniform
+        yield "px,uf", px, None, self.uniform
+        yield "uf,px", None, px, self.uniform
+        yield "delta,uf", delta, None, self.uniform
+        yield "-delta,uf", -delta, None, self.uniform
+        yield "alpha,beta", alpha, None, self.others[0]
         if "lr" in self.references:
-            pairs["lr,uf"] = (self.reference("lr", reading), None, self.uniform)
+            yield "lr,uf", self.reference("lr", reading), None, self.uniform
         if self.twin is not None:
-            pairs["alpha,twin"] = (alpha, None, self.twin)
-        return pairs
+            yield "alpha,twin", alpha, None, self.twin
 
     def table(self, reading: str, seed: int) -> Iterator[tuple[str, float]]:
         """Metric and value for all that ``compare`` names as one value of a run."""
@@ -228,9 +210,10 @@ class GoldRun(Generic[Data]):
         mask = held_out.mask[rows]
         agreed = [held_out.agreements(alpha, other.attention, report) for other in self.others]
         performance = [other.performance_on(report) for other in self.others]
-        for name, (u, v, run) in self.pairs(reading).items():
+        for name, u, v, run in self.pairs(reading):
             us, vs = ([b if x is None else x for b in run.beta] for x in (u, v))
-            best = best_checkpoint(held_out, us, vs, choose)
+            found = [held_out.agree(a, b, choose) for a, b in zip(us, vs, strict=True)]
+            best = found.index(max(found))
             level = held_out.agree(us[best], vs[best], report)
             yield f"A({name})", level
             if name == "alpha,uf":
@@ -241,10 +224,10 @@ class GoldRun(Generic[Data]):
                     yield "A(alpha,uf)/low", sentences.low
                     yield "A(alpha,uf)/high", sentences.high
             if name in XI:
-                found = agreement.xi(level, agreed, performance)
-                yield f"{XI[name]}/passed", float(found.passed)
-                if found.value is not None:
-                    yield XI[name], found.value
+                passing = agreement.xi(level, agreed, performance)
+                yield f"{XI[name]}/passed", float(passing.passed)
+                if passing.value is not None:
+                    yield XI[name], passing.value
         yield "xi*", self.run.performance_on(report)[g]
         for name in self.references:
             if not name.endswith("/max"):
@@ -284,25 +267,23 @@ def compare(
         held_out: what was measured on.
         learned: the ordinary runs, two or more.
         uniform: runs with uniform attention, two or more, of the seeds of the first ordinary runs.
-        references: as in ``GoldRun``; ``"px"`` must be there.
+        references: candidates ``(batch, tgt, src)``, ``"px"`` among them; one under a name that
+            ends in ``/max`` takes its place where the authors choose.
 
     Returns:
-        Rows ``step, metric, value`` as in ``training.History``; the metric of run k ends in ``#k``.
-        For each reading (``READINGS``; its suffix comes last, as in ``A(alpha,uf)/max``):
+        Rows ``step, metric, value``; the metric of run k ends in ``#k``. For each reading (its
+        suffix comes last, as in ``A(alpha,uf)/max``): ``A(alpha,uf)``, ``A(delta,uf)``,
+        ``A(alpha,beta)`` (beta of an ordinary run of another seed), ``A(uf,px)`` as the paper
+        writes it and ``A(px,uf)`` as its code computes it, ``A(lr,uf)``, ``A(-delta,uf)`` (the sign
+        of the released scripts), ``A(alpha,twin)``, ``A(alpha,NAME)`` for each reference;
+        ``tau(alpha,uf)``: Kendall's tau; ``A(alpha,shuffled)``: the paper's baseline, the others'
+        attention shuffled; ``chance``: expected agreement without knowledge; ``xi`` (if it is
+        passed) and ``xi/passed`` for ``A(alpha,uf)``, and so on (``XI``); ``xi*``, the gold run's
+        performance. ``A(alpha,uf)/low`` and ``/high``: 95% bootstrap interval over sentences.
 
-        - ``A(alpha,uf)``, ``A(delta,uf)``, ``A(alpha,beta)`` (beta of an ordinary run of another
-          seed), ``A(uf,px)`` as the paper writes it and ``A(px,uf)`` as its code computes it,
-          ``A(lr,uf)``, ``A(-delta,uf)`` (the sign of the released scripts), ``A(alpha,twin)``;
-          ``tau(alpha,uf)``: Kendall's tau; ``A(alpha,NAME)`` for each reference;
-          ``A(alpha,shuffled)``: the paper's baseline, the others' attention shuffled; ``chance``:
-          expected agreement without knowledge.
-        - ``xi`` (if it is passed) and ``xi/passed`` for ``A(alpha,uf)``, ``xi(px)`` for
-          ``A(px,uf)``, and so on (``XI``); ``xi*``, the gold run's performance.
-
-        ``A(alpha,uf)/low`` and ``/high``: 95% bootstrap interval over sentences. At each
-        checkpoint: ``own`` (A(alpha, alpha_t) of the gold run itself), ``others`` (mean over the
-        other runs), ``uf`` (A(alpha, beta^uf_t)), ``accuracy``, ``uniform/accuracy`` (the twin's)
-        and ``spread`` of attention.
+        At each checkpoint: ``own`` (A(alpha, alpha_t) of the gold run itself), ``others`` (mean
+        over the other runs), ``uf`` (A(alpha, beta^uf_t)), ``accuracy``, ``uniform/accuracy`` (the
+        twin's) and ``spread`` of attention.
 
     Raises:
         ValueError: fewer than two runs of a kind, or NaN in what they showed.
@@ -310,30 +291,17 @@ def compare(
     for kind, runs in (("", learned), ("uniform ", uniform)):
         if len(runs) < 2:
             raise ValueError(f"expected two {kind}runs or more, to compare them, found {len(runs)}")
-    last = learned[0].steps[-1:]
-    readings = [
-        reading
-        for reading, (choose, report) in READINGS.items()
-        if {choose, report} <= held_out.parts.keys()
-    ]
-    rows: list[Row] = []
-    for reading in readings:
-        if reading != "/max":
-            chance = held_out.chance(READINGS[reading][1])
-            rows += as_rows(last, {f"chance{reading}": [chance]})
+    steps, parts = learned[0].steps, held_out.parts
+    readings = [reading for reading, both in READINGS.items() if set(both) <= parts.keys()]
+    chances = {f"chance{r}": held_out.chance(READINGS[r][1]) for r in readings if r != "/max"}
+    rows = as_rows(steps, chances)
     k: int
     for k, run in enumerate(learned):
-        gold = GoldRun(
-            held_out,
-            run,
-            uniform[(k + 1) % len(uniform)],
-            uniform[k] if k < len(uniform) else None,
-            [*learned[k + 1 :], *learned[:k]],
-            references,
-        )
+        stranger, twin = uniform[(k + 1) % len(uniform)], dict(enumerate(uniform)).get(k)
+        others = [*learned[k + 1 :], *learned[:k]]
+        gold = GoldRun(held_out, run, stranger, twin, others, references)
         for reading in readings:
-            single = {metric: [value] for metric, value in gold.table(reading, seed=k)}
-            rows += as_rows(last, single, f"{reading}#{k}")
+            rows += as_rows(run.steps, dict(gold.table(reading, seed=k)), f"{reading}#{k}")
         rows += as_rows(run.steps, gold.curves(), f"#{k}")
     return rows
 
@@ -347,25 +315,18 @@ def spreads(held_out: HeldOut[Data], run: Trace) -> list[float]:
 def half_rise(steps: Sequence[float], values: Sequence[float]) -> float:
     """The training step at which a curve is first half-way from its first to its last value.
 
-    Between two evaluations it is interpolated linearly. ``steps`` ascend.
+    Between two evaluations it is interpolated linearly.
 
     Raises:
-        ValueError: fewer than two points, not one value for each step, NaN, or no change from the
-            first to the last value.
+        ValueError: NaN in the curve.
     """
-    x, y = np.asarray(steps, dtype=float), np.asarray(values, dtype=float)
-    if x.ndim != 1 or x.shape != y.shape or len(x) < 2 or np.isnan(y).any():
-        raise ValueError(
-            f"expected two numbers or more, one for each step, found {x.shape} and {y.shape}"
-            + (" with NaN" if np.isnan(y).any() else "")
-        )
-    if y[-1] == y[0]:
-        raise ValueError(f"expected a curve that changes, found {y[0]:g} first and last")
+    y = np.asarray(values, dtype=float)
+    if np.isnan(y).any():
+        raise ValueError(f"expected a number for each step, found {y.tolist()}, with NaN")
     share = (y - y[0]) / (y[-1] - y[0])
     after = int((share >= 0.5).argmax())
-    before = after - 1
-    part = (0.5 - share[before]) / (share[after] - share[before])
-    return float(x[before] + part * (x[after] - x[before]))
+    part = (0.5 - share[after - 1]) / (share[after] - share[after - 1])
+    return float(steps[after - 1] + part * (steps[after] - steps[after - 1]))
 
 
 def lag(
@@ -374,9 +335,9 @@ def lag(
     """How long after KTIW attention rises, from their curves in one run.
 
     Returns:
-        ``rise/ktiw`` and ``rise/attention``, the steps at which each is half-way up, and ``lag``,
-        their difference in steps: positive where KTIW comes first. Nothing where one of the
-        curves does not end higher than it began, and so has no half-way up.
+        ``rise/ktiw`` and ``rise/attention``, the steps of ``half_rise``, and ``lag``, their
+        difference: positive where KTIW comes first. Nothing where one of the curves does not end
+        higher than it began.
     """
     if ktiw[-1] <= ktiw[0] or attention[-1] <= attention[0]:
         return {}
@@ -385,14 +346,10 @@ def lag(
 
 
 def by_run(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of single runs of blocks, with the block's seed and the run as one name.
+    """The rows of single runs of blocks: run (``"1.0"``: block 1, run 0), step, metric, value.
 
     Args:
-        frame: of ``Record.frame()``: seed, step, metric, value.
-
-    Returns:
-        Columns run (``"1.0"``: block 1, run 0), step, metric (without ``#0``) and value; metrics
-        of a whole block are left out.
+        frame: of ``Record.frame()``. Metrics of a whole block are left out, and ``#0`` cut off.
     """
     name, mark, k = frame["metric"].str.rpartition("#").to_numpy().T
     runs = frame["seed"].astype(str) + "." + k
@@ -400,15 +357,8 @@ def by_run(frame: pd.DataFrame) -> pd.DataFrame:
     return found.reset_index(drop=True)[["run", "step", "metric", "value"]]
 
 
-def of_block(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows that belong to a whole block, such as chance."""
-    return frame[~frame["metric"].str.contains("#")]
-
-
 def step_at(rows: pd.DataFrame, metric: str, level: float) -> pd.Series[float]:
-    """The training step at which each run's curve first reaches a level, for each run.
-
-    Between two checkpoints it is interpolated. A run that never reaches it has none: NaN.
+    """The training step at which each run's curve first reaches a level, interpolated; NaN: never.
 
     Rows are those of ``by_run``.
 

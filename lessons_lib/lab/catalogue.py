@@ -42,7 +42,7 @@ class Scale:
         ends_only: whether records keep the first and the last step of each run only, which is
             enough for its outcome; a survey of many arms would be too large otherwise.
         recorded: whether the package holds its records. What is not recorded takes longer than the
-            machines allowed that we had; it can be run, and goes on where it was stopped.
+            machines allowed that we had.
         deviations: what differs from the authors' set-up. A scale is called ``paper`` only if
             nothing but seeds and corpora does; such entries begin with "seeds:" or "corpora:".
         run: one run from one seed at this size, where it is not that of the experiment.
@@ -63,8 +63,7 @@ class Experiment:
     Attributes:
         question: what it answers, in one line.
         run: one run from one seed: ``(config, seed) -> History``.
-        scales: name -> arms and seeds, the first of which is taken where none is named. ``lesson``
-            takes minutes, ``paper`` is the authors' set-up.
+        scales: name -> arms and seeds, the first of which is taken where none is named.
         report: table of the outcomes, one row for each arm, from the arms' records.
     """
 
@@ -76,18 +75,14 @@ class Experiment:
 
 def _intervals(frames: Mapping[str, pd.DataFrame], unit: str) -> pd.DataFrame:
     """Mean over units of each metric's last value with Student's t interval, a column an arm."""
+
+    def said(values: pd.Series[float]) -> str:
+        return str(seed_interval(values)) if len(values) > 1 else f"{values.iloc[0]:.3f}"
+
     found = {}
     for arm, rows in frames.items():
         last = rows.sort_values("step").groupby(["metric", unit])["value"].last()
-        found[arm] = (
-            last.drop("stopped_early", errors="ignore")
-            .groupby("metric")
-            .agg(
-                lambda values: (
-                    str(seed_interval(values)) if len(values) > 1 else f"{values.iloc[0]:.3f}"
-                )
-            )
-        )
+        found[arm] = last.drop("stopped_early", errors="ignore").groupby("metric").agg(said)
     return pd.DataFrame(found)
 
 
@@ -193,15 +188,24 @@ def _survey(
     return Experiment(question, run, {"lesson": Scale(arms, tuple(seeds), **options)}, report)
 
 
+def _large(arms: Mapping[str, Configuration], seeds: int, *told: str, **options: Any) -> Scale:
+    """A scale with the seeds from 1 on that is not recorded, and what differs in it."""
+    return Scale(arms, _seeds(seeds), recorded=False, deviations=told, **options)
+
+
+def _short(arms: Mapping[str, Configuration], seeds: int, *told: str, **options: Any) -> Scale:
+    """The same where the package holds the records."""
+    return Scale(arms, _seeds(seeds), deviations=told, **options)
+
+
 REGISTRY: Mapping[str, Experiment] = {
     "uniform_translation": Experiment(
         "What does a model with frozen uniform attention learn about words?",
         translation.uniform_translation,
         {
-            "short": Scale(
+            "short": _short(
                 {"multi30k": translation.UniformTranslation()},
-                _seeds(4),
-                deviations=(*TRANSLATOR, "2,000 updates (36,000)", *OURS),
+                *(4, *TRANSLATOR, "2,000 updates (36,000)", *OURS),
             )
         },
         last_values,
@@ -210,22 +214,17 @@ REGISTRY: Mapping[str, Experiment] = {
         "Does a classifier with uniform attention foretell where a trained one attends?",
         classification.run_classification,
         {
-            "paper": Scale(
+            "paper": _large(
                 classification.classifications(),
-                (1,),
-                recorded=False,
-                deviations=("seeds: 6 to 11 (12 to 17, 20)", *classification.DEVIATIONS),
+                *(1, "seeds: 6 to 11 (12 to 17, 20)", *classification.DEVIATIONS),
             ),
-            "left-to-right": Scale(
+            "left-to-right": _short(
                 classification.short_classifications(bidirectional=False),
-                (1, 2),
-                deviations=classification.LEFT_TO_RIGHT_DEVIATIONS,
+                *(2, *classification.LEFT_TO_RIGHT_DEVIATIONS),
             ),
-            "both-ways": Scale(
+            "both-ways": _large(
                 classification.short_classifications(bidirectional=True),
-                (1, 2),
-                recorded=False,
-                deviations=classification.SHORT_DEVIATIONS,
+                *(2, *classification.SHORT_DEVIATIONS),
             ),
         },
         comparisons,
@@ -234,21 +233,16 @@ REGISTRY: Mapping[str, Experiment] = {
         "Does word knowledge come before attention, and foretell it, in translation?",
         translation.run_translation,
         {
-            "full-size": Scale(
-                translator.translators(),
-                (1,),
-                recorded=False,
-                deviations=translator.DEVIATIONS,
-                run=translator.run_translator,
+            "full-size": _large(
+                translator.translators(), 1, *translator.DEVIATIONS, run=translator.run_translator
             ),
-            "short": Scale(translation.translations(), (1, 2), deviations=CAPTIONS),
+            "short": _short(translation.translations(), 2, *CAPTIONS),
         },
         comparisons,
     ),
     "words_first_translation": _survey(
         "Does attention go where words point that were given first, right ones or wrong ones?",
-        *(words_first.run_words_first, words_first.words_given(), _seeds(6)),
-        last_values,
+        *(words_first.run_words_first, words_first.words_given(), _seeds(6), last_values),
         ends_only=False,
         recorded=False,
         deviations=(*OURS, *CAPTIONS),
@@ -257,23 +251,15 @@ REGISTRY: Mapping[str, Experiment] = {
         "Is copying harder to learn when all inputs are permutations of the same words?",
         copying.run_copying,
         {
-            "paper": Scale(
-                _hard_and_easy(copying.PAPER, 60),
-                _seeds(24),
-                recorded=False,
-                deviations=("seeds: 1 to 24 (0 to 19)",),
-            ),
-            "full-size": Scale(
+            "paper": _large(_hard_and_easy(copying.PAPER, 60), 24, "seeds: 1 to 24 (0 to 19)"),
+            "full-size": _short(
                 _hard_and_easy(replace(copying.PAPER, dead_words=3), 60),
-                _seeds(24),
-                deviations=(DEAD, "seeds: 1 to 24 (0 to 19)"),
+                *(24, DEAD, "seeds: 1 to 24 (0 to 19)"),
             ),
-            "lesson": Scale(_hard_and_easy(copying.SMALL, 24), _seeds(48), deviations=SMALL),
-            "bfloat16": Scale(
+            "lesson": _short(_hard_and_easy(copying.SMALL, 24), 48, *SMALL),
+            "bfloat16": _large(
                 {"hard": replace(copying.PAPER, bfloat16=True)},
-                _seeds(16),
-                recorded=False,
-                deviations=(*BFLOAT16, "seeds: 1 to 16 (0 to 19)"),
+                *(16, *BFLOAT16, "seeds: 1 to 16 (0 to 19)"),
             ),
         },
         branches,
@@ -288,10 +274,8 @@ REGISTRY: Mapping[str, Experiment] = {
         "How much does one spare word help?",
         copying.run_copying,
         {
-            "lesson": Scale(copying.phases(), _seeds(12), True, deviations=(*OURS, *SMALL)),
-            "full-size": Scale(
-                {"one-spare-word": replace(copying.PAPER, vocab=41)}, _seeds(12), deviations=OURS
-            ),
+            "lesson": _short(copying.phases(), 12, *OURS, *SMALL, ends_only=True),
+            "full-size": _short({"one-spare-word": replace(copying.PAPER, vocab=41)}, 12, *OURS),
         },
         branches,
     ),
@@ -299,13 +283,10 @@ REGISTRY: Mapping[str, Experiment] = {
         "When is the die cast: do runs that share a start and k steps take the same branch?",
         copying.run_forked,
         {
-            "lesson": Scale(copying.forks(), _seeds(6), True, deviations=(*OURS, *SMALL)),
+            "lesson": _short(copying.forks(), 6, *OURS, *SMALL, ends_only=True),
             # At the paper's size other inputs from the start, followed until the sign is plain.
-            "full-size": Scale(
-                copying.forks(replace(copying.PAPER, steps=60), (0,)),
-                _seeds(3),
-                ends_only=True,
-                deviations=OURS,
+            "full-size": _short(
+                copying.forks(replace(copying.PAPER, steps=60), (0,)), 3, *OURS, ends_only=True
             ),
         },
         branches,
@@ -319,15 +300,10 @@ REGISTRY: Mapping[str, Experiment] = {
         "With the body fixed, does a head's start decide, or the order of the data?",
         heads.run_heads,
         {
-            "lesson": Scale(_orders(heads.ONE_HEAD), _seeds(64), True, deviations=SMALL),
-            "bfloat16": Scale(
-                _orders(heads.PAPER_HEAD),
-                _seeds(32),
-                recorded=False,
-                deviations=(
-                    *BFLOAT16,
-                    "seeds: 32 heads (as many as it takes to find 20 good and 20 bad ones)",
-                ),
+            "lesson": _short(_orders(heads.ONE_HEAD), 64, *SMALL, ends_only=True),
+            "bfloat16": _large(
+                *(_orders(heads.PAPER_HEAD), 32, *BFLOAT16),
+                "seeds: 32 heads (as many as it takes to find 20 good and 20 bad ones)",
             ),
         },
         branches,

@@ -24,7 +24,7 @@ from lessons_lib.corpora.sources import cache_directory
 from lessons_lib.lab import blocks
 from lessons_lib.lab.long_runs import kept
 from lessons_lib.lab.saliency import label_saliency
-from lessons_lib.lab.word_tables import guesses, table_scores, word_tables
+from lessons_lib.lab.word_tables import guesses, word_tables
 from lessons_lib.tasks import LabelledBatch
 
 Kind = Literal["learned", "uniform"]
@@ -59,30 +59,18 @@ class Classification(Configuration):
     """One class against the others, with the paper's classifier. The defaults are the authors'.
 
     Attributes:
-        corpus: name for ``loaders.load_labelled``.
         positive: the class whose texts get label 1.
-        runs: ordinary runs in a block, two or more: each is the gold run once and is compared
-            with the others.
-        uniform_runs: runs with uniform attention, two or more, at most ``runs``.
-        bidirectional: whether the encoder also reads from the right.
+        runs, uniform_runs: in a block, ordinary ones and ones with uniform attention.
         ends: whether start and end symbol are positions of a text.
         max_words: longer texts lose their end; ``None``: no text does.
         vocab_size: words kept at most, the special symbols included; ``None``: no limit.
         min_count: how often a word must occur among the texts to learn from.
-        d_embed: width of embeddings.
-        d_hidden: width of states, in each direction.
-        batch_size: texts in a batch.
-        learning_rate: Adam's.
-        steps: updates of each classifier.
         checkpoints: further steps to look at, besides 0 and the last.
-        bfloat16: as in ``training.TrainConfig``.
         chosen_on: held-out texts that choose a checkpoint, at most.
         reported_on: held-out texts that are reported on, at most; as many of the texts to learn
             from are measured on as well.
-        proxy_width: width of the embedding proxy.
-        proxy_epochs: how often the proxy sees each text; the epoch with the best loss counts.
-        proxy_batch_size: texts in a batch of the proxy.
-        proxy_learning_rate: Adam's, for the proxy: 5e-5 for the authors' corpora of long reviews.
+        proxy_epochs: of the embedding proxy; the epoch with the best loss counts.
+        proxy_learning_rate: 5e-5 for the authors' corpora of long reviews.
 
     Raises:
         ValueError: fewer than two runs of a kind, or more uniform than ordinary ones.
@@ -123,23 +111,18 @@ class Classification(Configuration):
 
 def short(**changes: Any) -> Classification:
     """Minutes, not hours: fewer updates on texts that are cut, fewer words and texts."""
-    settings = {
-        **{"runs": 4, "uniform_runs": 4, "steps": 400, "checkpoints": SHORT_CHECKPOINTS},
-        **{"ends": False, "max_words": 30, "vocab_size": 8000, "min_count": 1},
-        **{"chosen_on": 200, "reported_on": 500},
-    }
-    return Classification.from_dict({**settings, **changes})
+    runs = {"runs": 4, "uniform_runs": 4, "steps": 400, "checkpoints": SHORT_CHECKPOINTS}
+    texts = {"ends": False, "max_words": 30, "vocab_size": 8000, "min_count": 1}
+    measured = {"chosen_on": 200, "reported_on": 500}
+    return Classification.from_dict({**runs, **texts, **measured, **changes})
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A labelled corpus made ready.
+    """A labelled corpus made ready: texts to learn from, texts to measure on, and their words.
 
-    Attributes:
-        train: texts to learn from.
-        held_out: texts to measure on: to choose on, to report on, and some to learn from.
-        vocab: their words, numbered.
-        texts: those to choose and to report on, as they stand in the corpus.
+    ``held_out`` has texts to choose on, to report on, and some to learn from; ``texts`` are those
+    to choose and to report on, as they stand in the corpus.
     """
 
     train: EncodedTexts
@@ -190,12 +173,6 @@ def prepare(
     return Prepared(to_learn, held_out, vocab, tuple(texts))
 
 
-def load(config: Classification) -> Prepared:
-    """``prepare`` for a corpus of this course."""
-    parts = [load_labelled(config.corpus, split) for split in ("train", "val", "test")]
-    return prepare(config, *parts)
-
-
 def _by_length(
     model: classifier.Classifier, batch: LabelledBatch, size: int
 ) -> Iterator[tuple[Tensor, slice, LabelledBatch]]:
@@ -208,16 +185,12 @@ def _by_length(
 
 
 def train_classifier(
-    config: Classification,
-    ready: Prepared,
-    attention: Kind,
-    seed: int,
-    progress: str | None = None,
+    config: Classification, ready: Prepared, attention: Kind, seed: int, progress: str | None = None
 ) -> blocks.Trace:
     """One classifier from one seed: what it showed at its checkpoints.
 
     Twins of one seed, with learned and with uniform attention, start from the same weights and see
-    the same batches; the seed is of both. ``progress`` is the label of a progress bar.
+    the same batches. ``progress`` is the label of a progress bar.
     """
     began = time.perf_counter()
     shape = classifier.ClassifierConfig(
@@ -278,20 +251,18 @@ def compare_classifiers(
 ) -> training.History:
     """Train a block of classifiers, ordinary and uniform ones, and compare them.
 
-    Run k of a block has the seed ``block * runs + k``.
-
-    In a directory each run is kept when it is done, so that a block of long runs goes on where it
-    was stopped; without one, only in memory.
+    Run k of a block has the seed ``block * runs + k``. In a directory each run is kept when it is
+    done, so that a block of long runs goes on where it was stopped; without one, only in memory.
 
     Returns:
-        History with the metrics of ``blocks.compare``, where the references are ``px`` and
-        ``lr`` of ``word_tables`` and ``guesses``; and for each run ``ktiw`` at each
-        checkpoint: how often the word that speaks most for the label in the logistic regression is
-        on top in the run's own probe; with ``blocks.lag`` between that and ``own``.
-        ``majority`` is the share of the larger side. Its time is that of all runs.
+        History with the metrics of ``blocks.compare``, where the references are those of
+        ``word_tables`` and ``guesses``; and for each run ``ktiw`` at each checkpoint: how often the
+        word that speaks most for the label in the logistic regression is on top in the run's own
+        probe; with ``blocks.lag`` between that and ``own``. ``majority`` is the share of the larger
+        side. Its time is that of all runs.
     """
     began = time.perf_counter()
-    held_out = ready.held_out
+    held_out, batch = ready.held_out, ready.held_out.batch
 
     def run(kind: Kind, k: int) -> blocks.Trace:
         seed = block * config.runs + k
@@ -305,30 +276,28 @@ def compare_classifiers(
 
     learned = [run("learned", k) for k in range(config.runs)]
     uniform = [run("uniform", k) for k in range(config.uniform_runs)]
-    batch = held_out.batch
     references = {
-        name: classifier.speaking_for_label(table_scores(table, batch), batch)
+        name: classifier.speaking_for_label(table[batch.source], batch)
         for name, table in word_tables(config, ready, seed=block).items()
     }
     rows = blocks.compare(held_out, learned, uniform, references | guesses(batch))
     share = float(batch.label[held_out.shown].double().mean())
-    last = [config.steps]
-    rows += blocks.as_rows(last, {"majority": [max(share, 1 - share)]})
+    rows += blocks.as_rows([config.steps], {"majority": max(share, 1 - share)})
     for k, trace in enumerate(learned):
         alpha = trace.attention[trace.gold("choosing")]
         ktiw = held_out.agreements(references["lr"], trace.beta)
         own = held_out.agreements(alpha, trace.attention)
-        found = blocks.lag(trace.steps, ktiw, own)
         rows += blocks.as_rows(trace.steps, {"ktiw": ktiw}, f"#{k}")
-        rows += blocks.as_rows(last, {name: [value] for name, value in found.items()}, f"#{k}")
+        rows += blocks.as_rows(trace.steps, blocks.lag(trace.steps, ktiw, own), f"#{k}")
     trained = sum(trace.seconds for trace in (*learned, *uniform))
     return blocks.ended(rows, config.steps, began, trained)
 
 
 def run_classification(config: Classification, seed: int) -> training.History:
     """One block on a corpus of this course, kept run by run; see ``compare_classifiers``."""
+    ready = prepare(config, *(load_labelled(config.corpus, s) for s in ("train", "val", "test")))
     directory = cache_directory() / "runs" / f"classifiers-{digest(config.to_dict())[:16]}"
-    return compare_classifiers(config, load(config), seed, directory=directory)
+    return compare_classifiers(config, ready, seed, directory=directory)
 
 
 _NEWS = {"world": "World", "sports": "Sports", "business": "Business", "scitech": "Sci/Tech"}
@@ -351,6 +320,6 @@ def classifications() -> dict[str, Classification]:
 def short_classifications(*, bidirectional: bool) -> dict[str, Classification]:
     """Short runs of a classifier that reads in one direction, or in both."""
     return {
-        arm: short(corpus=corpus, positive=positive, bidirectional=bidirectional)
-        for arm, (corpus, positive) in SIDES.items()
+        arm: short(corpus=side[0], positive=side[1], bidirectional=bidirectional)
+        for arm, side in SIDES.items()
     }

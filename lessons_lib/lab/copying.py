@@ -22,13 +22,11 @@ from lessons_lib.config import Configuration, check_fields
 from lessons_lib.tasks import BOS, EOS, PAD, UNK, Batch, Copying
 
 HELD_OUT_SEED = 2**31
-"""Seed of the sentences on which every run is measured; no run trains from it."""
+"""Seed of the inputs on which every run is measured; no run trains from it."""
 FORK_SEED = 2**30
-"""Added to the seed of the inputs after a fork, so that no fork gets those of an ordinary run.
-
-Forks of the same seed get the same inputs, whatever run they start from."""
+"""Added to the seed of the inputs after a fork, so that no fork gets those of an ordinary run."""
 PROBED = 16
-"""Sentences on which the lexical probe is taken: it costs tgt * src readouts for each."""
+"""Inputs on which the lexical probe is taken: it costs tgt * src readouts for each."""
 
 
 @dataclass(frozen=True)
@@ -36,27 +34,15 @@ class CopyingConfig(Configuration):
     """What defines a copying run but its seed. The defaults are the authors' hard distribution.
 
     Attributes:
-        vocab: V, different words.
-        length: L, words in an input.
-        end_symbol: whether the end symbol is copied too.
+        vocab, length: V, different words, and L, words in an input.
         cell, heads, shared_embeddings, readout: as in ``models.Seq2SeqConfig``.
         dead_words: words in the output layer that never occur. The authors' has one, the start
             symbol; more of them delay learning.
-        width: of embeddings and states.
-        query_scale: factor on the initial weights of the attention score; 0 starts from exactly
-            uniform attention.
-        value_scale: factor on the initial weights of the values; 0 starts without lexical probe.
-        batch_size: inputs in a batch, fresh ones at each step.
-        learning_rate: Adam's.
-        steps: updates at most; a run that copies stops earlier.
-        evaluate_every: steps between evaluations; there are some more within the first ten.
-        stop_at: token accuracy at which a run stops.
+        query_scale: factor on the initial weights of the attention score; 0: exactly uniform.
+        value_scale: factor on the initial weights of the values; 0: no lexical probe.
+        steps, stop_at: updates at most; a run stops earlier at this token accuracy.
         measured: held-out inputs.
-        bfloat16: whether products of matrices are computed with 8 bits of precision, on processors
-            that have it about twice as fast at the authors' size. Theirs are float32.
-
-    Raises:
-        ValueError: ``dead_words`` is below 0, or a choice is unknown.
+        bfloat16: as in ``training.TrainConfig``.
     """
 
     vocab: int = 40
@@ -126,12 +112,7 @@ def extended(base: CopyingConfig, kind: type[Settings], **changes: Any) -> Setti
 
 @dataclass(frozen=True)
 class ForkedConfig(CopyingConfig):
-    """A copying run that goes on with other inputs from some step on.
-
-    Attributes:
-        start_seed: of the run that is forked: its start and its inputs up to the fork.
-        fork_at: updates made before the fork.
-    """
+    """The run of ``start_seed`` that goes on with other inputs after ``fork_at`` updates."""
 
     start_seed: int = 1
     fork_at: int = 0
@@ -140,9 +121,8 @@ class ForkedConfig(CopyingConfig):
 def build_copier(config: CopyingConfig, seed: int) -> models.Seq2Seq:
     """The encoder-decoder of a copying run, before training."""
     model = models.build(config.model, seed)
-    scales = (model.query, config.query_scale), (model.value, config.value_scale)
     with torch.no_grad():
-        for layer, scale in scales:
+        for layer, scale in ((model.query, config.query_scale), (model.value, config.value_scale)):
             for weights in layer.parameters():
                 weights.mul_(scale)
     return model
@@ -154,12 +134,11 @@ def measure_copier(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
     Words count, the end symbol does not: it has one place in all inputs, found without reading.
 
     Returns:
-        ``token_accuracy``: share of words copied right. ``accuracy_with_end``: the same over all
-        output tokens, the end symbol included, as the authors count. ``attention_accuracy``: how
-        often the heads' mean attention is largest at the right position. ``right_mass``: that
-        attention at the right position, 1/src when uniform. ``margin``: mean over output words of
-        the lexical probe (a log-probability, so in nats) at the right position, less its mean over
-        positions. ``held_out_loss``: cross-entropy in nats. With several heads also
+        ``token_accuracy``: share of words copied right. ``accuracy_with_end``: of all output
+        tokens, as the authors count. ``attention_accuracy``: how often the heads' mean attention is
+        largest at the right position. ``right_mass``: that attention there, 1/src when uniform.
+        ``margin``: the lexical probe in nats at the right position less its mean over positions,
+        mean over words. ``held_out_loss``: cross-entropy in nats. With several heads also
         ``head0/right_mass``, ``head0/attention_accuracy`` and ``head0/margin`` (this head alone is
         moved) and so on.
     """
@@ -201,15 +180,14 @@ def _margin(model: models.Seq2Seq, batch: Batch, head: int | None = None) -> flo
 def intervene(model: models.Seq2Seq, task: Copying, batch: Batch) -> dict[str, float]:
     """Token accuracy of a trained copier with one thing changed: what does it use?
 
-    Attention is replaced, the rest of the model is as trained. Masked attention is scaled so that
-    it sums to 1 again; where nothing is left it is uniform over what may be attended to.
+    Masked attention is scaled so that it sums to 1 again; where nothing is left it is uniform over
+    what may be attended to.
 
     Returns:
-        ``accuracy/uniform``: all positions alike; ``accuracy/right_only``: the right position
-        alone; ``accuracy/not_right``: own attention without the right position;
-        ``accuracy/not_before`` and ``accuracy/not_after``: own attention without the positions
-        before (after) the right one; ``accuracy/other_source``: the encoder reads another input;
-        ``accuracy/repeated``: inputs in which words occur more than once.
+        ``accuracy/`` and what attention is replaced by: ``uniform``; ``right_only``: the right
+        position alone; ``not_right``: own attention without it; ``not_before`` and ``not_after``:
+        own attention without what is before (after) it. ``accuracy/other_source``: the encoder
+        reads another input; ``accuracy/repeated``: words occur more than once.
     """
     if len(batch) < 2:
         raise ValueError(f"expected two inputs or more, found {len(batch)}: one is swapped in")
@@ -218,12 +196,8 @@ def intervene(model: models.Seq2Seq, task: Copying, batch: Batch) -> dict[str, f
         own = model(batch).attention
         at = torch.arange(batch.source.shape[1], device=gold.device)
         right = torch.where(gold >= 0, gold, batch.target_mask.sum(1, keepdim=True) - 1)[..., None]
-        kept = {
-            "right_only": at == right,
-            "not_right": at != right,
-            "not_before": at >= right,
-            "not_after": at <= right,
-        }
+        kept = {"right_only": at == right, "not_right": at != right}
+        kept |= {"not_before": at >= right, "not_after": at <= right}
         weights = {"uniform": torch.full_like(own, 1 / own.shape[-1])}
         for name, allowed in kept.items():
             left = (own + 1e-12) * allowed[:, None]  # b k t l
@@ -240,29 +214,27 @@ def intervene(model: models.Seq2Seq, task: Copying, batch: Batch) -> dict[str, f
 
 
 def _accuracy(logits: torch.Tensor, batch: Batch) -> float:
-    """Share of words that get the largest logit, the end symbol left out."""
     words = word_positions(batch) >= 0
     return float((logits.argmax(-1) == batch.target)[words].double().mean())
 
 
 def word_positions(batch: Batch) -> torch.Tensor:
-    """The right positions of a batch with those of the end symbol left out, ``(batch, tgt)``."""
+    """The right positions, ``(batch, tgt)``; -1 for the end symbol and padding."""
     if batch.gold is None:
         raise ValueError("expected a batch with gold positions, found none; sample it from a task")
     return batch.gold.masked_fill((batch.target == EOS) | ~batch.target_mask, -1)
 
 
 def run_copying(config: CopyingConfig, seed: int) -> training.History:
-    """Train one copier from a seed, of its start and of its data; see ``train_copier``."""
+    """Train one copier; the seed is that of its start and of its inputs. See ``train_copier``."""
     return train_copier(build_copier(config, seed), config, seed)
 
 
 def run_forked(config: ForkedConfig, seed: int) -> training.History:
-    """The run of ``config.start_seed``, which goes on from ``config.fork_at`` with other inputs.
+    """The run of ``config.start_seed``, from ``config.fork_at`` on with inputs of the seed.
 
     Forks of one run share their start and their inputs up to the fork, the optimiser's state
-    included. If the branch is settled by then, all of them take it. The seed is that of the inputs
-    after the fork.
+    included. If the branch is settled by then, all of them take it.
     """
     common = config.task.stream(config.batch_size, config.start_seed)
     own = config.task.stream(config.batch_size, FORK_SEED + seed)
@@ -285,8 +257,8 @@ def train_copier(
     that of dropout, and of the inputs unless batches are given.
 
     Returns:
-        History with the metrics of ``measure`` (else ``measure_copier``) on held-out inputs along
-        the way and, at the last step, of ``after`` (else ``intervene``).
+        History with the metrics of ``measure`` (else ``measure_copier``) on held-out inputs and, at
+        the last step, of ``after`` (else ``intervene``).
     """
     held_out = config.held_out
     history = training.train(
@@ -309,16 +281,15 @@ def outcomes(frame: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     Args:
         frame: tidy rows with the columns seed, step, metric and value, and arm where there are
             several; metrics as in ``measure_copier``.
-        level: token accuracy from which a run counts as copying, in (0, 1]. Where only the ends
-            of runs are kept, it has to be the one at which they stopped.
+        level: token accuracy from which a run counts as copying, in (0, 1]. Where only the ends of
+            runs are kept, it has to be the one at which they stopped.
 
     Returns:
-        One row for each run (index arm and seed, or seed): ``step``, the first evaluated one at
-        which the level is reached, or the last one if it never is; ``solved``, whether it is; and
-        ``branch`` at that step: "aligned" if attention (of some head, where there are several) is
-        largest at the right position for more than half of the words; "elimination" if it is
-        largest there for fewer words than the share of attention that the position had before
-        training, and that share has fallen; else "undecided".
+        For each run (index arm and seed, or seed) ``step``, the first at which the level is
+        reached, or the last; ``solved``, whether it is; and ``branch`` there: "aligned" if
+        attention (of some head) is largest at the right position for more than half of the words;
+        "elimination" if it is for fewer words than the share of attention that the position had
+        before training, and that share has fallen; else "undecided".
 
     Raises:
         ValueError: a metric that is needed is not there.
@@ -357,25 +328,25 @@ SMALL = CopyingConfig(vocab=16, length=16, width=64, batch_size=32, learning_rat
 
 def odds() -> dict[str, CopyingConfig]:
     """The small hard distribution with one ingredient changed at a time."""
-    slow = replace(SMALL, steps=2000)
-    return {
-        "as-it-is": SMALL,
-        "no-end-symbol": replace(SMALL, end_symbol=False),
-        "separate-embeddings": replace(SMALL, shared_embeddings=False),
-        "width-32": replace(slow, width=32),
-        "width-128": replace(SMALL, width=128),
-        "length-8": replace(SMALL, vocab=8, length=8),
-        "length-32": replace(slow, vocab=32, length=32),
-        "rate-1e-3": replace(slow, learning_rate=1e-3),
-        "rate-2e-3": replace(slow, learning_rate=2e-3),
-        "rate-8e-3": replace(SMALL, learning_rate=8e-3),
-        "batch-128": replace(SMALL, batch_size=128),
-        "uniform-start": replace(SMALL, query_scale=0.0),
-        "scores-times-4": replace(SMALL, query_scale=4.0),
-        "values-times-4": replace(SMALL, value_scale=4.0),
-        "linear-readout": replace(SMALL, readout="linear"),
-        "GRU": replace(SMALL, cell="gru"),
+    changes: dict[str, dict[str, Any]] = {
+        "as-it-is": {},
+        "no-end-symbol": {"end_symbol": False},
+        "separate-embeddings": {"shared_embeddings": False},
+        "width-32": {"width": 32, "steps": 2000},
+        "width-128": {"width": 128},
+        "length-8": {"vocab": 8, "length": 8},
+        "length-32": {"vocab": 32, "length": 32, "steps": 2000},
+        "rate-1e-3": {"learning_rate": 1e-3, "steps": 2000},
+        "rate-2e-3": {"learning_rate": 2e-3, "steps": 2000},
+        "rate-8e-3": {"learning_rate": 8e-3},
+        "batch-128": {"batch_size": 128},
+        "uniform-start": {"query_scale": 0.0},
+        "scores-times-4": {"query_scale": 4.0},
+        "values-times-4": {"value_scale": 4.0},
+        "linear-readout": {"readout": "linear"},
+        "GRU": {"cell": "gru"},
     }
+    return {arm: replace(SMALL, **change) for arm, change in changes.items()}
 
 
 def forks(
@@ -400,11 +371,10 @@ def several_heads() -> dict[str, CopyingConfig]:
 
 def phases() -> dict[str, CopyingConfig]:
     """Spare words, length and width, all combined."""
+    small = replace(SMALL, steps=1000)
     return {
-        f"width-{width}-L-{length}-V-{length + spare}": replace(
-            SMALL, vocab=length + spare, length=length, width=width, steps=1000
-        )
-        for width in (32, 64, 128)
-        for length in (8, 16, 32)
+        f"width-{w}-L-{n}-V-{n + spare}": replace(small, vocab=n + spare, length=n, width=w)
+        for w in (32, 64, 128)
+        for n in (8, 16, 32)
         for spare in (0, 1, 2, 4)
     }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -13,21 +11,15 @@ from lessons_lib.tasks import BOS, EOS, PAD
 
 
 def translate(model: Seq2Seq, source: Tensor, *, beam: int = 5, longest: int = 100) -> Tensor:
-    """The likeliest output that a beam search finds, for each source.
+    """The likeliest output that a beam search finds, for each source, int64 ``(batch, src)``.
 
-    At each step the ``beam`` best continuations of all hypotheses of a sentence are kept; a
-    hypothesis that has ended stays as it is. The score is the sum of log-probabilities, not divided
-    by the length. Since it can only fall, a sentence is done when its best hypothesis has ended.
-
-    Args:
-        model: an encoder-decoder; drops nothing here.
-        source: int64, ``(batch, src)``, ``PAD`` after the end.
-        beam: at most as many as there are output words.
-        longest: output words at most, the end symbol included.
+    At each step the ``beam`` best continuations of all hypotheses of a sentence are kept. The score
+    is the sum of log-probabilities, not divided by the length. Since it can only fall, a sentence
+    is done when its best hypothesis has ended. ``longest`` counts the end symbol, too.
 
     Returns:
         int64, ``(batch, tgt)``: output words, the end symbol included where it was reached, then
-        ``PAD``; of no more columns than the longest needs.
+        ``PAD``.
     """
     result = torch.full((len(source), longest), PAD)
     live = torch.arange(len(source))  # sentences that are not done
@@ -64,12 +56,8 @@ def translate(model: Seq2Seq, source: Tensor, *, beam: int = 5, longest: int = 1
                 return result[:, : t + 1]
             live, words, scores = live[left], words[left], scores[left]
             states, values, mask = states[left], values[left], mask[left]
-            state = _rows(state, first[left].flatten())
+            at = first[left].flatten()
+            parts = state if isinstance(state, tuple) else (state,)  # layers, rows, d_hidden
+            parts = tuple(part[:, at].contiguous() for part in parts)
+            state = parts if isinstance(state, tuple) else parts[0]
     return result
-
-
-def _rows(state: Any, rows: Tensor) -> Any:
-    """Some rows of a decoder's state ``(layers, rows, d_hidden)``: a tuple for the LSTM."""
-    if isinstance(state, tuple):
-        return tuple(part[:, rows].contiguous() for part in state)
-    return state[:, rows].contiguous()

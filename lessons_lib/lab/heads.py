@@ -8,7 +8,7 @@ sets them apart is dynamics. Source: the paper's multi-head experiment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,15 +18,8 @@ from torch import nn
 
 from lessons_lib import models, probes, training
 from lessons_lib.config import refuse
-from lessons_lib.lab.copying import (
-    PAPER,
-    SMALL,
-    CopyingConfig,
-    extended,
-    outcomes,
-    train_copier,
-    word_positions,
-)
+from lessons_lib.lab import copying
+from lessons_lib.lab.copying import CopyingConfig, extended
 from lessons_lib.tasks import Batch, generator
 
 
@@ -37,16 +30,13 @@ class HeadsConfig(CopyingConfig):
     Attributes:
         body_seed: of all weights other than those of heads.
         data_seed: of the inputs; ``None`` takes the run's seed.
-        pool: seeds of heads, from which each run draws.
-        drawn: how many heads a run draws from ``pool``, without return.
-        second_pool: further seeds of heads.
-        second_drawn: how many heads a run draws from ``second_pool``.
+        pool, drawn: seeds of heads, and how many of them each run draws, without return.
+        second_pool, second_drawn: further ones.
         merge: whether the heads' contexts are averaged or concatenated.
-        inner: width of a hidden linear layer in query and value, or ``None`` for none. It adds
-            parameters but nothing that could be expressed.
+        inner: width of a hidden linear layer in query and value, or ``None``: parameters that add
+            nothing that could be expressed.
         tied_until: the heads are copies of the first one for so many steps; then all others start
-            afresh from their own seeds (the optimiser's moments stay). With ``steps`` or more they
-            are tied throughout. For averaged contexts only.
+            from their own seeds (the optimiser's moments stay). For averaged contexts only.
     """
 
     body_seed: int = 0
@@ -64,6 +54,7 @@ class HeadsConfig(CopyingConfig):
         counts = self.drawn, self.second_drawn
         sizes = len(self.pool), len(self.second_pool)
         scales = self.query_scale, self.value_scale
+        inner, tied, merge = self.inner, self.tied_until, self.merge
         refuse(
             {
                 f"to draw at most as many heads as a pool has, found {counts} of {sizes}": (
@@ -72,12 +63,12 @@ class HeadsConfig(CopyingConfig):
                 f"to draw all {self.heads} heads, or none to take the run's seed, found {counts}": (
                     sum(counts) not in (0, self.heads)
                 ),
-                f"inner of at least 1 and one head, found inner {self.inner} and {self.heads} "
-                "heads": self.inner is not None and (self.inner < 1 or self.heads > 1),
-                "tied_until of at least 0, and 0 where contexts are concatenated (each slot has "
-                "readout weights of its own, so the heads would not stay equal), found "
-                f"{self.tied_until} with merge {self.merge!r}": (
-                    self.tied_until < 0 or (self.tied_until > 0 and self.merge != "average")
+                f"inner of at least 1 and one head, found inner {inner} and {self.heads} heads": (
+                    inner is not None and (inner < 1 or self.heads > 1)
+                ),
+                "tied_until of at least 0, and 0 where contexts are concatenated, as heads would "
+                f"not stay equal, found {tied} with merge {merge!r}": (
+                    tied < 0 or (tied > 0 and merge != "average")
                 ),
                 "query_scale and value_scale of 1: heads start as their seeds say, found "
                 f"{scales}": scales != (1.0, 1.0),
@@ -85,10 +76,7 @@ class HeadsConfig(CopyingConfig):
         )
 
     def head_seeds(self, seed: int) -> tuple[int, ...]:
-        """The seeds of a run's heads: those that it draws, else ``seed`` and following ones.
-
-        The heads of runs with neighbouring seeds do not overlap.
-        """
+        """The seeds of a run's heads: those that it draws, else ``seed * heads`` and following."""
         if not self.drawn + self.second_drawn:
             return tuple(seed * self.heads + k for k in range(self.heads))
         rng = generator(seed)
@@ -98,22 +86,19 @@ class HeadsConfig(CopyingConfig):
             found += [pool[i] for i in order.tolist()]
         return tuple(found)
 
+    def assemble(self, head_seeds: Sequence[int]) -> models.Seq2Seq:
+        """A copier with the fixed body and the heads of these seeds, before training.
 
-def assemble(config: HeadsConfig, head_seeds: Sequence[int]) -> models.Seq2Seq:
-    """A copier with the fixed body and the heads of these seeds, before training.
-
-    Equal seeds give equal heads, in whatever model and at whatever place.
-    """
-    if len(head_seeds) != config.heads:
-        raise ValueError(f"expected {config.heads} seeds of heads, found {len(head_seeds)}")
-    model = models.build(replace(config.model, merge=config.merge), config.body_seed)
-    _set_readout(model, config.body_seed)
-    if config.inner is not None:
-        _widen(model, config.inner, head_seeds[0])
+        Equal seeds give equal heads, in whatever model and at whatever place.
+        """
+        model = models.build(replace(self.model, merge=self.merge), self.body_seed)
+        _set_readout(model, self.body_seed)
+        if self.inner is not None:
+            _widen(model, self.inner, head_seeds[0])
+            return model
+        for k, seed in zip(range(self.heads), head_seeds, strict=True):
+            _set_head(model, k, seed)
         return model
-    for k, seed in enumerate(head_seeds):
-        _set_head(model, k, seed)
-    return model
 
 
 def _set_readout(model: models.Seq2Seq, body_seed: int) -> None:
@@ -156,21 +141,15 @@ def _widen(model: models.Seq2Seq, inner: int, seed: int) -> None:
             model.add_module(name, nn.Sequential(nn.Linear(d, inner), nn.Linear(inner, out)))
 
 
-def run_heads(
-    config: HeadsConfig,
-    seed: int,
-    assemble: Callable[[HeadsConfig, tuple[int, ...]], models.Seq2Seq] = assemble,
-) -> training.History:
+def run_heads(config: HeadsConfig, seed: int) -> training.History:
     """Train one copier that is put together from heads, until it copies or its steps are over.
 
-    The seed is that of the choice of heads, and of the inputs unless ``data_seed`` is set.
-
-    Returns:
-        History of ``copying.train_copier``; at the last step ``remove_heads``.
+    The seed is that of the choice of heads, and of the inputs unless ``data_seed`` is set. The
+    history is that of ``copying.train_copier``; at the last step ``remove_heads``.
     """
     seeds = config.head_seeds(seed)
     tied = config.tied_until > 0
-    model = assemble(config, (seeds[0],) * config.heads if tied else seeds)
+    model = config.assemble((seeds[0],) * config.heads if tied else seeds)
 
     def batches() -> Iterator[Batch]:
         """The inputs; until ``tied_until`` the heads are kept equal, and there they are untied."""
@@ -183,17 +162,16 @@ def run_heads(
                     _set_head(model, head, seeds[head])
             yield batch
 
-    return train_copier(model, config, seed, batches(), after=remove_heads)
+    return copying.train_copier(model, config, seed, batches(), after=remove_heads)
 
 
 def remove_heads(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
     """Token accuracy of a trained copier with one head removed, ``accuracy/without_head0`` etc.
 
     The average is then that of the other heads; where contexts are concatenated, its slot is 0.
-    Nothing for a model with one head: nothing of it would be left.
     """
     heads = model.config.heads
-    words = word_positions(batch) >= 0
+    words = copying.word_positions(batch) >= 0
     found: dict[str, float] = {}
     with probes.evaluating(model):
         out = model(batch)
@@ -210,19 +188,15 @@ def remove_heads(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
 
 
 def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
-    """Good, bad and mixed starts of heads, from runs of each as the single head.
+    """For each seed whether its head's start is ``"good"``, ``"bad"`` or ``"mixed"``.
 
-    Args:
-        frame: tidy rows as in ``copying.outcomes``; an arm is an order of the data, a seed a head.
-
-    Returns:
-        For each seed: ``"good"`` if the run is aligned in every arm, ``"bad"`` if in none, else
-        ``"mixed"``.
+    Good: aligned in every arm, bad: in none. The frame has tidy rows as in ``copying.outcomes`` of
+    runs of single heads; an arm is an order of the data, a seed a head.
 
     Raises:
         ValueError: a seed has not been run in every arm.
     """
-    aligned = (outcomes(frame)["branch"] == "aligned").unstack("arm")
+    aligned = (copying.outcomes(frame)["branch"] == "aligned").unstack("arm")
     partly = aligned.index[aligned.isna().any(axis=1)].tolist()
     if partly:
         raise ValueError(f"expected each seed in every arm, found {partly} in some arms only")
@@ -232,10 +206,10 @@ def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
     return kind
 
 
-ONE_HEAD = extended(SMALL, HeadsConfig, cell="gru", shared_embeddings=False, steps=600)
+ONE_HEAD = extended(copying.SMALL, HeadsConfig, cell="gru", shared_embeddings=False, steps=600)
 """One head on a fixed body. As in the paper's multi-head experiment: GRU, separate embeddings."""
 PAPER_HEAD = extended(
-    PAPER, HeadsConfig, cell="gru", shared_embeddings=False, steps=200, bfloat16=True
+    *(copying.PAPER, HeadsConfig), cell="gru", shared_embeddings=False, steps=200, bfloat16=True
 )
 """The same at the paper's size, for as many updates as there."""
 GOOD_HEADS = (
@@ -250,15 +224,15 @@ BAD_HEADS = (1, 2, 5, 6, 7, 9, 25, 26, 35, 39, 40, 43, 49, 56, 63)
 def assembled() -> dict[str, HeadsConfig]:
     """Models put together from good, bad and random heads; the inputs are those of the run."""
     eight = replace(ONE_HEAD, heads=8)
-    everyone = tuple(range(1, 65))
+    lucky = replace(
+        ONE_HEAD, heads=8, pool=BAD_HEADS, drawn=7, second_pool=GOOD_HEADS, second_drawn=1
+    )
     return {
         "one-bad": replace(ONE_HEAD, pool=BAD_HEADS, drawn=1),
         "one-good": replace(ONE_HEAD, pool=GOOD_HEADS, drawn=1),
         "eight-bad": replace(eight, pool=BAD_HEADS, drawn=8),
-        "seven-bad-one-good": replace(
-            eight, pool=BAD_HEADS, drawn=7, second_pool=GOOD_HEADS, second_drawn=1
-        ),
-        "eight-random": replace(eight, pool=everyone, drawn=8),
+        "seven-bad-one-good": lucky,
+        "eight-random": replace(eight, pool=tuple(range(1, 65)), drawn=8),
     }
 
 

@@ -18,12 +18,9 @@ from lessons_lib.stats import proportion_interval
 
 @dataclass(frozen=True)
 class Incidence:
-    """Share of runs to which something has happened by each time, with a band.
+    """Share of n runs to which something has happened by each time, with a band.
 
-    Attributes:
-        times: ascending, ``(times,)``.
-        share, low, high: in [0, 1], and the ends of the pointwise interval, ``(times,)``.
-        n: runs.
+    ``times`` ascend; ``share`` and the ends of its pointwise interval are in [0, 1].
     """
 
     times: NDArray[np.float64]
@@ -38,18 +35,15 @@ def cumulative_incidence(
 ) -> Incidence:
     """Cumulative incidence of one kind of event where others compete, with Wilson intervals.
 
-    For runs that are all followed until their end or until ``until``. Then nobody is lost, the
-    Aalen-Johansen estimate is the plain share of runs with the event by time t, and runs that ended
-    with another kind of event stay in the denominator: they will never have this one.
+    For runs that are all followed until their end or until ``until``. Then the Aalen-Johansen
+    estimate is the plain share of runs with the event by time t, and runs that ended with another
+    kind of event stay in the denominator: they will never have this one.
 
     Args:
         times: when each run ended, by whatever event, or was last looked at, ``(n,)``.
         happened: whether it ended with the event that is asked for, ``(n,)``.
         until: where the curve ends; events after it do not count.
         confidence: coverage at each time by itself.
-
-    Returns:
-        The curve at 0, at each time of an event, and at ``until``.
 
     Raises:
         ValueError: shapes differ, there is no run, or a time is negative or NaN.
@@ -97,17 +91,8 @@ def time_difference(
 ) -> float:
     """p-value of the log-rank test: do two groups of runs reach the event equally soon?
 
-    Times and events are as in ``cumulative_incidence``, of one group and of the other.
-
-    Args:
-        times: of the first group, ``(n,)``.
-        happened: its events.
-        other_times: of the other, ``(m,)``.
-        other_happened: its events.
-        alternative: of the first group's hazard; where it is "less", that group is later.
-
-    Returns:
-        In [0, 1].
+    Times and events are as in ``cumulative_incidence``, ``(n,)`` of one group and ``(m,)`` of the
+    other. The alternative is of the first group's hazard: where it is "less", that group is later.
 
     Raises:
         ValueError: no run of either group reached the event.

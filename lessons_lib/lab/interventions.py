@@ -47,8 +47,7 @@ class InterventionConfig(CopyingConfig):
 
     Attributes:
         spare: words that the model has beside the ``vocab`` of the task. They occur in some
-            preparations only, and are silent afterwards: no output word is dead but
-            ``dead_words``. All arms that are compared need the same number.
+            preparations only, and are silent afterwards. All arms that are compared need as many.
         prepare: what is taught first. ``"uniform-easy"``: to copy with attention held uniform,
             inputs drawn from all ``vocab + spare`` words; ``"uniform-hard"``: the same on the task
             itself; ``"gold"``: the task with attention held at the right position;
@@ -57,8 +56,7 @@ class InterventionConfig(CopyingConfig):
             words nor positions help; ``"alignment"``: the query alone learns, by the cross-entropy
             of attention at the right position, to look there.
         prepare_steps: updates of the preparation; they come on top of ``steps``.
-        wrong_words: the preparation teaches a wrong dictionary (``wrong_dictionary``) by the same
-            means. For ``"uniform-easy"`` and ``"dictionary"``.
+        wrong_words: ``"uniform-easy"`` or ``"dictionary"`` teaches ``wrong_dictionary`` instead.
         frozen: groups of ``parameter_groups`` that keep their values after the preparation.
         hold: where attention is held after the preparation: ``"uniform"``, ``"gold"`` (the right
             position), or a ``"snapshot"``: where the model as it was at ``hold_from`` attends.
@@ -81,40 +79,36 @@ class InterventionConfig(CopyingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         spare, rate, hold, frozen = self.spare, self.query_rate, self.hold, set(self.frozen)
-        groups = get_args(Group)
-        conditions = {
-            f"frozen from {', '.join(groups)}, found {self.frozen}": (
-                not frozen <= set(groups) or len(frozen) < len(self.frozen)
-            ),
-            f"spare of at least 0 and a finite query_rate above 0, found {spare} and {rate}": (
-                spare < 0 or not 0 < rate < float("inf")
-            ),
-            "prepare_steps above 0 with a preparation, else 0, found "
-            f"{self.prepare_steps} with prepare {self.prepare!r}": (
-                self.prepare_steps < 0 or (self.prepare == "nothing") != (self.prepare_steps == 0)
-            ),
-            "spare words for an easy distribution, found as many words as an input has": (
-                self.prepare == "uniform-easy" and self.vocab + spare == self.length
-            ),
-            f"wrong_words with prepare 'uniform-easy' or 'dictionary', found {self.prepare!r}": (
-                self.wrong_words and self.prepare not in ("uniform-easy", "dictionary")
-            ),
-            "two words or more to exchange, found a single one; choose another spare": (
-                self.wrong_words and 1 in (self.vocab, spare)
-            ),
-            "hold_from below steps, and 0 without a snapshot, found "
-            f"{self.hold_from} with hold {hold!r}": (
-                not 0 <= self.hold_from < (max(self.steps, 1) if hold == "snapshot" else 1)
-            ),
-            f"something to train, found frozen {self.frozen} with hold {hold!r}": (
-                frozen >= {"ktiw", "shared"} and (hold != "nothing" or "attention" in frozen)
-            ),
-            f"query_rate 1 where the query does not learn, found {rate} with frozen {self.frozen} "
-            f"and hold {hold!r}": (
-                rate != 1 and ("attention" in frozen or hold in ("uniform", "gold"))
-            ),
-        }
-        refuse(conditions)
+        prepare, steps, at = self.prepare, self.prepare_steps, self.hold_from
+        wordy = prepare in ("uniform-easy", "dictionary")
+        few = prepare == "uniform-easy" and self.vocab + spare == self.length
+        refuse(
+            {
+                f"frozen from {', '.join(get_args(Group))}, found {self.frozen}": (
+                    not frozen <= set(get_args(Group))
+                ),
+                f"spare of at least 0 and a finite query_rate above 0, found {spare} and {rate}": (
+                    spare < 0 or not 0 < rate < float("inf")
+                ),
+                "prepare_steps above 0 with a preparation, else 0, found "
+                f"{steps} with prepare {prepare!r}": (
+                    steps < 0 or (prepare == "nothing") != (steps == 0)
+                ),
+                "spare words for an easy distribution, found as many words as an input has": few,
+                f"wrong_words with prepare 'uniform-easy' or 'dictionary', found {prepare!r}": (
+                    self.wrong_words and not wordy
+                ),
+                "two words or more to exchange, found a single one; choose another spare": (
+                    self.wrong_words and 1 in (self.vocab, spare)
+                ),
+                f"hold_from below steps, and 0 without a snapshot, found {at} with hold {hold!r}": (
+                    not 0 <= at < (max(self.steps, 1) if hold == "snapshot" else 1)
+                ),
+                f"something to train, found frozen {self.frozen} with hold {hold!r}": (
+                    frozen >= {"ktiw", "shared"} and (hold != "nothing" or "attention" in frozen)
+                ),
+            }
+        )
 
     @property
     def model(self) -> models.Seq2SeqConfig:
@@ -178,11 +172,9 @@ def parameter_groups(model: models.Seq2Seq) -> dict[Group, list[nn.Parameter]]:
     """All parameters of an encoder-decoder by what they serve.
 
     ``"ktiw"``: source embedding (also where the target shares it), values and readout: word in,
-    word out. ``"attention"``: the query, whose only effect is where the model looks. ``"shared"``
-    serve both: the recurrent networks, the bridge between them, and a target embedding of its own.
-
-    The lexical probe depends on ``"ktiw"`` and ``"shared"``: frozen together, they freeze it. With
-    ``"ktiw"`` alone frozen, the encoder can still fit its states to a random readout.
+    word out. ``"attention"``: the query. ``"shared"`` serve both: the recurrent networks, the
+    bridge, and a target embedding of its own. The lexical probe depends on ``"ktiw"`` and
+    ``"shared"``. With ``"ktiw"`` alone frozen, the encoder can still fit its states to the readout.
     """
     found: dict[Group, list[nn.Parameter]] = {"ktiw": [], "attention": [], "shared": []}
     words = ("source_embedding", "value", "readout_layers")
@@ -196,9 +188,8 @@ def parameter_groups(model: models.Seq2Seq) -> dict[Group, list[nn.Parameter]]:
 def wrong_dictionary(config: InterventionConfig) -> Tensor:
     """For each identifier the wrong output word, ``(vocab + specials,)``: a fixed derangement.
 
-    Words of the task are exchanged among themselves in one cycle, and so are the spare ones; so
-    each wrong word is in the same input as the right one on permutations of all words of the task.
-    Special symbols stay.
+    Words of the task are exchanged among themselves in one cycle, and so are the spare ones; so the
+    wrong word is in a permutation of all words of the task as well. Special symbols stay.
     """
     table = torch.arange(config.model.source_vocab)
     for first, count in ((FIRST_WORD, config.vocab), (FIRST_WORD + config.vocab, config.spare)):
@@ -208,11 +199,9 @@ def wrong_dictionary(config: InterventionConfig) -> Tensor:
 
 def preparation_batches(config: InterventionConfig, seed: int) -> Iterator[Batch]:
     """Inputs and targets of the preparation, without end."""
-    task = config.task
+    task = replace(config.task, repetition=config.prepare == "dictionary")
     if config.prepare == "uniform-easy":
         task = replace(task, vocab=config.vocab + config.spare)
-    elif config.prepare == "dictionary":
-        task = replace(task, repetition=True)
     for batch in task.stream(config.batch_size, PREPARATION_SEED + seed):
         target = wrong_dictionary(config)[batch.target] if config.wrong_words else batch.target
         yield Batch(batch.source, target, batch.gold)
@@ -221,8 +210,8 @@ def preparation_batches(config: InterventionConfig, seed: int) -> Iterator[Batch
 def dictionary_loss(model: models.Seq2Seq, batch: Batch) -> Tensor:
     """Cross-entropy of the word at each position from its value alone, in nats, a scalar.
 
-    Output word t has to belong to input word t. The decoder states are those of the next input of
-    the batch: they know nothing of this one. No gradient reaches the query.
+    The decoder states are those of the next input of the batch: they know nothing of this one. No
+    gradient reaches the query.
     """
     out = model(batch, attention=uniform_attention(batch))
     alone = model.merge(model.values(out.encoder_states))  # b l d: the context at each position
@@ -253,10 +242,9 @@ def measure_intervention(
 ) -> dict[str, float]:
     """The metrics of ``copying.measure_copier``, and how KTIW stands.
 
-    Returns:
-        Also ``probe_accuracy``: how often the lexical probe is largest at the right position; and,
-        where a wrong dictionary was taught, ``misled_mass``: attention at the word of which it says
-        that it becomes the right one, the mean over words for which there is one.
+    ``probe_accuracy``: how often the lexical probe is largest at the right position; where a wrong
+    dictionary was taught, ``misled_mass``: mean attention at the word of which it says that it
+    becomes the right one.
     """
     gold = copying.word_positions(batch)
     beta = probes.lexical_probe(model, batch[:PROBED], scale="probability")
@@ -276,13 +264,12 @@ def run_intervention(config: InterventionConfig, seed: int) -> training.History:
     """Prepare one copier, then train it.
 
     Whatever the intervention, runs of one seed have the same start, and the same inputs after the
-    preparation.
+    preparation. While attention is held, that attention is measured. Steps count all updates, those
+    of the preparation first; it is measured with attention left free, and its loss is left out.
 
     Returns:
         History with the metrics of ``measure_intervention`` on the task and, at the last step,
-        those of ``copying.intervene``. Steps count all updates, those of the preparation first; it
-        is measured with attention left free, and its loss, which is another one, is left out.
-        While attention is held, that attention is measured.
+        those of ``copying.intervene``.
     """
     model = build_held(config, seed)
     measure = partial(measure_intervention, config=config)
@@ -300,13 +287,9 @@ def run_intervention(config: InterventionConfig, seed: int) -> training.History:
 
     rates = [(parameter_groups(model)["attention"], config.query_rate)]
     history = copying.train_copier(model, config, seed, batches(), measure, rates)
-    rows = [{**row, "step": row["step"] + config.prepare_steps} for row in history.rows]
-    return replace(
-        history,
-        rows=(*before.rows, *rows),
-        steps=before.steps + history.steps,
-        wall_seconds=before.wall_seconds + history.wall_seconds,
-    )
+    rows = (*before.rows, *({**r, "step": r["step"] + before.steps} for r in history.rows))
+    seconds = before.wall_seconds + history.wall_seconds
+    return replace(history, rows=rows, steps=before.steps + history.steps, wall_seconds=seconds)
 
 
 def prepared_copier(config: InterventionConfig, seed: int) -> HeldCopier:
@@ -373,17 +356,18 @@ def ktiw_first() -> dict[str, InterventionConfig]:
     """
     bags = replace(SPARE, prepare="uniform-easy", prepare_steps=100)
     book = replace(SPARE, prepare="dictionary", prepare_steps=100)
+    wrong = replace(book, wrong_words=True)
     return {
         "as-it-is": SPARE,
         "pretrained-uniform": bags,
         "pretrained-control": replace(bags, wrong_words=True),
         "pretrained-hard": replace(SPARE, prepare="uniform-hard", prepare_steps=100),
         "from-dictionary": book,
-        "scrambled": replace(book, wrong_words=True),
+        "scrambled": wrong,
         "frozen-values": replace(SPARE, frozen=("ktiw",)),
         "frozen-all-but-query": replace(SPARE, frozen=("ktiw", "shared")),
         "frozen-dictionary": replace(book, frozen=("ktiw", "shared")),
-        "frozen-scrambled": replace(book, wrong_words=True, frozen=("ktiw", "shared")),
+        "frozen-scrambled": replace(wrong, frozen=("ktiw", "shared")),
     }
 
 
@@ -403,25 +387,20 @@ def attention_held() -> dict[str, InterventionConfig]:
 
 def query_rates() -> dict[str, InterventionConfig]:
     """The query's learning rate against that of all else."""
-    return {
-        "as-it-is": INTERVENED,
-        "query-rate-over-16": replace(INTERVENED, query_rate=1 / 16),
-        "query-rate-over-4": replace(INTERVENED, query_rate=1 / 4),
-        "query-rate-times-4": replace(INTERVENED, query_rate=4.0),
-        "query-rate-times-16": replace(INTERVENED, query_rate=16.0),
-    }
+    rates = {"over-16": 1 / 16, "over-4": 1 / 4, "times-4": 4.0, "times-16": 16.0}
+    found = {f"query-rate-{arm}": replace(INTERVENED, query_rate=r) for arm, r in rates.items()}
+    return {"as-it-is": INTERVENED, **found}
 
 
 def asymmetry() -> dict[str, InterventionConfig]:
     """On the easy distribution, one of the two kept from being learned, and the other taught."""
     easy = replace(INTERVENED, vocab=24)
-    taught = replace(easy, prepare="dictionary", prepare_steps=100)
-    aligned = replace(easy, prepare="alignment", prepare_steps=1000)
+    frozen = replace(easy, frozen=("ktiw", "shared"))
     return {
         "as-it-is": easy,
         "clamp-uniform": replace(easy, hold="uniform"),
-        "frozen-all-but-query": replace(easy, frozen=("ktiw", "shared")),
+        "frozen-all-but-query": frozen,
         "frozen-values": replace(easy, frozen=("ktiw",)),
-        "frozen-dictionary": replace(taught, frozen=("ktiw", "shared")),
-        "frozen-aligned": replace(aligned, frozen=("ktiw", "shared")),
+        "frozen-dictionary": replace(frozen, prepare="dictionary", prepare_steps=100),
+        "frozen-aligned": replace(frozen, prepare="alignment", prepare_steps=1000),
     }

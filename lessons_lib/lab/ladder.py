@@ -3,11 +3,8 @@
 The reduced model has attention that is free by position, a table of words, and nothing else. The
 copier has more: states that carry neighbours, a decoder that remembers what it has written,
 attention that a network predicts, and a readout that what is read has to pass. A *rung* is a copier
-in which some of these are taken away. Each choice of ``LadderConfig`` takes one away, alone or with
-others, so the ladder can be walked from both ends.
-
-Whatever is taken away, a rung is a ``models.Seq2Seq``: probes, measurements and interventions apply
-to it as they are.
+in which some of these are taken away. It is a ``models.Seq2Seq``: probes, measurements and
+interventions apply to it as they are.
 """
 
 from __future__ import annotations
@@ -38,9 +35,8 @@ class LadderConfig(CopyingConfig):
 
     Attributes:
         reads: what attention fetches from a position: its encoder ``"states"``, which carry
-            neighbours; ``"words"``: the state that the encoder would have if the word stood alone,
-            from the same weights and as bounded, without neighbours; or ``"embeddings"``: the
-            embedding of the word, without bounds as well. Where attention looks, and where the
+            neighbours; ``"words"``: the state that the encoder would have if the word stood alone;
+            or ``"embeddings"``, which have no bounds as well. Where attention looks, and where the
             decoder starts, still comes from the states.
         carry: for ``"embeddings"``: ``r_l = e_l + carry r_{l-1}`` is read, in [0, 1).
         decoder: ``"recurrent"``, or ``"positions"``: a learned vector for each output step, which
@@ -48,9 +44,8 @@ class LadderConfig(CopyingConfig):
         attention: ``"predicted"`` from the states, or ``"free"``: logits ``A[t, l]`` that are
             parameters, the same for all inputs.
         reads_state: whether the readout sees the decoder state, or zeros in its place.
-        attention_rate: factor on the learning rate of what attention is set by: the query, or the
-            free logits. Adam moves each of these by at most about its rate in a step; a query moves
-            a logit by all its weights at once.
+        attention_rate: factor on the learning rate of the query, or of the free logits. Adam moves
+            each of these by about its rate in a step; a query moves a logit by all its weights.
 
     Raises:
         ValueError: a choice is unknown, a number is out of range, or is set where it has no effect.
@@ -94,10 +89,8 @@ class Rung(models.Seq2Seq):
     """A copier with the parts that a configuration leaves it.
 
     Where words or embeddings are read, ``encoder_states`` are twice as wide: first the state, which
-    tells where to look, then what is read.
-
-    Attributes:
-        free: attention logits A, ``(heads, tgt, src)``, or ``None`` where attention is predicted.
+    tells where to look, then what is read. ``free`` are attention logits ``(heads, tgt, src)``, or
+    ``None`` where attention is predicted.
     """
 
     def __init__(self, config: LadderConfig) -> None:
@@ -111,7 +104,7 @@ class Rung(models.Seq2Seq):
             self.add_module("decoder", Positions(config.positions, config.width))
 
     def encode(self, source: Tensor, mask: Tensor) -> tuple[Tensor, Any]:
-        """Encoder states, what is read beside them if it is not them, and the decoder's start."""
+        """Encoder states, what is read beside them, and the decoder's start."""
         states, start = super().encode(source, mask)
         if self.rung.reads == "states":
             return states, start
@@ -158,10 +151,7 @@ class Positions(nn.Module):
 
 
 def build_rung(config: LadderConfig, seed: int) -> Rung:
-    """A copier with parts taken away, before training; the random state is left as it was.
-
-    What is left has the weights of ``copying.build_copier`` with this seed.
-    """
+    """A copier with parts taken away; what is left starts as in ``copying.build_copier``."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = Rung(config)

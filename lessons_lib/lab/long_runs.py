@@ -20,9 +20,7 @@ SAVE_EVERY = 500
 
 
 def kept(path: Path, make: Callable[[], Any]) -> Any:
-    """What a file holds, read as it is needed; made and saved where there is none.
-
-    It may be tensors, numbers and strings, in lists and dictionaries.
+    """What a file holds (tensors and plain values); made and saved where there is none.
 
     Raises:
         ValueError: the file is damaged.
@@ -61,9 +59,8 @@ def train_kept(
 ) -> dict[int, float]:
     """Train with Adam, keep the weights of every checkpoint, and go on where a run was stopped.
 
-    On a processor, a run that was stopped ends with the weights that it would have had without.
-
-    It has eight parameters: those of ``training.train``, and what stops and keeps a run.
+    On a processor, a run that was stopped ends with the weights that it would have had without. It
+    has eight parameters: those of ``training.train``, and what stops and keeps a run.
 
     Args:
         model: as it starts; trained in place.
@@ -71,8 +68,7 @@ def train_kept(
         loss: scalar loss of the model on a batch.
         config: steps at most, learning rate, precision; checkpoints are ``also_evaluate``, 0 and
             the last step. Its other fields are not used.
-        folder: of this run alone, for the weights of each checkpoint (``weights``) and the state
-            from which the run goes on.
+        folder: of this run alone: ``weights`` of each checkpoint, and the state to go on from.
         validate: performance, larger is better; called at checkpoints in evaluation mode.
         patience: the run ends when no checkpoint for so many updates was better than the best.
         seed: of dropout.
@@ -95,6 +91,12 @@ def train_kept(
             torch.set_rng_state(state["random"])
             step, found = state["step"], state["found"]
         stream = iter(batches(step))
+
+        def keep() -> None:
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+            now = {"random": torch.get_rng_state(), "step": step, "found": found}
+            save({**state, **now}, state_path)
+
         while True:
             if step in checkpoints and step not in found:
                 model.eval()
@@ -102,7 +104,7 @@ def train_kept(
                     found[step] = validate(model)
                 model.train()
                 save(model.state_dict(), weights(folder, step))
-                _save_state(state_path, model, optimizer, step, found)
+                keep()
             best = max(found, key=lambda one: found[one])
             if step >= config.steps or (step in found and step - best >= patience):
                 return found
@@ -119,11 +121,4 @@ def train_kept(
             optimizer.step()
             step += 1
             if step % SAVE_EVERY == 0 and step not in checkpoints:
-                _save_state(state_path, model, optimizer, step, found)
-
-
-def _save_state(
-    path: Path, model: nn.Module, optimizer: Any, step: int, found: dict[int, float]
-) -> None:
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-    save({**state, "random": torch.get_rng_state(), "step": step, "found": found}, path)
+                keep()

@@ -7,6 +7,7 @@ aligns. Registered in ``registered/2026-11-28-mirror-images.md``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -24,12 +25,8 @@ Pair = Literal["random", "identical", "both", "query", "value"]
 class PairConfig(CopyingConfig):
     """A copier with two heads, the second of which depends on the first.
 
-    Attributes:
-        pair: the second head is ``"random"`` (as drawn), ``"identical"`` to the first, or its image
-            with ``"both"`` projections turned over (antithetic), or the ``"query"`` or ``"value"``.
-
-    Raises:
-        ValueError: an unknown pair, or not two heads.
+    It is ``"random"`` (as drawn), ``"identical"`` to the first, or its image with ``"both"``
+    projections turned over (antithetic), or the ``"query"`` or ``"value"``.
     """
 
     heads: int = 2
@@ -43,23 +40,20 @@ class PairConfig(CopyingConfig):
 
 @dataclass(frozen=True)
 class TurnedConfig(heads.HeadsConfig):
-    """A copier put together from heads that may be turned over.
-
-    Attributes:
-        turned: whether each head starts at minus what its seed says, query and value.
-    """
+    """A copier from heads; if ``turned``, each starts at minus what its seed says."""
 
     turned: bool = False
 
+    def assemble(self, head_seeds: Sequence[int]) -> models.Seq2Seq:
+        """As ``HeadsConfig.assemble``, with the sign of query and value."""
+        model = super().assemble(head_seeds)
+        for head in range(self.heads if self.turned else 0):
+            turn_over(model, head)
+        return model
+
 
 def turn_over(model: models.Seq2Seq, head: int, what: Turned = "both") -> None:
-    """Change the sign of a head's projections, weights and biases, in place.
-
-    Raises:
-        ValueError: there is no such head.
-    """
-    if not 0 <= head < model.config.heads:
-        raise ValueError(f"expected a head from 0 to {model.config.heads - 1}, found {head}")
+    """Change the sign of a head's projections, weights and biases, in place."""
     with torch.no_grad():
         for name, layer in (("query", model.query), ("value", model.value)):
             if what in ("both", name):
@@ -88,14 +82,7 @@ def run_pair(config: PairConfig, seed: int) -> training.History:
 
 def run_turned(config: TurnedConfig, seed: int) -> training.History:
     """``heads.run_heads`` with heads that are turned over if the configuration says so."""
-
-    def assemble(config: heads.HeadsConfig, seeds: tuple[int, ...]) -> models.Seq2Seq:
-        model = heads.assemble(config, seeds)
-        for head in range(model.config.heads):
-            turn_over(model, head)
-        return model
-
-    return heads.run_heads(config, seed, assemble if config.turned else heads.assemble)
+    return heads.run_heads(config, seed)
 
 
 PAIRS = extended(SMALL, PairConfig, heads=2, steps=600)
@@ -117,10 +104,9 @@ def pairs() -> dict[str, PairConfig]:
 
 def turned_heads(one_head: heads.HeadsConfig) -> dict[str, TurnedConfig]:
     """Single heads as they are and turned over, with new orders of the data."""
-    base = extended(one_head, TurnedConfig)
     return {
-        f"{'turned' if turned else 'as-it-is'}-order-{order}": replace(
-            base, data_seed=order, turned=turned
+        f"{'turned' if turned else 'as-it-is'}-order-{order}": extended(
+            one_head, TurnedConfig, data_seed=order, turned=turned
         )
         for order in (2001, 2002, 2003)
         for turned in (False, True)
@@ -129,10 +115,9 @@ def turned_heads(one_head: heads.HeadsConfig) -> dict[str, TurnedConfig]:
 
 def turned_models(one_head: heads.HeadsConfig, bad: tuple[int, ...]) -> dict[str, TurnedConfig]:
     """Models of eight heads: bad ones, the same turned over, random ones."""
-    eight = extended(one_head, TurnedConfig, heads=8)
-    poor = replace(eight, pool=bad, drawn=8)
+    poor = extended(one_head, TurnedConfig, heads=8, pool=bad, drawn=8)
     return {
         "eight-bad": poor,
         "eight-bad-turned": replace(poor, turned=True),
-        "eight-random": replace(eight, pool=tuple(range(1, 65)), drawn=8),
+        "eight-random": replace(poor, pool=tuple(range(1, 65))),
     }

@@ -103,9 +103,9 @@ def agreement_table(
         positive: for labelled texts the class that is set against the others; the last if ``None``.
         progress: whether to show progress bars.
         settings: other fields of ``translation.Translation`` (pairs) or
-            ``classification.Classification`` (texts), which are limits above all: ``max_words``
-            (longer pairs are left out, longer texts lose their end; ``None``: no limit),
-            ``vocab_size``, ``chosen_on``, ``reported_on``.
+            ``classification.Classification`` (texts), above all ``max_words`` (longer pairs are
+            left out, longer texts lose their end; ``None``: no limit), ``vocab_size``,
+            ``chosen_on``, ``reported_on``.
 
     Raises:
         TypeError: not a corpus, or a setting that there is not.
@@ -116,32 +116,31 @@ def agreement_table(
         UserWarning: more than a tenth was left out or shortened, or most held-out words are
             unknown.
     """
-    if not isinstance(corpus, LabelledCorpus | ParallelCorpus):
+    if isinstance(corpus, LabelledCorpus):
+        return _labelled(corpus, dict(runs=runs, steps=steps, **settings), seed, positive, progress)
+    if not isinstance(corpus, ParallelCorpus):
         raise TypeError(
             "expected a corpus from read_parallel or read_labelled, found "
             f"{type(corpus).__name__}; read your files with one of these first"
         )
-    labelled = isinstance(corpus, LabelledCorpus)
-    looks = classification.SHORT_CHECKPOINTS if labelled else translation.CHECKPOINTS
-    shared: dict[str, Any] = {
-        **{"corpus": corpus.name, "runs": runs, "steps": steps},
-        "checkpoints": tuple(step for step in looks if step < steps),
-    }
-    if isinstance(corpus, LabelledCorpus):
-        positive = corpus.classes[-1] if positive is None else positive
-        usual = {"uniform_runs": runs, "ends": True, "d_embed": 128, "d_hidden": 128}
-        texts = classification.short(positive=positive, **shared, **usual)
-        return _labelled(corpus, replace(texts, **settings), seed, progress)
     if positive is not None:
         raise ValueError(f"expected no class for sentence pairs, found positive={positive!r}")
-    shared |= {"source": corpus.source_language, "target": corpus.target_language}
-    pairs = translation.Translation(**shared)
-    return _parallel(corpus, replace(pairs, **settings), seed, progress)
+    return _parallel(corpus, dict(runs=runs, steps=steps, **settings), seed, progress)
 
 
 def _labelled(
-    corpus: LabelledCorpus, config: classification.Classification, seed: int, progress: bool
+    corpus: LabelledCorpus,
+    settings: dict[str, Any],
+    seed: int,
+    positive: str | None,
+    progress: bool,
 ) -> OwnText:
+    usual = {"corpus": corpus.name, "ends": True, "uniform_runs": settings["runs"]}
+    usual |= {"positive": corpus.classes[-1] if positive is None else positive}
+    looks = tuple(s for s in classification.SHORT_CHECKPOINTS if s < settings["steps"])
+    usual |= {"runs": settings["runs"], "checkpoints": looks}
+    config = classification.short(**usual, d_embed=128, d_hidden=128)
+    config = replace(config, **settings)
     if len(set(corpus.labels)) < 2:
         only = ", ".join(corpus.classes[label] for label in set(corpus.labels))
         raise ValueError(f"expected texts of two classes in {corpus.name!r}, found one: {only}")
@@ -155,8 +154,11 @@ def _labelled(
 
 
 def _parallel(
-    corpus: ParallelCorpus, config: translation.Translation, seed: int, progress: bool
+    corpus: ParallelCorpus, settings: dict[str, Any], seed: int, progress: bool
 ) -> OwnText:
+    looks = tuple(s for s in translation.CHECKPOINTS if s < settings["steps"])
+    languages = corpus.name, corpus.source_language, corpus.target_language
+    config = replace(translation.Translation(*languages, checkpoints=looks), **settings)
     split = _split([corpus.source, corpus.target], config.max_words, seed, shorten=False)
     sides = ("source", "target", *(("alignment",) if corpus.alignment else ()))
     train, val, test = (replace(corpus, **_at(rows, corpus, *sides)) for rows in split.parts)
@@ -205,11 +207,8 @@ class _Split:
 def _split(sides: Sequence[Sequence[str]], most: int | None, seed: int, *, shorten: bool) -> _Split:
     """What can be used, split 80:10:10 so that no sentence stands in two parts.
 
-    Args:
-        sides: the texts, or both sides of the pairs.
-        most: words that count of a text or sentence.
-        seed: of the order.
-        shorten: whether what is longer loses its end or is left out.
+    Of the texts, or of both sides of the pairs, ``most`` words count. What is longer loses its end,
+    or is left out. The seed is that of the order.
     """
     pieces = [[tuple(words(line)) for line in side] for side in sides]
     for side, cut in zip(sides, pieces, strict=True):

@@ -59,20 +59,16 @@ def run_seeds(
         run: gives the history of ``(config, seed)``, e.g. ``copying.run_copying``. Other processes
             have to find it by name: a function of a module, not one written in a notebook.
         config: handed to ``run``.
-        seeds: different from each other.
+        seeds: different from each other; the histories come in their order.
         executor: any ``concurrent.futures.Executor``, such as that of a Dask cluster or of an MPI
             pool; the caller shuts it down. If ``None``, a ``seed_pool``.
         progress: label of the one progress bar, which counts runs, or ``None`` for none.
         done: called with seed and history as soon as a run has ended, in the order of ending.
 
-    Returns:
-        All histories, in the order of ``seeds``.
-
     Raises:
         ValueError: a seed is asked for twice.
         RuntimeError: a run failed, or a process of the pool ended; the message names the seed, or
-            the usual causes, and the cause is chained. Runs that have ended by then were handed to
-            ``done``; those that wait are cancelled.
+            the usual causes. Runs that have ended by then were handed to ``done``.
     """
     if len(set(seeds)) != len(seeds):
         raise ValueError(f"expected different seeds, found {list(seeds)}")
@@ -116,12 +112,9 @@ def available_cores() -> int:
 
 @contextmanager
 def seed_pool(processes: int | None = None) -> Iterator[Executor]:
-    """Processes for ``run_seeds`` that can serve several calls: starting them takes seconds.
+    """So many processes (``None``: one for each core) that can serve several ``run_seeds``.
 
     They end with the block, also by an error, and with this process even if it is killed.
-
-    Args:
-        processes: how many; one for each core that may be used if ``None``.
     """
     pool = ProcessPoolExecutor(
         max(1, available_cores() if processes is None else processes),
@@ -137,10 +130,9 @@ def seed_pool(processes: int | None = None) -> Iterator[Executor]:
 
 def _die_with_parent() -> None:
     """End this worker when its parent is gone: a killed parent cannot say so."""
-    parent = multiprocessing.parent_process()
 
     def wait() -> None:
-        if parent is not None:
+        if (parent := multiprocessing.parent_process()) is not None:
             parent.join()
             os._exit(1)
 

@@ -28,7 +28,6 @@ SCHEMA = 2
 PACKAGED = Path(__file__).parent.with_name("records")
 """Where the records that the book shows lie, inside the package."""
 COLUMNS = ("seed", "step", "metric", "value")
-_KEYS = ("name", "config", "config_hash", "device", "wall_seconds", "date", "versions", "series")
 Row = tuple[int, int, str, float]
 
 
@@ -45,13 +44,11 @@ class Record:
     """Measurements of one configuration over some seeds, with provenance.
 
     Attributes:
-        name: what it is loaded by.
         config: the configuration as plain values; its hash identifies the experiment.
         rows: tidy measurements ``(seed, step, metric, value)``, sorted by seed, metric and step;
             values have six significant digits.
         device: where it ran: ``"cpu"``, ``"cuda"`` or ``"mps"``.
         wall_seconds: time of all its seeds together, as if run one after the other.
-        date: day on which it was made, ISO 8601.
         versions: of Python and of the packages that could change a number.
         deviations: what differs from the authors' set-up, in words.
         position: its place among the arms of its experiment.
@@ -110,20 +107,23 @@ def make_record(
 ) -> Record:
     """A record of measurements made just now; date and versions are filled in.
 
-    Rows are dictionaries with the keys seed, step, metric and value.
-
     Raises:
-        ValueError: a row lacks a column, or holds NaN or infinity, or the name has other characters
-            than letters, digits, ``_`` and ``-``.
+        ValueError: a row holds NaN or infinity.
     """
-    if not name or not all(c.isalnum() or c in "_-" for c in name):
-        raise ValueError(f"expected a name of letters, digits, _ and -, found {name!r}")
     versions = {"python": platform.python_version(), "lessons-lib": __version__}
     versions |= {package: metadata.version(package) for package in ("torch", "numpy", "scipy")}
+    found = []
+    for row in rows:
+        seed, step, metric, value = (row[column] for column in COLUMNS)
+        if not math.isfinite(value):
+            raise ValueError(
+                f"expected a finite value, found {value} for {metric} of seed {seed} at step {step}"
+            )
+        found.append((int(seed), int(step), str(metric), float(f"{float(value):.6g}")))
     return Record(
         name=name,
         config=dict(config),
-        rows=tuple(sorted(map(_row, rows), key=_order)),
+        rows=tuple(sorted(found, key=_order)),
         device=device,
         wall_seconds=round(float(wall_seconds), 1),
         date=datetime.now(UTC).date().isoformat(),
@@ -131,43 +131,18 @@ def make_record(
     )
 
 
-def _row(row: Mapping[str, Any]) -> Row:
-    if missing := [column for column in COLUMNS if column not in row]:
-        raise ValueError(f"expected rows with {', '.join(COLUMNS)}, found none of {missing}")
-    seed, step, metric, value = (row[column] for column in COLUMNS)
-    if not math.isfinite(value):
-        raise ValueError(
-            f"expected a finite value, found {value} for {metric} of seed {seed} at step {step}"
-        )
-    return int(seed), int(step), str(metric), float(f"{float(value):.6g}")
-
-
 def _order(row: Row) -> tuple[int, str, int]:
     return row[0], row[2], row[1]
 
 
 def merge(records: Sequence[Record]) -> Record:
-    """Records of one configuration and different seeds as one.
-
-    Raises:
-        ValueError: none is given, configurations differ, or two hold the same seed.
-    """
-    if not records:
-        raise ValueError("expected at least one record to merge, found none")
-    first = records[0]
-    seen: set[int] = set()
+    """Records of one configuration and different seeds as one."""
     versions: dict[str, dict[str, None]] = {}
     for record in records:
         for package, version in record.versions.items():
             versions.setdefault(package, {})[version] = None
-        if record.config_hash != first.config_hash:
-            raise ValueError("expected records of one configuration, found several")
-        if twice := seen & set(record.seeds):
-            raise ValueError(f"expected each seed once, found {sorted(twice)} twice")
-        seen |= set(record.seeds)
-    return Record(
-        name=first.name,
-        config=first.config,
+    return replace(
+        records[0],
         rows=tuple(sorted((row for record in records for row in record.rows), key=_order)),
         device=", ".join(sorted({record.device for record in records})),
         wall_seconds=round(sum(record.wall_seconds for record in records), 1),
@@ -205,28 +180,24 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 def save(record: Record, path: Path) -> None:
     """Write a record; the file is whole at every moment, or not there."""
+    # A series [seed, metric, [steps], [values]] has a third of the size of single rows.
+    series: dict[tuple[int, str], list[Any]] = {}
+    for seed, step, metric, value in record.rows:
+        _, _, steps, values = series.setdefault((seed, metric), [seed, metric, [], []])
+        steps.append(step)
+        values.append(value)
     content = {
         "schema": SCHEMA,
         **{key: value for key, value in vars(record).items() if key != "rows"},
         "config_hash": record.config_hash,
         "seeds": list(record.seeds),
         "deviations": list(record.deviations),
-        "series": _series(record.rows),
+        "series": list(series.values()),
     }
     text = json.dumps({**content, "checksum": digest(content)}, indent=None, allow_nan=False)
     # One series a line: readable, and a change shows in a diff.
     text = text.replace("]], [", "]],\n[") + "\n"
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-
-
-def _series(rows: Iterable[Row]) -> list[list[Any]]:
-    """Rows as ``[seed, metric, [steps], [values]]``: a third of the size of single rows."""
-    found: dict[tuple[int, str], list[Any]] = {}
-    for seed, step, metric, value in rows:
-        series = found.setdefault((seed, metric), [seed, metric, [], []])
-        series[2].append(step)
-        series[3].append(value)
-    return list(found.values())
 
 
 def command(name: str, scale: str) -> str:
@@ -246,9 +217,7 @@ def load(name: str, scale: str | None = None, directory: Path | None = None) -> 
 
     Raises:
         NotMeasuredError: there is none; the message names the command that makes it.
-        ResultError: a record is damaged; or the scale is ``paper`` and a record says that it
-            differs from the authors' set-up in more than seeds and corpora; or there are several
-            scales and none was named.
+        ResultError: a record is damaged, or there are several scales and none was named.
     """
     where = (directory or PACKAGED) / name
     scales = sorted(path.name for path in where.iterdir()) if where.is_dir() else []
@@ -260,13 +229,6 @@ def load(name: str, scale: str | None = None, directory: Path | None = None) -> 
     found = [read(path.stem, directory=path.parent, remedy=remedy) for path in paths]
     if not found:
         raise NotMeasuredError(f"no result of {name}, {scale} scale; make it with: {remedy}")
-    for record in found:
-        further = [d for d in record.deviations if not d.startswith(("seeds:", "corpora:"))]
-        if scale == "paper" and further:
-            raise ResultError(
-                f"the result {record.name} of {name} is not at the paper's scale: it says that it "
-                f"differs in {further[0]}; make it again with: {remedy}"
-            )
     return {record.name: record for record in sorted(found, key=lambda r: (r.position, r.name))}
 
 
@@ -277,19 +239,13 @@ def read(
     config: Mapping[str, Any] | None = None,
     remedy: str | None = None,
 ) -> Record:
-    """Read the file of one record.
-
-    Args:
-        name: its name.
-        directory: where it lies.
-        config: the configuration that it should have been made with; not compared if ``None``.
-        remedy: the command that makes it again, for messages.
+    """Read the file of one record, made with ``config`` if one is given.
 
     Raises:
         NotMeasuredError: it is missing.
         ResultError: it is damaged (not JSON, or its checksum does not match) or stale (another
-            schema or another configuration). The file is left as it is; the message names the
-            command that makes it again.
+            schema or another configuration). The file is left as it is; the message names
+            ``remedy``, the command that makes it again.
     """
     path = directory / f"{name}.json"
     remedy = f"make it again with: {remedy or f'python -m lessons_lib.lab run {name}'}"
@@ -309,8 +265,6 @@ def read(
         raise refused("damaged or was altered: its content does not match its checksum")
     if content.get("schema") != SCHEMA:
         raise refused(f"stale: expected schema {SCHEMA}, found {content['schema']}")
-    if missing := [key for key in _KEYS if key not in content]:
-        raise refused(f"damaged: no {', '.join(missing)} in it")
     made_with = content["config"]
     if config is not None and digest(config) != content["config_hash"]:
         keys = sorted(set(config) | set(made_with))
@@ -325,5 +279,5 @@ def read(
         ),
         deviations=tuple(content.get("deviations", ())),
         position=content.get("position", 0),
-        **{key: content[key] for key in _KEYS if key not in ("series", "config_hash")},
+        **{k: content[k] for k in ("name", "config", "device", "wall_seconds", "date", "versions")},
     )

@@ -26,16 +26,7 @@ from lessons_lib.corpora.sources import cache_directory, make_writable
 from lessons_lib.lab import parallel, records
 from lessons_lib.lab.catalogue import EARLIER, REGISTRY, Experiment, Run, Scale
 from lessons_lib.lab.cluster import ClusterError, cluster_executor
-from lessons_lib.lab.records import (
-    Record,
-    ResultError,
-    command,
-    ends_of,
-    make_record,
-    merge,
-    read,
-    save,
-)
+from lessons_lib.lab.records import Record, ResultError, command
 from lessons_lib.training import History
 
 
@@ -76,7 +67,7 @@ def current(
     found = {}
     for arm, config in chosen.arms.items():
         expected = None if earlier else config.to_dict()
-        record = read(arm, directory=where, config=expected, remedy=remedy)
+        record = records.read(arm, directory=where, config=expected, remedy=remedy)
         for what, wanted, there in (
             ("seeds", chosen.seeds, record.seeds),
             ("deviations from the authors' set-up", chosen.deviations, record.deviations),
@@ -108,19 +99,13 @@ def run(
 ) -> dict[str, Record]:
     """Measure the seeds that are missing, in parallel, and join those of each arm into a record.
 
-    Each seed that is done is written to a file of its own at once, whole or not at all. Two runs
-    at once measure some seeds twice and do no other harm. A file that is damaged, altered or of
-    another format is set aside under another name, with a warning, and measured again. It has seven
-    parameters: what to run (name, scale, seeds, arms), and where to keep it, run it and show it.
+    Each seed that is done is written to a file of its own at once, whole or not at all. Two runs at
+    once measure some seeds twice and do no other harm. A file that is damaged, altered or of
+    another format is set aside under another name, with a warning, and measured again.
 
-    Args:
-        name: of a registered experiment.
-        scale: one of its scales, the first if ``None``.
-        seeds: instead of the registered ones.
-        only: these arms; all of them if ``None``.
-        directory: where seeds are kept; under ``sources.cache_directory()`` if ``None``.
-        executor: where the runs go, as in ``parallel.run_seeds``.
-        progress: whether to show a progress bar for each arm.
+    It has seven parameters: what to run (name, scale, seeds instead of the registered ones, arms),
+    where seeds are kept (under ``sources.cache_directory()`` if ``None``), the executor as in
+    ``parallel.run_seeds``, and whether to show a progress bar for each arm.
 
     Raises:
         KeyError: no such experiment or scale.
@@ -148,9 +133,9 @@ def run(
                 progress=f"{name} {scale} {arm}" if progress and missing else None,
                 done=partial(_keep, found, kept, config),
             )
-            record = merge([found[seed] for seed in wanted])
+            record = records.merge([found[seed] for seed in wanted])
             record = replace(record, name=arm, deviations=chosen.deviations, position=position)
-            made[arm] = ends_of(record) if chosen.ends_only else record
+            made[arm] = records.ends_of(record) if chosen.ends_only else record
     return made
 
 
@@ -165,14 +150,14 @@ def _keep(
 ) -> None:
     """Note the record of a seed that has just been done, and write it."""
     end = {"step": history.steps, "metric": "stopped_early", "value": float(history.stopped_early)}
-    found[seed] = make_record(
+    found[seed] = records.make_record(
         f"seed-{seed}",
         config.to_dict(),
         [{"seed": seed, **row} for row in (*history.rows, end)],
         device=history.device,
         wall_seconds=history.wall_seconds,
     )
-    save(found[seed], kept / f"seed-{seed}.json")
+    records.save(found[seed], kept / f"seed-{seed}.json")
 
 
 def _finished(kept: Path, config: Configuration, seed: int) -> Record | None:
@@ -181,7 +166,7 @@ def _finished(kept: Path, config: Configuration, seed: int) -> Record | None:
     if not path.exists():
         return None
     try:
-        record = read(path.stem, directory=kept, config=config.to_dict())
+        record = records.read(path.stem, directory=kept, config=config.to_dict())
         if record.seeds == (seed,):
             return record
         problem = f"the result {path} is damaged: expected seed {seed}, found {record.seeds}"
@@ -194,25 +179,19 @@ def _finished(kept: Path, config: Configuration, seed: int) -> Record | None:
 
 
 def status(directory: Path | None = None) -> pd.DataFrame:
-    """What is there: for each experiment and scale the seeds in the cache and the state of records.
-
-    Args:
-        directory: where seeds are kept, as in ``run``.
-    """
+    """For each experiment and scale the seeds in the cache, and the state of its records."""
     rows = []
     for name, entry in REGISTRY.items():
         for scale, chosen in entry.scales.items():
-            done = sum(
-                (_kept(chosen.run or entry.run, config, directory) / f"seed-{seed}.json").exists()
-                for config in chosen.arms.values()
-                for seed in chosen.seeds
-            )
+            work = chosen.run or entry.run
+            kept = [_kept(work, config, directory) for config in chosen.arms.values()]
+            done = sum((k / f"seed-{seed}.json").exists() for k in kept for seed in chosen.seeds)
             try:
                 current(name, scale)
                 state = "complete"
             except ResultError as error:
                 state = str(error).partition("; ")[0] if chosen.recorded else "not recorded"
-            rows.append((name, scale, len(chosen.arms), len(chosen.seeds), done, state))
+            rows.append((name, scale, len(kept), len(chosen.seeds), done, state))
     columns = ["experiment", "scale", "arms", "seeds", "runs in the cache", "records"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -275,19 +254,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.scale, scale = _scale(options.name, options.scale)
     except KeyError as error:
         parser.error(error.args[0])
-    registered, arms = scale.seeds, scale.arms
-    if options.seeds is not None and not 1 <= options.seeds <= len(registered):
-        parser.error(f"expected 1 to {len(registered)} for --seeds, found {options.seeds}")
-    if wrong := [arm for arm in options.arm or () if arm not in arms]:
-        parser.error(f"{options.name} has no arm {wrong[0]!r}; there is {', '.join(arms)}")
-    return _run(
-        options, registered[: options.seeds], whole=options.seeds in (None, len(registered))
-    )
+    total = len(scale.seeds)
+    if options.seeds is not None and not 1 <= options.seeds <= total:
+        parser.error(f"expected 1 to {total} for --seeds, found {options.seeds}")
+    if wrong := [arm for arm in options.arm or () if arm not in scale.arms]:
+        parser.error(f"{options.name} has no arm {wrong[0]!r}; there is {', '.join(scale.arms)}")
+    return _run(options, scale.seeds[: options.seeds], total)
 
 
-def _run(options: argparse.Namespace, seeds: Sequence[int], *, whole: bool) -> int:
+def _run(options: argparse.Namespace, seeds: Sequence[int], total: int) -> int:
     where = (options.out or records.PACKAGED) / options.name / options.scale
-    write = whole or options.out is not None
+    write = len(seeds) == total or options.out is not None
     if write:
         make_writable(where)
     try:
@@ -298,14 +275,12 @@ def _run(options: argparse.Namespace, seeds: Sequence[int], *, whole: bool) -> i
     except ClusterError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    if write:
-        for arm, record in made.items():
-            save(record, where / f"{arm}.json")
-        _write(f"{len(made)} records of {len(seeds)} seeds each written to {where}")
-    else:
-        registered = experiment(options.name).scales[options.scale].seeds
-        _write(
-            f"{len(seeds)} of {len(registered)} seeds are done and kept in the cache; the records"
-            " in the package stay as they are until all are (or give --out)"
-        )
+    for arm, record in made.items() if write else ():
+        records.save(record, where / f"{arm}.json")
+    _write(
+        f"{len(made)} records of {len(seeds)} seeds each written to {where}"
+        if write
+        else f"{len(seeds)} of {total} seeds are done and kept in the cache; the records in the "
+        "package stay as they are until all are (or give --out)"
+    )
     return 0

@@ -1,8 +1,8 @@
 """Gradient saliency: how much each source word matters to each output word, by differentiation.
 
-The textbook way is a backward pass for each output word of each sentence. Here one pass serves
-all output words of many sentences: the chain rule is cut at the states of encoder and decoder, and
-``torch.func.vmap`` carries the gradients of all output words through the recurrences together.
+The textbook way is a backward pass for each output word of each sentence. Here one serves many:
+the chain rule is cut at the states of encoder and decoder, and ``torch.func.vmap`` carries the
+gradients of all output words through the recurrences together.
 """
 
 from __future__ import annotations
@@ -30,14 +30,11 @@ def saliency(model: Seq2Seq, batch: Batch) -> Tensor:
 
     ``Delta_{t,l}`` is the derivative of ``log p(y_t)`` with respect to a scalar, at 1, that
     multiplies the embedding of ``x_l``: of the source word alone, also where both languages share
-    one table. It is the gradient by the embedding, times the embedding. Paper, section 3.
-
-    The model drops nothing here; its mode, parameters and their gradients are left as they are.
+    one table. Paper, section 3. The model, its mode and its gradients are left as they are.
 
     Returns:
-        Delta in nats, positive where a larger embedding would make the word more likely,
-        ``(batch, tgt, src)``, in the model's dtype; 0 where either word is padding, so leave those
-        out with ``probes.pair_mask``. A source of one word has a value like any other.
+        Delta in nats, ``(batch, tgt, src)``, in the model's dtype; 0 where either word is padding,
+        so leave those out with ``probes.pair_mask``.
 
     Raises:
         ValueError: there is no output word, or the model cannot read the sentences.
@@ -54,17 +51,13 @@ def saliency(model: Seq2Seq, batch: Batch) -> Tensor:
             rows = (sources == src).nonzero().flatten()
             rows = rows[targets[rows].argsort()]
             longest = max(1, int(targets[rows[-1]]))
-            for part in rows.split(_rows_at_once(model, longest, src)):
+            c = model.config
+            wide = max(src * c.d_hidden * (2 if c.bidirectional else 1), c.target_vocab)
+            for part in rows.split(max(1, CELLS_AT_ONCE // (longest * wide))):
                 tgt = max(1, int(targets[part[-1]]))
                 short = Batch(batch.source[part, :src], batch.target[part, :tgt])
                 delta[part, :tgt, :src] = _of_one_length(model, short)
     return delta * batch.target_mask[:, :, None]
-
-
-def _rows_at_once(model: Seq2Seq, tgt: int, src: int) -> int:
-    c = model.config
-    d_encoder = c.d_hidden * (2 if c.bidirectional else 1)
-    return max(1, CELLS_AT_ONCE // (tgt * max(src * d_encoder, c.target_vocab)))
 
 
 def _of_one_length(model: Seq2Seq, batch: Batch) -> Tensor:
@@ -105,36 +98,25 @@ def _composite_recurrences() -> Iterator[None]:
     with warnings.catch_warnings():
         # Some versions of PyTorch warn about an unrelated setting when this one is put back.
         warnings.filterwarnings("ignore", message="TF32 acceleration on top of oneDNN")
-        with (
-            torch.backends.mkldnn.flags(enabled=False),
-            torch.backends.cudnn.flags(enabled=False),
-        ):
+        with torch.backends.mkldnn.flags(enabled=False), torch.backends.cudnn.flags(enabled=False):
             yield
 
 
 def label_saliency(model: Classifier, batch: LabelledBatch) -> Tensor:
-    """Delta: how the log-probability of the right label changes with the size of an embedding.
+    """Delta of the log-probability of the right label, ``(batch, 1, src)``, 0 at padding.
 
     The derivative with respect to a scalar, at 1, that multiplies the embedding of x_l.
-
-    Returns:
-        ``(batch, 1, src)``, in the model's dtype, 0 at padding.
 
     Raises:
         ValueError: as the model for texts that it cannot read.
     """
     model.check(batch)
-    was_training = model.training
     # cuDNN computes no gradient of an LSTM in evaluation mode.
-    with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
-        try:
-            model.eval()
-            dtype = model.embedding.weight.dtype
-            size = torch.ones_like(batch.source, dtype=dtype, requires_grad=True)
-            embedded = model.embedding(batch.source).detach() * size[:, :, None]
-            score = model.from_embedded(embedded, batch.source_mask).score
-            log_p = logsigmoid(score * (batch.label.float() * 2 - 1))
-            (found,) = torch.autograd.grad(log_p.sum(), size)  # texts do not touch each other
-        finally:
-            model.train(was_training)
+    with evaluating(model), torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
+        dtype = model.embedding.weight.dtype
+        size = torch.ones_like(batch.source, dtype=dtype, requires_grad=True)
+        embedded = model.embedding(batch.source).detach() * size[:, :, None]
+        score = model.from_embedded(embedded, batch.source_mask).score
+        log_p = logsigmoid(score * (batch.label.float() * 2 - 1))
+        (found,) = torch.autograd.grad(log_p.sum(), size)  # texts do not touch each other
     return (found * batch.source_mask)[:, None]

@@ -1,10 +1,9 @@
 """A small Transformer encoder-decoder on the copying tasks, and both optimisers for either model.
 
-Nothing in the paper's account of learning needs a recurrent network. So the same tasks,
-measurements and outcomes serve a Transformer here. To all that measures one it is a ``Seq2Seq``: it
-has the methods ``values``, ``merge`` and ``readout``, and one decoder layer, so that
-cross-attention at step t reaches no other step. Then the lexical probe is again
-``readout(s_t, V h_l)``.
+Nothing in the paper's account of learning needs a recurrent network. To all that measures one, a
+Transformer is a ``Seq2Seq`` here: it has the methods ``values``, ``merge`` and ``readout``, and one
+decoder layer, so that cross-attention at step t reaches no other step. Then the lexical probe is
+again ``readout(s_t, V h_l)``.
 """
 
 from __future__ import annotations
@@ -18,26 +17,14 @@ from torch import Tensor, nn
 
 from lessons_lib import models, probes, training
 from lessons_lib.config import refuse
-from lessons_lib.lab.copying import (
-    PROBED,
-    SMALL,
-    CopyingConfig,
-    build_copier,
-    extended,
-    measure_copier,
-    train_copier,
-    word_positions,
-)
+from lessons_lib.lab import copying
+from lessons_lib.lab.copying import SMALL, CopyingConfig, extended
 from lessons_lib.tasks import Batch
 
 
 @dataclass(frozen=True)
 class OptimizedConfig(CopyingConfig):
-    """A copying run of the recurrent model with a choice of optimiser.
-
-    Attributes:
-        optimizer: ``"adam"``, or ``"sgd"`` without momentum; ``learning_rate`` is its own.
-    """
+    """A copying run with Adam, or with SGD without momentum; ``learning_rate`` is its own."""
 
     optimizer: Literal["adam", "sgd"] = "adam"
 
@@ -51,12 +38,9 @@ class OptimizedConfig(CopyingConfig):
 class TransformerConfig(OptimizedConfig):
     """A copying run of a Transformer.
 
-    Of the fields of ``CopyingConfig`` those of recurrent networks and of the paper's readout keep
-    their defaults: ``cell``, ``readout``, ``query_scale``, ``value_scale``.
-
-    Attributes:
-        encoder_layers: self-attention layers of the encoder. With 0 a state is local: its word and
-            its position, nothing of its neighbours.
+    Fields of recurrent networks and of the paper's readout keep their defaults: ``cell``,
+    ``readout``, ``query_scale``, ``value_scale``. Without ``encoder_layers`` of self-attention a
+    state is local: its word and its position, nothing of its neighbours.
 
     Raises:
         ValueError: a number is out of range, ``heads`` does not divide ``width``, or a field that
@@ -67,34 +51,29 @@ class TransformerConfig(OptimizedConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        heads, width = self.heads, self.width
-        unused = {
-            f"{name} {getattr(CopyingConfig, name)!r}, the default, as a Transformer has no use "
-            f"for it, found {getattr(self, name)!r}": (
-                getattr(self, name) != getattr(CopyingConfig, name)
-            )
+        heads, width, layers = self.heads, self.width, self.encoder_layers
+        usual = {
+            name: (getattr(CopyingConfig, name), getattr(self, name))
             for name in ("cell", "readout", "query_scale", "value_scale")
         }
         refuse(
             {
-                f"encoder_layers of at least 0, found {self.encoder_layers}": (
-                    self.encoder_layers < 0
-                ),
+                f"encoder_layers of at least 0, found {layers}": layers < 0,
                 "a width that is a multiple of heads, each head has its share, found "
                 f"width {width} and {heads} heads": heads < 1 or width < 1 or width % heads > 0,
-                **unused,
+                **{
+                    f"{name} {default!r}, the default, as a Transformer has no use for it, found "
+                    f"{found!r}": found != default
+                    for name, (default, found) in usual.items()
+                },
             }
         )
 
     @property
     def model(self) -> models.Seq2SeqConfig:
         """What the Transformer shares with the recurrent encoder-decoder."""
-        return replace(
-            super().model,
-            merge="concatenate",
-            scaled_scores=True,
-            max_length=self.length + self.end_symbol,
-        )
+        most = self.length + self.end_symbol
+        return replace(super().model, merge="concatenate", scaled_scores=True, max_length=most)
 
 
 class Transformer(models.Seq2Seq):
@@ -109,12 +88,7 @@ class Transformer(models.Seq2Seq):
         p_t = softmax(output(norm(u_t + feedforward(norm(u_t)))))
 
     Cross-attention is spelt out, because its weights are replaced in interventions and its logits
-    are returned; all other parts are PyTorch's. ``decoder_states`` are ``s``. What ``Seq2Seq`` has
-    for its recurrent networks alone (``encode``, ``decoder_start``) is not to be called here.
-
-    Of the configuration count the vocabularies, ``d_hidden`` (the width of everything), ``heads``,
-    ``shared_embeddings``, ``attention``, ``max_length`` (rows of the table of positions); ``merge``
-    is ``"concatenate"``.
+    are returned; all other parts are PyTorch's. ``decoder_states`` are ``s``.
     """
 
     def __init__(self, config: models.Seq2SeqConfig, encoder_layers: int = 0) -> None:
@@ -125,12 +99,11 @@ class Transformer(models.Seq2Seq):
         self.target_embedding = self.source_embedding
         if not config.shared_embeddings:
             self.target_embedding = nn.Embedding(config.target_vocab, d)
+        self.dropout = nn.Dropout(0.0)
         self.source_position = nn.Embedding(config.max_length, d)
         self.target_position = nn.Embedding(config.max_length, d)
-        layer = partial(nn.TransformerEncoderLayer, d, heads, 4 * d, dropout=0.0)
-        self.encoder_layers = nn.ModuleList(
-            layer(batch_first=True, norm_first=True) for _ in range(encoder_layers)
-        )
+        layer = partial(nn.TransformerEncoderLayer, dropout=0.0, batch_first=True, norm_first=True)
+        self.encoder_layers = nn.ModuleList(layer(d, heads, 4 * d) for _ in range(encoder_layers))
         self.encoder_norm = nn.LayerNorm(d)
         self.self_norm = nn.LayerNorm(d)
         self.self_attention = nn.MultiheadAttention(d, heads, batch_first=True)
@@ -143,33 +116,24 @@ class Transformer(models.Seq2Seq):
         self.output = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, config.written))
         self.register_buffer("column", models.output_columns(config), persistent=False)
 
-    def forward(self, batch: Batch, attention: Tensor | None = None) -> models.Seq2SeqOutput:
-        """One teacher-forced pass as in ``Seq2Seq.forward``; attention is cross-attention."""
-        self.check(batch)
-        states = self.states(batch.source, batch.source_mask)
-        decoder_states = self.decoder_states(batch.decoder_input)
-        scores = self.scores(decoder_states, states, batch.source_mask)
-        alpha = self.attend(scores, batch.source_mask) if attention is None else attention
-        alpha = models.as_attention(alpha, scores)
-        logits = self.readout(decoder_states, self.merge(alpha @ self.values(states)))
-        return models.Seq2SeqOutput(logits, alpha, scores, states, decoder_states)
-
-    def states(self, source: Tensor, mask: Tensor) -> Tensor:
-        """Encoder states h, ``(batch, src, d_hidden)``."""
+    def encode(self, source: Tensor, mask: Tensor) -> tuple[Tensor, None]:
+        """Encoder states h, ``(batch, src, d_hidden)``; the decoder has no other start."""
         x = self.source_embedding(source) + self.source_position.weight[: source.shape[1]]
         for layer in self.encoder_layers:
             x = layer(x, src_key_padding_mask=~mask)
-        return self.encoder_norm(x)  # type: ignore[no-any-return]
+        return self.encoder_norm(x), None
 
-    def decoder_states(self, words: Tensor) -> Tensor:
-        """Decoder states s of a ``decoder_input``, ``(batch, tgt, d_hidden)``."""
-        tgt = words.shape[1]
-        x = self.target_embedding(words) + self.target_position.weight[:tgt]
+    def decoder(  # type: ignore[override]  # a module in the parent
+        self, embedded: Tensor, start: None
+    ) -> tuple[Tensor, None]:
+        """Decoder states s from the words before, ``(batch, tgt, d_hidden)``."""
+        tgt = embedded.shape[1]
+        x = embedded + self.target_position.weight[:tgt]
         # Padding stands at the end, where no word sees it.
-        later = torch.ones(tgt, tgt, dtype=torch.bool, device=words.device).triu(1)
+        later = torch.ones(tgt, tgt, dtype=torch.bool, device=x.device).triu(1)
         seen = self.self_norm(x)
         found, _ = self.self_attention(seen, seen, seen, attn_mask=later, need_weights=False)
-        return x + found  # type: ignore[no-any-return]
+        return x + found, start
 
     def scores(self, decoder_states: Tensor, encoder_states: Tensor, mask: Tensor) -> Tensor:
         """Logits a of cross-attention, ``(batch, heads, tgt, src)``; very negative at padding."""
@@ -178,11 +142,6 @@ class Transformer(models.Seq2Seq):
         keys = self.key(encoder_states).unflatten(-1, (heads, -1))
         scores: Tensor = torch.einsum("btkd,blkd->bktl", queries, keys) / keys.shape[-1] ** 0.5
         return scores.masked_fill(~mask[:, None, None, :], models.MINUS_INFINITY)
-
-    def values(self, encoder_states: Tensor) -> Tensor:
-        """Each head's value of each position, ``(batch, heads, src, d_hidden / heads)``."""
-        values: Tensor = self.value(encoder_states).unflatten(-1, (self.config.heads, -1))
-        return values.transpose(1, 2)  # b k l d
 
     def readout(self, decoder_states: Tensor, context: Tensor) -> Tensor:
         """Logits of output words, ``(..., vocab)``, from s and the heads' contexts side by side."""
@@ -200,21 +159,19 @@ def build_transformer(config: TransformerConfig, seed: int) -> Transformer:
 def measure(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
     """The metrics of ``copying.measure_copier``; attention is the cross-attention of a Transformer.
 
-    Returns:
-        Also, both in [0, 1] and about 1/src without knowledge of words: ``probe_accuracy``: how
-        often the lexical probe is largest at the right position; ``follows_probe``: how often the
-        heads' mean attention is largest where the probe is. If attention avoids the right position
-        and yet follows the probe, the encoder has moved the words: that is no elimination, though
-        ``copying.outcomes`` calls it so.
+    Also ``probe_accuracy``: how often the lexical probe is largest at the right position, and
+    ``follows_probe``: how often the heads' mean attention is largest where the probe is. If it
+    avoids the right position and yet follows the probe, the encoder has moved the words: that is no
+    elimination, though ``copying.outcomes`` calls it so.
     """
-    probed = batch[:PROBED]
-    gold = word_positions(probed)
+    probed = batch[: copying.PROBED]
+    gold = copying.word_positions(probed)
     beta = probes.lexical_probe(model, probed, scale="log_probability")
     with probes.evaluating(model):
         alpha = model(probed).attention
     best = beta.argmax(-1).masked_fill(gold < 0, -1)
     return {
-        **measure_copier(model, batch),
+        **copying.measure_copier(model, batch),
         "probe_accuracy": probes.attention_accuracy(beta, gold),
         "follows_probe": probes.attention_accuracy(alpha, best),
     }
@@ -226,8 +183,8 @@ def run_optimized(config: OptimizedConfig, seed: int) -> training.History:
     if isinstance(config, TransformerConfig):
         model = build_transformer(config, seed)
     else:
-        model = build_copier(config, seed)
-    return train_copier(model, config, seed, measure=measure)
+        model = copying.build_copier(config, seed)
+    return copying.train_copier(model, config, seed, measure=measure)
 
 
 TRANSFORMER = extended(SMALL, TransformerConfig, learning_rate=2e-3, steps=600)
@@ -253,9 +210,9 @@ def descents() -> dict[str, OptimizedConfig]:
     sgd = {"optimizer": "sgd", "learning_rate": 1.0, "evaluate_every": 25}
     lstm = extended(SMALL, OptimizedConfig, **sgd, steps=1500)
     other = extended(SMALL, TransformerConfig, **sgd, steps=1000)
+    arms = {"lstm": lstm, "transformer": other}
     return {
-        "lstm-easy": replace(lstm, vocab=24),
-        "lstm-hard": lstm,
-        "transformer-easy": replace(other, vocab=24),
-        "transformer-hard": other,
+        f"{name}-{task}": replace(config, vocab=vocab)
+        for name, config in arms.items()
+        for task, vocab in (("easy", 24), ("hard", 16))
     }

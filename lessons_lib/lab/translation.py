@@ -32,12 +32,7 @@ class OnPairs(Configuration):
         corpus, source, target: as in ``loaders.load_parallel``; the source is read.
         max_words: longer pairs are left out.
         vocab_size: words kept on each side, the special symbols included.
-        bidirectional: whether the encoder also reads from the right, as the authors' does.
-        dropout: probability of dropping.
-        batch_size: pairs in a batch.
-        learning_rate: Adam's.
-        steps: updates of each encoder-decoder.
-        proxy_steps, proxy_learning_rate: the same of the bag-of-words proxy.
+        proxy_steps, proxy_learning_rate: of the bag-of-words proxy.
         dictionary_words: the most frequent source words with a translation that are asked for.
         pairs_per_word: training pairs in which each of these words is looked at.
     """
@@ -60,14 +55,7 @@ class OnPairs(Configuration):
 
 @dataclass(frozen=True)
 class UniformTranslation(OnPairs):
-    """Chapter 3 at scale: what is learned about words with attention frozen uniform.
-
-    Attributes:
-        d_embed: width of embeddings.
-        d_hidden: width of states.
-        evaluate_every: steps between evaluations.
-        pairs_measured: held-out pairs that are measured on.
-    """
+    """Chapter 3 at scale: what is learned about words with attention frozen uniform."""
 
     d_embed: int = 256
     d_hidden: int = 256
@@ -81,11 +69,8 @@ class Translation(OnPairs):
 
     Attributes:
         runs: runs in a block, two or more.
-        width: of embeddings and states.
-        scaled_scores: whether attention logits are scaled, see ``models.Seq2SeqConfig``.
         checkpoints: further steps to look at, besides 0 and the last.
-        chosen_on: held-out pairs that choose a checkpoint.
-        reported_on: held-out pairs that are reported on.
+        chosen_on, reported_on: held-out pairs that choose a checkpoint, or are reported on.
 
     Raises:
         ValueError: fewer than two runs.
@@ -112,9 +97,7 @@ class Pairs:
     """A parallel corpus made ready for the comparison.
 
     Attributes:
-        train: pairs to learn from.
-        held_out: pairs to measure on.
-        source_vocab, target_vocab: words of both languages.
+        train, held_out: pairs to learn from, and to measure on.
         dictionary: for source words (identifiers) the set of their right translations, the
             frequent words first; ``None`` where there is no dictionary.
         gold: for each held-out output word the right position, where alignment or dictionary name
@@ -179,22 +162,22 @@ def joined(parts: Sequence[Batch]) -> Batch:
     )
 
 
-def _loaded(config: OnPairs, *splits: str) -> list[ParallelCorpus]:
-    languages = config.corpus, config.source, config.target
-    return [loaders.load_parallel(*languages, split) for split in splits]
-
-
-def _dictionary(config: OnPairs) -> dict[str, frozenset[str]] | None:
-    languages = f"{config.source}-{config.target}"
+def _loaded(
+    config: OnPairs, *splits: str
+) -> tuple[list[ParallelCorpus], dict[str, frozenset[str]] | None]:
+    """Parts of a corpus, and the dictionary that there is for it."""
+    languages = config.source, config.target
+    parts = [loaders.load_parallel(config.corpus, *languages, split) for split in splits]
     if config.corpus == "toy":
-        return toy_dictionary(config.source, config.target)
-    return loaders.load_dictionary(languages) if languages in ("de-en", "en-de") else None
+        return parts, toy_dictionary(*languages)
+    known = "-".join(languages) in ("de-en", "en-de")
+    return parts, loaders.load_dictionary("-".join(languages)) if known else None
 
 
 def load_pairs(config: Translation) -> Pairs:
     """``prepare_pairs`` for a corpus of this course, with the dictionary that there is for it."""
-    train, val, test = _loaded(config, "train", "val", "test")
-    return prepare_pairs(config, train, val, test, _dictionary(config))
+    (train, val, test), dictionary = _loaded(config, "train", "val", "test")
+    return prepare_pairs(config, train, val, test, dictionary)
 
 
 def train_translator(
@@ -207,19 +190,13 @@ def train_translator(
 ) -> tuple[models.Seq2Seq, blocks.Trace, list[float]]:
     """One translator from one seed, and what it showed at its checkpoints on the held-out pairs.
 
-    Args:
-        config: how it is trained.
-        ready: the corpus.
-        attention: one of ``KINDS``. Twins of one seed start from the same weights and see the same
-            batches.
-        seed: of the start, of dropout and of the order of the pairs.
-        progress: label of a progress bar, or ``None`` for none.
-        prepare: what is done with the model before.
+    The seed is of the start, of dropout and of the order of the pairs: twins of one seed, of either
+    of ``KINDS``, start from the same weights and see the same batches. ``prepare`` is done with the
+    model before, ``progress`` is the label of a progress bar.
 
     Returns:
         The model; its trace (performance is the accuracy of the next word); and at each checkpoint
-        the share of frequent words whose best translation is in the dictionary, empty where there
-        is none.
+        the share of frequent words whose best translation is in the dictionary, if there is one.
     """
     shape = models.Seq2SeqConfig(
         *(*ready.sizes, config.width, config.width),
@@ -271,7 +248,7 @@ def model1(train: batches.EncodedPairs, sizes: tuple[int, int]) -> Tensor:
     return fit_model1(everything.source, everything.target, *sizes).table
 
 
-def _tables(
+def cooccurrence_tables(
     config: OnPairs, train: batches.EncodedPairs, sizes: tuple[int, int], seed: int
 ) -> dict[str, Tensor]:
     """``px``, the bag-of-words proxy trained from the seed, and ``m1``, IBM Model 1."""
@@ -283,17 +260,12 @@ def _tables(
 
 
 def candidates(tables: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
-    """Candidates that look at no sentence, ``(batch, tgt, src)`` each.
+    """Candidates ``(batch, tgt, src)`` that look at no sentence: of tables, and the ``diagonal``.
 
-    Those of tables, and ``diagonal``: the same relative position, which knows no words at all.
+    The diagonal is the same relative position, and knows no words at all.
     """
     found = {name: probes.table_probe(table, batch) for name, table in tables.items()}
     return {**found, "diagonal": probes.diagonal_guess(batch)}
-
-
-def cooccurrence_probes(config: Translation, ready: Pairs, seed: int) -> dict[str, Tensor]:
-    """Candidates for the held-out pairs: ``px``, ``m1`` and ``diagonal``."""
-    return candidates(_tables(config, ready.train, ready.sizes, seed), ready.held_out.batch)
 
 
 def judged(
@@ -304,9 +276,8 @@ def judged(
 ) -> dict[str, list[float]]:
     """How often probe and attention of a run are on top where a judge is, at each checkpoint.
 
-    Returns:
-        ``ktiw/NAME`` and ``attention/NAME`` for each judge ``(batch, tgt, src)``, and for gold
-        positions ``(batch, tgt)``, if there are any, under the name ``gold``.
+    ``ktiw/NAME`` and ``attention/NAME`` for each judge ``(batch, tgt, src)``, and for gold
+    positions ``(batch, tgt)``, if there are any, under the name ``gold``.
     """
     curves, rows = dict[str, list[float]](), held_out.shown
     for kind, shown in (("ktiw", run.beta), ("attention", run.attention)):
@@ -327,10 +298,10 @@ def compare_translators(
     Run k of a block has the seed ``block * runs + k``.
 
     Returns:
-        History with the metrics of ``blocks.compare``, where the references are those of
-        ``cooccurrence_probes``, and for each run at each checkpoint those of ``judged`` by ``m1``,
-        Model 1, and by ``gold``; where a dictionary is there, ``ktiw/words``. Then ``blocks.lag``
-        between the gold curves (else those of Model 1), ``lag/m1`` between those of Model 1, and
+        History with the metrics of ``blocks.compare``, where the references are ``px``, ``m1`` and
+        ``diagonal``, and for each run at each checkpoint those of ``judged`` by Model 1 and by
+        ``gold``; where a dictionary is there, ``ktiw/words``. Then ``blocks.lag`` between the gold
+        curves (else those of Model 1), ``lag/m1`` between those of Model 1, and
         ``spread/at-ktiw``: ``spread`` at the step at which KTIW is half-way up.
     """
     began = time.perf_counter()
@@ -346,14 +317,13 @@ def compare_translators(
         learned.append(trace)
         words.append(known)
         uniform.append(train_translator(config, ready, "uniform", seed, labels[1])[1])
-    references = cooccurrence_probes(config, ready, seed=block)
+    references = candidates(
+        cooccurrence_tables(config, ready.train, ready.sizes, block), held_out.batch
+    )
     rows = blocks.compare(held_out, learned, uniform, references)
     kind = "m1" if ready.gold is None else "gold"
     for k, run in enumerate(learned):
         curves = judged(held_out, run, {"m1": references["m1"]}, ready.gold)
-        if words[k]:
-            curves["ktiw/words"] = words[k]
-        rows += blocks.as_rows(run.steps, curves, f"#{k}")
         by_model1, found = (
             blocks.lag(run.steps, curves[f"ktiw/{name}"], curves[f"attention/{name}"])
             for name in ("m1", kind)
@@ -363,8 +333,8 @@ def compare_translators(
         if "rise/ktiw" in found:
             spreads = blocks.spreads(held_out, run)
             found["spread/at-ktiw"] = float(np.interp(found["rise/ktiw"], run.steps, spreads))
-        single = {name: [value] for name, value in found.items()}
-        rows += blocks.as_rows([config.steps], single, f"#{k}")
+        shown = {"ktiw/words": words[k]} if words[k] else {}
+        rows += blocks.as_rows(run.steps, {**curves, **shown, **found}, f"#{k}")
     return blocks.ended(rows, config.steps, began)
 
 
@@ -383,15 +353,16 @@ def uniform_translation(config: UniformTranslation, seed: int) -> training.Histo
     guesses reach: ``proxy/gold``, ``proxy/words``, ``model1/gold``, ``model1/words``,
     ``diagonal/gold``, ``diagonal/proxy`` and ``chance``.
     """
-    (train, val), source, target = _numbered(config, _loaded(config, "train", "val"))
-    dictionary = vocabulary.number_dictionary(_dictionary(config) or {}, source, target)
+    parts, entries = _loaded(config, "train", "val")
+    (train, val), source, target = _numbered(config, parts)
+    dictionary = vocabulary.number_dictionary(entries or {}, source, target)
     sizes = len(source), len(target)
     held_out = val.batch(range(min(config.pairs_measured, len(val))))
     gold = probes.dictionary_gold(held_out, dictionary)
     mask = probes.pair_mask(held_out, end_symbol=False)
     asked = dict(list(dictionary.items())[: config.dictionary_words])
     sample = train.batch(train.containing(asked, config.pairs_per_word))
-    found = _tables(config, train, sizes, seed)
+    found = cooccurrence_tables(config, train, sizes, seed)
     tables = {"proxy": found["px"], "model1": found["m1"]}
     known = candidates(tables, held_out)
 
@@ -399,13 +370,13 @@ def uniform_translation(config: UniformTranslation, seed: int) -> training.Histo
         words = {} if table is None else {"words": float(probes.ktiw(table, asked).mean())}
         return {"gold": probes.attention_accuracy(beta, gold), **words}
 
-    references = {
+    once = {
         f"{name}/{metric}": value
         for name, beta in known.items()
         for metric, value in judge(beta, tables.get(name)).items()
     }
-    references["diagonal/proxy"] = agreement.agreement(known["diagonal"], known["proxy"], mask)
-    references["chance"] = agreement.chance_agreement(mask.sum(-1)[mask.any(-1)])
+    once["diagonal/proxy"] = agreement.agreement(known["diagonal"], known["proxy"], mask)
+    once["chance"] = agreement.chance_agreement(mask.sum(-1)[mask.any(-1)])
 
     def measure(model: models.Seq2Seq) -> dict[str, float]:
         where = next(model.parameters()).device
@@ -431,8 +402,7 @@ def uniform_translation(config: UniformTranslation, seed: int) -> training.Histo
         evaluate=measure,
         seed=seed,
     )
-    once = blocks.as_rows([0], {name: [value] for name, value in references.items()})
-    return replace(history, rows=(*once, *history.rows))
+    return replace(history, rows=(*blocks.as_rows([0], once), *history.rows))
 
 
 def translations() -> dict[str, Translation]:

@@ -63,20 +63,13 @@ class Translator(Configuration):
         corpus, source, target: as in ``loaders.load_parallel``; the source is read.
         runs: ordinary runs in a block, two or more, and as many uniform ones.
         pieces: size of the sentencepiece vocabulary that both languages share.
-        width: of embeddings, and of states in each direction.
-        layers: recurrent layers of encoder and of decoder.
         dropout: between layers.
-        batch_size: pairs in a batch.
-        order: of the pairs, see ``batches.EncodedPairs.batches``.
-        learning_rate: Adam's.
-        bfloat16: see ``training.TrainConfig``.
-        steps: updates at most.
+        order: of pairs, see ``batches.EncodedPairs.batches``.
+        steps, patience: updates at most; fewer if validation accuracy stood still for so many.
         checkpoints: steps at which a run is looked at, besides 0 and the last.
-        patience: a run ends when validation accuracy has stood still for so many updates.
         measured_on: pairs of each part (validation, held out, training) that are compared.
         beam: of the search whose output BLEU is computed of.
-        proxy_epochs: passes of the bag-of-words proxy, of which the best on validation is taken.
-        proxy_batch_size: its pairs in a batch.
+        proxy_epochs: of the bag-of-words proxy, whose best epoch is taken.
     """
 
     corpus: str = "multi30k"
@@ -124,31 +117,17 @@ _AFTER = ("runs", "steps", "patience", "measured_on", "beam", "proxy_epochs", "p
 """Fields on which a translator does not depend, or only by how long it is trained."""
 
 
-class HeldOut(blocks.HeldOut[Batch]):
-    """Pairs of which every output word counts, the end symbol too, as in the authors' code."""
-
-    @property
-    def mask(self) -> Tensor:
-        """True where output word and source word are both there, bool ``(batch, tgt, src)``."""
-        return probes.pair_mask(self.batch)
-
-
 @dataclass(frozen=True)
 class Ready:
-    """A corpus in pieces.
+    """A corpus in pieces: pairs to learn from, to watch accuracy on, and to compare on.
 
-    Attributes:
-        train: pairs to learn from.
-        validation: pairs by whose accuracy checkpoints and gold runs are chosen.
-        held_out: pairs to compare on: of the validation part, which choose; of the test part; and
-            of the training part.
-        references: for each part its target sentences as plain text.
-        subwords: the pieces.
+    ``held_out`` has pairs of the validation part, which choose, of the test part, and of training;
+    ``references`` for each part its target sentences as plain text.
     """
 
     train: batches.EncodedPairs
     validation: batches.EncodedPairs
-    held_out: HeldOut
+    held_out: blocks.HeldOut[Batch]
     references: dict[str, list[str]]
     subwords: vocabulary.Subwords
 
@@ -167,14 +146,13 @@ def prepare(config: Translator) -> Ready:
     val, test, train = encoded
     sample = random.Random(1).sample(range(len(train)), min(len(corpora[0]), len(train)))
     chosen = [rows[: config.measured_on] for rows in (range(len(val)), range(len(test)), sample)]
-    references = {
-        name: [corpus.target[i] for i in part.index[list(rows)].tolist()]
-        for name, corpus, part, rows in zip(
-            ("choosing", "shown", "seen"), corpora, encoded, chosen, strict=True
-        )
-    }
-    parts = [part.batch(rows) for part, rows in zip(encoded, chosen, strict=True)]
-    held_out = HeldOut(joined(parts), len(parts[0]), len(parts[2]))
+    parts, references = [], {}
+    for name, corpus, part, rows in zip(
+        ("choosing", "shown", "seen"), corpora, encoded, chosen, strict=True
+    ):
+        parts.append(part.batch(rows))
+        references[name] = [corpus.target[i] for i in part.index[list(rows)].tolist()]
+    held_out = blocks.HeldOut(joined(parts), len(parts[0]), len(parts[2]), end_symbol=True)
     return Ready(train, val, held_out, references, subwords)
 
 
@@ -200,12 +178,7 @@ def accuracy(model: models.Seq2Seq, pairs: batches.EncodedPairs) -> float:
 def train_translator(
     config: Translator, ready: Ready, attention: str, seed: int
 ) -> tuple[Path, dict[int, float]]:
-    """One translator, or what is left to do of it.
-
-    Returns:
-        The folder with its weights (``long_runs.weights``), and its validation accuracy at each
-        checkpoint.
-    """
+    """Train a translator, or go on: its folder, and validation accuracy at each checkpoint."""
     folder = config.folder(*_AFTER) / f"{attention}-{seed}"
     found = long_runs.train_kept(
         config.build(attention, seed),
@@ -266,6 +239,7 @@ def trace(
     began = time.perf_counter()
     folder, found = train_translator(config, ready, attention, seed)
     model = config.build(attention, seed)
+    learned = attention == "learned"
 
     def shown(kind: str, step: int, measure: Callable[[models.Seq2Seq], Any]) -> Any:
         """What a measurement gave at a checkpoint, kept in a file."""
@@ -279,17 +253,13 @@ def trace(
 
     kind = f"seen-{config.measured_on}-{config.beam}"
     seen = [shown(kind, step, lambda model: look(config, ready, model)) for step in found]
+    beta = [one["beta"] for one in seen]
+    alpha = [one["attention"] for one in seen] if learned else []
     traces = []
     for measure in ("accuracy", "bleu"):
         by_part = {name: [one[measure][name] for one in seen] for name in ready.held_out.parts}
-        one = blocks.Trace(
-            steps=list(found),
-            performance=list(by_part["shown"]),
-            elsewhere=by_part,
-            attention=[one["attention"] for one in seen] if attention == "learned" else [],
-            beta=[one["beta"] for one in seen],
-        )
-        for best in {one.gold(part) for part in by_part} if attention == "learned" else ():
+        one = blocks.Trace([*found], [*by_part["shown"]], by_part, [*alpha], [*beta])
+        for best in {one.gold(part) for part in by_part} if learned else ():
             one.saliency[best] = shown(
                 f"delta-{config.measured_on}",
                 one.steps[best],
@@ -306,18 +276,16 @@ def wait_for_all(runs: Sequence[blocks.Trace]) -> None:
     """
     longest = max((run.steps for run in runs), key=len)
     for run in runs:
-        more = len(longest) - len(run.steps)
         lists: list[list[Any]] = [run.performance, run.attention, run.beta, *run.elsewhere.values()]
         for values in lists:
-            values.extend(values[-1:] * more)
+            values.extend(values[-1:] * (len(longest) - len(run.steps)))
         run.steps = longest
 
 
 def proxy_table(config: Translator, ready: Ready, seed: int) -> Tensor:
     """The authors' bag-of-words proxy: for each piece p(o | i), ``(pieces, pieces)``.
 
-    Mean embedding, linear, softmax; Adam 1e-3; the best epoch on the validation part; the probe
-    leaves the bias out. Their training loss is kept as it is: see the head of the module.
+    Of the best epoch on the validation part. Their loss is kept: see the head of the module.
     """
     proxy = models.build_bag_of_words(config.pieces, config.pieces, seed, d_embed=config.width)
     optimizer = training.adam(proxy.parameters(), 1e-3)
@@ -343,7 +311,7 @@ def proxy_table(config: Translator, ready: Ready, seed: int) -> Tensor:
 
 
 def cooccurrence(config: Translator, ready: Ready, seed: int) -> dict[str, Tensor]:
-    """``px``, ``m1`` and ``diagonal``, as in ``translation.cooccurrence_probes``, by pieces."""
+    """``px``, ``m1`` and ``diagonal``: the references of a block, by pieces."""
     m1 = model1(ready.train, (config.pieces, config.pieces)).float()
     return candidates({"px": proxy_table(config, ready, seed), "m1": m1}, ready.held_out.batch)
 
@@ -355,17 +323,14 @@ def run_translator(config: Translator, seed: int) -> training.History:
     in the cache: a block that is stopped goes on where it was.
 
     Returns:
-        History with the metrics of ``blocks.compare``; the same under ``bleu/`` with BLEU as
-        the performance, by which then the gold run's checkpoint is chosen; and for each run at each
-        checkpoint ``ktiw/m1`` and ``attention/m1`` of ``translation.judged``.
+        History with the metrics of ``blocks.compare``; the same under ``bleu/`` with BLEU as the
+        performance, by which then the gold run's checkpoint is chosen; and for each run those of
+        ``translation.judged`` by Model 1.
     """
     began = time.perf_counter()
     ready = prepare(config)
-    runs: dict[str, list[tuple[blocks.Trace, blocks.Trace]]] = {}
-    for attention in KINDS:
-        runs[attention] = [
-            trace(config, ready, attention, seed * config.runs + k) for k in range(config.runs)
-        ]
+    seeds = range(seed * config.runs, (seed + 1) * config.runs)
+    runs = {kind: [trace(config, ready, kind, one) for one in seeds] for kind in KINDS}
     references = long_runs.kept(
         config.folder("runs", "beam", "steps", "patience") / f"references-{seed}.pt",
         lambda: cooccurrence(config, ready, seed),
@@ -374,11 +339,10 @@ def run_translator(config: Translator, seed: int) -> training.History:
     for prefix, which in (("", 0), ("bleu/", 1)):
         learned, uniform = ([both[which] for both in runs[kind]] for kind in KINDS)
         wait_for_all([*learned, *uniform])
-        found = blocks.compare(ready.held_out, learned, uniform, references)
         by_performance = ("xi", "accuracy", "uniform/accuracy")
         rows += [
             {**row, "metric": prefix + row["metric"]}
-            for row in found
+            for row in blocks.compare(ready.held_out, learned, uniform, references)
             if not prefix or row["metric"].startswith(by_performance)
         ]
     for k, (run, _) in enumerate(runs["learned"]):

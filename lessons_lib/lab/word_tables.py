@@ -30,35 +30,19 @@ def proxy_loss(model: BagOfWords, batch: LabelledBatch) -> Tensor:
     return binary_cross_entropy_with_logits(score, batch.label.float(), reduction="sum")
 
 
-def table_scores(table: Tensor, batch: LabelledBatch) -> Tensor:
-    """Word scores of texts, ``(batch, src)``, by a table of one number for each word.
-
-    Raises:
-        ValueError: the table has no entry for a word of the batch.
-    """
-    if table.ndim != 1 or len(table) <= int(batch.source.max()):
-        raise ValueError(
-            f"expected a table (source_vocab,) of more than {int(batch.source.max())} entries, "
-            f"found {tuple(table.shape)}"
-        )
-    return table[batch.source]
-
-
 def guesses(batch: LabelledBatch) -> dict[str, Tensor]:
     """Candidates ``(batch, 1, src)`` that know no word.
 
     ``last`` and ``first`` prefer later and earlier words, ``start`` and ``end`` the symbols there.
     """
     positions = torch.arange(batch.source.shape[1]).expand_as(batch.source)
-    ends = {"start": batch.source == BOS, "end": batch.source == EOS}
-    at_end = ends["start"] | ends["end"]
+    start, end = batch.source == BOS, batch.source == EOS
     found = {
-        "last": positions.masked_fill(at_end, -1),
-        "first": (-positions).masked_fill(at_end, -len(positions[0])),
+        "last": positions.masked_fill(start | end, -1),
+        "first": (-positions).masked_fill(start | end, -len(positions[0])),
     }
-    for name, there in ends.items():
-        if bool(there.any()):
-            found[name] = positions if name == "end" else -positions
+    found |= {"start": -positions} if bool(start.any()) else {}
+    found |= {"end": positions} if bool(end.any()) else {}
     return {name: guess[:, None] for name, guess in found.items()}
 
 
@@ -69,9 +53,8 @@ def word_tables(config: Classification, ready: Prepared, seed: int) -> dict[str,
     ``lr``: logistic regression. Epoch and penalty are chosen on the texts that choose; under
     ``px/max`` and ``lr/max`` on those that are reported on, as the authors do.
     """
-    held_out = ready.held_out
-    choosing, shown = (held_out.batch[held_out.parts[name]] for name in ("choosing", "shown"))
-    parts = {"": choosing, "/max": shown}
+    batch, rows = ready.held_out.batch, ready.held_out.parts
+    parts = {"": batch[rows["choosing"]], "/max": batch[rows["shown"]]}
     proxy = models.build_bag_of_words(len(ready.vocab), 1, seed, config.proxy_width)
     best = dict.fromkeys(parts, torch.inf)
     tables: dict[str, Tensor] = {}
@@ -79,8 +62,7 @@ def word_tables(config: Classification, ready: Prepared, seed: int) -> dict[str,
     def look(proxy: models.BagOfWords) -> dict[str, float]:
         table = proxy.word_logits()[:, 0]  # each with the bias, and so is their mean
         for suffix, part in parts.items():
-            lengths = part.source_mask.sum(1)
-            scores = (table_scores(table, part) * part.source_mask).sum(1) / lengths
+            scores = (table[part.source] * part.source_mask).sum(1) / part.source_mask.sum(1)
             loss = float(binary_cross_entropy_with_logits(scores, part.label.float()))
             if loss < best[suffix]:
                 best[suffix] = loss
@@ -109,9 +91,8 @@ def logistic_tables(
 ) -> dict[str, Tensor]:
     """Coefficients of a logistic regression on the bag of words, ``(source_vocab,)`` each.
 
-    The features are relative frequencies: counts over the length of the text. scikit-learn fits it
-    with an L2 penalty for each of ``STRENGTHS``, and each part gets the first that is most often
-    right there.
+    The features are relative frequencies. scikit-learn fits with an L2 penalty for each of
+    ``STRENGTHS``, and each part gets the first that is most often right there.
 
     Raises:
         ValueError: all texts have one label.

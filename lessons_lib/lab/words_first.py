@@ -32,23 +32,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from lessons_lib import models, training
+from lessons_lib import models, probes, training
 from lessons_lib.config import check_fields
-from lessons_lib.lab import blocks
-from lessons_lib.lab.translation import (
-    Pairs,
-    Translation,
-    candidates,
-    judged,
-    load_pairs,
-    model1,
-    train_translator,
-)
+from lessons_lib.lab import blocks, translation
+from lessons_lib.lab.translation import Pairs, Translation, load_pairs
 from lessons_lib.tasks import EOS, FIRST_WORD, UNK, Batch
 
 Table = Literal["model1", "dictionary", "shuffled", "frequencies"]
@@ -62,8 +54,7 @@ class WordsFirst(Translation):
 
     Attributes:
         table: what it is prepared with, see the head of the module.
-        prepare_steps: updates of the preparation.
-        prepare_words: source words in each of them, drawn as often as they occur.
+        prepare_steps, prepare_words: updates of the preparation, and source words in each.
     """
 
     table: Table = "model1"
@@ -78,8 +69,7 @@ class WordsFirst(Translation):
 def exchanged(size: int, seed: int) -> Tensor:
     """For each source word another one of like frequency, int64 ``(size,)``, a permutation.
 
-    Words are numbered by falling frequency. Special symbols stay, and so does a word without a
-    neighbour; every other word gets another's place.
+    Words are numbered by falling frequency. Special symbols stay, and a word without a neighbour.
     """
     generator = torch.Generator().manual_seed(seed)
     found = torch.arange(size)
@@ -102,7 +92,7 @@ def tables(ready: Pairs, seed: int) -> dict[str, Tensor]:
     for word, translations in (ready.dictionary or {}).items():
         dictionary[word, list(translations)] = 1 / len(translations)
     found = {
-        "model1": model1(ready.train, sizes),
+        "model1": translation.model1(ready.train, sizes),
         "dictionary": dictionary,
         "frequencies": frequencies,
     }
@@ -131,12 +121,10 @@ def said_of_words(model: models.Seq2Seq, words: Tensor) -> Tensor:
 def run_words_first(config: WordsFirst, seed: int) -> training.History:
     """Prepare and train one translator.
 
-    Returns:
-        History with, at each checkpoint of the ordinary training on held-out pairs: ``accuracy``,
-        ``spread`` of attention; ``attention/NAME`` and ``ktiw/NAME``, how often attention and the
-        lexical probe are largest at the right position by the dictionary (``gold``), or agree with
-        Model 1 (``m1``) and with its shuffled rows (``wrong``). At step 0 also ``prepared``, the
-        loss at which the preparation ended, less the entropy of the table.
+    At each checkpoint of the ordinary training on held-out pairs: ``accuracy``, ``spread`` of
+    attention, and those of ``translation.judged`` by dictionary (``gold``), Model 1 (``m1``) and
+    its shuffled rows (``wrong``). At step 0 also ``prepared``, the loss at which the preparation
+    ended, less the entropy of the table.
     """
     began = time.perf_counter()
     ready = load_pairs(config)
@@ -161,24 +149,19 @@ def run_words_first(config: WordsFirst, seed: int) -> training.History:
         rows.extend({**row, "step": 0, "metric": "prepared"} for row in history.rows)
 
     rows: list[blocks.Row] = []
-    _, run, _ = train_translator(config, ready, "learned", seed, prepare=prepare)
+    _, run, _ = translation.train_translator(config, ready, "learned", seed, prepare=prepare)
     held_out = ready.held_out
-    judges = candidates({"m1": given["model1"], "wrong": given["shuffled"]}, held_out.batch)
-    del judges["diagonal"]
+    wanted = {"m1": given["model1"], "wrong": given["shuffled"]}
+    judges = {k: probes.table_probe(one, held_out.batch) for k, one in wanted.items()}
     curves = {"accuracy": run.performance, "spread": blocks.spreads(held_out, run)}
-    curves |= judged(held_out, run, judges, ready.gold)
+    curves |= translation.judged(held_out, run, judges, ready.gold)
     rows += blocks.as_rows(run.steps, curves)
     return blocks.ended(rows, config.steps, began)
 
 
 def words_given() -> dict[str, WordsFirst]:
     """Captions; what differs is the table that a translator is prepared with."""
-    base = WordsFirst(
-        scaled_scores=False,
-        learning_rate=1e-3,
-        steps=2000,
-        checkpoints=(50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 800, 1000, 1250, 1500),
-        reported_on=300,
-    )
-    names: tuple[Table, ...] = ("model1", "dictionary", "shuffled", "frequencies")
-    return {name: replace(base, table=name) for name in names}
+    looks = (50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 800, 1000, 1250, 1500)
+    base = WordsFirst(steps=2000, checkpoints=looks, reported_on=300, learning_rate=1e-3)
+    base = replace(base, scaled_scores=False)
+    return {table: replace(base, table=table) for table in get_args(Table)}
