@@ -23,9 +23,8 @@ import yaml
 from test_handins import packed
 
 import assignment
-from assignment import Grade
+from assignment import LEFT_OUT, Grade
 from environment import CourseError, Project
-from handins import LEFT_OUT
 from labels import read_settings
 from lessons_lib import stats
 

@@ -197,7 +197,12 @@ def test_a_command_is_done_by_the_python_of_the_environment(
     project: Any, installer: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked: list[tuple[list[str], dict[str, str]]] = []
-    monkeypatch.setattr(environment, "call", lambda _, a, **k: asked.append((a, k)) or 3)
+
+    def call(_: Project, arguments: list[str], **settings: str) -> int:
+        asked.append((arguments, settings))
+        return 3
+
+    monkeypatch.setattr(environment, "call", call)
     monkeypatch.setattr(sys, "argv", ["course.py", "grade", "handed in"])
     monkeypatch.setattr(course, "Project", lambda _: project)
     monkeypatch.chdir(tmp_path)  # paths of the command line are meant from here
