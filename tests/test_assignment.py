@@ -23,9 +23,8 @@ import yaml
 from test_handins import packed
 
 import assignment
-from assignment import Grade
+from assignment import LEFT_OUT, Grade
 from environment import CourseError, Project
-from handins import LEFT_OUT
 from labels import read_settings
 from lessons_lib import stats
 
@@ -497,11 +496,12 @@ def test_gradescope_installs_the_pins_of_what_lessons_lib_needs(project: Any) ->
     dependencies = '[project]\ndependencies = ["torch>=2", "numpy"]\n'
     (project.root / "pyproject.toml").write_text(dependencies, encoding="utf-8")
     pins = project.root / "requirements.txt"
-    pins.write_text("numpy==1 ; x\nnumpy==2 ; y\nnumpy-more==3\ntorch==4\n", encoding="utf-8")
+    lines = ["numpy==1 ; python_version < '3.12'", "numpy==2 ; python_version >= '3.12'"]
+    pins.write_text("\n".join([*lines, "numpy-more==3", "torch==4\n"]), encoding="utf-8")
     first, *found = assignment.requirements(project, "a.whl")
     assert first.startswith("--extra-index-url https://")
     wheel = "lessons-lib @ file:///autograder/source/files/wheels/a.whl"
-    assert found == ["torch==4", "numpy==1 ; x", "numpy==2 ; y", wheel]
+    assert found == ["torch==4", *lines, wheel]
     pins.write_text("torch==4\n", encoding="utf-8")
     with pytest.raises(CourseError, match=r"a line numpy==\.\.\., found none"):
         assignment.requirements(project, "a.whl")

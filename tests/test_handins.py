@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import handins
+import assignment
 from environment import CourseError
 
 
@@ -28,16 +28,16 @@ def test_submissions_are_all_that_lies_in_folders_one_row_for_each_student(tmp_p
     for name in [*names, "more/c.zip", "more/B.ipynb"]:
         (tmp_path / "in" / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / "in" / name).touch()
-    found = handins.found_submissions([tmp_path / "in"])
+    found = assignment.found_submissions([tmp_path / "in"])
     rows = ["A", "b", "x", "notes.txt", ".x", "Ann Lee_7_file_", "more"]
     assert sorted(found) == sorted(rows)
     inside = tmp_path / "in" / "more"
-    again = handins.found_submissions([tmp_path / "in", inside, inside / "c.zip"])
+    again = assignment.found_submissions([tmp_path / "in", inside, inside / "c.zip"])
     assert set(again) - set(rows) == {"b.ipynb and B.ipynb", "c"}
     (tmp_path / "none").mkdir()
     for path in (tmp_path / "none", tmp_path / "nowhere"):
         with pytest.raises(CourseError, match="expected notebooks or zip files to grade, found no"):
-            handins.found_submissions([path])
+            assignment.found_submissions([path])
 
 
 CELL = {"cell_type": "code", "source": ["1\n", "2"]}
@@ -65,8 +65,8 @@ def test_a_notebook_is_found_however_it_is_packed(tmp_path: Path, files: dict[st
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
-    (found,) = handins.found_submissions([tmp_path]).values()
-    assert handins.read_submission(found) == json.loads(GOOD)
+    (found,) = assignment.found_submissions([tmp_path]).values()
+    assert assignment.read_submission(found) == json.loads(GOOD)
 
 
 @pytest.mark.parametrize(
@@ -95,13 +95,13 @@ def test_what_is_no_submission_is_refused_with_its_reason(
 ) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
-    (found,) = handins.found_submissions([tmp_path]).values()
+    (found,) = assignment.found_submissions([tmp_path]).values()
     with pytest.raises(CourseError, match="expected a notebook, or a zip file with one") as error:
-        handins.read_submission(found)
+        assignment.read_submission(found)
     assert words in str(error.value)
 
 
 def test_written_answers_stand_between_marks() -> None:
     begin, end = "<!-- BEGIN QUESTION -->\n\nWhy?", "<!-- END QUESTION -->"
     cells = [{"source": text} for text in ("x", begin, "So.\n", ["And ", "so."], end, "y")]
-    assert handins.written_answers({"cells": cells}) == "So.\n\nAnd so."
+    assert assignment.written_answers({"cells": cells}) == "So.\n\nAnd so."

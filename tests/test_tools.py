@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -189,6 +191,30 @@ def test_one_failing_stage_fails_the_whole_and_stops_no_other(
     assert "Failed: types" in capsys.readouterr().out
     assert course.run(course.parse(["test", "--only", "unit"]), project, inside=True) == 0
     assert seen[5:] == ["unit"]
+
+
+def test_a_command_is_done_by_the_python_of_the_environment(
+    project: Any, installer: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[tuple[list[str], dict[str, str]]] = []
+
+    def call(_: Project, arguments: list[str], **settings: str) -> int:
+        asked.append((arguments, settings))
+        return 3
+
+    monkeypatch.setattr(environment, "call", call)
+    monkeypatch.setattr(sys, "argv", ["course.py", "grade", "handed in"])
+    monkeypatch.setattr(course, "Project", lambda _: project)
+    monkeypatch.chdir(tmp_path)  # paths of the command line are meant from here
+    assert course.main() == 3
+    assert installer == ["venv", "pins", "package"]
+    words, settings = asked[-1]
+    assert [Path(words[0]).name, *words[1:]] == ["course.py", "grade", "handed in"]
+    assert settings == {"cwd": str(tmp_path), course.INSIDE: "1"}
+    monkeypatch.setenv(course.INSIDE, "1")
+    assert course.main() == 1, "no such folder"
+    assert len(asked) == 2
+    assert course.INSIDE not in os.environ, "what it starts begins outside"
 
 
 def test_the_switch_of_torch_is_an_option_and_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:

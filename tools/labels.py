@@ -36,19 +36,12 @@ LITERAL = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What a release sets; addresses have no slash at the end.
+    """What a release sets; addresses have no slash at the end."""
 
-    Attributes:
-        version: of ``lessons_lib`` and of the course.
-        repository: its address.
-        site: address of the published book.
-        wheel_sha256: digest of the released wheel of ``lessons_lib``; empty before a release.
-    """
-
-    version: str
+    version: str  # of lessons_lib and of the course
     repository: str
-    site: str
-    wheel_sha256: str = ""
+    site: str  # of the published book
+    wheel_sha256: str = ""  # of the released wheel of lessons_lib; empty before a release
 
     @property
     def tag(self) -> str:
@@ -113,22 +106,13 @@ class Parser:
 
 @dataclass(frozen=True)
 class Label:
-    """What a label stands for.
+    """What a label stands for."""
 
-    Attributes:
-        page: name of its page, as in ``book/notation``.
-        cell: id of its cell; empty on pages that are no notebooks.
-        kind: heading, equation, exercise or block.
-        title: Markdown of its heading or title; may be empty.
-        number: of an equation, as on the site: ``6.2``, or ``2`` on a page that is no numbered
-            chapter; else empty.
-    """
-
-    page: str
-    cell: str
-    kind: str
-    title: str = ""
-    number: str = ""
+    page: str  # as in book/notation
+    cell: str  # its id; empty on pages that are no notebooks
+    kind: str  # heading, equation, exercise or block
+    title: str = ""  # Markdown
+    number: str = ""  # of an equation, as on the site: 6.2; 2 on a page that is no numbered chapter
 
 
 @dataclass

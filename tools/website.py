@@ -337,17 +337,11 @@ def check_links(project: Project) -> int:
     return call(project, ["-c", JUPYTER_BOOK, "build", str(source), *options])
 
 
-def require_site(project: Project) -> Path:
-    """The first page of the site. CourseError: there is no site yet."""
-    page = project.build / "html" / "index.html"
-    if not page.exists():
-        raise CourseError(f"expected a site in {page.parent}, found none; run `make book` first")
-    return page
-
-
 def serve(project: Project, port: int) -> int:
     """Show the site until somebody stops it."""
-    site = require_site(project).parent
+    site = project.build / "html"
+    if not (site / "index.html").exists():
+        raise CourseError(f"expected a site in {site}, found none; run `make book` first")
     print(f"http://127.0.0.1:{port}/ shows {site} (stop with Ctrl+C)")
     server = ["-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(site)]
     return call(project, server)
