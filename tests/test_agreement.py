@@ -20,6 +20,7 @@ from lessons_lib.agreement import (
     kendall,
     shuffled_agreement,
     spread,
+    top_count,
     xi,
 )
 from lessons_lib.lab.blocks import half_rise
@@ -102,6 +103,12 @@ def test_agreement_by_hand() -> None:
     assert (agreement(tied, plain), agreement(plain, tied)) == (0.0, 1.0), "it is not symmetric"
 
 
+def test_top_count_by_hand() -> None:
+    assert top_count(torch.tensor([1, 19, 20, 21, 40, 100]), 0.05).tolist() == [1, 1, 1, 2, 2, 5]
+    # In floating point 0.07 * 100 is above 7.
+    assert top_count(torch.tensor([3, 14, 100]), 0.07).tolist() == [1, 1, 7]
+
+
 def test_agreement_interval_resamples_sentences_not_words() -> None:
     mask = torch.ones(31, 3, 4, dtype=torch.bool)
     mask[::2, 2] = False  # sentences of two and of three output words
@@ -119,10 +126,21 @@ def test_agreement_interval_resamples_sentences_not_words() -> None:
     assert agreement_interval(u, v).estimate == pytest.approx(agreement(u, v))
 
 
-def test_sentences_without_an_output_word_are_none_and_constants_are_warned_of() -> None:
+def test_sentences_without_an_output_word_are_none() -> None:
     mask = MASK.clone()
     mask[1] = False
     assert agreement_interval(U, V, mask).n == 4
+
+
+def test_constants_are_warned_of_in_more_than_half_of_the_rows_of_two_words() -> None:
+    v = torch.tensor(
+        [[1.0, 1, 9, -9], [2, 2, 2, 9], [3, 3, 3, 3], [1, 2, 2, 2], [1, 2, 3, 4], [5, 6, 7, 8]]
+    )
+    mask = torch.arange(4) < torch.tensor([[2], [3], [4], [2], [4], [1]])
+    with pytest.warns(UserWarning, match="constant in more than half of the rows"):
+        agreement(v, v, mask)  # three of five
+    half = [0, 1, 3, 4, 5]
+    assert agreement(v[half], v[half], mask[half]) == 1.0  # two of four: warnings are errors here
     with pytest.warns(UserWarning, match="constant in more than half of the rows"):
         assert agreement_interval(U, torch.ones_like(V), MASK).low == 1.0
 
@@ -283,8 +301,9 @@ def test_spread_of_uniform_attention_is_one_and_of_a_single_word_one_over_length
     lengths = [n for n, words in zip(SOURCE_WORDS, OUTPUT_WORDS, strict=True) for _ in range(words)]
     expected = np.mean([1 / n for n in lengths if n > 1])
     assert spread(single, MASK) == pytest.approx(float(expected))
-    # Two words share it evenly.
-    assert spread(torch.tensor([[[0.5, 0.5, 0.0, 0.0]]]), torch.ones(1, 1, 4) > 0) == 0.5
+    # Two words share it evenly, of four and of two.
+    two = torch.tensor([[[0.5, 0.5, 0.0, 0.0]]])
+    assert (spread(two, torch.ones(1, 1, 4) > 0), spread(two, two > 0)) == (0.5, 1.0)
 
 
 def test_spread_takes_a_mask_of_source_words_and_ignores_padding() -> None:

@@ -201,7 +201,9 @@ def test_dictionary_gold_by_hand() -> None:
     gold = dictionary_gold(BATCH, dictionary)
     # 4 comes from the word 5 at position 1, 5 from 12 at 3; 8 has two sources, so none
     assert gold.tolist() == [[1, 3, -1, -1, -1], [-1, -1, -1, -1, -1]]
-    assert (dictionary_gold(BATCH, {}) == -1).all()
+    # no word of the batch is 11 or 15; (12, 5), which is there, is another pair
+    for other in ({}, {11: frozenset({15})}):
+        assert (dictionary_gold(BATCH, other) == -1).all()
 
 
 def test_diagonal_guess_is_right_where_the_order_is_the_same() -> None:
