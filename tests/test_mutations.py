@@ -39,7 +39,7 @@ NAMES |= {"argmax": ["argmin"], "expm1": ["exp"], "any": ["all"], "all": ["any"]
 # What a mutated line may have and still be right, since no clause of the statement decides it.
 EQUIVALENT: dict[str, tuple[str, ...]] = {
     "1.4": ("[:, -1]", "S, 2)", "[..., -1]"),  # axes of one entry
-    "2.2": ("K",),  # all scores that are loud enough
+    "2.2": ("kappa",),  # all scores that are loud enough
     "2.3": ("brentq",),  # where the root is searched
     "2.4": ("sum(+1",),  # the last of two axes
     "3.2": ("softmax(+1)",),
