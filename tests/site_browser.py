@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -194,3 +195,23 @@ def move(figure: Any) -> None:
     """Come near to a figure, so that its frames are fetched, and wait for its sliders."""
     figure.scroll_into_view_if_needed()
     figure.locator("input[type=range]").first.wait_for()
+
+
+RUN = """part => axe.run(part, {
+  resultTypes: ['violations'],
+  preload: false,  // or it asks for style sheets once more, at wrong addresses
+  rules: {'label-content-name-mismatch': {enabled: true}},
+}).then(found => found.violations
+  .filter(rule => ['serious', 'critical'].includes(rule.impact))
+  .flatMap(rule => rule.nodes.map(node =>
+    `${rule.id}: ${node.target} ${node.html.slice(0, 120)} ${node.any[0]?.message ?? ''}`)))"""
+SETTLED = """() => new Promise(done => setTimeout(done, 400))"""
+
+
+def findings(page: Any, part: str = "html") -> list[str]:
+    """What axe-core calls serious or critical in a part of the page."""
+    page.evaluate(SETTLED)  # after a resize the theme looks only now which boxes scroll
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
+    found: list[str] = page.evaluate(RUN, part)
+    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -11,8 +10,10 @@ from site_browser import (
     CHAPTERS,
     DESKTOP,
     PHONE,
+    SETTLED,
     OpenPage,
     each_page,
+    findings,
     in_browser,
     needs_site,
     open_alone,
@@ -22,14 +23,6 @@ from site_browser import (
 
 pytestmark = [needs_site, *in_browser]
 
-AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
-RUN = """part => axe.run(part, {
-  resultTypes: ['violations'],
-  rules: {'label-content-name-mismatch': {enabled: true}},
-}).then(found => found.violations
-  .filter(rule => ['serious', 'critical'].includes(rule.impact))
-  .flatMap(rule => rule.nodes.map(node =>
-    `${rule.id}: ${node.target} ${node.html.slice(0, 120)} ${node.any[0]?.message ?? ''}`)))"""
 # What is there a thousand times and always looks alike is looked at a few times, or axe would take
 # minutes: the entries of the reference, and the words of code of one kind in one kind of box.
 THINNED = """() => {
@@ -43,16 +36,6 @@ THINNED = """() => {
     if (seen[kind] > 10 && !word.children.length) word.replaceWith(word.textContent);
   }
 }"""
-SETTLED = """() => new Promise(done => setTimeout(done, 400))"""
-
-
-def findings(page: Any, part: str = "html") -> list[str]:
-    """What axe-core calls serious or critical in a part of the page."""
-    page.evaluate(SETTLED)  # after a resize the theme looks only now which boxes scroll
-    if not page.evaluate("() => 'axe' in window"):
-        page.evaluate(AXE)
-    found: list[str] = page.evaluate(RUN, part)
-    return found
 
 
 @each_page

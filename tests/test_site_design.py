@@ -1,19 +1,22 @@
-"""What the built site adds to the text: meanings of terms, copy buttons, margins, previews."""
+"""What the built site adds to the text: bylines, meanings, copy buttons, margins, previews."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlsplit
 
+import jinja2
 import pytest
 from site_browser import CHAPTERS, DESKTOP, PAGES, PHONE, ROOT, SITE, in_browser, needs_site
 
 from labels import read_settings
 
 pytestmark = needs_site
+ADDRESS, REPOSITORY = read_settings(ROOT).site, read_settings(ROOT).repository
+Opened = Callable[..., Any]
 
 
 class Head(HTMLParser):
@@ -39,72 +42,91 @@ def html_of(page_name: str) -> str:
     return (SITE / f"{page_name}.html").read_text(encoding="utf-8")
 
 
+def pages_with(mark: str) -> list[str]:
+    return [name for name in PAGES if mark in html_of(name)]
+
+
 @pytest.mark.parametrize("page_name", PAGES)
-def test_a_shared_page_shows_what_it_is(page_name: str) -> None:
-    site = read_settings(ROOT).site
-    head = Head(html_of(page_name))
-    assert head.meta["og:url"] == f"{site}/{page_name}.html"
-    image = head.meta["og:image"]
-    assert image.startswith(f"{site}/")
-    assert (SITE / image.removeprefix(f"{site}/")).is_file()
+def test_a_page_says_what_and_where_it_is_who_wrote_it_and_how_to_mend_it(page_name: str) -> None:
+    text = html_of(page_name)
+    head = Head(text)
+    assert head.meta["og:url"] == f"{ADDRESS}/{page_name}.html"
+    assert (SITE / head.meta["og:image"].removeprefix(f"{ADDRESS}/")).is_file()
     for name in ("description", "og:title", "og:description", "og:image:alt", "twitter:card"):
         assert len(head.meta[name]) >= 4, name
     assert head.meta["og:description"] != head.meta["og:site_name"], "a page has a first paragraph"
     (icon,) = head.icons
     assert (SITE / page_name).parent.joinpath(icon).resolve().is_file()
+    assert re.findall(r'rel="canonical" href="([^"]+)"', text) == [head.meta["og:url"]]
+    names = re.findall(r'<[^>]+\sid="([^"]+)"', text)
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+    (day,) = re.findall(r"Last updated on (\d{4}-\d\d-\d\d)", text)
+    (byline,) = re.findall(r'</h1>\s*<p class="byline"[^>]*>(.*?)</p>', text)
+    assert byline == f"The course authors · last changed on {day}"
+    (edited,) = re.findall(rf'href="{re.escape(REPOSITORY)}/edit/main/([^"]+)"', text)
+    assert (ROOT / edited).is_file()
+    (asked,) = re.findall(rf'href="({re.escape(REPOSITORY)}/issues/new[^"]+)"', text)
+    assert "title=" in urlsplit(asked).query
 
 
-def test_the_root_leads_on_and_shows_what_it_is() -> None:
-    text, site = (SITE / "index.html").read_text(encoding="utf-8"), read_settings(ROOT).site
+def test_the_root_leads_on_and_a_wrong_address_gets_a_page_and_icons_are_there() -> None:
+    text = html_of("index")
     head = Head(text)
     assert head.meta["description"] == Head(html_of("book/index")).meta["description"]
-    assert head.meta["og:image"].startswith(f"{site}/")
+    assert head.meta["og:image"].startswith(f"{ADDRESS}/")
     assert "<title>How Attention Learns</title>" in text
-    assert f'<link rel="canonical" href="{site}/book/index.html">' in text
+    assert f'<link rel="canonical" href="{ADDRESS}/book/index.html">' in text
     assert 'content="0; url=book/index.html"' in text
-
-
-def test_a_wrong_address_gets_a_page_and_icons_are_where_browsers_look() -> None:
-    site = read_settings(ROOT).site
-    lost = (SITE / "404.html").read_text(encoding="utf-8")
-    links = re.findall(r'<a href="([^"]+)"', lost)
+    links = re.findall(r'<a href="([^"]+)"', html_of("404"))
     assert len(links) == 2
     for link in links:  # it is shown at any depth
-        assert (SITE / link.removeprefix(f"{site}/")).is_file()
+        assert (SITE / link.removeprefix(f"{ADDRESS}/")).is_file()
     assert (SITE / "favicon.ico").read_bytes()[:4] == b"\0\0\1\0"
     (touch,) = re.findall(r'rel="apple-touch-icon" href="([^"]+)"', html_of("book/index"))
     assert (SITE / "book" / touch).is_file()
 
 
-@pytest.mark.parametrize("page_name", PAGES)
-def test_a_page_names_its_address_and_uses_no_name_twice(page_name: str) -> None:
-    text = html_of(page_name)
-    address = f"{read_settings(ROOT).site}/{page_name}.html"
-    assert re.findall(r'<link rel="canonical" href="([^"]+)"', text) == [address]
-    names = re.findall(r'<[^>]+\sid="([^"]+)"', text)
-    assert sorted({name for name in names if names.count(name) > 1}) == []
+@pytest.mark.parametrize("page_name", CHAPTERS)
+def test_sections_and_exercises_have_numbers_and_none_is_called_untried(page_name: str) -> None:
+    text, chapter = html_of(page_name), int(page_name.split("/")[1][:2])
+    sections = re.findall(r'<h2[^>]*><span class="section-number">([\d.]+)\. ', text)
+    assert sections == [f"{chapter}.{n}" for n in range(1, len(sections) + 1)]
+    assert len(sections) > 3
+    titles = re.findall(r'admonition-title">Exercise (\d+)\.(\d+): \S', text)
+    assert titles == [(str(chapter), str(n)) for n in range(1, len(titles) + 1)]
+    assert "not attempted" not in text
 
 
-@pytest.mark.parametrize("page_name", PAGES)
-def test_the_foot_of_a_page_says_when_it_was_changed_and_where_to_mend_it(page_name: str) -> None:
-    text = html_of(page_name)
-    repository = read_settings(ROOT).repository
-    assert re.search(r"Last updated on \d{4}-\d\d-\d\d", text)
-    (edited,) = re.findall(rf'href="{re.escape(repository)}/edit/main/([^"]+)"', text)
-    assert (ROOT / edited).is_file()
-    (asked,) = re.findall(rf'href="({re.escape(repository)}/issues/new[^"]+)"', text)
-    assert "title=" in urlsplit(asked).query
+@pytest.mark.parametrize("fell_back", [True, False])
+def test_a_page_made_without_the_real_corpus_warns_under_its_title(fell_back: bool) -> None:
+    frame = "{% block body %}{{ body }}{% endblock %}"
+    source = (ROOT / "book" / "_templates" / "page.html").read_text(encoding="utf-8")
+    loader = jinja2.DictLoader({"!page.html": frame, "page.html": source})
+    notice = "<p><strong>Embedded corpus.</strong> Why</p>" if fell_back else ""
+    said = {"author": "A", "last_updated": "D", "sourcename": "s"}
+    body = f"<h1>T</h1><p>x</p>{notice}<h1>U</h1>"
+    made = jinja2.Environment(loader=loader).get_template("page.html").render(body=body, **said)
+    assert made.count("admonition warning") == 2 * fell_back, "at the top, and where it happened"
+    assert made.count("byline") == 1
+    assert fell_back is ("is not\nwhat you see here" in made.partition("<p>x</p>")[0])
 
 
 @pytest.fixture(scope="module")
-def context(browser: Any) -> Iterator[Any]:
-    opened = browser.new_context(viewport=DESKTOP)
-    yield opened
-    opened.close()
+def opened(browser: Any, address: str) -> Iterator[Opened]:
+    """Opens a page of a size, in a context that ends with the tests of this file."""
+    contexts = []
 
+    def open_page(name: str, size: dict[str, int] = DESKTOP, **options: Any) -> Any:
+        for old in contexts:
+            old.close()
+        contexts[:] = [browser.new_context(viewport=size, **options)]
+        page = contexts[0].new_page()
+        page.goto(f"{address}/{name}")
+        return page
 
-def pages_with(mark: str) -> list[str]:
-    return [name for name in PAGES if mark in html_of(name)]
+    yield open_page
+    for old in contexts:
+        old.close()
 
 
 MEANINGS = """async () => {
@@ -116,76 +138,88 @@ MEANINGS = """async () => {
     await new Promise(requestAnimationFrame);  // the browser looks for a place with room
     await new Promise(requestAnimationFrame);
     const tip = link.nextElementSibling, box = tip.getBoundingClientRect();
-    found.push({
-      term: link.textContent,
-      shown: getComputedStyle(tip).display !== 'none',
-      inside: box.left >= 0 && box.top >= 0 && box.right <= innerWidth && box.bottom <= innerHeight
-        && document.documentElement.scrollWidth <= document.documentElement.clientWidth,
-    });
+    const page = document.documentElement, fits = page.scrollWidth <= page.clientWidth
+      && box.left >= 0 && box.top >= 0 && box.right <= innerWidth && box.bottom <= innerHeight;
+    found.push([link.textContent, getComputedStyle(tip).display !== 'none' && fits]);
   }
   return found;
 }"""
-
-
 CUT = """() => [...document.querySelectorAll('.bd-article div.highlight pre')]
   .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth)
   .map(e => e.textContent.split('\\n').sort((a, b) => b.length - a.length)[0])"""
-ALONE = """() => {
-  const found = [];
-  for (const math of document.querySelectorAll('.bd-article span.math')) {
-    const next = math.nextSibling;
-    if (next?.nodeType === 3 && /^[,.;:]/.test(next.data)) found.push(math.textContent + next.data);
-  }
-  return found;
-}"""
+ALONE = """() => [...document.querySelectorAll('.bd-article span.math')]
+  .filter(e => e.nextSibling?.nodeType === 3 && /^[,.;:]/.test(e.nextSibling.data))
+  .map(e => e.textContent + e.nextSibling.data)"""
+LETTERS = """svg => [...svg.querySelectorAll('text')].map(e => {
+  const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+  return [parseFloat(getComputedStyle(e).fontSize) * scale, getComputedStyle(e).fill];
+})"""
 
 
-class TestFit:
+class TestInABrowser:
     pytestmark = in_browser
+
+    @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+    def test_the_first_page_opens_with_what_moves_a_sentence_and_a_button(
+        self, opened: Opened, size: dict[str, int]
+    ) -> None:
+        page = opened("book/index.html", size)
+        slider = page.locator(".lessons-explore input")
+        slider.wait_for()
+        (button,) = page.locator("article a.sd-btn").all()
+        assert button.get_attribute("href") == "playground.html"
+        box, sentence = slider.bounding_box(), page.locator("section > p:not(.byline)").first
+        assert box["y"] + box["height"] < sentence.bounding_box()["y"]
+        assert button.bounding_box()["y"] < size["height"]
+        assert page.locator("article .sd-card-title").all_inner_texts() == [
+            "The course", "The audit", "Teach",
+        ]  # fmt: skip
 
     @pytest.mark.parametrize("name", CHAPTERS)
     def test_code_fits_its_box_and_no_line_begins_with_a_comma(
-        self, context: Any, address: str, name: str
+        self, opened: Opened, name: str
     ) -> None:
-        page = context.new_page()
-        page.goto(f"{address}/{name}.html")
+        page = opened(f"{name}.html")
         assert page.evaluate(CUT) == []
         assert page.evaluate(ALONE) == []
-        page.close()
 
-    def test_the_tables_of_the_guide_fit_a_phone(self, context: Any, address: str) -> None:
-        page = context.new_page()
-        page.set_viewport_size(PHONE)
-        page.goto(f"{address}/book/instructors.html")
+    def test_the_tables_of_the_guide_fit_a_phone(self, opened: Opened) -> None:
+        page = opened("book/instructors.html", PHONE)
         wide = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).length"
         assert page.locator(".bd-article table").evaluate_all(wide) == 0
-        page.close()
 
-    def test_focus_is_seen_on_the_buttons_of_the_header(self, context: Any, address: str) -> None:
-        page = context.new_page()
-        page.goto(f"{address}/book/index.html")
+    def test_focus_is_seen_on_the_buttons_of_the_header(self, opened: Opened) -> None:
+        page = opened("book/index.html")
         buttons = page.locator(".bd-header-article button").filter(visible=True)
         assert buttons.count() >= 2
         page.keyboard.press("Tab")  # what follows is focus by keyboard
         for button in buttons.all():
             button.focus()
-            style = button.evaluate("e => [getComputedStyle(e).outlineStyle, e.className]")
-            assert style[0] == "solid", style
-        page.close()
+            assert button.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
 
-
-class TestTerms:
-    pytestmark = in_browser
-
-    def test_a_meaning_comes_and_goes_with_pointer_and_focus(
-        self, context: Any, address: str
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_the_drawing_of_the_model_can_be_read_on_a_phone_and_has_the_colours_of_the_page(
+        self, opened: Opened, scheme: str
     ) -> None:
-        page = context.new_page()
-        name = pages_with('class="term-tip"')[0]
-        page.goto(f"{address}/{name}.html")
-        link = page.locator(".bd-article .term > a").first
-        tip = page.locator(".bd-article .term-tip").first
-        assert link.get_attribute("aria-describedby") == tip.get_attribute("id")
+        for name in (CHAPTERS[0], "book/notation"):
+            size = {"width": 360, "height": 740}
+            svg = opened(f"{name}.html", size, color_scheme=scheme).locator("svg.lessons-model")
+            assert len(svg.get_attribute("aria-label")) > 200
+            colour = svg.page.locator("article p").first.evaluate("e => getComputedStyle(e).color")
+            letters = svg.evaluate(LETTERS)
+            assert min(height for height, _ in letters) > 10
+            assert {fill for _, fill in letters} == {svg.evaluate("e => getComputedStyle(e).color")}
+            dark = max(map(int, re.findall(r"\d+", letters[0][1])[:3])) < 128
+            assert dark == (scheme == "light") == (max(map(int, re.findall(r"\d+", colour))) < 128)
+
+    @pytest.mark.parametrize("kind", ["glossary", "bibliography"])
+    def test_a_meaning_comes_and_goes_with_pointer_and_focus(
+        self, opened: Opened, kind: str
+    ) -> None:
+        page = opened(f"{CHAPTERS[0]}.html")
+        link = page.locator(f".bd-article .term > a[href*={kind}]").first
+        tip = page.locator(f"#{link.get_attribute('aria-describedby')}")
+        assert len(tip.text_content()) > 30
         assert not tip.is_visible()
         link.hover()
         assert tip.is_visible()
@@ -194,48 +228,33 @@ class TestTerms:
         page.keyboard.press("Escape")
         assert not tip.is_visible()
         page.mouse.move(1, 1)
-        link.focus()
-        assert tip.is_visible()
-        page.keyboard.press("Escape")
-        assert not tip.is_visible()
-        page.evaluate("() => document.activeElement.blur()")
-        link.focus()
-        assert tip.is_visible()
-        page.close()
+        for _ in range(2):
+            page.evaluate("() => document.activeElement.blur()")
+            link.focus()
+            assert tip.is_visible()
+            page.keyboard.press("Escape")
+            assert not tip.is_visible()
 
     @pytest.mark.parametrize("size", [PHONE, {"width": 700, "height": 740}, DESKTOP], ids=str)
     def test_no_meaning_leaves_the_screen_or_makes_the_page_scroll(
-        self, context: Any, address: str, size: Any
+        self, opened: Opened, size: Any
     ) -> None:
         for name in pages_with('class="term-tip"'):
-            page = context.new_page()
-            page.set_viewport_size(size)
-            page.goto(f"{address}/{name}.html")
-            meanings = page.evaluate(MEANINGS)
+            meanings = opened(f"{name}.html", size).evaluate(MEANINGS)
             assert meanings
-            wrong = [each for each in meanings if not (each["shown"] and each["inside"])]
-            assert wrong == [], name
-            page.close()
+            assert [term for term, fits in meanings if not fits] == [], name
 
-
-class TestCopyButtons:
-    pytestmark = in_browser
-
-    def test_code_has_one_and_output_has_none(self, context: Any, address: str) -> None:
-        page = context.new_page()
-        page.goto(f"{address}/{CHAPTERS[0]}.html")
+    @pytest.mark.parametrize("name", [CHAPTERS[0], "book/index", "book/instructors"])
+    def test_code_can_be_copied_and_output_cannot(self, opened: Opened, name: str) -> None:
+        page = opened(f"{name}.html")
         page.wait_for_selector("button.copybtn", state="attached")
-        inputs = page.locator(".cell_input div.highlight").count()
-        assert page.locator(".cell_input button.copybtn").count() == inputs > 5
-        assert page.locator(".cell_output div.highlight").count() > 0
+        blocks = page.locator("article div:not(.output) > div.highlight").count()
+        assert page.locator("article button.copybtn").count() == blocks >= 1
         assert page.locator(".cell_output button.copybtn").count() == 0
-        page.close()
 
-    def test_a_keyboard_reaches_and_presses_it(self, browser: Any, address: str) -> None:
+    def test_a_keyboard_reaches_and_presses_the_button_that_copies(self, opened: Opened) -> None:
         rights = ["clipboard-read", "clipboard-write"]
-        context = browser.new_context(viewport=DESKTOP, permissions=rights)
-        page = context.new_page()
-        page.goto(f"{address}/{CHAPTERS[0]}.html")
+        page = opened(f"{CHAPTERS[0]}.html", permissions=rights)
         page.wait_for_selector("button.copybtn", state="attached")
         cell = page.locator(".cell_input div.highlight").filter(visible=True).first
         button = cell.locator("button.copybtn")
@@ -247,28 +266,10 @@ class TestCopyButtons:
         page.wait_for_selector("button.copybtn.success")
         copied = page.evaluate("() => navigator.clipboard.readText()")
         assert copied.strip() == cell.locator("pre").inner_text().strip()
-        context.close()
 
-    @pytest.mark.parametrize("name", ["index", "instructors"])
-    def test_code_and_commands_on_other_pages_have_one(
-        self, context: Any, address: str, name: str
-    ) -> None:
-        page = context.new_page()
-        page.goto(f"{address}/book/{name}.html")
-        page.wait_for_selector("button.copybtn", state="attached")
-        blocks = page.locator("article div.highlight").count()
-        assert page.locator("article button.copybtn").count() == blocks >= 1
-        page.close()
-
-
-class TestMargins:
-    pytestmark = in_browser
-
-    def test_a_note_stands_beside_the_text_or_in_it(self, context: Any, address: str) -> None:
-        names = pages_with('class="margin sidebar"')
-        assert names, "chapters have margin notes"
-        page = context.new_page()
-        page.goto(f"{address}/{names[0]}.html")
+    def test_a_note_stands_beside_the_text_or_in_it(self, opened: Opened) -> None:
+        (name, *_) = pages_with('class="margin sidebar"')
+        page = opened(f"{name}.html")
         note = page.locator("aside.margin").first
         text = page.locator("article > section > p").first
         for size, beside in ((DESKTOP, True), (PHONE, False)):
@@ -277,22 +278,18 @@ class TestMargins:
             assert (box["x"] >= column["x"] + column["width"]) is beside
             assert beside or box["width"] > 0.85 * column["width"]
             assert box["x"] + box["width"] <= size["width"]
-        page.close()
 
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-class TestLogo:
-    pytestmark = in_browser
-
-    def test_the_side_bar_shows_the_logo_of_the_theme(
-        self, browser: Any, address: str, scheme: str
-    ) -> None:
-        context = browser.new_context(viewport=DESKTOP, color_scheme=scheme)
-        page = context.new_page()
-        page.goto(f"{address}/book/index.html")
-        shown = page.locator(".navbar-brand img").filter(visible=True)
-        (source,) = [image.get_attribute("src") for image in shown.all()]
-        assert ("dark" in source) is (scheme == "dark")
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_the_side_bar_shows_the_logo_of_the_theme(self, opened: Opened, scheme: str) -> None:
+        page = opened("book/index.html", color_scheme=scheme)
+        (shown,) = page.locator(".navbar-brand img").filter(visible=True).all()
+        assert ("dark" in shown.get_attribute("src")) is (scheme == "dark")
         assert shown.evaluate("e => e.complete && e.naturalWidth > 0")
         assert "How Attention Learns" in page.locator(".navbar-brand").inner_text()
-        context.close()
+
+    @pytest.mark.parametrize("old", ["lessons_lib.lab.copying.CopyingConfig", "lab-own-text"])
+    def test_an_old_address_in_the_reference_leads_on(self, opened: Opened, old: str) -> None:
+        (new,) = (path for path in (SITE / "book/api").glob("lab_*.html")
+                  if f'id="{old}"' in path.read_text("utf-8"))  # fmt: skip
+        page = opened(f"book/api/lab.html#{old}")
+        page.wait_for_url(f"**/{new.name}#{old}")

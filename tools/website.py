@@ -258,7 +258,7 @@ def offer(site: Path, file: Path) -> None:
         if FOOT in text and f'{file.name}"' not in text:
             up = "../" * (len(page.relative_to(site).parts) - 1)
             link = f'href="{up}{file.name}">{words}</a>'
-            text = text.replace(FOOT, f" · <a {link}{FOOT}", 1)
+            text = text.replace(FOOT, f" · <a {link}{FOOT}")  # the first page has two
             menu = rf'\1<li><a class="dropdown-item" {link}</li>'
             text = re.sub(MENU, menu, text, count=1, flags=re.DOTALL)
             page.write_text(text, encoding="utf-8")
