@@ -27,16 +27,9 @@ from answers import RIGHT, WRONG, lead_needed, road, within
 
 from lessons_lib import models
 from lessons_lib.exercises.check import EXERCISES, check
-from lessons_lib.exercises.judge import WORDS, Exercise, Result, compare, judge, numbers
-from lessons_lib.exercises.sandbox import (
-    FLOOD,
-    SHOWN,
-    NotAttempted,
-    OutOfTime,
-    Student,
-    Wrong,
-    limited,
-)
+from lessons_lib.exercises.contents import NotAttempted, Wrong, numbers
+from lessons_lib.exercises.judge import WORDS, Exercise, Result, compare, judge
+from lessons_lib.exercises.sandbox import FLOOD, SHOWN, OutOfTime, Student, limited
 
 CHAPTERS = sorted({number.split(".")[0] for number in EXERCISES})
 

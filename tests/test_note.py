@@ -44,8 +44,8 @@ def test_a_row_of_its_table_is_that_of_the_records(row: list[str], name: str) ->
     value = found.value
     if difference:
         digits = 0 if name == "H7, time" else 2  # steps, else shares
-        told = (f"{part:+.{digits}f}" for part in (value.estimate, value.low, value.high))
-        shown = "{} [{}, {}]".format(*told)
+        ends = (f"{part:+.{digits}f}" for part in (value.estimate, value.low, value.high))
+        shown = "{} [{}, {}]".format(*ends)
         assert difference == shown
     if found.corrected is not None:
         assert float(p) == pytest.approx(

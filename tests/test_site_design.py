@@ -114,7 +114,7 @@ def test_a_page_made_without_the_real_corpus_warns_under_its_title(fell_back: bo
 @pytest.fixture(scope="module")
 def opened(browser: Any, address: str) -> Iterator[Opened]:
     """Opens a page of a size, in a context that ends with the tests of this file."""
-    contexts = []
+    contexts: list[Any] = []
 
     def open_page(name: str, size: dict[str, int] = DESKTOP, **options: Any) -> Any:
         for old in contexts:
