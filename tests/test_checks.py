@@ -349,6 +349,22 @@ def test_time_is_limited_in_other_threads_too() -> None:
     assert found == ["timeout", "passed"]
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGURG"), reason="this system has no SIGURG")
+def test_a_limit_that_is_over_before_the_work_begins_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Late(threading.Thread):
+        def start(self) -> None:
+            super().start()
+            time.sleep(0.2)  # it asks meanwhile, if it ever does before the work begins
+
+    monkeypatch.setattr(threading, "Thread", Late)
+    before = signal.getsignal(signal.SIGURG), sys.gettrace(), threading.active_count()
+    for seconds in (-1.0, 0.0, 0.001):
+        assert limited(lambda: 6, seconds) == 6
+    assert (signal.getsignal(signal.SIGURG), sys.gettrace(), threading.active_count()) == before
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no SIGALRM")
 def test_an_alarm_of_somebody_else_goes_on() -> None:

@@ -121,7 +121,7 @@ def test_a_path_of_a_machine_is_recognised(text: str) -> None:
     assert MACHINE_PATH.search(text)
 
 
-@pytest.mark.parametrize("text", ["https://example.org/home/x", "and/or", "../work/x", "a/tmp/b"])
+@pytest.mark.parametrize("text", ["https://example.org/home/x", "and/or", "../srv/x", "a/tmp/b"])
 def test_other_slashes_are_no_path_of_a_machine(text: str) -> None:
     assert not MACHINE_PATH.search(text)
 
