@@ -104,15 +104,20 @@ def address() -> Iterator[str]:
         yield found
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """A headless Chromium."""
+def headless() -> Iterator[Any]:
+    """A Chromium. There may be one Playwright in a process at a time."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield launched
         launched.close()
+
+
+browser = pytest.fixture(headless, scope="session", name="browser")
+"""For the tests of the site, which share it."""
+own_chromium = pytest.fixture(headless, scope="module", name="chromium")
+"""For the tests of one file, closed at its end: others in the process start their own."""
 
 
 def open_alone(browser: Any, url: str, allowed: str) -> Visit:

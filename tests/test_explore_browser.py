@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
-from site_browser import CHROMIUM, FLAGS, in_browser
+from site_browser import in_browser
 
 from lessons_lib.figures.explore import explore
 from lessons_lib.figures.page import PACE
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = in_browser
 
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
@@ -42,13 +42,6 @@ def block() -> str:
         step=(0, 70, 140, 210),
         head=(10, 90, 250),
     ).to_html()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """One of its own, closed at the end: there may be one Playwright in a process at a time."""
-    with sync_api.sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
 
 
 OpenPage = Callable[..., Any]
