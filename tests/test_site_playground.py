@@ -168,6 +168,12 @@ def test_the_starting_point_is_moved_by_pointer_and_by_keys(at: OpenAt) -> None:
     )
     assert start() == pytest.approx([a + 0.05, b + 0.5], abs=0.011)
     assert "on the side of aligned" in page.text_content("[role=status]")
+    label = handle.get_attribute("aria-label")
+    handle.evaluate(  # two keys before anything is drawn
+        "e => [0, 0].map(() => e.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowLeft'})))"
+    )
+    assert settings(page)["startA"] == "-0.05"
+    page.wait_for_function("l => document.querySelector('.pg-handle').ariaLabel !== l", arg=label)
     box, plane = handle.bounding_box(), page.locator("[data-view=plane] canvas").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.down()

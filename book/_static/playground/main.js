@@ -38,10 +38,11 @@ class Playground {
     for (const { element } of this.views.cards.values()) this.place.append(element);
     this.place.append(this.tally.element);
     pointAtCells(this.views);
-    this.handle = new Handle(this.views, (changes, said) => {
+    const moved = (changes, said) => {
       this.apply(changes);
       this.say(said);
-    });
+    };
+    this.handle = new Handle(this.views, () => this.config, moved);
     this.runner = new Engine((report) => this.hear(report), fail);
     this.read();
     window.addEventListener("hashchange", () => this.read());

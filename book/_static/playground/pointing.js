@@ -28,9 +28,13 @@ const STEP = 0.05;
 
 /** The starting point of the first head: what is done to it is done to the tilts. */
 export class Handle {
-  /** @param {(changes: object, said: string) => void} move gets the tilts and a sentence. */
-  constructor(views, move) {
+  /**
+   * @param {() => object} now gives the settings, which may be newer than what is drawn
+   * @param {(changes: object, said: string) => void} move gets the tilts and a sentence
+   */
+  constructor(views, now, move) {
     this.views = views;
+    this.now = now;
     this.move = move;
     this.card = views.cards.get("plane");
     this.element = button("", "pg-handle");
@@ -48,7 +52,7 @@ export class Handle {
       if (!Object.hasOwn(KEYS, event.key)) return;
       event.preventDefault();
       const size = event.shiftKey ? 10 * STEP : STEP;
-      const [a, b] = this.start(this.views.scene);
+      const [a, b] = this.latest();
       this.moveTo(a + size * KEYS[event.key][0], b + size * KEYS[event.key][1]);
     });
   }
@@ -56,6 +60,15 @@ export class Handle {
   start({ history }) {
     const [{ leadA, leadB }] = history.rows;
     return [leadA[0], leadB[0]];
+  }
+
+  /** Where it will be drawn: a second key may come before the picture of the first. */
+  latest() {
+    const { config } = this.views.scene;
+    const sign = config.mirror === "turned" ? -1 : 1;
+    const [a, b] = this.start(this.views.scene);
+    const { startA, startB } = this.now();
+    return [a + sign * (startA - config.startA), b + sign * (startB - config.startB)];
   }
 
   place(scene) {
@@ -88,7 +101,8 @@ export class Handle {
       return Math.min(Math.max(Math.round(100 * (config[key] + sign * by)) / 100, min), max);
     };
     const changes = { startA: tilt("startA", a - fromA), startB: tilt("startB", b - fromB) };
-    if (changes.startA === config.startA && changes.startB === config.startB) return;
+    const { startA, startB } = this.now();
+    if (changes.startA === startA && changes.startB === startB) return;
     this.move(changes, this.words(a, b));
   }
 }
