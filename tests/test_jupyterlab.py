@@ -22,7 +22,6 @@ pytestmark = [
     *in_browser,
     pytest.mark.skipif(LAB is None, reason="no jupyter-lab on the PATH or in JUPYTERLAB"),
 ]
-WIDGETS = "@jupyter-widgets/jupyterlab-manager:plugin"
 CELL = """from lessons_lib.figures.explore import explore
 
 explore(
@@ -53,7 +52,6 @@ def address(tmp_path: Path) -> Iterator[str]:
     folders |= {"JUPYTER_PATH": str(tmp_path / "share"), "HOME": str(tmp_path)}
     options = ["--no-browser", "--allow-root", "--port=0", "--ServerApp.token=t"]
     options += [f"--ServerApp.root_dir={tmp_path}", "--LabApp.news_url="]
-    options += ["--LabApp.expose_app_in_browser=True"]
     with subprocess.Popen(
         [LAB, *options, "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
         env=os.environ | folders,
@@ -77,8 +75,6 @@ def test_a_figure_is_run_and_moved_by_key(chromium: Any, address: str) -> None:
     page.goto(address)
     page.locator(".jp-CodeCell .cm-content").click(timeout=60_000)
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=60_000)
-    # Until its widgets are there, JupyterLab shows the picture for pages without a kernel.
-    page.wait_for_function(f"jupyterapp.isPluginActivated({WIDGETS!r})", timeout=60_000)
     page.keyboard.press("Control+Enter")
     output = page.locator(".jp-OutputArea-output")
     said = output.get_by_text("The line ends at")

@@ -44,7 +44,8 @@ def test_a_failing_cell_is_named_and_does_not_hide_the_other_chapters(
     project.write_notebook("01_one", "x = 1", "", "1 / 0  # here", "print('never')")
     look = "from pathlib import Path\nprint(sorted(Path().iterdir()))\nPath('left').touch()"
     slow, much = "import time\ntime.sleep(0.6)", "much = b'x' * 300_000_000"
-    project.write_notebook("02_two", look, slow, much, "2", "3")
+    still = "import os\nos.environ['LESSONS_STATIC_FIGURES']"
+    project.write_notebook("02_two", look, slow, much, "2", still)
     old = project.build / "html" / "index.html"
     environment.write_atomically(old, "the site of yesterday")
     assert website.book(project) == 1
@@ -58,6 +59,8 @@ def test_a_failing_cell_is_named_and_does_not_hide_the_other_chapters(
     done = json.loads(finished.read_text("utf-8"))
     assert done["cells"][0]["outputs"][0]["text"] == ["[]\n"]
     assert done["cells"][3]["outputs"][0]["data"]["text/plain"] == ["2"]
+    assert done["cells"][4]["outputs"][0]["data"]["text/plain"] == ["'1'"]
+    assert "LESSONS_STATIC_FIGURES" not in os.environ, "what comes after keeps its widgets"
     assert [cell["execution_count"] for cell in done["cells"]] == [1, 2, 3, 4, 5]
     assert [cell["metadata"] for cell in done["cells"]] == [{}] * 5
     assert set(done["metadata"]) == {"kernelspec", "language_info", website.RUN}

@@ -89,7 +89,8 @@ def execute(source: Path, result: Path, label: str) -> str:
             coalesce_streams=True,
         )
         pause = 0.1 if sys.stdout.isatty() else QUIET_SECONDS
-        with client.setup_kernel():
+        # Interactive figures then keep their page version and leave out the widget (see explore).
+        with client.setup_kernel(env=os.environ | {"LESSONS_STATIC_FIGURES": "1"}):
             bar = tqdm(code, label, unit="cell", file=sys.stdout, mininterval=pause)
             for done, index in enumerate(bar, start=1):
                 cell = notebook.cells[index]
@@ -118,8 +119,6 @@ def execute_all(results: Mapping[Path, Path]) -> bool:
 
     A failing cell does not stop the other notebooks; failures are listed at the end.
     """
-    # Interactive figures then keep their page version and leave out the widget (see explore).
-    os.environ["LESSONS_STATIC_FIGURES"] = "1"
     reports = []
     for number, (source, result) in enumerate(results.items(), start=1):
         reports.append(execute(source, result, f"[{number}/{len(results)}] {source.name}"))
