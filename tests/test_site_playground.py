@@ -163,9 +163,7 @@ def test_the_starting_point_is_moved_by_pointer_and_by_keys(at: OpenAt) -> None:
     page.keyboard.press("Shift+ArrowUp")
     page.wait_for_function("() => document.querySelector('#pg-startB').value === '0.5'")
     assert settings(page)["startA"] == "0.05"
-    page.wait_for_function(
-        "() => document.querySelector('.pg-handle').ariaLabel.includes('aligned')"
-    )
+    handle.and_(page.locator("[aria-label*='word lead +0.50']")).wait_for()  # is drawn
     assert start() == pytest.approx([a + 0.05, b + 0.5], abs=0.011)
     assert "on the side of aligned" in page.text_content("[role=status]")
     label = handle.get_attribute("aria-label")
