@@ -15,6 +15,7 @@ from lessons_lib import training
 from lessons_lib.config import Configuration
 from lessons_lib.lab import (
     blocks,
+    carried,
     classification,
     copying,
     heads,
@@ -393,6 +394,11 @@ REGISTRY: Mapping[str, Experiment] = {
         mirror.run_turned,
         mirror.turned_models(heads.ONE_HEAD, heads.BAD_HEADS),
         range(2001, 2051),
+        recorded=False,
+    ),
+    "carried": _survey(
+        "Do mirror images insure a Transformer's heads, and outputs that are no copies?",
+        *(carried.run_carried, carried.carried(), range(2101, 2197)),
         recorded=False,
     ),
 }
