@@ -398,7 +398,7 @@ REGISTRY: Mapping[str, Experiment] = {
     ),
     "carried": _survey(
         "Do mirror images insure a Transformer's heads, and outputs that are no copies?",
-        *(carried.run_carried, carried.carried(), range(2101, 2197)),
+        *(carried.run_carried, carried.carried(), range(2101, 2149)),
         recorded=False,
     ),
 }
