@@ -18,10 +18,12 @@ from lessons_lib.lab import (
     carried,
     classification,
     copying,
+    dark,
     heads,
     interventions,
     ladder,
     mirror,
+    starts,
     transformer,
     translation,
     translator,
@@ -399,6 +401,35 @@ REGISTRY: Mapping[str, Experiment] = {
     "carried": _survey(
         "Do mirror images insure a Transformer's heads, and outputs that are no copies?",
         *(carried.run_carried, carried.carried(), range(2101, 2149)),
+        recorded=False,
+    ),
+    "dead_words": _survey(
+        "How do output words that never occur move the odds?",
+        *(starts.run_dead, starts.dead_words(), _seeds(16)),
+        recorded=False,
+    ),
+    "starts": Experiment(
+        "Where do copiers stand before the first update, and how are they pushed?",
+        starts.run_start,
+        {
+            "lesson": Scale(
+                starts.starts(), _seeds(12), recorded=False, deviations=(*OURS, *SMALL)
+            ),
+            "heads": Scale(
+                {"head": heads.ONE_HEAD}, _seeds(64), recorded=False, deviations=(*OURS, *SMALL)
+            ),
+        },
+        last_values,
+    ),
+    "followed": _survey(
+        "How long does a copier remember where it started, on several streams of inputs?",
+        *(starts.run_followed, starts.followed(), _seeds(8), last_values),
+        ends_only=False,
+        recorded=False,
+    ),
+    "carriers": _survey(
+        "What carries the words in each branch, and does it bear reading its own output?",
+        *(dark.run_carriers, dark.carriers_of(), _seeds(12)),
         recorded=False,
     ),
 }
