@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import fisher_exact
+from test_claims_copying import load_of, record
+from test_mirrored import runs
 
 from lessons_lib import models, probes
 from lessons_lib.lab import carried, mirror
 from lessons_lib.lab.copying import extended
+from lessons_lib.lab.records import NotMeasuredError
 from lessons_lib.lab.transformer import TRANSFORMER, build_transformer
+from lessons_lib.scoreboard import carried as judge
 from lessons_lib.tasks import EOS, FIRST_WORD
 
 TINY = extended(
@@ -76,3 +82,19 @@ def test_which_factor_is_turned_over_makes_no_difference_in_training() -> None:
 def test_an_odd_number_of_heads_is_refused() -> None:
     with pytest.raises(ValueError, match="even number of heads, found 3"):
         replace(TINY, heads=3)
+
+
+def test_registered_hypotheses_have_the_verdicts_of_known_outcomes() -> None:
+    counts = {"two-antithetic": 47, "two-random": 30, "two-identical": 25, "two-value": 30}
+    counts |= {"two-query": 26, "four-antithetic": 40, "four-random": 47}
+    arms = {arm: record(arm, runs(count, 48)) for arm, count in counts.items()}
+    found = {h.name: h for h in judge.hypotheses(load_of({("carried", "lesson"): arms}))}
+    assert {name: h.held for name, h in found.items()} == {
+        "C1, two": True, "C1, four": False, "C2, two": True, "C3, two": None, "C4, two": None,
+    }  # fmt: skip
+    first = found["C1, two"]
+    exact = fisher_exact(np.array([[47, 1], [30, 18]]), alternative="greater").pvalue
+    assert first.p == pytest.approx(exact)
+    assert first.corrected == pytest.approx(6 * exact)  # of seven the second smallest
+    with pytest.raises(NotMeasuredError, match="carried --scale lesson"):
+        judge.hypotheses(load_of({}))

@@ -421,11 +421,21 @@ REGISTRY: Mapping[str, Experiment] = {
         },
         last_values,
     ),
-    "followed": _survey(
+    "followed": Experiment(
         "How long does a copier remember where it started, on several streams of inputs?",
-        *(starts.run_followed, starts.followed(), _seeds(8), last_values),
-        ends_only=False,
-        recorded=False,
+        starts.run_followed,
+        {
+            "lesson": Scale(
+                starts.followed(), _seeds(8), recorded=False, deviations=(*OURS, *SMALL)
+            ),
+            "full-size": Scale(
+                {"lstm": replace(copying.PAPER, steps=20, evaluate_every=5)},
+                _seeds(4),
+                recorded=False,
+                deviations=OURS,
+            ),
+        },
+        last_values,
     ),
     "carriers": _survey(
         "What carries the words in each branch, and does it bear reading its own output?",

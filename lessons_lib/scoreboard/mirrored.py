@@ -99,8 +99,13 @@ def hypotheses(load: Loader = recorded) -> list[Hypothesis]:
         raise NotMeasuredError(
             f"no mirror images; make them with: {command('mirror_pairs', 'lesson')}"
         )
+    return judged(found, TESTS)
+
+
+def judged(found: Sequence[Hypothesis], tests: int) -> list[Hypothesis]:
+    """Hypotheses with p-values corrected for so many tests; those below the level hold."""
     tested = [h.name for h in found if h.p is not None]
-    corrected = dict(zip(tested, holm([h.p for h in found if h.p is not None], TESTS), strict=True))
+    corrected = dict(zip(tested, holm([h.p for h in found if h.p is not None], tests), strict=True))
     return [
         h
         if h.p is None
@@ -113,8 +118,31 @@ def hypotheses(load: Loader = recorded) -> list[Hypothesis]:
     ]
 
 
+def likeness(name: str, says: str, runs: Runs, one: str, other: str) -> Hypothesis:
+    """Whether two arms align as often: within ``SAME`` of each other, or ``LITTLE`` apart."""
+    pair = runs.aligned(one), runs.aligned(other)
+    wide = share_contrast(pair[:1], pair[1:])
+    tight = share_contrast(pair[:1], pair[1:], confidence=0.9)
+    alike = tight.low > -SAME and tight.high < SAME
+    differs = wide.low > LITTLE or wide.high < -LITTLE
+    n = pair[0][1], pair[1][1]
+    return Hypothesis(name, says, wide, n, sum(n), True if alike else False if differs else None)
+
+
+def advantage(name: str, says: str, runs: Runs, more: str, less: str) -> Hypothesis:
+    """Whether one arm aligns more often than another; refuted if by less than ``LITTLE``."""
+    value, n = runs.contrast([more], [less]), (runs.count(more), runs.count(less))
+    held = _refuted(value.high < LITTLE)
+    return Hypothesis(name, says, value, n, sum(n), held, _fisher(runs, more, less))
+
+
 def table(load: Loader = recorded) -> pd.DataFrame:
     """``hypotheses`` as a table: estimate, interval, n, p-values, verdict."""
+    return tabulated(hypotheses(load))
+
+
+def tabulated(found: Sequence[Hypothesis]) -> pd.DataFrame:
+    """Hypotheses as a table, a row each."""
     told = {True: "holds", False: "refuted", None: "open"}
     return pd.DataFrame(
         {
@@ -128,7 +156,7 @@ def table(load: Loader = recorded) -> pd.DataFrame:
             "p, corrected": h.corrected,
             "verdict": told[h.held],
         }
-        for h in hypotheses(load)
+        for h in found
     )
 
 
@@ -151,27 +179,10 @@ def _of_pairs(load: Loader) -> Iterator[Hypothesis]:
             ("H1", "antithetic", "random", "a head and its image align more often than two heads"),
             ("H3", "random", "identical", "two equal heads align less often than two heads"),
         ):
-            more, less = arms[one], arms[other]
-            value = runs.contrast([more], [less])
-            n = runs.count(more), runs.count(less)
-            held = _refuted(value.high < LITTLE)
-            yield Hypothesis(
-                f"{number}, {name}", says, value, n, sum(n), held, _fisher(runs, more, less)
-            )
+            yield advantage(f"{number}, {name}", says, runs, arms[one], arms[other])
         for half in ("query", "value"):
-            pair = runs.aligned(arms[half]), runs.aligned(arms["random"])
-            wide = share_contrast(pair[:1], pair[1:])
-            tight = share_contrast(pair[:1], pair[1:], confidence=0.9)
-            alike = tight.low > -SAME and tight.high < SAME
-            differs = wide.low > LITTLE or wide.high < -LITTLE
-            yield Hypothesis(
-                f"H2, {half}, {name}",
-                f"only the {half} turned over: as often as two heads",
-                wide,
-                (pair[0][1], pair[1][1]),
-                pair[0][1] + pair[1][1],
-                True if alike else False if differs else None,
-            )
+            says = f"only the {half} turned over: as often as two heads"
+            yield likeness(f"H2, {half}, {name}", says, runs, arms[half], arms["random"])
         spare = [f"{cell}-{pair}-V-17" for pair in ("antithetic", "random")]
         if set(spare) <= set(records):
             shares = [runs.share(arm) for arm in spare]
