@@ -159,6 +159,15 @@ def test_a_start_that_says_all_and_one_that_says_nothing() -> None:
     assert found.loc[0, "u"] == pytest.approx(2 * np.std([1, 1, 5, 5, 9, 9], ddof=1))
 
 
+def test_images_start_opposite_and_are_compared_by_step() -> None:
+    config = replace(SMALL, vocab=5, length=4, width=7, batch_size=3, steps=2, evaluate_every=1)
+    rows = [starts.run_images(config, seed).frame().assign(seed=seed) for seed in (1, 2, 3)]
+    found = starts.alike(pd.concat(rows))
+    signs = {"both/a": -1, "both/b": -1, "query/a": -1, "query/b": 1, "value/a": 1, "value/b": -1}
+    assert found.loc[0].to_dict() == pytest.approx(signs, abs=0.05)
+    assert list(found.index) == [0, 1, 2]
+
+
 def test_area_under_the_curve_by_pairs() -> None:
     """3 above 1 and 2, 1.5 above 1 only: three of four pairs."""
     assert dark.area_under_curve([3, 1.5, 1, 2], [True, True, False, False]) == 0.75

@@ -437,6 +437,12 @@ REGISTRY: Mapping[str, Experiment] = {
         },
         last_values,
     ),
+    "images": _survey(
+        "How long is the image of a head its image, when both are trained on the same inputs?",
+        *(starts.run_images, starts.followed(), _seeds(8), last_values),
+        ends_only=False,
+        recorded=False,
+    ),
     "carriers": _survey(
         "What carries the words in each branch, and does it bear reading its own output?",
         *(dark.run_carriers, dark.carriers_of(), _seeds(12)),

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib import models, training
-from lessons_lib.lab import copying, heads, ladder, records, transformer
+from lessons_lib.lab import copying, heads, ladder, mirror, records, transformer
 from lessons_lib.lab.copying import SMALL, CopyingConfig, extended, word_positions
 from lessons_lib.tasks import EOS, FIRST_WORD, Batch, generator
 from lessons_lib.theory.odds import Odds, odds
@@ -194,23 +195,65 @@ def run_followed(config: CopyingConfig, seed: int) -> training.History:
     Returns:
         History with ``stream0/a``, ``stream0/b`` and so on, on the same fresh inputs at each step.
     """
-    probe = config.task.sample(PROBED, START_SEED - 1)
-    histories = []
-    for stream in range(STREAMS):
-        model = _start(config, seed)
+    first = copying.FORK_SEED + STREAMS * seed
+    return _followed(
+        config, seed, {f"stream{k}": (_start(config, seed), first + k) for k in range(STREAMS)}
+    )
 
-        def where(copier: models.Seq2Seq, stream: int = stream) -> dict[str, float]:
+
+def run_images(config: CopyingConfig, seed: int) -> training.History:
+    """Train a head and its images on one stream of inputs, and follow their leads.
+
+    Returns:
+        History with ``as-it-is/a``, ``as-it-is/b``, and likewise ``both``, ``query`` and ``value``,
+        in which that is turned over.
+    """
+    models_of = {name: _start(config, seed) for name in ("as-it-is", *get_args(mirror.Turned))}
+    for name in get_args(mirror.Turned):
+        mirror.turn_over(models_of[name], 0, name)
+    return _followed(config, seed, {name: (m, seed) for name, m in models_of.items()})
+
+
+def _followed(
+    config: CopyingConfig, seed: int, runs: Mapping[str, tuple[models.Seq2Seq, int]]
+) -> training.History:
+    """Train models, each on the inputs of a seed of its own; all are measured on one batch."""
+    probe, histories = config.task.sample(PROBED, START_SEED - 1), []
+    for name, (model, inputs) in runs.items():
+
+        def where(copier: models.Seq2Seq, name: str = name) -> dict[str, float]:
             found = leads(copier, probe)
-            return {f"stream{stream}/{x}": float(v) for x, v in zip("ab", found, strict=True)}
+            return {f"{name}/{x}": float(v) for x, v in zip("ab", found, strict=True)}
 
-        inputs = config.task.stream(config.batch_size, copying.FORK_SEED + STREAMS * seed + stream)
         schedule = replace(config.schedule, stop_metric=None)
+        stream = config.task.stream(config.batch_size, inputs)
         histories.append(
-            training.train(model, inputs, models.sequence_loss, schedule, evaluate=where, seed=seed)
+            training.train(model, stream, models.sequence_loss, schedule, evaluate=where, seed=seed)
         )
     rows = tuple(row for history in histories for row in history.rows if row["metric"] != "loss")
     wall = sum(history.wall_seconds for history in histories)
     return replace(histories[-1], rows=rows, wall_seconds=wall)
+
+
+def alike(frame: pd.DataFrame) -> pd.DataFrame:
+    """Correlation over starts of each image's leads with those of the head as it is.
+
+    Args:
+        frame: tidy rows of ``run_images``, one arm.
+
+    Returns:
+        By step: columns ``both/a``, ``both/b``, ``query/a`` and so on, in [-1, 1].
+    """
+    wide = frame.pivot(index=["step", "seed"], columns="metric", values="value")
+    found = {}
+    for step, of_step in wide.groupby("step"):
+        correlation = of_step.corr()
+        found[step] = {
+            f"{name}/{x}": correlation.loc[f"as-it-is/{x}", f"{name}/{x}"]
+            for name in get_args(mirror.Turned)
+            for x in "ab"
+        }
+    return pd.DataFrame(found).T.rename_axis("step")
 
 
 def followed() -> dict[str, CopyingConfig]:
