@@ -81,17 +81,28 @@ def hypotheses(load: Loader = stored.load) -> list[Hypothesis]:
     if not found:
         remedy = stored.command("mirror_pairs", "lesson")
         raise NotMeasuredError(f"no mirror images; make them with: {remedy}")
-    corrected = iter(holm([h.p for h in found if h.p is not None], TESTS))
+    return judged(found, TESTS)
+
+
+def judged(found: Sequence[Hypothesis], tests: int) -> list[Hypothesis]:
+    """Hypotheses with p-values corrected for so many tests; those below ``LEVEL`` hold."""
+    judged = list(found)
+    corrected = iter(holm([h.p for h in found if h.p is not None], tests))
     for k, h in enumerate(found):
         if h.p is not None:
             p = next(corrected)
             held = True if p < LEVEL and h.held is None else h.held
-            found[k] = replace(h, corrected=p, held=held)
-    return found
+            judged[k] = replace(h, corrected=p, held=held)
+    return judged
 
 
 def table(load: Loader = stored.load) -> pd.DataFrame:
     """``hypotheses`` as a table: estimate, interval, n, p-values, verdict."""
+    return tabulated(hypotheses(load))
+
+
+def tabulated(found: Sequence[Hypothesis]) -> pd.DataFrame:
+    """Hypotheses as a table, a row each."""
     told = {True: "holds", False: "refuted", None: "open"}
     return pd.DataFrame(
         {
@@ -99,20 +110,32 @@ def table(load: Loader = stored.load) -> pd.DataFrame:
             **{"low": h.value.low, "high": h.value.high, "n": " and ".join(map(str, h.n))},
             **{"p": h.p, "p, corrected": h.corrected, "verdict": told[h.held]},
         }
-        for h in hypotheses(load)
+        for h in found
     )
 
 
-def _compared(runs: Runs, name: str, says: str, more: str, less: str) -> Hypothesis:
-    """More runs of one arm align than of another: by Fisher's exact test, refuted where surely not.
+def advantage(name: str, says: str, runs: Runs, more: str, less: str) -> Hypothesis:
+    """More runs of one arm align than of another: by Fisher's exact test.
 
-    What is surely less than ``LITTLE`` refutes.
+    A difference that is surely less than ``LITTLE`` refutes it.
     """
     value, shares = runs.contrast([more], [less]), (runs.aligned(more), runs.aligned(less))
     sides = [(k, n - k) for k, n in shares]
     p = float(stats.fisher_exact(np.array(sides), alternative="greater").pvalue)
     n = tuple(n for _, n in shares)
     return Hypothesis(name, says, value, n, sum(n), _refuted(value.high < LITTLE), p)
+
+
+def likeness(name: str, says: str, runs: Runs, one: str, other: str) -> Hypothesis:
+    """Two arms align as often: their shares are within ``SAME`` of each other.
+
+    A difference that is surely more than ``LITTLE`` refutes it.
+    """
+    found = advantage(name, says, runs, one, other)
+    tight = share_contrast([runs.aligned(one)], [runs.aligned(other)], confidence=0.9)
+    alike = tight.low > -SAME and tight.high < SAME
+    differs = found.value.low > LITTLE or found.value.high < -LITTLE
+    return replace(found, held=True if alike else _refuted(differs), p=None)
 
 
 def _of_pairs(load: Loader) -> Iterator[Hypothesis]:
@@ -126,17 +149,12 @@ def _of_pairs(load: Loader) -> Iterator[Hypothesis]:
             continue
         random = arms["random"]
         says = "a head and its image align more often than two heads"
-        yield _compared(runs, f"H1, {name}", says, arms["antithetic"], random)
+        yield advantage(f"H1, {name}", says, runs, arms["antithetic"], random)
         says = "two equal heads align less often than two heads"
-        yield _compared(runs, f"H3, {name}", says, random, arms["identical"])
+        yield advantage(f"H3, {name}", says, runs, random, arms["identical"])
         for half in ("query", "value"):
             says = f"only the {half} turned over: as often as two heads"
-            found = _compared(runs, f"H2, {half}, {name}", says, arms[half], random)
-            pair = [runs.aligned(arms[half])], [runs.aligned(random)]
-            tight, wide = share_contrast(*pair, confidence=0.9), found.value
-            alike = tight.low > -SAME and tight.high < SAME
-            differs = wide.low > LITTLE or wide.high < -LITTLE
-            yield replace(found, held=True if alike else _refuted(differs), p=None)
+            yield likeness(f"H2, {half}, {name}", says, runs, arms[half], random)
         spare = [f"{cell}-{pair}-V-17" for pair in ("antithetic", "random")]
         if set(spare) <= set(records):
             shares = [proportion_interval(*runs.aligned(arm)) for arm in spare]
@@ -176,7 +194,7 @@ def _of_models(load: Loader) -> Iterator[Hypothesis]:
         return
     runs, arms = Runs(records), ("eight-bad-turned", "eight-bad")
     says = "models of eight bad heads align more often when turned over"
-    share = _compared(runs, "H7, share", says, *arms)
+    share = advantage("H7, share", says, runs, *arms)
     turned, plain = (runs.of(arm) for arm in arms)
     saved = _median_saved(plain["step"], turned["step"])
     held = _refuted(share.held is False and saved.low <= 0 <= saved.high)

@@ -1,0 +1,114 @@
+"""Do mirror images carry over? Heads of a Transformer, and a task whose outputs are no copies.
+
+A Transformer's head writes ``O V h`` and looks by ``(Q s) . (K h)``, so both are products of two
+matrices. Its mirror image changes the sign of each *product*: of Q or K, and of V or O. Which of
+the two makes no difference, not even in training: a change of both factors' signs leaves the
+function as it was and turns over their gradients, and with them each step of SGD and of Adam. To
+change both factors is to change nothing. Registered in ``registered/2026-11-29-carried.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import get_args
+
+import torch
+
+from lessons_lib import training
+from lessons_lib.lab.copying import extended, train_copier
+from lessons_lib.lab.mirror import Pair
+from lessons_lib.lab.transformer import (
+    TRANSFORMER,
+    Transformer,
+    TransformerConfig,
+    build_transformer,
+    measure,
+)
+from lessons_lib.tasks import EOS, FIRST_WORD, Batch, Copying
+
+
+@dataclass(frozen=True)
+class Ranking(Copying):
+    """Where does the first word of the vocabulary stand, the second, and so on?
+
+    Output t is the position of the t-th smallest word of the input, as a word of its own
+    (``FIRST_WORD`` plus the position). The outputs of an input are all different and none is a
+    copy: to look one needs the word, and what is read is its place. At V = L each input has the
+    same words and the same outputs, so that co-occurrence says nothing.
+    """
+
+    def sample(self, batch: int, seed: int | torch.Generator) -> Batch:
+        """Draw inputs as ``Copying`` does; ``target`` and ``gold`` are their order."""
+        drawn = super().sample(batch, seed)
+        order = drawn.source[:, : self.length].argsort(dim=1, stable=True)
+        target, gold = order + FIRST_WORD, order
+        if self.end_symbol:
+            target = torch.cat([target, torch.full((batch, 1), EOS)], dim=1)
+            gold = torch.cat([gold, torch.full((batch, 1), self.length)], dim=1)
+        return Batch(drawn.source, target, gold)
+
+
+@dataclass(frozen=True)
+class CarriedConfig(TransformerConfig):
+    """A Transformer the second half of whose heads depends on the first.
+
+    Attributes:
+        pair: as in ``mirror.PairConfig``, for each head of the first half.
+        ranked: whether the task is ``Ranking`` in place of copying.
+
+    Raises:
+        ValueError: the number of heads is odd.
+    """
+
+    heads: int = 2
+    pair: Pair = "random"
+    ranked: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.heads % 2:
+            raise ValueError(f"expected an even number of heads, found {self.heads}")
+
+    @property
+    def task(self) -> Copying:
+        """The distribution of inputs and outputs."""
+        kind = Ranking if self.ranked else Copying
+        return kind(self.vocab, self.length, end_symbol=self.end_symbol)
+
+
+def build_carried(config: CarriedConfig, seed: int) -> Transformer:
+    """The Transformer with the second half of its heads made from the first, before training."""
+    model = build_transformer(config, seed)
+    if config.pair == "random":
+        return model
+    half = config.heads // 2
+    with torch.no_grad():
+        for name in ("query", "key", "value"):
+            sign = -1 if name != "key" and config.pair in ("both", name) else 1
+            for weights in getattr(model, name).parameters():
+                by_head = weights.unflatten(0, (config.heads, -1))
+                by_head[half:] = sign * by_head[:half]
+        by_head = model.join.weight.unflatten(1, (config.heads, -1))  # one bias for all heads
+        by_head[:, half:] = by_head[:, :half]
+    return model
+
+
+def run_carried(config: CarriedConfig, seed: int) -> training.History:
+    """Train one Transformer with heads and their images; metrics as ``transformer.measure``."""
+    return train_copier(build_carried(config, seed), config, seed, measure=measure)
+
+
+def carried() -> dict[str, CarriedConfig]:
+    """Two and four heads that copy; two heads that rank."""
+    two = extended(TRANSFORMER, CarriedConfig, heads=2)
+    bases = {
+        "two": two,
+        "four": replace(two, heads=4),
+        "ranking": replace(two, ranked=True, shared_embeddings=False),
+    }
+    few = ("random", "identical", "both")
+    return {
+        f"{name}-{'antithetic' if pair == 'both' else pair}": replace(base, pair=pair)
+        for name, base in bases.items()
+        for pair in (get_args(Pair) if name == "two" else few)
+    }

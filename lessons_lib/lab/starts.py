@@ -1,0 +1,373 @@
+"""What a copier's start says of its branch: leads, velocities and gains at step 0, by autograd.
+
+A lead's velocity is its gradient times the optimiser's step; Adam's is taken as the gradient
+divided by the root of its mean square over batches at the start. Gains are how the velocities
+change where the weights are moved along the optimiser's way to a larger lead.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from lessons_lib import models, training
+from lessons_lib.lab import copying, heads, ladder, mirror, records, transformer
+from lessons_lib.lab.copying import SMALL, CopyingConfig, extended, word_positions
+from lessons_lib.tasks import EOS, FIRST_WORD, Batch, generator
+from lessons_lib.theory.odds import Odds, odds
+
+START_SEED = 2**28
+"""Added to the seed of the inputs on which a start is measured: no run trains from them."""
+MOVED = 0.1
+"""By how much each lead is moved, up and down, to see how the velocities change."""
+NOISE_BATCHES, INPUTS, PROBED = 8, 128, 32
+"""Batches of the run's size for the noise; inputs for each mean velocity; inputs for the leads."""
+
+
+@dataclass(frozen=True)
+class DeadConfig(CopyingConfig):
+    """A copying run whose dead words may be silenced.
+
+    Attributes:
+        silenced: their output biases start at -20, so that nothing of them has to be unlearned.
+    """
+
+    silenced: bool = False
+
+
+def build_dead(config: DeadConfig, seed: int) -> models.Seq2Seq:
+    """The copier of ``build_copier``, its dead words silenced if the configuration says so."""
+    model = copying.build_copier(config, seed)
+    if config.silenced:
+        alive = [EOS] if config.end_symbol else []
+        alive += range(FIRST_WORD, FIRST_WORD + config.vocab)
+        rows = torch.ones(model.config.written, dtype=torch.bool)
+        rows[model.column[alive]] = False
+        with torch.no_grad():
+            list(model.readout_layers.parameters())[-1][rows] = -20.0  # the last bias
+    return model
+
+
+def run_dead(config: DeadConfig, seed: int) -> training.History:
+    """Train one copier with dead words; metrics as ``copying.run_copying``."""
+    return copying.train_copier(build_dead(config, seed), config, seed)
+
+
+def dead_words() -> dict[str, DeadConfig]:
+    """Words in the output layer that never occur; the last arm silences them."""
+    base = extended(SMALL, DeadConfig)
+    found = {f"dead-{count}": replace(base, dead_words=count) for count in (0, 8, 16)}
+    return {**found, "dead-16-silenced": replace(base, dead_words=16, silenced=True)}
+
+
+def leads(model: models.Seq2Seq, batch: Batch) -> tuple[Tensor, Tensor]:
+    """``(a, b)`` of a model with one head, scalars with a gradient.
+
+    Means over output words: by how much the right position is ahead of the mean of all others, in
+    attention logits (a), and in the logit of the right word if that position alone is read (b).
+    """
+    out = model(batch)
+    gold, src = word_positions(batch), batch.source.shape[1]
+
+    def lead(at: Tensor) -> Tensor:  # b t l
+        own = at.gather(-1, gold.clamp(min=0)[..., None]).squeeze(-1)
+        return (own - (at.sum(-1) - own) / (src - 1))[gold >= 0].mean()
+
+    shape = (-1, batch.target.shape[1], src, -1)
+    read = model.merge(model.values(out.encoder_states))[:, None].expand(shape)
+    logits = model.readout(out.decoder_states[:, :, None].expand(shape), read)
+    right = batch.target[:, :, None, None].expand(*shape[:3], 1)
+    return lead(out.scores[:, 0]), lead(logits.gather(-1, right).squeeze(-1))
+
+
+def measure_start(
+    model: models.Seq2Seq,
+    draw: Callable[[int], Batch],
+    batch_size: int,
+    factors: Mapping[nn.Parameter, float] | None = None,
+    adam: bool = True,
+) -> dict[str, float]:
+    """Place, velocity and gains of a start; the model is left as it was.
+
+    Args:
+        model: with one head.
+        draw: that many fresh inputs.
+        batch_size: of training.
+        factors: on the learning rates of some weights.
+        adam: whether steps are Adam's, else those of SGD.
+
+    Returns:
+        ``a``, ``b``; ``a'``, ``b'``, their velocities for a learning rate of 1; ``k/aa``, ``k/ab``
+        (of a' by b), ``k/ba``, ``k/bb``, the gains; ``s/aa``, ``s/ab``, ``s/bb``, the covariance of
+        the velocity between batches.
+    """
+    weights = [p for p in model.parameters() if p.requires_grad]
+    step = torch.cat([torch.full((p.numel(),), (factors or {}).get(p, 1.0)) for p in weights])
+
+    def gradient(of: Tensor) -> Tensor:
+        found = torch.autograd.grad(of, weights, allow_unused=True, retain_graph=True)
+        parts = [
+            torch.zeros_like(p) if g is None else g for p, g in zip(weights, found, strict=True)
+        ]
+        return nn.utils.parameters_to_vector(parts)
+
+    noisy = torch.stack(
+        [gradient(models.sequence_loss(model, draw(batch_size))) for _ in range(NOISE_BATCHES)]
+    )
+    if adam:
+        step = step / (noisy.pow(2).mean(0).sqrt() + 1e-8)
+    probe, inputs = draw(PROBED), draw(INPUTS)
+
+    def here() -> tuple[Tensor, Tensor, Tensor]:
+        """Leads ``(2,)``, their gradients ``(weights, 2)`` and velocities ``(2,)``."""
+        found = leads(model, probe)
+        slopes = torch.stack([gradient(lead) for lead in found], dim=1)
+        descent = -step * gradient(models.sequence_loss(model, inputs))
+        return torch.stack(found).detach(), slopes, descent @ slopes
+
+    place, slopes, velocity = here()
+    start = nn.utils.parameters_to_vector(weights).detach()
+    columns = []
+    for slope in slopes.unbind(1):
+        along = step * slope / (slope @ (step * slope))  # moves this lead by 1
+        moved = []
+        for sign in (1, -1):
+            nn.utils.vector_to_parameters(start + sign * MOVED * along, weights)
+            moved.append(here()[2])
+        columns.append((moved[0] - moved[1]) / (2 * MOVED))
+    nn.utils.vector_to_parameters(start, weights)
+    spread = torch.cov((-(noisy * step) @ slopes).T)
+    table = {"k": torch.stack(columns, dim=1), "s": spread}
+    return {
+        **{"a": float(place[0]), "b": float(place[1])},
+        **{"a'": float(velocity[0]), "b'": float(velocity[1])},
+        **{
+            f"{name}/{x}{y}": float(values[i, j])
+            for name, values in table.items()
+            for (i, x), (j, y) in product(enumerate("ab"), repeat=2)
+        },
+    }
+
+
+def _start(config: CopyingConfig, seed: int) -> models.Seq2Seq:
+    """The model from which a run with this configuration and seed starts."""
+    if isinstance(config, heads.HeadsConfig):
+        return config.assemble(config.head_seeds(seed))
+    if isinstance(config, ladder.LadderConfig):
+        return ladder.build_rung(config, seed)
+    if isinstance(config, transformer.TransformerConfig):
+        return transformer.build_transformer(config, seed)
+    if isinstance(config, DeadConfig):
+        return build_dead(config, seed)
+    return copying.build_copier(config, seed)
+
+
+def run_start(config: CopyingConfig, seed: int) -> training.History:
+    """``measure_start`` of the model that a run with this configuration and seed starts from."""
+    began = time.perf_counter()
+    model, factors = _start(config, seed), {}
+    if isinstance(config, ladder.LadderConfig):
+        factors = dict.fromkeys(model.query.parameters(), config.attention_rate)
+    adam = config.schedule.optimizer == "adam"
+    rng = generator(START_SEED + seed)
+    found = measure_start(
+        model, lambda n: config.task.sample(n, rng), config.batch_size, factors, adam
+    )
+    rows = tuple({"step": 0, "metric": name, "value": value} for name, value in found.items())
+    return training.History(rows, 0, False, time.perf_counter() - began, "cpu")
+
+
+STREAMS = 3
+"""Streams of inputs on which each start of ``followed`` is trained."""
+
+
+def run_followed(config: CopyingConfig, seed: int) -> training.History:
+    """Train one start on several streams of inputs, and follow its leads.
+
+    Returns:
+        History with ``stream0/a``, ``stream0/b`` and so on, on the same fresh inputs at each step.
+    """
+    first = copying.FORK_SEED + STREAMS * seed
+    return _followed(
+        config, seed, {f"stream{k}": (_start(config, seed), first + k) for k in range(STREAMS)}
+    )
+
+
+def run_images(config: CopyingConfig, seed: int) -> training.History:
+    """Train a head and its images on one stream of inputs, and follow their leads.
+
+    Returns:
+        History with ``as-it-is/a``, ``as-it-is/b``, and likewise ``both``, ``query`` and ``value``,
+        in which that is turned over.
+    """
+    models_of = {name: _start(config, seed) for name in ("as-it-is", *get_args(mirror.Turned))}
+    for name in get_args(mirror.Turned):
+        mirror.turn_over(models_of[name], 0, name)
+    return _followed(config, seed, {name: (m, seed) for name, m in models_of.items()})
+
+
+def _followed(
+    config: CopyingConfig, seed: int, runs: Mapping[str, tuple[models.Seq2Seq, int]]
+) -> training.History:
+    """Train models, each on the inputs of a seed of its own; all are measured on one batch."""
+    probe, histories = config.task.sample(PROBED, START_SEED - 1), []
+    for name, (model, inputs) in runs.items():
+
+        def where(copier: models.Seq2Seq, name: str = name) -> dict[str, float]:
+            found = leads(copier, probe)
+            return {f"{name}/{x}": float(v) for x, v in zip("ab", found, strict=True)}
+
+        schedule = replace(config.schedule, stop_metric=None)
+        stream = config.task.stream(config.batch_size, inputs)
+        histories.append(
+            training.train(model, stream, models.sequence_loss, schedule, evaluate=where, seed=seed)
+        )
+    rows = tuple(row for history in histories for row in history.rows if row["metric"] != "loss")
+    wall = sum(history.wall_seconds for history in histories)
+    return replace(histories[-1], rows=rows, wall_seconds=wall)
+
+
+def alike(frame: pd.DataFrame) -> pd.DataFrame:
+    """Correlation over starts of each image's leads with those of the head as it is.
+
+    Args:
+        frame: tidy rows of ``run_images``, one arm.
+
+    Returns:
+        By step: columns ``both/a``, ``both/b``, ``query/a`` and so on, in [-1, 1].
+    """
+    wide = frame.pivot(index=["step", "seed"], columns="metric", values="value")
+    found = {}
+    for step, of_step in wide.groupby("step"):
+        correlation = of_step.corr()
+        found[step] = {
+            f"{name}/{x}": correlation.loc[f"as-it-is/{x}", f"{name}/{x}"]
+            for name in get_args(mirror.Turned)
+            for x in "ab"
+        }
+    return pd.DataFrame(found).T.rename_axis("step")
+
+
+def followed() -> dict[str, CopyingConfig]:
+    """The first 40 updates of the LSTM, and of the GRU whose heads are sorted."""
+    bases = {"lstm": SMALL, "gru": heads.ONE_HEAD}
+    return {name: replace(base, steps=40, evaluate_every=5) for name, base in bases.items()}
+
+
+def inherited(frame: pd.DataFrame, weights: tuple[float, float]) -> pd.DataFrame:
+    """How much of ``u = w . (a, b)`` is the start's, step by step.
+
+    Args:
+        frame: tidy rows of ``run_followed``, one arm.
+        weights: w.
+
+    Returns:
+        By step: ``share``, the intraclass correlation of u between streams of one start (1: the
+        start says all, 0: the inputs do); ``u``, ``a``, ``b``, standard deviations over all runs.
+    """
+    parts = frame["metric"].str.extract(r"stream(\d+)/([ab])")
+    wide = (
+        frame.assign(stream=parts[0], lead=parts[1])
+        .dropna(subset=["lead"])
+        .pivot(index=["step", "seed", "stream"], columns="lead", values="value")
+    )
+    wide["u"] = wide["a"] * weights[0] + wide["b"] * weights[1]
+    table = wide["u"].unstack("stream")
+    n = table.shape[1]
+    between = n * table.mean(axis=1).groupby("step").var()
+    within = table.var(axis=1).groupby("step").mean()
+    share = (between - within) / (between + (n - 1) * within)
+    return wide.groupby("step")[["u", "a", "b"]].std().assign(share=share)
+
+
+Source = tuple[str, str]
+
+
+def sources() -> dict[str, tuple[CopyingConfig, Source]]:
+    """What is foretold: the configuration, and experiment and arm of the runs to compare with.
+
+    The records of ``odds`` are of copiers with three dead words, and so are these starts.
+    """
+    found: dict[str, tuple[CopyingConfig, Source]] = {}
+    phases = copying.phases()
+    for width, length, spare in product((32, 64, 128), (8, 16, 32), (0, 1)):
+        if spare == 0 or width == 64:
+            arm = f"width-{width}-L-{length}-V-{length + spare}"
+            found[arm] = phases[arm], ("knife_edge", arm)
+    for arm, config in copying.odds().items():
+        if arm in ("as-it-is", "scores-times-4", "values-times-4", "rate-1e-3",
+                   "rate-8e-3", "GRU", "linear-readout"):  # fmt: skip
+            found[f"three-dead-{arm}"] = replace(config, dead_words=3), ("odds", arm)
+    for arm, dead in dead_words().items():
+        found[arm] = dead, ("dead_words", arm)
+    for arm, rung in ladder.local_query_rates().items():
+        found[f"words-read-{arm}"] = rung, ("local_query_rates", arm)
+    for arm in ("hard", "one-spare"):
+        found[f"transformer-{arm}"] = transformer.transformers()[arm], ("transformers", arm)
+    for arm in ("lstm-hard", "transformer-hard"):
+        found[f"sgd-{arm}"] = transformer.descents()[arm], ("descents", arm)
+    return found
+
+
+def starts() -> dict[str, CopyingConfig]:
+    """The configurations of ``sources``."""
+    return {arm: config for arm, (config, _) in sources().items()}
+
+
+def foretold(frame: pd.DataFrame, rate: float) -> Odds:
+    """``theory.odds.odds`` of the starts of one arm: gains, drive and noise are their means.
+
+    Args:
+        frame: tidy rows with the metrics of ``measure_start``.
+        rate: learning rate of the runs.
+    """
+    wide = frame.pivot(index="seed", columns="metric", values="value")
+    gains, covariance = (
+        [[wide[f"{name}/{x}{y}"].mean() for y in "ab"] for x in "ab"] for name in "ks"
+    )
+    places = wide[["a", "b"]].to_numpy()
+    drive = wide[["a'", "b'"]].mean().to_numpy() - np.array(gains) @ places.mean(0)
+    return odds(places, gains, drive, covariance, rate)
+
+
+def compared(
+    load: Callable[[str, str], Mapping[str, records.Record]] = records.load,
+) -> pd.DataFrame:
+    """Foretold and measured shares, a row for each arm of ``sources`` that has been measured.
+
+    Returns:
+        ``foretold``: mean chance of the starts; ``aligned`` and ``n``: of the runs that took a
+        branch; ``rate``, growth in each update; ``start_share`` and ``drive`` (in units of the
+        noise) as in ``Odds``; ``right``: of the starts that are also runs, how many took the
+        likelier branch, and ``of`` how many.
+    """
+    measured, rows = load("starts", "lesson"), {}
+    for arm, (config, (name, other)) in sources().items():
+        if arm not in measured:
+            continue
+        found = foretold(measured[arm].frame(), config.learning_rate)
+        runs = load(name, "lesson")
+        if other not in runs:
+            continue
+        branch = copying.outcomes(runs[other].frame()).query("branch != 'undecided'")["branch"]
+        up = branch == "aligned"
+        chance = pd.Series(found.chance, sorted(measured[arm].seeds)).reindex(up.index).dropna()
+        rows[arm] = {
+            "foretold": found.chance.mean(),
+            "aligned": int(up.sum()),
+            "n": len(up),
+            "rate": found.rate * config.learning_rate,
+            "start_share": found.start_share,
+            "drive": found.drive / found.noise,
+            "right": int(((chance > 0.5) == up[chance.index]).sum()),
+            "of": len(chance),
+        }
+    return pd.DataFrame(rows).T

@@ -1,0 +1,73 @@
+"""The odds from the start: the linear theory of the saddle, with a drive and with noise.
+
+Close to its start a head's place ``x = (a, b)``, the lead of the right position in its attention
+and of the right word in what it reads, moves as ``x' = K x + d + noise``. The off-diagonal gains
+``k1 = K[0, 1]`` and ``k2 = K[1, 0]`` make the saddle; the diagonal says what a lead does to itself.
+With r the larger eigenvalue of K and w its left eigenvector, ``u = w . x`` grows as
+``u' = r u + w . d + noise``, an Ornstein-Uhlenbeck process that runs away from 0. Which side it
+ends on is the sign of ``u + w . d / r`` plus a normal variable with variance
+``rate w . S w / (2 r)``, for batches whose velocities have the covariance S.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Odds:
+    """What the linear theory says of some starts that share gains, drive and noise.
+
+    Attributes:
+        rate: r, growth of u for each unit of learning rate times updates.
+        lead: ``w . x``, of each start, ``(starts,)``.
+        drive: ``w . d / r``, in the units of ``lead``.
+        noise: standard deviation that the inputs add, in the same units.
+        chance: that a start aligns, over streams of inputs, ``(starts,)``.
+    """
+
+    rate: float
+    lead: Array
+    drive: float
+    noise: float
+    chance: Array
+
+    @property
+    def start_share(self) -> float:
+        """Share of the variance that lies between starts, not in the inputs, in [0, 1]."""
+        spread = float(self.lead.var())
+        return spread / (spread + self.noise**2)
+
+
+def odds(
+    places: ArrayLike, gains: ArrayLike, drive: ArrayLike, covariance: ArrayLike, rate: float
+) -> Odds:
+    """Chance of each start: ``Phi((w . x + w . d / r) / sqrt(rate w . S w / (2 r)))``.
+
+    Args:
+        places: x of each start, ``(starts, 2)``: attention, words.
+        gains: K, ``(2, 2)``.
+        drive: d, ``(2,)``.
+        covariance: S of the velocity between batches, ``(2, 2)``.
+        rate: learning rate.
+
+    Raises:
+        ValueError: no direction grows.
+    """
+    values, vectors = np.linalg.eig(np.asarray(gains, dtype=float).T)
+    grows = int(values.real.argmax())
+    r, w = float(values[grows].real), vectors[:, grows].real
+    if np.iscomplex(values).any() or r <= 0:
+        raise ValueError(f"expected gains with a growing direction, found eigenvalues {values}")
+    w = w * (np.sign(w[1]) or 1)
+    lead = np.asarray(places, dtype=float) @ w
+    pushed = float(np.asarray(drive) @ w / r)
+    noise = float(np.sqrt(rate * w @ np.asarray(covariance) @ w / (2 * r)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return Odds(r, lead, pushed, noise, ndtr((lead + pushed) / np.float64(noise)))

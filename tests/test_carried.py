@@ -1,0 +1,100 @@
+"""Oracles: signs of single factors, equal functions, brute force over positions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import fisher_exact
+from test_claims_copying import load_of, record
+from test_mirrored import runs
+
+from lessons_lib import models, probes
+from lessons_lib.lab import carried, mirror
+from lessons_lib.lab.copying import extended
+from lessons_lib.lab.records import NotMeasuredError
+from lessons_lib.lab.transformer import TRANSFORMER, build_transformer
+from lessons_lib.scoreboard import carried as judge
+from lessons_lib.tasks import EOS, FIRST_WORD
+
+TINY = extended(
+    TRANSFORMER, carried.CarriedConfig,
+    heads=4, vocab=6, length=5, width=12, batch_size=3, steps=2, measured=4,
+)  # fmt: skip
+
+
+def test_ranking_by_brute_force() -> None:
+    batch = carried.Ranking(9, 5).sample(7, 3)
+    assert batch.gold is not None
+    for source, target, gold in zip(batch.source, batch.target, batch.gold, strict=True):
+        words = source[:5].tolist()
+        assert [words[at] for at in gold[:5].tolist()] == sorted(words)
+        assert target[:5].tolist() == [FIRST_WORD + at for at in gold[:5].tolist()]
+        assert (int(target[5]), int(gold[5]), int(source[5])) == (EOS, 5, EOS)
+
+
+@pytest.mark.parametrize(
+    ("pair", "looks", "writes"),
+    [("identical", 1, 1), ("both", -1, -1), ("query", -1, 1), ("value", 1, -1)],
+)
+def test_scores_and_contributions_of_an_image_are_opposite(
+    pair: mirror.Pair, looks: int, writes: int
+) -> None:
+    model = carried.build_carried(replace(TINY, pair=pair), 5)
+    batch = TINY.task.sample(3, 8)
+    with probes.evaluating(model):
+        out = model(batch)
+        values = model.values(out.encoder_states)  # b k l d
+        columns = model.join.weight.unflatten(1, (4, 3))  # out k d
+        written = torch.einsum("bkld,okd->bklo", values, columns)
+    torch.testing.assert_close(out.scores[:, 2:], looks * out.scores[:, :2])
+    torch.testing.assert_close(written[:, 2:], writes * written[:, :2])
+    drawn = build_transformer(TINY, 5).state_dict()
+    for name, part in model.state_dict().items():
+        if name.split(".")[0] not in ("query", "key", "value", "join"):
+            assert torch.equal(part, drawn[name])
+
+
+def test_which_factor_is_turned_over_makes_no_difference_in_training() -> None:
+    """Adam, five steps: runs from (-Q, K, -V, O) and from (Q, -K, V, -O) stay one function."""
+    found = []
+    for first in (True, False):
+        model = build_transformer(TINY, 2).double()
+        with torch.no_grad():
+            for layer in (model.query, model.value) if first else (model.key,):
+                for weights in layer.parameters():
+                    weights.unflatten(0, (4, -1))[1].neg_()
+            if not first:
+                model.join.weight.unflatten(1, (4, -1))[:, 1].neg_()
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+        for seed in range(5):
+            optimizer.zero_grad()
+            models.sequence_loss(model, TINY.task.sample(3, seed)).backward()
+            optimizer.step()
+        found.append(model(TINY.task.sample(2, 9)).logits)
+    torch.testing.assert_close(*found, rtol=1e-6, atol=1e-6)
+    start = build_transformer(TINY, 2).double()(TINY.task.sample(2, 9)).logits
+    assert not torch.allclose(found[0], start)
+
+
+def test_an_odd_number_of_heads_is_refused() -> None:
+    with pytest.raises(ValueError, match="even number of heads, found 3"):
+        replace(TINY, heads=3)
+
+
+def test_registered_hypotheses_have_the_verdicts_of_known_outcomes() -> None:
+    counts = {"two-antithetic": 47, "two-random": 30, "two-identical": 25, "two-value": 30}
+    counts |= {"two-query": 26, "four-antithetic": 40, "four-random": 47}
+    arms = {arm: record(arm, runs(count, 48)) for arm, count in counts.items()}
+    found = {h.name: h for h in judge.hypotheses(load_of({("carried", "lesson"): arms}))}
+    assert {name: h.held for name, h in found.items()} == {
+        "C1, two": True, "C1, four": False, "C2, two": True, "C3, two": None, "C4, two": None,
+    }  # fmt: skip
+    first = found["C1, two"]
+    exact = fisher_exact(np.array([[47, 1], [30, 18]]), alternative="greater").pvalue
+    assert first.p == pytest.approx(exact)
+    assert first.corrected == pytest.approx(6 * exact)  # of seven the second smallest
+    with pytest.raises(NotMeasuredError, match="carried --scale lesson"):
+        judge.hypotheses(load_of({}))

@@ -1,0 +1,208 @@
+"""Oracles: a simulated walk, the reduced model's closed form over all permutations, hand values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lessons_lib import models
+from lessons_lib.lab import copying, dark, ladder, starts
+from lessons_lib.lab.copying import SMALL, extended
+from lessons_lib.tasks import FIRST_WORD, Batch
+from lessons_lib.theory.odds import odds
+from lessons_lib.theory.phase_portrait import symmetric_velocity
+
+pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
+
+GAINS, DRIVE, SPREAD = [[0.5, 9.0], [2.0, -0.7]], [0.3, -0.2], [[4.0, 0.6], [0.6, 1.5]]
+
+
+def test_chances_are_those_of_a_simulated_walk() -> None:
+    rate, runs, place = 0.01, 4000, (0.1, -0.06)
+    found = odds([place, (3.0, 3.0)], GAINS, DRIVE, SPREAD, rate)
+    rng = np.random.default_rng(0)
+    x = np.tile(place, (runs, 1))
+    for _ in range(300):
+        x += rate * (
+            x @ np.transpose(GAINS) + DRIVE + rng.multivariate_normal([0, 0], SPREAD, runs)
+        )
+    share = (x[:, 1] > 0).mean()
+    assert 0.2 < share < 0.8
+    assert found.chance[0] == pytest.approx(share, abs=0.03)
+    assert found.chance[1] > 0.999
+
+
+def test_odds_of_a_plain_saddle_by_hand() -> None:
+    """K = [[0, 9], [4, 0]]: r = 6, w = (2, 3) up to length; without noise the sign of u decides."""
+    found = odds([(3, -1), (1, -1), (0, 0)], [[0, 9], [4, 0]], [0, 0], np.zeros((2, 2)), 0.1)
+    assert found.rate == pytest.approx(6)
+    assert found.lead[0] / found.lead[1] == pytest.approx(-3)
+    assert (found.chance[:2].tolist(), np.isnan(found.chance[2])) == ([1, 0], True)
+    noisy = odds([(3, -1), (1, -1)], [[0, 9], [4, 0]], [1, 0], np.eye(2), 0.1)
+    assert noisy.drive / noisy.lead[0] == pytest.approx(2 / 6 / 3)
+    assert (noisy.noise / noisy.lead[0]) ** 2 == pytest.approx(0.1 * 13 / 12 / 9)
+    with pytest.raises(ValueError, match="a growing direction"):
+        odds([(1, 1)], [[-1, 1], [-1, -1]], [0, 0], np.eye(2), 0.1)
+
+
+def reduced(a: float, b: float, words: int) -> ladder.Rung:
+    """A rung that is the reduced model: free attention a I, and a table b I in its last layer."""
+    config = extended(
+        SMALL, ladder.LadderConfig,
+        vocab=words, length=words, width=words + 4, end_symbol=False, dead_words=0,
+        reads="embeddings", attention="free", decoder="positions", reads_state=False,
+        readout="linear",
+    )  # fmt: skip
+    model = ladder.build_rung(config, 0).requires_grad_(False).double()
+    assert model.free is not None
+    last = model.readout_layers[-1]
+    assert isinstance(last, torch.nn.Linear)
+    table = last.weight  # words, state and context
+    model.free.copy_(a * torch.eye(words))
+    model.source_embedding.weight.copy_(torch.eye(words + 4))
+    model.value.weight.copy_(torch.eye(words + 4))
+    table.zero_()
+    table[:, -words:] = b * torch.eye(words)
+    for bias in (model.value.bias, last.bias):
+        bias.zero_()
+    model.free.requires_grad_()
+    table.requires_grad_()
+    return model
+
+
+def test_velocities_and_gains_are_those_of_the_closed_form() -> None:
+    """SGD, expectation over all permutations; gains against differences of the closed form."""
+    words, a, b = 4, 0.4, -0.7
+    source = torch.tensor(list(permutations(range(words)))) + FIRST_WORD
+    every = Batch(source, source, torch.arange(words).expand(len(source), -1))
+    found = starts.measure_start(reduced(a, b, words), lambda _: every, 24, adam=False)
+    assert (found["a"], found["b"]) == pytest.approx((a, b))
+    assert (found["a'"], found["b'"]) == pytest.approx(
+        [float(v) for v in symmetric_velocity(a, b, words, words)]
+    )
+    h = starts.MOVED
+    for x, moved in (("a", (h, 0)), ("b", (0, h))):
+        up, down = (
+            symmetric_velocity(a + s * moved[0], b + s * moved[1], words, words) for s in (1, -1)
+        )
+        for y, high, low in zip("ab", up, down, strict=True):
+            assert found[f"k/{y}{x}"] == pytest.approx(float(high - low) / (2 * h), rel=1e-6)
+    assert found["s/aa"] == pytest.approx(0, abs=1e-15)  # all batches are alike
+
+
+def test_adam_divides_by_the_root_mean_square_and_leaves_the_model() -> None:
+    config = replace(SMALL, vocab=5, length=4, width=8, batch_size=6)
+    model = copying.build_copier(config, 1).double()
+    before = {name: part.clone() for name, part in model.state_dict().items()}
+    batch = config.task.sample(6, 3)
+    rate = dict.fromkeys(model.query.parameters(), 3.0)
+    found = starts.measure_start(model, lambda _: batch, 6, rate)
+    assert all(torch.equal(part, before[name]) for name, part in model.state_dict().items())
+    for k, name in enumerate(("a'", "b'")):
+        velocity, lead = 0.0, starts.leads(model, batch)[k]
+        grads = torch.autograd.grad(models.sequence_loss(model, batch), list(model.parameters()))
+        slopes = torch.autograd.grad(lead, list(model.parameters()), allow_unused=True)
+        for p, g, s in zip(model.parameters(), grads, slopes, strict=True):
+            if s is not None:
+                velocity -= rate.get(p, 1.0) * float((g / (g.abs() + 1e-8) * s).sum())
+        assert found[name] == pytest.approx(velocity)
+
+
+def test_leads_by_loop() -> None:
+    config = replace(SMALL, vocab=5, length=4, width=7)
+    model = copying.build_copier(config, 2)
+    batch = config.task.sample(2, 3)
+    out = model(batch)
+    a: list[float] = []
+    b: list[float] = []
+    values = model.values(out.encoder_states)
+    for n in range(2):
+        for t in range(4):
+            word = batch.target[n, t]
+            state = out.decoder_states[n, t]
+            at = [model.readout(state, value)[word] for value in values[n, 0]]
+            for x, rows in (
+                (out.scores[n, 0, t].tolist(), a),
+                ([float(v.detach()) for v in at], b),
+            ):
+                rows.append(x[t] - (sum(x) - x[t]) / 4)
+    assert [float(v.detach()) for v in starts.leads(model, batch)] == pytest.approx(
+        [sum(a) / 8, sum(b) / 8], abs=1e-5
+    )
+
+
+def test_silenced_words_are_the_dead_ones() -> None:
+    config = replace(starts.dead_words()["dead-16-silenced"], vocab=5, length=4, width=6)
+    model = starts.build_dead(config, 0)
+    logits = model(config.task.sample(2, 1)).logits.mean((0, 1))
+    alive = [2, *range(FIRST_WORD, FIRST_WORD + 5)]  # the end symbol, and words
+    written = [i for i in range(len(logits)) if logits[i] > -1e8]
+    assert len(written) == 6 + 16
+    assert all((logits[i] > -10) == (i in alive) for i in written)
+
+
+def test_a_start_that_says_all_and_one_that_says_nothing() -> None:
+    rows = [
+        {"seed": seed, "step": step, "metric": f"stream{k}/{x}", "value": value}
+        for step, values in ((0, [[1, 1], [5, 5], [9, 9]]), (5, [[1, 9], [9, 1], [3, 7]]))
+        for seed, streams in enumerate(values)
+        for k, v in enumerate(streams)
+        for x, value in (("a", v), ("b", 0))
+    ]
+    found = starts.inherited(pd.DataFrame(rows), (2.0, 1.0))
+    assert found["share"].tolist() == pytest.approx([1, -1])
+    assert found.loc[0, "u"] == pytest.approx(2 * np.std([1, 1, 5, 5, 9, 9], ddof=1))
+
+
+def test_images_start_opposite_and_are_compared_by_step() -> None:
+    config = replace(SMALL, vocab=5, length=4, width=7, batch_size=3, steps=2, evaluate_every=1)
+    rows = [starts.run_images(config, seed).frame().assign(seed=seed) for seed in (1, 2, 3)]
+    found = starts.alike(pd.concat(rows))
+    signs = {"both/a": -1, "both/b": -1, "query/a": -1, "query/b": 1, "value/a": 1, "value/b": -1}
+    assert found.loc[0].to_dict() == pytest.approx(signs, abs=0.05)
+    assert list(found.index) == [0, 1, 2]
+
+
+def test_area_under_the_curve_by_pairs() -> None:
+    """3 above 1 and 2, 1.5 above 1 only: three of four pairs."""
+    assert dark.area_under_curve([3, 1.5, 1, 2], [True, True, False, False]) == 0.75
+    with pytest.raises(ValueError, match="both outcomes, found 2 of 2"):
+        dark.area_under_curve([1, 2], [True, True])
+
+
+def test_tickets_of_exact_counts() -> None:
+    p, g = 0.4, 0.6
+    exact = {h: (round(1e6 * (1 - (1 - p) ** (h**g))), 10**6) for h in (1, 2, 4, 8)}
+    assert dark.tickets(exact) == pytest.approx((p, g), abs=1e-2)
+
+
+def test_heads_of_one_run_that_divide_the_work() -> None:
+    rows = [
+        {"arm": arm, "seed": seed, "step": 3, "metric": f"head{k}/attention_accuracy", "value": v}
+        for arm, runs in (("one-each", [(1, 0), (0, 1)]), ("alike", [(1, 1), (0, 0), (0, 0)]))
+        for seed, heads in enumerate(runs)
+        for k, v in enumerate(heads)
+    ]
+    found = dark.by_head(pd.DataFrame(rows))
+    assert found.to_numpy()[1].tolist() == [0.5, -1]
+    assert found.to_numpy()[0].tolist() == pytest.approx([1 / 3, 1])
+
+
+def test_carriers_of_a_model_that_reads_nothing() -> None:
+    """Without values only the decoder can carry: what is read does not matter, its start does."""
+    config = replace(SMALL, vocab=6, length=5, width=9)
+    model = copying.build_copier(config, 4)
+    with torch.no_grad():
+        for weights in model.value.parameters():
+            weights.zero_()
+        for weights in model.parameters():
+            weights.mul_(4)
+    found = dark.carriers(model, config.task.sample(40, 2))
+    assert found["uniform"] == found["uniform/other_read"]
+    assert found["uniform"] != found["uniform/other_start"]
+    assert 0 <= found["free"] <= 1
