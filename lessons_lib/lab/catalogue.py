@@ -374,23 +374,17 @@ REGISTRY: Mapping[str, Experiment] = {
     "carried": _survey(
         "Do mirror images insure a Transformer's heads, and outputs that are no copies?",
         *(carried.run_carried, carried.carried(), range(2101, 2149)),
-        recorded=False,
     ),
     "dead_words": _survey(
         "How do output words that never occur move the odds?",
         *(starts.run_dead, starts.dead_words(), _seeds(16)),
-        recorded=False,
     ),
     "starts": Experiment(
         "Where do copiers stand before the first update, and how are they pushed?",
         starts.run_start,
         {
-            "lesson": Scale(
-                starts.starts(), _seeds(12), recorded=False, deviations=(*OURS, *SMALL)
-            ),
-            "heads": Scale(
-                {"head": heads.ONE_HEAD}, _seeds(64), recorded=False, deviations=(*OURS, *SMALL)
-            ),
+            "lesson": _short(starts.starts(), 12, *OURS, *SMALL, ends_only=True),
+            "heads": Scale({"head": heads.ONE_HEAD}, _seeds(64), deviations=(*OURS, *SMALL)),
         },
         last_values,
     ),
@@ -398,13 +392,10 @@ REGISTRY: Mapping[str, Experiment] = {
         "How long does a copier remember where it started, on several streams of inputs?",
         starts.run_followed,
         {
-            "lesson": Scale(
-                starts.followed(), _seeds(8), recorded=False, deviations=(*OURS, *SMALL)
-            ),
+            "lesson": Scale(starts.followed(), _seeds(8), deviations=(*OURS, *SMALL)),
             "full-size": Scale(
                 {"lstm": replace(copying.PAPER, steps=20, evaluate_every=5)},
                 _seeds(4),
-                recorded=False,
                 deviations=OURS,
             ),
         },
@@ -414,12 +405,10 @@ REGISTRY: Mapping[str, Experiment] = {
         "How long is the image of a head its image, when both are trained on the same inputs?",
         *(starts.run_images, starts.followed(), _seeds(8), last_values),
         ends_only=False,
-        recorded=False,
     ),
     "carriers": _survey(
         "What carries the words in each branch, and does it bear reading its own output?",
         *(dark.run_carriers, dark.carriers_of(), _seeds(12)),
-        recorded=False,
     ),
 }
 """Name -> experiment. A record is found under name, scale and arm."""

@@ -292,10 +292,7 @@ Source = tuple[str, str]
 
 
 def sources() -> dict[str, tuple[CopyingConfig, Source]]:
-    """What is foretold: the configuration, and experiment and arm of the runs to compare with.
-
-    The records of ``odds`` are of copiers with three dead words, and so are these starts.
-    """
+    """What is foretold: the configuration, and experiment and arm of the runs to compare with."""
     found: dict[str, tuple[CopyingConfig, Source]] = {}
     phases = copying.phases()
     for width, length, spare in product((32, 64, 128), (8, 16, 32), (0, 1)):
@@ -305,7 +302,7 @@ def sources() -> dict[str, tuple[CopyingConfig, Source]]:
     for arm, config in copying.odds().items():
         if arm in ("as-it-is", "scores-times-4", "values-times-4", "rate-1e-3",
                    "rate-8e-3", "GRU", "linear-readout"):  # fmt: skip
-            found[f"three-dead-{arm}"] = replace(config, dead_words=3), ("odds", arm)
+            found[f"odds-{arm}"] = config, ("odds", arm)
     for arm, dead in dead_words().items():
         found[arm] = dead, ("dead_words", arm)
     for arm, rung in ladder.local_query_rates().items():
