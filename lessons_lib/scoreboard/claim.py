@@ -26,7 +26,6 @@ Loader = Callable[[str, str], Mapping[str, Record]]
 """Records of an experiment at a scale, arm by arm: ``records.load``, or one that measures."""
 ON_TEXT = "paper", "full-size", "left-to-right", "short"
 """Scales at the authors' size or near it: the first that was measured is judged."""
-NOT_QUOTED = "see the paper, table not quoted here"
 NOT_MEASURED = "not measured here"
 
 
@@ -83,7 +82,7 @@ class Row:
     claim: str  #: in our words
     rule: str  #: when it is supported; ``{t.far}`` and the like stand for thresholds
     measure: Measure
-    published: str = NOT_QUOTED  #: the paper's value, or that it is not quoted here
+    published: str = ""  #: what the paper says of it, where that is known; its tables are not
 
     def __repr__(self) -> str:
         return f"Row({self.name!r})"

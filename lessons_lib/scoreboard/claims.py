@@ -128,7 +128,7 @@ def _show() -> int:
             continue
         told["part"] += f" (chapter {row.chapter} of the course)"
         _write(f"{row.name}: {told['verdict']}\n{_wrapped(row.claim)}")
-        for name in SHOWN:
+        for name in filter(told.get, SHOWN):
             _write(_wrapped(f"{name + ':':<11}{told[name]}", hang=" " * 15))
         _write("")
     return status

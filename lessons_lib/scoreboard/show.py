@@ -39,7 +39,15 @@ LOOKS: Mapping[Verdict, Look] = {
     "supported": Look("full", "#2A84C6"),
 }
 """From worse to better."""
-HEADINGS = ("Claim", "The paper", "Ours, interval", "Runs", "Verdict")
+HEADINGS = ("Claim", "Ours, interval", "Runs", "Verdict")
+MORE = {
+    "The paper": "published",
+    "In full": "ours",
+    "Set-up": "setup",
+    "Rule": "rule",
+    "Why": "reasons",
+}
+"""What a row unfolds, where there is any: what the paper says, values in full, and so on."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +62,12 @@ class ClaimsTable:
 
     def __repr__(self) -> str:
         """A block of lines for each claim."""
-        blocks = [
-            "{row}: {verdict}\n  {claim} ({part}; chapter {chapter})\n  the paper: {published}\n"
-            "  ours: {interval}\n  in full: {ours}\n  runs: {runs}\n  set-up: {setup}\n"
-            "  rule: {rule}\n  reasons: {reasons}\n  again: {command}".format_map(row)
-            for row in self.rows.to_dict("records")
-        ]
+        blocks = []
+        for row in self.rows.to_dict("records"):
+            about = f"{row['claim']} ({row['part']}; chapter {row['chapter']})"
+            more = {"Ours": "interval", "Runs": "runs", **MORE, "Again": "command"}
+            told = [f"{label.lower()}: {row[name]}" for label, name in more.items() if row[name]]
+            blocks.append("\n  ".join([f"{row['row']}: {row['verdict']}", about, *told]))
         return "\n\n".join([f"{summary(self.rows)}.", *blocks])
 
     def _repr_html_(self) -> str:
@@ -82,7 +90,6 @@ def _body(row: Mapping[Any, Any]) -> str:
     value, _, meaning = text["interval"].partition(": ")
     kind = text["verdict"].replace(" ", "-")
     contents = (
-        text["published"],
         f'<strong class="is-value">{value}</strong><br>{meaning}',
         text["runs"],
         f'<i aria-hidden="true"></i> <strong>{text["verdict"]}</strong>',
@@ -91,8 +98,11 @@ def _body(row: Mapping[Any, Any]) -> str:
         f'<td role="cell" data-label="{label}"><div>{content}</div></td>'
         for label, content in zip(HEADINGS[1:], contents, strict=True)
     )
-    more = {"In full": "ours", "Set-up": "setup", "Rule": "rule", "Why": "reasons"}
-    rest = "".join(f"<p><b>{k}</b> <span>{text[name]}</span></p>" for k, name in more.items())
+    rest = "".join(
+        f"<p><b>{label}</b> <span>{text[name]}</span></p>"
+        for label, name in MORE.items()
+        if text[name]
+    )
     return (
         f'<tbody role="rowgroup" class="is-{kind}" id="claim-{text["row"]}">\n'
         f'<tr role="row"><th scope="rowgroup" role="rowheader">{text["claim"]}'
