@@ -6,8 +6,6 @@ arguments, ``exit()``. What the code does to global states and to the functions 
 undone, and an answer is judged with the functions as they were when ``check`` was imported.
 """
 
-from __future__ import annotations
-
 import builtins
 import contextlib
 import copy
@@ -77,7 +75,7 @@ def limited(work: Callable[[], Any], seconds: float) -> Any:
     Raises:
         OutOfTime: it did not return in time.
     """
-    own, worker, done, rung = sys._getframe(), threading.get_ident(), False, 0
+    own, worker, working, rung = sys._getframe(), threading.get_ident(), False, 0
     over, traced = threading.Event(), sys.gettrace()
     raise_soon = ctypes.pythonapi.PyThreadState_SetAsyncExc
     stop = functools.partial(_RAISE_SOON, worker, OutOfTime)
@@ -86,17 +84,18 @@ def limited(work: Callable[[], Any], seconds: float) -> Any:
     def ask() -> None:
         wait = seconds
         while not over.wait(wait):
-            if main:
-                signal.pthread_kill(worker, _SIGNAL)
-            else:
-                raise_soon(ctypes.c_ulong(worker), ctypes.py_object(OutOfTime))
             wait = _AGAIN
+            if working and main:
+                signal.pthread_kill(worker, _SIGNAL)
+            elif working:
+                raise_soon(ctypes.c_ulong(worker), ctypes.py_object(OutOfTime))
 
     def ring(_: int, frame: FrameType | None) -> None:
         nonlocal rung
-        rung += 1
-        if frame is own or done:  # never in the lines below, which put things back
+        # Never in the lines below, which put things back, and not within itself.
+        if not working or frame is own or (frame and frame.f_code is ring.__code__):
             return
+        rung += 1
         if rung > _PATIENCE:
             sys.settrace(stop)
             while frame is not None and frame is not own:
@@ -107,11 +106,12 @@ def limited(work: Callable[[], Any], seconds: float) -> Any:
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     try:
+        working = True
         return work()
     finally:
         while True:  # once more if what was asked for last comes here
             try:
-                done = True
+                working = False
                 sys.settrace(traced)  # before any call of Python code, which would be stopped
                 over.set()
                 asking.join()
