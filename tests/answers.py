@@ -1,7 +1,5 @@
 """The exercises of the pages, their solutions there, and the answers of ``answers.toml``."""
 
-from __future__ import annotations
-
 import ast
 import copy
 import math

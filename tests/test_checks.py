@@ -1,7 +1,5 @@
 """Right answers pass in whatever form, wrong ones get their name, hostile ones leave no trace."""
 
-from __future__ import annotations
-
 import builtins
 import gc
 import math

@@ -1,7 +1,5 @@
 """The exercises of the chapters: enough of them, numbered, ever harder, checked, and solvable."""
 
-from __future__ import annotations
-
 import ast
 import copy
 import re

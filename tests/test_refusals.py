@@ -1,7 +1,5 @@
 """What the shelf and its nearest users refuse: expected, found, and what to do. One table."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
