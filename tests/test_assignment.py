@@ -11,6 +11,7 @@ import math
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -37,145 +38,7 @@ needs_otter = pytest.mark.skipif(
 FULL = {"q1": 2, "q2a": 2, "q2b": 1, "q3a": 2, "q3b": 2, "q4a": 2, "q4b": 2, "q5a": 2, "q5b": 2}
 FULL |= {"q5c": 1}
 
-# Submissions with wrong answers: what differs from the reference, and the points that it then gets.
-WRONG: dict[str, tuple[dict[str, str], dict[str, int]]] = {
-    "half right": (
-        {
-            "q1": """
-def heard(encoder, decoder, query, value, mask):  # the mask after the softmax
-    scores = torch.einsum("btd,kde,ble->bktl", decoder, query, encoder)
-    alpha = scores.softmax(-1) * mask[:, None, None]
-    return torch.einsum("bktl,kve,ble->btv", alpha, value, encoder) / len(query)
-""",
-            "q2a": """
-def cooccurrence(source, target, vocab):  # words instead of sentences
-    counts = torch.zeros(vocab, vocab)
-    for i, o in zip(source, target, strict=True):
-        for word in i:
-            for other in o:
-                counts[word, other] += 1
-    return counts / torch.bincount(source.flatten(), minlength=vocab).clamp(min=1)[:, None]
-""",
-            "q2b": "smallest_vocab = 57",  # as if one place were known to be i
-            "q3a": """
-from scipy.stats import kendalltau
-def tau(u, v, mask):  # its tau-b divides by the pairs that are not tied
-    rows = [kendalltau(x[m], y[m]).statistic for x, y, m in zip(u, v, mask) if m.sum() > 1]
-    return float(np.mean(rows))
-""",
-            "q3b": """
-def chance(v, mask):  # without ties
-    lengths = mask.sum(1)
-    return float((torch.ceil(0.05 * lengths) / lengths).mean())
-""",
-            "q4a": """
-def attention_gradient(alpha, z, y):  # each head with its own error
-    own = torch.einsum("kl,klv->kv", alpha, z)
-    error = -own.softmax(1)
-    error[:, y] += 1
-    return alpha * torch.einsum("klv,kv->kl", z - own[:, None], error) / len(alpha)
-""",
-            "q4b": """
-case_alpha, case_y = [[0.5, 0.5], [0.5, 0.5]], 0  # head 1 takes the error and turns nothing
-case_z = [[[1.0, 0.5, 0.0], [0, 0, 0]], [[10.0, 0, 0], [10, 0, 0]]]
-""",
-            "q5a": """
-def mirror(head):  # the biases stay
-    return {name: -part if name in "QV" else part for name, part in head.items()}
-""",
-            "q5b": """
-def both_ways(a, b, k, d):  # the drive forgotten
-    return ["aligned" if u > 0 else "elimination" for u in (a + b, -a - b)]
-""",
-            "q5c": """
-def tickets(aligned):  # the interval over heads
-    runs, heads = aligned.shape
-    found = stats.proportion_interval(int(aligned.any(1).sum()) * heads, runs * heads)
-    one = aligned.mean()
-    return {
-        "one": one, "predicted": 1 - (1 - one) ** heads,
-        "observed": found.estimate, "low": found.low, "high": found.high,
-    }
-""",
-        },
-        dict.fromkeys(FULL, 1) | {"q2b": 0, "q4a": 0, "q5c": 0},
-    ),
-    "wrong in other ways": (
-        {
-            "q1": """
-def heard(encoder, decoder, query, value, mask):  # mean attention, mean value
-    scores = torch.einsum("btd,kde,ble->bktl", decoder, query, encoder)
-    alpha = scores.masked_fill(~mask[:, None, None], -torch.inf).softmax(-1).mean(1)
-    return alpha @ encoder @ value.mean(0).T
-""",
-            "q2b": "smallest_vocab = 80",  # without repetition
-            "q3a": """
-from lessons_lib import agreement
-def tau(u, v, mask):
-    value = agreement.agreement(u, v, mask)
-    return [1 / 3, -1][0] / 2 - 1 / 2 + 0 * value
-""",
-            "q4a": """
-def attention_gradient(alpha, z, y):
-    def value(a):
-        return torch.einsum("kl,klv->v", a.softmax(1), z).div(len(a)).log_softmax(0)[y]
-    a, found = alpha.log(), torch.zeros_like(alpha)
-    for k, l in np.ndindex(*alpha.shape):
-        step = torch.zeros_like(a)
-        step[k, l] = 1e-5
-        found[k, l] = (value(a + step) - value(a - step)) / 2e-5
-    return found
-""",
-            "q5a": "def mirror(head): return {name: -part for name, part in head.items()}",
-            "q5b": "def both_ways(a, b, k, d:",
-        },
-        {"q1": 1, "q2b": 0, "q3a": 0, "q4a": 1, "q5a": 0, "q5b": 0},
-    ),
-    "that never ends": (
-        {
-            "q3b": """
-def chance(v, mask):
-    while True:
-        try:
-            while True: pass
-        except BaseException: pass
-""",
-            "q4a": """
-def attention_gradient(alpha, z, y):
-    a = alpha.log().requires_grad_()
-    value = torch.einsum("kl,klv->v", a.softmax(1), z).div(len(a)).log_softmax(0)[y]
-    return getattr(torch, "auto" + "grad").grad(value, a)[0]
-""",
-            "q5c": "raise SystemExit",
-        },
-        {"q3b": 0, "q4a": 0, "q5c": 0},
-    ),
-    "that patches": (
-        {
-            "q1": """
-import builtins
-class Yes:
-    __eq__ = __lt__ = __le__ = __gt__ = lambda *a: True
-    __getattr__ = __getitem__ = __call__ = __sub__ = __rsub__ = __abs__ = lambda self, *a: self
-def heard(*a): return Yes()
-for module in (torch, np): module.allclose = module.equal = lambda *a, **k: True
-for name in ("__eq__", "__lt__", "__sub__"): setattr(torch.Tensor, name, lambda *a: torch.ones(2))
-builtins.abs = builtins.max = lambda *a: 0.0
-builtins.all = builtins.isinstance = lambda *a: True
-""",
-            "q2a": "def cooccurrence(*a): return Yes()",
-            "q2b": "smallest_vocab = Yes()",
-            "q3a": "def tau(*a): return 7.0",
-            "q3b": "def chance(*a): return torch.zeros(())",
-            "q4a": "def attention_gradient(alpha, z, y): return torch.ones(len(alpha), z.shape[1])",
-            "q4b": "case_alpha = case_z = case_y = Yes()",
-            "q5a": "def mirror(head): return head",
-            "q5b": "def both_ways(*a): return [Yes(), Yes()]",
-            "q5c": "def tickets(aligned): return dict.fromkeys(['one', 'predicted'], Yes())",
-        },
-        dict.fromkeys(FULL, 0),
-    ),
-}
+WRONG = tomllib.loads((ROOT / "tests" / "submissions.toml").read_text(encoding="utf-8"))
 
 
 def here(target: Path) -> Project:
@@ -217,7 +80,7 @@ def graded(built: Path, solutions: dict[str, str], tmp_path_factory: Any) -> dic
     """Rows of the table of grades, by name of the submission."""
     folder = tmp_path_factory.mktemp("what came") / "in the end"
     student = nbformat.read(built / "student" / "problem_set.ipynb", as_version=4)
-    texts = {name: filled(student, solutions | WRONG[name][0]) for name in WRONG}
+    texts = {name: filled(student, solutions | WRONG[name]) for name in WRONG}
     strange = json.loads(texts["that patches"])
     strange["metadata"]["kernelspec"] = {"name": "gone", "display_name": "Gone"}
     reference = filled(student, solutions)
@@ -338,7 +201,7 @@ def test_the_reference_gets_full_marks(graded: dict[str, Any]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_answers_lose_their_points_and_no_others(graded: dict[str, Any], name: str) -> None:
-    expected = FULL | WRONG[name][1]
+    expected = FULL | WRONG[name]["points"]
     assert points(graded[name]) == expected
     assert float(graded[name]["automatic"]) == sum(expected.values()) < 18
     assert graded[name]["problem"] == ""

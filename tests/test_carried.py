@@ -1,7 +1,5 @@
 """Oracles: signs of single factors, equal functions, brute force over positions."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

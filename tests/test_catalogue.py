@@ -1,22 +1,16 @@
 """The registered experiments do what their names say, and their reports count right."""
 
-from __future__ import annotations
-
 import json
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
 
 from lessons_lib.config import Configuration, digest
 from lessons_lib.lab import copying, records
 from lessons_lib.lab.catalogue import REGISTRY, branches, comparisons, last_values
-from lessons_lib.lab.copying import PAPER, SMALL
-from lessons_lib.lab.interventions import InterventionConfig
 from lessons_lib.lab.records import Record
-from lessons_lib.tasks import Copying
 
 SCALES = [
     pytest.param(name, scale, id=f"{name}-{scale}")
@@ -27,12 +21,6 @@ SCALES = [
 
 def arms(name: str, scale: str = "lesson") -> Mapping[str, Configuration]:
     return REGISTRY[name].scales[scale].arms
-
-
-def changes(config: Configuration, base: Configuration) -> dict[str, Any]:
-    """The fields in which a configuration differs from another, with their values."""
-    before = base.to_dict()
-    return {key: value for key, value in config.to_dict().items() if before.get(key) != value}
 
 
 @pytest.mark.parametrize(("name", "scale"), SCALES)
@@ -58,43 +46,6 @@ def test_what_is_registered_can_be_measured_kept_and_said(name: str, scale: str)
     differs = [point for point in told if not point.startswith(("seeds:", "corpora:"))]
     assert (scale == "paper") == (not differs), "paper only if it is the authors' set-up"
     assert len(set(told)) == len(told)
-
-
-def test_a_run_with_a_branch_is_followed_until_it_copies_or_long_enough() -> None:
-    # The early forks at the paper's size are judged by the margin at their end, and heads there for
-    # as long as the authors follow them.
-    brief = {("forks", "full-size"): 60, ("head_starts", "bfloat16"): 200}
-    for name, entry in REGISTRY.items():
-        for scale, chosen in entry.scales.items() if entry.report is branches else ():
-            for config in chosen.arms.values():
-                assert isinstance(config, copying.CopyingConfig)
-                assert isinstance(config.task, Copying), "its sizes are possible"
-                assert config.stop_at == 0.95
-                assert config.steps >= brief.get((name, scale), 400)
-                assert config.steps % config.evaluate_every == 0
-
-
-@pytest.mark.parametrize("name", ["ktiw_first", "attention_held", "query_rates", "asymmetry"])
-def test_arms_with_interventions_can_be_compared(name: str) -> None:
-    """They have the same task, model and words; the first of them intervenes nowhere."""
-    found = arms(name)
-    assert next(iter(found)) == "as-it-is"
-    words, spare = {"asymmetry": (24, 0), "ktiw_first": (16, 8)}.get(name, (16, 0))
-    expected = {**SMALL.to_dict(), "vocab": words, "spare": spare}
-    for config in found.values():
-        assert isinstance(config, InterventionConfig)
-        assert config.to_dict().items() >= expected.items()
-
-
-def test_the_paper_setup_is_that_of_the_authors() -> None:
-    assert (PAPER.task.vocab, PAPER.task.length, PAPER.task.end_symbol) == (40, 40, True)
-    assert (PAPER.cell, PAPER.heads, PAPER.width, PAPER.batch_size) == ("lstm", 1, 256, 128)
-    assert (PAPER.learning_rate, PAPER.shared_embeddings, PAPER.readout) == (1e-3, True, "tanh")
-    assert (PAPER.query_scale, PAPER.value_scale) == (1.0, 1.0)
-    assert (SMALL.vocab, SMALL.length) == (16, 16)
-    assert changes(SMALL, PAPER).keys() <= {
-        *("vocab", "length", "width", "batch_size", "learning_rate", "steps")
-    }
 
 
 Rows = list[tuple[int, int, str, float]]

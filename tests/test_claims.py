@@ -1,20 +1,14 @@
 """A doubter can read the scoreboard, run one command, and get a row again within its interval."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
-from lessons_lib.lab import copying, parallel, records, run
-from lessons_lib.lab.catalogue import Experiment, Scale
-from lessons_lib.lab.copying import SMALL
+from lessons_lib.lab import records, run
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, make_record
 from lessons_lib.scoreboard import claims, mirrored, on_copying, on_heads
 from lessons_lib.scoreboard.claim import (
@@ -169,31 +163,6 @@ def test_a_damaged_record_is_an_error(
     assert main(["again", "cannot-copy"]) == 2
     with pytest.raises(ResultError, match="make it again"):
         scoreboard(load=damaged)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("one_thread_of_the_cpu")
-def test_a_real_row_comes_out_again_with_the_same_numbers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The hard distribution so small that it is trained in a second, with records of its own."""
-    hard = replace(SMALL, vocab=3, length=3, width=16, learning_rate=0.02, steps=150, stop_at=0.95)
-    scales = {"paper": Scale({"hard": hard, "easy": replace(hard, vocab=6)}, (1, 2, 3))}
-    entry = Experiment("Is it?", copying.run_copying, scales, lambda r: pd.DataFrame())
-    monkeypatch.setattr(run, "REGISTRY", {"hard_distribution": entry})
-    monkeypatch.setattr(records, "PACKAGED", tmp_path / "results")
-    monkeypatch.setattr(run, "cache_directory", lambda: tmp_path / "cache")
-    in_pool = parallel.run_seeds
-    with ThreadPoolExecutor(1) as pool:
-        monkeypatch.setattr(
-            parallel, "run_seeds", lambda *a, **o: in_pool(*a, **{**o, "executor": pool})
-        )
-        assert run.main(["run", "hard_distribution", "--out", str(tmp_path / "results")]) == 0
-        recorded = claims.rows()["cannot-copy"]()
-        assert main(["again", "cannot-copy"]) == 0
-    printed = capsys.readouterr()
-    assert f"{recorded.to_dict()['estimate']:.4g}, lies within" in printed.out
-    assert "hard_distribution paper hard: 100%" in printed.err, "a progress bar for each arm"
 
 
 @pytest.mark.slow

@@ -1,7 +1,5 @@
 """What the scoreboard says of copying follows from the records, and from nothing else."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

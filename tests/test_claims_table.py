@@ -1,7 +1,5 @@
 """The scoreboard on a page: whatever a row says is in it, for every reader and on every screen."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from html.parser import HTMLParser
 from typing import Any, get_args

@@ -1,7 +1,5 @@
 """The classification experiment on a handful of texts: what is trained, measured and named."""
 
-from __future__ import annotations
-
 import random
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Oracles: PyTorch's LSTM a text at a time, finite differences, hand values, a dense regression."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from typing import Any
@@ -98,17 +96,6 @@ def test_given_attention_replaces_the_models_own() -> None:
         torch.testing.assert_close(out.score[:2], own.word_scores[:2, position])
     with pytest.raises(ValueError, match=r"\(4, 1, 1, 5\), found \(3, 5\)"):
         model(BATCH, attention=torch.zeros(3, 5))
-
-
-def test_one_seed_gives_twins_and_leaves_the_global_generator_alone() -> None:
-    before = torch.get_rng_state()
-    one = build_classifier(CONFIG, 3).state_dict()
-    twin = build_classifier(replace(CONFIG, attention="uniform"), 3).state_dict()
-    assert torch.equal(torch.get_rng_state(), before)
-    assert one.keys() == twin.keys()
-    assert all(torch.equal(one[name], twin[name]) for name in one)
-    other = build_classifier(CONFIG, 4).state_dict()
-    assert not any(torch.equal(one[name], other[name]) for name in one)
 
 
 def minus_log(scores: list[float]) -> float:
@@ -221,17 +208,3 @@ def test_logistic_tables_are_those_of_a_dense_matrix_with_the_best_penalty() -> 
         assert found[name][13:].tolist() == [0] * 4, "words that do not occur speak for nothing"
         assert found[name][PAD] == 0
     assert chosen["one"] != chosen["other"], "else the choice is not tested"
-
-
-def test_the_defaults_are_the_authors() -> None:
-    config = ClassifierConfig(source_vocab=100)
-    assert (config.d_embed, config.d_hidden, config.bidirectional) == (300, 256, True)
-    model = build_classifier(config, 0)
-    hidden = model.scorer[0]
-    assert isinstance(hidden, torch.nn.Linear)
-    assert (hidden.in_features, hidden.out_features) == (512, 256)
-    assert model.readout.weight.shape == (1, 512)
-    # By hand: an embedding of 300, two LSTMs, two layers of attention, a readout, each with biases.
-    lstm = 4 * 256 * (300 + 256 + 2)
-    expected = 100 * 300 + 2 * lstm + (512 + 1) * 256 + (256 + 1) + (512 + 1)
-    assert sum(weight.numel() for weight in model.parameters()) == expected

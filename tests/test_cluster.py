@@ -1,7 +1,5 @@
 """Runs on a cluster: a lost worker costs nothing but time, and a wrong one is found before."""
 
-from __future__ import annotations
-
 import os
 import sys
 import warnings

@@ -1,7 +1,5 @@
 """Oracles: agreements counted in loops over traces that are made up, and hand values."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

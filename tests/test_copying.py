@@ -1,7 +1,5 @@
 """The copier against loops over single words; runs, forks, and branches by hand."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -210,16 +208,6 @@ def test_a_run_stops_as_soon_as_it_copies(run: training.History) -> None:
     assert list(accuracy.index[:7]) == [0, 1, 2, 3, 5, 7, 10]
 
 
-def test_a_run_depends_on_its_seed_only(run: training.History) -> None:
-    brief = replace(TINY, steps=10)
-    torch.manual_seed(5)
-    again, other = run_copying(brief, 1), run_copying(brief, 2)
-    early = [row for row in run.rows if row["step"] <= 10]
-    assert [row for row in again.rows if not row["metric"].startswith("accuracy/")] == early
-    assert again.rows == run_copying(brief, 1).rows
-    assert again.rows != other.rows
-
-
 @pytest.fixture
 def batches(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Tensor]]:
     """The inputs that a run trains on, and those on which it is measured, in order."""
@@ -252,12 +240,6 @@ def forked(start: int, at: int, **changes: object) -> ForkedConfig:
     return ForkedConfig.from_dict({**TINY.to_dict(), **changes, "start_seed": start, "fork_at": at})
 
 
-def up_to(history: training.History, step: int) -> list[dict[str, object]]:
-    """What was measured until then, without the interventions at the end."""
-    rows = (row for row in history.rows if not row["metric"].startswith("accuracy/"))
-    return [row for row in rows if row["step"] <= step]
-
-
 def test_a_fork_has_the_inputs_of_its_start_and_then_others(
     batches: dict[str, list[Tensor]],
 ) -> None:
@@ -273,14 +255,6 @@ def test_a_fork_has_the_inputs_of_its_start_and_then_others(
     assert all(torch.equal(held_out, batch) for batch in batches["measured"])
     inputs = torch.cat([*batches["trained"][:7], held_out]).tolist()
     assert len({tuple(row) for row in inputs}) == 7 * config.batch_size + 30, "never trained on"
-
-
-def test_forks_share_all_up_to_the_fork(run: training.History) -> None:
-    one, two = (run_forked(forked(start=1, at=5, steps=10), seed) for seed in (1, 2))
-    assert up_to(one, 5) == up_to(two, 5) == up_to(run, 5)
-    later = [up_to(history, 10)[len(up_to(run, 5)) :] for history in (one, two, run)]
-    assert later[0] != later[1]
-    assert later[2] not in later[:2]
 
 
 def test_a_fork_after_the_end_is_the_run_itself(run: training.History) -> None:

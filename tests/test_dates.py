@@ -1,7 +1,5 @@
 """When a page was last changed: from git, and only where git knows."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

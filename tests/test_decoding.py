@@ -1,6 +1,4 @@
-"""Beam search against every output there is, and against a slow and obvious search."""
-
-from __future__ import annotations
+"""Beam search against a slow and obvious search."""
 
 from itertools import product
 
@@ -47,18 +45,6 @@ def outputs(longest: int) -> list[tuple[int, ...]]:
     return whole + list(product(words, repeat=longest))
 
 
-@pytest.mark.parametrize(("seed", "cell"), [(1, "lstm"), (2, "lstm"), (3, "gru")])
-def test_a_beam_that_is_wide_enough_finds_the_best_of_all_outputs(seed: int, cell: str) -> None:
-    model = build(seed, cell)
-    # PAD is an output word to the model: keep it from being written before the end.
-    model.readout_layers[-1].get_parameter("bias").data[PAD] = -1e6
-    found = translate(model, SOURCES, beam=5**4, longest=4)
-    for source, words in zip(SOURCES, found, strict=True):
-        written = tuple(words[words != PAD].tolist())
-        expected = max(outputs(4), key=lambda one, s=source: score(model, s[s != PAD], one))  # type: ignore[misc]
-        assert written == expected
-
-
 def slow(model: models.Seq2Seq, source: Tensor, beam: int, longest: int) -> tuple[int, ...]:
     """Hypotheses as tuples; each is scored from the beginning."""
     held: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
@@ -76,9 +62,9 @@ def slow(model: models.Seq2Seq, source: Tensor, beam: int, longest: int) -> tupl
 
 
 @pytest.mark.parametrize("beam", [1, 2, 3])
-@pytest.mark.parametrize("seed", [4, 5])
-def test_a_narrow_beam_finds_what_a_slow_search_finds(seed: int, beam: int) -> None:
-    model = build(seed, scale=2.0).train()
+@pytest.mark.parametrize(("seed", "cell"), [(4, "lstm"), (5, "gru")])
+def test_a_beam_finds_what_a_slow_search_finds(seed: int, cell: str, beam: int) -> None:
+    model = build(seed, cell, scale=2.0).train()
     found = translate(model, SOURCES, beam=beam, longest=6)
     assert model.training, "nothing was dropped, and the mode is put back"
     for source, words in zip(SOURCES, found, strict=True):

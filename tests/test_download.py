@@ -1,7 +1,5 @@
 """Files arrive whole and unaltered or not at all, and errors say what to do."""
 
-from __future__ import annotations
-
 import gc
 import gzip
 import hashlib

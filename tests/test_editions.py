@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,10 +23,15 @@ PROJECT = Project(ROOT)
 CHAPTERS = website.chapters(PROJECT)
 BOOK = read_book(PROJECT)
 SITE = "https://site.example/c"
+MARKDOWN = tomllib.loads((ROOT / "tests" / "markdown.toml").read_text(encoding="utf-8"))
 EXTENSIONS = ["amsmath", "attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
 EXTENSIONS += ["substitution", "tasklist"]
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+def cases(kind: str) -> list[tuple[str, ...]]:
+    return [tuple(row.values()) for row in MARKDOWN[kind]]
 
 
 # The committed editions ------------------------------------------------------------------------
@@ -69,28 +75,7 @@ def test_nothing_in_the_editions_stops_who_changes_a_number(path: Path) -> None:
         guards -= bound
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        ":::{note}\nx\n:::",
-        "```{math}\nx\n```",
-        "- a\n\n  :::{tip}\n  b\n  :::",
-        "> :::{tip}\n> b\n> :::",
-        "see {cite}`x`",
-        "[a](b.md)",
-        "<project:index.md>",
-        "[a][b]\n\n[b]: index.md",
-        "![a](b.png)",
-        "(label)=\n# T",
-        "$$\nx\n$$ (eq)",
-        "\\begin{align*}\na\n\\end{align*}",
-        "text[^1]\n\n[^1]: note",
-        "term\n: meaning",
-        "{{ x }}",
-        "[a]{.b}",
-        "{.b}\npara",
-    ],
-)
+@pytest.mark.parametrize("text", MARKDOWN["leftovers"])
 def test_leftovers_are_recognised(text: str) -> None:
     assert leftovers(text, Parser(EXTENSIONS))
 
@@ -141,139 +126,21 @@ def convert(project: Any) -> Callable[[str], str]:
     return converted
 
 
-SAME = """# Title with `code` and $a_{b}$
-
-A line with *stress*,
-a second with <https://example.org> and a [link](https://example.org/x "t").
-
-- item `{cite}` in code
-
-  1. deeper
-
-- [x] done
-
-```python
-x = {1}
-
-
-y = "two blank lines above"
-```
-
-| a | b |
-| --- | --- |
-| $p(o \\mid i)$ | x \\| y |
-
-> quoted {braces} and \\{cite}
-"""
-
-
 def test_what_is_plain_markdown_stays_character_by_character(convert: Any) -> None:
-    assert convert(SAME) == SAME.strip("\n")
+    assert convert(MARKDOWN["same"]) == MARKDOWN["same"].strip("\n")
 
 
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        (":::{note}\nText.\n:::", "> **Note**\n>\n> Text."),
-        (
-            "Before\n```{admonition} Do *this*\n:class: tip\n\n- a\n- b\n```\nafter",
-            "Before\n\n> **Do *this***\n>\n> - a\n> - b\n\nafter",
-        ),
-        (
-            "::::{tip}\nOuter\n:::{warning}\nInner\n:::\n::::",
-            "> **Tip**\n>\n> Outer\n>\n> > **Warning**\n> >\n> > Inner",
-        ),
-        (
-            ":::{admonition} A $x_1$ & `b`\n:class: dropdown\nText\n:::",
-            "<details>\n<summary><b>A $x_1$ &amp; <code>b</code></b></summary>\n\nText"
-            "\n\n</details>",
-        ),
-        ("- one\n\n  :::{hint}\n  H\n  :::\n- two", "- one\n\n  > **Hint**\n  >\n  > H\n\n- two"),
-        ("```{math}\n:label: eq-a\nx\n```\n{eq}`eq-a`", "$$\nx \\tag{2}\n$$\n\n(2)"),
-        ("$$\nx\n$$ (eq-a)", "$$\nx \\tag{2}\n$$"),
-        ("$$ x $$", "$$ x $$"),
-        ("$$\na \\\\\nb\n$$", "$$\n\\begin{split}\na \\\\\nb\n\\end{split}\n$$"),
-        (
-            ":::{note}\n$$\na\n= b\n$$\nwith $c\n= d$.\n:::",
-            "> **Note**\n>\n> $$ a = b $$\n>\n> with $c = d$.",
-        ),
-        (
-            "\\begin{align*}\na\n\\end{align*}\n\nb",
-            "$$\n\\begin{align*}\na\n\\end{align*}\n$$\n\nb",
-        ),
-        (
-            ":::{exercise} 2.1 Think\n:label: ex-a\n:nonumber:\nDo {eq}`eq-other`.\n:::",
-            f"> **Exercise (2.1 Think)**\n>\n> Do "
-            f"[(1)]({SITE}/book/01_one.html#equation-eq-other).",
-        ),
-        (
-            ":::{solution} ex_other\nSo.\n:::",
-            "<details>\n<summary><b>Solution to Exercise (1.1 First)</b></summary>\n\nSo."
-            "\n\n</details>",
-        ),
-        ("% note to self\n\n(mark)=\n## Mark\n\nSee {ref}`mark`.",
-         "## Mark\n\nSee [Mark](#scrollTo=here)."),
-        ("---\na: 1\n---\n# T", "# T"),
-        ("a\n% note to self\n\nb", "a\n\nb"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("source", "expected"), cases("blocks"))
 def test_blocks(convert: Any, source: str, expected: str) -> None:
     assert convert(source) == expected
 
 
-ARXIV = "[Sánchez, 2001](https://arxiv.org/abs/2001.00001)"
-
-
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        ("{cite}`one`", f"({ARXIV})"),
-        ("{cite:p}`one,two`", f"({ARXIV}; [van der Berg and Lu, 2002](https://doi.org/10.1/x))"),
-        ("{cite:t}`three`", f"[A et al. (2003)]({SITE}/book/bibliography.html)"),
-        ("\\$5 {cite}`one` $x$", f"\\$5 ({ARXIV}) $x$"),
-        ("{doc}`01_one`", f"[Other *page*]({SITE}/book/01_one.html)"),
-        ("{doc}`that <01_one>`", f"[that]({SITE}/book/01_one.html)"),
-        ("[a `b`](01_one.ipynb)", f"[a `b`]({SITE}/book/01_one.html)"),
-        ('[a](index.md "t")', f'[a]({SITE}/book/index.html "t")'),
-        ("[a](01_one.ipynb#start)", f"[a]({SITE}/book/01_one.html#start)"),
-        ("[see {cite}`one`x](index.md)", f"[see ({ARXIV})x]({SITE}/book/index.html)"),
-        ("{ref}`start`", f"[Other *page*]({SITE}/book/01_one.html#start)"),
-        ("{ref}`ex_other`", f"[1.1 First]({SITE}/book/01_one.html#ex_other)"),
-        ("{term}`bag of words`", f"[bag of words]({SITE}/book/glossary.html#term-bag-of-words)"),
-        ("{term}`it <KTIW>`", f"[it]({SITE}/book/glossary.html#term-KTIW)"),
-        ("| $a\\|b$ | $c \\| d$ {eq}`eq-other` |\n|-|-|\n| x | y |",
-         f"| $a\\|b$ | $c \\| d$ [(1)]({SITE}/book/01_one.html#equation-eq-other) |"
-         "\n|-|-|\n| x | y |"),
-        ("> *see\n> {term}`a\n> b`* twice\n> more",
-         f"> *see\n> [a b]({SITE}/book/glossary.html#term-a-b)* twice\n> more"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("source", "expected"), cases("running"))
 def test_running_text(convert: Any, source: str, expected: str) -> None:
     assert convert(source) == expected
 
 
-@pytest.mark.parametrize(
-    ("source", "words"),
-    [
-        (":::{proof} x\ny\n:::", "unknown directive 'proof'"),
-        ("{glue}`x`", "unknown role 'glue'"),
-        (":::{note}\n:color: red\nx\n:::", r"expected the options .* found \['color'\]"),
-        ("{eq}`nowhere`", "nothing has the label 'nowhere'"),
-        ("{eq}`start`", "use {eq} for equations"),
-        ("{cite}`nobody`", "no entry 'nobody'"),
-        ("[a](nowhere.md)", "leads to no page"),
-        ("{doc}`nowhere`", "leads to no page"),
-        ("[a](../../outside.md)", "leads to no page"),
-        ("[a](01_one.ipynb#nowhere)", "nothing has the label"),
-        ("[a](index.md#start)", "does not stand on book/index"),
-        ("<project:index.md>", "cannot be turned into plain Markdown: link project:index.md"),
-        ("```{math}\na\n\nb\n```", "empty line"),
-        (":::{note}\n$$\na % b\nc\n$$\n:::", "must not have a comment"),
-        (":::{exercise}\nx\n:::", "needs :label: and :nonumber:"),
-        (":::{solution} start\nx\n:::", "expected the label of an exercise"),
-        ("$$\nx\n$$ (eq-other)", "given twice"),
-    ],
-)
+@pytest.mark.parametrize(("source", "words"), cases("refused"))
 def test_what_cannot_be_plain_is_named_with_its_place(
     convert: Any, source: str, words: str
 ) -> None:

@@ -1,112 +1,36 @@
 """The exercises of the chapters: enough of them, numbered, ever harder, checked, and solvable."""
 
-from __future__ import annotations
-
 import ast
+import copy
 import re
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-import yaml
+from answers import CHAPTERS, ON_THE_PAGE, ROOT, Item, items
 
 import website
 from environment import Project
-from labels import Directive, Parser, markdown_cells
+from labels import markdown_cells
 from lessons_lib.exercises.check import EXERCISES, check
-
-ROOT = Path(__file__).resolve().parent.parent
-PROJECT = Project(ROOT)
-CHAPTERS = {int(path.name[:2]): path for path in website.chapters(PROJECT)}
-CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-PARSER = Parser(CONFIG["parse"]["myst_enable_extensions"])
+from lessons_lib.exercises.judge import judge
 
 KINDS = {"predict", "derive", "implement", "experiment", "project"}
-FIRST_LINE = re.compile(r"\*\*([A-Z][a-z ]+)\.\*\* (★{1,3}), (\d+ minutes.*|an? \w+.*|days)\.")
 IMPORT = "from lessons_lib.exercises.check import check"
 
-each_chapter = pytest.mark.parametrize("chapter", CHAPTERS)
-
-
-@dataclass
-class Item:
-    """An exercise as it stands on the page; ``stub`` is the code cell below it."""
-
-    title: str
-    label: str
-    numbered: bool
-    body: str
-    stub: str = ""
-    solution: str = ""
-
-    @property
-    def number(self) -> str:
-        return self.title.split(" ")[0]
-
-    @property
-    def head(self) -> tuple[set[str], int]:
-        """Kinds and number of stars."""
-        found = FIRST_LINE.match(self.body)
-        assert found, f"{self.title}: expected kind, stars, time; found {self.body[:60]!r}"
-        return set(found[1].lower().split(" and ")), len(found[2])
-
-    @property
-    def is_project(self) -> bool:
-        return "project" in self.head[0]
-
-    @property
-    def folded(self) -> list[str]:
-        """Titles of what is folded in the statement."""
-        return [d.argument for d in directives(self.body) if d.options.get("class") == "dropdown"]
-
-
-def directives(text: str) -> list[Directive]:
-    return [found for _, found in PARSER.walk(text) if found]
-
-
-def read(cells: list[Any]) -> list[Item]:
-    """The exercises of a notebook in the order of the page."""
-    items: list[Item] = []
-    for cell in cells:
-        if cell.cell_type == "code" and "check(" in cell.source and items:
-            assert not items[-1].stub, f"{items[-1].title}: a second cell to answer in"
-            items[-1].stub = cell.source
-        for found in directives(cell.source) if cell.cell_type == "markdown" else []:
-            if found.name == "exercise":
-                numbered, label = "nonumber" not in found.options, found.options["label"]
-                items.append(Item(found.argument, label, numbered, found.body))
-            elif found.name == "solution":
-                assert found.argument == items[-1].label, f"{found.argument}: not in its place"
-                items[-1].solution = found.body
-    return items
-
-
-@cache
-def items(chapter: int) -> list[Item]:
-    return read(nbformat.read(CHAPTERS[chapter], as_version=4).cells)
-
-
-def checked(chapter: int) -> list[Item]:
-    return [item for item in items(chapter) if item.stub]
+each_checked = pytest.mark.parametrize("number", ON_THE_PAGE)
 
 
 def is_choice(number: str) -> bool:
     return check(number, "?").key == "no-such-option"
 
 
-ON_THE_PAGE = [(item.number, item) for chapter in CHAPTERS for item in checked(chapter)]
-each_checked = pytest.mark.parametrize(
-    ("number", "item"), ON_THE_PAGE, ids=[number for number, _ in ON_THE_PAGE]
-)
-
-
-@each_chapter
+@pytest.mark.parametrize("chapter", CHAPTERS)
 def test_exercises_of_a_chapter_are_of_every_kind_in_order_and_ever_harder(chapter: int) -> None:
-    found, stubs = items(chapter), checked(chapter)
+    found = items(chapter)
+    stubs = [item for item in found if item.stub]
     assert len(found) >= 4
     assert len(stubs) >= 3
     assert set().union(*(item.head[0] for item in found)) == KINDS
@@ -115,8 +39,8 @@ def test_exercises_of_a_chapter_are_of_every_kind_in_order_and_ever_harder(chapt
     assert not any(item.numbered for item in found)
     stars, projects = [item.head[1] for item in found], [item.is_project for item in found]
     assert (stars[0], stars, projects) == (1, sorted(stars), sorted(projects))
-    first = found[0]
-    assert is_choice(first.number) or "5 minutes" in first.body.splitlines()[0]
+    assert is_choice(found[0].number) or "5 minutes" in found[0].body.splitlines()[0]
+    assert any(is_choice(item.number) for item in stubs)
     for item in found:
         if not item.is_project:
             assert item.folded.count("Hint") == 1, item.title
@@ -127,83 +51,114 @@ def test_exercises_of_a_chapter_are_of_every_kind_in_order_and_ever_harder(chapt
     assert {item.number: item.title.split(" ", 1)[1] for item in stubs} == known
 
 
-def test_the_book_has_enough_exercises() -> None:
-    assert sum(len(items(chapter)) for chapter in CHAPTERS) >= 36
-    assert len(ON_THE_PAGE) >= 24
-
-
-def last_value(code: str, space: dict[str, Any]) -> Any:
-    """The value of the last line of a cell, as a notebook shows it."""
-    *body, last = ast.parse(code).body
-    assert isinstance(last, ast.Expr)
+@each_checked
+def test_a_stub_is_not_attempted_yet_and_the_solution_on_the_page_passes(number: str) -> None:
+    item, call, space = ON_THE_PAGE[number], EXERCISES[number].call, {"check": check}
+    *body, last = ast.parse(item.stub).body
     exec(compile(ast.Module(body, []), "stub", "exec"), space)
-    return eval(compile(ast.Expression(last.value), "stub", "eval"), space)
-
-
-@each_checked
-def test_a_stub_is_not_attempted_yet(number: str, item: Item) -> None:
-    found = last_value(item.stub, {"check": check})
+    assert isinstance(last, ast.Expr)
+    found: Any = eval(ast.unparse(last), space)
     assert (found.exercise, found.verdict) == (number, "not attempted")
-    call = EXERCISES[number].call
-    if call:  # the stub has the name and the arguments that the checker's messages use
-        assert f"def {call}: ...\n" in item.stub
-
-
-def imports(chapter: int) -> str:
-    """The import lines of a chapter before its exercises."""
-    cells = nbformat.read(CHAPTERS[chapter], as_version=4).cells
-    code = [cell.source for cell in cells if cell.cell_type == "code" and cell.id != "install"]
-    nodes = [node for source in code for node in ast.parse(source).body]
-    wanted = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
-    return "\n".join(ast.unparse(node) for node in wanted)
-
-
-def solution_code(number: str, item: Item) -> tuple[str, str]:
-    """Name of the function that is asked for, and the code on the page that has it."""
-    name = str(EXERCISES[number].call).split("(")[0]
-    blocks = re.findall(r"^```python\n(.*?)^```", item.solution, re.DOTALL | re.MULTILINE)
-    (code,) = [block for block in blocks if f"def {name}(" in block]
-    return name, code
+    # The stub has the name and the arguments that the checker's messages use.
+    assert call is None or f"def {call}: ...\n" in item.stub
+    assert check(number, item.answer()).passed
 
 
 @each_checked
-def test_the_solution_on_the_page_passes(number: str, item: Item) -> None:
-    if EXERCISES[number].call is None:
-        value = re.search(r"`([^`]+)`", item.solution)
-        assert value
-        answer = value[1] if is_choice(number) else eval(value[1], {})
-    else:
-        name, code = solution_code(number, item)
-        space: dict[str, Any] = {}
-        exec(imports(int(number.split(".")[0])) + "\n" + code, space)
-        answer = space[name]
-    assert check(number, answer).passed
-
-
-def test_the_keys_of_multiple_choice_are_no_pattern() -> None:
-    keys = [o for n, _ in ON_THE_PAGE if is_choice(n) for o in "abcd" if check(n, o).passed]
-    assert set(keys) == set("abcd")
-    assert all(x != y for x, y in pairwise(keys)), keys
-
-
-@each_checked
-def test_multiple_choice_explains_every_option_without_a_kernel(number: str, item: Item) -> None:
+def test_multiple_choice_explains_every_option_without_a_kernel(number: str) -> None:
+    item = ON_THE_PAGE[number]
     options = re.findall(r"^- \((\w)\) \S", item.body, re.MULTILINE)
     if not is_choice(number):
         assert not options
         return
     assert options == list("abcd")
     assert [title for title in item.folded if title != "Hint"] == [f"Option {o}" for o in options]
-    assert [check(number, letter).passed for letter in options].count(True) == 1
+    told = [check(number, option) for option in options]
+    assert [found.passed for found in told].count(True) == 1
+    assert len({found.key for found in told} - {"", "no-such-option"}) == 3
+
+
+def test_the_keys_of_multiple_choice_are_no_pattern() -> None:
+    keys = [o for n in ON_THE_PAGE if is_choice(n) for o in "abcd" if check(n, o).passed]
+    assert set(keys) == set("abcd")
+    assert all(x != y for x, y in pairwise(keys)), keys
 
 
 def test_references_say_the_number_of_their_exercise() -> None:
     """Sphinx would call all of them "Exercise"."""
     numbers = {item.label: item.number for chapter in CHAPTERS for item in items(chapter)}
-    pages = website.page_sources(PROJECT).values()
+    pages = website.page_sources(Project(ROOT)).values()
     texts = "\n".join(text for path in pages for _, text in markdown_cells(path))
     roles = re.findall(r"\{ref\}`(?:([^`<]*?)\s*<)?([\w-]+)>?`", texts)
     found = [(text, label) for text, label in roles if label in numbers]
     assert found
     wrong = [(text, label) for text, label in found if numbers[label] not in text.split()]
     assert not wrong, f"write {{ref}}`exercise N.k <label>`: {wrong}"
+
+
+# Each clause of a statement decides a case: mutations of the solutions do not pass ----------------
+
+SWAPS: dict[type, list[type]] = {
+    ast.Lt: [ast.LtE, ast.Gt], ast.Gt: [ast.GtE, ast.Lt], ast.LtE: [ast.Lt], ast.GtE: [ast.Gt],
+    ast.Eq: [ast.NotEq], ast.NotEq: [ast.Eq], ast.Add: [ast.Sub], ast.Sub: [ast.Add],
+    ast.Mult: [ast.Div], ast.Div: [ast.Mult], ast.Pow: [ast.Mult], ast.USub: [ast.UAdd],
+}  # fmt: skip
+NAMES = {
+    "ceil": ["floor", "trunc"], "min": ["max"], "max": ["min"], "mean": ["median", "sum", "max"],
+    "argmax": ["argmin"], "expm1": ["exp"], "any": ["all"], "all": ["any"],
+}  # fmt: skip
+# What a mutated line may have and still be right, since no clause of the statement decides it.
+EQUIVALENT: dict[str, tuple[str, ...]] = {
+    "1.4": ("[:, -1]", "S, 2)", "[..., -1]"),  # axes of one entry
+    "2.2": ("kappa",),  # all scores that are loud enough
+    "2.3": ("brentq",),  # where the root is searched
+    "2.4": ("sum(+1",),  # the last of two axes
+    "3.2": ("softmax(+1)",),
+    "3.4": ("index_add_(-1", "e-300", "e-301"),  # the only axis; what never occurs
+    "5.4": ("softmax(-0)",),
+    "10.3": ("values > level",),  # equal to the level, both give the same moment
+    "10.7": ("= way =",),  # nothing, of the shape of a gradient
+    "10.5": ("shape[+1]", "shape[-2]"),  # the map is square
+}
+
+
+def mutants(code: str) -> Iterator[tuple[str, str]]:
+    """Sources that differ in one place each, with the line that differs."""
+    tree = ast.parse(code)
+    lines = ast.unparse(tree).splitlines()
+    for place, node in enumerate(ast.walk(tree)):
+        for field, value in changes(node):
+            other = copy.deepcopy(tree)
+            target: Any = list(ast.walk(other))[place]
+            setattr(target, field, value)
+            text = ast.unparse(ast.fix_missing_locations(other))
+            pairs = zip(lines, text.splitlines(), strict=True)
+            yield from ((new.strip(), text) for old, new in pairs if old != new)
+
+
+def changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
+    """Fields of a node, and what may stand there instead."""
+    if isinstance(node, ast.Compare) and len(node.ops) == 1:
+        yield from (("ops", [new()]) for new in SWAPS.get(type(node.ops[0]), []))
+    if isinstance(node, ast.BinOp | ast.UnaryOp):
+        yield from (("op", new()) for new in SWAPS.get(type(node.op), []))
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        step: Any = 1 if type(node.value) is int else node.value / 9  # type: ignore[operator]
+        yield from (("value", node.value + sign * step) for sign in (1, -1))
+    for field in ("attr", "id"):
+        yield from ((field, name) for name in NAMES.get(getattr(node, field, ""), []))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("item", [i for n, i in ON_THE_PAGE.items() if EXERCISES[n].call], ids=str)
+def test_no_mutation_of_the_solution_passes(item: Item) -> None:
+    exercise = replace(EXERCISES[item.number], seconds=2.0)
+    passed, tried = [], 0
+    for line, text in mutants(item.code()):
+        found = judge(item.number, exercise, item.function(text))
+        assert found.key != "checker", line
+        tried += 1
+        if found.passed and not any(part in line for part in EQUIVALENT.get(item.number, ())):
+            passed.append(line)
+    assert tried or item.number == "5.2"  # which has no number and no comparison
+    assert passed == []

@@ -1,7 +1,5 @@
 """A reader's own files are read as they are, or refused by the name of what they are."""
 
-from __future__ import annotations
-
 import bz2
 import codecs
 import gzip

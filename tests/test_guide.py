@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import nbformat
 import pytest
 import yaml
-from test_exercises import CHAPTERS, items
+from answers import CHAPTERS, items
 
 import chromium
 import course

@@ -1,7 +1,5 @@
 """Copiers put together from heads: heads one by one, loops over words, plain training loops."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """The house of the package: imports go down only, doors tell, what should be light stays light."""
 
-from __future__ import annotations
-
 import ast
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Interventions: against plain training loops, loops over words, and values by hand."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from copy import deepcopy
 from itertools import pairwise
@@ -19,7 +17,6 @@ from lessons_lib.lab.copying import (
     build_copier,
     measure_copier,
     outcomes,
-    run_copying,
 )
 from lessons_lib.lab.interventions import (
     PREPARATION_SEED,
@@ -64,34 +61,6 @@ def test_held_attention_by_hand() -> None:
     for gold in (None, torch.tensor([[2, 0, -1], [3, 3, 0]])):
         with pytest.raises(ValueError, match="a right position for each output word"):
             gold_attention(Batch(batch.source, batch.target, gold))
-
-
-@pytest.mark.parametrize("heads", [1, 2])
-def test_loss_and_measurements_see_held_attention_and_no_silent_word(heads: int) -> None:
-    model, plain = (build(tiny(heads=heads), 1) for build in (build_held, build_copier))
-    batch = tiny().task.sample(6, 0)
-    free = model(batch)
-    assert torch.equal(free.attention, plain(batch).attention)
-    model.hold = gold_attention  # type: ignore[assignment]
-    eye = torch.eye(6)
-    out = model(batch)
-    assert torch.equal(out.attention, eye.expand(6, heads, 6, 6))
-    expected = plain(batch, attention=eye).logits
-    assert torch.equal(out.logits, expected)
-    assert not torch.allclose(out.logits, free.logits)
-    loss = cross_entropy(expected.flatten(0, 1), batch.target.flatten())
-    torch.testing.assert_close(models.sequence_loss(model, batch), loss)
-    assert measure_intervention(model, batch, tiny())["right_mass"] == 1.0
-    passed = model(batch, attention=uniform_attention(batch))
-    assert torch.equal(passed.attention, torch.full((6, heads, 6, 6), 1 / 6))
-    model.silent = tiny().spare_words  # type: ignore[assignment]
-    logits = model(batch).logits
-    assert torch.equal(logits[..., :9], expected[..., :9])
-    assert bool((logits[..., 9:] == -1e9).all())
-    models.sequence_loss(model, batch).backward()
-    for weights in model.readout_layers[-1].parameters():
-        assert bool((weights.grad[:7] != 0).all())  # type: ignore[index]
-        assert not weights.grad[7:].any()  # type: ignore[index]
 
 
 def test_the_lexical_probe_needs_all_groups_but_attention() -> None:
@@ -310,19 +279,6 @@ def test_a_run_is_the_plain_training_loop_on_its_seeds_inputs(
     assert of["loss"] == [n + k for k in range(1, 5)], "of the task, not of the preparation"
     assert of["accuracy/right_only"] == [n + 4]
     assert outcomes(frame.assign(seed=1)).loc[1, "step"] == n + 4
-
-
-def test_no_intervention_is_the_copying_run_and_a_run_depends_on_its_seed_only() -> None:
-    ours = run_intervention(tiny(spare=0), 2)
-    plain = run_copying(tiny(spare=0), 2)
-    assert [row for row in ours.rows if row["metric"] != "probe_accuracy"] == list(plain.rows)
-    config = tiny(prepare="dictionary", prepare_steps=2, wrong_words=True)
-    torch.manual_seed(5)
-    first = run_intervention(config, 1)
-    before = torch.manual_seed(9).get_state()
-    assert run_intervention(config, 1).rows == first.rows
-    assert torch.equal(torch.get_rng_state(), before), "the global state is left alone"
-    assert run_intervention(config, 2).rows != first.rows
 
 
 @pytest.mark.parametrize("hold", ["gold", "uniform", "snapshot", "nothing"])

@@ -1,7 +1,5 @@
 """Answers are run in a process of their own, with limits, and only data come back."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import re

@@ -1,7 +1,5 @@
 """Runs that are kept in files: stopped anywhere, they end as if they had not been stopped."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

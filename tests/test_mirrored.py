@@ -1,7 +1,5 @@
 """Registered hypotheses on mirror images: records of known outcomes have known verdicts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -106,19 +106,6 @@ def test_concatenated_contexts_by_loop() -> None:
             torch.testing.assert_close(out.logits[b, t], expected)
 
 
-def test_merged_contexts_by_hand() -> None:
-    contexts = torch.tensor([[[1.0, 2.0], [3.0, 6.0], [5.0, 1.0]]])  # b k d: one, three, two
-    two = replace(SMALL, d_hidden=2, heads=3)
-    assert build(two, 0).merge(contexts).tolist() == [[3.0, 3.0]]
-    side_by_side = build(replace(two, merge="concatenate"), 0)
-    assert side_by_side.merge(contexts).tolist() == [[1.0, 2.0, 3.0, 6.0, 5.0, 1.0]]
-    more = torch.randn(4, 3, 5, 6, 2, generator=torch.Generator().manual_seed(0))  # b k t l d
-    found = side_by_side.merge(more)
-    assert found.shape == (4, 5, 6, 6)
-    assert torch.equal(found, torch.cat([more[:, 0], more[:, 1], more[:, 2]], dim=-1))
-    assert build(two, 0).merge(more).shape == (4, 5, 6, 2)
-
-
 @pytest.mark.parametrize("readout", ["tanh", "linear"])
 def test_concatenation_can_express_the_average(readout: Literal["tanh", "linear"]) -> None:
     config = replace(SMALL, heads=3, readout=readout)

@@ -1,7 +1,5 @@
 """The note for researchers says what the records say: each row of its table is computed again."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What every committed chapter promises: executed, described, checked, and free of one machine."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

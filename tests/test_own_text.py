@@ -1,7 +1,5 @@
 """Your own text in one call: two files or one, and a table comes back."""
 
-from __future__ import annotations
-
 import unicodedata
 from dataclasses import replace
 from pathlib import Path

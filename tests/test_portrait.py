@@ -1,12 +1,10 @@
-from __future__ import annotations
-
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from lessons_lib.theory import phase_portrait, portrait, reduced_model
+from lessons_lib.theory import phase_portrait, portrait
 
 
 def rows(seed: int, step: int, **values: float) -> pd.DataFrame:
@@ -54,29 +52,3 @@ def test_growth_exponent_of_a_power_law() -> None:
     for wrong in ([1.0, 2.0, -1.0, 3.0], [1.0]):
         with pytest.raises(ValueError, match="all above 0, found shapes"):
             portrait.growth_exponent(steps, wrong)
-
-
-def test_two_stages_of_the_theory_are_those_of_the_reduced_model() -> None:
-    """Predicted: KTIW grows like t, attention like t squared."""
-    config = reduced_model.ReducedConfig(
-        vocab=9, length=6, start_scale=0, learning_rate=0.5, steps=40, evaluate_every=10
-    )
-    runs = reduced_model.train_reduced(config, (1, 2, 3))
-    a, b = runs.lead_a[:, 1:, 0].mean(0), runs.lead_b[:, 1:, 0].mean(0)
-    assert portrait.growth_exponent(runs.steps[1:], b) == pytest.approx(1, abs=0.1)
-    assert portrait.growth_exponent(runs.steps[1:], a) == pytest.approx(2, abs=0.15)
-    expected = phase_portrait.early_growth(0.5 * runs.steps[1:], 9, 6)
-    np.testing.assert_allclose(b, expected[1], rtol=0.1)
-    np.testing.assert_allclose(a, expected[0], rtol=0.15)
-
-
-def test_two_branches_of_the_theory_are_those_of_every_head_of_the_reduced_model() -> None:
-    """Predicted: at V = L each head goes to (+, +) or (-, -), whatever the others do."""
-    config = reduced_model.ReducedConfig(vocab=6, length=6, heads=3, steps=300, evaluate_every=300)
-    runs = reduced_model.train_reduced(config, tuple(range(1, 17)))
-    a, b = runs.lead_a[:, -1], runs.lead_b[:, -1]
-    far = np.hypot(a, b) > 1  # the others have not left the saddle yet
-    assert far.sum() > 24
-    same, n = portrait.same_side(a[far], b[far])
-    assert same >= n - 1
-    assert 0.25 < (a[far] > 0).mean() < 0.75

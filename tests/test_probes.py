@@ -22,7 +22,7 @@ from lessons_lib.probes import (
     token_accuracy,
     top_translations,
 )
-from lessons_lib.tasks import EOS, PAD, Batch, Copying
+from lessons_lib.tasks import EOS, PAD, Batch
 
 CONFIG = Seq2SeqConfig(source_vocab=13, target_vocab=11, d_embed=5, d_hidden=7, heads=3)
 BATCH = Batch(
@@ -87,33 +87,6 @@ def test_probe_of_one_head_moves_this_head_alone(
         found.append(lexical_probe(model, BATCH, scale="log_probability")[GRID])
     pairs = [(a, b) for i, a in enumerate(found) for b in found[:i]]
     assert min(float((a - b).abs().max()) for a, b in pairs) > 0.01, "all four differ"
-
-
-@pytest.mark.parametrize("scale", ["probability", "log_probability", "logit"])
-@pytest.mark.parametrize("merge", ["average", "concatenate"])
-def test_probe_of_the_only_head_is_that_of_the_model(
-    scale: Literal["probability", "log_probability", "logit"],
-    merge: Literal["average", "concatenate"],
-) -> None:
-    model = build(replace(CONFIG, heads=1, merge=merge), 2)
-    alone = lexical_probe(model, BATCH, scale=scale, head=0)
-    torch.testing.assert_close(alone, lexical_probe(model, BATCH, scale=scale))
-
-
-def test_probability_and_logit_order_positions_differently() -> None:
-    """Why the two must not be mixed: an example where their best positions differ."""
-    model = build(replace(CONFIG, heads=1), 3)
-    with torch.no_grad():  # a fresh model says nearly the same everywhere: make it opinionated
-        for weight in model.parameters():
-            weight.mul_(3)
-    rng = torch.Generator().manual_seed(0)
-    words = torch.randint(4, 11, (50, 6), generator=rng)
-    batch = Batch(words, words.flip(1))
-    p = lexical_probe(model, batch, scale="probability").argmax(-1)
-    log_p = lexical_probe(model, batch, scale="log_probability").argmax(-1)
-    z = lexical_probe(model, batch, scale="logit").argmax(-1)
-    assert torch.equal(p, log_p)
-    assert 0.05 < float((p != z).double().mean()) < 0.95
 
 
 def test_probe_does_not_depend_on_how_much_is_held_at_once(
@@ -204,15 +177,6 @@ def test_dictionary_gold_by_hand() -> None:
     # no word of the batch is 11 or 15; (12, 5), which is there, is another pair
     for other in ({}, {11: frozenset({15})}):
         assert (dictionary_gold(BATCH, other) == -1).all()
-
-
-def test_diagonal_guess_is_right_where_the_order_is_the_same() -> None:
-    ended = Copying(vocab=9, length=6).sample(4, seed=0)
-    assert ended.gold is not None
-    assert attention_accuracy(diagonal_guess(ended), ended.gold) == 1.0
-    source_without_end = Batch(ended.source[:, :-1], ended.target)
-    best = diagonal_guess(source_without_end).argmax(-1)
-    assert best[:, :-1].tolist() == [[0, 1, 2, 3, 4, 5]] * 4
 
 
 def test_pair_mask_may_leave_out_the_end_symbol() -> None:

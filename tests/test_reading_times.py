@@ -1,7 +1,5 @@
 """What a chapter takes to read: how it is counted, and that Part I keeps its budget."""
 
-from __future__ import annotations
-
 import json
 import re
 import sys

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import itertools
 import math
 from dataclasses import replace
@@ -40,28 +38,6 @@ def test_logits_and_losses_are_those_written_out() -> None:
     for r, loss in enumerate(reduced_losses(logits, words)):
         by_run = cross_entropy(logits[r].flatten(0, 1), words[r].flatten())
         torch.testing.assert_close(loss, by_run)
-
-
-@pytest.mark.parametrize(("vocab", "length"), [(5, 3), (4, 4)])
-def test_expected_gradient_at_a_symmetric_point_is_that_of_the_theory(
-    vocab: int, length: int
-) -> None:
-    every = torch.tensor(list(itertools.permutations(range(vocab), length))).unsqueeze(0)
-    at = 0.7, -1.3
-    a, b = (
-        (lead * torch.eye(size, dtype=torch.float64))[None, None].requires_grad_()
-        for lead, size in zip(at, (length, vocab), strict=True)
-    )
-    loss = reduced_losses(reduced_logits(a, b, every), every)
-    assert loss.item() == pytest.approx(float(phase_portrait.symmetric_loss(*at, vocab, length)))
-    velocities = phase_portrait.symmetric_velocity(*at, vocab, length)
-    found = torch.autograd.grad(loss.sum(), (a, b))
-    for gradient, velocity in zip(found, velocities, strict=True):
-        square = gradient[0, 0]
-        off_diagonal = square[~torch.eye(len(square), dtype=torch.bool)]
-        lead = (off_diagonal - square[0, 0]).numpy()
-        np.testing.assert_allclose(lead, float(velocity), rtol=1e-10)
-        np.testing.assert_allclose(square.diagonal().numpy(), float(square[0, 0]), rtol=1e-10)
 
 
 def test_one_step_of_descent_from_a_symmetric_start_is_one_of_the_flow() -> None:
@@ -133,16 +109,6 @@ def test_by_permutations_the_sign_of_the_start_foretells_the_branch() -> None:
     assert runs.right_attention[~aligned, -1].max() < 0.05
     # With one spare word every small start aligns.
     assert set(train_reduced(replace(config, vocab=7), range(16)).branches()) == {"aligned"}
-
-
-def test_elimination_with_spare_words_ends_at_its_floor() -> None:
-    config = ReducedConfig(vocab=8, length=6, start_scale=0.1, start_a=-3.0, start_b=-3.0)
-    runs = train_reduced(config, range(4))
-    assert set(runs.branches()) == {"elimination"}
-    floor = phase_portrait.elimination_floor(8, 6)
-    # An expectation: on the few inputs that are measured, luck may go a little below it.
-    assert np.abs(runs.loss[:, -1] - floor).max() < 0.05
-    assert np.abs(runs.token_accuracy[:, -1] - 1 / 3).max() < 0.1, "a guess among three words"
 
 
 def test_branches_by_hand() -> None:

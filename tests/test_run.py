@@ -1,7 +1,5 @@
 """The registry and its command line, with a die in place of a network."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import random
@@ -191,22 +189,6 @@ def test_a_run_killed_at_any_of_20_moments_loses_no_finished_seed(tmp_path: Path
     assert before.items() <= _finished(tmp_path).items()
     assert len(_finished(tmp_path)) == 100
     assert not list(tmp_path.rglob("*set-aside*"))
-
-
-@pytest.mark.skipif(
-    "fork" not in multiprocessing.get_all_start_methods(), reason="starts processes by fork"
-)
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_two_runs_at_once_do_no_harm(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    both = [context.Process(target=_throw_slowly, args=(str(tmp_path), 0.002)) for _ in range(2)]
-    for process in both:
-        process.start()
-    for process in both:
-        process.join()
-    assert [process.exitcode for process in both] == [0, 0]
-    assert len(_finished(tmp_path)) == 100
-    assert sorted(path.suffix for path in tmp_path.rglob("*.*")) == [".json"] * 100
 
 
 def cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

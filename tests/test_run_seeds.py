@@ -1,7 +1,5 @@
 """Many seeds of one configuration: the same results, however they are shared out."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """What a chapter says of its running time, against what was measured when it was executed."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Work that is shared among processes runs on Windows and macOS too, which start them by spawn."""
 
-from __future__ import annotations
-
 import ast
 from pathlib import Path
 
@@ -41,25 +39,3 @@ def only_unix(source: str) -> list[str]:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
 def test_no_module_needs_what_only_unix_has(path: Path) -> None:
     assert only_unix(path.read_text(encoding="utf-8")) == []
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "import os\nos.fork()",
-        "from os import fork",
-        "import multiprocessing as m\nm.get_context('fork')",
-        "import torch.multiprocessing as m\nm.set_start_method('forkserver')",
-        "import signal\nsignal.signal(signal.SIGALRM, print)",
-        "def f():\n    import resource",
-        "from fcntl import flock",
-    ],
-)
-def test_what_only_unix_has_is_recognised(line: str) -> None:
-    assert only_unix(line)
-
-
-def test_an_alarm_may_be_used_where_it_is_asked_for() -> None:
-    guarded = 'import signal\nif hasattr(signal, "SIGALRM"):\n    signal.setitimer(0, 1)'
-    assert only_unix(guarded) == []
-    assert only_unix(guarded + "\nsignal.SIGKILL") == ["SIGKILL"]

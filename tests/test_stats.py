@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.stats import CensoredData, ecdf, norm
 
-from lessons_lib.agreement import chance_agreement, shuffled, top_count
+from lessons_lib.agreement import chance_agreement, shuffled
 from lessons_lib.lab.incidence import cumulative_incidence, time_difference
 from lessons_lib.stats import (
     Interval,
@@ -49,13 +49,6 @@ def test_wilson_interval_by_its_formula() -> None:
     assert [found.low, found.high] == pytest.approx([centre - half, centre + half])
     assert proportion_interval(8, 8).high == 1.0
     assert proportion_interval(8, 8).low < 0.7
-
-
-def test_top_count_is_the_exact_ceiling() -> None:
-    lengths = torch.tensor([1, 19, 20, 21, 40, 41, 100])
-    assert top_count(lengths, 0.05).tolist() == [1, 1, 1, 2, 2, 3, 5]
-    # in floating point 0.07 * 100 is a little above 7
-    assert top_count(torch.tensor([100]), 0.07).tolist() == [7]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """The student edition: no solutions, no explanations of options, and all else."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from pathlib import Path

@@ -66,14 +66,6 @@ def test_batch_masks_and_decoder_input_by_hand() -> None:
     assert len(batch) == 1
 
 
-def test_batch_rows_and_device() -> None:
-    batch = Copying(vocab=5, length=3).sample(4, seed=0)
-    part = batch[1:3].to("cpu")
-    assert torch.equal(part.source, batch.source[1:3])
-    assert part.gold is not None
-    assert part.gold.shape == (2, 4)
-
-
 def test_labelled_batch_mask_rows_and_device() -> None:
     batch = LabelledBatch(
         torch.tensor([[4, 5, 6], [7, PAD, PAD], [8, 9, PAD], [5, 5, PAD]]),

@@ -4,8 +4,6 @@ What needs the real corpora is skipped without ``LESSONS_DATA``; the same code r
 in their place, pinned by a table made for the test.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import os
@@ -29,7 +27,6 @@ from lessons_lib.corpora.loaders import (
 )
 from lessons_lib.corpora.sources import CorpusAltered, CorpusUnavailable
 from lessons_lib.corpora.toy_language import toy_dictionary, toy_parallel
-from lessons_lib.corpora.vocabulary import words
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("LESSONS_DATA"), reason="LESSONS_DATA does not name the real corpora"
@@ -304,30 +301,3 @@ def test_real_corpora_have_their_published_sizes() -> None:
     parts = [load_labelled("sst2", split) for split in ("train", "val", "test")]
     assert list(map(len, parts)) == [6_920, 872, 1_821]
     assert sum(parts[1].labels) == 444
-
-
-@needs_data
-def test_real_texts_are_clean() -> None:
-    news = load_labelled("ag_news", "all")
-    assert news.classes == ("World", "Sports", "Business", "Sci/Tech")
-    for left in ("\\", " #39;", "quot;", "&lt;", "</", "  "):
-        assert not [text for text in news.texts if left in text]
-    for name in ("subj", "ag_news"):
-        texts = load_labelled(name, "all").texts
-        assert not [text for text in texts if any("\x80" <= letter < "\xa0" for letter in text)]
-
-
-@pytest.mark.slow
-@needs_data
-def test_real_dictionary_knows_common_words() -> None:
-    english, german = load_dictionary("en-de"), load_dictionary("de-en")
-    assert len(english) > 25_000
-    assert len(german) > 35_000
-    pairs = ("dog hund", "man mann", "girl mädchen", "red rot", "two zwei", "and und", "with mit")
-    for word, translation in (pair.split() for pair in pairs):
-        assert translation in english[word]
-        assert word in german[translation]
-    for word, translations in english.items():
-        assert words(word) == [word]
-        assert all(words(translation) == [translation] for translation in translations)
-        assert translations

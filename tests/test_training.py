@@ -1,5 +1,4 @@
 import time
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
@@ -8,7 +7,7 @@ from torch import Tensor, nn
 
 from lessons_lib.models import Seq2Seq, Seq2SeqConfig, build, sequence_loss
 from lessons_lib.probes import token_accuracy
-from lessons_lib.tasks import Batch, Copying
+from lessons_lib.tasks import Copying
 from lessons_lib.training import TrainConfig, train
 
 TASK = Copying(vocab=6, length=3)
@@ -91,18 +90,6 @@ def test_when_it_is_measured(
         rows = train(build(CONFIG, 0), stream, sequence_loss, config, evaluate=evaluate).rows
         assert [row["step"] for row in rows if row["metric"] == "token_accuracy"] == expected
         assert [row["step"] for row in rows if row["metric"] == "loss"] == losses
-
-
-def test_batches_are_taken_one_by_one() -> None:
-    taken = []
-
-    def stream() -> Iterator[Batch]:
-        for seed in range(100):
-            taken.append(seed)
-            yield TASK.sample(2, seed)
-
-    train(build(CONFIG, 0), stream(), sequence_loss, TrainConfig(steps=3))
-    assert taken == [0, 1, 2]
 
 
 def test_sgd_is_plain() -> None:

@@ -1,7 +1,5 @@
 """The Transformer: against loops, weights used by hand, and PyTorch's own attention."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The translation experiment on a handful of sentences: what is trained, measured and named."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -131,14 +129,6 @@ def test_a_gold_alignment_comes_before_a_dictionary(
     # Where both name a position, it is nearly always the same.
     both = (gold_of(aligned) >= 0) & (gold_of(ready) >= 0)
     assert float((gold_of(aligned) == gold_of(ready))[both].double().mean()) > 0.9
-
-
-def test_a_part_without_pairs_short_enough_is_refused(parts: list[ParallelCorpus]) -> None:
-    with pytest.raises(ValueError, match="pairs of 1 to 2 pieces, found none among the 160"):
-        made_ready(parts, None, replace(TINY, max_words=2))
-    nothing = replace(parts[1], source=("",) * 40)
-    with pytest.raises(ValueError, match="found none among the 40 of 'toy'"):
-        prepare_pairs(TINY, parts[0], without_alignment(nothing), parts[2], None)
 
 
 def test_a_run_is_looked_at_before_at_checkpoints_and_at_the_end(ready: Pairs) -> None:

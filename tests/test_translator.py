@@ -1,7 +1,5 @@
 """The authors' translator against a plain one, and every step from a corpus to the table."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import replace

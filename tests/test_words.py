@@ -8,8 +8,6 @@ the one whose number it begins with. A letter may drop its index, but not gain o
 A term is what a chapter sets in bold, up to three words and no sentence, or a word of ``FIELD``.
 """
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from pathlib import Path
@@ -206,21 +204,6 @@ def test_letters_lead_to_their_first_entries() -> None:
 
 # The test itself: what it reads, and that it notices -------------------------------------------
 
-PAGE = r"""
-| Symbol | Meaning; chapter |
-| --- | --- |
-| $x_l$ | word $w$, chapter 2 |
-| $\hat A(u)$ | chapter 5 |
-| width | no letter, chapter 7 |
-
-| 3 | $x$ | time |
-| 3 | $r$ | rate |
-
-## The rest
-
-| $q_1$, $q_2$ | two numbers |
-"""
-
 
 @pytest.mark.parametrize(
     ("latex", "expected"),
@@ -238,49 +221,3 @@ PAGE = r"""
 )
 def test_symbols_of_a_formula(latex: str, expected: str) -> None:
     assert symbols(latex) == {name.replace("~", " ") for name in expected.split()}
-
-
-def test_sentences_are_those_that_a_reader_reads() -> None:
-    text = """# Title\n\nOne `code $c$` word. Two $a\\ne b$\nlines: {term}`x`.\n\n$$\nd\n$$\n
-::::{exercise} Name\n:label: no\n\n```{math}\n:label: no\ne_1\n```\n\n```python\nno\n```\n::::\n"""
-    found = ["Title", "One  word.", "Two $a\\ne b$ lines: {term}.", "$ d $", "Name", "$ e_1 $"]
-    assert sentences(text) == found
-
-
-def test_a_symbol_without_a_row_is_named_with_its_sentence() -> None:
-    text = ["Let $x_l$, $x$ and $q_3$ be.", "Then $q > r$.", r"No $\hat A$ or $A$.", "Not $A$."]
-    found = undefined(2, text, rows(PAGE))
-    assert [one.split(": no row")[0] for one in found] == [
-        r"chapter 2: A in 'No $\\hat A$ or $A$.'",
-        "chapter 2: r in 'Then $q > r$.'",
-    ]
-    assert undefined(3, ["Then $r$."], rows(PAGE)) == []
-
-
-def test_rows_that_are_idle_or_name_another_chapter_are_reported() -> None:
-    used = {2: {"x_", "l", "u"}, 3: {"x", "x_", "l"}, 5: {r"\hat A", "u"}, 7: {"q_"}}
-    assert misplaced(rows(PAGE), used) == [
-        "$r$: no formula of chapter 3 has it; remove the row",
-        "$q_1$, $q_2$: first used in chapter 7, the row says None",
-    ]
-    wrong = misplaced(rows(PAGE), {1: {"x_", "l", "q_"}, 3: {"x", "r"}})
-    assert [one.split(":")[0] for one in wrong] == ["$x_l$", r"$\hat A(u)$", "$q_1$, $q_2$"]
-
-
-def test_a_term_without_an_entry_is_named_with_its_sentence() -> None:
-    text = ["The **Made-up word** is new.", "**It was seen.** Made-up words.", "With SGD, $SGD$.",
-            "**A claim of five words** and **good** **known terms**, in batches."]  # fmt: skip
-    terms = entries("# G\n\n```{glossary}\nbatch\n    Many.\n\nknown-terms\n    Two.\n```\n")
-    assert [one.split(": book")[0] for one in without_entry(4, text, terms)] == [
-        "chapter 4: 'SGD' in 'With SGD, $SGD$.'",
-        "chapter 4: 'made-up word' in 'The **Made-up word** is new.'",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("term", "text", "found"),
-    [("bag of words", "a Bag-of-words proxy", True), ("logit", "the logits", True),
-     ("lag", "a flag", False), ("run", "$run$", False), ("Adam", "Adamant", False)],
-)  # fmt: skip
-def test_a_term_is_found_as_a_word(term: str, text: str, found: bool) -> None:
-    assert is_in(term, text) is found

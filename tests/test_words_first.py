@@ -1,7 +1,5 @@
 """Words given first: which tables, by which path, and what is measured after."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

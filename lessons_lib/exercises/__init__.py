@@ -1,6 +1,6 @@
 """Checkers of the book's exercises.
 
 Begin with ``check``: ``check("3.2", answer)`` says what is right or likely wrong with an answer.
-Each chapter has a file of its own (``ch03``); ``judge`` has what they share, and ``sandbox`` runs
-a reader's code within limits.
+What readers are told is in a file for each chapter (``ch03.toml``), what is computed beside it
+(``ch03``); ``judge`` has what they share, and ``sandbox`` runs a reader's code within limits.
 """

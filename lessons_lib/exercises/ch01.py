@@ -1,7 +1,5 @@
 """Checkers of chapter 1: attention and the lexical probe."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -12,7 +10,7 @@ from scipy.special import expit, softmax
 
 from lessons_lib import models
 from lessons_lib.exercises.contents import Array, Cases, Table, numbers, shares
-from lessons_lib.exercises.judge import compare, compared, exercise, named, refuse
+from lessons_lib.exercises.judge import compare, compared, exercise, refuse
 from lessons_lib.tasks import FIRST_WORD, PAD, Batch, Copying, generator
 
 
@@ -48,13 +46,13 @@ def _attend(f: Any) -> None:
         name: (queries, keys, np.arange(5) < np.array(lengths)[:, None])
         for name, lengths in (("padded inputs", (4, 2)), ("inputs of one length", (5, 5)))
     }
-    compare("1.2", f, cases, _attention, tensors=True)
+    compare("1.2", f, _attention, cases, tensors=True)
     given = [torch.tensor(part) for part in cases["padded inputs"]]
     padded = ~np.broadcast_to(given[2][:, None], (2, 3, 5))
     refuse("1.2", "", {"nearly-zero": numbers(f(*given), padded.shape)[padded].any()})
 
 
-@compared("1.3", named("a = {}, L = {}", (0.3, 10), (2.0, 3), (5.0, 10), (1.0, 2), (0.0, 6)))
+@compared("1.3")
 def _road(a: Any, n: int) -> Table:
     # From the slope of lambda^2/2 along the road, summed up.
     lam, root = np.sqrt(2 * quad(lambda x: math.exp(x) / (n - 1) + 1, 0, a)[0]), np.sqrt
@@ -122,7 +120,7 @@ def _probe_everywhere(f: Any) -> None:
         found = numbers(f(model, batch), (*batch.target.shape, batch.source.shape[1]))
         return np.asarray(found * batch.target_mask.numpy()[..., None])  # no word, nothing to judge
 
-    compare("1.4", read, _probed(), _betas)
+    compare("1.4", read, _betas, _probed())
 
 
 @exercise("1.5")

@@ -1,7 +1,5 @@
 """Checkers of chapter 2: the two-word classifier."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -11,7 +9,7 @@ from scipy.integrate import solve_ivp
 from scipy.special import expit
 
 from lessons_lib.exercises.contents import Array, Cases, Table, numbers, shares
-from lessons_lib.exercises.judge import compared, exercise, named, refuse
+from lessons_lib.exercises.judge import compared, exercise, refuse
 
 
 @exercise("2.2")
@@ -46,7 +44,7 @@ def _lowest_lead(d: float, speed: float = 0.5) -> float:
     return float(solve_ivp(slope, (-d, 0), [0.0], rtol=1e-10, atol=1e-12).y[0, -1])
 
 
-@compared("2.3", named("D = {}", (0.5,), (2.0,), (5.0,), (8.0,)), tolerance=1e-6)
+@compared("2.3", tolerance=1e-6)
 def _lowest_attention(d: Any) -> Table:
     lead = _lowest_lead(d)
     return expit(lead), {

@@ -1,7 +1,5 @@
 """Checkers of chapter 3: what can be learned with uniform attention."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -61,7 +59,7 @@ def _proxy(f: Any) -> None:
     def read(*given: Any) -> Any:
         return f(*map(torch.tensor, given[:3]), _padded(given[3]))
 
-    compare("3.2", read, cases, _bags)
+    compare("3.2", read, _bags, cases)
 
 
 def _ranks(u: Array, v: Array, mask: Array) -> Any:
@@ -179,4 +177,4 @@ def _em_step(f: Any) -> None:
         found = f(torch.tensor(t), _padded(x), _padded(y))
         return _seen(numbers(found, t.shape, finite=False), x)
 
-    compare("3.4", read, cases, _em)
+    compare("3.4", read, _em, cases)

@@ -1,7 +1,5 @@
 """Checkers of chapter 8: agreement, ties and xi."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -11,7 +9,7 @@ from lessons_lib.exercises.contents import Array, Cases, Table, numbers
 from lessons_lib.exercises.judge import compare, compared, exercise, refuse
 
 
-@compared("8.2", {"30 words": ()}, tolerance=1e-3)
+@compared("8.2", tolerance=1e-3)
 def _by_hand() -> Table:
     u, v = np.zeros(30), np.full(30, -1.0)
     u[:4], v[:4] = (0.1, 0.6, 0.2, 0.1), (3, 2, 1, 0)
@@ -127,7 +125,7 @@ def _crossings(level: Any, c: Array, p: Array) -> Table:
 @exercise("8.4")
 def _xi(f: Any) -> None:
     cases = _curves()
-    compare("8.4", f, cases, _crossings)
+    compare("8.4", f, _crossings, cases)
     curve = np.array([[0.25, 0.5, 0.75]])
     strict = abs(numbers(f(0.5, curve, curve), finite=False) - 0.75) <= 1e-6
     refuse("8.4", "", {"not-strict": not strict})

@@ -6,8 +6,6 @@ called, and a sentence for each mistake, under its name. An exercise with option
 module of the same name computes what is right in a case, and what each mistake gives there.
 """
 
-from __future__ import annotations
-
 import html
 import re
 import tomllib
@@ -163,7 +161,7 @@ def exercise(number: str) -> Callable[[Judge], Judge]:
 def _register_choices() -> None:
     """Register what needs no code: multiple choices, and functions that answer with a word."""
     for number, words in WORDS.items():
-        if "cases" in words:
+        if "options" in words:
             exercise(number)(partial(_decided, words))
         elif words.keys() & set("abcd"):
             exercise(number)(partial(_chosen, words))
@@ -193,36 +191,37 @@ def refuse(number: str, about: str, mistakes: Mapping[str, Any], **values: Any) 
             raise Wrong(key, about + WORDS[number][key].format(**values))
 
 
-def named(form: str, *rows: tuple[Any, ...]) -> Cases:
-    """Cases by their arguments: ``named("L = {}", (3,), (5,))``."""
-    return {form.format(*row): row for row in rows}
-
-
 def compared(
-    number: str,
-    cases: Cases | Callable[[], Cases],
-    *,
-    tolerance: float = 1e-5,
-    tensors: bool = False,
+    number: str, cases: Callable[[], Cases] | None = None, **options: Any
 ) -> Callable[[Callable[..., Table]], Callable[..., Table]]:
     """Register the table that stands below as the checker of an exercise; see ``compare``."""
 
     def register(table: Callable[..., Table]) -> Callable[..., Table]:
         @exercise(number)
-        def verdict(f: Any) -> None:
-            drawn = cases() if callable(cases) else cases
-            compare(number, f, drawn, table, tolerance=tolerance, tensors=tensors)
+        def verdict(answer: Any) -> None:
+            compare(number, answer, table, cases and cases(), **options)
 
         return table
 
     return register
 
 
+def _written_cases(words: Mapping[str, Any]) -> Cases:
+    """The cases in the words of an exercise, by their names or by ``case`` and their arguments."""
+    cases = words["cases"]
+    if isinstance(cases, list):
+        cases = {words["case"].format(*row): row for row in cases}
+    return {
+        case: tuple(np.array(x) if isinstance(x, list) else x for x in row)
+        for case, row in cases.items()
+    }
+
+
 def compare(
     number: str,
     answer: Any,
-    cases: Cases,
     table: Callable[..., Table],
+    cases: Cases | None = None,
     *,
     tolerance: float = 1e-5,
     tensors: bool = False,
@@ -234,11 +233,12 @@ def compare(
     Args:
         number: of the exercise, which has the words.
         answer: a function, or a value.
-        cases: arguments, by a name for messages.
         table: from the arguments of a case, what is right there, and what mistakes give.
+        cases: arguments, by a name for messages; those that stand with the words if ``None``.
         tolerance: relative to the largest entry of a case.
         tensors: whether the answer gets arrays as tensors.
     """
+    cases = _written_cases(WORDS[number]) if cases is None else cases
     found: dict[str, Array] = {}
     tables: dict[str, Table] = {}
     stopped: Wrong | None = None
