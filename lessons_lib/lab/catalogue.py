@@ -158,7 +158,7 @@ EARLIER = frozenset(
         "classification/left-to-right",
         "hard_distribution/full-size",
         *("knife_edge/full-size", "forks/lesson", "forks/full-size"),
-        *("odds/lesson", "attention_held/lesson", "query_rates/lesson"),
+        *("odds/lesson", "query_rates/lesson"),
     }
 )
 """Experiments and scales whose records were made by an earlier version of the code: copiers with
@@ -254,7 +254,7 @@ REGISTRY: Mapping[str, Experiment] = {
         "Is copying harder to learn when all inputs are permutations of the same words?",
         copying.run_copying,
         {
-            "paper": _large(_hard_and_easy(copying.PAPER, 60), 24, "seeds: 1 to 24 (0 to 19)"),
+            "paper": _short(_hard_and_easy(copying.PAPER, 60), 24, "seeds: 1 to 24 (0 to 19)"),
             "full-size": _short(
                 _hard_and_easy(replace(copying.PAPER, dead_words=3), 60),
                 *(24, DEAD, "seeds: 1 to 24 (0 to 19)"),
