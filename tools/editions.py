@@ -19,6 +19,8 @@ from plain import Converter
 
 INSTALL_ID, BADGE_ID = "install", "colab-badge"
 HIDDEN_TAGS = {"hide-input", "remove-input"}
+SHOWN_TAG = "set-up"
+"""Of what is folded on the site, the cell that runs first: in a notebook readers see it."""
 LEFT_OUT_TAGS = {"remove-cell", "hide-cell"}
 """What the editions lack: a folded guard would stop a reader who changes what it asserts."""
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -148,7 +150,7 @@ def edition_cell(cell: Any, converter: Converter) -> Any | None:
         return nbformat.v4.new_markdown_cell(text, id=cell["id"], metadata=metadata)
     if cell.cell_type != "code":
         raise CourseError(f"{converter.page}.ipynb, cell {cell['id']}: found a raw cell")
-    if tags & HIDDEN_TAGS:
+    if tags & HIDDEN_TAGS and SHOWN_TAG not in tags:
         metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
     if "raises-exception" in tags:
         metadata["tags"] = ["raises-exception"]
