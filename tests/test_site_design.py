@@ -185,6 +185,11 @@ class TestInABrowser:
             "The course", "The audit", "Teach",
         ]  # fmt: skip
 
+    @pytest.mark.parametrize("name", [name for name in PAGES if name.startswith("book/api")])
+    def test_no_page_of_the_reference_is_endless(self, opened: Opened, name: str) -> None:
+        page = opened(f"{name}.html", {"width": 1440, "height": 900})
+        assert page.evaluate("() => document.documentElement.scrollHeight") < 25_000
+
     @pytest.mark.parametrize("name", CHAPTERS)
     @pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
     def test_the_first_slider_comes_soon_and_code_before_it_is_folded(
@@ -314,11 +319,6 @@ class TestInABrowser:
         assert ("dark" in shown.get_attribute("src")) is (scheme == "dark")
         assert shown.evaluate("e => e.complete && e.naturalWidth > 0")
         assert "How Attention Learns" in page.locator(".navbar-brand").inner_text()
-
-    @pytest.mark.parametrize("name", [name for name in PAGES if name.startswith("book/api")])
-    def test_no_page_of_the_reference_is_endless(self, opened: Opened, name: str) -> None:
-        page = opened(f"{name}.html", {"width": 1440, "height": 900})
-        assert page.evaluate("() => document.documentElement.scrollHeight") < 25_000
 
     @pytest.mark.parametrize("old", ["lessons_lib.lab.copying.CopyingConfig", "lab-own-text"])
     def test_an_old_address_in_the_reference_leads_on(self, opened: Opened, old: str) -> None:

@@ -140,6 +140,7 @@ whether an answer is right, and if not, which mistake it probably is."""
 def edition_cell(cell: Any, converter: Converter) -> Any | None:
     """One cell of an edition, or ``None`` for a cell that it lacks."""
     tags = set(cell.metadata.get("tags", []))
+    tags -= HIDDEN_TAGS if SHOWN_TAG in tags else set()
     if cell["id"] == BADGE_ID or tags & LEFT_OUT_TAGS:
         return None
     metadata: dict[str, Any] = {"id": cell["id"]}  # Colab finds its links to cells by this
@@ -150,7 +151,7 @@ def edition_cell(cell: Any, converter: Converter) -> Any | None:
         return nbformat.v4.new_markdown_cell(text, id=cell["id"], metadata=metadata)
     if cell.cell_type != "code":
         raise CourseError(f"{converter.page}.ipynb, cell {cell['id']}: found a raw cell")
-    if tags & HIDDEN_TAGS and SHOWN_TAG not in tags:
+    if tags & HIDDEN_TAGS:
         metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
     if "raises-exception" in tags:
         metadata["tags"] = ["raises-exception"]
