@@ -212,6 +212,7 @@ def test_the_colab_edition_of_cells(project: Any, convert: Any) -> None:
             text("# Two", "title"),
             code("a", "seen", "nbval-check-output"),
             code("b", "folded", "hide-input"),
+            code("import b", "imports", "hide-input", "set-up"),
             code("c", "gone", "remove-cell"),
             code("assert a", "guard", "hide-cell", "nbval-check-output"),
             code("d", "fails", "raises-exception"),
@@ -228,6 +229,7 @@ def test_the_colab_edition_of_cells(project: Any, convert: Any) -> None:
         ("install", {"id": "install", **folded}),
         ("seen", {"id": "seen"}),
         ("folded", {"id": "folded", **folded}),
+        ("imports", {"id": "imports"}),
         ("fails", {"id": "fails", "tags": ["raises-exception"]}),
     ]
     assert colab.metadata["colab"]["toc_visible"] is True

@@ -10,7 +10,17 @@ from urllib.parse import urlsplit
 
 import jinja2
 import pytest
-from site_browser import CHAPTERS, DESKTOP, PAGES, PHONE, ROOT, SITE, in_browser, needs_site
+from site_browser import (
+    CHAPTERS,
+    DESKTOP,
+    PAGES,
+    PHONE,
+    ROOT,
+    SITE,
+    in_browser,
+    move,
+    needs_site,
+)
 
 from labels import read_settings
 
@@ -108,7 +118,7 @@ def test_a_page_made_without_the_real_corpus_warns_under_its_title(fell_back: bo
     made = jinja2.Environment(loader=loader).get_template("page.html").render(body=body, **said)
     assert made.count("admonition warning") == 2 * fell_back, "at the top, and where it happened"
     assert made.count("byline") == 1
-    assert fell_back is ("is not\nwhat you see here" in made.partition("<p>x</p>")[0])
+    assert fell_back is ("[Real corpus]" in made.partition("<p>x</p>")[0])
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +185,27 @@ class TestInABrowser:
             "The course", "The audit", "Teach",
         ]  # fmt: skip
 
+    @pytest.mark.parametrize("name", [name for name in PAGES if name.startswith("book/api")])
+    def test_no_page_of_the_reference_is_endless(self, opened: Opened, name: str) -> None:
+        page = opened(f"{name}.html", {"width": 1440, "height": 900})
+        assert page.evaluate("() => document.documentElement.scrollHeight") < 25_000
+
+    @pytest.mark.parametrize("name", CHAPTERS)
+    @pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+    def test_the_first_slider_comes_soon_and_code_before_it_is_folded(
+        self, opened: Opened, name: str, width: int, height: int
+    ) -> None:
+        page = opened(f"{name}.html", {"width": width, "height": height})
+        figure = page.locator("article .lessons-explore").first
+        move(figure)
+        below = "e => (e.getBoundingClientRect().bottom + scrollY) / innerHeight"
+        assert figure.locator("input[type=range]").first.evaluate(below) <= 2, "screens"
+        imports = page.locator("article .highlight").filter(has_text="from lessons_lib").first
+        assert not imports.is_visible()
+        figure_top = figure.evaluate("e => e.getBoundingClientRect().top")
+        shown = page.locator("article .cell_input .highlight").filter(visible=True)
+        assert shown.first.evaluate("e => e.getBoundingClientRect().top") > figure_top
+
     @pytest.mark.parametrize("name", CHAPTERS)
     def test_code_fits_its_box_and_no_line_begins_with_a_comma(
         self, opened: Opened, name: str
@@ -201,7 +232,9 @@ class TestInABrowser:
     def test_the_drawing_of_the_model_can_be_read_on_a_phone_and_has_the_colours_of_the_page(
         self, opened: Opened, scheme: str
     ) -> None:
-        for name in (CHAPTERS[0], "book/notation"):
+        shown = pages_with('class="lessons-model"')
+        assert {CHAPTERS[0], CHAPTERS[2], CHAPTERS[6], "book/notation"} == set(shown)
+        for name in shown:
             size = {"width": 360, "height": 740}
             svg = opened(f"{name}.html", size, color_scheme=scheme).locator("svg.lessons-model")
             assert len(svg.get_attribute("aria-label")) > 200

@@ -19,6 +19,8 @@ from plain import Converter
 
 INSTALL_ID, BADGE_ID = "install", "colab-badge"
 HIDDEN_TAGS = {"hide-input", "remove-input"}
+SHOWN_TAG = "set-up"
+"""Of what is folded on the site, the cell that runs first: in a notebook readers see it."""
 LEFT_OUT_TAGS = {"remove-cell", "hide-cell"}
 """What the editions lack: a folded guard would stop a reader who changes what it asserts."""
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -138,6 +140,7 @@ whether an answer is right, and if not, which mistake it probably is."""
 def edition_cell(cell: Any, converter: Converter) -> Any | None:
     """One cell of an edition, or ``None`` for a cell that it lacks."""
     tags = set(cell.metadata.get("tags", []))
+    tags -= HIDDEN_TAGS if SHOWN_TAG in tags else set()
     if cell["id"] == BADGE_ID or tags & LEFT_OUT_TAGS:
         return None
     metadata: dict[str, Any] = {"id": cell["id"]}  # Colab finds its links to cells by this

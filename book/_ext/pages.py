@@ -48,6 +48,12 @@ SHARED = re.compile(r' id="(?:exercise|solution)-content"')  # of all boxes on a
 TABLE = re.compile(r'<table class="(?:[\w-]+ )*table">.*?</table>', re.DOTALL)
 SECTION = re.compile(r'(<section id="([^"]+)"[^>]*>\s*(?:<span[^>]*></span>\s*)*)<h([234])>')
 PICTURE = re.compile(r'<img ([^>]*src=")([^">]+)(?=")')
+# A paragraph on what is not on a page that ran on the embedded corpus.
+REAL = re.compile(
+    r"<p>(?!<strong>Embedded )(?=(?:(?!</p>).)*?\b(?:captions?|reviews?|Multi30k|SST-2)\b)",
+    re.DOTALL,
+)
+ABSENT = '<p><em class="absent">[Real corpus]</em> '
 RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 ICON = re.compile(r"\bfa-[a-z0-9-]+")
 ICON_RULE = re.compile(r'(?:\.fa-[a-z0-9-]+:before,?)+\{content:"\\[0-9a-f]+"\}')
@@ -172,6 +178,8 @@ def finish_page(app: Any, page: str, template: str, context: dict[str, Any], tre
         body = FIGURE.sub(lambda found: outside(found[0], static, up), body)
     body = SHARED.sub(lambda found: found[0] if body.find(found[0]) == found.start() else "", body)
     body = TABLE.sub(lambda found: cards(found[0]), body)
+    if "<strong>Embedded " in body:
+        body = REAL.sub(ABSENT, body)
     body = FORMULA.sub(r"\2\1\3\4</span>", body)  # no line begins with a comma
     body = SECTION.sub(r'\1<h\3 id="h-\2">', body)  # by which Pagefind finds sections
     context["body"] = PICTURE.sub(waiting, TERM.sub(explained, body))
