@@ -157,8 +157,8 @@ EARLIER = frozenset(
     {
         "classification/left-to-right",
         "hard_distribution/full-size",
-        *("knife_edge/full-size", "forks/lesson", "forks/full-size"),
-        *("odds/lesson", "attention_held/lesson", "query_rates/lesson"),
+        *("knife_edge/full-size", "forks/full-size"),
+        "attention_held/lesson",
     }
 )
 """Experiments and scales whose records were made by an earlier version of the code: copiers with
@@ -254,7 +254,7 @@ REGISTRY: Mapping[str, Experiment] = {
         "Is copying harder to learn when all inputs are permutations of the same words?",
         copying.run_copying,
         {
-            "paper": _large(_hard_and_easy(copying.PAPER, 60), 24, "seeds: 1 to 24 (0 to 19)"),
+            "paper": _short(_hard_and_easy(copying.PAPER, 60), 24, "seeds: 1 to 24 (0 to 19)"),
             "full-size": _short(
                 _hard_and_easy(replace(copying.PAPER, dead_words=3), 60),
                 *(24, DEAD, "seeds: 1 to 24 (0 to 19)"),
@@ -391,14 +391,7 @@ REGISTRY: Mapping[str, Experiment] = {
     "followed": Experiment(
         "How long does a copier remember where it started, on several streams of inputs?",
         starts.run_followed,
-        {
-            "lesson": Scale(starts.followed(), _seeds(8), deviations=(*OURS, *SMALL)),
-            "full-size": Scale(
-                {"lstm": replace(copying.PAPER, steps=20, evaluate_every=5)},
-                _seeds(4),
-                deviations=OURS,
-            ),
-        },
+        {"lesson": Scale(starts.followed(), _seeds(8), deviations=(*OURS, *SMALL))},
         last_values,
     ),
     "images": _survey(
