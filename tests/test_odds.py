@@ -42,6 +42,7 @@ def test_odds_of_a_plain_saddle_by_hand() -> None:
     found = odds([(3, -1), (1, -1), (0, 0)], [[0, 9], [4, 0]], [0, 0], np.zeros((2, 2)), 0.1)
     assert found.rate == pytest.approx(6)
     assert found.lead[0] / found.lead[1] == pytest.approx(-3)
+    assert found.weights[1] / found.weights[0] == pytest.approx(3 / 2)
     assert (found.chance[:2].tolist(), np.isnan(found.chance[2])) == ([1, 0], True)
     noisy = odds([(3, -1), (1, -1)], [[0, 9], [4, 0]], [1, 0], np.eye(2), 0.1)
     assert noisy.drive / noisy.lead[0] == pytest.approx(2 / 6 / 3)
@@ -169,10 +170,14 @@ def test_images_start_opposite_and_are_compared_by_step() -> None:
 
 
 def test_area_under_the_curve_by_pairs() -> None:
-    """3 above 1 and 2, 1.5 above 1 only: three of four pairs."""
-    assert dark.area_under_curve([3, 1.5, 1, 2], [True, True, False, False]) == 0.75
-    with pytest.raises(ValueError, match="both outcomes, found 2 of 2"):
-        dark.area_under_curve([1, 2], [True, True])
+    """3 above 1 and 2, 1.5 above 1 only: three of four pairs; both parts have variance 1/8."""
+    found = dark.area_under_curve([3, 1.5, 1, 2], [True, True, False, False])
+    assert found.estimate == 0.75
+    assert found.low == pytest.approx(0.75 - 1.96 * np.sqrt(1 / 8))
+    assert (found.high, found.n) == (1, 4)
+    assert dark.area_under_curve([2, 2, 2, 2], [True, True, False, False]).estimate == 0.5
+    with pytest.raises(ValueError, match="of each outcome, found 1 of 3"):
+        dark.area_under_curve([1, 2, 3], [True, False, False])
 
 
 def test_tickets_of_exact_counts() -> None:

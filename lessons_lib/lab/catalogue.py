@@ -157,8 +157,7 @@ EARLIER = frozenset(
     {
         "classification/left-to-right",
         "hard_distribution/full-size",
-        *("knife_edge/full-size", "forks/lesson", "forks/full-size"),
-        *("odds/lesson", "query_rates/lesson"),
+        *("knife_edge/full-size", "forks/full-size"),
     }
 )
 """Experiments and scales whose records were made by an earlier version of the code: copiers with
@@ -391,14 +390,7 @@ REGISTRY: Mapping[str, Experiment] = {
     "followed": Experiment(
         "How long does a copier remember where it started, on several streams of inputs?",
         starts.run_followed,
-        {
-            "lesson": Scale(starts.followed(), _seeds(8), deviations=(*OURS, *SMALL)),
-            "full-size": Scale(
-                {"lstm": replace(copying.PAPER, steps=20, evaluate_every=5)},
-                _seeds(4),
-                deviations=OURS,
-            ),
-        },
+        {"lesson": Scale(starts.followed(), _seeds(8), deviations=(*OURS, *SMALL))},
         last_values,
     ),
     "images": _survey(

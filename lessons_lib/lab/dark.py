@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike
-from scipy import stats
 from scipy.optimize import minimize
 
 from lessons_lib import models, probes, training
 from lessons_lib.lab import copying
 from lessons_lib.lab.decoding import translate
+from lessons_lib.stats import Interval
 from lessons_lib.tasks import Batch
 
 
@@ -63,16 +63,23 @@ def carriers_of() -> dict[str, copying.CopyingConfig]:
     return {"L-16": copying.SMALL, "L-8": copying.odds()["length-8"]}
 
 
-def area_under_curve(score: ArrayLike, happened: ArrayLike) -> float:
+def area_under_curve(score: ArrayLike, happened: ArrayLike) -> Interval:
     """Probability that a run to which it happened has the higher score; 0.5 tells nothing.
 
+    Interval by the standard error of DeLong, DeLong and Clarke-Pearson (1988), within [0, 1]; it
+    has no width where the order is perfect.
+
     Raises:
-        ValueError: it happened to all runs, or to none.
+        ValueError: it happened to less than two runs, or to all but one or none.
     """
     x, y = np.asarray(score, dtype=float), np.asarray(happened, dtype=bool)
-    if y.all() or not y.any():
-        raise ValueError(f"expected both outcomes, found {int(y.sum())} of {y.size}")
-    return float(stats.mannwhitneyu(x[y], x[~y]).statistic / (y.sum() * (~y).sum()))
+    if min(y.sum(), (~y).sum()) < 2:
+        raise ValueError(f"expected two runs of each outcome, found {int(y.sum())} of {y.size}")
+    ahead = (np.sign(x[y][:, None] - x[~y]) + 1) / 2  # ties count half
+    area = float(ahead.mean())
+    error = np.sqrt(sum(ahead.mean(k).var(ddof=1) / ahead.shape[1 - k] for k in (0, 1)))
+    low, high = np.clip([area - 1.96 * error, area + 1.96 * error], 0, 1)
+    return Interval(area, float(low), float(high), y.size)
 
 
 def tickets(aligned: Mapping[int, tuple[int, int]]) -> tuple[float, float]:

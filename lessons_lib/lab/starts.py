@@ -344,7 +344,8 @@ def compared(
         ``foretold``: mean chance of the starts; ``aligned`` and ``n``: of the runs that took a
         branch; ``rate``, growth in each update; ``start_share`` and ``drive`` (in units of the
         noise) as in ``Odds``; ``right``: of the starts that are also runs, how many took the
-        likelier branch, and ``of`` how many.
+        likelier branch, and ``of`` how many; ``ahead``: of the ``pairs`` of an aligned one and
+        another, in how many the former had the larger u.
     """
     measured, rows = load("starts", "lesson"), {}
     for arm, (config, (name, other)) in sources().items():
@@ -356,7 +357,12 @@ def compared(
             continue
         branch = copying.outcomes(runs[other].frame()).query("branch != 'undecided'")["branch"]
         up = branch == "aligned"
-        chance = pd.Series(found.chance, sorted(measured[arm].seeds)).reindex(up.index).dropna()
+        starts_of = pd.DataFrame(
+            {"chance": found.chance, "u": found.lead}, sorted(measured[arm].seeds)
+        )
+        both = starts_of.join(up, how="inner")
+        took = both.pop("branch")
+        ahead = both.u[took].to_numpy()[:, None] > both.u[~took].to_numpy()
         rows[arm] = {
             "foretold": found.chance.mean(),
             "aligned": int(up.sum()),
@@ -364,7 +370,9 @@ def compared(
             "rate": found.rate * config.learning_rate,
             "start_share": found.start_share,
             "drive": found.drive / found.noise,
-            "right": int(((chance > 0.5) == up[chance.index]).sum()),
-            "of": len(chance),
+            "right": int(((both.chance > 0.5) == took).sum()),
+            "of": len(both),
+            "ahead": int(ahead.sum()),
+            "pairs": ahead.size,
         }
     return pd.DataFrame(rows).T

@@ -26,6 +26,7 @@ class Odds:
 
     Attributes:
         rate: r, growth of u for each unit of learning rate times updates.
+        weights: w, ``(2,)``.
         lead: ``w . x``, of each start, ``(starts,)``.
         drive: ``w . d / r``, in the units of ``lead``.
         noise: standard deviation that the inputs add, in the same units.
@@ -33,6 +34,7 @@ class Odds:
     """
 
     rate: float
+    weights: Array
     lead: Array
     drive: float
     noise: float
@@ -70,4 +72,4 @@ def odds(
     pushed = float(np.asarray(drive) @ w / r)
     noise = float(np.sqrt(rate * w @ np.asarray(covariance) @ w / (2 * r)))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return Odds(r, lead, pushed, noise, ndtr((lead + pushed) / np.float64(noise)))
+        return Odds(r, w, lead, pushed, noise, ndtr((lead + pushed) / np.float64(noise)))
