@@ -21,23 +21,16 @@ _POOL = 100
 
 @dataclass(frozen=True, eq=False)
 class EncodedPairs:
-    """Sentence pairs as numbers, one after another, from which batches are cut.
+    """Sentence pairs as numbers, one after another, from which batches are cut."""
 
-    Attributes:
-        source_ids: identifiers of all source sentences end to end, int64, ``(source pieces,)``.
-        source_lengths: int64, ``(pairs,)``.
-        target_ids: the same for the targets; each ends with ``EOS``.
-        target_lengths: int64, ``(pairs,)``, the ``EOS`` counted.
-        index: for each pair its position in the corpus, int64, ``(pairs,)``.
-        gold: for each of ``target_ids`` the source position it comes from, ``-1`` for ``EOS`` and
-            for words that come from none; ``None`` where the corpus has no alignment.
-    """
-
+    #: identifiers of all source sentences end to end, int64, ``(source pieces,)``.
     source_ids: Tensor
-    source_lengths: Tensor
-    target_ids: Tensor
-    target_lengths: Tensor
-    index: Tensor
+    source_lengths: Tensor  #: int64, ``(pairs,)``
+    target_ids: Tensor  #: the same for the targets; each ends with ``EOS``
+    target_lengths: Tensor  #: int64, ``(pairs,)``, the ``EOS`` counted
+    index: Tensor  #: for each pair its position in the corpus, int64, ``(pairs,)``
+    #: for each of ``target_ids`` the source position it comes from, ``-1`` for ``EOS`` and for
+    #: words that come from none; ``None`` where the corpus has no alignment.
     gold: Tensor | None
 
     def __len__(self) -> int:
@@ -188,19 +181,12 @@ def _gold(links: Sequence[tuple[int, int]], pair: int, source: int, target: int)
 
 @dataclass(frozen=True, eq=False)
 class EncodedTexts:
-    """Texts of two classes as numbers, one after another, from which batches are cut.
+    """Texts of two classes as numbers, one after another, from which batches are cut."""
 
-    Attributes:
-        source_ids: identifiers of all texts end to end, int64, ``(words,)``.
-        source_lengths: int64, ``(texts,)``, at least 1.
-        label: 1 for the positive class, 0 for the other, int64, ``(texts,)``.
-        index: for each text its position in the corpus, int64, ``(texts,)``.
-    """
-
-    source_ids: Tensor
-    source_lengths: Tensor
-    label: Tensor
-    index: Tensor
+    source_ids: Tensor  #: identifiers of all texts end to end, int64, ``(words,)``
+    source_lengths: Tensor  #: int64, ``(texts,)``, at least 1
+    label: Tensor  #: 1 for the positive class, 0 for the other, int64, ``(texts,)``
+    index: Tensor  #: for each text its position in the corpus, int64, ``(texts,)``
 
     def __len__(self) -> int:
         return len(self.index)

@@ -49,24 +49,18 @@ XI = {
 
 @dataclass
 class Trace:
-    """What one run showed at each checkpoint. Grows while the run is trained.
+    """What one run showed at each checkpoint. Grows while the run is trained."""
 
-    Attributes:
-        steps: updates that were made.
-        performance, elsewhere: task performance on the reported sentences, and on the other parts
-            of ``HeldOut``, part -> values. Without the latter the gold checkpoint is the last.
-        attention, beta: alpha (empty where it is uniform) and lexical probe, ``(batch, tgt, src)``.
-        saliency: Delta, ``(batch, tgt, src)``, by index of the checkpoint, where it may be gold.
-        seconds: how long the run took.
-    """
-
-    steps: list[int] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)  #: updates that were made
+    #: Task performance on the reported sentences, and by part of ``HeldOut`` on the others. Without
+    #: the latter the gold checkpoint is the last.
     performance: list[float] = field(default_factory=list)
     elsewhere: dict[str, list[float]] = field(default_factory=dict)
-    attention: list[Tensor] = field(default_factory=list)
-    beta: list[Tensor] = field(default_factory=list)
+    attention: list[Tensor] = field(default_factory=list)  #: ``(batch, tgt, src)``; none if uniform
+    beta: list[Tensor] = field(default_factory=list)  #: lexical probe, ``(batch, tgt, src)``
+    #: Delta, ``(batch, tgt, src)``, by index of the checkpoint, where it may be gold.
     saliency: dict[int, Tensor] = field(default_factory=dict)
-    seconds: float = 0.0
+    seconds: float = 0.0  #: how long the run took
 
     def performance_on(self, part: str) -> list[float]:
         """Performance at each checkpoint on a part of ``HeldOut``."""
@@ -82,20 +76,15 @@ class Trace:
 class HeldOut(Generic[Data]):
     """Sentences that are measured on.
 
-    Attributes:
-        batch: all of them.
-        choosing: so many of them, the first ones, choose a checkpoint; the others are reported on.
-        seen: so many, the last ones, are sentences that runs learn from.
-        end_symbol: whether the end symbol of a target counts, as in the authors' code.
-
     Raises:
         ValueError: none would choose, or none be reported on.
     """
 
-    batch: Data
+    batch: Data  #: all of them
+    #: so many of them, the first ones, choose a checkpoint; the others are reported on.
     choosing: int
-    seen: int = 0
-    end_symbol: bool = False
+    seen: int = 0  #: so many, the last ones, are sentences that runs learn from
+    end_symbol: bool = False  #: whether the end symbol of a target counts, as in the authors' code
 
     def __post_init__(self) -> None:
         if not 0 < self.choosing < len(self.batch) - self.seen:

@@ -58,46 +58,32 @@ LEFT_TO_RIGHT_DEVIATIONS = (*SHORT_DEVIATIONS, "the encoder reads from left to r
 class Classification(Configuration):
     """One class against the others, with the paper's classifier. The defaults are the authors'.
 
-    Attributes:
-        positive: the class whose texts get label 1.
-        runs, uniform_runs: in a block, ordinary ones and ones with uniform attention.
-        ends: whether start and end symbol are positions of a text.
-        max_words: longer texts lose their end; ``None``: no text does.
-        vocab_size: words kept at most, the special symbols included; ``None``: no limit.
-        min_count: how often a word must occur among the texts to learn from.
-        checkpoints: further steps to look at, besides 0 and the last.
-        chosen_on: held-out texts that choose a checkpoint, at most.
-        reported_on: held-out texts that are reported on, at most; as many of the texts to learn
-            from are measured on as well.
-        proxy_epochs: of the embedding proxy; the epoch with the best loss counts.
-        proxy_learning_rate: 5e-5 for the authors' corpora of long reviews.
-
     Raises:
         ValueError: fewer than two runs of a kind, or more uniform than ordinary ones.
     """
 
     corpus: str = "sst2"
-    positive: str = "positive"
-    runs: int = 6
-    uniform_runs: int = 2
+    positive: str = "positive"  #: the class whose texts get label 1
+    runs: int = 6  #: ordinary ones in a block
+    uniform_runs: int = 2  #: those with uniform attention
     bidirectional: bool = True
-    ends: bool = True
-    max_words: int | None = None
-    vocab_size: int | None = None
-    min_count: int = 3
+    ends: bool = True  #: whether start and end symbol are positions of a text
+    max_words: int | None = None  #: longer texts lose their end; ``None``: no text does
+    vocab_size: int | None = None  #: words kept at most, the special symbols included
+    min_count: int = 3  #: how often a word must occur among the texts to learn from
     d_embed: int = 300
     d_hidden: int = 256
     batch_size: int = 32
     learning_rate: float = 1e-3
     steps: int = 4000
-    checkpoints: tuple[int, ...] = CHECKPOINTS
+    checkpoints: tuple[int, ...] = CHECKPOINTS  #: further steps to look at, besides 0 and the last
     bfloat16: bool = False
-    chosen_on: int = 4000
-    reported_on: int = 4000
+    chosen_on: int = 4000  #: held-out texts that choose a checkpoint, at most
+    reported_on: int = 4000  #: the same for the report, and as many of the texts to learn from
     proxy_width: int = 256
-    proxy_epochs: int = 60
+    proxy_epochs: int = 60  #: of the embedding proxy; the epoch with the best loss counts
     proxy_batch_size: int = 64
-    proxy_learning_rate: float = 1.5e-4
+    proxy_learning_rate: float = 1.5e-4  #: 5e-5 for the authors' corpora of long reviews
 
     def __post_init__(self) -> None:
         refuse(

@@ -31,38 +31,26 @@ PROBED = 16
 
 @dataclass(frozen=True)
 class CopyingConfig(Configuration):
-    """What defines a copying run but its seed. The defaults are the authors' hard distribution.
+    """What defines a copying run but its seed. The defaults are the authors' hard distribution."""
 
-    Attributes:
-        vocab, length: V, different words, and L, words in an input.
-        cell, heads, shared_embeddings, readout: as in ``models.Seq2SeqConfig``.
-        dead_words: words in the output layer that never occur. The authors' has one, the start
-            symbol; more of them delay learning.
-        query_scale: factor on the initial weights of the attention score; 0: exactly uniform.
-        value_scale: factor on the initial weights of the values; 0: no lexical probe.
-        steps, stop_at: updates at most; a run stops earlier at this token accuracy.
-        measured: held-out inputs.
-        bfloat16: as in ``training.TrainConfig``.
-    """
-
-    vocab: int = 40
-    length: int = 40
+    vocab: int = 40  #: V, different words
+    length: int = 40  #: L, words in an input
     end_symbol: bool = True
-    cell: Literal["lstm", "gru"] = "lstm"
+    cell: Literal["lstm", "gru"] = "lstm"  #: this and what is not explained: ``Seq2SeqConfig``
     heads: int = 1
-    dead_words: int = 1
+    dead_words: int = 1  #: output words that never occur; the authors' one is the start symbol
     width: int = 256
     shared_embeddings: bool = True
     readout: Literal["tanh", "linear"] = "tanh"
-    query_scale: float = 1.0
-    value_scale: float = 1.0
+    query_scale: float = 1.0  #: factor on the query's initial weights; 0: exactly uniform
+    value_scale: float = 1.0  #: factor on the values' initial weights; 0: no lexical probe
     batch_size: int = 128
     learning_rate: float = 1e-3
-    steps: int = 400
+    steps: int = 400  #: updates at most
     evaluate_every: int = 10
-    stop_at: float = 0.95
-    measured: int = 64
-    bfloat16: bool = False
+    stop_at: float = 0.95  #: a run stops earlier at this token accuracy
+    measured: int = 64  #: held-out inputs
+    bfloat16: bool = False  #: as in ``training.TrainConfig``
 
     def __post_init__(self) -> None:
         check_fields(self)

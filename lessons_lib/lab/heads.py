@@ -25,28 +25,21 @@ from lessons_lib.tasks import Batch, generator
 
 @dataclass(frozen=True)
 class HeadsConfig(CopyingConfig):
-    """A copier put together from heads with starts of their own, on a body that is always the same.
+    """A copier put together from heads with starts of their own, on one and the same body."""
 
-    Attributes:
-        body_seed: of all weights other than those of heads.
-        data_seed: of the inputs; ``None`` takes the run's seed.
-        pool, drawn: seeds of heads, and how many of them each run draws, without return.
-        second_pool, second_drawn: further ones.
-        merge: whether the heads' contexts are averaged or concatenated.
-        inner: width of a hidden linear layer in query and value, or ``None``: parameters that add
-            nothing that could be expressed.
-        tied_until: the heads are copies of the first one for so many steps; then all others start
-            from their own seeds (the optimiser's moments stay). For averaged contexts only.
-    """
-
-    body_seed: int = 0
-    data_seed: int | None = None
-    pool: tuple[int, ...] = ()
-    drawn: int = 0
-    second_pool: tuple[int, ...] = ()
+    body_seed: int = 0  #: of all weights other than those of heads
+    data_seed: int | None = None  #: of the inputs; ``None`` takes the run's seed
+    pool: tuple[int, ...] = ()  #: seeds of heads
+    drawn: int = 0  #: how many of them each run draws, without return
+    second_pool: tuple[int, ...] = ()  #: further ones
     second_drawn: int = 0
+    #: whether the heads' contexts are averaged or concatenated.
     merge: Literal["average", "concatenate"] = "average"
+    #: width of a hidden linear layer in query and value, or ``None``: parameters that add nothing
+    #: that could be expressed.
     inner: int | None = None
+    #: the heads are copies of the first one for so many steps; then all others start from their own
+    #: seeds (the optimiser's moments stay). For averaged contexts only.
     tied_until: int = 0
 
     def __post_init__(self) -> None:

@@ -45,36 +45,31 @@ Group = Literal["ktiw", "attention", "shared"]
 class InterventionConfig(CopyingConfig):
     """A copying run with an intervention; the defaults intervene nowhere.
 
-    Attributes:
-        spare: words that the model has beside the ``vocab`` of the task. They occur in some
-            preparations only, and are silent afterwards. All arms that are compared need as many.
-        prepare: what is taught first. ``"uniform-easy"``: to copy with attention held uniform,
-            inputs drawn from all ``vocab + spare`` words; ``"uniform-hard"``: the same on the task
-            itself; ``"gold"``: the task with attention held at the right position;
-            ``"dictionary"``: to name the word at a position from its value alone, beside a decoder
-            state of another input, in inputs whose words repeat at random, so that neither other
-            words nor positions help; ``"alignment"``: the query alone learns, by the cross-entropy
-            of attention at the right position, to look there.
-        prepare_steps: updates of the preparation; they come on top of ``steps``.
-        wrong_words: ``"uniform-easy"`` or ``"dictionary"`` teaches ``wrong_dictionary`` instead.
-        frozen: groups of ``parameter_groups`` that keep their values after the preparation.
-        hold: where attention is held after the preparation: ``"uniform"``, ``"gold"`` (the right
-            position), or a ``"snapshot"``: where the model as it was at ``hold_from`` attends.
-        hold_from: updates after which the snapshot is taken; attention is free until then.
-        query_rate: factor on the learning rate of the group ``attention``.
-
     Raises:
         ValueError: a choice is unknown, or two of them contradict each other.
     """
 
+    #: words that the model has beside the ``vocab`` of the task. They occur in some preparations
+    #: only, and are silent afterwards. All arms that are compared need as many.
     spare: int = 0
+    #: what is taught first. ``"uniform-easy"``: to copy with attention held uniform, inputs drawn
+    #: from all ``vocab + spare`` words; ``"uniform-hard"``: the same on the task itself;
+    #: ``"gold"``: the task with attention held at the right position; ``"dictionary"``: to name the
+    #: word at a position from its value alone, beside a decoder state of another input, in inputs
+    #: whose words repeat at random, so that neither other words nor positions help;
+    #: ``"alignment"``: the query alone learns, by the cross-entropy of attention at the right
+    #: position, to look there.
     prepare: Preparation = "nothing"
-    prepare_steps: int = 0
+    prepare_steps: int = 0  #: updates of the preparation; they come on top of ``steps``
+    #: ``"uniform-easy"`` or ``"dictionary"`` teaches ``wrong_dictionary`` instead.
     wrong_words: bool = False
+    #: groups of ``parameter_groups`` that keep their values after the preparation.
     frozen: tuple[Group, ...] = ()
+    #: where attention is held after the preparation: ``"uniform"``, ``"gold"`` (the right
+    #: position), or a ``"snapshot"``: where the model as it was at ``hold_from`` attends.
     hold: Hold = "nothing"
-    hold_from: int = 0
-    query_rate: float = 1.0
+    hold_from: int = 0  #: updates after which the snapshot is taken; attention is free until then
+    query_rate: float = 1.0  #: factor on the learning rate of the group ``attention``
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -33,29 +33,25 @@ class LadderConfig(CopyingConfig):
 
     The choice of ``readout`` belongs to the ladder, too.
 
-    Attributes:
-        reads: what attention fetches from a position: its encoder ``"states"``, which carry
-            neighbours; ``"words"``: the state that the encoder would have if the word stood alone;
-            or ``"embeddings"``, which have no bounds as well. Where attention looks, and where the
-            decoder starts, still comes from the states.
-        carry: for ``"embeddings"``: ``r_l = e_l + carry r_{l-1}`` is read, in [0, 1).
-        decoder: ``"recurrent"``, or ``"positions"``: a learned vector for each output step, which
-            knows no word, neither of the input nor of what is written.
-        attention: ``"predicted"`` from the states, or ``"free"``: logits ``A[t, l]`` that are
-            parameters, the same for all inputs.
-        reads_state: whether the readout sees the decoder state, or zeros in its place.
-        attention_rate: factor on the learning rate of the query, or of the free logits. Adam moves
-            each of these by about its rate in a step; a query moves a logit by all its weights.
-
     Raises:
         ValueError: a choice is unknown, a number is out of range, or is set where it has no effect.
     """
 
+    #: what attention fetches from a position: its encoder ``"states"``, which carry neighbours;
+    #: ``"words"``: the state that the encoder would have if the word stood alone; or
+    #: ``"embeddings"``, which have no bounds as well. Where attention looks, and where the decoder
+    #: starts, still comes from the states.
     reads: Reads = "states"
-    carry: float = 0.0
+    carry: float = 0.0  #: for ``"embeddings"``: ``r_l = e_l + carry r_{l-1}`` is read, in [0, 1)
+    #: ``"recurrent"``, or ``"positions"``: a learned vector for each output step, which knows no
+    #: word, neither of the input nor of what is written.
     decoder: Decoder = "recurrent"
+    #: ``"predicted"`` from the states, or ``"free"``: logits ``A[t, l]`` that are parameters, the
+    #: same for all inputs.
     attention: Attention = "predicted"
-    reads_state: bool = True
+    reads_state: bool = True  #: whether the readout sees the decoder state, or zeros in its place
+    #: factor on the learning rate of the query, or of the free logits. Adam moves each of these by
+    #: about its rate in a step; a query moves a logit by all its weights.
     attention_rate: float = 1.0
 
     def __post_init__(self) -> None:

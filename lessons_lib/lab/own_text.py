@@ -59,20 +59,14 @@ _CUT = (
 
 @dataclass(frozen=True, repr=False)
 class OwnText:
-    """What a corpus gave; it is printed as the notice and the table.
+    """What a corpus gave; it is printed as the notice and the table."""
 
-    Attributes:
-        table: one row for each quantity; columns mean, lowest and highest run, the number of runs
-            that have it, and its meaning (see ``ROWS``).
-        chance: agreement that no knowledge gives.
-        history: all that was measured, at each checkpoint; see ``blocks.compare``.
-        notice: how much was learned from and reported on, what was left out, what was shortened.
-    """
-
+    #: one row for each quantity; columns mean, lowest and highest run, the number of runs that have
+    #: it, and its meaning (see ``ROWS``).
     table: pd.DataFrame
-    chance: float
-    history: training.History
-    notice: str
+    chance: float  #: agreement that no knowledge gives
+    history: training.History  #: all that was measured, at each checkpoint; see ``blocks.compare``
+    notice: str  #: how much was learned from and reported on, what was left out, what was shortened
 
     def __repr__(self) -> str:
         numbers = self.table.to_string(float_format="{:.3f}".format)

@@ -41,28 +41,20 @@ class NotMeasuredError(ResultError):
 
 @dataclass(frozen=True)
 class Record:
-    """Measurements of one configuration over some seeds, with provenance.
-
-    Attributes:
-        config: the configuration as plain values; its hash identifies the experiment.
-        rows: tidy measurements ``(seed, step, metric, value)``, sorted by seed, metric and step;
-            values have six significant digits.
-        device: where it ran: ``"cpu"``, ``"cuda"`` or ``"mps"``.
-        wall_seconds: time of all its seeds together, as if run one after the other.
-        versions: of Python and of the packages that could change a number.
-        deviations: what differs from the authors' set-up, in words.
-        position: its place among the arms of its experiment.
-    """
+    """Measurements of one configuration over some seeds, with provenance."""
 
     name: str
+    #: the configuration as plain values; its hash identifies the experiment.
     config: Mapping[str, Any]
+    #: tidy measurements ``(seed, step, metric, value)``, sorted by seed, metric and step; values
+    #: have six significant digits.
     rows: tuple[Row, ...]
-    device: str
-    wall_seconds: float
+    device: str  #: where it ran: ``"cpu"``, ``"cuda"`` or ``"mps"``
+    wall_seconds: float  #: time of all its seeds together, as if run one after the other
     date: str
-    versions: Mapping[str, str]
-    deviations: tuple[str, ...] = ()
-    position: int = 0
+    versions: Mapping[str, str]  #: of Python and of the packages that could change a number
+    deviations: tuple[str, ...] = ()  #: what differs from the authors' set-up, in words
+    position: int = 0  #: its place among the arms of its experiment
 
     @property
     def config_hash(self) -> str:

@@ -57,39 +57,26 @@ DEVIATIONS = (
 
 @dataclass(frozen=True)
 class Translator(Configuration):
-    """The authors' translator on a corpus; the defaults are their setting on captions.
+    """The authors' translator on a corpus; the defaults are their setting on captions."""
 
-    Attributes:
-        corpus, source, target: as in ``loaders.load_parallel``; the source is read.
-        runs: ordinary runs in a block, two or more, and as many uniform ones.
-        pieces: size of the sentencepiece vocabulary that both languages share.
-        dropout: between layers.
-        order: of pairs, see ``batches.EncodedPairs.batches``.
-        steps, patience: updates at most; fewer if validation accuracy stood still for so many.
-        checkpoints: steps at which a run is looked at, besides 0 and the last.
-        measured_on: pairs of each part (validation, held out, training) that are compared.
-        beam: of the search whose output BLEU is computed of.
-        proxy_epochs: of the bag-of-words proxy, whose best epoch is taken.
-    """
-
-    corpus: str = "multi30k"
+    corpus: str = "multi30k"  #: this and the languages: as in ``loaders.load_parallel``
     source: str = "de"
     target: str = "en"
-    runs: int = 2
-    pieces: int = 8000
+    runs: int = 2  #: ordinary runs in a block, two or more, and as many uniform ones
+    pieces: int = 8000  #: size of the sentencepiece vocabulary that both languages share
     width: int = 256
     layers: int = 2
-    dropout: float = 0.5
+    dropout: float = 0.5  #: between layers
     batch_size: int = 16
-    order: batches.Order = "random"
+    order: batches.Order = "random"  #: of pairs, see ``batches.EncodedPairs.batches``
     learning_rate: float = 1e-3
     bfloat16: bool = False
-    steps: int = 36000
-    checkpoints: tuple[int, ...] = CHECKPOINTS
-    patience: int = 36000
-    measured_on: int = 1014
-    beam: int = 5
-    proxy_epochs: int = 30
+    steps: int = 36000  #: updates at most
+    checkpoints: tuple[int, ...] = CHECKPOINTS  #: steps to look at, besides 0 and the last
+    patience: int = 36000  #: fewer updates if validation accuracy stood still for so many
+    measured_on: int = 1014  #: pairs that are compared, of validation, held out and training each
+    beam: int = 5  #: of the search whose output BLEU is computed of
+    proxy_epochs: int = 30  #: of the bag-of-words proxy, whose best epoch is taken
     proxy_batch_size: int = 64
 
     def build(self, attention: str, seed: int) -> models.Seq2Seq:
