@@ -74,15 +74,10 @@ class Trace:
 
 @dataclass(frozen=True)
 class HeldOut(Generic[Data]):
-    """Sentences that are measured on.
-
-    Raises:
-        ValueError: none would choose, or none be reported on.
-    """
+    """Sentences that are measured on; a ``ValueError`` if none would choose, or be reported on."""
 
     batch: Data  #: all of them
-    #: so many of them, the first ones, choose a checkpoint; the others are reported on.
-    choosing: int
+    choosing: int  #: so many, the first ones, choose a checkpoint; the others are reported on
     seen: int = 0  #: so many, the last ones, are sentences that runs learn from
     end_symbol: bool = False  #: whether the end symbol of a target counts, as in the authors' code
 
@@ -137,8 +132,8 @@ def schedule(config: Any, steps: int | None = None, **options: Any) -> TrainConf
     """How a run of a text configuration is trained: evaluated at its checkpoints, or by options."""
     steps = config.steps if steps is None else steps
     usual = {"evaluate_every": max(steps, 1), "also_evaluate": getattr(config, "checkpoints", ())}
-    precision = getattr(config, "bfloat16", False)
-    return TrainConfig(steps, config.learning_rate, bfloat16=precision, **{**usual, **options})
+    usual |= {"bfloat16": getattr(config, "bfloat16", False), **options}
+    return TrainConfig(steps, config.learning_rate, **usual)
 
 
 def as_rows(
@@ -260,8 +255,8 @@ def compare(
             ends in ``/max`` takes its place where the authors choose.
 
     Returns:
-        Rows ``step, metric, value``; the metric of run k ends in ``#k``. For each reading (its
-        suffix comes last, as in ``A(alpha,uf)/max``): ``A(alpha,uf)``, ``A(delta,uf)``,
+        Rows ``step, metric, value``; the metric of run k ends in ``#k``. For each reading, with its
+        suffix (``A(alpha,uf)/max``): ``A(alpha,uf)``, ``A(delta,uf)``,
         ``A(alpha,beta)`` (beta of an ordinary run of another seed), ``A(uf,px)`` as the paper
         writes it and ``A(px,uf)`` as its code computes it, ``A(lr,uf)``, ``A(-delta,uf)`` (the sign
         of the released scripts), ``A(alpha,twin)``, ``A(alpha,NAME)`` for each reference;
@@ -321,12 +316,9 @@ def half_rise(steps: Sequence[float], values: Sequence[float]) -> float:
 def lag(
     steps: Sequence[int], ktiw: Sequence[float], attention: Sequence[float]
 ) -> dict[str, float]:
-    """How long after KTIW attention rises, from their curves in one run.
+    """``rise/ktiw`` and ``rise/attention``, the steps of ``half_rise`` in one run, and ``lag``.
 
-    Returns:
-        ``rise/ktiw`` and ``rise/attention``, the steps of ``half_rise``, and ``lag``, their
-        difference: positive where KTIW comes first. Nothing where one of the curves does not end
-        higher than it began.
+    The lag is positive where KTIW comes first. Nothing where a curve does not end higher.
     """
     if ktiw[-1] <= ktiw[0] or attention[-1] <= attention[0]:
         return {}
@@ -337,8 +329,7 @@ def lag(
 def by_run(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of single runs of blocks: run (``"1.0"``: block 1, run 0), step, metric, value.
 
-    Args:
-        frame: of ``Record.frame()``. Metrics of a whole block are left out, and ``#0`` cut off.
+    From a ``Record.frame()``. Metrics of a whole block are left out, and ``#0`` cut off.
     """
     name, mark, k = frame["metric"].str.rpartition("#").to_numpy().T
     runs = frame["seed"].astype(str) + "." + k
@@ -349,10 +340,7 @@ def by_run(frame: pd.DataFrame) -> pd.DataFrame:
 def step_at(rows: pd.DataFrame, metric: str, level: float) -> pd.Series[float]:
     """The training step at which each run's curve first reaches a level, interpolated; NaN: never.
 
-    Rows are those of ``by_run``.
-
-    Raises:
-        ValueError: no run has the metric.
+    Rows are those of ``by_run``; a ``ValueError`` if no run has the metric.
     """
     chosen = rows[rows["metric"] == metric]
     if chosen.empty:

@@ -56,11 +56,7 @@ LEFT_TO_RIGHT_DEVIATIONS = (*SHORT_DEVIATIONS, "the encoder reads from left to r
 
 @dataclass(frozen=True)
 class Classification(Configuration):
-    """One class against the others, with the paper's classifier. The defaults are the authors'.
-
-    Raises:
-        ValueError: fewer than two runs of a kind, or more uniform than ordinary ones.
-    """
+    """One class against the others, with the paper's classifier. The defaults are the authors'."""
 
     corpus: str = "sst2"
     positive: str = "positive"  #: the class whose texts get label 1
@@ -105,16 +101,12 @@ def short(**changes: Any) -> Classification:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A labelled corpus made ready: texts to learn from, texts to measure on, and their words.
-
-    ``held_out`` has texts to choose on, to report on, and some to learn from; ``texts`` are those
-    to choose and to report on, as they stand in the corpus.
-    """
+    """A labelled corpus made ready: texts to learn from, texts to measure on, and their words."""
 
     train: EncodedTexts
-    held_out: blocks.HeldOut[LabelledBatch]
+    held_out: blocks.HeldOut[LabelledBatch]  #: to choose on, to report on, and some of training
     vocab: vocabulary.Vocabulary
-    texts: tuple[str, ...]
+    texts: tuple[str, ...]  #: those to choose and to report on, as they stand in the corpus
 
 
 def prepare(
@@ -175,8 +167,7 @@ def train_classifier(
 ) -> blocks.Trace:
     """One classifier from one seed: what it showed at its checkpoints.
 
-    Twins of one seed, with learned and with uniform attention, start from the same weights and see
-    the same batches. ``progress`` is the label of a progress bar.
+    Twins of one seed share start and batches; ``progress`` is the label of a progress bar.
     """
     began = time.perf_counter()
     shape = classifier.ClassifierConfig(
@@ -241,11 +232,10 @@ def compare_classifiers(
     done, so that a block of long runs goes on where it was stopped; without one, only in memory.
 
     Returns:
-        History with the metrics of ``blocks.compare``, where the references are those of
-        ``word_tables`` and ``guesses``; and for each run ``ktiw`` at each checkpoint: how often the
-        word that speaks most for the label in the logistic regression is on top in the run's own
-        probe; with ``blocks.lag`` between that and ``own``. ``majority`` is the share of the larger
-        side. Its time is that of all runs.
+        History with the metrics of ``blocks.compare`` (references of ``word_tables``, ``guesses``);
+        for each run ``ktiw`` at each checkpoint: how often the word that speaks most for the label
+        in the logistic regression is on top in the run's own probe, and ``blocks.lag`` between that
+        and ``own``. ``majority`` is the share of the larger side.
     """
     began = time.perf_counter()
     held_out, batch = ready.held_out, ready.held_out.batch

@@ -56,11 +56,7 @@ class UniformTranslation(OnPairs):
 
 @dataclass(frozen=True)
 class Translation(OnPairs):
-    """The paper's comparison on sentence pairs, at a size for a processor.
-
-    Raises:
-        ValueError: fewer than two runs.
-    """
+    """The paper's comparison on sentence pairs, at a size for a processor."""
 
     steps: int = 700
     proxy_steps: int = 1500
@@ -172,9 +168,8 @@ def train_translator(
 ) -> tuple[models.Seq2Seq, blocks.Trace, list[float]]:
     """One translator from one seed, and what it showed at its checkpoints on the held-out pairs.
 
-    The seed is of the start, of dropout and of the order of the pairs: twins of one seed, of either
-    of ``KINDS``, start from the same weights and see the same batches. ``prepare`` is done with the
-    model before, ``progress`` is the label of a progress bar.
+    Twins of one seed, of either of ``KINDS``, start from the same weights and see the same batches.
+    ``prepare`` is done with the model before, ``progress`` is the label of a progress bar.
 
     Returns:
         The model; its trace (performance is the accuracy of the next word); and at each checkpoint
@@ -242,10 +237,7 @@ def cooccurrence_tables(
 
 
 def candidates(tables: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
-    """Candidates ``(batch, tgt, src)`` that look at no sentence: of tables, and the ``diagonal``.
-
-    The diagonal is the same relative position, and knows no words at all.
-    """
+    """Candidates ``(batch, tgt, src)``: of tables, and the ``diagonal``, which knows no words."""
     found = {name: probes.table_probe(table, batch) for name, table in tables.items()}
     return {**found, "diagonal": probes.diagonal_guess(batch)}
 
@@ -280,11 +272,10 @@ def compare_translators(
     Run k of a block has the seed ``block * runs + k``.
 
     Returns:
-        History with the metrics of ``blocks.compare``, where the references are ``px``, ``m1`` and
-        ``diagonal``, and for each run at each checkpoint those of ``judged`` by Model 1 and by
-        ``gold``; where a dictionary is there, ``ktiw/words``. Then ``blocks.lag`` between the gold
-        curves (else those of Model 1), ``lag/m1`` between those of Model 1, and
-        ``spread/at-ktiw``: ``spread`` at the step at which KTIW is half-way up.
+        History with the metrics of ``blocks.compare`` (references ``px``, ``m1``, ``diagonal``),
+        those of ``judged`` by Model 1 and by ``gold``, and ``ktiw/words`` where a dictionary is
+        there. Then ``blocks.lag`` between the gold curves (else those of Model 1), ``lag/m1``
+        between those of Model 1, and ``spread/at-ktiw``: ``spread`` when KTIW is half-way up.
     """
     began = time.perf_counter()
     held_out = ready.held_out
