@@ -29,8 +29,7 @@ class EncodedPairs:
     target_ids: Tensor  #: the same for the targets; each ends with ``EOS``
     target_lengths: Tensor  #: int64, ``(pairs,)``, the ``EOS`` counted
     index: Tensor  #: for each pair its position in the corpus, int64, ``(pairs,)``
-    #: for each of ``target_ids`` the source position it comes from, ``-1`` for ``EOS`` and for
-    #: words that come from none; ``None`` where the corpus has no alignment.
+    #: for each of ``target_ids`` the source position, ``-1``: none; ``None`` without alignment
     gold: Tensor | None
 
     def __len__(self) -> int:
@@ -72,14 +71,11 @@ class EncodedPairs:
         Args:
             batch_size: pairs in a batch.
             seed: of the order.
-            epochs: how many.
+            epochs: how many; a ``ValueError`` if these or the size are below 1.
             order: what pairs that are put together have in common: similar lengths on both sides,
                 which pads least; for most batches one length of the source, which spares recurrent
                 layers the packing; or nothing.
             skip: batches left out at the beginning, to go on where a run was stopped.
-
-        Raises:
-            ValueError: ``batch_size`` or ``epochs`` below 1.
         """
         if order == "both":
             # One number that orders pairs by target length, two lengths taken as one, then by

@@ -45,8 +45,7 @@ class Exercise:
     """An exercise that code can check."""
 
     title: str  #: as in the chapter
-    #: raises ``Wrong`` or ``NotAttempted``, or returns if the answer is right. It gets the answer,
-    #: or a ``Student`` to call where the answer is a function.
+    #: raises ``Wrong`` or ``NotAttempted``; it gets the answer, or a ``Student`` to call
     judge: Judge
     hint: str  #: where to look, shown with every answer that is wrong
     call: str | None = None  #: ``"road(a, length)"``; ``None`` where the answer is no function
