@@ -115,7 +115,7 @@ def test_a_killed_worker_loses_no_finished_seed(address: str, folder: Path, tmp_
     assert begun["3"] == 2, "lost, and done again"
     record = run.current("drawing")["one"]
     assert record.seeds == SEEDS
-    alone = run.run("drawing", directory=tmp_path / "alone", progress=False)["one"]
+    alone = run.run("drawing", directory=tmp_path / "alone")["one"]
     assert record.rows == alone.rows
 
 

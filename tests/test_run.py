@@ -74,7 +74,7 @@ def dice(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, int]]]:
 
 
 def measured(where: Path, **options: object) -> dict[str, records.Record]:
-    return run.run("dice", directory=where, progress=False, **options)  # type: ignore[arg-type]
+    return run.run("dice", directory=where, **options)  # type: ignore[arg-type]
 
 
 def pips(records: dict[str, records.Record], arm: str = "six") -> dict[int, float]:
@@ -101,7 +101,7 @@ def test_a_run_goes_on_and_equal_configurations_share_their_runs(
     assert dice == [(6, 2), (4, 2), (6, 1), (6, 9), (4, 1), (4, 9)]
     again = replace(ENTRY, scales={"paper": Scale({"other": Dice(4), "new": Dice(5)}, (2, 9))})
     monkeypatch.setattr(run, "REGISTRY", {"again": again})
-    found = run.run("again", directory=tmp_path, progress=False)
+    found = run.run("again", directory=tmp_path)
     assert pips(found, "other") == {2: 2.0, 9: 1.0}
     assert pips(found, "new") == {2: 2.0, 9: 4.0}
     assert dice[6:] == [(5, 2), (5, 9)]
@@ -141,7 +141,7 @@ def _throw_slowly(where: str, slowness: float) -> None:
     many = {"dice": replace(ENTRY, scales={"paper": MANY})}
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
         patch.setattr(run, "REGISTRY", many)
-        run.run("dice", directory=Path(where), progress=False, executor=pool)
+        run.run("dice", directory=Path(where), executor=pool)
 
 
 MANY = Scale({"six": Dice()}, tuple(range(100)))
@@ -245,7 +245,7 @@ def test_a_scale_may_have_a_run_of_its_own_of_which_the_ends_are_kept(
 ) -> None:
     once = Scale({"six": Dice()}, (1, 2), ends_only=True, run=throw_thrice)
     monkeypatch.setattr(run, "REGISTRY", {"dice": replace(ENTRY, scales={"paper": once})})
-    frame = run.run("dice", directory=tmp_path, progress=False)["six"].frame()
+    frame = run.run("dice", directory=tmp_path)["six"].frame()
     thrown = frame[frame.metric == "pips"]
     assert thrown.groupby("seed").step.agg(list).to_dict() == {1: [0, 3], 2: [0, 3]}
     assert thrown.value.tolist() == [1.0, 4.0, 2.0, 5.0]

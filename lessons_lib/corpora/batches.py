@@ -21,23 +21,15 @@ _POOL = 100
 
 @dataclass(frozen=True, eq=False)
 class EncodedPairs:
-    """Sentence pairs as numbers, one after another, from which batches are cut.
+    """Sentence pairs as numbers, one after another, from which batches are cut."""
 
-    Attributes:
-        source_ids: identifiers of all source sentences end to end, int64, ``(source pieces,)``.
-        source_lengths: int64, ``(pairs,)``.
-        target_ids: the same for the targets; each ends with ``EOS``.
-        target_lengths: int64, ``(pairs,)``, the ``EOS`` counted.
-        index: for each pair its position in the corpus, int64, ``(pairs,)``.
-        gold: for each of ``target_ids`` the source position it comes from, ``-1`` for ``EOS`` and
-            for words that come from none; ``None`` where the corpus has no alignment.
-    """
-
+    #: identifiers of all source sentences end to end, int64, ``(source pieces,)``.
     source_ids: Tensor
-    source_lengths: Tensor
-    target_ids: Tensor
-    target_lengths: Tensor
-    index: Tensor
+    source_lengths: Tensor  #: int64, ``(pairs,)``
+    target_ids: Tensor  #: the same for the targets; each ends with ``EOS``
+    target_lengths: Tensor  #: int64, ``(pairs,)``, the ``EOS`` counted
+    index: Tensor  #: for each pair its position in the corpus, int64, ``(pairs,)``
+    #: for each of ``target_ids`` the source position, ``-1``: none; ``None`` without alignment
     gold: Tensor | None
 
     def __len__(self) -> int:
@@ -79,14 +71,11 @@ class EncodedPairs:
         Args:
             batch_size: pairs in a batch.
             seed: of the order.
-            epochs: how many.
+            epochs: how many; a ``ValueError`` if these or the size are below 1.
             order: what pairs that are put together have in common: similar lengths on both sides,
                 which pads least; for most batches one length of the source, which spares recurrent
                 layers the packing; or nothing.
             skip: batches left out at the beginning, to go on where a run was stopped.
-
-        Raises:
-            ValueError: ``batch_size`` or ``epochs`` below 1.
         """
         if order == "both":
             # One number that orders pairs by target length, two lengths taken as one, then by
@@ -188,19 +177,12 @@ def _gold(links: Sequence[tuple[int, int]], pair: int, source: int, target: int)
 
 @dataclass(frozen=True, eq=False)
 class EncodedTexts:
-    """Texts of two classes as numbers, one after another, from which batches are cut.
+    """Texts of two classes as numbers, one after another, from which batches are cut."""
 
-    Attributes:
-        source_ids: identifiers of all texts end to end, int64, ``(words,)``.
-        source_lengths: int64, ``(texts,)``, at least 1.
-        label: 1 for the positive class, 0 for the other, int64, ``(texts,)``.
-        index: for each text its position in the corpus, int64, ``(texts,)``.
-    """
-
-    source_ids: Tensor
-    source_lengths: Tensor
-    label: Tensor
-    index: Tensor
+    source_ids: Tensor  #: identifiers of all texts end to end, int64, ``(words,)``
+    source_lengths: Tensor  #: int64, ``(texts,)``, at least 1
+    label: Tensor  #: 1 for the positive class, 0 for the other, int64, ``(texts,)``
+    index: Tensor  #: for each text its position in the corpus, int64, ``(texts,)``
 
     def __len__(self) -> int:
         return len(self.index)

@@ -62,9 +62,7 @@ class ParallelCorpus:
 class LabelledCorpus:
     """Plain texts with one class each: a label is an index into ``classes``.
 
-    Raises:
-        ValueError: not one label for each text, a label without a class, or ``classes`` that have
-            no order, are no words, or occur twice.
+    A ``ValueError`` if labels do not fit texts or classes, or classes are no different words.
     """
 
     name: str
@@ -177,8 +175,7 @@ def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: it is empty, damaged, no text, or in another encoding; or a line has a carriage
-            return inside it.
+        ValueError: empty, damaged, no text, another encoding, or a carriage return inside a line.
     """
     # Marks of byte order also stand inside, where files were put together.
     text = _decoded(path, encoding).replace("\ufeff", "")
@@ -237,9 +234,8 @@ def read_labelled(
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: as ``read_lines`` and ``LabelledCorpus``; a line that is blank, or has no text,
-            a second label, or a label that is no integer (not one of ``classes``, where these are
-            given); or integers that number the texts.
+        ValueError: as ``read_lines`` and ``LabelledCorpus``; a line is blank, or has no text, no
+            label as above or two; or integers number the texts.
     """
     path = Path(path)
     wanted, label, advice = "an integer label", "[+-]?[0-9]+", ""

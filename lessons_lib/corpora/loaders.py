@@ -121,7 +121,6 @@ def load_labelled(name: str, split: str = "train") -> LabelledCorpus:
 
 
 def _with(corpus: LabelledCorpus, pairs: Iterable[tuple[str, int]]) -> LabelledCorpus:
-    """The same corpus with other texts and labels."""
     texts, labels = zip(*pairs, strict=True)
     return replace(corpus, texts=texts, labels=labels)
 
@@ -174,9 +173,8 @@ def load_dictionary(name: str = "en-de") -> dict[str, frozenset[str]]:
     """For each word all its translations, from Wiktionary: ``"en-de"``, or turned ``"de-en"``.
 
     Words are in lower case and in their dictionary form (no ``Männer``, no ``spielt``), and only
-    entries of a single word on both sides are taken. What stands in brackets, parts of speech,
-    genders, labels such as ``colloquial:``, German articles and ``sich`` are stripped. Left out are
-    abbreviations, which in lower case look like words, and references to another entry.
+    entries of a single word on both sides are taken: without what stands in brackets, labels such
+    as ``colloquial:``, German articles and ``sich``. Abbreviations and references are left out.
 
     The file is under Creative Commons BY-SA 3.0 and the GNU Free Documentation License; what is
     made from it and passed on must name Wiktionary and keep the licence.
@@ -214,13 +212,7 @@ def _entries(line: str) -> Iterator[tuple[str, str]]:
 
 
 def toy_labelled(split: str = "train") -> LabelledCorpus:
-    """English sentences of the embedded corpus: is an animal mentioned, or none?
-
-    10,000 sentences for training, 1,000 each for validation and test, all distinct.
-
-    Raises:
-        ValueError: no such split.
-    """
+    """English sentences of the embedded corpus, as many as its pairs: is an animal mentioned?"""
     sentences = load_parallel("toy", "en", "de", split).source
     labels = tuple(int(not ANIMALS.isdisjoint(words(line))) for line in sentences)
     return LabelledCorpus("toy", sentences, labels, ("none", "animal"))
@@ -229,10 +221,7 @@ def toy_labelled(split: str = "train") -> LabelledCorpus:
 def _or_embedded(
     load: Callable[[], Loaded], instead: Callable[[], Loaded], words: str
 ) -> tuple[Loaded, str]:
-    """What ``load`` gives, or what stands in, and for the reader that it does, why, and what to do.
-
-    ``words``: what stands in, and for what.
-    """
+    """What ``load`` gives, or what stands in, and a notice with ``words``, why, and what to do."""
     try:
         return load(), ""
     except CorpusUnavailable as error:
@@ -249,11 +238,8 @@ def load_parallel_or_toy(
 ) -> tuple[ParallelCorpus, str]:
     """``load_parallel``, or the toy language where the corpus is not to be had, and a notice.
 
-    The notice is Markdown for the reader, and empty where the corpus is the real one.
-
-    Raises:
-        CorpusUnavailable: not to be had, and the toy language does not have these languages.
-        ValueError, CorpusAltered: as ``load_parallel``.
+    The notice is Markdown for the reader, and empty where the corpus is the real one. Where the toy
+    language does not have these languages, a ``CorpusUnavailable``.
     """
     if not {source, target} <= set(LANGUAGES):
         return load_parallel(name, source, target, split), ""

@@ -64,11 +64,7 @@ def terms(name: str) -> str:
 
 
 def cache_directory() -> Path:
-    """``LESSONS_CACHE`` if set, else the directory that the operating system means for caches.
-
-    Raises:
-        OSError: there is no home directory to have it in.
-    """
+    """``LESSONS_CACHE`` if set, else the system's for caches; an ``OSError`` without a home."""
     named = os.environ.get("LESSONS_CACHE", "")
     try:
         path = Path(named) if named.strip() else Path(pooch.os_cache("lessons_lib"))
@@ -79,11 +75,7 @@ def cache_directory() -> Path:
 
 
 def make_writable(directory: Path) -> None:
-    """Make a directory, and say before any work is done that nothing can be written there.
-
-    Raises:
-        OSError: it cannot be made, or takes no file.
-    """
+    """Make a directory; an ``OSError`` before any work is done if it takes no file."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=directory).close()
@@ -97,8 +89,7 @@ def make_writable(directory: Path) -> None:
 def data_directory() -> Path | None:
     """The directory that ``LESSONS_DATA`` names, or ``None`` where it is unset or blank.
 
-    Raises:
-        NotADirectoryError: it names no directory; nothing else may stand in for it unnoticed.
+    A ``NotADirectoryError`` if it names none: nothing else may stand in for it unnoticed.
     """
     named = os.environ.get("LESSONS_DATA", "")
     if not named.strip():
@@ -202,8 +193,7 @@ def _make_reviews(archive: Path, destination: Path, digest: str) -> None:
 def download(address: str, checksum: str, destination: Path) -> None:
     """Download one file if it is not there, verify it, and put it in its place in one step.
 
-    What was there stays unless the whole and unaltered file has arrived; no partial file is left
-    behind. Several processes may do this at once. ``checksum`` is SHA-256, or as in ``md5:...``.
+    Several processes may do this at once. ``checksum`` is SHA-256, or as in ``md5:...``.
 
     Raises:
         OSError: unreachable, truncated, altered, or not to be written; the message says which.

@@ -221,14 +221,8 @@ def toy_parallel(
     ``vocabulary.words`` finds; the pairs are sorted by target position, and of several the one that
     carries the meaning comes first. A German comma is linked to nothing.
 
-    Args:
-        n: how many pairs, ``1..MOST``.
-        seed: same seed and ``n``, same corpus; a larger ``n`` continues it.
-        source: ``"de"`` or ``"en"``.
-        target: the other one.
-
-    Raises:
-        ValueError: ``n`` out of range, or not these two languages.
+    A seed gives the same corpus each time; a larger ``n`` continues it. A ``ValueError`` if it is
+    not in ``1..MOST``, or these are not the two languages.
     """
     _check_languages(source, target)
     if not 1 <= n <= MOST:
@@ -284,9 +278,6 @@ def toy_dictionary(source: str = "de", target: str = "en") -> dict[str, frozense
 
     Words that English needs and German does not have (``is``, ``are``, ``to``, ``of``) are in the
     corpus but have no entry, nor has punctuation.
-
-    Raises:
-        ValueError: not the languages ``"de"`` and ``"en"``.
     """
     _check_languages(source, target)
     found: dict[str, set[str]] = {}

@@ -64,13 +64,8 @@ class Vocabulary:
     ) -> Vocabulary:
         """Number the words of some sentences by falling frequency, ties in alphabetical order.
 
-        Args:
-            sentences: each a sequence of words.
-            max_size: keep at most so many, the specials included.
-            min_count: keep only words that occur so often.
-
-        Raises:
-            ValueError: ``max_size`` leaves no room for a word.
+        Those that occur ``min_count`` times are kept, at most ``max_size`` with the specials, a
+        ``ValueError`` if that leaves no room for a word.
         """
         if max_size is not None and max_size <= FIRST_WORD:
             raise ValueError(
@@ -129,8 +124,7 @@ class Subwords:
 def train_subwords(lines: Iterable[str], vocab_size: int) -> Subwords:
     """A unigram model of ``vocab_size`` pieces, our specials included; the same each time.
 
-    Raises:
-        RuntimeError: sentencepiece cannot make so many or so few pieces of these lines.
+    A ``RuntimeError`` if sentencepiece cannot make so many or so few pieces of these lines.
     """
     import sentencepiece
 

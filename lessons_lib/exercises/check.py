@@ -23,15 +23,9 @@ remember_libraries()
 
 
 def check(number: str, answer: Any) -> Result:
-    """The verdict on an answer.
+    """The verdict on an answer: a function, a number, an array or tensor, or an option's letter.
 
-    Args:
-        number: of the exercise, such as ``"6.2"``.
-        answer: a function, a number, an array or tensor, or the letter of an option. ``...`` means
-            that there is none yet.
-
-    Raises:
-        ValueError: no exercise of this number can be checked.
+    ``...`` means that there is none yet; a ``ValueError`` if no such exercise can be checked.
     """
     if number not in EXERCISES:
         raise ValueError(

@@ -67,11 +67,7 @@ def fingerprint(value: Any) -> Any:
 
 
 def spoken(answer: Any, options: Iterable[str]) -> str:
-    """A word of an answer: one of the options, however it is written or wrapped.
-
-    Raises:
-        Wrong: it is no text, or none of these words.
-    """
+    """A word of an answer: one of the options, however it is written or wrapped, else ``Wrong``."""
     while type(answer) in (list, tuple) and len(answer) == 1:
         answer = answer[0]
     if type(answer) is np.ndarray and answer.size == 1:
@@ -88,12 +84,11 @@ def spoken(answer: Any, options: Iterable[str]) -> str:
 def numbers(value: Any, shape: tuple[int, ...] = (), *, finite: bool = True) -> Array:
     """An answer as an array of float64: from a number, list, tuple, NumPy array or tensor.
 
-    Complex numbers count if their imaginary parts are 0. An object that merely behaves like a
-    number does not: it could say anything. A single number, of shape ``()``, may also come as a
-    tensor of one entry. NaN and infinity are refused if the answer is to be finite.
+    Complex numbers count if their imaginary parts are 0; an object that merely behaves like a
+    number does not. A single number, of shape ``()``, may come as a tensor of one entry.
 
     Raises:
-        Wrong: another type, another shape, a value that is not finite, or an ellipsis among them.
+        Wrong: another type or shape, an ellipsis among them, or NaN or infinity if ``finite``.
         NotAttempted: there is an ellipsis and nothing else.
     """
     if value is Ellipsis:

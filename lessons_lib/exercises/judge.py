@@ -40,41 +40,27 @@ _SAID = {"passed": "✓ passed", "not attempted": "○ not attempted yet", "wron
 
 @dataclass(frozen=True)
 class Exercise:
-    """An exercise that code can check.
+    """An exercise that code can check."""
 
-    Attributes:
-        title: as in the chapter.
-        judge: raises ``Wrong`` or ``NotAttempted``, or returns if the answer is right. It gets the
-            answer, or a ``Student`` to call where the answer is a function.
-        hint: where to look, shown with every answer that is wrong.
-        call: how the function is called, ``"road(a, length)"``; ``None`` where the answer is none.
-        seconds: time for all calls of the function together.
-    """
-
-    title: str
+    title: str  #: as in the chapter
+    #: raises ``Wrong`` or ``NotAttempted``; it gets the answer, or a ``Student`` to call
     judge: Judge
-    hint: str
-    call: str | None = None
-    seconds: float = 10.0
+    hint: str  #: where to look, shown with every answer that is wrong
+    call: str | None = None  #: ``"road(a, length)"``; ``None`` where the answer is no function
+    seconds: float = 10.0  #: time for all calls of the function together
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a check of an exercise found.
-
-    Attributes:
-        key: a short name of the mistake; empty where there is none.
-        message: what is wrong and which mistake it probably is.
-        printed: what the answer printed while it was checked, cut.
-    """
+    """What a check of an exercise found."""
 
     exercise: str
     title: str
     verdict: Verdict
-    key: str = ""
-    message: str = ""
+    key: str = ""  #: a short name of the mistake; empty where there is none
+    message: str = ""  #: what is wrong and which mistake it probably is
     hint: str = ""
-    printed: str = ""
+    printed: str = ""  #: what the answer printed while it was checked, cut
 
     @property
     def passed(self) -> bool:

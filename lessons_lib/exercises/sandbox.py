@@ -254,15 +254,9 @@ def _undisturbed() -> Iterator[None]:
 
 
 class Student:
-    """A student's function, to be called like a function; a call may raise ``Wrong``.
+    """A student's function, to be called like a function; ``printed`` is what it wrote, cut.
 
-    Args:
-        function: what the student wrote.
-        call: how it is to be called, for messages: ``"road(a, length)"``.
-        seconds: for all calls together.
-
-    Attributes:
-        printed: what it wrote, warnings included, cut.
+    ``call`` is how, for messages: ``"road(a, length)"``; ``seconds`` are for all calls together.
     """
 
     def __init__(self, function: Callable[..., Any], call: str, seconds: float) -> None:
@@ -275,10 +269,8 @@ class Student:
     def __call__(self, *arguments: Any) -> Any:
         """What the function returns for a copy of these arguments.
 
-        Raises:
-            Wrong: it cannot be called like this, raises, never ends, prints a flood, changes its
-                arguments or returns nothing.
-            NotAttempted: it is a stub.
+        ``Wrong`` if it cannot be called like this, raises, never ends, prints a flood, changes its
+        arguments or returns nothing; ``NotAttempted`` if it is a stub.
         """
         if self._is_stub():
             raise NotAttempted

@@ -49,24 +49,18 @@ XI = {
 
 @dataclass
 class Trace:
-    """What one run showed at each checkpoint. Grows while the run is trained.
+    """What one run showed at each checkpoint. Grows while the run is trained."""
 
-    Attributes:
-        steps: updates that were made.
-        performance, elsewhere: task performance on the reported sentences, and on the other parts
-            of ``HeldOut``, part -> values. Without the latter the gold checkpoint is the last.
-        attention, beta: alpha (empty where it is uniform) and lexical probe, ``(batch, tgt, src)``.
-        saliency: Delta, ``(batch, tgt, src)``, by index of the checkpoint, where it may be gold.
-        seconds: how long the run took.
-    """
-
-    steps: list[int] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)  #: updates that were made
+    #: Task performance on the reported sentences, and by part of ``HeldOut`` on the others. Without
+    #: the latter the gold checkpoint is the last.
     performance: list[float] = field(default_factory=list)
     elsewhere: dict[str, list[float]] = field(default_factory=dict)
-    attention: list[Tensor] = field(default_factory=list)
-    beta: list[Tensor] = field(default_factory=list)
+    attention: list[Tensor] = field(default_factory=list)  #: ``(batch, tgt, src)``; none if uniform
+    beta: list[Tensor] = field(default_factory=list)  #: lexical probe, ``(batch, tgt, src)``
+    #: Delta, ``(batch, tgt, src)``, by index of the checkpoint, where it may be gold.
     saliency: dict[int, Tensor] = field(default_factory=dict)
-    seconds: float = 0.0
+    seconds: float = 0.0  #: how long the run took
 
     def performance_on(self, part: str) -> list[float]:
         """Performance at each checkpoint on a part of ``HeldOut``."""
@@ -80,22 +74,12 @@ class Trace:
 
 @dataclass(frozen=True)
 class HeldOut(Generic[Data]):
-    """Sentences that are measured on.
+    """Sentences that are measured on; a ``ValueError`` if none would choose, or be reported on."""
 
-    Attributes:
-        batch: all of them.
-        choosing: so many of them, the first ones, choose a checkpoint; the others are reported on.
-        seen: so many, the last ones, are sentences that runs learn from.
-        end_symbol: whether the end symbol of a target counts, as in the authors' code.
-
-    Raises:
-        ValueError: none would choose, or none be reported on.
-    """
-
-    batch: Data
-    choosing: int
-    seen: int = 0
-    end_symbol: bool = False
+    batch: Data  #: all of them
+    choosing: int  #: so many, the first ones, choose a checkpoint; the others are reported on
+    seen: int = 0  #: so many, the last ones, are sentences that runs learn from
+    end_symbol: bool = False  #: whether the end symbol of a target counts, as in the authors' code
 
     def __post_init__(self) -> None:
         if not 0 < self.choosing < len(self.batch) - self.seen:
@@ -148,8 +132,8 @@ def schedule(config: Any, steps: int | None = None, **options: Any) -> TrainConf
     """How a run of a text configuration is trained: evaluated at its checkpoints, or by options."""
     steps = config.steps if steps is None else steps
     usual = {"evaluate_every": max(steps, 1), "also_evaluate": getattr(config, "checkpoints", ())}
-    precision = getattr(config, "bfloat16", False)
-    return TrainConfig(steps, config.learning_rate, bfloat16=precision, **{**usual, **options})
+    usual |= {"bfloat16": getattr(config, "bfloat16", False), **options}
+    return TrainConfig(steps, config.learning_rate, **usual)
 
 
 def as_rows(
@@ -271,8 +255,8 @@ def compare(
             ends in ``/max`` takes its place where the authors choose.
 
     Returns:
-        Rows ``step, metric, value``; the metric of run k ends in ``#k``. For each reading (its
-        suffix comes last, as in ``A(alpha,uf)/max``): ``A(alpha,uf)``, ``A(delta,uf)``,
+        Rows ``step, metric, value``; the metric of run k ends in ``#k``. For each reading, with its
+        suffix (``A(alpha,uf)/max``): ``A(alpha,uf)``, ``A(delta,uf)``,
         ``A(alpha,beta)`` (beta of an ordinary run of another seed), ``A(uf,px)`` as the paper
         writes it and ``A(px,uf)`` as its code computes it, ``A(lr,uf)``, ``A(-delta,uf)`` (the sign
         of the released scripts), ``A(alpha,twin)``, ``A(alpha,NAME)`` for each reference;
@@ -332,12 +316,9 @@ def half_rise(steps: Sequence[float], values: Sequence[float]) -> float:
 def lag(
     steps: Sequence[int], ktiw: Sequence[float], attention: Sequence[float]
 ) -> dict[str, float]:
-    """How long after KTIW attention rises, from their curves in one run.
+    """``rise/ktiw`` and ``rise/attention``, the steps of ``half_rise`` in one run, and ``lag``.
 
-    Returns:
-        ``rise/ktiw`` and ``rise/attention``, the steps of ``half_rise``, and ``lag``, their
-        difference: positive where KTIW comes first. Nothing where one of the curves does not end
-        higher than it began.
+    The lag is positive where KTIW comes first. Nothing where a curve does not end higher.
     """
     if ktiw[-1] <= ktiw[0] or attention[-1] <= attention[0]:
         return {}
@@ -348,8 +329,7 @@ def lag(
 def by_run(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of single runs of blocks: run (``"1.0"``: block 1, run 0), step, metric, value.
 
-    Args:
-        frame: of ``Record.frame()``. Metrics of a whole block are left out, and ``#0`` cut off.
+    From a ``Record.frame()``. Metrics of a whole block are left out, and ``#0`` cut off.
     """
     name, mark, k = frame["metric"].str.rpartition("#").to_numpy().T
     runs = frame["seed"].astype(str) + "." + k
@@ -360,10 +340,7 @@ def by_run(frame: pd.DataFrame) -> pd.DataFrame:
 def step_at(rows: pd.DataFrame, metric: str, level: float) -> pd.Series[float]:
     """The training step at which each run's curve first reaches a level, interpolated; NaN: never.
 
-    Rows are those of ``by_run``.
-
-    Raises:
-        ValueError: no run has the metric.
+    Rows are those of ``by_run``; a ``ValueError`` if no run has the metric.
     """
     chosen = rows[rows["metric"] == metric]
     if chosen.empty:

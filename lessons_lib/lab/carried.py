@@ -52,17 +52,13 @@ class Ranking(Copying):
 class CarriedConfig(TransformerConfig):
     """A Transformer the second half of whose heads depends on the first.
 
-    Attributes:
-        pair: as in ``mirror.PairConfig``, for each head of the first half.
-        ranked: whether the task is ``Ranking`` in place of copying.
-
     Raises:
         ValueError: the number of heads is odd.
     """
 
     heads: int = 2
-    pair: Pair = "random"
-    ranked: bool = False
+    pair: Pair = "random"  #: as in ``mirror.PairConfig``, for each head of the first half
+    ranked: bool = False  #: whether the task is ``Ranking`` in place of copying
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -37,42 +37,26 @@ Run = Callable[[Any, int], training.History]
 
 @dataclass(frozen=True)
 class Scale:
-    """An experiment at one size.
+    """An experiment at one size."""
 
-    Attributes:
-        arms: what is compared: name -> configuration.
-        seeds: those of every arm. Settings were chosen on other seeds.
-        ends_only: whether records keep the first and the last step of each run only, which is
-            enough for its outcome; a survey of many arms would be too large otherwise.
-        recorded: whether the package holds its records. What is not recorded takes longer than the
-            machines allowed that we had.
-        deviations: what differs from the authors' set-up. A scale is called ``paper`` only if
-            nothing but seeds and corpora does; such entries begin with "seeds:" or "corpora:".
-        run: one run from one seed at this size, where it is not that of the experiment.
-    """
-
-    arms: Mapping[str, Configuration]
-    seeds: tuple[int, ...]
-    ends_only: bool = False
-    recorded: bool = True
+    arms: Mapping[str, Configuration]  #: what is compared: name -> configuration
+    seeds: tuple[int, ...]  #: those of every arm. Settings were chosen on other seeds.
+    ends_only: bool = False  #: whether records keep the first and last step only, to be small
+    recorded: bool = True  #: whether the package holds its records; some would take too long
+    #: what differs from the authors' set-up. A scale is called ``paper`` only if nothing but seeds
+    #: and corpora does; such entries begin with "seeds:" or "corpora:".
     deviations: tuple[str, ...] = ()
-    run: Run | None = None
+    run: Run | None = None  #: as in ``Experiment``, where it is another one at this size
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment that can be run by name.
+    """An experiment that can be run by name."""
 
-    Attributes:
-        question: what it answers, in one line.
-        run: one run from one seed: ``(config, seed) -> History``.
-        scales: name -> arms and seeds, the first of which is taken where none is named.
-        report: table of the outcomes, one row for each arm, from the arms' records.
-    """
-
-    question: str
-    run: Run
-    scales: Mapping[str, Scale]
+    question: str  #: what it answers, in one line
+    run: Run  #: one run from one seed: ``(config, seed) -> History``
+    scales: Mapping[str, Scale]  #: by name; the first is taken where none is named
+    #: table of the outcomes, one row for each arm, from the arms' records
     report: Callable[[Mapping[str, Record]], pd.DataFrame]
 
 

@@ -56,48 +56,30 @@ LEFT_TO_RIGHT_DEVIATIONS = (*SHORT_DEVIATIONS, "the encoder reads from left to r
 
 @dataclass(frozen=True)
 class Classification(Configuration):
-    """One class against the others, with the paper's classifier. The defaults are the authors'.
-
-    Attributes:
-        positive: the class whose texts get label 1.
-        runs, uniform_runs: in a block, ordinary ones and ones with uniform attention.
-        ends: whether start and end symbol are positions of a text.
-        max_words: longer texts lose their end; ``None``: no text does.
-        vocab_size: words kept at most, the special symbols included; ``None``: no limit.
-        min_count: how often a word must occur among the texts to learn from.
-        checkpoints: further steps to look at, besides 0 and the last.
-        chosen_on: held-out texts that choose a checkpoint, at most.
-        reported_on: held-out texts that are reported on, at most; as many of the texts to learn
-            from are measured on as well.
-        proxy_epochs: of the embedding proxy; the epoch with the best loss counts.
-        proxy_learning_rate: 5e-5 for the authors' corpora of long reviews.
-
-    Raises:
-        ValueError: fewer than two runs of a kind, or more uniform than ordinary ones.
-    """
+    """One class against the others, with the paper's classifier. The defaults are the authors'."""
 
     corpus: str = "sst2"
-    positive: str = "positive"
-    runs: int = 6
-    uniform_runs: int = 2
+    positive: str = "positive"  #: the class whose texts get label 1
+    runs: int = 6  #: ordinary ones in a block
+    uniform_runs: int = 2  #: those with uniform attention
     bidirectional: bool = True
-    ends: bool = True
-    max_words: int | None = None
-    vocab_size: int | None = None
-    min_count: int = 3
+    ends: bool = True  #: whether start and end symbol are positions of a text
+    max_words: int | None = None  #: longer texts lose their end; ``None``: no text does
+    vocab_size: int | None = None  #: words kept at most, the special symbols included
+    min_count: int = 3  #: how often a word must occur among the texts to learn from
     d_embed: int = 300
     d_hidden: int = 256
     batch_size: int = 32
     learning_rate: float = 1e-3
     steps: int = 4000
-    checkpoints: tuple[int, ...] = CHECKPOINTS
+    checkpoints: tuple[int, ...] = CHECKPOINTS  #: further steps to look at, besides 0 and the last
     bfloat16: bool = False
-    chosen_on: int = 4000
-    reported_on: int = 4000
+    chosen_on: int = 4000  #: held-out texts that choose a checkpoint, at most
+    reported_on: int = 4000  #: the same for the report, and as many of the texts to learn from
     proxy_width: int = 256
-    proxy_epochs: int = 60
+    proxy_epochs: int = 60  #: of the embedding proxy; the epoch with the best loss counts
     proxy_batch_size: int = 64
-    proxy_learning_rate: float = 1.5e-4
+    proxy_learning_rate: float = 1.5e-4  #: 5e-5 for the authors' corpora of long reviews
 
     def __post_init__(self) -> None:
         refuse(
@@ -119,16 +101,12 @@ def short(**changes: Any) -> Classification:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A labelled corpus made ready: texts to learn from, texts to measure on, and their words.
-
-    ``held_out`` has texts to choose on, to report on, and some to learn from; ``texts`` are those
-    to choose and to report on, as they stand in the corpus.
-    """
+    """A labelled corpus made ready: texts to learn from, texts to measure on, and their words."""
 
     train: EncodedTexts
-    held_out: blocks.HeldOut[LabelledBatch]
+    held_out: blocks.HeldOut[LabelledBatch]  #: to choose on, to report on, and some of training
     vocab: vocabulary.Vocabulary
-    texts: tuple[str, ...]
+    texts: tuple[str, ...]  #: those to choose and to report on, as they stand in the corpus
 
 
 def prepare(
@@ -189,8 +167,7 @@ def train_classifier(
 ) -> blocks.Trace:
     """One classifier from one seed: what it showed at its checkpoints.
 
-    Twins of one seed, with learned and with uniform attention, start from the same weights and see
-    the same batches. ``progress`` is the label of a progress bar.
+    Twins of one seed share start and batches; ``progress`` is the label of a progress bar.
     """
     began = time.perf_counter()
     shape = classifier.ClassifierConfig(
@@ -255,11 +232,10 @@ def compare_classifiers(
     done, so that a block of long runs goes on where it was stopped; without one, only in memory.
 
     Returns:
-        History with the metrics of ``blocks.compare``, where the references are those of
-        ``word_tables`` and ``guesses``; and for each run ``ktiw`` at each checkpoint: how often the
-        word that speaks most for the label in the logistic regression is on top in the run's own
-        probe; with ``blocks.lag`` between that and ``own``. ``majority`` is the share of the larger
-        side. Its time is that of all runs.
+        History with the metrics of ``blocks.compare`` (references of ``word_tables``, ``guesses``);
+        for each run ``ktiw`` at each checkpoint: how often the word that speaks most for the label
+        in the logistic regression is on top in the run's own probe, and ``blocks.lag`` between that
+        and ``own``. ``majority`` is the share of the larger side.
     """
     began = time.perf_counter()
     held_out, batch = ready.held_out, ready.held_out.batch

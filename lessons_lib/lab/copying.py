@@ -25,44 +25,34 @@ HELD_OUT_SEED = 2**31
 """Seed of the inputs on which every run is measured; no run trains from it."""
 FORK_SEED = 2**30
 """Added to the seed of the inputs after a fork, so that no fork gets those of an ordinary run."""
+COPIES = 0.95
+"""Token accuracy from which on a run counts as copying; where runs stop by default."""
 PROBED = 16
 """Inputs on which the lexical probe is taken: it costs tgt * src readouts for each."""
 
 
 @dataclass(frozen=True)
 class CopyingConfig(Configuration):
-    """What defines a copying run but its seed. The defaults are the authors' hard distribution.
+    """What defines a copying run but its seed. The defaults are the authors' hard distribution."""
 
-    Attributes:
-        vocab, length: V, different words, and L, words in an input.
-        cell, heads, shared_embeddings, readout: as in ``models.Seq2SeqConfig``.
-        dead_words: words in the output layer that never occur. The authors' has one, the start
-            symbol; more of them delay learning.
-        query_scale: factor on the initial weights of the attention score; 0: exactly uniform.
-        value_scale: factor on the initial weights of the values; 0: no lexical probe.
-        steps, stop_at: updates at most; a run stops earlier at this token accuracy.
-        measured: held-out inputs.
-        bfloat16: as in ``training.TrainConfig``.
-    """
-
-    vocab: int = 40
-    length: int = 40
+    vocab: int = 40  #: V, different words
+    length: int = 40  #: L, words in an input
     end_symbol: bool = True
-    cell: Literal["lstm", "gru"] = "lstm"
+    cell: Literal["lstm", "gru"] = "lstm"  #: this and what is not explained: ``Seq2SeqConfig``
     heads: int = 1
-    dead_words: int = 1
+    dead_words: int = 1  #: output words that never occur; the authors' one is the start symbol
     width: int = 256
     shared_embeddings: bool = True
     readout: Literal["tanh", "linear"] = "tanh"
-    query_scale: float = 1.0
-    value_scale: float = 1.0
+    query_scale: float = 1.0  #: factor on the query's initial weights; 0: exactly uniform
+    value_scale: float = 1.0  #: factor on the values' initial weights; 0: no lexical probe
     batch_size: int = 128
     learning_rate: float = 1e-3
-    steps: int = 400
+    steps: int = 400  #: updates at most
     evaluate_every: int = 10
-    stop_at: float = 0.95
-    measured: int = 64
-    bfloat16: bool = False
+    stop_at: float = 0.95  #: a run stops earlier at this token accuracy
+    measured: int = 64  #: held-out inputs
+    bfloat16: bool = False  #: as in ``training.TrainConfig``
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -129,18 +119,15 @@ def build_copier(config: CopyingConfig, seed: int) -> models.Seq2Seq:
 
 
 def measure_copier(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
-    """What a copier can do and where it looks, on held-out inputs.
-
-    Words count, the end symbol does not: it has one place in all inputs, found without reading.
+    """What a copier can do and where it looks, on held-out inputs; the end symbol does not count.
 
     Returns:
         ``token_accuracy``: share of words copied right. ``accuracy_with_end``: of all output
         tokens, as the authors count. ``attention_accuracy``: how often the heads' mean attention is
         largest at the right position. ``right_mass``: that attention there, 1/src when uniform.
-        ``margin``: the lexical probe in nats at the right position less its mean over positions,
-        mean over words. ``held_out_loss``: cross-entropy in nats. With several heads also
-        ``head0/right_mass``, ``head0/attention_accuracy`` and ``head0/margin`` (this head alone is
-        moved) and so on.
+        ``margin``: the lexical probe in nats at the right position less its mean over positions.
+        ``held_out_loss``: cross-entropy in nats. With several heads also ``head0/right_mass``,
+        ``head0/attention_accuracy`` and ``head0/margin`` (this head alone is moved) and so on.
     """
     gold = word_positions(batch)
     words = gold >= 0
@@ -180,8 +167,7 @@ def _margin(model: models.Seq2Seq, batch: Batch, head: int | None = None) -> flo
 def intervene(model: models.Seq2Seq, task: Copying, batch: Batch) -> dict[str, float]:
     """Token accuracy of a trained copier with one thing changed: what does it use?
 
-    Masked attention is scaled so that it sums to 1 again; where nothing is left it is uniform over
-    what may be attended to.
+    Masked attention is scaled to sum to 1 again; where nothing is left it is uniform over the rest.
 
     Returns:
         ``accuracy/`` and what attention is replaced by: ``uniform``; ``right_only``: the right
@@ -226,15 +212,14 @@ def word_positions(batch: Batch) -> torch.Tensor:
 
 
 def run_copying(config: CopyingConfig, seed: int) -> training.History:
-    """Train one copier; the seed is that of its start and of its inputs. See ``train_copier``."""
+    """Train one copier; the seed is that of its start and of its inputs."""
     return train_copier(build_copier(config, seed), config, seed)
 
 
 def run_forked(config: ForkedConfig, seed: int) -> training.History:
     """The run of ``config.start_seed``, from ``config.fork_at`` on with inputs of the seed.
 
-    Forks of one run share their start and their inputs up to the fork, the optimiser's state
-    included. If the branch is settled by then, all of them take it.
+    If the branch is settled by then, all forks of one run take it.
     """
     common = config.task.stream(config.batch_size, config.start_seed)
     own = config.task.stream(config.batch_size, FORK_SEED + seed)
@@ -253,8 +238,8 @@ def train_copier(
 ) -> training.History:
     """Train a copier in place until it copies or its steps are over, then ask what it uses.
 
-    It has seven parameters: each is what some experiment differs in from all others. The seed is
-    that of dropout, and of the inputs unless batches are given.
+    Each of its seven parameters is what some experiment differs in. The seed is that of dropout,
+    and of the inputs unless batches are given.
 
     Returns:
         History with the metrics of ``measure`` (else ``measure_copier``) on held-out inputs and, at
@@ -275,18 +260,14 @@ def train_copier(
     return replace(history, rows=history.rows + rows)
 
 
-def outcomes(frame: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+def outcomes(frame: pd.DataFrame) -> pd.DataFrame:
     """What became of each run: its branch, and when it could copy.
 
-    Args:
-        frame: tidy rows with the columns seed, step, metric and value, and arm where there are
-            several; metrics as in ``measure_copier``.
-        level: token accuracy from which a run counts as copying, in (0, 1]. Where only the ends of
-            runs are kept, it has to be the one at which they stopped.
+    The frame has tidy rows: seed, step, metric (of ``measure_copier``), value, and arm, if any.
 
     Returns:
-        For each run (index arm and seed, or seed) ``step``, the first at which the level is
-        reached, or the last; ``solved``, whether it is; and ``branch`` there: "aligned" if
+        For each run (index arm and seed, or seed) ``step``, the first at which token accuracy is
+        ``COPIES``, or the last; ``solved``, whether it is; and ``branch`` there: "aligned" if
         attention (of some head) is largest at the right position for more than half of the words;
         "elimination" if it is for fewer words than the share of attention that the position had
         before training, and that share has fallen; else "undecided".
@@ -305,7 +286,7 @@ def outcomes(frame: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
         .reset_index("step")  # sorted: by run, then by step
     )
     runs = wide.groupby(level=keys)
-    reached = wide[wide["token_accuracy"] >= level].groupby(level=keys).head(1)
+    reached = wide[wide["token_accuracy"] >= COPIES].groupby(level=keys).head(1)
     last = runs.tail(1)
     solved = last.index.isin(reached.index)
     then = pd.concat([reached, last[~solved]]).reindex(last.index)

@@ -25,28 +25,20 @@ from lessons_lib.tasks import Batch, generator
 
 @dataclass(frozen=True)
 class HeadsConfig(CopyingConfig):
-    """A copier put together from heads with starts of their own, on a body that is always the same.
+    """A copier put together from heads with starts of their own, on one and the same body."""
 
-    Attributes:
-        body_seed: of all weights other than those of heads.
-        data_seed: of the inputs; ``None`` takes the run's seed.
-        pool, drawn: seeds of heads, and how many of them each run draws, without return.
-        second_pool, second_drawn: further ones.
-        merge: whether the heads' contexts are averaged or concatenated.
-        inner: width of a hidden linear layer in query and value, or ``None``: parameters that add
-            nothing that could be expressed.
-        tied_until: the heads are copies of the first one for so many steps; then all others start
-            from their own seeds (the optimiser's moments stay). For averaged contexts only.
-    """
-
-    body_seed: int = 0
-    data_seed: int | None = None
-    pool: tuple[int, ...] = ()
-    drawn: int = 0
-    second_pool: tuple[int, ...] = ()
+    body_seed: int = 0  #: of all weights other than those of heads
+    data_seed: int | None = None  #: of the inputs; ``None`` takes the run's seed
+    pool: tuple[int, ...] = ()  #: seeds of heads
+    drawn: int = 0  #: how many of them each run draws, without return
+    second_pool: tuple[int, ...] = ()  #: further ones
     second_drawn: int = 0
+    #: whether the heads' contexts are averaged or concatenated.
     merge: Literal["average", "concatenate"] = "average"
+    #: width of a hidden linear layer in query and value: parameters that express nothing more
     inner: int | None = None
+    #: the heads are copies of the first one for so many steps; then all others start from their own
+    #: seeds (the optimiser's moments stay). For averaged contexts only.
     tied_until: int = 0
 
     def __post_init__(self) -> None:
@@ -102,10 +94,7 @@ class HeadsConfig(CopyingConfig):
 
 
 def _set_readout(model: models.Seq2Seq, body_seed: int) -> None:
-    """Give the readout the start that it has beside one head: it is drawn after the heads.
-
-    Beside concatenated contexts it starts as the same function as beside their average.
-    """
+    """Give the readout the start that it has beside one head, as a function of the mean context."""
     heads, d = model.config.heads, model.config.d_hidden
     start = models.build(replace(model.config, heads=1), body_seed).readout_layers.state_dict()
     if model.config.merge == "concatenate":
@@ -145,14 +134,13 @@ def run_heads(config: HeadsConfig, seed: int) -> training.History:
     """Train one copier that is put together from heads, until it copies or its steps are over.
 
     The seed is that of the choice of heads, and of the inputs unless ``data_seed`` is set. The
-    history is that of ``copying.train_copier``; at the last step ``remove_heads``.
+    history is that of ``train_copier``; at the last step ``remove_heads``.
     """
     seeds = config.head_seeds(seed)
     tied = config.tied_until > 0
     model = config.assemble((seeds[0],) * config.heads if tied else seeds)
 
     def batches() -> Iterator[Batch]:
-        """The inputs; until ``tied_until`` the heads are kept equal, and there they are untied."""
         data_seed = seed if config.data_seed is None else config.data_seed
         for step, batch in enumerate(config.task.stream(config.batch_size, data_seed)):
             if step < config.tied_until:
@@ -168,7 +156,7 @@ def run_heads(config: HeadsConfig, seed: int) -> training.History:
 def remove_heads(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
     """Token accuracy of a trained copier with one head removed, ``accuracy/without_head0`` etc.
 
-    The average is then that of the other heads; where contexts are concatenated, its slot is 0.
+    The others' mean takes its place in the average; where contexts are concatenated, its slot is 0.
     """
     heads = model.config.heads
     words = copying.word_positions(batch) >= 0
@@ -178,7 +166,6 @@ def remove_heads(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
         contexts = out.attention @ model.values(out.encoder_states)  # b k t d
         for head in range(heads if heads > 1 else 0):
             kept = contexts.clone()
-            # Average: the others' mean takes its place. Concatenated: its slot is silent.
             others = [k for k in range(heads) if k != head]
             kept[:, head] = contexts[:, others].mean(1) if model.config.merge == "average" else 0.0
             logits = model.readout(out.decoder_states, model.merge(kept))
@@ -188,17 +175,15 @@ def remove_heads(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
 
 
 def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
-    """For each seed whether its head's start is ``"good"``, ``"bad"`` or ``"mixed"``.
+    """For each seed (a head) whether its start is ``"good"``, ``"bad"`` or ``"mixed"``.
 
-    Good: aligned in every arm, bad: in none. The frame has tidy rows as in ``copying.outcomes`` of
-    runs of single heads; an arm is an order of the data, a seed a head.
+    Good: aligned in every arm (order of the data), bad: in none. Rows are tidy, of single heads.
 
     Raises:
         ValueError: a seed has not been run in every arm.
     """
     aligned = (copying.outcomes(frame)["branch"] == "aligned").unstack("arm")
-    partly = aligned.index[aligned.isna().any(axis=1)].tolist()
-    if partly:
+    if partly := aligned.index[aligned.isna().any(axis=1)].tolist():
         raise ValueError(f"expected each seed in every arm, found {partly} in some arms only")
     kind = pd.Series("mixed", index=aligned.index, name="start")
     kind[aligned.all(axis=1)] = "good"
@@ -224,9 +209,7 @@ BAD_HEADS = (1, 2, 5, 6, 7, 9, 25, 26, 35, 39, 40, 43, 49, 56, 63)
 def assembled() -> dict[str, HeadsConfig]:
     """Models put together from good, bad and random heads; the inputs are those of the run."""
     eight = replace(ONE_HEAD, heads=8)
-    lucky = replace(
-        ONE_HEAD, heads=8, pool=BAD_HEADS, drawn=7, second_pool=GOOD_HEADS, second_drawn=1
-    )
+    lucky = replace(eight, pool=BAD_HEADS, drawn=7, second_pool=GOOD_HEADS, second_drawn=1)
     return {
         "one-bad": replace(ONE_HEAD, pool=BAD_HEADS, drawn=1),
         "one-good": replace(ONE_HEAD, pool=GOOD_HEADS, drawn=1),

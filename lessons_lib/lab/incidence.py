@@ -18,32 +18,25 @@ from lessons_lib.stats import proportion_interval
 
 @dataclass(frozen=True)
 class Incidence:
-    """Share of n runs to which something has happened by each time, with a band.
+    """Share of n runs to which something has happened by each time, with a pointwise interval."""
 
-    ``times`` ascend; ``share`` and the ends of its pointwise interval are in [0, 1].
-    """
-
-    times: NDArray[np.float64]
-    share: NDArray[np.float64]
+    times: NDArray[np.float64]  #: ascending
+    share: NDArray[np.float64]  #: in [0, 1], and so are ``low`` and ``high``
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     n: int
 
 
-def cumulative_incidence(
-    times: ArrayLike, happened: ArrayLike, until: float, *, confidence: float = 0.95
-) -> Incidence:
+def cumulative_incidence(times: ArrayLike, happened: ArrayLike, until: float) -> Incidence:
     """Cumulative incidence of one kind of event where others compete, with Wilson intervals.
 
-    For runs that are all followed until their end or until ``until``. Then the Aalen-Johansen
-    estimate is the plain share of runs with the event by time t, and runs that ended with another
-    kind of event stay in the denominator: they will never have this one.
+    All runs are followed until their end or until ``until``. So the Aalen-Johansen estimate is the
+    plain share of runs with the event by time t, those with another event in the denominator.
 
     Args:
         times: when each run ended, by whatever event, or was last looked at, ``(n,)``.
         happened: whether it ended with the event that is asked for, ``(n,)``.
         until: where the curve ends; events after it do not count.
-        confidence: coverage at each time by itself.
 
     Raises:
         ValueError: shapes differ, there is no run, or a time is negative or NaN.
@@ -55,10 +48,7 @@ def cumulative_incidence(
             f"{when.shape} and {hit.shape}"
         )
     at = np.unique(np.concatenate([[0.0], when[hit & (when <= until)], [until]]))
-    bands = [
-        proportion_interval(int((hit & (when <= t)).sum()), when.size, confidence=confidence)
-        for t in at
-    ]
+    bands = [proportion_interval(int((hit & (when <= t)).sum()), when.size) for t in at]
     share, low, high = (
         np.array([getattr(band, end) for band in bands]) for end in ("estimate", "low", "high")
     )

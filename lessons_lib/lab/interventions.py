@@ -10,9 +10,8 @@ co-occurrence speaks and an ordinary copier learns both:
     random, ``attention_accuracy`` stays at chance, although the same query can be taught to look
     at the right position (``prepare="alignment"``), and with KTIW frozen right it learns to.
 
-A run has two stages. In the first, the preparation, something is taught. The second is ordinary
-training with a fresh optimiser, on the same inputs in all arms of a seed. Arms share their start,
-so they can be compared seed by seed.
+A run has two stages: the preparation, in which something is taught, and ordinary training with a
+fresh optimiser. Arms share their start and the inputs of the second stage, seed by seed.
 """
 
 from __future__ import annotations
@@ -43,38 +42,27 @@ Group = Literal["ktiw", "attention", "shared"]
 
 @dataclass(frozen=True)
 class InterventionConfig(CopyingConfig):
-    """A copying run with an intervention; the defaults intervene nowhere.
+    """A copying run with an intervention; choices that contradict each other are a ``ValueError``.
 
-    Attributes:
-        spare: words that the model has beside the ``vocab`` of the task. They occur in some
-            preparations only, and are silent afterwards. All arms that are compared need as many.
-        prepare: what is taught first. ``"uniform-easy"``: to copy with attention held uniform,
-            inputs drawn from all ``vocab + spare`` words; ``"uniform-hard"``: the same on the task
-            itself; ``"gold"``: the task with attention held at the right position;
-            ``"dictionary"``: to name the word at a position from its value alone, beside a decoder
-            state of another input, in inputs whose words repeat at random, so that neither other
-            words nor positions help; ``"alignment"``: the query alone learns, by the cross-entropy
-            of attention at the right position, to look there.
-        prepare_steps: updates of the preparation; they come on top of ``steps``.
-        wrong_words: ``"uniform-easy"`` or ``"dictionary"`` teaches ``wrong_dictionary`` instead.
-        frozen: groups of ``parameter_groups`` that keep their values after the preparation.
-        hold: where attention is held after the preparation: ``"uniform"``, ``"gold"`` (the right
-            position), or a ``"snapshot"``: where the model as it was at ``hold_from`` attends.
-        hold_from: updates after which the snapshot is taken; attention is free until then.
-        query_rate: factor on the learning rate of the group ``attention``.
-
-    Raises:
-        ValueError: a choice is unknown, or two of them contradict each other.
+    What is taught first (``prepare``): ``"uniform-easy"``: to copy with attention held uniform,
+    inputs drawn from all ``vocab + spare`` words; ``"uniform-hard"``: the same on the task itself;
+    ``"gold"``: the task with attention held at the right position; ``"dictionary"``: to name the
+    word at a position from its value alone, see ``dictionary_loss``; ``"alignment"``: the query
+    alone learns to look at the right position.
     """
 
+    #: words of the model beside the ``vocab`` of the task: in some preparations, and silent then
     spare: int = 0
     prepare: Preparation = "nothing"
-    prepare_steps: int = 0
+    prepare_steps: int = 0  #: updates of the preparation; they come on top of ``steps``
+    #: ``"uniform-easy"`` or ``"dictionary"`` teaches ``wrong_dictionary`` instead.
     wrong_words: bool = False
+    #: groups of ``parameter_groups`` that keep their values after the preparation.
     frozen: tuple[Group, ...] = ()
+    #: where attention is held then; ``"snapshot"``: where the model at ``hold_from`` attends
     hold: Hold = "nothing"
-    hold_from: int = 0
-    query_rate: float = 1.0
+    hold_from: int = 0  #: updates after which the snapshot is taken; attention is free until then
+    query_rate: float = 1.0  #: factor on the learning rate of the group ``attention``
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -123,16 +111,11 @@ class InterventionConfig(CopyingConfig):
 
 
 class HeldCopier(models.Seq2Seq):
-    """A copier whose attention can be held.
+    """A copier whose attention can be held."""
 
-    Attributes:
-        hold: gives the attention that replaces the model's own, or ``None``: it attends freely.
-            All that calls the model, the loss as well as measurements, then sees this attention.
-        silent: output words whose logit is ``MINUS_INFINITY``: the task at hand does not have them.
-    """
-
+    #: gives the attention that all who call the model see in place of its own; ``None``: no other
     hold: Callable[[Batch], Tensor] | None = None
-    silent: slice = slice(0, 0)
+    silent: slice = slice(0, 0)  #: output words that the task does not have: ``MINUS_INFINITY``
 
     def forward(self, batch: Batch, attention: Tensor | None = None) -> models.Seq2SeqOutput:
         """As ``Seq2Seq.forward``, where attention that is passed goes before that held."""
@@ -171,10 +154,9 @@ def gold_attention(batch: Batch) -> Tensor:
 def parameter_groups(model: models.Seq2Seq) -> dict[Group, list[nn.Parameter]]:
     """All parameters of an encoder-decoder by what they serve.
 
-    ``"ktiw"``: source embedding (also where the target shares it), values and readout: word in,
-    word out. ``"attention"``: the query. ``"shared"`` serve both: the recurrent networks, the
-    bridge, and a target embedding of its own. The lexical probe depends on ``"ktiw"`` and
-    ``"shared"``. With ``"ktiw"`` alone frozen, the encoder can still fit its states to the readout.
+    ``"ktiw"``: source embedding, values and readout: word in, word out. ``"attention"``: the query.
+    ``"shared"`` serve both: the recurrent networks, the bridge, and a target embedding of its own.
+    With ``"ktiw"`` alone frozen, the encoder can still fit its states to the readout.
     """
     found: dict[Group, list[nn.Parameter]] = {"ktiw": [], "attention": [], "shared": []}
     words = ("source_embedding", "value", "readout_layers")
@@ -188,8 +170,7 @@ def parameter_groups(model: models.Seq2Seq) -> dict[Group, list[nn.Parameter]]:
 def wrong_dictionary(config: InterventionConfig) -> Tensor:
     """For each identifier the wrong output word, ``(vocab + specials,)``: a fixed derangement.
 
-    Words of the task are exchanged among themselves in one cycle, and so are the spare ones; so the
-    wrong word is in a permutation of all words of the task as well. Special symbols stay.
+    Words of the task are exchanged among themselves in one cycle, and so are the spare ones.
     """
     table = torch.arange(config.model.source_vocab)
     for first, count in ((FIRST_WORD, config.vocab), (FIRST_WORD + config.vocab, config.spare)):
@@ -279,7 +260,6 @@ def run_intervention(config: InterventionConfig, seed: int) -> training.History:
     model.hold = {"uniform": uniform_attention, "gold": gold_attention}.get(config.hold)
 
     def batches() -> Iterator[Batch]:
-        """The inputs; on the way the snapshot is taken."""
         for step, batch in enumerate(config.task.stream(config.batch_size, seed)):
             if config.hold == "snapshot" and step == config.hold_from:
                 model.hold = _snapshot(model)
@@ -310,19 +290,17 @@ def _prepare(
     if config.prepare == "nothing":
         return training.History((), 0, False, 0.0, training.pick_device().type)
 
-    def loss(copier: HeldCopier, batch: Batch) -> Tensor:
-        if config.prepare == "dictionary":
-            return dictionary_loss(copier, batch)
-        if config.prepare == "alignment":
-            return alignment_loss(copier, batch)
-        hold = gold_attention if config.prepare == "gold" else uniform_attention
+    losses = {"dictionary": dictionary_loss, "alignment": alignment_loss}
+    hold = gold_attention if config.prepare == "gold" else uniform_attention
+
+    def held(copier: models.Seq2Seq, batch: Batch) -> Tensor:
         return held_loss(copier, batch, hold(batch))
 
     _freeze(model, ("ktiw", "shared") if config.prepare == "alignment" else ())
     history = training.train(
         model,
         preparation_batches(config, seed),
-        loss,
+        losses.get(config.prepare, held),
         replace(config.schedule, steps=config.prepare_steps, stop_metric=None),
         evaluate=measure,
         seed=seed,
@@ -351,8 +329,7 @@ SPARE = replace(INTERVENED, spare=8)
 def ktiw_first() -> dict[str, InterventionConfig]:
     """KTIW given first, right or wrong or neither, and KTIW frozen, right, wrong or at random.
 
-    The model has words that do not occur in the task, and to learn this takes steps as well.
-    ``pretrained-hard`` learns this first, and no word: co-occurrence is silent there.
+    ``pretrained-hard`` learns first which words are spare ones, and no word.
     """
     bags = replace(SPARE, prepare="uniform-easy", prepare_steps=100)
     book = replace(SPARE, prepare="dictionary", prepare_steps=100)

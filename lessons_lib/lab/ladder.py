@@ -3,8 +3,7 @@
 The reduced model has attention that is free by position, a table of words, and nothing else. The
 copier has more: states that carry neighbours, a decoder that remembers what it has written,
 attention that a network predicts, and a readout that what is read has to pass. A *rung* is a copier
-in which some of these are taken away. It is a ``models.Seq2Seq``: probes, measurements and
-interventions apply to it as they are.
+in which some of these are taken away, and a ``models.Seq2Seq`` to all that measures one.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib import models, training
-from lessons_lib.config import refuse
 from lessons_lib.lab.copying import SMALL, CopyingConfig, build_copier, extended, train_copier
 
 Reads = Literal["states", "words", "embeddings"]
@@ -31,46 +29,29 @@ START_SCALE = 0.1
 class LadderConfig(CopyingConfig):
     """A copier with parts taken away; the defaults take nothing away.
 
-    The choice of ``readout`` belongs to the ladder, too.
-
-    Attributes:
-        reads: what attention fetches from a position: its encoder ``"states"``, which carry
-            neighbours; ``"words"``: the state that the encoder would have if the word stood alone;
-            or ``"embeddings"``, which have no bounds as well. Where attention looks, and where the
-            decoder starts, still comes from the states.
-        carry: for ``"embeddings"``: ``r_l = e_l + carry r_{l-1}`` is read, in [0, 1).
-        decoder: ``"recurrent"``, or ``"positions"``: a learned vector for each output step, which
-            knows no word, neither of the input nor of what is written.
-        attention: ``"predicted"`` from the states, or ``"free"``: logits ``A[t, l]`` that are
-            parameters, the same for all inputs.
-        reads_state: whether the readout sees the decoder state, or zeros in its place.
-        attention_rate: factor on the learning rate of the query, or of the free logits. Adam moves
-            each of these by about its rate in a step; a query moves a logit by all its weights.
-
-    Raises:
-        ValueError: a choice is unknown, a number is out of range, or is set where it has no effect.
+    The choice of ``readout`` belongs to the ladder, too. Errors are ``ValueError``.
     """
 
+    #: what attention fetches from a position: its encoder ``"states"``, which carry neighbours;
+    #: ``"words"``: the state of the word if it stood alone; or ``"embeddings"``, which have no
+    #: bounds as well. Where attention looks, and the decoder's start, comes from the states.
     reads: Reads = "states"
-    carry: float = 0.0
+    carry: float = 0.0  #: of no effect and always 0; records are known by their fields
+    #: ``"recurrent"``, or ``"positions"``: a learned vector for each output step; knows no word
     decoder: Decoder = "recurrent"
+    #: ``"predicted"`` from the states, or ``"free"``: logits ``A[t, l]`` that are parameters, the
+    #: same for all inputs.
     attention: Attention = "predicted"
-    reads_state: bool = True
+    reads_state: bool = True  #: whether the readout sees the decoder state, or zeros in its place
+    #: factor on the learning rate of the query, or of the free logits. Adam moves each of these by
+    #: about its rate in a step; a query moves a logit by all its weights.
     attention_rate: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        refuse(
-            {
-                f"carry in [0, 1), and 0 unless embeddings are read, found {self.carry} with "
-                f"reads {self.reads!r}": (
-                    not 0 <= self.carry < 1 or (self.carry > 0 and self.reads != "embeddings")
-                ),
-                f"a finite attention_rate above 0, found {self.attention_rate}": (
-                    not 0 < self.attention_rate < float("inf")  # NaN fails this, too
-                ),
-            }
-        )
+        if not 0 < self.attention_rate < float("inf") or self.carry:  # NaN fails this, too
+            found = f"{self.carry:g} and {self.attention_rate}"
+            raise ValueError(f"expected carry 0 and a finite attention_rate above 0, found {found}")
 
     @property
     def positions(self) -> int:
@@ -89,14 +70,13 @@ class Rung(models.Seq2Seq):
     """A copier with the parts that a configuration leaves it.
 
     Where words or embeddings are read, ``encoder_states`` are twice as wide: first the state, which
-    tells where to look, then what is read. ``free`` are attention logits ``(heads, tgt, src)``, or
-    ``None`` where attention is predicted.
+    tells where to look, then what is read.
     """
 
     def __init__(self, config: LadderConfig) -> None:
         super().__init__(config.model)
         self.rung = config
-        self.free: nn.Parameter | None = None
+        self.free: nn.Parameter | None = None  # attention logits, (heads, tgt, src)
         if config.attention == "free":
             logits = torch.randn(config.heads, config.positions, config.positions)
             self.free = nn.Parameter(START_SCALE * logits)
@@ -112,10 +92,6 @@ class Rung(models.Seq2Seq):
         if self.rung.reads == "words":
             alone, _ = self.encoder(read.flatten(0, 1).unsqueeze(1))  # each word as a sentence
             read = alone.view_as(states)
-        elif self.rung.carry:
-            at = torch.arange(source.shape[1], device=source.device)
-            back = (at[:, None] - at).clamp(min=0)
-            read = (self.rung.carry**back).tril().to(read) @ read
         return torch.cat([states, read], dim=-1), start
 
     def scores(self, decoder_states: Tensor, encoder_states: Tensor, mask: Tensor) -> Tensor:

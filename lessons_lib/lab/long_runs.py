@@ -59,15 +59,14 @@ def train_kept(
 ) -> dict[int, float]:
     """Train with Adam, keep the weights of every checkpoint, and go on where a run was stopped.
 
-    On a processor, a run that was stopped ends with the weights that it would have had without. It
-    has eight parameters: those of ``training.train``, and what stops and keeps a run.
+    On a processor, a run that was stopped ends with the weights that it would have had without. Its
+    eight parameters are those of ``training.train``, and what stops and keeps a run:
 
     Args:
         model: as it starts; trained in place.
         batches: gives the stream of batches without the first so many.
         loss: scalar loss of the model on a batch.
-        config: steps at most, learning rate, precision; checkpoints are ``also_evaluate``, 0 and
-            the last step. Its other fields are not used.
+        config: checkpoints are its ``also_evaluate``, 0 and the last step.
         folder: of this run alone: ``weights`` of each checkpoint, and the state to go on from.
         validate: performance, larger is better; called at checkpoints in evaluation mode.
         patience: the run ends when no checkpoint for so many updates was better than the best.

@@ -25,7 +25,7 @@ Pair = Literal["random", "identical", "both", "query", "value"]
 class PairConfig(CopyingConfig):
     """A copier with two heads, the second of which depends on the first.
 
-    It is ``"random"`` (as drawn), ``"identical"`` to the first, or its image with ``"both"``
+    It is as drawn (``"random"``), ``"identical"``, or the image of the first with ``"both"``
     projections turned over (antithetic), or the ``"query"`` or ``"value"``.
     """
 

@@ -59,20 +59,13 @@ _CUT = (
 
 @dataclass(frozen=True, repr=False)
 class OwnText:
-    """What a corpus gave; it is printed as the notice and the table.
+    """What a corpus gave; it is printed as the notice and the table."""
 
-    Attributes:
-        table: one row for each quantity; columns mean, lowest and highest run, the number of runs
-            that have it, and its meaning (see ``ROWS``).
-        chance: agreement that no knowledge gives.
-        history: all that was measured, at each checkpoint; see ``blocks.compare``.
-        notice: how much was learned from and reported on, what was left out, what was shortened.
-    """
-
+    #: a row for each quantity of ``ROWS``: mean, lowest and highest run, number of runs, meaning
     table: pd.DataFrame
-    chance: float
-    history: training.History
-    notice: str
+    chance: float  #: agreement that no knowledge gives
+    history: training.History  #: all that was measured, at each checkpoint; see ``blocks.compare``
+    notice: str  #: how much was learned from and reported on, what was left out, what was shortened
 
     def __repr__(self) -> str:
         numbers = self.table.to_string(float_format="{:.3f}".format)
@@ -91,9 +84,9 @@ def agreement_table(
 ) -> OwnText:
     """Train models on a corpus, probe them and compare them as the paper does.
 
-    The different texts or pairs of the corpus are shuffled and split 80:10:10: to learn from, to
-    choose checkpoints on, to report on. Of what repeats the first one counts, and pairs that share
-    a sentence stay together. Each run is trained once with learned and once with uniform attention.
+    Different texts or pairs are shuffled and split 80:10:10: to learn from, to choose checkpoints
+    on, to report on. Of what repeats the first one counts, and pairs that share a sentence stay
+    together. Each run is trained once with learned and once with uniform attention.
 
     Args:
         corpus: from ``files.read_parallel`` or ``files.read_labelled``.
@@ -104,8 +97,7 @@ def agreement_table(
         progress: whether to show progress bars.
         settings: other fields of ``translation.Translation`` (pairs) or
             ``classification.Classification`` (texts), above all ``max_words`` (longer pairs are
-            left out, longer texts lose their end; ``None``: no limit), ``vocab_size``,
-            ``chosen_on``, ``reported_on``.
+            left out, longer texts lose their end), ``vocab_size``, ``chosen_on``, ``reported_on``.
 
     Raises:
         TypeError: not a corpus, or a setting that there is not.
@@ -116,8 +108,9 @@ def agreement_table(
         UserWarning: more than a tenth was left out or shortened, or most held-out words are
             unknown.
     """
+    settings |= {"runs": runs, "steps": steps}
     if isinstance(corpus, LabelledCorpus):
-        return _labelled(corpus, dict(runs=runs, steps=steps, **settings), seed, positive, progress)
+        return _labelled(corpus, settings, seed, positive, progress)
     if not isinstance(corpus, ParallelCorpus):
         raise TypeError(
             "expected a corpus from read_parallel or read_labelled, found "
@@ -125,7 +118,7 @@ def agreement_table(
         )
     if positive is not None:
         raise ValueError(f"expected no class for sentence pairs, found positive={positive!r}")
-    return _parallel(corpus, dict(runs=runs, steps=steps, **settings), seed, progress)
+    return _parallel(corpus, settings, seed, progress)
 
 
 def _labelled(
@@ -135,12 +128,11 @@ def _labelled(
     positive: str | None,
     progress: bool,
 ) -> OwnText:
+    looks = tuple(s for s in classification.SHORT_CHECKPOINTS if s < settings["steps"])
     usual = {"corpus": corpus.name, "ends": True, "uniform_runs": settings["runs"]}
     usual |= {"positive": corpus.classes[-1] if positive is None else positive}
-    looks = tuple(s for s in classification.SHORT_CHECKPOINTS if s < settings["steps"])
-    usual |= {"runs": settings["runs"], "checkpoints": looks}
-    config = classification.short(**usual, d_embed=128, d_hidden=128)
-    config = replace(config, **settings)
+    usual |= {"runs": settings["runs"], "checkpoints": looks, "d_embed": 128, "d_hidden": 128}
+    config = replace(classification.short(**usual), **settings)
     if len(set(corpus.labels)) < 2:
         only = ", ".join(corpus.classes[label] for label in set(corpus.labels))
         raise ValueError(f"expected texts of two classes in {corpus.name!r}, found one: {only}")

@@ -56,14 +56,14 @@ def run_seeds(
     depends neither on how many run beside it, nor on the order, nor on the executor.
 
     Args:
-        run: gives the history of ``(config, seed)``, e.g. ``copying.run_copying``. Other processes
-            have to find it by name: a function of a module, not one written in a notebook.
+        run: gives the history of ``(config, seed)``: a function of a module, not of a notebook, as
+            other processes have to find it by name.
         config: handed to ``run``.
         seeds: different from each other; the histories come in their order.
-        executor: any ``concurrent.futures.Executor``, such as that of a Dask cluster or of an MPI
-            pool; the caller shuts it down. If ``None``, a ``seed_pool``.
+        executor: any ``concurrent.futures.Executor``, such as that of a Dask cluster; the caller
+            shuts it down. If ``None``, a ``seed_pool``.
         progress: label of the one progress bar, which counts runs, or ``None`` for none.
-        done: called with seed and history as soon as a run has ended, in the order of ending.
+        done: called with seed and history as soon as a run has ended.
 
     Raises:
         ValueError: a seed is asked for twice.

@@ -41,28 +41,20 @@ class NotMeasuredError(ResultError):
 
 @dataclass(frozen=True)
 class Record:
-    """Measurements of one configuration over some seeds, with provenance.
-
-    Attributes:
-        config: the configuration as plain values; its hash identifies the experiment.
-        rows: tidy measurements ``(seed, step, metric, value)``, sorted by seed, metric and step;
-            values have six significant digits.
-        device: where it ran: ``"cpu"``, ``"cuda"`` or ``"mps"``.
-        wall_seconds: time of all its seeds together, as if run one after the other.
-        versions: of Python and of the packages that could change a number.
-        deviations: what differs from the authors' set-up, in words.
-        position: its place among the arms of its experiment.
-    """
+    """Measurements of one configuration over some seeds, with provenance."""
 
     name: str
+    #: the configuration as plain values; its hash identifies the experiment.
     config: Mapping[str, Any]
+    #: tidy measurements ``(seed, step, metric, value)``, sorted by seed, metric and step; values
+    #: have six significant digits.
     rows: tuple[Row, ...]
-    device: str
-    wall_seconds: float
+    device: str  #: where it ran: ``"cpu"``, ``"cuda"`` or ``"mps"``
+    wall_seconds: float  #: time of all its seeds together, as if run one after the other
     date: str
-    versions: Mapping[str, str]
-    deviations: tuple[str, ...] = ()
-    position: int = 0
+    versions: Mapping[str, str]  #: of Python and of the packages that could change a number
+    deviations: tuple[str, ...] = ()  #: what differs from the authors' set-up, in words
+    position: int = 0  #: its place among the arms of its experiment
 
     @property
     def config_hash(self) -> str:
@@ -79,11 +71,7 @@ class Record:
         return pd.DataFrame(list(self.rows), columns=list(COLUMNS))
 
     def values(self, metric: str, step: int | None = None) -> pd.Series[float]:
-        """One metric for each seed, at a step or at each seed's last one.
-
-        Raises:
-            KeyError: the metric (or the step) is not there; the message lists what is.
-        """
+        """One metric for each seed, at a step or the last one; a ``KeyError`` if none."""
         frame = self.frame()
         known = sorted(frame["metric"].unique())
         frame = frame[frame["metric"] == metric]
@@ -105,11 +93,7 @@ def make_record(
     device: str,
     wall_seconds: float,
 ) -> Record:
-    """A record of measurements made just now; date and versions are filled in.
-
-    Raises:
-        ValueError: a row holds NaN or infinity.
-    """
+    """A record of measurements made just now; a ``ValueError`` if one is NaN or infinite."""
     versions = {"python": platform.python_version(), "lessons-lib": __version__}
     versions |= {package: metadata.version(package) for package in ("torch", "numpy", "scipy")}
     found = []
@@ -120,19 +104,12 @@ def make_record(
                 f"expected a finite value, found {value} for {metric} of seed {seed} at step {step}"
             )
         found.append((int(seed), int(step), str(metric), float(f"{float(value):.6g}")))
-    return Record(
-        name=name,
-        config=dict(config),
-        rows=tuple(sorted(found, key=_order)),
-        device=device,
-        wall_seconds=round(float(wall_seconds), 1),
-        date=datetime.now(UTC).date().isoformat(),
-        versions=versions,
-    )
+    rows_, today = _sorted(found), datetime.now(UTC).date().isoformat()
+    return Record(name, dict(config), rows_, device, round(wall_seconds, 1), today, versions)
 
 
-def _order(row: Row) -> tuple[int, str, int]:
-    return row[0], row[2], row[1]
+def _sorted(rows: Iterable[Row]) -> tuple[Row, ...]:
+    return tuple(sorted(rows, key=lambda row: (row[0], row[2], row[1])))
 
 
 def merge(records: Sequence[Record]) -> Record:
@@ -143,7 +120,7 @@ def merge(records: Sequence[Record]) -> Record:
             versions.setdefault(package, {})[version] = None
     return replace(
         records[0],
-        rows=tuple(sorted((row for record in records for row in record.rows), key=_order)),
+        rows=_sorted(row for record in records for row in record.rows),
         device=", ".join(sorted({record.device for record in records})),
         wall_seconds=round(sum(record.wall_seconds for record in records), 1),
         date=max(record.date for record in records),
@@ -244,8 +221,7 @@ def read(
     Raises:
         NotMeasuredError: it is missing.
         ResultError: it is damaged (not JSON, or its checksum does not match) or stale (another
-            schema or another configuration). The file is left as it is; the message names
-            ``remedy``, the command that makes it again.
+            schema or configuration). The message names ``remedy``, which makes it again.
     """
     path = directory / f"{name}.json"
     remedy = f"make it again with: {remedy or f'python -m lessons_lib.lab run {name}'}"

@@ -50,9 +50,7 @@ def _scale(name: str, scale: str | None) -> tuple[str, Scale]:
     return scale, scales[scale]
 
 
-def current(
-    name: str, scale: str | None = None, directory: Path | None = None
-) -> dict[str, Record]:
+def current(name: str, scale: str | None = None) -> dict[str, Record]:
     """``records.load``, where they were made with the present configurations and seeds.
 
     Raises:
@@ -61,7 +59,7 @@ def current(
             authors' set-up in other points than its scale; the message names the command.
     """
     scale, chosen = _scale(name, scale)
-    where = (directory or records.PACKAGED) / name / scale
+    where = records.PACKAGED / name / scale
     remedy = command(name, scale)
     earlier = f"{name}/{scale}" in EARLIER
     found = {}
@@ -95,7 +93,6 @@ def run(
     only: Sequence[str] | None = None,
     directory: Path | None = None,
     executor: Executor | None = None,
-    progress: bool = True,
 ) -> dict[str, Record]:
     """Measure the seeds that are missing, in parallel, and join those of each arm into a record.
 
@@ -103,9 +100,13 @@ def run(
     once measure some seeds twice and do no other harm. A file that is damaged, altered or of
     another format is set aside under another name, with a warning, and measured again.
 
-    It has seven parameters: what to run (name, scale, seeds instead of the registered ones, arms),
-    where seeds are kept (under ``sources.cache_directory()`` if ``None``), the executor as in
-    ``parallel.run_seeds``, and whether to show a progress bar for each arm.
+    Args:
+        name: of the experiment.
+        scale: the first one if ``None``.
+        seeds: instead of the registered ones.
+        only: these arms.
+        directory: where seeds are kept; ``None``: in the cache.
+        executor: as in ``parallel.run_seeds``.
 
     Raises:
         KeyError: no such experiment or scale.
@@ -130,7 +131,7 @@ def run(
                 config,
                 missing,
                 executor=executor,
-                progress=f"{name} {scale} {arm}" if progress and missing else None,
+                progress=f"{name} {scale} {arm}" if missing else None,
                 done=partial(_keep, found, kept, config),
             )
             record = records.merge([found[seed] for seed in wanted])

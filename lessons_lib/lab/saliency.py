@@ -33,8 +33,7 @@ def saliency(model: Seq2Seq, batch: Batch) -> Tensor:
     one table. Paper, section 3. The model, its mode and its gradients are left as they are.
 
     Returns:
-        Delta in nats, ``(batch, tgt, src)``, in the model's dtype; 0 where either word is padding,
-        so leave those out with ``probes.pair_mask``.
+        Delta in nats, ``(batch, tgt, src)``; 0 where either word is padding (``probes.pair_mask``).
 
     Raises:
         ValueError: there is no output word, or the model cannot read the sentences.
@@ -103,13 +102,7 @@ def _composite_recurrences() -> Iterator[None]:
 
 
 def label_saliency(model: Classifier, batch: LabelledBatch) -> Tensor:
-    """Delta of the log-probability of the right label, ``(batch, 1, src)``, 0 at padding.
-
-    The derivative with respect to a scalar, at 1, that multiplies the embedding of x_l.
-
-    Raises:
-        ValueError: as the model for texts that it cannot read.
-    """
+    """Delta of the log-probability of the right label, ``(batch, 1, src)``, 0 at padding."""
     model.check(batch)
     # cuDNN computes no gradient of an LSTM in evaluation mode.
     with evaluating(model), torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):

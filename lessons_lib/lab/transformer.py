@@ -36,15 +36,11 @@ class OptimizedConfig(CopyingConfig):
 
 @dataclass(frozen=True)
 class TransformerConfig(OptimizedConfig):
-    """A copying run of a Transformer.
+    """A copying run of a Transformer; what makes no sense is a ``ValueError``.
 
     Fields of recurrent networks and of the paper's readout keep their defaults: ``cell``,
     ``readout``, ``query_scale``, ``value_scale``. Without ``encoder_layers`` of self-attention a
     state is local: its word and its position, nothing of its neighbours.
-
-    Raises:
-        ValueError: a number is out of range, ``heads`` does not divide ``width``, or a field that
-            has no meaning here is changed.
     """
 
     encoder_layers: int = 0
@@ -159,10 +155,9 @@ def build_transformer(config: TransformerConfig, seed: int) -> Transformer:
 def measure(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
     """The metrics of ``copying.measure_copier``; attention is the cross-attention of a Transformer.
 
-    Also ``probe_accuracy``: how often the lexical probe is largest at the right position, and
-    ``follows_probe``: how often the heads' mean attention is largest where the probe is. If it
-    avoids the right position and yet follows the probe, the encoder has moved the words: that is no
-    elimination, though ``copying.outcomes`` calls it so.
+    Also ``probe_accuracy`` and ``follows_probe``: how often the lexical probe is largest at the
+    right position, and mean attention where the probe is. If it follows the probe and not the right
+    position, the encoder has moved the words, which ``copying.outcomes`` calls elimination.
     """
     probed = batch[: copying.PROBED]
     gold = copying.word_positions(probed)

@@ -26,31 +26,22 @@ KINDS = ("learned", "uniform")
 
 @dataclass(frozen=True)
 class OnPairs(Configuration):
-    """What experiments on sentence pairs in words share.
+    """What experiments on sentence pairs in words share."""
 
-    Attributes:
-        corpus, source, target: as in ``loaders.load_parallel``; the source is read.
-        max_words: longer pairs are left out.
-        vocab_size: words kept on each side, the special symbols included.
-        proxy_steps, proxy_learning_rate: of the bag-of-words proxy.
-        dictionary_words: the most frequent source words with a translation that are asked for.
-        pairs_per_word: training pairs in which each of these words is looked at.
-    """
-
-    corpus: str = "multi30k"
+    corpus: str = "multi30k"  #: this and the languages: as in ``loaders.load_parallel``
     source: str = "de"
     target: str = "en"
-    max_words: int = 15
-    vocab_size: int = 3000
+    max_words: int = 15  #: longer pairs are left out
+    vocab_size: int = 3000  #: words kept on each side, the special symbols included
     bidirectional: bool = True
     dropout: float = 0.2
     batch_size: int = 32
     learning_rate: float = 4e-3
     steps: int = 2000
-    proxy_steps: int = 2000
+    proxy_steps: int = 2000  #: of the bag-of-words proxy
     proxy_learning_rate: float = 1e-2
-    dictionary_words: int = 300
-    pairs_per_word: int = 4
+    dictionary_words: int = 300  #: so many frequent source words with a translation are asked for
+    pairs_per_word: int = 4  #: training pairs in which each of these words is looked at
 
 
 @dataclass(frozen=True)
@@ -65,27 +56,18 @@ class UniformTranslation(OnPairs):
 
 @dataclass(frozen=True)
 class Translation(OnPairs):
-    """The paper's comparison on sentence pairs, at a size for a processor.
-
-    Attributes:
-        runs: runs in a block, two or more.
-        checkpoints: further steps to look at, besides 0 and the last.
-        chosen_on, reported_on: held-out pairs that choose a checkpoint, or are reported on.
-
-    Raises:
-        ValueError: fewer than two runs.
-    """
+    """The paper's comparison on sentence pairs, at a size for a processor."""
 
     steps: int = 700
     proxy_steps: int = 1500
     dictionary_words: int = 100
     pairs_per_word: int = 2
-    runs: int = 4
+    runs: int = 4  #: runs in a block, two or more
     width: int = 128
     scaled_scores: bool = True
-    checkpoints: tuple[int, ...] = CHECKPOINTS
-    chosen_on: int = 50
-    reported_on: int = 150
+    checkpoints: tuple[int, ...] = CHECKPOINTS  #: further steps to look at, besides 0 and the last
+    chosen_on: int = 50  #: held-out pairs that choose a checkpoint
+    reported_on: int = 150  #: held-out pairs that are reported on
 
     def __post_init__(self) -> None:
         if self.runs < 2:
@@ -94,21 +76,17 @@ class Translation(OnPairs):
 
 @dataclass(frozen=True)
 class Pairs:
-    """A parallel corpus made ready for the comparison.
+    """A parallel corpus made ready for the comparison."""
 
-    Attributes:
-        train, held_out: pairs to learn from, and to measure on.
-        dictionary: for source words (identifiers) the set of their right translations, the
-            frequent words first; ``None`` where there is no dictionary.
-        gold: for each held-out output word the right position, where alignment or dictionary name
-            one, ``(batch, tgt)``; ``None`` where there is neither.
-    """
-
-    train: batches.EncodedPairs
-    held_out: blocks.HeldOut[Batch]
+    train: batches.EncodedPairs  #: pairs to learn from
+    held_out: blocks.HeldOut[Batch]  #: pairs to measure on
     source_vocab: vocabulary.Vocabulary
     target_vocab: vocabulary.Vocabulary
+    #: for source words (identifiers) the set of their right translations, the frequent words first;
+    #: ``None`` where there is no dictionary.
     dictionary: Mapping[int, frozenset[int]] | None
+    #: for each held-out output word the right position, where alignment or dictionary name one,
+    #: ``(batch, tgt)``; ``None`` where there is neither.
     gold: Tensor | None
 
     @property
@@ -190,9 +168,8 @@ def train_translator(
 ) -> tuple[models.Seq2Seq, blocks.Trace, list[float]]:
     """One translator from one seed, and what it showed at its checkpoints on the held-out pairs.
 
-    The seed is of the start, of dropout and of the order of the pairs: twins of one seed, of either
-    of ``KINDS``, start from the same weights and see the same batches. ``prepare`` is done with the
-    model before, ``progress`` is the label of a progress bar.
+    Twins of one seed, of either of ``KINDS``, start from the same weights and see the same batches.
+    ``prepare`` is done with the model before, ``progress`` is the label of a progress bar.
 
     Returns:
         The model; its trace (performance is the accuracy of the next word); and at each checkpoint
@@ -260,10 +237,7 @@ def cooccurrence_tables(
 
 
 def candidates(tables: Mapping[str, Tensor], batch: Batch) -> dict[str, Tensor]:
-    """Candidates ``(batch, tgt, src)`` that look at no sentence: of tables, and the ``diagonal``.
-
-    The diagonal is the same relative position, and knows no words at all.
-    """
+    """Candidates ``(batch, tgt, src)``: of tables, and the ``diagonal``, which knows no words."""
     found = {name: probes.table_probe(table, batch) for name, table in tables.items()}
     return {**found, "diagonal": probes.diagonal_guess(batch)}
 
@@ -298,11 +272,10 @@ def compare_translators(
     Run k of a block has the seed ``block * runs + k``.
 
     Returns:
-        History with the metrics of ``blocks.compare``, where the references are ``px``, ``m1`` and
-        ``diagonal``, and for each run at each checkpoint those of ``judged`` by Model 1 and by
-        ``gold``; where a dictionary is there, ``ktiw/words``. Then ``blocks.lag`` between the gold
-        curves (else those of Model 1), ``lag/m1`` between those of Model 1, and
-        ``spread/at-ktiw``: ``spread`` at the step at which KTIW is half-way up.
+        History with the metrics of ``blocks.compare`` (references ``px``, ``m1``, ``diagonal``),
+        those of ``judged`` by Model 1 and by ``gold``, and ``ktiw/words`` where a dictionary is
+        there. Then ``blocks.lag`` between the gold curves (else those of Model 1), ``lag/m1``
+        between those of Model 1, and ``spread/at-ktiw``: ``spread`` when KTIW is half-way up.
     """
     began = time.perf_counter()
     held_out = ready.held_out

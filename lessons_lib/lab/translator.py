@@ -57,39 +57,26 @@ DEVIATIONS = (
 
 @dataclass(frozen=True)
 class Translator(Configuration):
-    """The authors' translator on a corpus; the defaults are their setting on captions.
+    """The authors' translator on a corpus; the defaults are their setting on captions."""
 
-    Attributes:
-        corpus, source, target: as in ``loaders.load_parallel``; the source is read.
-        runs: ordinary runs in a block, two or more, and as many uniform ones.
-        pieces: size of the sentencepiece vocabulary that both languages share.
-        dropout: between layers.
-        order: of pairs, see ``batches.EncodedPairs.batches``.
-        steps, patience: updates at most; fewer if validation accuracy stood still for so many.
-        checkpoints: steps at which a run is looked at, besides 0 and the last.
-        measured_on: pairs of each part (validation, held out, training) that are compared.
-        beam: of the search whose output BLEU is computed of.
-        proxy_epochs: of the bag-of-words proxy, whose best epoch is taken.
-    """
-
-    corpus: str = "multi30k"
+    corpus: str = "multi30k"  #: this and the languages: as in ``loaders.load_parallel``
     source: str = "de"
     target: str = "en"
-    runs: int = 2
-    pieces: int = 8000
+    runs: int = 2  #: ordinary runs in a block, two or more, and as many uniform ones
+    pieces: int = 8000  #: size of the sentencepiece vocabulary that both languages share
     width: int = 256
     layers: int = 2
-    dropout: float = 0.5
+    dropout: float = 0.5  #: between layers
     batch_size: int = 16
-    order: batches.Order = "random"
+    order: batches.Order = "random"  #: of pairs, see ``batches.EncodedPairs.batches``
     learning_rate: float = 1e-3
     bfloat16: bool = False
-    steps: int = 36000
-    checkpoints: tuple[int, ...] = CHECKPOINTS
-    patience: int = 36000
-    measured_on: int = 1014
-    beam: int = 5
-    proxy_epochs: int = 30
+    steps: int = 36000  #: updates at most
+    checkpoints: tuple[int, ...] = CHECKPOINTS  #: steps to look at, besides 0 and the last
+    patience: int = 36000  #: fewer updates if validation accuracy stood still for so many
+    measured_on: int = 1014  #: pairs that are compared, of validation, held out and training each
+    beam: int = 5  #: of the search whose output BLEU is computed of
+    proxy_epochs: int = 30  #: of the bag-of-words proxy, whose best epoch is taken
     proxy_batch_size: int = 64
 
     def build(self, attention: str, seed: int) -> models.Seq2Seq:
@@ -119,16 +106,12 @@ _AFTER = ("runs", "steps", "patience", "measured_on", "beam", "proxy_epochs", "p
 
 @dataclass(frozen=True)
 class Ready:
-    """A corpus in pieces: pairs to learn from, to watch accuracy on, and to compare on.
-
-    ``held_out`` has pairs of the validation part, which choose, of the test part, and of training;
-    ``references`` for each part its target sentences as plain text.
-    """
+    """A corpus in pieces: pairs to learn from, to watch accuracy on, and to compare on."""
 
     train: batches.EncodedPairs
     validation: batches.EncodedPairs
-    held_out: blocks.HeldOut[Batch]
-    references: dict[str, list[str]]
+    held_out: blocks.HeldOut[Batch]  #: of the validation part, which choose, test, and training
+    references: dict[str, list[str]]  #: for each part its target sentences as plain text
     subwords: vocabulary.Subwords
 
 
@@ -156,10 +139,10 @@ def prepare(config: Translator) -> Ready:
     return Ready(train, val, held_out, references, subwords)
 
 
-def shortened(batch: Batch, rows: int = 32) -> Iterator[tuple[Tensor, Batch]]:
+def shortened(batch: Batch) -> Iterator[tuple[Tensor, Batch]]:
     """Which rows of a batch, and these without superfluous columns: similar lengths together."""
     sources, targets = batch.source_mask.sum(1), batch.target_mask.sum(1)
-    for part in (sources * (batch.target.shape[1] + 1) + targets).argsort().split(rows):
+    for part in (sources * (batch.target.shape[1] + 1) + targets).argsort().split(32):
         src, tgt = int(sources[part].max()), int(targets[part].max())
         yield part, Batch(batch.source[part, :src], batch.target[part, :tgt])
 
@@ -270,10 +253,7 @@ def trace(
 
 
 def wait_for_all(runs: Sequence[blocks.Trace]) -> None:
-    """Give all traces the checkpoints of the longest: a run that has ended stays as it is.
-
-    No maximum over checkpoints changes by that, nor the first checkpoint at which it is reached.
-    """
+    """Give all traces the checkpoints of the longest: a run that has ended stays as it is."""
     longest = max((run.steps for run in runs), key=len)
     for run in runs:
         lists: list[list[Any]] = [run.performance, run.attention, run.beta, *run.elsewhere.values()]
@@ -283,10 +263,7 @@ def wait_for_all(runs: Sequence[blocks.Trace]) -> None:
 
 
 def proxy_table(config: Translator, ready: Ready, seed: int) -> Tensor:
-    """The authors' bag-of-words proxy: for each piece p(o | i), ``(pieces, pieces)``.
-
-    Of the best epoch on the validation part. Their loss is kept: see the head of the module.
-    """
+    """The authors' proxy: for each piece p(o | i), ``(pieces, pieces)``, of the best epoch."""
     proxy = models.build_bag_of_words(config.pieces, config.pieces, seed, d_embed=config.width)
     optimizer = training.adam(proxy.parameters(), 1e-3)
     per_epoch = -(-len(ready.train) // config.proxy_batch_size)
@@ -310,12 +287,6 @@ def proxy_table(config: Translator, ready: Ready, seed: int) -> Tensor:
     return best
 
 
-def cooccurrence(config: Translator, ready: Ready, seed: int) -> dict[str, Tensor]:
-    """``px``, ``m1`` and ``diagonal``: the references of a block, by pieces."""
-    m1 = model1(ready.train, (config.pieces, config.pieces)).float()
-    return candidates({"px": proxy_table(config, ready, seed), "m1": m1}, ready.held_out.batch)
-
-
 def run_translator(config: Translator, seed: int) -> training.History:
     """One block of the authors' translators and all that the paper's table compares.
 
@@ -323,18 +294,20 @@ def run_translator(config: Translator, seed: int) -> training.History:
     in the cache: a block that is stopped goes on where it was.
 
     Returns:
-        History with the metrics of ``blocks.compare``; the same under ``bleu/`` with BLEU as the
-        performance, by which then the gold run's checkpoint is chosen; and for each run those of
-        ``translation.judged`` by Model 1.
+        History with the metrics of ``blocks.compare``; under ``bleu/`` those that change with BLEU
+        as the performance; and for each run those of ``translation.judged`` by Model 1.
     """
     began = time.perf_counter()
     ready = prepare(config)
     seeds = range(seed * config.runs, (seed + 1) * config.runs)
     runs = {kind: [trace(config, ready, kind, one) for one in seeds] for kind in KINDS}
-    references = long_runs.kept(
-        config.folder("runs", "beam", "steps", "patience") / f"references-{seed}.pt",
-        lambda: cooccurrence(config, ready, seed),
-    )
+
+    def cooccurrence() -> dict[str, Tensor]:
+        m1 = model1(ready.train, (config.pieces, config.pieces)).float()
+        return candidates({"px": proxy_table(config, ready, seed), "m1": m1}, ready.held_out.batch)
+
+    folder = config.folder("runs", "beam", "steps", "patience")
+    references = long_runs.kept(folder / f"references-{seed}.pt", cooccurrence)
     rows: list[blocks.Row] = []
     for prefix, which in (("", 0), ("bleu/", 1)):
         learned, uniform = ([both[which] for both in runs[kind]] for kind in KINDS)
@@ -354,8 +327,7 @@ def run_translator(config: Translator, seed: int) -> training.History:
 def translators() -> dict[str, Translator]:
     """The authors' translator on captions and on a pair in which position says little.
 
-    The Japanese corpus is not theirs, and cut into words already; so sentencepiece, and BLEU, see
-    words separated by blanks. The runs on it have up to 36,000 updates.
+    The Japanese corpus is not theirs: sentencepiece, and BLEU, see words separated by blanks.
     """
     captions = Translator(order="source", steps=18000, patience=4000, measured_on=300)
     return {

@@ -1,7 +1,4 @@
-"""Classifiers that give each word one number: the embedding proxy and logistic regression.
-
-And guesses that know no word at all: rivals of both.
-"""
+"""Classifiers that give each word one number, and their rivals: guesses that know no word."""
 
 from __future__ import annotations
 
@@ -49,9 +46,9 @@ def guesses(batch: LabelledBatch) -> dict[str, Tensor]:
 def word_tables(config: Classification, ready: Prepared, seed: int) -> dict[str, Tensor]:
     """One number for each word, from co-occurrence alone, ``(source_vocab,)`` each.
 
-    ``px``: the embedding proxy, trained from the seed, after the epoch with the smallest loss;
-    ``lr``: logistic regression. Epoch and penalty are chosen on the texts that choose; under
-    ``px/max`` and ``lr/max`` on those that are reported on, as the authors do.
+    ``px``: the embedding proxy after the epoch with the smallest loss; ``lr``: logistic regression.
+    Epoch and penalty are chosen on the texts that choose; under ``px/max`` and ``lr/max`` on those
+    that are reported on, as the authors do.
     """
     batch, rows = ready.held_out.batch, ready.held_out.parts
     parts = {"": batch[rows["choosing"]], "/max": batch[rows["shown"]]}

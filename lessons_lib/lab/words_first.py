@@ -50,16 +50,11 @@ BAND = 20
 
 @dataclass(frozen=True)
 class WordsFirst(Translation):
-    """A translator that is given words first; one seed is one run, so ``runs`` has no effect.
+    """A translator that is given words first; one seed is one run, so ``runs`` has no effect."""
 
-    Attributes:
-        table: what it is prepared with, see the head of the module.
-        prepare_steps, prepare_words: updates of the preparation, and source words in each.
-    """
-
-    table: Table = "model1"
-    prepare_steps: int = 500
-    prepare_words: int = 64
+    table: Table = "model1"  #: what it is prepared with, see the head of the module
+    prepare_steps: int = 500  #: updates of the preparation
+    prepare_words: int = 64  #: source words in each of them
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -90,8 +90,7 @@ class Row:
     def __call__(self, load: Loader = stored.load, thresholds: Thresholds = OURS) -> Claim:
         """The claim as judged by the records; "undecided" where there are none.
 
-        Raises:
-            ResultError: a record is damaged, stale or incomplete; the message names the command.
+        A ``ResultError`` names the command where one is damaged, stale or incomplete.
         """
         asked = Noting(load)
         try:
@@ -187,8 +186,7 @@ def judge(criteria: Collection[bool | None]) -> Verdict:
 def exceeds(value: Interval, bound: float, matters: float | None = None) -> bool | None:
     """Whether a value lies above a bound: held if its interval does.
 
-    Refuted if the interval lies below ``matters``, which is the bound itself if ``None``: what is
-    above the bound but surely below this is too little to matter. Else open.
+    Refuted if it lies below ``matters`` (the bound, if ``None``): too little to matter. Else open.
     """
     if value.high < (bound if matters is None else matters):
         return False
@@ -229,11 +227,8 @@ def best_scale(load: Loader, experiment: str) -> Mapping[str, Record]:
 class RealText:
     """Records of an experiment on real text, without those of made-up text (``toy-...``).
 
-    A seed is a block of runs, "1.0", "1.1" and so on, the same in each corpus.
-
-    Attributes:
-        corpora: names, in the order of the arms.
-        rows: of single runs, as of ``blocks.by_run``, by corpus.
+    A seed is a block of runs, "1.0", "1.1" and so on, the same in each corpus. ``corpora`` are in
+    the order of the arms, ``rows`` those of single runs, by corpus, as of ``blocks.by_run``.
     """
 
     def __init__(self, load: Loader, experiment: str) -> None:
@@ -248,8 +243,7 @@ class RealText:
     def each(self, metric: str, wanted: pd.DataFrame | None = None) -> pd.DataFrame:
         """The last value of a metric (without its ``#0``): a row for each run, a column a corpus.
 
-        Raises:
-            KeyError: a run lacks it, of all or of those that are True in ``wanted``.
+        A ``KeyError`` if a run lacks it, of all or of those that are True in ``wanted``.
         """
         found = pd.DataFrame(index=self._runs, columns=[*self.corpora], dtype=float)
         for arm, rows in self.rows.items():
@@ -278,9 +272,8 @@ class RealText:
         """Mean over runs, with an interval that allows for likeness within their blocks.
 
         The unit, counted by ``n``, is the block: the standard error is the cluster-robust one, with
-        Student's t for blocks less one. Fewer than three blocks show too little of how blocks
-        differ; there the unit is the run, and the interval is rather too narrow. The index of the
-        values, two or more, is the name of the run.
+        Student's t for blocks less one. Below three blocks the unit is the run, and the interval is
+        rather too narrow. The index of the values, two or more, is the name of the run.
         """
         mean = seed_interval(values, confidence=confidence)
         sums = (values - mean.estimate).groupby(_block).sum()

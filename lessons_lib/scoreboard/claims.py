@@ -56,8 +56,6 @@ def scoreboard(
 ) -> pd.DataFrame:
     """A row for each claim, of one chapter or of all, with the columns of ``Claim.to_dict``.
 
-    Records come from ``load``, each experiment once, and of those chapters only that are asked for.
-
     Raises:
         KeyError: the chapter has no claims; the message lists those that have.
         ResultError: a record is damaged or stale; the message names the command.
@@ -81,11 +79,9 @@ def of_first_seeds(load: Loader, count: int) -> Loader:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line.
+    """The command line; returns the exit status.
 
-    Returns:
-        The exit status: 0 if all rows could be printed, or a row came out within its interval; 1
-        if not; 2 if it could not be compared.
+    0: all rows could be printed, or one came out within its interval; 1: not; 2: not comparable.
     """
     parser = argparse.ArgumentParser(prog="python -m lessons_lib.scoreboard", description=__doc__)
     commands = parser.add_subparsers(dest="command")

@@ -32,12 +32,7 @@ Share = tuple[int, int]
 
 
 class Runs:
-    """The runs of an experiment, by arm.
-
-    Attributes:
-        records: what they are read from.
-        ends: branch and time of every run, index arm and seed, as of ``copying.outcomes``.
-    """
+    """The runs of an experiment, by arm; ``ends`` are their ``copying.outcomes``."""
 
     def __init__(self, records: Mapping[str, Record], thresholds: Thresholds = OURS) -> None:
         self.records, self._t = records, thresholds
@@ -73,8 +68,7 @@ class Runs:
     def accuracy(self, arm: str, step: int) -> pd.Series[float]:
         """Word accuracy of each run at a step; of a run that copied before, when it did.
 
-        Raises:
-            ResultError: the record keeps the ends of its runs only.
+        A ``ResultError`` if the record keeps the ends of its runs only.
         """
         rows = self.records[arm].frame().query("metric == 'token_accuracy'")
         last = rows.groupby("seed")["step"].max()
@@ -176,9 +170,7 @@ def hazard_interval(waits: ArrayLike, happened: ArrayLike) -> Interval:
     The rate is events over time waited, with the exact interval of a Poisson count (Garwood), and
     the share is ``1 - exp(-rate)``.
 
-    Args:
-        waits: how long each run waited, in units of time, ``(n,)``; not all 0.
-        happened: whether it reached the event then, ``(n,)``.
+    ``waits``, in units of time, are not all 0; ``happened``: whether it did then. ``(n,)`` both.
     """
     time, events = np.asarray(waits, dtype=float), np.count_nonzero(happened)
     low = scipy_stats.chi2.ppf(0.025, 2 * events) / 2 if events else 0.0
@@ -194,11 +186,8 @@ def time_ratio(
 
     Times are cut where the first run that never reached the event was last looked at; up to there
     nothing is censored, so Welch's t interval of the mean logarithms holds. Where many runs are
-    cut, the true ratio is farther from 1. Arguments are those of ``incidence.time_difference``;
-    times below 1 count as 1.
-
-    Raises:
-        ValueError: a group has fewer than two runs.
+    cut, the true ratio is farther from 1. Times below 1 count as 1. Arguments are those of
+    ``incidence.time_difference``; a ``ValueError`` if a group has fewer than two runs.
     """
     one, other = np.asarray(times, dtype=float), np.asarray(other_times, dtype=float)
     if min(one.size, other.size) < 2:

@@ -60,10 +60,7 @@ class Hypothesis:
 
 
 def holm(p: Sequence[float], tests: int) -> list[float]:
-    """p-values corrected by Holm's method: that of rank r, of m, times m - r + 1, never falling.
-
-    Of m tests some may not be at hand, and count as 1.
-    """
+    """p-values corrected by Holm's method; of the ``tests`` those not at hand count as 1."""
     order = np.argsort(p)
     raised = np.maximum.accumulate(np.asarray(p)[order] * (tests - np.arange(len(p))))
     found = np.empty(len(p))
@@ -72,11 +69,7 @@ def holm(p: Sequence[float], tests: int) -> list[float]:
 
 
 def hypotheses(load: Loader = stored.load) -> list[Hypothesis]:
-    """H1 to H7, as far as they have been measured. H7 holds if one of its two rows does.
-
-    Raises:
-        NotMeasuredError: none has.
-    """
+    """H1 to H7, as far as they have been measured. H7 holds if one of its two rows does."""
     found = [*_of_pairs(load), *_of_starts(load), *_of_models(load)]
     if not found:
         remedy = stored.command("mirror_pairs", "lesson")
@@ -115,10 +108,7 @@ def tabulated(found: Sequence[Hypothesis]) -> pd.DataFrame:
 
 
 def advantage(name: str, says: str, runs: Runs, more: str, less: str) -> Hypothesis:
-    """More runs of one arm align than of another: by Fisher's exact test.
-
-    A difference that is surely less than ``LITTLE`` refutes it.
-    """
+    """More runs of one arm align (Fisher's exact test); refuted if surely less than ``LITTLE``."""
     value, shares = runs.contrast([more], [less]), (runs.aligned(more), runs.aligned(less))
     sides = [(k, n - k) for k, n in shares]
     p = float(stats.fisher_exact(np.array(sides), alternative="greater").pvalue)
@@ -127,10 +117,7 @@ def advantage(name: str, says: str, runs: Runs, more: str, less: str) -> Hypothe
 
 
 def likeness(name: str, says: str, runs: Runs, one: str, other: str) -> Hypothesis:
-    """Two arms align as often: their shares are within ``SAME`` of each other.
-
-    A difference that is surely more than ``LITTLE`` refutes it.
-    """
+    """Two arms align as often, within ``SAME``; refuted if surely more than ``LITTLE`` apart."""
     found = advantage(name, says, runs, one, other)
     tight = share_contrast([runs.aligned(one)], [runs.aligned(other)], confidence=0.9)
     alike = tight.low > -SAME and tight.high < SAME
@@ -226,10 +213,8 @@ def draw(records: Mapping[str, Record], *, ax: Axes | None = None) -> Axes:
     """
     ax = plt.figure().add_subplot() if ax is None else ax
     runs = Runs(records)
-    for cell, role, marker, shift in (
-        ("lstm", "attention", "o", 0.14),
-        ("gru", "other", "s", -0.14),
-    ):
+    looks = ("lstm", "attention", "o", 0.14), ("gru", "other", "s", -0.14)
+    for cell, role, marker, shift in looks:
         arms = {y + shift: f"{cell}-{pair}-V-16" for y, pair in enumerate(PAIRS)}
         there = {y: runs.aligned(arm) for y, arm in arms.items() if arm in records}
         found = [proportion_interval(*share) for share in there.values()]

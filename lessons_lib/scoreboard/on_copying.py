@@ -7,14 +7,7 @@ from itertools import count
 from scipy.stats import binom
 
 from lessons_lib.scoreboard import contrasts
-from lessons_lib.scoreboard.claim import (
-    Loader,
-    Measured,
-    Thresholds,
-    below,
-    best_scale,
-    exceeds,
-)
+from lessons_lib.scoreboard.claim import Loader, Measured, Thresholds, below, best_scale, exceeds
 from lessons_lib.scoreboard.contrasts import Runs, of
 from lessons_lib.stats import Interval, proportion_interval, seed_interval
 
@@ -29,9 +22,7 @@ def words_drive_attention(load: Loader, t: Thresholds) -> Measured:
     runs = Runs(load("ktiw_first", "lesson"), t)
     soon, late = "pretrained-uniform", "pretrained-hard"
     right, wrong = (soon, "from-dictionary"), ("pretrained-control", "scrambled")
-    ways = dict(
-        zip(("uniform attention", "a dictionary"), zip(right, wrong, strict=True), strict=True)
-    )
+    ways = {"uniform attention": (right[0], wrong[0]), "a dictionary": (right[1], wrong[1])}
     later, timed = runs.later(late, soon)
     told = (
         f"with {way}: {runs.told(r)} with right words, {runs.told(w)} with wrong ones"

@@ -47,7 +47,7 @@ def several_heads_align(load: Loader, t: Thresholds) -> Measured:
     """Share of runs aligned with one head and with eight, LSTM and GRU, lesson scale."""
     runs = Runs(load("heads", "lesson"), t)
     eight, one = ("lstm-8", "gru-8"), ("lstm-1", "gru-1")
-    cells = dict(zip(("LSTM", "GRU"), zip(eight, one, strict=True), strict=True))
+    cells = {"LSTM": (eight[0], one[0]), "GRU": (eight[1], one[1])}
     told = (
         f"{cell}: {runs.told(less)} with one head, {runs.told(more)} with eight"
         for cell, (more, less) in cells.items()
@@ -65,8 +65,7 @@ def several_heads_align(load: Loader, t: Thresholds) -> Measured:
 def heads_not_parameters(load: Loader, t: Thresholds) -> Measured:
     """Heads of equal capacity, whose starts differ in a sign only: H1, H5 and H6 of ``mirrored``.
 
-    One wide head and eight equal heads, which have fewer functions to choose from, stand beside for
-    comparison. Levels and margins are those that were registered, not ``t``.
+    Arms of other capacity stand beside. Levels and margins are those registered, not ``t``.
     """
     found = [h for h in mirrored.hypotheses(load) if h.name in REGISTERED]
     told = [f"{h.name}: {h.says}, by {h.value.estimate:.2f}" for h in found]
@@ -94,12 +93,9 @@ def bad_heads_fail(load: Loader, t: Thresholds) -> Measured:
     bad, good = "eight-bad", "seven-bad-one-good"
     told, total, criteria = list[str](), 0, dict[str, bool | None]()
     for size, runs in _by_size(load, "head_mix", t, told):
-        total, value, power = (
-            total + runs.count(bad, good),
-            runs.contrast([good], [bad]),
-            runs.power(bad),
-        )
+        value, power = runs.contrast([good], [bad]), runs.power(bad)
         later, timed = runs.later(bad, good)
+        total += runs.count(bad, good)
         told.append(
             f"{size}, aligned: {runs.told(bad)} with eight bad heads, {runs.told(good)} with a "
             f"good one; median step {runs.median(bad)} and {runs.median(good)}; {timed}"

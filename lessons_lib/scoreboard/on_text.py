@@ -99,9 +99,8 @@ def agreement(
 ) -> Measured:
     """A(u, v), the metric of an experiment's records, in each corpus.
 
-    Against chance (the paper's claim), of which ``times`` is asked for, by default
-    ``Thresholds.far``, and against position (a stricter one). Rivals that the record lacks are
-    named as not measured.
+    Against ``times`` chance, else ``Thresholds.far`` (the paper's claim), and against position (a
+    stricter one). Rivals that the record lacks are named as not measured.
     """
     text = RealText(load, experiment)
     found, chance = text.each(metric), text.of_block("chance")
@@ -168,8 +167,7 @@ def uniform_attention_is_as_good(load: Loader, t: Thresholds) -> Measured:
     """Accuracy with learned attention less that with uniform attention, at the last step.
 
     A test of non-inferiority: runs of one seed are compared, and the one-sided 95% bound of the
-    mean difference is held against ``Thresholds.same``. It is judged on the mean over corpora,
-    since one corpus has too few runs to tell a percentage point; corpora are shown.
+    difference, of the mean over corpora, is held against ``Thresholds.same``.
     """
     text = RealText(load, "classification")
     learned, uniform = text.each("accuracy"), text.each("uniform/accuracy")

@@ -52,16 +52,14 @@ MORE = {
 
 @dataclass(frozen=True)
 class ClaimsTable:
-    """The scoreboard as an HTML table; as the last expression of a cell it shows itself.
+    """The scoreboard as an HTML table, or as text; at the end of a cell it shows itself.
 
-    It needs no style sheet of a site, follows the colours around it, and on a narrow screen each
-    claim becomes a card. Where HTML cannot be shown it is plain text.
+    It needs no style sheet of a site, and on a narrow screen each claim becomes a card.
     """
 
     rows: pd.DataFrame  #: of ``claims.scoreboard``
 
     def __repr__(self) -> str:
-        """A block of lines for each claim."""
         blocks = []
         for row in self.rows.to_dict("records"):
             about = f"{row['claim']} ({row['part']}; chapter {row['chapter']})"
@@ -159,13 +157,9 @@ def verdicts(rows: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 def costs(load: Loader = stored.load) -> pd.DataFrame:
     """What it takes to measure each row again, as its records say; the cheapest first.
 
-    Returns:
-        Index the identifier of the row; columns ``experiment`` (with its scale), ``seeds``,
-        ``jobs`` (seeds of all arms) and ``seconds`` (of all jobs, one after the other). Rows that
-        were not measured are left out.
-
-    Raises:
-        ResultError: a record is damaged or stale; the message names the command.
+    Index the identifier of the row; columns ``experiment`` (with its scale), ``seeds``, ``jobs``
+    (seeds of all arms) and ``seconds`` (of all jobs, one after the other). Rows that were not
+    measured are left out.
     """
     once, found = Noting(load), {}
     for row in claims.ROWS:
