@@ -36,18 +36,6 @@ def test_chapters_and_their_editions_are_up_to_date() -> None:
 
 
 @each_chapter
-def test_the_colab_edition_has_the_same_code_and_no_leftovers(path: Path) -> None:
-    source = nbformat.read(path, as_version=4)
-    colab = editions.edition(BOOK, path)
-    code = {c["id"]: c.source for c in source.cells if c.cell_type == "code"}
-    kept = {c["id"]: c.source for c in colab.cells if c.cell_type == "code"}
-    left_out = {"remove-cell", "hide-cell"}
-    dropped = {c["id"] for c in source.cells if left_out & set(c.metadata.get("tags", []))}
-    assert kept == {key: text for key, text in code.items() if key not in dropped}
-    assert not any(cell.get("outputs") for cell in colab.cells)
-
-
-@each_chapter
 def test_nothing_in_the_editions_stops_who_changes_a_number(path: Path) -> None:
     """Guards are left out: no cell of a reader asserts anything, or needs what a guard defined."""
     kept: set[str] = set()
@@ -198,10 +186,6 @@ def test_what_is_plain_markdown_stays_character_by_character(convert: Any) -> No
             "> **Note**\n>\n> $$ a = b $$\n>\n> with $c = d$.",
         ),
         (
-            "\\begin{align*}\na\n\\end{align*}\n\nb",
-            "$$\n\\begin{align*}\na\n\\end{align*}\n$$\n\nb",
-        ),
-        (
             ":::{exercise} 2.1 Think\n:label: ex-a\n:nonumber:\nDo {eq}`eq-other`.\n:::",
             f"> **Exercise (2.1 Think)**\n>\n> Do "
             f"[(1)]({SITE}/book/01_one.html#equation-eq-other).",
@@ -257,20 +241,16 @@ def test_running_text(convert: Any, source: str, expected: str) -> None:
     [
         (":::{proof} x\ny\n:::", "unknown directive 'proof'"),
         ("{glue}`x`", "unknown role 'glue'"),
-        (":::{note}\n:color: red\nx\n:::", r"expected the options .* found \['color'\]"),
+        ("\\begin{align*}\na\n\\end{align*}", "plain Markdown: amsmath"),
         ("{eq}`nowhere`", "nothing has the label 'nowhere'"),
-        ("{eq}`start`", "use {eq} for equations"),
         ("{cite}`nobody`", "no entry 'nobody'"),
         ("[a](nowhere.md)", "leads to no page"),
         ("{doc}`nowhere`", "leads to no page"),
-        ("[a](../../outside.md)", "leads to no page"),
         ("[a](01_one.ipynb#nowhere)", "nothing has the label"),
-        ("[a](index.md#start)", "does not stand on book/index"),
         ("<project:index.md>", "cannot be turned into plain Markdown: link project:index.md"),
         ("```{math}\na\n\nb\n```", "empty line"),
         (":::{note}\n$$\na % b\nc\n$$\n:::", "must not have a comment"),
         (":::{exercise}\nx\n:::", "needs :label: and :nonumber:"),
-        (":::{solution} start\nx\n:::", "expected the label of an exercise"),
         ("$$\nx\n$$ (eq-other)", "given twice"),
     ],
 )
@@ -320,11 +300,6 @@ def test_preparing_twice_is_preparing_once() -> None:
     assert renewed == once.replace("1.2.3", "1.2.4")
     before = editions.prepared(again, replace(SETTINGS, wheel_sha256=""), "01_x")
     assert [cell["id"] for cell in before.cells] == ["t", "install", "one"]
-
-
-def test_a_chapter_needs_its_title_first() -> None:
-    with pytest.raises(CourseError, match=r"01_x\.ipynb: expected a first cell"):
-        editions.prepared(notebook_of(code("1", "one")), SETTINGS, "01_x")
 
 
 def test_the_install_cell_is_short_and_pins_nothing() -> None:

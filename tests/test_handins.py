@@ -24,7 +24,15 @@ def packed(*members: tuple[str, str | bytes]) -> bytes:
 
 
 def test_submissions_are_all_that_lies_in_folders_one_row_for_each_student(tmp_path: Path) -> None:
-    names = ["b.ipynb", "A.ZIP", "x.ipynb.txt", "notes.txt", ".x.ipynb", "Ann Lee_7_file_/p.ipynb"]
+    names = [
+        ".DS_Store",
+        "b.ipynb",
+        "A.ZIP",
+        "x.ipynb.txt",
+        "notes.txt",
+        ".x.ipynb",
+        "Ann Lee_7_file_/p.ipynb",
+    ]
     for name in [*names, "more/c.zip", "more/B.ipynb"]:
         (tmp_path / "in" / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / "in" / name).touch()
