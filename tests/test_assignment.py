@@ -9,7 +9,6 @@ import importlib.util
 import json
 import math
 import re
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -373,38 +372,6 @@ def test_a_submission_that_takes_too_long_in_all_is_given_up(tmp_path: Path) -> 
     paths = [tmp_path / "endless.ipynb"]
     found = assignment.grade_one(here(tmp_path), tmp_path, "x", paths, seconds=0.01)
     assert found == Grade("x", {}, {}, "", "expected an end within 0.01 s, found none")
-
-
-@pytest.mark.slow
-@needs_otter
-def test_what_is_exported_is_the_only_notebook_whatever_its_name(tmp_path: Path) -> None:
-    cells = {cell["id"]: cell.source for cell in SOURCE.cells}
-    begin = "\n".join(line for line in cells["setup"].splitlines() if "otter" in line)
-    end = cells["export"].replace("run_tests=True", "run_tests=False")
-    assert end != cells["export"]
-    empty = nbformat.writes(nbformat.v4.new_notebook())
-    (tmp_path / "problem_set.ipynb").write_text(empty, encoding="utf-8")
-    # The notebook is saved under another name after its first cell was run.
-    script = f"""{begin}
-from pathlib import Path
-old = Path("problem_set.ipynb")
-Path("Ann Lee.ipynb").write_text(old.read_text())
-try:
-    {end}
-except ValueError as error:
-    print(error)
-old.unlink()
-{end}"""
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=tmp_path,
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-    )
-    assert done.stdout.startswith("Could not resolve notebook path\n")
-    made = [name for path in tmp_path.glob("*.zip") for name in zipfile.ZipFile(path).namelist()]
-    assert [name for name in made if name.endswith(".ipynb")] == ["Ann Lee.ipynb"]
 
 
 # What the book gives away ------------------------------------------------------------------------
