@@ -24,10 +24,11 @@ import pytest
 
 import chromium
 import website
+from environment import Project
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = Path(os.environ.get("LESSONS_SITE") or ROOT / "_build" / "html")
-PAGES = website.toc_pages((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+PAGES = list(website.page_sources(Project(ROOT)))
 CHAPTERS = [name for name in PAGES if re.search(r"/\d\d_", name)]
 # Sphinx adds these to the pages of _toc.yml.
 MADE_BY_SPHINX = ["search", "genindex", "py-modindex"]

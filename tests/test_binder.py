@@ -59,13 +59,6 @@ def test_the_image_gets_the_environment_of_make_env(tmp_path: Path) -> None:
     assert server[4:] == ["nbgitpuller>=1.2,<2"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="postBuild runs in a Linux image")
-def test_no_image_is_built_without_the_environment(tmp_path: Path) -> None:
-    status, calls = build(tmp_path, last="exit 3\n")
-    assert status == 3
-    assert len(calls) == 1
-
-
 def test_versions_stand_in_one_place_only() -> None:
     assert sorted(path.name for path in BINDER.iterdir()) == ["postBuild", "runtime.txt"]
     assert "==" not in POST_BUILD.read_text(encoding="utf-8")
@@ -82,8 +75,3 @@ def test_the_python_of_the_image_is_one_that_is_tested() -> None:
     assert SpecifierSet(settings["project"]["requires-python"]).contains(found[1])
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text("utf-8"))
     assert found[1] in workflow["jobs"]["everything"]["strategy"]["matrix"]["python"]
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such bit")
-def test_post_build_can_be_executed() -> None:
-    assert os.access(POST_BUILD, os.X_OK)

@@ -42,18 +42,6 @@ def test_chapters_and_their_editions_are_up_to_date() -> None:
 
 
 @each_chapter
-def test_the_colab_edition_has_the_same_code_and_no_leftovers(path: Path) -> None:
-    source = nbformat.read(path, as_version=4)
-    colab = editions.edition(BOOK, path)
-    code = {c["id"]: c.source for c in source.cells if c.cell_type == "code"}
-    kept = {c["id"]: c.source for c in colab.cells if c.cell_type == "code"}
-    left_out = {"remove-cell", "hide-cell"}
-    dropped = {c["id"] for c in source.cells if left_out & set(c.metadata.get("tags", []))}
-    assert kept == {key: text for key, text in code.items() if key not in dropped}
-    assert not any(cell.get("outputs") for cell in colab.cells)
-
-
-@each_chapter
 def test_nothing_in_the_editions_stops_who_changes_a_number(path: Path) -> None:
     """Guards are left out: no cell of a reader asserts anything, or needs what a guard defined."""
     kept: set[str] = set()
@@ -187,11 +175,6 @@ def test_preparing_twice_is_preparing_once() -> None:
     assert renewed == once.replace("1.2.3", "1.2.4")
     before = editions.prepared(again, replace(SETTINGS, wheel_sha256=""), "01_x")
     assert [cell["id"] for cell in before.cells] == ["t", "install", "one"]
-
-
-def test_a_chapter_needs_its_title_first() -> None:
-    with pytest.raises(CourseError, match=r"01_x\.ipynb: expected a first cell"):
-        editions.prepared(notebook_of(code("1", "one")), SETTINGS, "01_x")
 
 
 def test_the_install_cell_is_short_and_pins_nothing() -> None:

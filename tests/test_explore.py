@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -126,13 +125,6 @@ def test_values_read_as_people_write_them_or_as_they_are_told() -> None:
     assert [type(value) for value in figure.parameters[0].values] == [type(v) for v in values]
 
 
-def test_a_frame_fills_the_same_canvas_whatever_the_style_says() -> None:
-    with rc_context({"savefig.bbox": "tight", "savefig.transparent": True}):
-        figure = make(figsize=(5, 3))
-    assert Image.open(io.BytesIO(figure.still)).size == (5 * 40, 3 * 40)
-    assert figure.size == (500, 300)
-
-
 def test_the_palette_keeps_every_colour_rare_ones_too() -> None:
     """A marker and a thin line among a thousand colours must not be merged into them."""
     figure = Figure(figsize=(5.6, 3.6), dpi=120)
@@ -242,11 +234,6 @@ def test_if_no_frame_can_be_drawn_the_first_error_is_raised() -> None:
 def test_bad_input_is_named(options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make(**options)
-
-
-def test_a_figure_without_parameters_is_no_explorer() -> None:
-    with pytest.raises(ValueError, match=r"found 0; pass them as name=\[value"):
-        explore(draw_colour, describe=describe_colour, alt="A square")
 
 
 def test_too_many_bytes_name_the_size_the_limit_and_the_remedy() -> None:

@@ -24,7 +24,15 @@ def packed(*members: tuple[str, str | bytes]) -> bytes:
 
 
 def test_submissions_are_all_that_lies_in_folders_one_row_for_each_student(tmp_path: Path) -> None:
-    names = ["b.ipynb", "A.ZIP", "x.ipynb.txt", "notes.txt", ".x.ipynb", "Ann Lee_7_file_/p.ipynb"]
+    names = [
+        ".DS_Store",
+        "b.ipynb",
+        "A.ZIP",
+        "x.ipynb.txt",
+        "notes.txt",
+        ".x.ipynb",
+        "Ann Lee_7_file_/p.ipynb",
+    ]
     for name in [*names, "more/c.zip", "more/B.ipynb"]:
         (tmp_path / "in" / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / "in" / name).touch()
@@ -73,20 +81,16 @@ def test_a_notebook_is_found_however_it_is_packed(tmp_path: Path, files: dict[st
     ("name", "content", "words"),
     [
         ("a.ipynb", "", "a.ipynb: it is empty"),
-        ("a.zip", "", "a.zip: it is empty"),
         ("a.ipynb", "My dog", "a.ipynb: Expecting value"),
         ("a.ipynb", b"\x80\xff", "a.ipynb: 'utf-8' codec"),
         ("a.ipynb", "[]", "it has no cells"),
         ("a.ipynb", '{"cells": [{"cell_type": "code"}]}', "it has no cells"),
         ("a.ipynb", '{"cells": ["x"]}', "it has no cells"),
-        ("a.ipynb", "[" * 10_000, "a.ipynb: maximum recursion"),
         ("a.zip", "x", "a.zip: Expecting value"),
         ("a.zip", packed(("a.ipynb", GOOD))[:-30], "a.zip: "),
         ("a.zip", packed(("a.txt", "x")), "(none)"),
         ("a.zip", packed(("a.ipynb", GOOD), ("b/b.ipynb", OTHER)), "(2, in a.zip, a.zip)"),
-        ("a.zip", packed(("a.ipynb", "x")), "a.zip: a.ipynb: Expecting"),
         ("notes.txt", "x", "(none)"),
-        ("folder/notes.txt", "x", "(none)"),
         ("folder/b.ipynb", "x", "b.ipynb: Expecting value"),
     ],
 )

@@ -235,22 +235,6 @@ def test_does_nothing_where_a_checkout_is_in_use(runtime: Runtime, empty: Path) 
 
 
 @pytest.mark.slow
-def test_says_restart_where_an_older_one_is_in_use(runtime: Runtime, empty: Path) -> None:
-    fake_package(runtime.own_packages, OLDER)
-    done = runtime.run("import lessons_lib\n" + runtime.cell(PRESENT), empty)
-    assert done.returncode == 1
-    assert "Installed. Restart the kernel (in use now: <module" in done.stderr
-
-
-@pytest.mark.slow
-def test_names_an_older_copy_that_hides_the_new_one(runtime: Runtime, empty: Path) -> None:
-    fake_package(empty, OLDER)
-    done = runtime.run(runtime.cell(PRESENT), empty)
-    assert done.returncode == 1
-    assert str(empty / "lessons_lib" / "__init__.py") in done.stderr
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "digest", "words"),
     [
@@ -287,16 +271,6 @@ def test_an_installation_that_this_kernel_cannot_see_yet_says_restart(
     assert runtime.installed() == []
     done = runtime.run(program, empty, **hub)
     assert done.stdout.startswith(f"found {PRESENT} {tmp_path / 'local'}"), done.stderr
-
-
-@pytest.mark.slow
-def test_an_installation_to_another_place_is_no_reason_to_restart(
-    runtime: Runtime, empty: Path, tmp_path: Path
-) -> None:
-    elsewhere = {"PIP_TARGET": str(tmp_path / "elsewhere"), "PIP_NO_DEPS": "1"}
-    done = runtime.run(runtime.cell(PRESENT), empty, **elsewhere)
-    assert "No module named 'lessons_lib'" in done.stderr
-    assert "Restart" not in done.stderr
 
 
 def test_before_a_release_the_cell_says_how_to_install(runtime: Runtime, empty: Path) -> None:

@@ -10,7 +10,6 @@ import sys
 import venv
 import zipfile
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -101,51 +100,23 @@ def test_pip_installs_here_and_from_the_index_of_the_user(
             monkeypatch.setenv("PIP_CONFIG_FILE", str(file))
     environment.ensure(machine)
     assert environment.read_stamp(machine) == machine.wanted()
-    said = environment.ask(machine, "-c", "import lessons_lib, tiny_pin; print(tiny_pin.__file__)")
-    assert Path(said.stdout).is_relative_to(machine.venv), said.stderr
+    ours = "import lessons_lib, sys, tiny_pin; sys.exit(sys.prefix not in tiny_pin.__file__)"
+    assert environment.call(machine, ["-c", ours]) == 0
     assert not (tmp_path / "elsewhere").exists()
 
 
 @pytest.mark.slow
 def test_what_was_not_installed_after_all_is_named_and_not_stamped(
-    machine: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    machine: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A setting that nobody has thought of: pip succeeds, and what was there stays."""
+    """A setting that nobody has thought of: pip succeeds, and nothing is there."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", (machine.root / "index").as_uri())
-    environment.ensure(machine)
-    newer = wheel(tmp_path / "newer", "lessons_lib", "0.3.0", "__version__ = '0.3.0'  # mended\n")
-    monkeypatch.setattr(environment, "build_package", lambda *_: newer)
-    environment.write_atomically(machine.stamp, '{"requirements": "older"}')
     monkeypatch.setattr(environment, "ELSEWHERE", set())
     monkeypatch.setenv("PIP_DRY_RUN", "1")
-    with pytest.raises(CourseError, match=r"(?s)found other than.*lessons_lib.__init__\.py"):
+    with pytest.raises(CourseError, match="lessons_lib cannot be imported"):
         environment.ensure(machine)
     assert environment.read_stamp(machine) == {}
-
-
-@pytest.mark.parametrize(
-    ("pins", "wrong"),
-    [
-        ("tiny-pin==1.6\nabsent==2\n", "tiny-pin 1.5 in place of 1.6, absent none in place of 2\n"),
-        # pins of other Pythons stand beside that of this one
-        ("Tiny_pin==1.5 ; python_version < '9'\ntiny-pin==1.6 ; python_version >= '9'\n", ""),
-        ("tiny-pin==1.4 ; python_version < '9'\n", "tiny-pin 1.5 in place of 1.4\n"),
-        ("# a comment\n\nabsent==1 ; python_version >= '9'\n", ""),
-    ],
-)
-def test_what_is_there_is_compared_with_the_pins(
-    machine: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pins: str, wrong: str
-) -> None:
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", (machine.root / "index").as_uri())
-    environment.ensure(machine)
-    built = environment.build_package(machine, tmp_path)
-    (tmp_path / "pins.txt").write_text(pins)
-    said = environment.ask(
-        machine, "-c", environment.COMPARE, str(built), str(tmp_path / "pins.txt")
-    )
-    assert (said.stdout or "\n") == (wrong or "\n"), said.stderr
 
 
 def run(project: Project, *words: str) -> int:
@@ -169,15 +140,19 @@ def test_an_environment_whose_python_is_not_its_own_is_made_again(
         project.venv.symlink_to(tmp_path / "large disk")
     made: list[str] = []
 
-    def create(place: Path, **_: object) -> None:
+    def create(words: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
         """An environment with a package pip of one file, in no time."""
-        venv.create(place, symlinks=True)
-        (lib,) = place.glob("lib/python*/site-packages")
+        if words[1:3] != ["-m", "venv"]:
+            return start(words, **options)
+        venv.create(words[3], symlinks=True)
+        (lib,) = Path(words[3]).glob("lib/python*/site-packages")
         (lib / "pip").mkdir()
         (lib / "pip" / "__init__.py").touch()
         made.append("made")
+        return subprocess.CompletedProcess(words, 0)
 
-    monkeypatch.setattr(environment, "venv", SimpleNamespace(create=create))
+    start = subprocess.run
+    monkeypatch.setattr(subprocess, "run", create)
     environment.create(project)
     assert environment.works(project)
     (project.venv / "left.txt").touch()
@@ -215,12 +190,6 @@ def test_what_cannot_be_an_environment_is_named(
         assert said.startswith("\nexpected ")
         assert str(project.venv) in said
     assert os.path.lexists(project.venv)
-
-
-def test_a_separator_in_the_path_is_named(tmp_path: Path) -> None:
-    project = Project(tmp_path / f"a{os.pathsep}b")
-    with pytest.raises(CourseError, match=rf"has '{os.pathsep}' in it: .*\n.*move the checkout"):
-        environment.create(project)
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])

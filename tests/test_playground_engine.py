@@ -128,61 +128,6 @@ def test_the_same_start_and_the_same_inputs_give_the_same_run(
     assert np.abs(seen[-1][1] - seen[0][1]).max() > 1  # it has learned: there was much to compare
 
 
-@pytest.mark.parametrize("heads", [1, 3])
-def test_gradients_are_those_of_finite_differences(script: Script, heads: int) -> None:
-    found = script(
-        """
-        const { Model, lossAndGradient } = await import("/playground/model.js");
-        const { Random } = await import("/playground/random.js");
-        const [vocab, length, batch, h] = [7, 5, 4, 1e-5];
-        const model = new Model(vocab, length, given);
-        const random = new Random(5);
-        for (const values of [model.a, model.b]) {
-          for (let i = 0; i < values.length; i++) values[i] = random.normal();
-        }
-        const words = new Int32Array(batch * length);
-        for (let n = 0; n < batch; n++) random.permutationOfWords(words, n * length, length, vocab);
-        const { gradA, gradB } = lossAndGradient(model, words, batch);
-        const exact = [...gradA, ...gradB];
-        const differences = [];
-        for (const values of [model.a, model.b]) {
-          for (let i = 0; i < values.length; i++) {
-            const kept = values[i];
-            const [up, down] = [kept + h, kept - h].map((value) => {
-              values[i] = value;
-              return lossAndGradient(model, words, batch).loss;
-            });
-            values[i] = kept;
-            differences.push((up - down) / (2 * h));
-          }
-        }
-        return { exact, differences };
-        """,
-        heads,
-    )
-    assert len(found["exact"]) == heads * (25 + 49)
-    np.testing.assert_allclose(found["exact"], found["differences"], rtol=0, atol=1e-9)
-    assert np.abs(found["exact"]).max() > 1e-3
-
-
-def test_probabilities_are_those_of_the_reference(script: Script) -> None:
-    config = replace(SGD, start_scale=1.0)
-    a, b = reduced_model._start(config, generator(0))
-    words = torch.tensor([[[6, 0, 3, 2, 5]]])
-    wanted = reduced_model.reduced_logits(a[None], b[None], words).softmax(-1).numpy()
-    found = script(
-        """
-        const { Model, probabilities } = await import("/playground/model.js");
-        const model = new Model(7, 5, 3);
-        model.a.set(given.a);
-        model.b.set(given.b);
-        return Array.from(probabilities(model, Int32Array.from(given.words)));
-        """,
-        {"a": a.flatten().tolist(), "b": b.flatten().tolist(), "words": words.flatten().tolist()},
-    )
-    assert distance(found, wanted) < 1e-12
-
-
 def test_a_seed_gives_normal_numbers_and_fair_permutations(script: Script) -> None:
     found = script(
         """

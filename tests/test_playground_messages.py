@@ -35,16 +35,11 @@ def script() -> Iterator[Script]:
         ("#v=20&l=16&h=8", {"vocab": 20, "length": 16, "heads": 8}, None),
         ("v=5", {"vocab": 5, "length": 5}, None),
         ("v=5&l=9", {"vocab": 5, "length": 5}, "5 words fill 5 places at most"),
-        ("v=1", {"vocab": 2, "length": 2}, "“1” is below the smallest value, so 2"),
         ("v=1e999", {"vocab": 20}, "“1e999” is above the largest value, so 20"),
         ("l=17&v=20", {"vocab": 20, "length": 16}, "“17” is above the largest value, so 16"),
-        ("l=-4", {"length": 2}, "“-4” is below the smallest value, so 2"),
         ("h=2.6", {"heads": 3}, "“2.6” is not a whole number, so 3"),
-        ("h=8.4", {"heads": 8}, "“8.4” is above the largest value, so 8"),
         ("h=NaN", {}, "“NaN” is not a number, so 1"),
         ("h=", {}, "“” is not a number, so 1"),
-        ("h=0x4", {}, "“0x4” is not a number, so 1"),
-        ("s=-1", {"scale": 0}, "“-1” is below the smallest value, so 0"),
         ("s=Infinity", {}, "“Infinity” is not a number, so 0.1"),
         ("a=-0.25&b=9", {"startA": -0.25, "startB": 3}, "Tilt of words at the start: “9” is above"),
         ("o=Adam", {"optimizer": "adam", "rate": 0.05}, None),
@@ -55,12 +50,9 @@ def script() -> Iterator[Script]:
             {"mirror": "pairs", "heads": 4},
             "mirrored pairs need an even number, so 4",
         ),
-        ("m=pairs", {"mirror": "pairs", "heads": 2}, "mirrored pairs need an even number, so 2"),
         ("m=x", {}, "“x” is not one of off, turned, pairs, so off"),
         ("banana", {}, "no setting “banana”"),
-        ("o=lion", {}, "“lion” is not one of sgd, adam, so sgd"),
         ("colour=red", {}, "no setting “colour”"),
-        ("vocab=7", {}, "no setting “vocab”"),
         ("preset=heads", {"heads": 8}, None),
         ("preset=heads&h=3&seed=4", {"heads": 3, "seed": 4}, None),
         ("preset=none", {}, "no preset “none”"),
@@ -77,28 +69,6 @@ def test_an_address_gives_the_nearest_valid_settings_and_says_what_changed(
     for note in found["notes"]:
         assert said in note
         assert note.endswith(".")
-
-
-def test_whatever_is_given_settles_and_what_is_valid_stays(script: Script) -> None:
-    found = script(
-        """
-        const { DEFAULTS, LIMITS, settle } = await import("/playground/settings.js");
-        const odd = [null, undefined, 7, "v=3", [], { heads: null }, { heads: [3] }, { heads: {} },
-          { heads: true }, { heads: NaN }, { heads: undefined }, { __proto__: { heads: 5 } }];
-        const ends = ["min", "max"].map((end) =>
-          Object.fromEntries(Object.entries(LIMITS).map(([key, of]) => [key, of[end]])));
-        return {
-          heads: odd.map((raw) => settle(raw).config.heads),
-          notes: odd.map((raw) => settle(raw).notes.length),
-          extremes: ends.map((raw) => settle({ ...raw, optimizer: "adam" }).notes),
-          same: settle(DEFAULTS).config,
-        };
-        """
-    )
-    assert found["heads"] == [1] * 12
-    assert found["notes"] == [0] * 5 + [1] * 5 + [0] * 2
-    assert found["extremes"] == [[], []]
-    assert found["same"] == DEFAULTS
 
 
 def random_settings(rng: random.Random) -> dict[str, Any]:
@@ -314,29 +284,3 @@ def test_a_tally_waits_while_paused_and_ends_when_another_message_comes(script: 
         """
     )
     assert found == {"early": 0, "stopped": True}
-
-
-def test_a_step_has_a_time_and_a_large_one_takes_longer(script: Script) -> None:
-    small, large = script(
-        TALK
-        + """
-        const found = [];
-        for (const [vocab, length, heads] of [[4, 4, 1], [20, 16, 8]]) {
-          say({ type: "configure", config: { ...DEFAULTS, vocab, length, heads } });
-          const from = heard.length;
-          say({ type: "time" });
-          found.push((await hear(({ type }) => type === "time", from)).milliseconds);
-        }
-        worker.terminate();
-        return found;
-        """
-    )
-    assert 0 < small < large  # hundreds of times as much work
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(0.2, "about a second"), (12.4, "about 12 s"), (89, "about 89 s"), (150, "about 3 min")],
-)
-def test_a_duration_is_said_in_words(script: Script, seconds: float, said: str) -> None:
-    assert script('return (await import("/playground/tally.js")).about(given);', seconds) == said

@@ -31,15 +31,6 @@ def stated_seconds(text: str) -> float:
     return value * (60 if found["unit"] == "minute" else 1)
 
 
-@pytest.mark.parametrize(
-    ("words", "seconds"),
-    [("About 35 seconds on", 35), ("About a minute.", 60), ("About half a minute on", 30),
-     ("About two minutes", 120), ("Seconds: it loads", 10)],
-)  # fmt: skip
-def test_times_are_read_from_prose(words: str, seconds: float) -> None:
-    assert stated_seconds(f"text\n\n**Running time.** {words}") == seconds
-
-
 @pytest.mark.parametrize("path", CHAPTERS, ids=[path.stem for path in CHAPTERS])
 def test_a_chapter_takes_about_as_long_as_it_says(path: Path) -> None:
     notebook = json.loads(path.read_text(encoding="utf-8"))

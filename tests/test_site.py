@@ -297,58 +297,6 @@ class TestNavigation:
 
     pytestmark = in_browser
 
-    def test_next_and_previous_lead_from_page_to_page(self, browser: Any, address: str) -> None:
-        visited = open_alone(browser, f"{address}/{PAGES[0]}.html", f"{address}/")
-        page = visited.page
-        page.locator("a.right-next").click()
-        page.wait_for_url(f"**/{PAGES[1]}.html")
-        page.wait_for_load_state("networkidle")  # or leaving would break off what it loads
-        page.locator("a.left-prev").click()
-        page.wait_for_url(f"**/{PAGES[0]}.html")
-        assert visited.problems == []
-        page.context.close()
-
-    def test_the_side_bar_leads_to_every_page(self, visit: OpenPage) -> None:
-        page = visit(f"{PAGES[1]}.html").page
-        page.set_viewport_size(DESKTOP)
-        links = page.locator(".bd-sidebar-primary nav.bd-links a")
-        addresses = links.evaluate_all("all => all.map(e => e.href)")
-        found = {address.partition("#")[0].rsplit("/", 1)[1] for address in addresses}
-        assert {f"{name.rsplit('/', 1)[1]}.html" for name in PAGES if name != PAGES[1]} <= found
-        assert all(link.is_visible() for link in links.all())
-
-    def test_a_phone_has_a_button_for_the_side_bar(self, browser: Any, address: str) -> None:
-        visited = open_alone(browser, f"{address}/{PAGES[1]}.html", f"{address}/")
-        page = visited.page
-        page.set_viewport_size(PHONE)
-        link = page.locator("#pst-primary-sidebar-modal a, .bd-sidebar-primary a").filter(
-            has_text="Glossary"
-        )
-        link.first.wait_for(state="hidden")  # it slides away
-        page.locator("button.primary-toggle:visible").click()
-        link.locator("visible=true").first.click()
-        page.wait_for_url("**/glossary.html")
-        assert visited.problems == []
-        page.context.close()
-
-    def test_the_contents_of_a_page_lead_to_its_sections(self, visit: OpenPage) -> None:
-        page = visit("book/07_multi_head.html").page
-        page.set_viewport_size(DESKTOP)
-        page.locator(".bd-sidebar-secondary a", has_text="Takeaways").click()
-        page.wait_for_function("() => location.hash === '#takeaways'")
-        top = page.locator("#takeaways").evaluate("e => e.getBoundingClientRect().top")
-        assert -5 <= top < DESKTOP["height"]
-
-    def test_the_theme_button_goes_from_theme_to_theme(self, browser: Any, address: str) -> None:
-        visited = open_alone(browser, f"{address}/{PAGES[0]}.html", f"{address}/")
-        page, seen = visited.page, set()
-        for _ in range(3):
-            page.locator("button.theme-switch-button:visible").first.click()
-            seen.add(page.evaluate("() => document.documentElement.dataset.mode"))
-        assert seen == {"light", "dark", "auto"}
-        assert visited.problems == []
-        page.context.close()
-
     def test_a_word_that_is_typed_finds_its_chapter(self, browser: Any, address: str) -> None:
         self.search(open_alone(browser, f"{address}/{PAGES[0]}.html", f"{address}/"))
 

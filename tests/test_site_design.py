@@ -214,20 +214,6 @@ class TestInABrowser:
         assert page.evaluate(CUT) == []
         assert page.evaluate(ALONE) == []
 
-    def test_the_tables_of_the_guide_fit_a_phone(self, opened: Opened) -> None:
-        page = opened("book/instructors.html", PHONE)
-        wide = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).length"
-        assert page.locator(".bd-article table").evaluate_all(wide) == 0
-
-    def test_focus_is_seen_on_the_buttons_of_the_header(self, opened: Opened) -> None:
-        page = opened("book/index.html")
-        buttons = page.locator(".bd-header-article button").filter(visible=True)
-        assert buttons.count() >= 2
-        page.keyboard.press("Tab")  # what follows is focus by keyboard
-        for button in buttons.all():
-            button.focus()
-            assert button.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
-
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_the_drawing_of_the_model_can_be_read_on_a_phone_and_has_the_colours_of_the_page(
         self, opened: Opened, scheme: str
@@ -285,21 +271,6 @@ class TestInABrowser:
         assert page.locator("article button.copybtn").count() == blocks >= 1
         assert page.locator(".cell_output button.copybtn").count() == 0
 
-    def test_a_keyboard_reaches_and_presses_the_button_that_copies(self, opened: Opened) -> None:
-        rights = ["clipboard-read", "clipboard-write"]
-        page = opened(f"{CHAPTERS[0]}.html", permissions=rights)
-        page.wait_for_selector("button.copybtn", state="attached")
-        cell = page.locator(".cell_input div.highlight").filter(visible=True).first
-        button = cell.locator("button.copybtn")
-        button.focus()
-        page.wait_for_function(
-            "e => getComputedStyle(e).opacity === '1'", arg=button.element_handle()
-        )
-        page.keyboard.press("Enter")
-        page.wait_for_selector("button.copybtn.success")
-        copied = page.evaluate("() => navigator.clipboard.readText()")
-        assert copied.strip() == cell.locator("pre").inner_text().strip()
-
     def test_a_note_stands_beside_the_text_or_in_it(self, opened: Opened) -> None:
         (name, *_) = pages_with('class="margin sidebar"')
         page = opened(f"{name}.html")
@@ -311,14 +282,6 @@ class TestInABrowser:
             assert (box["x"] >= column["x"] + column["width"]) is beside
             assert beside or box["width"] > 0.85 * column["width"]
             assert box["x"] + box["width"] <= size["width"]
-
-    @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_the_side_bar_shows_the_logo_of_the_theme(self, opened: Opened, scheme: str) -> None:
-        page = opened("book/index.html", color_scheme=scheme)
-        (shown,) = page.locator(".navbar-brand img").filter(visible=True).all()
-        assert ("dark" in shown.get_attribute("src")) is (scheme == "dark")
-        assert shown.evaluate("e => e.complete && e.naturalWidth > 0")
-        assert "How Attention Learns" in page.locator(".navbar-brand").inner_text()
 
     @pytest.mark.parametrize("old", ["lessons_lib.lab.copying.CopyingConfig", "lab-own-text"])
     def test_an_old_address_in_the_reference_leads_on(self, opened: Opened, old: str) -> None:

@@ -97,26 +97,6 @@ def test_the_tour_waits_for_its_reader_and_escape_leaves_it(at: OpenAt) -> None:
     assert page.locator(".pg-view:visible").count() == 7
 
 
-@pytest.mark.parametrize("fragment", ["", "#v=20&l=16&h=8"])
-def test_all_that_moves_is_on_one_screen(at: OpenAt, fragment: str) -> None:
-    page = at(fragment, width=1440, height=900).page
-    for place in (".pg-run", *(f"[data-view={view}] canvas" for view in VIEWS[:4])):
-        box = page.locator(place).bounding_box()
-        assert box["y"] + box["height"] <= 900, place
-    lefts = {page.locator(f"[data-view={view}]").bounding_box()["x"] for view in VIEWS[:4]}
-    assert len(lefts | {page.locator(".pg-settings").bounding_box()["x"]}) == 3, "three columns"
-
-
-def test_toss_again_draws_a_new_seed_and_runs(at: OpenAt) -> None:
-    page = at().page
-    seeds = {settings(page)["seed"]}
-    for _ in range(3):
-        page.click(".pg-toss")
-        reaches(page, 5)
-        seeds.add(settings(page)["seed"])
-    assert len(seeds) == 4
-
-
 def test_right_answers_stand_beside_how_sure_they_are(at: OpenAt) -> None:
     """A run of elimination: all answers right, and a loss that is hardly below that of a guess."""
     page = at("#v=6&l=6&r=1&seed=3").page
@@ -277,20 +257,6 @@ def test_a_decision_is_announced_once_in_words(at: OpenAt) -> None:
     assert page.locator(f"{APP} :is({speaking})").count() == 1, "one region speaks"
 
 
-def test_a_tally_stops_at_once(at: OpenAt) -> None:
-    page = at("#v=20&l=16&h=8").page
-    page.select_option("#pg-runs", "200")
-    page.click(".pg-count")
-    page.wait_for_selector(".pg-count:has-text('Stop')")
-    page.click(".pg-count")
-    page.wait_for_selector(".pg-count:has-text('Count')")
-    # The worker is free again: a small tally is done soon.
-    follow(page, "#v=4&l=4")
-    page.select_option("#pg-runs", "20")
-    page.click(".pg-count")
-    page.wait_for_selector(".pg-tally-words:has-text('20 of 20')", timeout=60_000)
-
-
 def test_a_control_changes_the_address_and_a_copied_link_restores_all(at: OpenAt) -> None:
     page = at().page
     page.locator("#pg-heads").press("ArrowRight")
@@ -339,47 +305,3 @@ def test_a_bad_address_falls_back_and_says_so(at: OpenAt) -> None:
         assert settings(page).items() >= shown.items()
     page.click(".pg-run")
     reaches(page, 5)
-
-
-def test_headings_are_none_of_its_business_and_the_bare_address_brings_defaults(
-    at: OpenAt,
-) -> None:
-    page = at("#v=7").page
-    follow(page, "#things-to-try")
-    assert settings(page)["vocab"] == "7"
-    assert page.inner_text(".pg-notes") == ""
-    follow(page, "")
-    page.wait_for_function("() => document.querySelector('#pg-vocab').value === '10'")
-
-
-def test_a_preset_that_is_opened_twice_is_set_up_twice(at: OpenAt) -> None:
-    page = at().page
-    for _ in range(2):
-        page.click("a[href='#playground-one-spare']")
-        page.wait_for_selector(f"{APP}[data-step='0']")
-        assert settings(page)["vocab"] == "11"
-        page.click(".pg-run")
-        reaches(page, 5)
-
-
-def test_what_is_out_of_sight_is_not_drawn(at: OpenAt) -> None:
-    page = at(width=1280, height=500).page
-    page.click(".pg-run")
-    reaches(page, 10)
-    page.locator("[data-view=tally]").evaluate("card => card.scrollIntoView({block: 'end'})")
-    page.wait_for_timeout(300)  # what was under way
-    seen, unseen = page.evaluate(PICTURE, "example"), page.evaluate(PICTURE, "attention")
-    reaches(page, step(page) + 30)
-    page.wait_for_function(f"old => ({PICTURE})('example') !== old", arg=seen)
-    assert page.evaluate(PICTURE, "attention") == unseen
-    page.evaluate("() => window.scrollTo(0, 0)")
-    page.wait_for_function(f"old => ({PICTURE})('attention') !== old", arg=unseen)
-
-
-def test_only_this_page_loads_the_playground() -> None:
-    users = [
-        path.name
-        for path in SITE.rglob("*.html")
-        if "playground/start.js" in path.read_text("utf-8")
-    ]
-    assert users == ["playground.html"]

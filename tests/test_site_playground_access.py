@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from site_browser import PHONE, SITE, findings, in_browser, needs_site, open_alone, show_theme
-from site_playground import APP, PAGE, PICTURE, SOON, VIEWS, OpenAt, reaches
+from site_playground import APP, PAGE, SOON, VIEWS, OpenAt, reaches
 
 pytestmark = [needs_site, *in_browser]
 
@@ -92,14 +92,6 @@ def test_text_and_pictures_have_contrast(at: OpenAt, theme: str) -> None:
     assert min(ratios) >= 3
 
 
-def test_a_change_of_theme_redraws_the_pictures(at: OpenAt) -> None:
-    page = at().page
-    page.wait_for_function("() => document.querySelector('#pg-attention-words').textContent")
-    light = page.evaluate(PICTURE, "attention")
-    show_theme(page, "dark")
-    page.wait_for_function(f"old => ({PICTURE})('attention') !== old", arg=light)
-
-
 def test_a_phone_shows_all_without_scrolling_sideways(at: OpenAt) -> None:
     page = at("#v=20&l=16&h=8", **PHONE).page
     wide = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -110,27 +102,6 @@ def test_a_phone_shows_all_without_scrolling_sideways(at: OpenAt) -> None:
     page.click(".pg-show-me")
     for _ in range(5):
         assert page.evaluate(wide) == 0
-        page.click(".pg-next")
-
-
-def test_on_a_phone_what_moves_is_in_sight(at: OpenAt) -> None:
-    page = at("", **PHONE).page
-    page.reload()
-    page.wait_for_selector(f"{APP}[data-step='0']", timeout=SOON)
-    page.click(".pg-run")
-    for view in ("attention", "table"):
-        box = page.locator(f"[data-view={view}] canvas").bounding_box()
-        assert box["y"] + box["height"] <= PHONE["height"]
-    page.click(".pg-run")
-    page.click(".pg-show-me")
-    for number in range(1, 5):
-        page.wait_for_selector(f".pg-story-count:has-text('Scene {number}')", state="attached")
-        top = page.locator(".pg-story").bounding_box()
-        assert top["y"] >= 0
-        for canvas in page.locator(".pg-view canvas:visible").all():
-            box = canvas.bounding_box()
-            assert box["y"] >= top["y"] + top["height"]
-            assert box["y"] + box["height"] <= PHONE["height"], number
         page.click(".pg-next")
 
 

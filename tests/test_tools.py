@@ -228,27 +228,6 @@ def test_the_switch_of_torch_is_an_option_and_a_variable(monkeypatch: pytest.Mon
         course.parse(["book"])
 
 
-@pytest.mark.parametrize(("cores", "bytes_", "wanted"), [(1, 9e10, 1), (2, 9e10, 2), (2, 4e9, 1)])
-def test_tests_use_all_cores_and_chapters_as_many_as_fit_into_memory(
-    project: Any, monkeypatch: pytest.MonkeyPatch, cores: int, bytes_: float, wanted: int
-) -> None:
-    commands: list[list[str]] = []
-
-    def call(_: Project, arguments: list[str], **settings: str) -> int:
-        assert settings["OMP_NUM_THREADS"] == settings["LESSONS_INSTALLED"] == "1"
-        commands.append(arguments)
-        return 0
-
-    monkeypatch.setattr(stages, "call", call)
-    monkeypatch.setattr(stages, "cores", lambda: cores)
-    monkeypatch.setattr(stages, "memory", lambda: int(bytes_))
-    for stage in (stages.unit, stages.quick, stages.chapters):
-        assert stage(project) == 0
-    workers = [c[c.index("-n") + 1] if "-n" in c else "1" for c in commands]
-    assert workers == [str(cores), str(cores), str(wanted)]
-    assert all("loadfile" in c for c, count in zip(commands, workers, strict=True) if count != "1")
-
-
 def test_lines_are_counted_against_their_limits(
     project: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,6 +21,7 @@ import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,6 @@ LARGEST = 100_000_000
 WRITTEN = re.compile(r"<!-- (BEGIN|END) QUESTION -->")
 SUFFIX = re.compile(r"\.(ipynb|zip)\b.*", re.IGNORECASE)
 LITTER = re.compile(r"\._.*|\.DS_Store|\.ipynb_checkpoints|__MACOSX|Thumbs\.db|desktop\.ini", re.I)
-LEFT_OUT = "made by the operating system or by Jupyter, not handed in"
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,11 @@ def otter(project: Project, arguments: list[str], library: Path, cwd: Path, seco
     """
     command = [str(project.python), "-P", "-m", "otter", *arguments]
     variables = environment.child_environment(project) | {"PYTHONPATH": str(library)}
+    output: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    output |= {"stdin": subprocess.DEVNULL, "encoding": "utf-8", "errors": "replace"}
     try:
         done = subprocess.run(
-            command,
-            cwd=cwd,
-            env=variables,
-            check=False,
-            timeout=seconds,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
+            command, cwd=cwd, env=variables, check=False, timeout=seconds, **output
         )
     except subprocess.TimeoutExpired:
         raise CourseError(f"expected an end within {seconds:g} s, found none") from None
@@ -90,14 +83,11 @@ def requirements(project: Project, wheel: str) -> list[str]:
     """
     settings = tomllib.loads((project.root / "pyproject.toml").read_text(encoding="utf-8"))
     text = (project.root / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    pins = [(Requirement(line).name, line) for line in text if line and not line.startswith("#")]
-    found = [f"--extra-index-url {environment.CPU_INDEX}"]
-    for wanted in map(Requirement, settings["project"]["dependencies"]):
-        lines = [line for name, line in pins if name == wanted.name]
-        if not lines:
-            raise CourseError(f"requirements.txt: expected a line {wanted.name}==..., found none")
-        found += lines
-    return [*found, f"lessons-lib @ file://{SOURCES}/{wheel}"]
+    needed = [Requirement(wanted).name for wanted in settings["project"]["dependencies"]]
+    pins = [line for line in text if line and not line.startswith("#")]
+    found = [line for name in needed for line in pins if Requirement(line).name == name]
+    index = f"--extra-index-url {environment.CPU_INDEX}"
+    return [index, *found, f"lessons-lib @ file://{SOURCES}/{wheel}"]
 
 
 def unpacked(archive: Path, target: Path) -> Path:
@@ -169,11 +159,17 @@ def found_submissions(paths: Iterable[Path]) -> dict[str, list[Path]]:
     Raises:
         CourseError: a path does not exist, or there is nothing.
     """
+
+    def stem(path: Path) -> str:
+        return path.name if path.is_dir() else SUFFIX.sub("", path.name) or path.name
+
     students: dict[str, list[Path]] = {}
     for path in paths:
         if not path.exists():
             raise CourseError(f"expected notebooks or zip files to grade, found no {path}")
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            if LITTER.fullmatch(file.name):
+                continue
             same = students.setdefault(stem(file).casefold(), [])
             same += [file] if file not in same else []
     if not students:
@@ -182,11 +178,6 @@ def found_submissions(paths: Iterable[Path]) -> dict[str, list[Path]]:
         stem(files[0]) if len(files) == 1 else " and ".join(file.name for file in files): files
         for files in students.values()
     }
-
-
-def stem(path: Path) -> str:
-    """The name without what makes it a notebook or a zip file; a folder's whole name."""
-    return path.name if path.is_dir() else SUFFIX.sub("", path.name) or path.name
 
 
 def notebooks(name: str, data: bytes, depth: int = 3) -> list[dict[str, Any]]:
@@ -214,9 +205,10 @@ def notebooks(name: str, data: bytes, depth: int = 3) -> list[dict[str, Any]]:
         if not data:
             raise ValueError("it is empty")
         content = json.loads(data)  # in UTF-8, 16 or 32, with or without a mark
-        cells = content.get("cells") if isinstance(content, dict) else None
-        if not isinstance(cells, list) or not all(map(is_cell, cells)):
-            raise ValueError("it has no cells with text")
+        try:
+            [sources(cell) for cell in content["cells"]]
+        except (KeyError, TypeError):
+            raise ValueError("it has no cells with text") from None
         return [content]
     except (ValueError, RuntimeError, EOFError, zipfile.error, zlib.error) as error:
         if called:
@@ -224,11 +216,9 @@ def notebooks(name: str, data: bytes, depth: int = 3) -> list[dict[str, Any]]:
         return []
 
 
-def is_cell(cell: Any) -> bool:
-    """Whether it has a text, in one piece or in lines."""
-    source = cell.get("source") if isinstance(cell, dict) else None
-    lines = source if isinstance(source, list) else [source]
-    return all(isinstance(line, str) for line in lines)
+def sources(cell: dict[str, Any]) -> str:
+    """The text of a cell, which a notebook has in one piece or in lines."""
+    return "".join(cell["source"])
 
 
 def read_submission(paths: Iterable[Path]) -> dict[str, Any]:
@@ -243,10 +233,8 @@ def read_submission(paths: Iterable[Path]) -> dict[str, Any]:
         for file, top in ((f, path) for path in paths for f in [path, *sorted(path.rglob("*"))]):
             litter = any(map(LITTER.fullmatch, file.relative_to(top).parts))
             if file.is_file() and not litter:
-                if file.stat().st_size > LARGEST:
-                    raise ValueError(f"{file.name} is too large")
                 for one in notebooks(file.name, file.read_bytes()):
-                    found[json.dumps(["".join(cell["source"]) for cell in one["cells"]])] = one
+                    found[json.dumps(list(map(sources, one["cells"])))] = one
                     where.append(file.name)
         if len(found) != 1:
             raise ValueError(f"{len(found)}, in {', '.join(where)}" if found else "none")
@@ -262,7 +250,7 @@ def written_answers(notebook: dict[str, Any]) -> str:
     answers: list[str] = []
     inside = False
     for cell in notebook["cells"]:
-        text = "".join(cell["source"])
+        text = sources(cell)
         if mark := WRITTEN.match(text):
             inside = mark[1] == "BEGIN"
         elif inside:
@@ -274,7 +262,7 @@ def written_answers(notebook: dict[str, Any]) -> str:
 
 
 def grade_one(
-    project: Project, name: str, paths: list[Path], library: Path, seconds: float = SECONDS
+    project: Project, library: Path, name: str, paths: list[Path], seconds: float = SECONDS
 ) -> Grade:
     """Grade a submission, the notebook in ``paths``; one that cannot be graded says why.
 
@@ -314,11 +302,7 @@ def write_grades(grades: list[Grade], target: Path) -> None:
             row = [f"{one.points[name]:g}" if name in one.points else "" for name in columns]
             sums = sums if one.points else ["", ""]
             table.writerow([one.name, *row, *sums, one.problem, one.remarks])
-    answers = [
-        f"# {grade.name}\n\n{grade.written or '(no answer found)'}\n"
-        for grade in grades
-        if grade.problem != LEFT_OUT
-    ]
+    answers = [f"# {one.name}\n\n{one.written or '(no answer found)'}\n" for one in grades]
     (target / "written.md").write_text("\n".join(answers), encoding="utf-8")
 
 
@@ -333,17 +317,12 @@ def grade(project: Project, handed_in: Iterable[Path], jobs: int = 1) -> int:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         library = unpacked(target / "autograder.zip", Path(name))
 
-        def graded(item: tuple[str, list[Path]]) -> Grade:
-            if all(LITTER.fullmatch(path.name) for path in item[1]):
-                return Grade(item[0], {}, {}, "", LEFT_OUT)
-            return grade_one(project, *item, library)
-
         with ThreadPoolExecutor(max_workers=jobs) as pool:
-            grades = list(pool.map(graded, students.items()))
+            grade_it = partial(grade_one, project, library)
+            grades = list(pool.map(grade_it, students.keys(), students.values()))
     write_grades(grades, target)
-    failed = sum(one.problem not in ("", LEFT_OUT) for one in grades)
-    done = sum(not one.problem for one in grades)
-    print(f"{target / 'grades.csv'}: {done} of {done + failed} graded")
+    failed = sum(bool(one.problem) for one in grades)
+    print(f"{target / 'grades.csv'}: {len(grades) - failed} of {len(grades)} graded")
     print(f"{target / 'written.md'}: the written answers, to be graded by hand")
     for one in grades:
         if one.problem or one.remarks:

@@ -24,16 +24,11 @@ def find() -> str | None:
 
 
 def printed(page: Path) -> bytes:
-    """An HTML file as PDF, on sheets of the size that it asks for.
-
-    Raises:
-        CourseError: there is no Chromium.
-    """
+    """An HTML file as PDF, on sheets of the size that it asks for. CourseError: no Chromium."""
     if not (program := find()):
         raise CourseError(
             f"expected Chromium for printing, found {ABSENT}; install one, for example with "
-            "`apt-get install chromium`, or name a program in CHROMIUM. Any browser can print an "
-            "HTML page that is there."
+            "`apt-get install chromium`, or print the HTML page with any browser."
         )
     from playwright.sync_api import sync_playwright
 

@@ -98,13 +98,9 @@ def prepared(notebook: Any, settings: Settings, name: str) -> Any:
     The notebook is changed in place. Before a release there is no address behind a badge, and no
     badge.
 
-    Raises:
-        CourseError: the first cell has no title.
     """
     ours = {cell["id"]: cell for cell in notebook.cells if cell["id"] in (INSTALL_ID, BADGE_ID)}
     cells = [cell for cell in notebook.cells if cell["id"] not in ours]
-    if not cells or not cells[0].cell_type == "markdown":
-        raise CourseError(f"{name}.ipynb: expected a first cell of text with the title")
     shown = ours.get(BADGE_ID) or nbformat.v4.new_markdown_cell(id=BADGE_ID)
     install = ours.get(INSTALL_ID) or nbformat.v4.new_code_cell(id=INSTALL_ID)
     if settings.wheel_sha256:
@@ -149,18 +145,11 @@ def edition_cell(cell: Any, converter: Converter) -> Any | None:
         if not text:
             return None
         return nbformat.v4.new_markdown_cell(text, id=cell["id"], metadata=metadata)
-    if cell.cell_type != "code":
-        raise CourseError(f"{converter.page}.ipynb, cell {cell['id']}: found a raw cell")
     if tags & HIDDEN_TAGS:
         metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
     if "raises-exception" in tags:
         metadata["tags"] = ["raises-exception"]
     return nbformat.v4.new_code_cell(cell.source, id=cell["id"], metadata=metadata)
-
-
-def page_of(path: Path) -> str:
-    """Name of a chapter's page, as in ``book/03_uniform_attention``."""
-    return f"{path.parent.name}/{path.stem}"
 
 
 def edition(book: Book, path: Path, *, student: bool = False) -> Any:
@@ -169,7 +158,7 @@ def edition(book: Book, path: Path, *, student: bool = False) -> Any:
     Raises:
         CourseError: something in it cannot be turned into plain Markdown; the message says where.
     """
-    converter = Converter(book, page_of(path), student=student)
+    converter = Converter(book, f"book/{path.stem}", student=student)
     source = nbformat.read(path, as_version=4)
     cells = [made for cell in source.cells if (made := edition_cell(cell, converter))]
     if student:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
 import json
 import os
 import re
@@ -15,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -24,9 +22,9 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 # be downloaded with a CPU build of torch too.
 BROUGHT_BY_TORCH = re.compile(r"^(nvidia-|cuda-|triton\b)")
 # Settings of pip with which it installs elsewhere, for another Python, something else, or nothing.
-ELSEWHERE = {"user", "target", "prefix", "root", "home", "python", "dry-run", "ignore-installed"}
-ELSEWHERE |= {"platform", "python-version", "implementation", "abi", "editable", "requirement"}
-ELSEWHERE |= {"group", "requirements-from-script"}
+ELSEWHERE = {"USER", "TARGET", "PREFIX", "ROOT", "HOME", "PYTHON", "DRY_RUN", "IGNORE_INSTALLED"}
+ELSEWHERE |= {"PLATFORM", "PYTHON_VERSION", "IMPLEMENTATION", "ABI", "EDITABLE", "REQUIREMENT"}
+ELSEWHERE = {f"PIP_{name}" for name in ELSEWHERE}
 
 
 class CourseError(Exception):
@@ -92,9 +90,7 @@ def child_environment(project: Project, base: Mapping[str, str] | None = None) -
     """
     result = dict(os.environ if base is None else base)
     alien = {"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "MPLBACKEND", "MATPLOTLIBRC"}
-    alien |= {name for name in result if name.startswith("PIP_") and pip_name(name) in ELSEWHERE}
-    for name in alien:
-        result.pop(name, None)
+    result = {k: v for k, v in result.items() if k not in alien and k.upper() not in ELSEWHERE}
     own = project.venv / "var"  # a home may be missing, or not to be written
     result |= {
         "PYTHONNOUSERSITE": "1",
@@ -120,11 +116,6 @@ def child_environment(project: Project, base: Mapping[str, str] | None = None) -
     return result
 
 
-def pip_name(variable: str) -> str:
-    """What a variable ``PIP_...`` is called among pip's options."""
-    return variable.removeprefix("PIP_").lower().replace("_", "-")
-
-
 def call(project: Project, arguments: list[str], cwd: str = "", **settings: str) -> int:
     """Run the environment's Python in the project, with more variables; return its exit status.
 
@@ -136,15 +127,6 @@ def call(project: Project, arguments: list[str], cwd: str = "", **settings: str)
     return subprocess.run(command, cwd=cwd or project.root, env=variables, check=False).returncode
 
 
-def ask(project: Project, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """What the environment's Python says, as ``call`` would run it."""
-    command = [str(project.python), "-P", *words]
-    variables = child_environment(project) | settings
-    return subprocess.run(
-        command, env=variables, capture_output=True, encoding="utf-8", check=False
-    )
-
-
 def pip_settings(project: Project, command: str) -> dict[str, str]:
     """The user's settings for a command of pip, as variables, without those of ``ELSEWHERE``.
 
@@ -152,16 +134,15 @@ def pip_settings(project: Project, command: str) -> dict[str, str]:
     its files contain, and reads none of them afterwards: an empty variable would not override them.
     """
     # With these in a file, pip would tell of the user's file only, or of another Python's.
-    ours = {"PIP_USER": "0", "PIP_PYTHON": str(project.python)}
-    said = ask(project, "-m", "pip", "config", "list", **ours)
-    if said.returncode:
-        return {}  # a file that cannot be read: pip will say so itself
-    found = {"PIP_CONFIG_FILE": os.devnull}
+    ours = child_environment(project) | {"PIP_USER": "0", "PIP_PYTHON": str(project.python)}
+    words = [str(project.python), "-P", "-m", "pip", "config", "list"]
+    said = subprocess.run(words, env=ours, stdout=subprocess.PIPE, encoding="utf-8", check=False)
+    found = {}
     for section in ("global", command, ":env:"):  # the later ones win
         for name, value in re.findall(rf"^{section}\.([\w-]+)=(.+)$", said.stdout, re.MULTILINE):
-            if name not in ELSEWHERE | {"config-file"}:
-                found[f"PIP_{name.upper().replace('-', '_')}"] = ast.literal_eval(value)
-    return found
+            found[f"PIP_{name.upper().replace('-', '_')}"] = str(ast.literal_eval(value))
+    found = {name: value for name, value in found.items() if name not in ELSEWHERE}
+    return found if said.returncode else found | {"PIP_CONFIG_FILE": os.devnull}
 
 
 def pip(project: Project, *arguments: str) -> None:
@@ -195,73 +176,36 @@ def build_package(project: Project, folder: Path) -> Path:
     return wheel
 
 
-# Runs in the environment: prints what it has and imports in place of the pins and the wheel.
-COMPARE = """
-import sys, zipfile, lessons_lib
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from pip._vendor.packaging.requirements import Requirement
-place = Path(lessons_lib.__file__).parent.parent
-packed = zipfile.ZipFile(sys.argv[1])
-def installed(path):
-    return path.read_bytes() if path.is_file() else None
-wrong = [str(place / name) for name in packed.namelist()
-         if name.startswith("lessons_lib/") and installed(place / name) != packed.read(name)]
-for line in Path(sys.argv[2]).read_text(encoding="utf-8").splitlines():
-    pin = Requirement(line) if line.strip() and not line.startswith("#") else None
-    if pin and (pin.marker is None or pin.marker.evaluate()):
-        try:
-            found = version(pin.name)
-        except PackageNotFoundError:
-            found = "none"
-        if found == "none" or not pin.specifier.contains(found, prereleases=True):
-            wrong.append(f"{pin.name} {found} in place of {pin.specifier}".replace("==", ""))
-print(", ".join(wrong))
-"""
-
-
 def install_package(project: Project) -> None:
     """Build the wheel of ``lessons_lib`` and install it, in place of the one that is there.
 
     Raises:
-        CourseError: the environment has or imports something else than the pins and the wheel.
+        CourseError: packages do not fit together, or pip installed it elsewhere.
     """
     with tempfile.TemporaryDirectory() as folder:
         wheel = build_package(project, Path(folder))
         options = ["--no-deps", "--no-index", "--force-reinstall", "--quiet"]
         pip(project, "install", *options, str(wheel))
-        verify(project, wheel)
+    if call(project, ["-c", "import lessons_lib"]):
+        raise CourseError(
+            "pip reports success, but lessons_lib cannot be imported (see above).\n"
+            f"Where pip installs to: {project.python} -m pip config debug"
+        )
     pip(project, "check")
 
 
-def verify(project: Project, wheel: Path) -> None:
-    """Compare what the environment has and imports with the pins and the wheel."""
-    said = ask(project, "-c", COMPARE, str(wheel), str(project.root / "requirements.txt"))
-    if said.returncode:
-        raise CourseError(f"{said.stderr}\nlessons_lib was installed, and cannot be imported.")
-    if wrong := said.stdout.strip():
-        raise CourseError(
-            f"pip reports success, but found other than what was to be installed:\n{wrong}\n"
-            f"Its settings: {project.python} -m pip config debug"
-        )
-
-
-def read_stamp(project: Project) -> object:
+def read_stamp(project: Project) -> dict[str, str]:
     """What is installed; an empty dictionary where nothing is known to be complete."""
     try:
-        return json.loads(project.stamp.read_text(encoding="utf-8"))
+        return dict(json.loads(project.stamp.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}
 
 
 def refuse_foreign(project: Project) -> None:
     """Stop before changing a ``.venv`` that this project did not make."""
-    if os.path.lexists(project.venv) and not project.venv.is_dir():
-        raise CourseError(
-            f"expected a directory or a link to one, found another thing in {project.venv}.\n"
-            "Remove it, then run the command again."
-        )
-    if project.venv.exists() and not project.stamp.exists() and any(project.venv.iterdir()):
+    empty = project.venv.is_dir() and not any(project.venv.iterdir())
+    if os.path.lexists(project.venv) and not empty and not project.stamp.exists():
         raise CourseError(
             f"expected no .venv or one that `make book` made, found another in {project.venv}.\n"
             "Move it away or delete it, then run the command again."
@@ -269,14 +213,14 @@ def refuse_foreign(project: Project) -> None:
 
 
 def works(project: Project) -> bool:
-    """Whether the environment's Python starts, installs into it, and has pip.
+    """Whether the environment's Python starts, is not the system's, and has pip.
 
     After an upgrade of the Python that it was made with, it looks into another directory.
     """
-    question = "import pip, sys; print(sys.prefix); sys.exit(sys.version_info < (3, 11))"
+    question = "import pip, sys; sys.exit(sys.prefix == sys.base_prefix)"
+    command = [str(project.python), "-P", "-c", question]
     try:
-        said = ask(project, "-c", question)
-        return said.returncode == 0 and project.venv.samefile(said.stdout.rstrip("\n"))
+        return not subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode
     except OSError:
         return False
 
@@ -291,29 +235,14 @@ def remove(path: Path) -> None:
 
 def create(project: Project) -> None:
     """Make an empty environment with pip."""
-    for module in ("ensurepip", "venv"):
-        if importlib.util.find_spec(module) is None:
-            version = f"{sys.version_info.major}.{sys.version_info.minor}"
-            raise CourseError(
-                f"expected a complete Python, found {sys.executable} without {module}.\n"
-                f"On Debian or Ubuntu: sudo apt install python{version}-venv"
-            )
-    place = project.venv.resolve()  # venv takes no link
-    if os.pathsep in f"{project.venv}{place}":
-        raise CourseError(
-            f"no environment can be made where the path has {os.pathsep!r} in it: {project.venv}\n"
-            "Rename that directory, or move the checkout."
-        )
     print(f"Making .venv with Python {sys.version.split()[0]}")
     write_atomically(project.stamp, "{}")  # marks it as ours, also when interrupted from here on
     for path in project.venv.iterdir():  # not the directory itself, which may be a link
         if path != project.stamp:
             remove(path)
-    try:
-        venv.create(place, with_pip=True, symlinks=os.name != "nt")
-    except subprocess.CalledProcessError as error:
-        words = (error.output or b"").decode(errors="replace")
-        raise CourseError(f"{words}\nPython could not make {project.venv} (see above).") from error
+    command = [sys.executable, "-m", "venv", str(project.venv.resolve())]  # venv takes no link
+    if subprocess.run(command, check=False).returncode:
+        raise CourseError(f"Python could not make {project.venv} (its own words are above).")
 
 
 def ensure(project: Project, cpu: bool = False) -> None:
@@ -333,8 +262,7 @@ def ensure(project: Project, cpu: bool = False) -> None:
     if not sound:
         create(project)
     write_atomically(project.stamp, "{}")
-    pinned = sound and isinstance(found, dict) and found.get("requirements")
-    if pinned != wanted["requirements"]:
+    if not sound or found.get("requirements") != wanted["requirements"]:
         print("Installing the packages of requirements.txt (some minutes the first time)")
         install_pins(project, cpu)
         # Matplotlib says on first use that it builds its font cache: not in a chapter's output.

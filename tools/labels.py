@@ -45,7 +45,7 @@ class Settings:
 
     @property
     def tag(self) -> str:
-        """Name of the tag of the release; it is never moved."""
+        """Name of the tag of the release."""
         return f"v{self.version}"
 
     @property

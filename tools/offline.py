@@ -92,7 +92,7 @@ def soup(page: Path) -> BeautifulSoup:
 
 
 def absolute(page: Path, address: str) -> str:
-    """Address of a file that a page refers to, wherever the document lies."""
+    """Address of a file that a page refers to."""
     return (page.parent / unquote(urlsplit(address).path)).resolve().as_uri()
 
 
@@ -215,30 +215,22 @@ def contents(project: Project, site: Path, wheel: Path) -> dict[str, bytes]:
     """What is in the bundle, by path: the site, both editions, the wheel of ``lessons_lib``.
 
     Raises:
-        CourseError: the site or the editions are not there.
+        CourseError: the site is not there.
     """
     files = {"LICENSE": project.root / "LICENSE", "CITATION.cff": project.root / "CITATION.cff"}
     files[wheel.name] = wheel
-    for folder, name in (
-        (project.root / "colab", "notebooks"),
-        (project.root / "student", "student"),
-    ):
-        files |= {f"{name}/{path.name}": path for path in folder.glob("*.ipynb")}
-        if not any(folder.glob("*.ipynb")):
-            raise CourseError(f"expected notebooks in {folder}, found none; run `make editions`")
+    for folder, name in (("colab", "notebooks"), ("student", "student")):
+        files |= {f"{name}/{path.name}": path for path in (project.root / folder).glob("*.ipynb")}
     if not (site / "index.html").exists():
         raise CourseError(f"expected a site in {site}, found none; run `make book` first")
-    own = [path for path in site.rglob("*") if path.is_file()]
     files |= {
         f"site/{path.relative_to(site).as_posix()}": path
-        for path in own
-        if path.parent != site or path.suffix != ".zip"
+        for path in site.rglob("*")
+        if path.is_file() and (path.parent != site or path.suffix != ".zip")
     }
     settings = read_settings(project.root)
     words = README.format(version=settings.version, wheel=wheel.name, site=settings.site)
-    return {"README.txt": words.encode()} | {
-        name: path.read_bytes() for name, path in files.items()
-    }
+    return {"README.txt": words.encode(), **{n: path.read_bytes() for n, path in files.items()}}
 
 
 def write(files: Mapping[str, bytes], top: str, target: Path) -> None:

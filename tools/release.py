@@ -27,13 +27,9 @@ NAMED_IN = ("README.md", "CONTRIBUTING.md", "_config.yml", "book/*.md")
 
 
 def git(root: Path, *words: str) -> str:
-    """What a git command says. CourseError: it failed, or there is no git."""
-    try:
-        done = subprocess.run(
-            ["git", *words], cwd=root, capture_output=True, encoding="utf-8", check=False
-        )
-    except FileNotFoundError:
-        raise CourseError("a release needs git, which is not on the PATH") from None
+    """What a git command says. CourseError: it failed."""
+    command = ["git", *words]
+    done = subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         raise CourseError(f"git {' '.join(words)}: {done.stderr.strip()}")
     return done.stdout
@@ -45,8 +41,6 @@ def checked_version(new: str, present: str) -> str:
         version = Version(new.removeprefix("v"))
     except InvalidVersion:
         raise CourseError(f"expected a version such as 0.2.0 (PEP 440), found {new!r}") from None
-    if version.local or version.epoch:
-        raise CourseError(f"expected a version without + and !, found {new!r}")
     if version <= Version(present):
         raise CourseError(f"expected a version above the present {present}, found {new}")
     return str(version)
@@ -70,10 +64,8 @@ def rewrite(path: Path, *changes: tuple[str, str]) -> None:
     """Replace what a pattern finds, each exactly once, in a file.
 
     Raises:
-        CourseError: there is no file, or a pattern finds nothing or several places.
+        CourseError: a pattern finds nothing or several places.
     """
-    if not path.exists():
-        raise CourseError(f"expected a file {path.name}, found none")
     text = path.read_text(encoding="utf-8")
     for pattern, new in changes:
         found = list(re.finditer(pattern, text, re.MULTILINE))
@@ -104,9 +96,7 @@ def renew(root: Path, old: Settings, new: Settings, date: str) -> None:
     rewrite(root / "CHANGELOG.md", (unreleased, heading))
     addresses = {
         f"{old.repository}/blob/{old.tag}/": f"{new.repository}/blob/{new.tag}/",
-        old.wheel: new.wheel,
-        old.repository: new.repository,
-        old.site: new.site,
+        **{old.wheel: new.wheel, old.repository: new.repository, old.site: new.site},
     }
     known = re.compile("|".join(map(re.escape, addresses)))
     for path in (path for name in NAMED_IN for path in sorted(root.glob(name))):
@@ -132,20 +122,13 @@ def wanted(root: Path, old: Settings, version: str, repository: str, site: str) 
 
 
 def release(project: Project, version: str, repository: str, site: str) -> int:
-    """Make a release in a checkout, and say how to publish it; on an error nothing has changed.
+    """Write version and addresses, build the wheel into ``dist/``, and say how to publish them.
 
-    It writes the version and the addresses wherever they stand, and what was unreleased in the
-    changelog under the version; it builds the wheel into ``dist/``, and writes address and digest
-    of this wheel into the install cell of every chapter, the badge, and the other editions.
-
-    Args:
-        project: the course, with everything committed: git brings it back if anything fails.
-        version: the new one.
-        repository: its address, if that changes; else empty.
-        site: address of the published book, if that changes; else empty.
+    Address and digest of the wheel stand in every chapter and edition. ``repository`` and ``site``
+    are empty where they stay.
 
     Raises:
-        CourseError: something does not allow a release; the message says what.
+        CourseError: something does not allow a release; git has brought back what was there.
     """
     root = project.root
     try:

@@ -5,6 +5,7 @@ Standard library only.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -52,10 +53,8 @@ def cores() -> int:
 
 def memory() -> int:
     """Bytes of memory of this machine; 0 where it does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError):
-        return 0
+    names = getattr(os, "sysconf_names", {}).keys() & {"SC_PAGE_SIZE", "SC_PHYS_PAGES"}
+    return math.prod(map(os.sysconf, names)) if len(names) == 2 else 0
 
 
 def counts_file(project: Project, stage: str) -> Path:

@@ -44,27 +44,25 @@ FRAME = (
 and the drawing of the model."""
 
 
-def toc_pages(toc: str) -> list[str]:
-    """Pages of a ``_toc.yml`` in reading order, without suffix."""
-    pattern = r"^\s*(?:-\s+)?(?:root|file)\s*:\s*[\"']?([^\s\"'#]+)"
-    return re.findall(pattern, toc, flags=re.MULTILINE)
-
-
 def page_sources(project: Project) -> dict[str, Path]:
-    """The source file of each page, in reading order.
+    """The source file of each page of ``_toc.yml``, in reading order.
 
     Raises:
-        CourseError: a page of ``_toc.yml`` has no source.
+        CourseError: a page has no source.
     """
+    import yaml  # not there yet where ``course.py`` begins
+
+    toc = yaml.safe_load((project.root / "_toc.yml").read_text(encoding="utf-8"))
+    parts = toc.get("parts", [toc])
+    pages = [toc["root"], *(page["file"] for part in parts for page in part.get("chapters", ()))]
     sources: dict[str, Path] = {}
-    for page in toc_pages((project.root / "_toc.yml").read_text(encoding="utf-8")):
-        bare = re.sub(r"\.(md|ipynb)$", "", page)
-        both = [project.root / f"{bare}{suffix}" for suffix in (".ipynb", ".md")]
+    for page in pages:
+        both = [project.root / f"{page}{suffix}" for suffix in (".ipynb", ".md")]
         existing = [path for path in both if path.exists()]
         if len(existing) != 1:
             found = "both" if existing else "neither"
-            raise CourseError(f"_toc.yml: expected {bare}.md or {bare}.ipynb, found {found}")
-        sources[bare] = existing[0]
+            raise CourseError(f"_toc.yml: expected {page}.md or {page}.ipynb, found {found}")
+        sources[page] = existing[0]
     return sources
 
 
@@ -175,58 +173,39 @@ def page_dates(root: Path) -> dict[str, str]:
 def stage(project: Project, target: Path, replaced: Mapping[Path, Path]) -> None:
     """Make ``target`` the source of a site: configuration, ``book/``, executed chapters, dates.
 
-    Only files whose content changed are written, so that Sphinx reads only those again; what else
-    is in ``target`` is removed. ``replaced`` has for a chapter the copy to take in its place.
+    ``replaced`` has for a chapter the copy to take in its place.
     """
     sources = [path for name in FRAME if (path := project.root / name).exists()]
     for path in (project.root / "book").rglob("*"):
         hidden = re.search(r"/(\.|__|_build)", path.as_posix().removeprefix(str(project.root)))
         sources += [path] if path.is_file() and not hidden else []
-    contents = {
-        target / path.relative_to(project.root): replaced.get(path, path).read_bytes()
-        for path in sources
-    }
-    contents[target / DATES] = json.dumps(page_dates(project.root), indent=1).encode()
-    for old in list(target.rglob("*")):
-        if old.is_file() and old not in contents:
-            old.unlink()
-    for new, content in contents.items():
-        if not new.exists() or new.read_bytes() != content:
-            new.parent.mkdir(parents=True, exist_ok=True)
-            new.write_bytes(content)
+    shutil.rmtree(target, ignore_errors=True)
+    for path in sources:
+        new = target / path.relative_to(project.root)
+        new.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(replaced.get(path, path), new)
+    (target / DATES).write_text(json.dumps(page_dates(project.root)), encoding="utf-8")
 
 
 def withdraw(output: Path) -> None:
-    """Remove a site and what Sphinx remembers of it.
-
-    After a failure an old site must not look like the new one, and Sphinx must not forget the
-    warnings of pages that it has read already.
-    """
-    output.with_suffix(".json").unlink(missing_ok=True)
+    """Remove a site and what Sphinx remembers of it: after a failure none must look like new."""
+    output.with_suffix(".key").unlink(missing_ok=True)
     for folder in ("html", ".doctrees", "jupyter_execute"):
         shutil.rmtree(output.parent / folder, ignore_errors=True)
 
 
 def build(project: Project, source: Path, output: Path) -> bool:
-    """Build a staged book unless it is up to date; a warning is an error.
+    """Build a staged book, afresh if anything changed; a warning is an error.
 
     ``output`` has to end in ``_build/html``. Returns whether the site is there, with all its pages.
     """
-    files = {path for path in source.rglob("*") if path.is_file()}
-    # Sphinx renews changed pages. All else (configuration, styles, lessons_lib) starts afresh, and
-    # so does the glossary, whose sentences stand on all pages.
-    pages = {path for path in files if path.suffix in (".md", ".ipynb") or path.name == DATES}
-    pages -= {source / "book" / "glossary.md"}
-    base = digest(map(str.encode, [*project.wanted().values(), tree_digest(source, files - pages)]))
-    wanted = {"base": base, "content": tree_digest(source, pages)}
-    stamp = output.with_suffix(".json")
-    found = json.loads(stamp.read_text("utf-8")) if stamp.exists() else {}
-    if found == wanted and not missing_pages(project, output):
+    files = [path for path in source.rglob("*") if path.is_file()]
+    key = digest(map(str.encode, [*project.wanted().values(), tree_digest(source, files)]))
+    stamp = output.with_suffix(".key")
+    if stamp.exists() and stamp.read_text() == key and not missing_pages(project, output):
         print("The site is up to date.")
         return True
-    if found.get("base") != base:
-        withdraw(output)
-    stamp.unlink(missing_ok=True)
+    withdraw(output)
     print("Building the site with Jupyter Book")
     start = time.monotonic()
     options = ["-W", "-n", "--keep-going", "-q", "--builder", "html"]
@@ -238,7 +217,7 @@ def build(project: Project, source: Path, output: Path) -> bool:
         why = "an error, or a warning above" if status else f"missing pages: {', '.join(missing)}"
         print(f"The site was not built: {why}.")
         return False
-    write_atomically(stamp, json.dumps(wanted))
+    write_atomically(stamp, key)
     print(f"Built {len(page_sources(project))} pages in {time.monotonic() - start:.0f} s")
     return True
 
@@ -279,17 +258,13 @@ def book(project: Project, force: bool = False, real: bool = False) -> int:
 
     ``real``: to be published, so no chapter may have run on the embedded corpus.
     """
-    output = project.build / "html"
+    output, source = project.build / "html", project.build / "src"
     copies = executed(project, force)
-    if copies is None:
+    if copies is None or (without_corpus(copies) and real):
         withdraw(output)
-        print("The site was not built, because a chapter failed (see above).")
+        why = "a chapter failed (see above)" if copies is None else "it is to be published"
+        print(f"The site was not built: {why}.")
         return 1
-    if without_corpus(copies) and real:
-        withdraw(output)
-        print("The site was not built: it is to be published.")
-        return 1
-    source = project.build / "src"
     stage(project, source, copies)
     if not build(project, source, output):
         return 1
@@ -313,11 +288,8 @@ def renewed(old: str, new: str) -> str:
 def renew_notebooks(project: Project, force: bool = False) -> int:
     """Write the outputs of the last execution into ``book/``, for committing them."""
     copies = executed(project, force)
-    if copies is None:
-        print("No chapter was changed, because one failed (see above).")
-        return 1
-    if without_corpus(copies):
-        print("No chapter was changed.")
+    if copies is None or without_corpus(copies):
+        print("No chapter was changed (see above).")
         return 1
     for path, copy in copies.items():
         old = path.read_text(encoding="utf-8")

@@ -19,11 +19,7 @@ WIDE = 24
 
 
 def mathml(node: nodes.Element, latex: str = "", block: bool = False) -> str:
-    """A formula, or ``latex`` in its place, as MathML.
-
-    Raises:
-        SphinxError: it cannot be read; the build stops.
-    """
+    """A formula, or ``latex`` in its place, as MathML; one that cannot be read stops the build."""
     text = latex or node.astext()
     for pattern, new in UNKNOWN:
         text = re.sub(pattern, new, text)

@@ -1,10 +1,9 @@
 """A Sphinx extension that finishes the pages of the book.
 
 They say where they lie, what they are about, when they were changed (``pyproject.toml`` and
-``dates.json``, put beside the sources by staging; templates show it). Terms have their meaning
-beside them, without a script. Frames of figures are files that ``frames.js`` loads when a reader
-comes near; fonts keep the icons that are shown; ``system.css`` has the colours for readers without
-scripts. Pagefind indexes the text for ``search.js``; results lead to sections.
+``dates.json``, put beside the sources by staging; templates show it). Terms and citations have
+their meaning beside them, without a script. Frames of figures are files that ``frames.js`` loads;
+fonts keep the icons that are shown; ``system.css`` has the colours for readers without scripts.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from collections import defaultdict
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -37,12 +37,17 @@ MARKS = {nodes.emphasis: "em", nodes.strong: "strong", nodes.literal: "code"}
 TERM = re.compile(
     r'(<a class="reference internal" href="[^"#]+#([^"]+)")(><span class="[^"]*\bstd-term\b.*?</a>)'
 )
-FORMULA = re.compile(
-    '([(\u201c\u2018]*)(<span class="math [^>]*>)(.*?)</span>([,.;:!?)\u2019\u201d]*)', re.DOTALL
+CITED = re.compile(
+    r'(<a class="reference internal" href="[^"]*bibliography\.html#[^"]*") title="([^"]*)"(.*?</a>)'
 )
-FIGURE = re.compile(r'<figure class="lessons-explore".*?</figure>', re.DOTALL)
-PARTS = re.compile(r"<style>.*?</style>\n|<script.*?</script>\n", re.DOTALL)
-DATA = re.compile(r'class="lessons-explore-data">(.*?)</script>', re.DOTALL)
+TITLE = re.compile(r"Exercise \((\d+\.\d+) (.*?)\)(?=(?:</a>)?</p>)")
+UNTRIED = re.compile(  # the output of a check: on the page nobody can try
+    r'<div class="cell_output[^>]*>\s*<div [^>]*><div role="status"[^>]*><strong>○.*?(?:</div>){3}'
+)
+FORMULA = re.compile(r'([(“‘]*)(<span class="math [^>]*>)(.*?)</span>([,.;:!?)’”]*)', re.S)
+FIGURE = re.compile(r'<figure class="lessons-explore".*?</figure>', re.S)
+PARTS = re.compile(r"<style>.*?</style>\n|<script.*?</script>\n", re.S)
+DATA = re.compile(r'class="lessons-explore-data">(.*?)</script>', re.S)
 STILL = re.compile(r'src="data:image/(\w+);base64,([^"]+)"')
 SHARED = re.compile(r' id="(?:exercise|solution)-content"')  # of all boxes on a page
 TABLE = re.compile(r'<table class="(?:[\w-]+ )*table">.*?</table>', re.DOTALL)
@@ -77,9 +82,9 @@ def configure(app: Any, config: Any) -> None:
 def description(doctree: nodes.document) -> str:
     """The first paragraph that says something, in one line: in no box, and without formulas."""
     for paragraph in doctree.findall(nodes.paragraph):
-        plain = not any(paragraph.findall(nodes.math)) and not any(paragraph.findall(nodes.image))
-        inside = isinstance(paragraph.parent, nodes.section)
-        if plain and inside and len(text := paragraph.astext()) >= 40:
+        plain = not any(isinstance(n, nodes.math | nodes.image) for n in paragraph.findall())
+        if plain and isinstance(paragraph.parent, nodes.section) and len(paragraph.astext()) >= 40:
+            text = paragraph.astext()
             return re.sub("[,;:.]…$", "…", textwrap.shorten(text, 200, placeholder="…"))
     return ""
 
@@ -104,9 +109,8 @@ def first_sentence(paragraph: nodes.Element) -> str:
 @cache
 def meanings(env: Any) -> dict[str, str]:
     """What the glossary says of each term: its anchor -> HTML."""
-    objects = env.get_domain("std").get_objects()
     found: dict[str, str] = {}
-    for page in {docname for _, _, kind, docname, _, _ in objects if kind == "term"}:
+    for page in {each[3] for each in env.get_domain("std").get_objects() if each[2] == "term"}:
         for term in env.get_doctree(page).findall(nodes.term):
             entry = next(iter(term.parent.findall(nodes.paragraph)), nodes.paragraph())
             found |= dict.fromkeys(term["ids"], first_sentence(entry))
@@ -144,7 +148,7 @@ def finish_page(app: Any, page: str, template: str, context: dict[str, Any], tre
     """What is said about a page, and what is done to its text."""
     del template
     if tree is None:  # the root, and the page for a wrong address, show the first page
-        page, tree = app.config.root_doc, app.env.get_doctree(app.config.root_doc)
+        tree = app.env.get_doctree(page := app.config.root_doc)
     else:
         path = context["source_path"] = app.env.doc2path(page, base=False)
         context["last_updated"] = context["days"].get(path, context["last_updated"])
@@ -152,14 +156,17 @@ def finish_page(app: Any, page: str, template: str, context: dict[str, Any], tre
     context["shared"] = {"page": page, "title": app.env.titles[page].astext(), "words": words}
 
     body, static = str(context.get("body", "")), Path(app.outdir) / "_static"
-    numbers, up = itertools.count(1), context["pathto"]("_static/", 1)
+    up = context["pathto"]("_static/", 1)
+    numbers: dict[str, Any] = defaultdict(lambda: itertools.count(1))
 
-    def explained(link: re.Match[str]) -> str:  # not in the doctree, where the search looks
-        if not (said := meanings(app.env).get(link[2])):
-            return link[0]
-        tip = f"term-tip-{next(numbers)}"
+    def card(link: re.Match[str], said: str, kind: str) -> str:  # the search looks at the doctree
+        tip = f"{kind}-tip-{next(numbers[kind])}"
         beside = f'<span class="term-tip" role="tooltip" id="{tip}">{said}</span>'
         return f'<span class="term">{link[1]} aria-describedby="{tip}"{link[3]}{beside}</span>'
+
+    def explained(link: re.Match[str]) -> str:
+        said = meanings(app.env).get(link[2])
+        return card(link, said, "term") if said else link[0]
 
     def waiting(tag: re.Match[str]) -> str:
         path = Path(app.srcdir) / sources.get(Path(tag[2]).name, "")
@@ -170,6 +177,8 @@ def finish_page(app: Any, page: str, template: str, context: dict[str, Any], tre
         return f'<img loading="lazy" {size} {tag[1]}{tag[2]}'
 
     sources = {name: path for path, name in app.builder.images.items()}
+    body = UNTRIED.sub("", TITLE.sub(r"Exercise \1: \2", body))
+    body = CITED.sub(lambda link: card(link, link[2], "cite"), body)
     if FIGURE.search(body):
         style = files("lessons_lib.figures").joinpath("explore.css").read_bytes()
         (static / "explore.css").write_bytes(style)
@@ -202,9 +211,8 @@ def subset_icons(static: Path, pages: list[str]) -> None:
     """Leave of the icons those that are shown, in the style sheet and its fonts."""
     used = {name for text in pages for name in ICON.findall(text)}
     sheet = static / "styles/pydata-sphinx-theme.css"
-    css = ICON_RULE.sub(
-        lambda rule: rule[0] if used & set(ICON.findall(rule[0])) else "", sheet.read_text("utf-8")
-    )
+    css = sheet.read_text("utf-8")
+    css = ICON_RULE.sub(lambda rule: rule[0] if used & {*ICON.findall(rule[0])} else "", css)
     sheet.write_text(css, encoding="utf-8")
     shown = [css, *(path.read_text("utf-8") for path in static.rglob("*.css"))]
     wanted = ",".join({code for text in shown for code in GLYPH.findall(text)})
@@ -228,8 +236,7 @@ def finish_site(app: Any, error: Exception | None) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-def setup(app: Any) -> dict[str, bool]:
-    """Register the handlers. This extension is set up last."""
+def setup(app: Any) -> dict[str, bool]:  # the last extension to be set up
     # Jupyter Book 1 always loads thebe, which asks another host and erases interactive figures.
     for listeners in app.events.listeners.values():
         listeners[:] = [one for one in listeners if one.handler.__module__ != "sphinx_thebe"]

@@ -1,8 +1,7 @@
 """A Sphinx extension for what chapters cost: minutes to read; time and memory to run.
 
-Both are counted, never typed. To read there are words of running text, displayed formulas,
-figures, and lines of code that are shown, but no exercises, hints and folded boxes.
-``tools/execute.py`` notes in the metadata of a notebook what its execution took.
+To read there are words of running text, displayed formulas, figures, and lines of code that are
+shown, but no exercises, hints and folded boxes. What an execution took, notebooks have noted.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ RUN, RUNNING = "course_run", "**Running time.**"
 FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 UNSEEN = {"hide-cell", "remove-cell", "hide-output", "remove-output"}
 FENCE = re.compile(r"^(?P<fence>[:`]{3,})\{(?P<name>[\w-]+)\}.*?^(?P=fence)\s*?$", re.M | re.S)
-
 DROPDOWN = re.compile(r"^:class:.*\bdropdown\b", re.M)
 
 
@@ -33,8 +31,7 @@ class Amount(NamedTuple):
     lines: int = 0
 
     @property
-    def minutes(self) -> float:
-        """How long it takes: dense text is read at half the pace of a novel."""
+    def minutes(self) -> float:  # dense text is read at half the pace of a novel
         return self.words / 130 + self.formulas / 2 + self.figures + self.lines / 25
 
 
@@ -71,12 +68,10 @@ def of_code(cell: dict[str, Any]) -> Amount:
 
 def sections(notebook: dict[str, Any]) -> dict[str, Amount]:
     """What each section has but the exercises, by its heading; before the first that is ``""``."""
-    found: dict[str, Amount] = {}
-    heading = ""
+    found, heading = {"": Amount()}, ""
     for cell in notebook["cells"]:
         text = cell["cell_type"] == "markdown"
-        parts = re.split(r"^(?=## )", "".join(cell["source"]), flags=re.M) if text else [""]
-        for part in parts:
+        for part in re.split(r"^(?=## )", "".join(cell["source"]), flags=re.M) if text else [""]:
             heading = part[3:].partition("\n")[0] if part.startswith("## ") else heading
             amount = of_text(part) if text else of_code(cell)
             found[heading] = total(found.get(heading, Amount()), amount)
@@ -93,39 +88,32 @@ def sentence(amount: Amount) -> str:
     """The words at the head of a chapter; minutes are told in fives."""
     counts = ("figure", amount.figures), ("formula", amount.formulas)
     rest = "".join(f"{n} {name}{'s' * (n != 1)}, " for name, n in counts if n)
-    minutes = max(5, 5 * round(amount.minutes / 5))
-    return (
-        f"About {minutes} minutes without the exercises: {round(amount.words, -2):,} words, "
-        f"{rest}{amount.lines} lines of code."
-    )
+    minutes, words = max(5, 5 * round(amount.minutes / 5)), f"{round(amount.words, -2):,} words, "
+    about = f"About {minutes} minutes without the exercises: "
+    return f"{about}{words}{rest}{amount.lines} lines of code."
 
 
 def add_to_chapter(app: Any, docname: str, source: list[str]) -> None:
     """Put the reading time before the paragraph on the running time."""
-    del app, docname
     if source[0].startswith("{") and RUNNING in source[0]:
         told = f"**Reading time.** {sentence(of_chapter(json.loads(source[0])))}"
         source[0] = source[0].replace(RUNNING, rf"{told}\n\n{RUNNING}", 1)
 
 
-def heading_above(cells: list[dict[str, Any]], cell_id: str) -> str:
-    """The last heading before a cell: readers know steps by these, not by ids."""
-    before = itertools.takewhile(lambda cell: cell.get("id") != cell_id, cells)
-    text = "\n".join("".join(c["source"]) for c in before if c["cell_type"] == "markdown")
-    return str(re.findall(r"^#+ (.+)$", text, re.MULTILINE)[-1])
-
-
 def row(notebook: dict[str, Any]) -> list[str]:
-    """Time, memory and slowest step of a chapter."""
+    """Time, memory and slowest step of a chapter, by the heading above it."""
     if not (run := notebook["metadata"].get(RUN)):
         return ["not measured", "–", "–"]
     slow, space = run["slowest"][0], "\N{NO-BREAK SPACE}"
+    before = itertools.takewhile(lambda cell: cell.get("id") != slow["cell"], notebook["cells"])
+    text = "\n".join("".join(c["source"]) for c in before if c["cell_type"] == "markdown")
+    step = re.findall(r"^#+ (.+)$", text, re.MULTILINE)[-1]
     # Little of its time on a processor: others had it.
     busy = run["seconds"] > 2 * run.get("cpu_seconds", run["seconds"])
     return [
         f"{run['seconds']:.0f}{space}s" + " (on a busy machine)" * busy,
         f"{run['peak_mb'] / 1000:.1f}{space}GB",
-        f"{slow['seconds']:.0f}{space}s: {heading_above(notebook['cells'], slow['cell'])}",
+        f"{slow['seconds']:.0f}{space}s: {step}",
     ]
 
 
@@ -133,8 +121,7 @@ class RunningTimes(SphinxDirective):
     """One row for each notebook beside this page, and below them where they ran."""
 
     def run(self) -> list[nodes.Node]:
-        """The table, and its note."""
-        lines = [":::{table}", ":class: running-times", ""]
+        lines = [":::{table}\n:class: running-times\n"]
         lines += ["| Chapter | Time | Memory | Slowest step |", "|---|---|---|---|"]
         ran: dict[str, list[str]] = {}
         here = Path(self.env.doc2path(self.env.docname)).parent

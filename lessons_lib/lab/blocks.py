@@ -131,7 +131,8 @@ def joined(parts: Sequence[Tensor], fill: int = 0) -> Tensor:
 def schedule(config: Any, steps: int | None = None, **options: Any) -> TrainConfig:
     """How a run of a text configuration is trained: evaluated at its checkpoints, or by options."""
     steps = config.steps if steps is None else steps
-    usual = {"evaluate_every": max(steps, 1), "also_evaluate": getattr(config, "checkpoints", ())}
+    usual: dict[str, Any] = {"evaluate_every": max(steps, 1)}
+    usual |= {"also_evaluate": getattr(config, "checkpoints", ())}
     usual |= {"bfloat16": getattr(config, "bfloat16", False), **options}
     return TrainConfig(steps, config.learning_rate, **usual)
 
