@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib import models
-from lessons_lib.lab import heads, ladder, mirror, transformer
+from lessons_lib.lab import heads, ladder, mirror, starts, transformer
 from lessons_lib.lab.catalogue import REGISTRY
 from lessons_lib.lab.copying import CopyingConfig, build_copier
 from lessons_lib.lab.interventions import HeldCopier, InterventionConfig, build_held
@@ -45,6 +45,7 @@ COPYING = {
     for name, experiment in REGISTRY.items()
     for size, scale in experiment.scales.items()
     if (found := [one for one in scale.arms.values() if isinstance(one, CopyingConfig)])
+    and not isinstance(found[0], starts.DeadConfig)  # they differ in just this
 }
 
 
