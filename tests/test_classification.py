@@ -101,14 +101,6 @@ def test_texts_are_passed_over_that_are_known_or_have_no_words(parts: list[Label
     assert set(found.vocab.words[4:]) == {w for w in everything if everything.count(w) > 2}
 
 
-@pytest.mark.parametrize("wrong", range(3))
-def test_a_class_that_is_missing_in_a_part(parts: list[LabelledCorpus], wrong: int) -> None:
-    one_sided = replace(parts[wrong], labels=(0,) * len(parts[wrong]))
-    given = [one_sided if k == wrong else corpus for k, corpus in enumerate(parts)]
-    with pytest.raises(ValueError, match="texts of both sides in 'toy', found only 'not animal'"):
-        prepare(TINY, *given)
-
-
 def test_a_run_is_looked_at_before_at_checkpoints_and_at_the_end(
     ready: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,19 +44,6 @@ def lively(config: CopyingConfig, seed: int) -> models.Seq2Seq:
     return model
 
 
-def test_scales_multiply_query_and_value_and_touch_nothing_else() -> None:
-    plain = build_copier(CONFIG, 3).state_dict()
-    scaled = build_copier(changed(query_scale=3.0, value_scale=0.5), 3).state_dict()
-    factor = {"query": 3.0, "value": 0.5}
-    for name, weights in plain.items():
-        expected = weights * factor.get(name.partition(".")[0], 1.0)
-        assert torch.equal(scaled[name], expected), name
-    batch, uniform = CONFIG.task.sample(8, 0), lively(changed(query_scale=0.0), 1)
-    assert torch.equal(uniform(batch).attention, torch.full((8, 1, 6, 6), 1 / 6))
-    silent = lively(changed(value_scale=0.0), 1)
-    assert measure_copier(silent, batch)["margin"] == pytest.approx(0, abs=1e-6)
-
-
 def test_word_positions_leave_out_the_end_symbol_and_padding() -> None:
     words = torch.tensor([[5, 4, EOS, PAD], [6, 7, 8, EOS]])
     gold = torch.tensor([[0, 1, 2, 3], [2, 0, 1, 3]])

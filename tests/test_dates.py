@@ -57,14 +57,6 @@ def test_nothing_is_known_without_history(
     assert page_dates(top / "plain") == {}
 
 
-def test_a_copy_in_another_repository_has_no_days(root: Path) -> None:
-    inner = root / "vendored"
-    (inner / "book").mkdir(parents=True)
-    (inner / "book/a.md").write_text("copy", encoding="utf-8")
-    commit(root, "2022-01-01")
-    assert page_dates(inner) == {}
-
-
 def test_without_git_there_are_no_days(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert page_dates(root) == {}

@@ -1,7 +1,6 @@
 """Oracles: PyTorch's own attention, loops over positions, and hand values. Sizes are distinct."""
 
 from dataclasses import replace
-from typing import Literal
 
 import pytest
 import torch
@@ -98,23 +97,6 @@ def test_concatenated_contexts_by_loop() -> None:
                                   torch.zeros(7)))  # fmt: skip
             expected = model.readout_layers(torch.cat(joined))
             torch.testing.assert_close(out.logits[b, t], expected)
-
-
-@pytest.mark.parametrize("readout", ["tanh", "linear"])
-def test_concatenation_can_express_the_average(readout: Literal["tanh", "linear"]) -> None:
-    config = replace(SMALL, heads=3, readout=readout)
-    averaged = build(config, 3)
-    state = averaged.state_dict()
-    own, context = state["readout_layers.0.weight"].split(7, dim=1)
-    state["readout_layers.0.weight"] = torch.cat([own, *[context / 3] * 3], dim=1)
-    side_by_side = build(replace(config, merge="concatenate"), 4)
-    before = side_by_side(RAGGED).logits
-    side_by_side.load_state_dict(state)
-    torch.testing.assert_close(side_by_side(RAGGED).logits, averaged(RAGGED).logits)
-    assert not torch.allclose(before, averaged(RAGGED).logits)
-    one = build(replace(config, heads=1, merge="concatenate"), 5)(RAGGED).logits
-    expected = build(replace(config, heads=1), 5)(RAGGED).logits
-    torch.testing.assert_close(one, expected)  # one head has nothing to merge
 
 
 def test_decoder_sees_only_earlier_words() -> None:

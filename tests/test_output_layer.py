@@ -1,6 +1,6 @@
 """What a copier may write: as many outputs as the authors' has, and what becomes of the others."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 import torch
@@ -40,12 +40,15 @@ def last_layer(model: models.Seq2Seq) -> nn.Linear:
     return last
 
 
+def is_as_the_authors(config: object) -> TypeGuard[CopyingConfig]:
+    return isinstance(config, CopyingConfig) and not isinstance(config, starts.DeadConfig)
+
+
 COPYING = {
     (name, size): found
     for name, experiment in REGISTRY.items()
     for size, scale in experiment.scales.items()
-    if (found := [one for one in scale.arms.values() if isinstance(one, CopyingConfig)])
-    and not isinstance(found[0], starts.DeadConfig)  # they differ in just this
+    if (found := [one for one in scale.arms.values() if is_as_the_authors(one)])
 }
 
 

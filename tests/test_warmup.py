@@ -41,14 +41,6 @@ def test_closed_form_and_solver_agree(d: float, p: float) -> None:
     assert ((before > 0) & (before < 1)).all(), "the first time"
 
 
-def test_toy_by_hand_from_ignorance() -> None:
-    found = two_words.toy_closed_form([0.0, 0.1], 0.0, 0.5)
-    r = math.sqrt(2)
-    assert_allclose(found.p, [0.5, math.cosh(0.1 * r) / 2])
-    assert_allclose(found.d, [0, r * math.sinh(0.1 * r) / 2])
-    assert found.d[1] > 19 * (found.p[1] - 0.5), "words move at first order, attention at second"
-
-
 def test_exit_by_hand() -> None:
     time, side = two_words.toy_exit(0.0, 0.5)
     assert side == 1
