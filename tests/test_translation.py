@@ -201,22 +201,6 @@ def test_references_that_look_at_no_sentence(ready: Pairs) -> None:
     assert not torch.equal(found["px"], other)
 
 
-@pytest.mark.slow
-def test_each_run_of_a_block_is_compared(history: History, ready: Pairs) -> None:
-    names = {row["metric"] for row in history.rows}
-    assert {name for name in names if "#" not in name} == {"chance"}
-    assert all(row["value"] == row["value"] for row in history.rows)
-    for k in range(2):
-        for name in ("own", "others", "uf", "spread", "accuracy", "uniform/accuracy"):
-            assert list(values(history, f"{name}#{k}")) == [0, 3, 8, 12], name
-        for name in ("A(alpha,m1)", "A(alpha,diagonal)", "A(delta,uf)", "xi*", "xi/passed"):
-            assert list(values(history, f"{name}#{k}")) == [12], name
-        for name in ("A(alpha,uf)", "A(uf,px)", "A(delta,uf)"):
-            assert history.last(f"{name}/max#{k}") >= history.last(f"{name}#{k}")
-    torch.manual_seed(11)
-    assert compare_translators(TINY, ready, 1).rows == history.rows, "whatever ran before"
-
-
 def test_a_corpus_comes_with_the_dictionary_that_there_is(
     monkeypatch: pytest.MonkeyPatch, parts: list[ParallelCorpus]
 ) -> None:
