@@ -55,8 +55,3 @@ def test_nothing_is_known_without_history(
     assert page_dates(top / "shallow") == {}
     shutil.copytree(root / "book", top / "plain" / "book")
     assert page_dates(top / "plain") == {}
-
-
-def test_without_git_there_are_no_days(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    assert page_dates(root) == {}

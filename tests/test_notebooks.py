@@ -87,6 +87,18 @@ def test_code_that_readers_see_fits_a_screen(path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_opens_with_a_figure_to_move_and_folds_what_sets_it_up(path: Path) -> None:
+    ids = [cell["id"] for cell in read(path).cells]
+    moved = [cell for cell in code_cells(path) if re.search(r"^explore\(", cell.source, re.M)]
+    set_up = [cell for cell in code_cells(path) if "set-up" in tags(cell)]
+    assert ["from lessons_lib" in cell.source for cell in set_up] == [True]
+    assert all(tags(cell) & FOLDED for cell in [*set_up, *moved]), "the picture first"
+    before = {cell["id"]: cell for cell in code_cells(path)[:5]}
+    assert moved[0]["id"] in before, "heavy cells come after the first figure"
+    assert ids.index(moved[0]["id"]) < ids.index("objectives")
+
+
 @each_notebook
 def test_some_outputs_are_compared_when_the_chapter_is_executed(path: Path) -> None:
     checked = [cell for cell in code_cells(path) if "nbval-check-output" in tags(cell)]
@@ -110,6 +122,13 @@ def test_shows_no_path_of_the_machine_it_ran_on(path: Path) -> None:
         for text in texts_of(cell):
             found = MACHINE_PATH.search(text)
             assert not found, text[max(0, found.start() - 60) : found.end() + 60]
+
+
+@pytest.mark.parametrize(
+    "text", ["in /home/ada/x.py", "open('/tmp/a')", "C:\\Users\\Ada", "(/srv/ada/book)"]
+)
+def test_a_path_of_a_machine_is_recognised(text: str) -> None:
+    assert MACHINE_PATH.search(text)
 
 
 @each_notebook
