@@ -29,8 +29,6 @@ from lessons_lib.models import build_bag_of_words
 from lessons_lib.tasks import BOS, EOS, PAD, UNK, LabelledBatch
 from lessons_lib.training import History
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
-
 TINY = Classification(
     corpus="toy", positive="animal", runs=3, uniform_runs=2, max_words=9, vocab_size=60,
     min_count=1, d_embed=6, d_hidden=8, batch_size=7, learning_rate=0.02, steps=12, checkpoints=(3,
@@ -56,7 +54,7 @@ def ready(parts: list[LabelledCorpus]) -> Prepared:
 
 
 @pytest.fixture(scope="module")
-def history(ready: Prepared, one_thread_of_the_cpu: None) -> History:
+def history(ready: Prepared) -> History:
     return compare_classifiers(TINY, ready, 1)
 
 

@@ -26,8 +26,6 @@ from lessons_lib.lab.copying import (
 )
 from lessons_lib.tasks import EOS, PAD, Batch
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
-
 CONFIG = CopyingConfig(vocab=7, length=5, width=12)
 
 

@@ -33,7 +33,6 @@ from lessons_lib.lab.interventions import (
 )
 from lessons_lib.tasks import EOS, PAD, Batch
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 WRONG = {4: 5, 5: 6, 6: 7, 7: 8, 8: 4, 9: 10, 10: 11, 11: 9, EOS: EOS}
 """The wrong dictionary of ``tiny``: five words and three spare ones."""
 

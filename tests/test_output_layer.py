@@ -13,8 +13,6 @@ from lessons_lib.lab.copying import CopyingConfig, build_copier
 from lessons_lib.lab.interventions import HeldCopier, InterventionConfig, build_held
 from lessons_lib.tasks import BOS, EOS, FIRST_WORD
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
-
 TINY = CopyingConfig(vocab=9, length=5, width=6, batch_size=4, steps=3, measured=7)
 
 

@@ -13,7 +13,6 @@ from lessons_lib.lab import own_text
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("one_thread_of_the_cpu")
 def test_labelled_texts_give_the_table() -> None:
     texts = toy_labelled()
     texts = replace(texts, texts=texts.texts[:120], labels=texts.labels[:120])
@@ -34,7 +33,6 @@ def test_labelled_texts_give_the_table() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("one_thread_of_the_cpu")
 def test_translations_give_the_same_table_composed_or_decomposed() -> None:
     corpus = load_parallel("toy")
     found = []
@@ -96,7 +94,6 @@ def pairs(*lengths: int) -> ParallelCorpus:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("one_thread_of_the_cpu")
 def test_limits_are_arguments_and_what_they_cost_is_said() -> None:
     short = [f"the word {i % 5} and {i % 3}" for i in range(55)]
     longer = [f"{line} {'so ' * 12}it goes" for line in short[:23]]

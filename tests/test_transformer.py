@@ -20,8 +20,6 @@ from lessons_lib.lab.transformer import (
 )
 from lessons_lib.tasks import EOS, PAD, Batch
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
-
 TINY = TransformerConfig(
     vocab=7, length=5, width=12, batch_size=9, learning_rate=1e-2, steps=4, evaluate_every=2,
     stop_at=2.0, measured=3,

@@ -28,8 +28,6 @@ from lessons_lib.lab.translation import (
 from lessons_lib.tasks import EOS, PAD, Batch
 from lessons_lib.training import History
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
-
 TINY = Translation(
     corpus="toy", runs=2, max_words=9, vocab_size=60, width=6, batch_size=8, learning_rate=0.02,
     steps=12, checkpoints=(3, 8), chosen_on=7, reported_on=13, proxy_steps=15,
@@ -76,7 +74,7 @@ def ready(parts: list[ParallelCorpus]) -> Pairs:
 
 
 @pytest.fixture(scope="module")
-def history(ready: Pairs, one_thread_of_the_cpu: None) -> History:
+def history(ready: Pairs) -> History:
     return compare_translators(TINY, ready, 1)
 
 

@@ -16,8 +16,6 @@ from lessons_lib.lab.translator import Ready, Translator, prepare, run_translato
 from lessons_lib.tasks import BOS, EOS, PAD, Batch
 from lessons_lib.training import History, adam
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
-
 TINY = Translator(
     corpus="toy", pieces=250, width=6, batch_size=64, order="source", steps=6, checkpoints=(1, 4),
     measured_on=9, beam=2, proxy_epochs=2, proxy_batch_size=2500,
@@ -203,9 +201,7 @@ def test_runs_of_unequal_length_are_given_the_checkpoints_of_the_longest() -> No
 
 
 @pytest.fixture(scope="module")
-def history(
-    tmp_path_factory: pytest.TempPathFactory, one_thread_of_the_cpu: None
-) -> Iterator[tuple[Path, History]]:
+def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, History]]:
     with pytest.MonkeyPatch.context() as patch:
         cache = tmp_path_factory.mktemp("cache")
         patch.setenv("LESSONS_CACHE", str(cache))

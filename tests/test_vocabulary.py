@@ -21,8 +21,6 @@ from lessons_lib.corpora.vocabulary import (
 )
 from lessons_lib.tasks import BOS, EOS, PAD, UNK, Batch
 
-torch.set_num_threads(1)
-
 SMALL = ParallelCorpus(
     name="small",
     source_language="de",
