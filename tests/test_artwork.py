@@ -17,7 +17,6 @@ from lessons_lib import plots
 from lessons_lib.theory.reduced_model import train_reduced
 
 PAGE = (artwork.STATIC.parent / "playground.md").read_text(encoding="utf-8")
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 
 
 def test_the_pictures_are_up_to_date() -> None:

@@ -73,14 +73,10 @@ def run_of(seed: int, branch: str, step: int, accuracy: float = 0.96) -> Rows:
 
 def test_branches_counts_outcomes_and_gives_their_median_times() -> None:
     hard = [
-        *run_of(1, "aligned", 50),
-        *run_of(2, "elimination", 300),
-        *run_of(3, "aligned", 80),
-        *run_of(4, "elimination", 200),
-        *run_of(5, "elimination", 400, accuracy=0.7),
-        *run_of(6, "undecided", 90),
-        *run_of(7, "aligned", 400, accuracy=0.9),
-    ]
+        *run_of(1, "aligned", 50), *run_of(2, "elimination", 300), *run_of(3, "aligned", 80),
+        *run_of(4, "elimination", 200), *run_of(5, "elimination", 400, accuracy=0.7),
+        *run_of(6, "undecided", 90), *run_of(7, "aligned", 400, accuracy=0.9),
+    ]  # fmt: skip
     easy = [*run_of(1, "aligned", 30), *run_of(2, "aligned", 20)]
     found = branches({"hard": record("hard", hard), "easy": record("easy", easy)})
     assert found.index.tolist() == ["hard", "easy"]

@@ -217,18 +217,11 @@ def test_the_set_up_of_the_records_is_told_in_short(deviations: tuple[str], told
     assert claims.rows()["cannot-copy"](lambda *_: found).setup == told
 
 
-@pytest.mark.parametrize(
-    ("criteria", "verdict"),
-    [
-        ([True, True], "supported"),
-        ([False, False], "not supported"),
-        ([True, False], "in part"),
-        ([True, None, False], "in part"),
-        ([True, None], "undecided"),
-        ([False, None], "undecided"),
-        ([], "undecided"),
-    ],
-)
+@pytest.mark.parametrize(("criteria", "verdict"), [
+    ([True, True], "supported"), ([False, False], "not supported"), ([True, False], "in part"),
+    ([True, None, False], "in part"), ([True, None], "undecided"), ([False, None], "undecided"),
+    ([], "undecided"),
+])  # fmt: skip
 def test_a_verdict_follows_from_criteria(criteria: list[bool | None], verdict: str) -> None:
     assert judge(criteria) == judge(criteria[::-1]) == verdict
 

@@ -57,17 +57,10 @@ def shares(n: int = 20, **aligned: int) -> dict[str, list[Run]]:
     }
 
 
-@pytest.mark.parametrize(
-    ("wrong", "step", "verdict"),
-    [
-        ((4, 5), 180, "supported"),
-        ((20, 20), 180, "in part"),
-        ((4, 5), 100, "in part"),
-        ((20, 20), 100, "not supported"),
-        ((17, 18), 180, "undecided"),
-    ],
-    ids=["all of it", "time only", "shares only", "nothing", "too few runs to tell"],
-)
+@pytest.mark.parametrize(("wrong", "step", "verdict"), [
+    ((4, 5), 180, "supported"), ((20, 20), 180, "in part"), ((4, 5), 100, "in part"),
+    ((20, 20), 100, "not supported"), ((17, 18), 180, "undecided"),
+], ids=["all of it", "time only", "shares only", "nothing", "too few runs to tell"])  # fmt: skip
 def test_words_drive_attention_if_right_ones_help_and_wrong_ones_harm(
     wrong: tuple[int, int], step: int, verdict: str
 ) -> None:
@@ -209,16 +202,10 @@ def test_the_verdict_hangs_on_thresholds_that_a_reader_can_pass() -> None:
         Thresholds(rare=0)
 
 
-@pytest.mark.parametrize(
-    ("n", "one", "eight", "verdict"),
-    [
-        (20, (10, 10), (20, 20), "supported"),
-        (90, (45, 45), (90, 45), "in part"),
-        (20, (10, 10), (20, 14), "undecided"),
-        (20, (20, 20), (8, 8), "not supported"),
-    ],
-    ids=["both", "LSTM only", "too few runs to tell", "fewer with eight"],
-)
+@pytest.mark.parametrize(("n", "one", "eight", "verdict"), [
+    (20, (10, 10), (20, 20), "supported"), (90, (45, 45), (90, 45), "in part"),
+    (20, (10, 10), (20, 14), "undecided"), (20, (20, 20), (8, 8), "not supported"),
+], ids=["both", "LSTM only", "too few runs to tell", "fewer with eight"])  # fmt: skip
 def test_more_heads_align_more_often(
     n: int, one: tuple[int, int], eight: tuple[int, int], verdict: str
 ) -> None:

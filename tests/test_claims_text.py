@@ -192,16 +192,10 @@ def test_the_share_of_xi_is_kept_between_nothing_and_all(
 AS_GOOD = "uniform-attention-is-as-good"
 
 
-@pytest.mark.parametrize(
-    ("uniform", "verdict"),
-    [
-        ((0.899, 0.903, 0.901, 0.897), "supported"),
-        ((0.93, 0.94, 0.92, 0.93), "supported"),
-        ((0.85, 0.86, 0.85, 0.86), "not supported"),
-        ((0.86, 0.92, 0.88, 0.93), "undecided"),
-    ],
-    ids=["the same", "better", "worse", "too few runs to tell"],
-)
+@pytest.mark.parametrize(("uniform", "verdict"), [
+    ((0.899, 0.903, 0.901, 0.897), "supported"), ((0.93, 0.94, 0.92, 0.93), "supported"),
+    ((0.85, 0.86, 0.85, 0.86), "not supported"), ((0.86, 0.92, 0.88, 0.93), "undecided"),
+], ids=["the same", "better", "worse", "too few runs to tell"])  # fmt: skip
 def test_uniform_attention_may_be_worse_by_the_margin_at_most(
     uniform: tuple[float, ...], verdict: str
 ) -> None:

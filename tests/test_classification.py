@@ -29,8 +29,6 @@ from lessons_lib.models import build_bag_of_words
 from lessons_lib.tasks import BOS, EOS, PAD, UNK, LabelledBatch
 from lessons_lib.training import History
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
-
 TINY = Classification(
     corpus="toy", positive="animal", runs=3, uniform_runs=2, max_words=9, vocab_size=60,
     min_count=1, d_embed=6, d_hidden=8, batch_size=7, learning_rate=0.02, steps=12, checkpoints=(3,
@@ -56,7 +54,7 @@ def ready(parts: list[LabelledCorpus]) -> Prepared:
 
 
 @pytest.fixture(scope="module")
-def history(ready: Prepared, one_thread_of_the_cpu: None) -> History:
+def history(ready: Prepared) -> History:
     return compare_classifiers(TINY, ready, 1)
 
 
@@ -99,14 +97,6 @@ def test_texts_are_passed_over_that_are_known_or_have_no_words(parts: list[Label
     assert found.held_out.batch.source[27, :6].tolist() == [BOS, UNK, UNK, UNK, EOS, PAD]
     everything = [word for text in parts[0].texts for word in words(text)]
     assert set(found.vocab.words[4:]) == {w for w in everything if everything.count(w) > 2}
-
-
-@pytest.mark.parametrize("wrong", range(3))
-def test_a_class_that_is_missing_in_a_part(parts: list[LabelledCorpus], wrong: int) -> None:
-    one_sided = replace(parts[wrong], labels=(0,) * len(parts[wrong]))
-    given = [one_sided if k == wrong else corpus for k, corpus in enumerate(parts)]
-    with pytest.raises(ValueError, match="texts of both sides in 'toy', found only 'not animal'"):
-        prepare(TINY, *given)
 
 
 def test_a_run_is_looked_at_before_at_checkpoints_and_at_the_end(

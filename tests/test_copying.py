@@ -26,8 +26,6 @@ from lessons_lib.lab.copying import (
 )
 from lessons_lib.tasks import EOS, PAD, Batch
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
-
 CONFIG = CopyingConfig(vocab=7, length=5, width=12)
 
 
@@ -42,19 +40,6 @@ def lively(config: CopyingConfig, seed: int) -> models.Seq2Seq:
         for weights in model.parameters():
             weights.mul_(3.0)
     return model
-
-
-def test_scales_multiply_query_and_value_and_touch_nothing_else() -> None:
-    plain = build_copier(CONFIG, 3).state_dict()
-    scaled = build_copier(changed(query_scale=3.0, value_scale=0.5), 3).state_dict()
-    factor = {"query": 3.0, "value": 0.5}
-    for name, weights in plain.items():
-        expected = weights * factor.get(name.partition(".")[0], 1.0)
-        assert torch.equal(scaled[name], expected), name
-    batch, uniform = CONFIG.task.sample(8, 0), lively(changed(query_scale=0.0), 1)
-    assert torch.equal(uniform(batch).attention, torch.full((8, 1, 6, 6), 1 / 6))
-    silent = lively(changed(value_scale=0.0), 1)
-    assert measure_copier(silent, batch)["margin"] == pytest.approx(0, abs=1e-6)
 
 
 def test_word_positions_leave_out_the_end_symbol_and_padding() -> None:

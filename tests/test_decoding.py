@@ -10,8 +10,6 @@ from lessons_lib import models
 from lessons_lib.lab.decoding import translate
 from lessons_lib.tasks import BOS, EOS, PAD, Batch
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
-
 SOURCES = torch.tensor(
     [[1, 4, 5, 2, 0, 0], [1, 6, 5, 4, 4, 2], [1, 4, 2, 0, 0, 0], [1, 5, 6, 6, 2, 0]]
 )

@@ -39,7 +39,6 @@ def test_readme_example_prints_what_readme_shows() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("one_thread_of_the_cpu")
 def test_your_own_text_is_brought_as_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

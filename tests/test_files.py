@@ -132,17 +132,10 @@ def test_utf_8_is_not_read_as_something_else(file: File, encoding: str) -> None:
         read_labelled(file(TEXT), encoding=encoding)
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"1 a\r0 b\r1 c\r",
-        b"1 a\r0 b\r1 c",
-        b"1 a\r\n0 b\n1 c\r\n",
-        b"1 a\r\r\n0 b\r\r\n1 c\r",
-        b"1 a\n\xef\xbb\xbf0 b\n1 c\n",
-        b"\xef\xbb\xbf1 a\n 0 b\n\t1\tc\n",
-    ],
-)
+@pytest.mark.parametrize("raw", [
+    b"1 a\r0 b\r1 c\r", b"1 a\r0 b\r1 c", b"1 a\r\n0 b\n1 c\r\n", b"1 a\r\r\n0 b\r\r\n1 c\r",
+    b"1 a\n\xef\xbb\xbf0 b\n1 c\n", b"\xef\xbb\xbf1 a\n 0 b\n\t1\tc\n",
+])  # fmt: skip
 def test_lines_of_all_systems_are_read(file: File, raw: bytes) -> None:
     corpus = read_labelled(file(raw))
     assert (corpus.texts, corpus.labels) == (("a", "b", "c"), (1, 0, 1))

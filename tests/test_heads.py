@@ -23,8 +23,6 @@ PAIR = replace(mirror.PAIRS, vocab=6, length=5, width=7, batch_size=3, steps=2, 
 OF_HEADS = ("query", "value")
 Heads = list[list[Tensor]]
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
-
 
 def heads_of(model: models.Seq2Seq) -> Heads:
     """Query and value projection of each head: weight and bias, weight and bias."""

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from copy import deepcopy
 from itertools import pairwise
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from lessons_lib import models, probes
+from lessons_lib import models
 from lessons_lib.lab import interventions
 from lessons_lib.lab.copying import (
     HELD_OUT_SEED,
@@ -20,7 +20,6 @@ from lessons_lib.lab.copying import (
 )
 from lessons_lib.lab.interventions import (
     PREPARATION_SEED,
-    Group,
     InterventionConfig,
     alignment_loss,
     build_held,
@@ -31,11 +30,9 @@ from lessons_lib.lab.interventions import (
     preparation_batches,
     run_intervention,
     uniform_attention,
-    wrong_dictionary,
 )
-from lessons_lib.tasks import EOS, FIRST_WORD, PAD, Batch
+from lessons_lib.tasks import EOS, PAD, Batch
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 WRONG = {4: 5, 5: 6, 6: 7, 7: 8, 8: 4, 9: 10, 10: 11, 11: 9, EOS: EOS}
 """The wrong dictionary of ``tiny``: five words and three spare ones."""
 
@@ -61,27 +58,6 @@ def test_held_attention_by_hand() -> None:
     for gold in (None, torch.tensor([[2, 0, -1], [3, 3, 0]])):
         with pytest.raises(ValueError, match="a right position for each output word"):
             gold_attention(Batch(batch.source, batch.target, gold))
-
-
-def test_the_lexical_probe_needs_all_groups_but_attention() -> None:
-    batch = tiny().task.sample(3, 0)
-    for group in get_args(Group):
-        model = build_held(tiny(), 0)
-        before = probes.lexical_probe(model, batch, scale="probability")
-        for k, parameter in enumerate(parameter_groups(model)[group]):
-            parameter.data.mul_(1.5 + k)
-        after = probes.lexical_probe(model, batch, scale="probability")
-        assert torch.equal(before, after) == (group == "attention")
-
-
-@pytest.mark.parametrize(("vocab", "spare"), [(5, 3), (6, 0), (4, 2)])
-def test_a_wrong_dictionary_is_wrong_everywhere(vocab: int, spare: int) -> None:
-    table = wrong_dictionary(tiny(vocab=vocab, length=4, spare=spare)).tolist()
-    first, last = FIRST_WORD, FIRST_WORD + vocab + spare
-    assert table[:first] == [0, 1, 2, 3]
-    assert all(table[word] != word for word in range(first, last))
-    assert sorted(table[first : first + vocab]) == list(range(first, first + vocab))
-    assert sorted(table[first + vocab :]) == list(range(first + vocab, last))
 
 
 def test_what_the_preparations_train_on() -> None:

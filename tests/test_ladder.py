@@ -28,9 +28,6 @@ BATCH = TINY.task.sample(3, 8)
 OTHER = TINY.task.sample(3, 9)
 
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
-
-
 def changed(**values: Any) -> LadderConfig:
     return LadderConfig.from_dict({**TINY.to_dict(), **values})
 

@@ -11,8 +11,6 @@ from lessons_lib.lab.long_runs import kept, train_kept, weights
 from lessons_lib.tasks import Batch
 from lessons_lib.training import TrainConfig
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
-
 SHAPE = models.Seq2SeqConfig(
     9, 9, d_embed=5, d_hidden=6, layers=2, bidirectional=True, dropout=0.4, dropout_at="layers"
 )

@@ -76,19 +76,12 @@ def test_pairs_are_compared_in_each_cell() -> None:
     assert exact * 5 < (first.corrected or 0) <= exact * 8
 
 
-@pytest.mark.parametrize(
-    ("changed", "name", "held"),
-    [
-        ({"antithetic": 56}, "H1", False),
-        ({"antithetic": 76}, "H1", None),
-        ({"identical": 84}, "H3", False),
-        ({"half": 90}, "H2, query", False),
-        ({"half": 60}, "H2, value", None),
-        ({"half": 40}, "H2, value", False),
-        ({"spare": 70}, "H4", False),
-        ({"spare": 90}, "H4", None),
-    ],
-)
+@pytest.mark.parametrize(("changed", "name", "held"), [
+    ({"antithetic": 56}, "H1", False), ({"antithetic": 76}, "H1", None),
+    ({"identical": 84}, "H3", False), ({"half": 90}, "H2, query", False),
+    ({"half": 60}, "H2, value", None), ({"half": 40}, "H2, value", False),
+    ({"spare": 70}, "H4", False), ({"spare": 90}, "H4", None),
+])  # fmt: skip
 def test_pairs_refute_or_leave_open(changed: dict[str, int], name: str, held: bool | None) -> None:
     found = judged(pairs(**changed))
     assert [found[f"{name}, {cell}"].held for cell in CELLS] == [held, held]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lessons_lib.ibm_model1 import NULL, fit_model1
-from lessons_lib.tasks import PAD, Copying
+from lessons_lib.tasks import PAD
 
 
 def textbook(
@@ -51,17 +51,3 @@ def test_likelihood_never_falls_and_starts_at_the_uniform_one() -> None:
     assert history[0] == pytest.approx(math.log(1 / 8))
     assert all(later >= earlier - 1e-12 for earlier, later in pairwise(history))
     assert history[-1] > history[0] + 0.1
-
-
-def test_permutations_teach_it_nothing() -> None:
-    """On V = L the uniform table is a fixed point: the purest form of the hard distribution."""
-    batch = Copying(vocab=6, length=6, end_symbol=False).sample(200, seed=0)
-    table = fit_model1(batch.source, batch.target, 10, 10, iterations=20, empty_word=False).table
-    torch.testing.assert_close(table[4:, 4:], torch.full((6, 6), 1 / 6, dtype=torch.float64))
-
-
-def test_spare_words_teach_it_everything() -> None:
-    batch = Copying(vocab=9, length=5, end_symbol=False).sample(300, seed=0)
-    table = fit_model1(batch.source, batch.target, 13, 13, iterations=20, empty_word=False).table
-    assert (table[4:, 4:].argmax(1) == torch.arange(9)).all()
-    assert float(table[4:, 4:].diagonal().min()) > 0.9

@@ -17,8 +17,6 @@ from lessons_lib.tasks import FIRST_WORD, Batch
 from lessons_lib.theory.odds import odds
 from lessons_lib.theory.phase_portrait import symmetric_velocity
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
-
 GAINS, DRIVE, SPREAD = [[0.5, 9.0], [2.0, -0.7]], [0.3, -0.2], [[4.0, 0.6], [0.6, 1.5]]
 
 

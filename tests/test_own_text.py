@@ -1,44 +1,25 @@
 """Your own text in one call: two files or one, and a table comes back."""
 
-import unicodedata
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 
-from lessons_lib.corpora.files import LabelledCorpus, ParallelCorpus, read_labelled, read_parallel
+from lessons_lib.corpora.files import LabelledCorpus, ParallelCorpus
 from lessons_lib.corpora.loaders import load_parallel, toy_labelled
 from lessons_lib.corpora.vocabulary import Vocabulary, words
 from lessons_lib.lab import own_text
 
 
-@pytest.fixture
-def reviews(tmp_path: Path) -> Path:
-    corpus = toy_labelled()
-    path = tmp_path / "mine.txt"
-    rows = zip(corpus.labels[:120], corpus.texts[:120], strict=True)
-    path.write_text("\n".join(f"{label} {line}" for label, line in rows), encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def captions(tmp_path: Path) -> tuple[Path, Path]:
-    corpus = load_parallel("toy")
-    paths = tmp_path / "mine.de", tmp_path / "mine.en"
-    for path, lines in zip(paths, (corpus.source, corpus.target), strict=True):
-        path.write_text("\n".join(lines[:90]), encoding="utf-8")
-    return paths
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("one_thread_of_the_cpu")
-def test_a_labelled_file_gives_the_table(reviews: Path) -> None:
-    found = own_text.agreement_table(read_labelled(reviews), steps=6, progress=False)
-    assert {"A(alpha,uf)", "A(uf,px)", "A(delta,uf)", "A(alpha,lr)", "xi*"} <= set(
-        found.table.index
-    )
-    assert "A(alpha,m1)" not in found.table.index
+def test_labelled_texts_give_the_table() -> None:
+    texts = toy_labelled()
+    texts = replace(texts, texts=texts.texts[:120], labels=texts.labels[:120])
+    found = own_text.agreement_table(texts, steps=6, progress=False)
+    names = set(found.table.index)
+    assert {"A(alpha,uf)", "A(uf,px)", "A(delta,uf)", "A(alpha,lr)", "xi*"} <= names
+    assert "A(alpha,m1)" not in names
     numbers = found.table[["lowest", "mean", "highest"]]
     assert not numbers.isna().any().any(), "never a silent NaN in a table"
     assert (numbers["lowest"] <= numbers["mean"]).all()
@@ -52,20 +33,21 @@ def test_a_labelled_file_gives_the_table(reviews: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("one_thread_of_the_cpu")
-def test_two_files_that_are_translations_give_the_table(captions: tuple[Path, Path]) -> None:
-    corpus = read_parallel(*captions, "de", "en")
-    found = own_text.agreement_table(corpus, steps=11, runs=3, progress=False)
-    assert {"A(alpha,uf)", "A(alpha,m1)", "A(alpha,diagonal)"} <= set(found.table.index)
-    assert set(found.table.loc[found.table.index != "xi", "runs"]) == {3}
-    assert {row["step"] for row in found.history.rows} == {0, 10, 11}
-    decomposed = replace(
-        corpus,
-        source=tuple(unicodedata.normalize("NFD", line) for line in corpus.source),
-        target=tuple(unicodedata.normalize("NFD", line) for line in corpus.target),
-    )
-    again = own_text.agreement_table(decomposed, steps=11, runs=3, progress=False)
-    assert again.history.rows == found.history.rows, "the same seed and words, the same table"
+def test_translations_give_the_same_table_composed_or_decomposed() -> None:
+    corpus = load_parallel("toy")
+    found = []
+    for form in ("NFC", "NFD"):
+        source, target = (
+            tuple(normalize(form, line) for line in side[:90])
+            for side in (corpus.source, corpus.target)
+        )
+        pairs = ParallelCorpus("mine", "de", "en", source, target)
+        found.append(own_text.agreement_table(pairs, steps=11, runs=3, progress=False))
+    table = found[0].table
+    assert {"A(alpha,uf)", "A(alpha,m1)", "A(alpha,diagonal)"} <= set(table.index)
+    assert set(table.loc[table.index != "xi", "runs"]) == {3}
+    assert {row["step"] for row in found[0].history.rows} == {0, 10, 11}
+    assert found[0].history.rows == found[1].history.rows
 
 
 def split(*sides: list[str], most: int | None = None, seed: int = 3) -> own_text._Split:
@@ -112,7 +94,6 @@ def pairs(*lengths: int) -> ParallelCorpus:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("one_thread_of_the_cpu")
 def test_limits_are_arguments_and_what_they_cost_is_said() -> None:
     short = [f"the word {i % 5} and {i % 3}" for i in range(55)]
     longer = [f"{line} {'so ' * 12}it goes" for line in short[:23]]

@@ -17,7 +17,6 @@ from lessons_lib.theory.reduced_model import (
     train_reduced,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
 SMALL = ReducedConfig(vocab=7, length=5, heads=2, batch_size=3, steps=17, evaluate_every=5)
 FIELDS = "loss", "token_accuracy", "right_attention", "lead_a", "lead_b"
 

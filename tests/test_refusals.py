@@ -20,17 +20,8 @@ from lessons_lib.tasks import PAD, Batch, Copying, LabelledBatch
 from lessons_lib.training import TrainConfig, train
 
 MODULES = (
-    measures,
-    classifier,
-    models,
-    probes,
-    stats,
-    tasks,
-    blocks,
-    incidence,
-    saliency,
-    word_tables,
-)
+    measures, classifier, models, probes, stats, tasks, blocks, incidence, saliency, word_tables,
+)  # fmt: skip
 NAN = float("nan")
 SIZES = {"source_vocab": 13, "target_vocab": 11, "d_embed": 5, "d_hidden": 7}
 SMALL = Seq2SeqConfig(**SIZES, heads=3)  # type: ignore[arg-type]

@@ -94,12 +94,7 @@ def numbers(runs: SeedRuns) -> Numbers:
 @pytest.fixture(scope="module")
 def alone(worker: ModuleType) -> Numbers:
     """Each seed in this process, one after the other, without ``run_seeds``."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return numbers(SeedRuns({seed: worker.copier(CONFIG, seed) for seed in SEEDS}))
-    finally:
-        torch.set_num_threads(threads)
+    return numbers(SeedRuns({seed: worker.copier(CONFIG, seed) for seed in SEEDS}))
 
 
 @pytest.mark.slow

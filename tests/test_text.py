@@ -110,16 +110,11 @@ def test_toy_parts_are_disjoint_and_keep_their_alignment() -> None:
 
 
 @pytest.mark.usefixtures("offline")
-@pytest.mark.parametrize(
-    ("load", "arguments"),
-    [
-        (load_parallel, ["multi30k"]),
-        (load_parallel, ["small_parallel_enja", "ja", "en", "test"]),
-        (load_parallel_or_toy, ["multi30k", "cs", "en"]),
-        (load_labelled, ["sms_spam"]),
-        (load_dictionary, []),
-    ],
-)
+@pytest.mark.parametrize(("load", "arguments"), [
+    (load_parallel, ["multi30k"]), (load_parallel, ["small_parallel_enja", "ja", "en", "test"]),
+    (load_parallel_or_toy, ["multi30k", "cs", "en"]), (load_labelled, ["sms_spam"]),
+    (load_dictionary, []),
+])  # fmt: skip
 def test_without_network_and_data_the_loaders_name_both_remedies(
     load: Callable[..., Any], arguments: list[str]
 ) -> None:
@@ -252,19 +247,12 @@ alone {adj} ::
 def test_dictionary_entries_of_every_kind(pin: Pin) -> None:
     pin("en-de", {"en-de-enwiktionary.txt": DICTIONARY})
     assert load_dictionary() == {
-        "dog": {"hund", "hündin"},
-        "abate": {"nachlassen", "legen", "setzen"},
-        "the": {"der", "die", "das"},
-        "during": {"im", "während"},
-        "tan": {"bräunen"},
-        "bike": {"fahrrad", "velo", "drahtesel"},
-        "athlete": {"athlet", "athletin"},
-        "owner": {"inhaber", "inhaberin"},
-        "hush": {"ruhe"},
-        "brush": {"pinsel", "bürste"},
-        "t-shirt": {"t-shirt"},
-        "turkey": {"türkei"},
-    }
+        "dog": {"hund", "hündin"}, "abate": {"nachlassen", "legen", "setzen"},
+        "the": {"der", "die", "das"}, "during": {"im", "während"}, "tan": {"bräunen"},
+        "bike": {"fahrrad", "velo", "drahtesel"}, "athlete": {"athlet", "athletin"},
+        "owner": {"inhaber", "inhaberin"}, "hush": {"ruhe"}, "brush": {"pinsel", "bürste"},
+        "t-shirt": {"t-shirt"}, "turkey": {"türkei"},
+    }  # fmt: skip
     inverse = load_dictionary("de-en")
     assert inverse["hündin"] == inverse["hund"] == {"dog"}
     assert "am" not in inverse

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -241,34 +241,22 @@ def test_what_is_held_stays_and_the_other_learns_or_does_not(
         assert lead * end > 1 if end else lead == 0
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: theory.cooccurrence(4, 5), r"found length 5 and vocab 4"),
-        (lambda: theory.first_gradient_margin(1, 1), r"found length 1 and vocab 1"),
-        (lambda: theory.symmetric_loss(0.0, 0.0, 4, 5), r"<= length <= vocab"),
-        (lambda: theory.right_attention(0.0, 1), r"<= length <= vocab"),
-        (lambda: theory.saddle(5, 1), r"<= length <= vocab"),
-        (lambda: theory.separatrix(0.0, 4, 5), r"<= length <= vocab"),
-        (lambda: theory.elimination_floor(4, 5), r"<= length <= vocab"),
-        (lambda: theory.symmetric_flow(0.0, 0.0, 4, 5, [0, 1]), r"<= length <= vocab"),
-        (lambda: theory.aligned_share(6, 5, 0.0), r"scale above 0.*found scale 0.0"),
-        (lambda: theory.aligned_share(5, 5, 0.1, heads=0), r"one head or more, .* 0 heads"),
-        *(
-            (lambda t=times: theory.symmetric_flow(0.1, 0.1, 5, 5, t), r"times that increase")
-            for times in ([], [0, 2, 2], [3, 1], [-1, 2], [[0, 1]], [0, math.nan])
-        ),
-        *(
-            (lambda s=start: theory.symmetric_flow(s[0], s[1], 5, 5, [1.0], s[2]), "of one shape")
-            for start in (
-                *(([0.1, 0.2], 0.1, (1, 1)), ([[0.1]], [[0.2]], (1, 1)), ([], [], (1, 1))),
-                (0, 0, (1, -1)),
-            )
-        ),
-    ],
-)
-def test_sizes_times_and_starts_of_no_task_are_refused(
-    call: Callable[[], object], message: str
-) -> None:
+@pytest.mark.parametrize(("function", "given", "message"), [
+    (theory.cooccurrence, (4, 5), "found length 5 and vocab 4"),
+    (theory.first_gradient_margin, (1, 1), "found length 1 and vocab 1"),
+    *((function, given, "<= length <= vocab") for function, given in (
+        (theory.symmetric_loss, (0.0, 0.0, 4, 5)), (theory.right_attention, (0.0, 1)),
+        (theory.saddle, (5, 1)), (theory.separatrix, (0.0, 4, 5)),
+        (theory.elimination_floor, (4, 5)), (theory.symmetric_flow, (0.0, 0.0, 4, 5, [0, 1])),
+    )),
+    (theory.aligned_share, (6, 5, 0.0), "scale above 0.*found scale 0.0"),
+    (theory.aligned_share, (5, 5, 0.1, 0), "one head or more, .* 0 heads"),
+    *((theory.symmetric_flow, (0.1, 0.1, 5, 5, times), "times that increase")
+      for times in ([], [0, 2, 2], [3, 1], [-1, 2], [[0, 1]], [0, math.nan])),
+    *((theory.symmetric_flow, (a, b, 5, 5, [1.0], rates), "of one shape")
+      for a, b, rates in (([0.1, 0.2], 0.1, (1, 1)), ([[0.1]], [[0.2]], (1, 1)),
+                          ([], [], (1, 1)), (0, 0, (1, -1)))),
+])  # fmt: skip
+def test_what_is_of_no_task_is_refused(function: Any, given: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        call()
+        function(*given)

@@ -89,22 +89,13 @@ def test_alignment_points_at_words_and_agrees_with_the_dictionary(corpus: Parall
                 assert german[at] in dictionary[english[to]] or pair in idle, pair
 
 
-def test_alignment_of_both_directions_is_the_same_and_starts_with_the_meaning() -> None:
+def test_alignment_of_both_directions_is_the_same() -> None:
     there = toy_parallel(401, seed=2)
     back = toy_parallel(401, seed=2, source="en", target="de")
     assert back.source == there.target
     assert back.source_language == "en"
     for (_, _, one), (_, _, other) in zip(aligned(there), aligned(back), strict=True):
         assert {(s, t) for t, s in one} == set(other)
-    heads: dict[str, set[str]] = {}
-    for english, german, links in aligned(back):
-        first = dict(reversed(links))  # of several links of a target word the first one wins
-        for to, at in first.items():
-            heads.setdefault(german[to], set()).add(english[at])
-    assert heads["spielt"] == {"playing"}
-    assert heads["vor"] == {"front"}
-    assert heads["fußballspieler"] == {"player", "players"}
-    assert heads["morgens"] == {"morning"}
 
 
 def test_alignment_of_two_sentences_by_hand() -> None:

@@ -92,17 +92,6 @@ def test_when_it_is_measured(
         assert [row["step"] for row in rows if row["metric"] == "loss"] == losses
 
 
-def test_sgd_is_plain() -> None:
-    model = build(CONFIG, 0)
-    before = model.state_dict()["query.weight"].clone()
-    batch = TASK.sample(5, 0)
-    sequence_loss(model, batch).backward()
-    assert model.query.weight.grad is not None
-    step = 0.5 * model.query.weight.grad.clone()
-    train(model, [batch], sequence_loss, TrainConfig(steps=1, optimizer="sgd", learning_rate=0.5))
-    torch.testing.assert_close(model.state_dict()["query.weight"], before - step)
-
-
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_a_rate_factor_is_a_learning_rate_of_some_parameters(
     optimizer: Literal["sgd", "adam"],
@@ -129,13 +118,3 @@ def test_a_rate_factor_is_a_learning_rate_of_some_parameters(
     assert not torch.equal(found["value.weight"], references[0.02]["value.weight"])
     same = after(0.02, {"query": 1.0})
     assert all(torch.equal(value, references[0.02][name]) for name, value in same.items())
-
-
-def test_frozen_parameters_stay_whatever_their_rate() -> None:
-    model = build(CONFIG, 0)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    model.query.requires_grad_(False)
-    groups = [([*model.query.parameters(), *model.value.parameters()], 3.0)]
-    train(model, TASK.stream(5, 0), sequence_loss, TrainConfig(steps=2), rate_factors=groups)
-    for name, value in model.state_dict().items():
-        assert torch.equal(value, before[name]) == name.startswith("query"), name

@@ -20,8 +20,6 @@ from lessons_lib.lab.transformer import (
 )
 from lessons_lib.tasks import EOS, PAD, Batch
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
-
 TINY = TransformerConfig(
     vocab=7, length=5, width=12, batch_size=9, learning_rate=1e-2, steps=4, evaluate_every=2,
     stop_at=2.0, measured=3,
@@ -141,22 +139,6 @@ def test_cross_attention_is_that_of_pytorch() -> None:
     torch.testing.assert_close(out.attention, alpha)
     merged = model.merge(out.attention @ model.values(out.encoder_states))
     torch.testing.assert_close(model.join(merged), joined.transpose(0, 1), rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("encoder_layers", [0, 2])
-def test_states_are_local_without_encoder_layers_and_know_order_by_positions(
-    encoder_layers: int,
-) -> None:
-    model = lively(encoder_layers=encoder_layers, heads=2)
-    source, other = torch.tensor([[4, 9, 6, 7, 5]]), torch.tensor([[8, 9, 10, 4, 6]])
-    mask, order = source != PAD, torch.tensor([3, 0, 4, 1, 2])
-    same = torch.allclose(model.encode(source, mask)[0][:, 1], model.encode(other, mask)[0][:, 1])
-    assert same == (encoder_layers == 0)
-    moved = model.encode(source[:, order], mask)[0]
-    assert not torch.allclose(moved, model.encode(source, mask)[0][:, order], atol=0.1)
-    model.source_position.weight.zero_()
-    moved = model.encode(source[:, order], mask)[0]
-    torch.testing.assert_close(moved, model.encode(source, mask)[0][:, order])
 
 
 @pytest.mark.parametrize("heads", [1, 3])

@@ -28,8 +28,6 @@ from lessons_lib.lab.translation import (
 from lessons_lib.tasks import EOS, PAD, Batch
 from lessons_lib.training import History
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
-
 TINY = Translation(
     corpus="toy", runs=2, max_words=9, vocab_size=60, width=6, batch_size=8, learning_rate=0.02,
     steps=12, checkpoints=(3, 8), chosen_on=7, reported_on=13, proxy_steps=15,
@@ -76,7 +74,7 @@ def ready(parts: list[ParallelCorpus]) -> Pairs:
 
 
 @pytest.fixture(scope="module")
-def history(ready: Pairs, one_thread_of_the_cpu: None) -> History:
+def history(ready: Pairs) -> History:
     return compare_translators(TINY, ready, 1)
 
 
@@ -199,22 +197,6 @@ def test_references_that_look_at_no_sentence(ready: Pairs) -> None:
     again, other = (references(ready, seed)["px"] for seed in (4, 5))
     assert torch.equal(found["px"], again)
     assert not torch.equal(found["px"], other)
-
-
-@pytest.mark.slow
-def test_each_run_of_a_block_is_compared(history: History, ready: Pairs) -> None:
-    names = {row["metric"] for row in history.rows}
-    assert {name for name in names if "#" not in name} == {"chance"}
-    assert all(row["value"] == row["value"] for row in history.rows)
-    for k in range(2):
-        for name in ("own", "others", "uf", "spread", "accuracy", "uniform/accuracy"):
-            assert list(values(history, f"{name}#{k}")) == [0, 3, 8, 12], name
-        for name in ("A(alpha,m1)", "A(alpha,diagonal)", "A(delta,uf)", "xi*", "xi/passed"):
-            assert list(values(history, f"{name}#{k}")) == [12], name
-        for name in ("A(alpha,uf)", "A(uf,px)", "A(delta,uf)"):
-            assert history.last(f"{name}/max#{k}") >= history.last(f"{name}#{k}")
-    torch.manual_seed(11)
-    assert compare_translators(TINY, ready, 1).rows == history.rows, "whatever ran before"
 
 
 def test_a_corpus_comes_with_the_dictionary_that_there_is(

@@ -16,8 +16,6 @@ from lessons_lib.lab.translator import Ready, Translator, prepare, run_translato
 from lessons_lib.tasks import BOS, EOS, PAD, Batch
 from lessons_lib.training import History, adam
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
-
 TINY = Translator(
     corpus="toy", pieces=250, width=6, batch_size=64, order="source", steps=6, checkpoints=(1, 4),
     measured_on=9, beam=2, proxy_epochs=2, proxy_batch_size=2500,
@@ -93,26 +91,6 @@ def test_the_model_is_the_plain_one() -> None:
             (logits.log_softmax(-1)[k, word] for k, word in enumerate(target)), torch.zeros(())
         )
     torch.testing.assert_close(models.sequence_loss(model, batch), total / 12)
-
-
-def test_the_defaults_are_the_authors_and_the_arms_list_what_differs() -> None:
-    config = Translator()
-    assert (config.pieces, config.width, config.layers, config.dropout) == (8000, 256, 2, 0.5)
-    assert (config.batch_size, config.learning_rate, config.order) == (16, 1e-3, "random")
-    assert config.checkpoints[:8] == (0, 50, 100, 500, 1000, 1500, 2000, 4000)
-    assert config.checkpoints[-5:] == (20000, 24000, 28000, 32000, 36000)
-    model = replace(config, pieces=13, width=6).build("uniform", 1)
-    assert model.encoder.dropout == model.decoder.dropout == 0.5
-    assert model.dropout.p == 0.0, "between layers only"
-    shape = model.config
-    assert (shape.never_written, shape.scaled_scores, shape.heads) == ((), False, 1)
-    changed = {"order", "steps", "patience", "measured_on"}
-    captions = translator.translators()["de-en"]
-    differing = {
-        name for name, value in captions.to_dict().items() if value != config.to_dict()[name]
-    }
-    assert differing == changed
-    assert len(translator.DEVIATIONS) == len(changed), "patience with steps, and the seeds"
 
 
 @pytest.fixture(scope="module")
@@ -223,9 +201,7 @@ def test_runs_of_unequal_length_are_given_the_checkpoints_of_the_longest() -> No
 
 
 @pytest.fixture(scope="module")
-def history(
-    tmp_path_factory: pytest.TempPathFactory, one_thread_of_the_cpu: None
-) -> Iterator[tuple[Path, History]]:
+def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, History]]:
     with pytest.MonkeyPatch.context() as patch:
         cache = tmp_path_factory.mktemp("cache")
         patch.setenv("LESSONS_CACHE", str(cache))

@@ -21,8 +21,6 @@ from lessons_lib.corpora.vocabulary import (
 )
 from lessons_lib.tasks import BOS, EOS, PAD, UNK, Batch
 
-torch.set_num_threads(1)
-
 SMALL = ParallelCorpus(
     name="small",
     source_language="de",
@@ -178,17 +176,6 @@ def test_each_epoch_has_every_pair_once(toy: EncodedPairs, order: Order) -> None
     assert first != second
     later = list(toy.batches(17, seed=3, epochs=1, order=order, skip=23))
     assert rows(later) == rows(batches[23:60])
-
-
-def test_similar_lengths_are_dealt_together_within_pools(toy: EncodedPairs) -> None:
-    batches = list(toy.batches(9, seed=2, epochs=1, order="source"))
-    # Pools of 900 and 113: the last batch of a pool may be smaller.
-    assert sorted(map(len, batches)) == [5] + [9] * 112
-    lengths = [batch.source_mask.sum(1) for batch in batches]
-    spans = [int(length.max() - length.min()) for length in lengths]
-    assert sum(spans) / len(spans) < 1, "in random batches it would be above 4"
-    first = [int(length[0]) for length in lengths[:100]]
-    assert first != sorted(first), "batches of a pool come in random order"
 
 
 def test_batches_depend_on_the_seed_alone_and_go_on_without_end(toy: EncodedPairs) -> None:

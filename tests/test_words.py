@@ -110,52 +110,9 @@ def rows(page: str) -> list[Row]:
     return found
 
 
-def undefined(chapter: int, text: list[str], known: list[Row]) -> list[str]:
-    here = set().union(*(row.symbols for row in known if row.only in (None, chapter)))
-    missing = {
-        name: sentence
-        for sentence in reversed(text)  # the first one stays
-        for name in in_math(sentence)
-        if name not in here and f"{name}_" not in here
-    }
-    return [
-        f"chapter {chapter}: {name} in {sentence!r}: no row of book/notation.md shows it; add one "
-        f"that names chapter {chapter}, or one that begins with {chapter}"
-        for name, sentence in sorted(missing.items())
-    ]
-
-
-def misplaced(known: list[Row], used: dict[int, set[str]]) -> list[str]:
-    problems = []
-    for row in known:
-        uses = [chapter for chapter in sorted(used) if row.symbols <= used[chapter]]
-        own = {other.only for other in known if other.symbols == row.symbols}
-        first = next((chapter for chapter in uses if chapter not in own), None)
-        if row.only and row.only not in uses:
-            problems.append(f"{row.shown}: no formula of chapter {row.only} has it; remove the row")
-        elif not row.only and row.first != first:
-            problems.append(f"{row.shown}: first used in chapter {first}, the row says {row.first}")
-    return problems
-
-
-def entries(page: str) -> list[str]:
-    body = page.split("```{glossary}\n")[1].split("```")[0]
+def entries() -> list[str]:
+    body = page("glossary").split("```{glossary}\n")[1].split("```")[0]
     return [line for line in body.splitlines() if line[:1].strip()]
-
-
-def without_entry(chapter: int, text: list[str], terms: list[str]) -> list[str]:
-    known = [term.lower().replace("-", " ") for term in [*terms, *STRESSED]]
-    named: dict[str, str] = {}
-    for sentence in reversed(text):
-        bold = re.findall(r"\*\*(?:the |an? )?([^*$]+)(?<![.?!:])\*\*", sentence, re.IGNORECASE)
-        words = [one.lower() for one in bold if len(one.split()) <= 3]
-        words += [one for one in FIELD if is_in(one, sentence)]
-        named |= dict.fromkeys(words, sentence)
-    return [
-        f"chapter {chapter}: {word!r} in {sentence!r}: book/glossary.md has no such entry; add one"
-        for word, sentence in sorted(named.items())
-        if word.lower().replace("-", " ") not in known
-    ]
 
 
 @cache
@@ -169,36 +126,54 @@ def page(name: str) -> str:
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_symbols_of_a_chapter_are_on_the_notation_page(chapter: int) -> None:
-    problems = undefined(chapter, read(chapter), rows(page("notation")))
-    assert not problems, "\n".join(problems)
+    known = [row.symbols for row in rows(page("notation")) if row.only in (None, chapter)]
+    here = set().union(*known)
+    for sentence in read(chapter):
+        missing = {name for name in in_math(sentence) if not {name, f"{name}_"} & here}
+        assert not missing, (
+            f"{sentence}: no row of book/notation.md shows {missing}; add one that names chapter "
+            f"{chapter}, or one that begins with {chapter}"
+        )
 
 
 def test_rows_of_the_notation_page_are_used_and_name_their_first_chapter() -> None:
-    used = {chapter: set().union(*map(in_math, read(chapter))) for chapter in CHAPTERS}
-    problems = misplaced(rows(page("notation")), used)
-    assert not problems, "\n".join(problems)
+    used = {chapter: set().union(*map(in_math, read(chapter))) for chapter in sorted(CHAPTERS)}
+    known = rows(page("notation"))
+    for row in known:
+        uses = [chapter for chapter in used if row.symbols <= used[chapter]]
+        own = {other.only for other in known if other.symbols == row.symbols}
+        first = next((chapter for chapter in uses if chapter not in own), None)
+        if row.only:
+            assert row.only in uses, f"{row.shown}: no formula of the chapter has it; remove it"
+        else:
+            assert row.first == first, f"{row.shown}: first used in chapter {first}"
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_terms_of_a_chapter_are_in_the_glossary(chapter: int) -> None:
-    problems = without_entry(chapter, read(chapter), entries(page("glossary")))
-    assert not problems, "\n".join(problems)
+    known = {term.lower().replace("-", " ") for term in [*entries(), *STRESSED]}
+    for sentence in read(chapter):
+        bold = re.findall(r"\*\*(?:the |an? )?([^*$]+)(?<![.?!:])\*\*", sentence, re.IGNORECASE)
+        words = [one for one in bold if len(one.split()) <= 3]
+        words += [one for one in FIELD if is_in(one, sentence)]
+        missing = {one for one in words if one.lower().replace("-", " ") not in known}
+        assert not missing, f"{sentence}: book/glossary.md has no entry {missing}; add one"
 
 
 def test_each_entry_of_the_glossary_is_used_in_a_chapter() -> None:
     text = "\n".join(sentence for chapter in CHAPTERS for sentence in read(chapter))
-    idle = [term for term in entries(page("glossary")) if not is_in(term, text)]
+    idle = [term for term in entries() if not is_in(term, text)]
     assert not idle, f"no chapter uses {idle}: remove them from book/glossary.md"
 
 
 def test_the_glossary_is_in_alphabetical_order() -> None:
-    found = [re.sub(r"\W", "", term.casefold()) for term in entries(page("glossary"))]
+    found = [re.sub(r"\W", "", term.casefold()) for term in entries()]
     assert found == sorted(set(found))
 
 
 def test_letters_lead_to_their_first_entries() -> None:
     letters = re.findall(r"\{term\}`([A-Z]) <([^>]+)>`", page("glossary"))
-    first = {term[0].upper(): term for term in reversed(entries(page("glossary")))}
+    first = {term[0].upper(): term for term in reversed(entries())}
     assert letters == sorted(first.items())
 
 

@@ -20,8 +20,6 @@ from lessons_lib.lab.words_first import (
 from lessons_lib.probes import lexical_probe
 from lessons_lib.tasks import EOS, FIRST_WORD, UNK, Batch
 
-pytestmark = pytest.mark.usefixtures("one_thread_of_the_cpu")
-
 TINY = WordsFirst(
     corpus="toy", max_words=9, vocab_size=60, width=12, batch_size=8, learning_rate=0.01, steps=5,
     checkpoints=(2,), chosen_on=7, reported_on=13, dictionary_words=10, prepare_steps=250,
