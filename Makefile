@@ -15,7 +15,7 @@ help:
 	@echo "make check       style, types, the tests that are not slow: after each change, under a minute"
 	@echo "make test        style, types, unit tests, every chapter once, the built site"
 	@echo "make serve       show the built site on http://127.0.0.1:8000"
-	@echo "make notebooks   execute, and write the outputs back into book/ for committing"
+	@echo "make notebooks   execute, and write the outputs back into book/ for committing (CHAPTERS=01: one)"
 	@echo "make editions    renew install cells and badges in book/, the editions in colab/ and student/"
 	@echo "make assignment  make the problem set in _build/assignment: to hand out, and to grade"
 	@echo "make grade SUBMISSIONS=dir   grade the problem sets in a directory, without Docker"
@@ -36,8 +36,11 @@ help:
 	@echo "PYTHON=python3.12  the Python that makes .venv        TORCH=cpu  torch without CUDA"
 	@echo "LESSONS_DATA=dir   where the corpora are already"
 
-book check test env notebooks editions assignment slides pdf bundle lint format lines links serve:
+book check test env editions assignment slides pdf bundle lint format lines links serve:
 	@$(COURSE) $@
+
+notebooks:
+	@$(COURSE) notebooks $(CHAPTERS)
 
 bench:
 	@$(COURSE) bench $(ARGS)

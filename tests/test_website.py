@@ -150,6 +150,13 @@ def test_the_directory_of_the_corpora_counts_and_so_does_force(
         assert len(runs) == before + 1
 
 
+def test_one_chapter_alone_can_be_executed(project: Any, runs: list[list[str]]) -> None:
+    assert website.renew_notebooks(project, only=("02",)) == 0
+    assert runs == [["02_two"]]
+    website.executed(project, force=False)
+    assert runs[1:] == [["01_one"]], "the other is as it was"
+
+
 def unavailable(*_: object) -> None:
     raise OSError("no route")
 

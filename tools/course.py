@@ -69,6 +69,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         command.add_argument("--torch", choices=["plain", "cpu"], default=torch, help=cpu)
     for name in ("book", "notebooks"):
         add[name].add_argument("--force", action="store_true", help="execute every chapter again")
+    add["notebooks"].add_argument("only", nargs="*", default=[""], help="01, for example")
     add["book"].add_argument("--real", action="store_true", help="refuse the embedded corpus")
     add["test"].add_argument("--only", choices=list(stages.STAGES), action="append", help="a stage")
     add["bench"].add_argument("rest", nargs="*", help="names of benchmarks; all without")
@@ -128,7 +129,7 @@ def run(options: argparse.Namespace, project: Project, inside: bool = False) -> 
     site = project.build / "html"
     actions: dict[str, Callable[[], int]] = {
         "book": lambda: website.book(project, options.force, options.real),
-        "notebooks": lambda: website.renew_notebooks(project, options.force),
+        "notebooks": lambda: website.renew_notebooks(project, options.force, tuple(options.only)),
         "check": lambda: stages.run_stages(project, stages.CHECK),
         "test": lambda: stages.run_stages(project, stages.STAGES, options.only),
         "lint": lambda: max(stages.style(project), stages.types(project)),

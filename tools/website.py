@@ -112,8 +112,10 @@ def execution_key(project: Project, notebook: Path) -> str:
     return digest(part.encode() for part in parts)[:16]
 
 
-def executed(project: Project, force: bool) -> dict[Path, Path] | None:
-    """Execute the chapters whose last execution is out of date, or all of them.
+def executed(
+    project: Project, force: bool, only: tuple[str, ...] = ("",)
+) -> dict[Path, Path] | None:
+    """Execute the chapters whose last execution is out of date, or all; ``only`` begin their names.
 
     Returns:
         For each chapter its executed copy; ``None`` where a cell failed (it was reported).
@@ -124,6 +126,7 @@ def executed(project: Project, force: bool) -> dict[Path, Path] | None:
     results = {
         path: store / f"{path.stem}-{execution_key(project, path)}.ipynb"
         for path in chapters(project)
+        if path.name.startswith(only)
     }
     without = [path for path, old in results.items() if old.exists() and fell_back(old)]
     due = [path for path, old in results.items() if force or path in without or not old.exists()]
@@ -133,7 +136,7 @@ def executed(project: Project, force: bool) -> dict[Path, Path] | None:
     if not execute_all({path: results[path] for path in due}):
         return None
     for old in store.glob("*.ipynb"):
-        if old not in results.values():
+        if old not in results.values() and old.name.startswith(only):
             old.unlink()
     return results
 
@@ -285,9 +288,9 @@ def renewed(old: str, new: str) -> str:
     return old if before == after and alike else new
 
 
-def renew_notebooks(project: Project, force: bool = False) -> int:
+def renew_notebooks(project: Project, force: bool = False, only: tuple[str, ...] = ("",)) -> int:
     """Write the outputs of the last execution into ``book/``, for committing them."""
-    copies = executed(project, force)
+    copies = executed(project, force, only)
     if copies is None or without_corpus(copies):
         print("No chapter was changed (see above).")
         return 1
