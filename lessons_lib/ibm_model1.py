@@ -4,8 +4,6 @@ Model 1 supposes that each target word comes from one source word, all of them e
 beforehand: attention that is uniform and stays so. What it estimates is KTIW and nothing else.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

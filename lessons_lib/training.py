@@ -1,7 +1,5 @@
 """One training run, and the same run from many seeds in parallel."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A corpus as numbers, and the batches that are dealt out of it: sentence pairs, labelled texts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice

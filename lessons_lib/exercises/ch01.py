@@ -1,7 +1,5 @@
 """Checkers of chapter 1: attention and the lexical probe."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Checkers of chapter 2: the two-word classifier."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

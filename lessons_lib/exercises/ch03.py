@@ -1,7 +1,5 @@
 """Checkers of chapter 3: what can be learned with uniform attention."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 from typing import Any

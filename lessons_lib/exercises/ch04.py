@@ -1,7 +1,5 @@
 """Checker of chapter 4: how many words are looked at."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Checkers of chapter 5: interventions, the push on attention, and the portrait."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable
 from typing import Any

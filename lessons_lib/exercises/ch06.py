@@ -1,7 +1,5 @@
 """Checkers of chapter 6: the hard distribution."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from typing import Any

@@ -1,7 +1,5 @@
 """Checkers of chapter 7: several heads."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Checkers of chapter 8: agreement, ties and xi."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

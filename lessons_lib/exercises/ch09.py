@@ -1,7 +1,5 @@
 """Checkers of chapter 9: forks of one run, and the line that divides two branches."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from typing import Any

@@ -1,7 +1,5 @@
 """Checkers of chapter 8: the floor, overlapping stages, two hops, elimination, and Adam."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Checkers of chapter 9: intervals and repetitions."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

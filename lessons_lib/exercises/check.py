@@ -7,8 +7,6 @@ output as they were, and gives up on a function that does not end (``sandbox`` s
 can and cannot stop).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from lessons_lib.exercises import ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08, ch09, ch10, ch11  # noqa: F401

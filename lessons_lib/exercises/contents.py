@@ -1,7 +1,5 @@
 """What an answer holds: numbers, a word, a list that comes one by one, a thing to be compared."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 from collections import deque

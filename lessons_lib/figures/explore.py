@@ -10,8 +10,6 @@
 All show the same stored frames.
 """
 
-from __future__ import annotations
-
 import base64
 import html
 import itertools

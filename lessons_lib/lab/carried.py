@@ -7,8 +7,6 @@ function as it was and turns over their gradients, and with them each step of SG
 change both factors is to change nothing. Registered in ``registered/2026-11-29-carried.md``.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import get_args
 

@@ -1,7 +1,5 @@
 """The classification experiment: which words does a trained classifier attend to, and why those?"""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Runs on the workers of a Dask scheduler, which are asked first whether they have this package."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager

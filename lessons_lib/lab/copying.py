@@ -5,8 +5,6 @@ The branch says where the model looks then: at the word that it writes (aligned)
 but that one (elimination). Token accuracy alone cannot tell the two apart.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice

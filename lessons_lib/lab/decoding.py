@@ -1,7 +1,5 @@
 """Writing a translation without seeing it: beam search, which with a beam of 1 is greedy."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -14,8 +14,6 @@ A run has two stages: the preparation, in which something is taught, and ordinar
 fresh optimiser. Arms share their start and the inputs of the second stage, seed by seed.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Runs that take hours: what they have learned lies in files, and they go on where they stopped."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from pickle import UnpicklingError

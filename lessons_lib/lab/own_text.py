@@ -1,7 +1,5 @@
 """Your own text in one call: train on it, probe the models, get the agreement table."""
 
-from __future__ import annotations
-
 import random
 import textwrap
 import warnings

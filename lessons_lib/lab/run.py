@@ -6,8 +6,6 @@ outcomes. A seed that is done is kept in the cache at once, so a run that is sto
 it was.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import uuid

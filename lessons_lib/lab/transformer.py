@@ -6,8 +6,6 @@ decoder layer, so that cross-attention at step t reaches no other step. Then the
 again ``readout(s_t, V h_l)``.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal

@@ -1,7 +1,5 @@
 """The translation experiment: word knowledge before attention, and what foretells where it goes."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
