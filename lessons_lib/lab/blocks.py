@@ -131,9 +131,9 @@ def joined(parts: Sequence[Tensor], fill: int = 0) -> Tensor:
 def schedule(config: Any, steps: int | None = None, **options: Any) -> TrainConfig:
     """How a run of a text configuration is trained: evaluated at its checkpoints, or by options."""
     steps = config.steps if steps is None else steps
-    usual = {"evaluate_every": max(steps, 1), "also_evaluate": getattr(config, "checkpoints", ())}
-    usual |= {"bfloat16": getattr(config, "bfloat16", False), **options}
-    return TrainConfig(steps, config.learning_rate, **usual)
+    usual: dict[str, Any] = {"also_evaluate": getattr(config, "checkpoints", ())}
+    usual |= {"bfloat16": getattr(config, "bfloat16", False), "evaluate_every": max(steps, 1)}
+    return TrainConfig(steps, config.learning_rate, **{**usual, **options})
 
 
 def as_rows(

@@ -46,22 +46,19 @@ class HeadsConfig(CopyingConfig):
         counts = self.drawn, self.second_drawn
         sizes = len(self.pool), len(self.second_pool)
         scales = self.query_scale, self.value_scale
-        inner, tied, merge = self.inner, self.tied_until, self.merge
+        heads, inner, tied, merge = self.heads, self.inner, self.tied_until, self.merge
+        many = any(not 0 <= drawn <= size for drawn, size in zip(counts, sizes, strict=True))
+        wide = inner is not None and (inner < 1 or heads > 1)
+        apart = tied < 0 or (tied > 0 and merge != "average")
         refuse(
             {
-                f"to draw at most as many heads as a pool has, found {counts} of {sizes}": (
-                    not all(0 <= drawn <= size for drawn, size in zip(counts, sizes, strict=True))
+                f"to draw at most as many heads as a pool has, found {counts} of {sizes}": many,
+                f"to draw all {heads} heads, or none to take the run's seed, found {counts}": (
+                    sum(counts) not in (0, heads)
                 ),
-                f"to draw all {self.heads} heads, or none to take the run's seed, found {counts}": (
-                    sum(counts) not in (0, self.heads)
-                ),
-                f"inner of at least 1 and one head, found inner {inner} and {self.heads} heads": (
-                    inner is not None and (inner < 1 or self.heads > 1)
-                ),
+                f"inner of at least 1 and one head, found inner {inner} and {heads} heads": wide,
                 "tied_until of at least 0, and 0 where contexts are concatenated, as heads would "
-                f"not stay equal, found {tied} with merge {merge!r}": (
-                    tied < 0 or (tied > 0 and merge != "average")
-                ),
+                f"not stay equal, found {tied} with merge {merge!r}": apart,
                 "query_scale and value_scale of 1: heads start as their seeds say, found "
                 f"{scales}": scales != (1.0, 1.0),
             }
