@@ -67,7 +67,7 @@ class InterventionConfig(CopyingConfig):
         spare, rate, hold, frozen = self.spare, self.query_rate, self.hold, set(self.frozen)
         prepare, steps, at = self.prepare, self.prepare_steps, self.hold_from
         unknown = not frozen <= set(get_args(Group))
-        below = spare < 0 or not 0 < rate < float("inf")
+        low = spare < 0 or not 0 < rate < float("inf")
         untold = steps < 0 or (prepare == "nothing") != (steps == 0)
         few = prepare == "uniform-easy" and self.vocab + spare == self.length
         bare = self.wrong_words and prepare not in ("uniform-easy", "dictionary")
@@ -78,7 +78,7 @@ class InterventionConfig(CopyingConfig):
         refuse(
             {
                 f"frozen from {', '.join(get_args(Group))}, found {self.frozen}": unknown,
-                f"spare of at least 0, finite query_rate above 0, found {spare} and {rate}": below,
+                f"spare of at least 0 and finite query_rate above 0, found {spare} and {rate}": low,
                 f"prepare_steps above 0 with a preparation, else 0, {told}": untold,
                 "spare words for an easy distribution, found as many words as an input has": few,
                 f"wrong_words with prepare 'uniform-easy' or 'dictionary', found {prepare!r}": bare,
