@@ -117,7 +117,7 @@ def train(
     progress: str | None = None,
     rate_factors: Sequence[tuple[Sequence[nn.Parameter], float]] = (),
 ) -> History:
-    """Train a model in place.
+    """Train a model in place. Of its nine parameters a loop needs the first three.
 
     Args:
         model: trained in place, moved to ``device``.
