@@ -174,10 +174,8 @@ def remove_heads(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
 def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
     """For each seed (a head) whether its start is ``"good"``, ``"bad"`` or ``"mixed"``.
 
-    Good: aligned in every arm (order of the data), bad: in none. Rows are tidy, of single heads.
-
-    Raises:
-        ValueError: a seed has not been run in every arm.
+    Good: aligned in every arm (order of the data), bad: in none. Rows are tidy, of single heads; a
+    ``ValueError`` if a seed has not been run in every arm.
     """
     aligned = (copying.outcomes(frame)["branch"] == "aligned").unstack("arm")
     if partly := aligned.index[aligned.isna().any(axis=1)].tolist():

@@ -181,8 +181,8 @@ def preparation_batches(config: InterventionConfig, seed: int) -> Iterator[Batch
 def dictionary_loss(model: models.Seq2Seq, batch: Batch) -> Tensor:
     """Cross-entropy of the word at each position from its value alone, in nats, a scalar.
 
-    The decoder states are those of the next input of the batch: they know nothing of this one. No
-    gradient reaches the query.
+    The decoder states are those of the next input of the batch, in inputs whose words repeat at
+    random: nothing else helps. No gradient reaches the query.
     """
     out = model(batch, attention=uniform_attention(batch))
     alone = model.merge(model.values(out.encoder_states))  # b l d: the context at each position
@@ -302,12 +302,7 @@ def _prepare(
 def _snapshot(model: HeldCopier) -> Callable[[Batch], Tensor]:
     """Where the model as it is now attends, whatever becomes of it."""
     then = copy.deepcopy(model).eval()
-
-    @torch.no_grad()
-    def hold(batch: Batch) -> Tensor:
-        return then.forward(batch).attention
-
-    return hold
+    return torch.no_grad()(lambda batch: then.forward(batch).attention)
 
 
 INTERVENED = extended(SMALL, InterventionConfig)

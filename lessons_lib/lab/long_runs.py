@@ -18,11 +18,7 @@ SAVE_EVERY = 500
 
 
 def kept(path: Path, make: Callable[[], Any]) -> Any:
-    """What a file holds (tensors and plain values); made and saved where there is none.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
+    """What a file holds (tensors and plain values); made and saved where there is none."""
     if not path.is_file():
         save(make(), path)
     try:

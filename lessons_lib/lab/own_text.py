@@ -103,8 +103,7 @@ def agreement_table(
             into words, or a class is missing, altogether or in a part of the split.
 
     Warns:
-        UserWarning: more than a tenth was left out or shortened, or most held-out words are
-            unknown.
+        UserWarning: more than a tenth was left out or shortened, or most words are unknown.
     """
     settings |= {"runs": runs, "steps": steps}
     if isinstance(corpus, LabelledCorpus):

@@ -29,11 +29,7 @@ from lessons_lib.training import History
 
 
 def experiment(name: str) -> Experiment:
-    """A registered experiment.
-
-    Raises:
-        KeyError: there is none of this name; the message lists those that are.
-    """
+    """A registered experiment; a ``KeyError`` that lists them if there is none of this name."""
     if name not in REGISTRY:
         raise KeyError(f"no experiment {name!r}; there is {', '.join(REGISTRY)}")
     return REGISTRY[name]
