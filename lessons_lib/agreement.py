@@ -5,8 +5,6 @@ Shapes as in ``lessons_lib.probes``: alpha (heads averaged), beta and Delta are
 Everywhere ``reference`` is u, ``candidate`` is v, and ``mask`` is that of ``agreement``.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Shapes as in ``lessons_lib.models``; a class is one output, so ``tgt`` is 1 here
 ``(batch, 1, 1, src)`` and a probe ``(batch, 1, src)``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """What all configurations share: made from a dictionary, turned into one, and hashed."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

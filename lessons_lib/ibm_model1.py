@@ -4,8 +4,6 @@ Model 1 supposes that each target word comes from one source word, all of them e
 beforehand: attention that is uniform and stays so. What it estimates is KTIW and nothing else.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +13,8 @@ from lessons_lib.tasks import PAD, Batch, check_words
 
 NULL = PAD
 """Row of the table for the empty word, which may bring forth words that have no source."""
+CHUNK = 4096
+"""Pairs handled at once, which bounds memory."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,6 @@ def fit_model1(
     *,
     iterations: int = 5,
     empty_word: bool = True,
-    chunk: int = 4096,
 ) -> Model1:
     """Fit IBM Model 1 by expectation-maximisation, from the uniform table.
 
@@ -55,7 +54,6 @@ def fit_model1(
         target_vocab: columns of the table.
         iterations: steps of EM, at least 1.
         empty_word: whether a target word may come from no source word.
-        chunk: pairs handled at once; bounds memory, does not change the result beyond rounding.
 
     Raises:
         ValueError: sizes do not match, a word is outside its vocabulary or after ``PAD``,
@@ -81,8 +79,8 @@ def fit_model1(
     for step in range(iterations + 1):
         counts = torch.zeros_like(table).view(-1)
         total, tokens = 0.0, 0
-        for first in range(0, len(source), chunk):
-            rows = slice(first, first + chunk)
+        for first in range(0, len(source), CHUNK):
+            rows = slice(first, first + CHUNK)
             x, y = words[rows], target[rows]
             cell = x[:, None, :] * target_vocab + y[:, :, None]  # b t l: index into the flat table
             usable = may_align[rows][:, None, :] & (y != PAD)[:, :, None]

@@ -11,8 +11,6 @@ A model returns a frozen dataclass and keeps nothing of a call on itself. Attent
 ``(batch, heads, tgt, src)`` and sums to 1 over ``src``.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Literal
 

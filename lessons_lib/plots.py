@@ -96,18 +96,16 @@ def attention_map(
     target_words: Sequence[str],
     *,
     gold: Sequence[int] | None = None,
-    vmax: float = 1.0,
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """A grid of output words (rows) by input words (columns), darker where the weight is larger.
 
     Args:
-        weights: ``(tgt, src)``, from 0 to ``vmax``.
+        weights: ``(tgt, src)``, from 0 to 1, which is drawn darkest.
         source_words: labels of the columns.
         target_words: labels of the rows.
         gold: for each row the right column, -1 for none; drawn as a frame.
-        vmax: weight that is drawn darkest.
         title: above the axes.
         ax: where to draw; a new figure if ``None``.
 
@@ -121,7 +119,7 @@ def attention_map(
             f"expected weights (tgt, src) = {expected} for these words, found {grid.shape}"
         )
     ax = _axes(ax)
-    ax.imshow(grid, cmap=WEIGHTS_MAP, vmin=0, vmax=vmax, aspect="auto")
+    ax.imshow(grid, cmap=WEIGHTS_MAP, vmin=0, vmax=1, aspect="auto")
     ax.set_xticks(range(expected[1]), source_words, rotation=45, ha="right")
     ax.set_yticks(range(expected[0]), target_words)
     ax.set_xticks(np.arange(expected[1]) - 0.5, minor=True)
@@ -145,19 +143,15 @@ def curves(
     *,
     label: str,
     color: str,
-    x: str = "step",
-    y: str = "value",
     unit: str = "seed",
     ax: Axes | None = None,
 ) -> Axes:
     """One thin line for each seed and a thick one for their mean, labelled with n.
 
     Args:
-        frame: tidy rows; one row for each unit and x.
+        frame: tidy rows with step and value; one row for each unit and step.
         label: in the legend; ``(n = ...)`` is added where there are several units.
         color: a colour, or a key of ``ROLES``.
-        x: column on the horizontal axis.
-        y: column on the vertical axis.
         unit: column that tells runs apart.
         ax: where to draw; a new figure if ``None``.
 
@@ -171,11 +165,11 @@ def curves(
     units = frame[unit].nunique()
     if units > 1:
         for _, one in frame.groupby(unit):
-            ax.plot(one[x], one[y], color=shade, lw=0.8, alpha=0.5)
+            ax.plot(one["step"], one["value"], color=shade, lw=0.8, alpha=0.5)
         label = f"{label} (n = {units})"
-    mean = frame.groupby(x, as_index=False)[y].mean()
-    ax.plot(mean[x], mean[y], color=shade, label=label)
-    ax.set_xlabel("training step" if x == "step" else x)
+    mean = frame.groupby("step", as_index=False)["value"].mean()
+    ax.plot(mean["step"], mean["value"], color=shade, label=label)
+    ax.set_xlabel("training step")
     return ax
 
 

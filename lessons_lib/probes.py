@@ -4,8 +4,6 @@ Shapes: a probe or an attention that is compared has the source as its last axis
 the lexical probe beta is ``(batch, tgt, src)``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal

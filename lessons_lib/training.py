@@ -1,7 +1,5 @@
 """One training run, and the same run from many seeds in parallel."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,7 +117,7 @@ def train(
     progress: str | None = None,
     rate_factors: Sequence[tuple[Sequence[nn.Parameter], float]] = (),
 ) -> History:
-    """Train a model in place.
+    """Train a model in place. Of its nine parameters a loop needs the first three.
 
     Args:
         model: trained in place, moved to ``device``.

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from lessons_lib import ibm_model1
 from lessons_lib.ibm_model1 import NULL, fit_model1
 from lessons_lib.tasks import PAD
 
@@ -37,9 +38,10 @@ PAIRS = [([4, 5], [6, 7, 4]), ([4], [6]), ([5, 8, 4, 8], [7, 5]), ([8], [5, 5])]
 
 @pytest.mark.parametrize("null", [True, False])
 @pytest.mark.parametrize("chunk", [1, 3, 100])
-def test_equals_the_textbook_loop(null: bool, chunk: int) -> None:
+def test_equals_the_textbook_loop(null: bool, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ibm_model1, "CHUNK", chunk)
     source, target = padded([s for s, _ in PAIRS]), padded([t for _, t in PAIRS])
-    fitted = fit_model1(source, target, 9, 8, iterations=4, empty_word=null, chunk=chunk)
+    fitted = fit_model1(source, target, 9, 8, iterations=4, empty_word=null)
     expected = torch.tensor(textbook(PAIRS, 9, 8, 4, null), dtype=torch.float64)
     torch.testing.assert_close(fitted.table, expected)
 

@@ -1,7 +1,5 @@
 """A corpus as numbers, and the batches that are dealt out of it: sentence pairs, labelled texts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
@@ -136,10 +134,8 @@ def encode_parallel(
     Pairs are left out where a side is empty or has more than ``max_words`` pieces, ``EOS`` not
     counted. The gold alignment is taken over where both sides are numbered by words and sources are
     not ``framed`` by ``BOS`` and ``EOS``, as positions of them; of several source words of a target
-    word the first one listed counts.
-
-    Raises:
-        ValueError: no pair is left, or an alignment points outside its sentences.
+    word the first one listed counts. A ``ValueError`` if no pair is left, or an alignment points
+    outside its sentences.
     """
     most = float("inf") if max_words is None else max_words
     kept: dict[int, tuple[list[int], list[int]]] = {}
@@ -219,10 +215,8 @@ def encode_labelled(
     """Number the texts of a corpus, one class (label 1) against all the others (0).
 
     Texts without any word are left out; unknown words are kept, as ``UNK``. Of each text the first
-    ``max_words`` pieces are kept; ``ends`` puts ``BOS`` and ``EOS`` around them, as positions.
-
-    Raises:
-        ValueError: no such class, no text is left, or all that are left are on one side.
+    ``max_words`` pieces are kept; ``ends`` puts ``BOS`` and ``EOS`` around them, as positions. A
+    ``ValueError`` if there is no such class, or no text is left on a side.
     """
     if positive not in corpus.classes:
         names = ", ".join(corpus.classes)

@@ -4,8 +4,6 @@ A file is plain or gzipped, and UTF-8 unless another encoding is named; its line
 Windows or on an old Mac. What is no such text is called by its name and not read as something else.
 """
 
-from __future__ import annotations
-
 import codecs
 import gzip
 import re

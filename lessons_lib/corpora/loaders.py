@@ -4,8 +4,6 @@ Nothing here replaces real text by other text behind the reader's back: the func
 on the embedded corpus (``..._or_toy``) also return a notice that a chapter shows.
 """
 
-from __future__ import annotations
-
 import csv
 import html
 import io

@@ -5,8 +5,6 @@ looks into the directory named by the environment variable ``LESSONS_DATA``, the
 then downloads. A download becomes visible under its name only when it is complete and verified.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import os

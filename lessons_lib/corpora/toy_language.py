@@ -13,8 +13,6 @@ that carry its meaning (all of them where none is marked). So ``is_*playing`` is
 ``spielt``: both words are linked to it, but only ``playing`` is in the dictionary.
 """
 
-from __future__ import annotations
-
 import random
 import tomllib
 from collections import namedtuple

@@ -149,8 +149,7 @@ def number_dictionary(
 ) -> dict[int, frozenset[int]]:
     """A dictionary in identifiers: for each source word all its translations in ``target``.
 
-    Words that the vocabularies do not have are left out, and so are words without a translation;
-    the frequent ones come first.
+    Words without a translation there are left out; the frequent ones come first.
     """
     numbered = {}
     for i in range(FIRST_WORD, len(source)):

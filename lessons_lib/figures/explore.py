@@ -10,8 +10,6 @@
 All show the same stored frames.
 """
 
-from __future__ import annotations
-
 import base64
 import html
 import itertools
@@ -175,14 +173,12 @@ def explore(
     """A figure that a reader moves with one to three sliders.
 
     The values come as keywords: ``step=[0, 5, 10]``, or ``model={"learned": a, "uniform": b}``
-    where readers are to see other words than the value. All frames are drawn at once, in order.
-    One whose ``draw`` or ``describe`` raises shows the error. The options are many because each is
-    said in one word where a figure is made.
+    where readers are to see other words than the value. A frame whose ``draw`` or ``describe``
+    raises shows the error. The options are many because each is said in one word.
 
     Args:
         draw: ``draw(figure, **values)`` draws on the given empty matplotlib figure.
-        describe: ``describe(**values)`` says in a sentence or two what the frame shows, for
-            those who do not see it.
+        describe: ``describe(**values)`` says what the frame shows to who does not see it.
         alt: what the figure shows, whatever the values, in a few words.
         start: the value to begin with, by parameter, or its text; by default the first.
         title: heading above the figure.

@@ -257,10 +257,9 @@ def compare(
 
     Returns:
         Rows ``step, metric, value``; the metric of run k ends in ``#k``. For each reading, with its
-        suffix (``A(alpha,uf)/max``): ``A(alpha,uf)``, ``A(delta,uf)``,
-        ``A(alpha,beta)`` (beta of an ordinary run of another seed), ``A(uf,px)`` as the paper
-        writes it and ``A(px,uf)`` as its code computes it, ``A(lr,uf)``, ``A(-delta,uf)`` (the sign
-        of the released scripts), ``A(alpha,twin)``, ``A(alpha,NAME)`` for each reference;
+        suffix: ``A(alpha,uf)``, ``A(delta,uf)``, ``A(alpha,beta)`` (of a run of another seed),
+        ``A(uf,px)`` as the paper writes it and ``A(px,uf)`` as its code computes it, ``A(lr,uf)``,
+        ``A(-delta,uf)`` (the released sign), ``A(alpha,twin)``, ``A(alpha,NAME)`` per reference;
         ``tau(alpha,uf)``: Kendall's tau; ``A(alpha,shuffled)``: the paper's baseline, the others'
         attention shuffled; ``chance``: expected agreement without knowledge; ``xi`` (if it is
         passed) and ``xi/passed`` for ``A(alpha,uf)``, and so on (``XI``); ``xi*``, the gold run's
@@ -300,10 +299,7 @@ def spreads(held_out: HeldOut[Data], run: Trace) -> list[float]:
 def half_rise(steps: Sequence[float], values: Sequence[float]) -> float:
     """The training step at which a curve is first half-way from its first to its last value.
 
-    Between two evaluations it is interpolated linearly.
-
-    Raises:
-        ValueError: NaN in the curve.
+    Between two evaluations it is interpolated linearly; a ``ValueError`` for NaN in the curve.
     """
     y = np.asarray(values, dtype=float)
     if np.isnan(y).any():

@@ -7,8 +7,6 @@ function as it was and turns over their gradients, and with them each step of SG
 change both factors is to change nothing. Registered in ``registered/2026-11-29-carried.md``.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -32,8 +30,7 @@ class Ranking(Copying):
     """Where does the first word of the vocabulary stand, the second, and so on?
 
     Output t is the position of the t-th smallest word of the input, as a word of its own
-    (``FIRST_WORD`` plus the position). The outputs of an input are all different and none is a
-    copy: to look one needs the word, and what is read is its place. At V = L each input has the
+    (``FIRST_WORD`` plus the position): all different, and none a copy. At V = L each input has the
     same words and the same outputs, so that co-occurrence says nothing.
     """
 
@@ -50,11 +47,7 @@ class Ranking(Copying):
 
 @dataclass(frozen=True)
 class CarriedConfig(TransformerConfig):
-    """A Transformer the second half of whose heads depends on the first.
-
-    Raises:
-        ValueError: the number of heads is odd.
-    """
+    """A Transformer the second half of whose heads depends on the first; their number is even."""
 
     heads: int = 2
     pair: Pair = "random"  #: as in ``mirror.PairConfig``, for each head of the first half

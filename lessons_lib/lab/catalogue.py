@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -174,14 +175,13 @@ def _survey(
     return Experiment(question, run, {"lesson": Scale(arms, tuple(seeds), **options)}, report)
 
 
-def _large(arms: Mapping[str, Configuration], seeds: int, *told: str, **options: Any) -> Scale:
-    """A scale with the seeds from 1 on that is not recorded, and what differs in it."""
-    return Scale(arms, _seeds(seeds), recorded=False, deviations=told, **options)
-
-
 def _short(arms: Mapping[str, Configuration], seeds: int, *told: str, **options: Any) -> Scale:
-    """The same where the package holds the records."""
+    """A scale with the seeds from 1 on, and what differs in it."""
     return Scale(arms, _seeds(seeds), deviations=told, **options)
+
+
+_large = partial(_short, recorded=False)
+"""The same where the package does not hold the records."""
 
 
 REGISTRY: Mapping[str, Experiment] = {

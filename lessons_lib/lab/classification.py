@@ -1,7 +1,5 @@
 """The classification experiment: which words does a trained classifier attend to, and why those?"""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Iterator
@@ -115,10 +113,8 @@ def prepare(
     """Number three parts of a labelled corpus.
 
     Texts of ``val`` and ``test`` whose words are those of a text in an earlier part are passed
-    over. The texts to learn from that are measured on are drawn as the authors draw them.
-
-    Raises:
-        ValueError: a part, or what is measured on of it, has texts of one class only, or no words.
+    over. The texts to learn from that are measured on are drawn as the authors draw them. A
+    ``ValueError`` if a part, or what is measured on of it, has one class only, or no words.
     """
     cut = [[tuple(vocabulary.words(text)) for text in part.texts] for part in (train, val, test)]
     vocab = vocabulary.Vocabulary.build(

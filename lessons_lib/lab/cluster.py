@@ -1,7 +1,5 @@
 """Runs on the workers of a Dask scheduler, which are asked first whether they have this package."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -18,8 +16,7 @@ class ClusterError(RuntimeError):
 def cluster_executor(address: str | None) -> Iterator[Executor | None]:
     """The executor of a Dask scheduler, for ``run_seeds``; ``None`` without an address.
 
-    The address is such as ``tcp://127.0.0.1:8786``. A run whose worker dies is done again by
-    another one. Workers that join later are not asked.
+    A run whose worker dies is done again by another one. Workers that join later are not asked.
 
     Raises:
         ClusterError: Dask is not installed, the scheduler does not answer or has no workers, or

@@ -5,8 +5,6 @@ The branch says where the model looks then: at the word that it writes (aligned)
 but that one (elimination). Token accuracy alone cannot tell the two apart.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -271,9 +269,6 @@ def outcomes(frame: pd.DataFrame) -> pd.DataFrame:
         attention (of some head) is largest at the right position for more than half of the words;
         "elimination" if it is for fewer words than the share of attention that the position had
         before training, and that share has fallen; else "undecided".
-
-    Raises:
-        ValueError: a metric that is needed is not there.
     """
     keys = [key for key in ("arm", "seed") if key in frame.columns]
     needed = ["token_accuracy", "attention_accuracy", "right_mass"]

@@ -1,7 +1,5 @@
 """Writing a translation without seeing it: beam search, which with a beam of 1 is greedy."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -15,11 +13,8 @@ def translate(model: Seq2Seq, source: Tensor, *, beam: int = 5, longest: int = 1
 
     At each step the ``beam`` best continuations of all hypotheses of a sentence are kept. The score
     is the sum of log-probabilities, not divided by the length. Since it can only fall, a sentence
-    is done when its best hypothesis has ended. ``longest`` counts the end symbol, too.
-
-    Returns:
-        int64, ``(batch, tgt)``: output words, the end symbol included where it was reached, then
-        ``PAD``.
+    is done when its best hypothesis has ended. Outputs, ``(batch, tgt)``, have the end symbol where
+    it was reached, which ``longest`` counts, then ``PAD``.
     """
     result = torch.full((len(source), longest), PAD)
     live = torch.arange(len(source))  # sentences that are not done

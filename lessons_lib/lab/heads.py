@@ -46,22 +46,19 @@ class HeadsConfig(CopyingConfig):
         counts = self.drawn, self.second_drawn
         sizes = len(self.pool), len(self.second_pool)
         scales = self.query_scale, self.value_scale
-        inner, tied, merge = self.inner, self.tied_until, self.merge
+        heads, inner, tied, merge = self.heads, self.inner, self.tied_until, self.merge
+        many = any(not 0 <= drawn <= size for drawn, size in zip(counts, sizes, strict=True))
+        wide = inner is not None and (inner < 1 or heads > 1)
+        apart = tied < 0 or (tied > 0 and merge != "average")
         refuse(
             {
-                f"to draw at most as many heads as a pool has, found {counts} of {sizes}": (
-                    not all(0 <= drawn <= size for drawn, size in zip(counts, sizes, strict=True))
+                f"to draw at most as many heads as a pool has, found {counts} of {sizes}": many,
+                f"to draw all {heads} heads, or none to take the run's seed, found {counts}": (
+                    sum(counts) not in (0, heads)
                 ),
-                f"to draw all {self.heads} heads, or none to take the run's seed, found {counts}": (
-                    sum(counts) not in (0, self.heads)
-                ),
-                f"inner of at least 1 and one head, found inner {inner} and {self.heads} heads": (
-                    inner is not None and (inner < 1 or self.heads > 1)
-                ),
+                f"inner of at least 1 and one head, found inner {inner} and {heads} heads": wide,
                 "tied_until of at least 0, and 0 where contexts are concatenated, as heads would "
-                f"not stay equal, found {tied} with merge {merge!r}": (
-                    tied < 0 or (tied > 0 and merge != "average")
-                ),
+                f"not stay equal, found {tied} with merge {merge!r}": apart,
                 "query_scale and value_scale of 1: heads start as their seeds say, found "
                 f"{scales}": scales != (1.0, 1.0),
             }
@@ -177,10 +174,8 @@ def remove_heads(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
 def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
     """For each seed (a head) whether its start is ``"good"``, ``"bad"`` or ``"mixed"``.
 
-    Good: aligned in every arm (order of the data), bad: in none. Rows are tidy, of single heads.
-
-    Raises:
-        ValueError: a seed has not been run in every arm.
+    Good: aligned in every arm (order of the data), bad: in none. Rows are tidy, of single heads; a
+    ``ValueError`` if a seed has not been run in every arm.
     """
     aligned = (copying.outcomes(frame)["branch"] == "aligned").unstack("arm")
     if partly := aligned.index[aligned.isna().any(axis=1)].tolist():

@@ -83,9 +83,7 @@ def time_difference(
 
     Times and events are as in ``cumulative_incidence``, ``(n,)`` of one group and ``(m,)`` of the
     other. The alternative is of the first group's hazard: where it is "less", that group is later.
-
-    Raises:
-        ValueError: no run of either group reached the event.
+    A ``ValueError`` if no run of either group reached the event.
     """
     one, other = _censored(times, happened), _censored(other_times, other_happened)
     if all(group.num_censored() == len(group) for group in (one, other)):

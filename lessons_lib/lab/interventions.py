@@ -14,8 +14,6 @@ A run has two stages: the preparation, in which something is taught, and ordinar
 fresh optimiser. Arms share their start and the inputs of the second stage, seed by seed.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -68,33 +66,25 @@ class InterventionConfig(CopyingConfig):
         super().__post_init__()
         spare, rate, hold, frozen = self.spare, self.query_rate, self.hold, set(self.frozen)
         prepare, steps, at = self.prepare, self.prepare_steps, self.hold_from
-        wordy = prepare in ("uniform-easy", "dictionary")
+        unknown = not frozen <= set(get_args(Group))
+        low = spare < 0 or not 0 < rate < float("inf")
+        untold = steps < 0 or (prepare == "nothing") != (steps == 0)
         few = prepare == "uniform-easy" and self.vocab + spare == self.length
+        bare = self.wrong_words and prepare not in ("uniform-easy", "dictionary")
+        single = self.wrong_words and 1 in (self.vocab, spare)
+        late = not 0 <= at < (max(self.steps, 1) if hold == "snapshot" else 1)
+        idle = frozen >= {"ktiw", "shared"} and (hold != "nothing" or "attention" in frozen)
+        told = f"found {steps} with prepare {prepare!r}"
         refuse(
             {
-                f"frozen from {', '.join(get_args(Group))}, found {self.frozen}": (
-                    not frozen <= set(get_args(Group))
-                ),
-                f"spare of at least 0 and a finite query_rate above 0, found {spare} and {rate}": (
-                    spare < 0 or not 0 < rate < float("inf")
-                ),
-                "prepare_steps above 0 with a preparation, else 0, found "
-                f"{steps} with prepare {prepare!r}": (
-                    steps < 0 or (prepare == "nothing") != (steps == 0)
-                ),
+                f"frozen from {', '.join(get_args(Group))}, found {self.frozen}": unknown,
+                f"spare of at least 0 and finite query_rate above 0, found {spare} and {rate}": low,
+                f"prepare_steps above 0 with a preparation, else 0, {told}": untold,
                 "spare words for an easy distribution, found as many words as an input has": few,
-                f"wrong_words with prepare 'uniform-easy' or 'dictionary', found {prepare!r}": (
-                    self.wrong_words and not wordy
-                ),
-                "two words or more to exchange, found a single one; choose another spare": (
-                    self.wrong_words and 1 in (self.vocab, spare)
-                ),
-                f"hold_from below steps, and 0 without a snapshot, found {at} with hold {hold!r}": (
-                    not 0 <= at < (max(self.steps, 1) if hold == "snapshot" else 1)
-                ),
-                f"something to train, found frozen {self.frozen} with hold {hold!r}": (
-                    frozen >= {"ktiw", "shared"} and (hold != "nothing" or "attention" in frozen)
-                ),
+                f"wrong_words with prepare 'uniform-easy' or 'dictionary', found {prepare!r}": bare,
+                "two words or more to exchange, found a single one; choose another spare": single,
+                f"hold_from below steps, 0 without a snapshot, found {at} with hold {hold!r}": late,
+                f"something to train, found frozen {self.frozen} with hold {hold!r}": idle,
             }
         )
 
@@ -191,8 +181,8 @@ def preparation_batches(config: InterventionConfig, seed: int) -> Iterator[Batch
 def dictionary_loss(model: models.Seq2Seq, batch: Batch) -> Tensor:
     """Cross-entropy of the word at each position from its value alone, in nats, a scalar.
 
-    The decoder states are those of the next input of the batch: they know nothing of this one. No
-    gradient reaches the query.
+    The decoder states are those of the next input of the batch, in inputs whose words repeat at
+    random: nothing else helps. No gradient reaches the query.
     """
     out = model(batch, attention=uniform_attention(batch))
     alone = model.merge(model.values(out.encoder_states))  # b l d: the context at each position
@@ -312,12 +302,7 @@ def _prepare(
 def _snapshot(model: HeldCopier) -> Callable[[Batch], Tensor]:
     """Where the model as it is now attends, whatever becomes of it."""
     then = copy.deepcopy(model).eval()
-
-    @torch.no_grad()
-    def hold(batch: Batch) -> Tensor:
-        return then.forward(batch).attention
-
-    return hold
+    return torch.no_grad()(lambda batch: then.forward(batch).attention)
 
 
 INTERVENED = extended(SMALL, InterventionConfig)

@@ -6,8 +6,6 @@ attention that a network predicts, and a readout that what is read has to pass. 
 in which some of these are taken away, and a ``models.Seq2Seq`` to all that measures one.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 

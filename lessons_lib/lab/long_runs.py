@@ -1,7 +1,5 @@
 """Runs that take hours: what they have learned lies in files, and they go on where they stopped."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from pickle import UnpicklingError
@@ -20,11 +18,7 @@ SAVE_EVERY = 500
 
 
 def kept(path: Path, make: Callable[[], Any]) -> Any:
-    """What a file holds (tensors and plain values); made and saved where there is none.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
+    """What a file holds (tensors and plain values); made and saved where there is none."""
     if not path.is_file():
         save(make(), path)
     try:

@@ -5,8 +5,6 @@ chapter 6 the first lies at (a, b) and the second at (-a, -b), so one of the two
 aligns. Registered in ``registered/2026-11-28-mirror-images.md``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args

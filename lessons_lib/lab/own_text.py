@@ -1,7 +1,5 @@
 """Your own text in one call: train on it, probe the models, get the agreement table."""
 
-from __future__ import annotations
-
 import random
 import textwrap
 import warnings
@@ -105,8 +103,7 @@ def agreement_table(
             into words, or a class is missing, altogether or in a part of the split.
 
     Warns:
-        UserWarning: more than a tenth was left out or shortened, or most held-out words are
-            unknown.
+        UserWarning: more than a tenth was left out or shortened, or most words are unknown.
     """
     settings |= {"runs": runs, "steps": steps}
     if isinstance(corpus, LabelledCorpus):

@@ -1,7 +1,5 @@
 """Many runs at once: one configuration from many seeds, on this machine or on a cluster."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import threading

@@ -185,12 +185,8 @@ def command(name: str, scale: str) -> str:
 def load(name: str, scale: str | None = None, directory: Path | None = None) -> dict[str, Record]:
     """The records of an experiment, arm by arm. Reads files and nothing else.
 
-    That they match what the catalogue says today is ``run.current``'s business, and a test's.
-
-    Args:
-        name: of the experiment.
-        scale: at which it was measured; may be left out where there is one only.
-        directory: where records lie; the package's own if ``None``.
+    The scale may be left out where there is one only; ``run.current`` asks whether records match
+    the catalogue. ``directory`` is the package's own if ``None``.
 
     Raises:
         NotMeasuredError: there is none; the message names the command that makes it.

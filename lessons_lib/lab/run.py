@@ -6,8 +6,6 @@ outcomes. A seed that is done is kept in the cache at once, so a run that is sto
 it was.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import uuid
@@ -31,11 +29,7 @@ from lessons_lib.training import History
 
 
 def experiment(name: str) -> Experiment:
-    """A registered experiment.
-
-    Raises:
-        KeyError: there is none of this name; the message lists those that are.
-    """
+    """A registered experiment; a ``KeyError`` that lists them if there is none of this name."""
     if name not in REGISTRY:
         raise KeyError(f"no experiment {name!r}; there is {', '.join(REGISTRY)}")
     return REGISTRY[name]

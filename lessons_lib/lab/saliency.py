@@ -5,8 +5,6 @@ the chain rule is cut at the states of encoder and decoder, and ``torch.func.vma
 gradients of all output words through the recurrences together.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -6,8 +6,6 @@ decoder layer, so that cross-attention at step t reaches no other step. Then the
 again ``readout(s_t, V h_l)``.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -48,22 +46,16 @@ class TransformerConfig(OptimizedConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         heads, width, layers = self.heads, self.width, self.encoder_layers
-        usual = {
-            name: (getattr(CopyingConfig, name), getattr(self, name))
-            for name in ("cell", "readout", "query_scale", "value_scale")
+        wrong = {
+            f"encoder_layers of at least 0, found {layers}": layers < 0,
+            "a width that is a multiple of heads, each head has its share, found "
+            f"width {width} and {heads} heads": heads < 1 or width < 1 or width % heads > 0,
         }
-        refuse(
-            {
-                f"encoder_layers of at least 0, found {layers}": layers < 0,
-                "a width that is a multiple of heads, each head has its share, found "
-                f"width {width} and {heads} heads": heads < 1 or width < 1 or width % heads > 0,
-                **{
-                    f"{name} {default!r}, the default, as a Transformer has no use for it, found "
-                    f"{found!r}": found != default
-                    for name, (default, found) in usual.items()
-                },
-            }
-        )
+        for name in ("cell", "readout", "query_scale", "value_scale"):
+            usual, found = getattr(CopyingConfig, name), getattr(self, name)
+            why = "the default, as a Transformer has no use for it"
+            wrong[f"{name} {usual!r}, {why}, found {found!r}"] = found != usual
+        refuse(wrong)
 
     @property
     def model(self) -> models.Seq2SeqConfig:

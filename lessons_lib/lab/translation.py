@@ -1,7 +1,5 @@
 """The translation experiment: word knowledge before attention, and what foretells where it goes."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -102,11 +100,7 @@ def prepare_pairs(
     test: ParallelCorpus,
     dictionary: Mapping[str, frozenset[str]] | None,
 ) -> Pairs:
-    """Number three parts of a parallel corpus.
-
-    Raises:
-        ValueError: no pair of a part has a word on either side and at most ``max_words``.
-    """
+    """Number three parts of a parallel corpus, a ``ValueError`` if no pair of one fits."""
     (pairs, *held_out), source, target = _numbered(config, (train, val, test))
     sizes = zip(held_out, (config.chosen_on, config.reported_on), strict=True)
     parts = [part.batch(range(min(most, len(part)))) for part, most in sizes]

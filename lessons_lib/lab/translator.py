@@ -16,8 +16,6 @@ that is not obvious:
 - Their A(alpha, beta) takes beta from the run that is compared, not from the gold run.
 """
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence

@@ -27,8 +27,6 @@ shows it with probability 0.95, in 74% of such experiments. That KTIW drives att
 is supported if 1 and 2 are, not supported if neither is; 3 says how far.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

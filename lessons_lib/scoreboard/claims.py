@@ -5,8 +5,6 @@ Everything but the wording is computed from the recorded results when it is aske
 scratch and compares the two.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import tempfile

@@ -1,7 +1,5 @@
 """What rows of the scoreboard on copying rest on: interventions and the hard distribution."""
 
-from __future__ import annotations
-
 from itertools import count
 
 from scipy.stats import binom

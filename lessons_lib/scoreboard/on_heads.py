@@ -1,7 +1,5 @@
 """What rows of the scoreboard on several heads rest on: do they help, and is it their starts?"""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pandas as pd

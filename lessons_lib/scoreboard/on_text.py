@@ -4,8 +4,6 @@ A row on several corpora has one main value, the mean over corpora: run "1.0" of
 before. Each corpus is a criterion of its own, but where a row says otherwise.
 """
 
-from __future__ import annotations
-
 import pandas as pd
 
 from lessons_lib.lab.blocks import step_at

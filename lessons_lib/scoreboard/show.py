@@ -3,8 +3,6 @@
 The data frames are those of ``claims.scoreboard``. Nothing is typed here but labels.
 """
 
-from __future__ import annotations
-
 import html
 from collections.abc import Mapping
 from dataclasses import dataclass

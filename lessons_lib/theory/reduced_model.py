@@ -11,8 +11,6 @@ Glossary of shapes::
     vocab   words, V of them, counted from 0       checks   steps at which runs were measured
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
