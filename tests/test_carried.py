@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import fisher_exact
+from test_claims_copying import load_of, record
+from test_mirrored import runs
 
 from lessons_lib import probes
 from lessons_lib.lab import carried, mirror
@@ -14,8 +16,6 @@ from lessons_lib.lab.records import NotMeasuredError
 from lessons_lib.lab.transformer import TRANSFORMER, build_transformer
 from lessons_lib.scoreboard import carried as judge
 from lessons_lib.tasks import EOS, FIRST_WORD
-from test_claims_copying import load_of, record
-from test_mirrored import runs
 
 TINY = extended(
     TRANSFORMER, carried.CarriedConfig,

@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 
 import pytest
+from test_claims_copying import Run, record
 
 from lessons_lib.config import Configuration, digest
 from lessons_lib.lab import copying, records
 from lessons_lib.lab.catalogue import REGISTRY, branches, comparisons, last_values
 from lessons_lib.lab.records import Record
-from test_claims_copying import Run, record
 
 SCALES = [
     pytest.param(name, scale, id=f"{name}-{scale}")

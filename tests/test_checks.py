@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-
 from answers import ANSWERS, ON_THE_PAGE, made
+
 from lessons_lib import models
 from lessons_lib.exercises.check import EXERCISES, check
 from lessons_lib.exercises.contents import NotAttempted, Wrong, numbers

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_claims_copying import record
 
 from lessons_lib.lab import records, run
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError
@@ -22,7 +23,6 @@ from lessons_lib.scoreboard.claim import (
 )
 from lessons_lib.scoreboard.claims import main, scoreboard
 from lessons_lib.stats import Interval
-from test_claims_copying import record
 
 SEEDS = (1, 2, 3, 4, 5)
 

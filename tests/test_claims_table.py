@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from test_plots import contrast
 
 from lessons_lib.lab.records import NotMeasuredError, Record, make_record
 from lessons_lib.scoreboard import claims
 from lessons_lib.scoreboard.claim import Claim, Loader, Measured, Row, Thresholds, Verdict
 from lessons_lib.scoreboard.show import LOOKS, ClaimsTable, costs, summary, verdicts
 from lessons_lib.stats import Interval
-from test_plots import contrast
 
 
 def claim(row: str, verdict: Verdict, part: str = "two stages", **words: str) -> dict[str, Any]:

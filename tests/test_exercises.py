@@ -9,9 +9,9 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from answers import CHAPTERS, ON_THE_PAGE, ROOT, Item, items
 
 import website
-from answers import CHAPTERS, ON_THE_PAGE, ROOT, Item, items
 from environment import Project
 from labels import markdown_cells
 from lessons_lib.exercises.check import EXERCISES, check

@@ -5,6 +5,7 @@ from typing import Literal
 
 import pytest
 import torch
+from test_claims_copying import Run, record
 from torch import Tensor, nn
 
 from lessons_lib import models, probes, training
@@ -12,7 +13,6 @@ from lessons_lib.lab import copying, mirror, records
 from lessons_lib.lab.copying import build_copier, measure_copier
 from lessons_lib.lab.heads import HeadsConfig, classify_starts, remove_heads, run_heads
 from lessons_lib.tasks import EOS, Batch
-from test_claims_copying import Run, record
 
 ONE = HeadsConfig(
     vocab=6, length=4, width=10, cell="gru", shared_embeddings=False, batch_size=9,

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from matplotlib.container import ErrorbarContainer
 from scipy import stats as scipy_stats
+from test_claims_copying import Records, Run, load_of, record
 
 from lessons_lib.lab.records import NotMeasuredError, Record
 from lessons_lib.scoreboard import claims, mirrored
 from lessons_lib.scoreboard.claim import NOT_MEASURED
 from lessons_lib.stats import proportion_interval
-from test_claims_copying import Records, Run, load_of, record
 
 CELLS = "LSTM", "GRU"
 
