@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 import pytest
+from test_claims_copying import Run, record
 
 from lessons_lib.config import Configuration, digest
 from lessons_lib.lab import copying, records
@@ -48,36 +49,13 @@ def test_what_is_registered_can_be_measured_kept_and_said(name: str, scale: str)
     assert len(set(told)) == len(told)
 
 
-Rows = list[tuple[int, int, str, float]]
-
-
-def record(name: str, rows: Rows) -> Record:
-    columns = ("seed", "step", "metric", "value")
-    dictionaries = [dict(zip(columns, row, strict=True)) for row in rows]
-    return records.make_record(name, {"sides": 6}, dictionaries, device="cpu", wall_seconds=1)
-
-
-def run_of(seed: int, branch: str, step: int, accuracy: float = 0.96) -> Rows:
-    """A run that ends in a branch at a step; uniform attention weighs 0.1 before training."""
-    found, mass = {"aligned": (0.9, 0.8), "elimination": (0.0, 0.01), "undecided": (0.3, 0.3)}[
-        branch
-    ]
-    start: Rows = [(seed, 0, "token_accuracy", 0.1), (seed, 0, "attention_accuracy", 0.1)]
-    end: Rows = [
-        (seed, step, "token_accuracy", accuracy),
-        (seed, step, "attention_accuracy", found),
-    ]
-    masses: Rows = [(seed, 0, "right_mass", 0.1), (seed, step, "right_mass", mass)]
-    return [*start, *end, *masses, (seed, step, "stopped_early", 1.0), (seed, step, "loss", 2.0)]
-
-
 def test_branches_counts_outcomes_and_gives_their_median_times() -> None:
-    hard = [
-        *run_of(1, "aligned", 50), *run_of(2, "elimination", 300), *run_of(3, "aligned", 80),
-        *run_of(4, "elimination", 200), *run_of(5, "elimination", 400, accuracy=0.7),
-        *run_of(6, "undecided", 90), *run_of(7, "aligned", 400, accuracy=0.9),
+    hard: list[Run] = [
+        ("aligned", 50, True), ("elimination", 300, True), ("aligned", 80, True),
+        ("elimination", 200, True), ("elimination", 400, False), ("undecided", 90, True),
+        ("aligned", 400, False),
     ]  # fmt: skip
-    easy = [*run_of(1, "aligned", 30), *run_of(2, "aligned", 20)]
+    easy: list[Run] = [("aligned", 30, True), ("aligned", 20, True)]
     found = branches({"hard": record("hard", hard), "easy": record("easy", easy)})
     assert found.index.tolist() == ["hard", "easy"]
     row = found.loc["hard"].to_dict()
@@ -103,6 +81,15 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
     return middle - half, middle + half
 
 
+Rows = list[tuple[int, int, str, float]]
+
+
+def measured(rows: Rows) -> Record:
+    columns = ("seed", "step", "metric", "value")
+    found = [dict(zip(columns, row, strict=True)) for row in rows]
+    return records.make_record("x", {"sides": 6}, found, device="cpu", wall_seconds=1)
+
+
 def test_tables_have_means_over_seeds_or_over_the_runs_of_all_blocks() -> None:
     rows: Rows = [
         *((1, 0, "pips", 99.0), (1, 20, "pips", 1.0), (1, 3, "pips", 98.0)),
@@ -110,7 +97,7 @@ def test_tables_have_means_over_seeds_or_over_the_runs_of_all_blocks() -> None:
         *((3, 40, "pips", 6.0), (3, 40, "stopped_early", 1.0)),
     ]
     other: Rows = [(1, 0, "eyes", 5.0), (2, 0, "eyes", 5.0)]
-    found = last_values({"six": record("six", rows), "four": record("four", other)})
+    found = last_values({"six": measured(rows), "four": measured(other)})
     assert list(found.columns) == ["six", "four"]
     assert set(found.index) == {"pips", "eyes"}
     # Student's t with 2 degrees of freedom at 95%: 4.302653 standard errors; variance 7.
@@ -125,7 +112,7 @@ def test_tables_have_means_over_seeds_or_over_the_runs_of_all_blocks() -> None:
         # What belongs to a block is no metric of runs; one run has xi, the others have none.
         *((1, 30, "chance", 0.25), (2, 30, "chance", 0.25), (2, 30, "xi#1", 0.75)),
     ]
-    found = comparisons({"six": record("six", rows)})
+    found = comparisons({"six": measured(rows)})
     # Student's t with 3 degrees of freedom at 95%: 3.182446 standard errors; variance 10/3.
     half = 3.182446 * math.sqrt(10 / 3 / 4)
     own = f"3.000 [{3 - half:.3f}, {3 + half:.3f}] (n = 4)"

@@ -1,15 +1,15 @@
 """A doubter can read the scoreboard, run one command, and get a row again within its interval."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from test_claims_copying import record
 
 from lessons_lib.lab import records, run
-from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, make_record
+from lessons_lib.lab.records import NotMeasuredError, Record, ResultError
 from lessons_lib.scoreboard import claims, mirrored, on_copying, on_heads
 from lessons_lib.scoreboard.claim import (
     Loader,
@@ -27,22 +27,17 @@ from lessons_lib.stats import Interval
 SEEDS = (1, 2, 3, 4, 5)
 
 
-def copied(steps: Mapping[int, int], arm: str, seconds: float) -> Record:
-    """Runs (seed -> step) that copy and align at that step, and would have by step 400."""
-    rows = [
-        {"seed": seed, "step": when, "metric": metric, "value": value}
-        for seed, step in steps.items()
-        for metric in ("token_accuracy", "attention_accuracy", "right_mass")
-        for when, value in {0: 0.1, **({60: 0.2} if step > 60 else {}), step: 0.97}.items()
-    ]
-    return make_record(arm, {}, rows, device="cpu", wall_seconds=seconds)
-
-
 def hard_distribution(*late: int) -> dict[str, Record]:
     """Five runs each; those of the seeds named copy permutations after step 200 only."""
-    hard = {seed: 330 if seed in late else 100 + seed for seed in SEEDS}
-    easy = {seed: 40 + seed for seed in SEEDS}
-    return {"hard": copied(hard, "hard", 90), "easy": copied(easy, "easy", 10)}
+    steps = {"hard": [330 if seed in late else 100 + seed for seed in SEEDS]}
+    steps["easy"] = [40 + seed for seed in SEEDS]
+    return {
+        arm: replace(
+            record(arm, [("aligned", step, True) for step in steps[arm]], {60: [0.2] * 5}),
+            wall_seconds=seconds,
+        )
+        for arm, seconds in (("hard", 90.0), ("easy", 10.0))
+    }
 
 
 def only_hard(name: str, scale: str | None = None) -> dict[str, Record]:

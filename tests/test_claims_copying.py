@@ -22,7 +22,7 @@ def record(
     """Runs that end so; ``at``: what they have at a step before."""
     rows: list[dict[str, Any]] = []
     for seed, (branch, step, solved) in enumerate(runs, start=1):
-        looked = 0.9 if branch == "aligned" else 0.0
+        looked = {"aligned": 0.9, "undecided": 0.3}.get(branch, 0.0)
         values = {when: [each[seed - 1]] * 3 for when, each in (at or {}).items() if when < step}
         values |= {0: [0.1] * 3, step: [0.97 if solved else 0.6, looked, looked]}
         for when, each in values.items():

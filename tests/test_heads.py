@@ -3,13 +3,13 @@
 from dataclasses import replace
 from typing import Literal
 
-import pandas as pd
 import pytest
 import torch
+from test_claims_copying import Run, record
 from torch import Tensor, nn
 
 from lessons_lib import models, probes, training
-from lessons_lib.lab import copying, mirror
+from lessons_lib.lab import copying, mirror, records
 from lessons_lib.lab.copying import build_copier, measure_copier
 from lessons_lib.lab.heads import HeadsConfig, classify_starts, remove_heads, run_heads
 from lessons_lib.tasks import EOS, Batch
@@ -156,32 +156,22 @@ def test_a_removed_head_by_loop(merge: Literal["average", "concatenate"]) -> Non
     assert len({*found.values(), whole}) > 2, "it matters which head is gone"
 
 
-ENDS = {"a": (0.97, 0.9, 0.8), "e": (0.97, 0.0, 0.01), "u": (0.4, 0.2, 0.2)}
-
-
-def frame_of(kinds: dict[int, str]) -> pd.DataFrame:
-    """Runs by the initials of their branches in the orders one, two, three; ``-`` for no run."""
-    names = ("token_accuracy", "attention_accuracy", "right_mass")
-    rows = [
-        {"arm": arm, "seed": seed, "step": step, "metric": name, "value": value}
-        for seed, initials in kinds.items()
-        for arm, initial in zip(("one", "two", "three"), initials, strict=True)
-        if initial in ENDS
-        for step, values in ((0, (0.1, 0.2, 0.125)), (20, ENDS[initial]))
-        for name, value in zip(names, values, strict=True)
-    ]
-    return pd.DataFrame(rows).sample(frac=1, random_state=0)
-
-
 def test_starts_are_classified_by_all_orders() -> None:
-    kinds = {9: "aaa", 2: "eee", 30: "eue", 4: "aea", 5: "uua", 6: "uuu", 7: "aaa"}
-    expected = {9: "good", 2: "bad", 30: "bad", 4: "mixed", 5: "mixed", 6: "bad", 7: "good"}
-    assert classify_starts(frame_of(kinds)).to_dict() == expected
-    one = classify_starts(frame_of(kinds).query("arm == 'two'"))
-    assert one[one == "good"].index.tolist() == [7, 9]
-    assert one[one == "bad"].index.tolist() == [2, 4, 5, 6, 30]
-    with pytest.raises(ValueError, match=r"each seed in every arm, found \[2, 5\]"):
-        classify_starts(frame_of({1: "aaa", 2: "a-a", 3: "eee", 5: "--e"}))
+    kinds = ["aaa", "eee", "eue", "aea", "uua", "uuu", "aaa"]
+    ends: dict[str, Run] = {"a": ("aligned", 20, True), "e": ("elimination", 20, True)}
+    ends["u"] = ("undecided", 20, False)
+    arms = {
+        arm: record(arm, [ends[each[k]] for each in kinds])
+        for k, arm in enumerate(("one", "two", "three"))
+    }
+    frame = records.frame(arms).sample(frac=1, random_state=0)
+    expected = ["good", "bad", "bad", "mixed", "mixed", "bad", "good"]
+    assert classify_starts(frame).to_dict() == dict(enumerate(expected, start=1))
+    one = classify_starts(frame[frame.arm == "two"])
+    assert one[one == "good"].index.tolist() == [1, 7]
+    assert one[one == "bad"].index.tolist() == [2, 3, 4, 5, 6]
+    with pytest.raises(ValueError, match=r"each seed in every arm, found \[2\]"):
+        classify_starts(frame[(frame.seed != 2) | (frame.arm != "two")])
 
 
 @pytest.fixture

@@ -12,12 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from lessons_lib import models
 from lessons_lib.lab import interventions
-from lessons_lib.lab.copying import (
-    HELD_OUT_SEED,
-    build_copier,
-    measure_copier,
-    outcomes,
-)
+from lessons_lib.lab.copying import HELD_OUT_SEED, build_copier, measure_copier, outcomes
 from lessons_lib.lab.interventions import (
     PREPARATION_SEED,
     InterventionConfig,

@@ -6,13 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from lessons_lib.models import (
-    Seq2SeqConfig,
-    bag_loss,
-    build,
-    build_bag_of_words,
-    sequence_loss,
-)
+from lessons_lib.models import Seq2SeqConfig, bag_loss, build, build_bag_of_words, sequence_loss
 from lessons_lib.tasks import EOS, PAD, Batch
 
 SMALL = Seq2SeqConfig(source_vocab=13, target_vocab=11, d_embed=5, d_hidden=7)

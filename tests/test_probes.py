@@ -70,9 +70,7 @@ def test_lexical_probe_is_the_model_whose_heads_look_at_one_position(
     assert min(float((a - b).abs().max()) for a, b in pairs) > 1e-3, "all four differ"
 
 
-def test_probe_does_not_depend_on_how_much_is_held_at_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_probe_does_not_depend_on_how_much_is_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     model = build(CONFIG, 0)
     whole = lexical_probe(model, BATCH, scale="probability")
     second = lexical_probe(model, BATCH, scale="probability", head=1)

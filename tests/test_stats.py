@@ -52,8 +52,7 @@ def test_wilson_interval_by_its_formula() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lengths", "chance"),
-    [([4], 1 / 4), ([21], 2 / 21), ([4, 21], (1 / 4 + 2 / 21) / 2)],
+    ("lengths", "chance"), [([4], 1 / 4), ([21], 2 / 21), ([4, 21], (1 / 4 + 2 / 21) / 2)]
 )
 def test_chance_agreement_by_hand(lengths: list[int], chance: float) -> None:
     assert chance_agreement(lengths) == pytest.approx(chance)
