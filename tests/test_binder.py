@@ -20,16 +20,16 @@ POST_BUILD = BINDER / "postBuild"
 RECORDER = '#!/bin/bash\necho "$(basename "$(dirname "$(dirname "$0")")")" "$@" >>"$CALLS"\n'
 
 
-def program(path: Path, last: str = "") -> None:
+def program(path: Path) -> None:
     """A program that notes how it was called."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(RECORDER + last, encoding="utf-8")
+    path.write_text(RECORDER, encoding="utf-8")
     path.chmod(0o755)
 
 
-def build(folder: Path, last: str = "") -> tuple[int, list[list[str]]]:
+def build(folder: Path) -> tuple[int, list[list[str]]]:
     """Run postBuild with recorders in place of every Python: exit status and calls."""
-    program(folder / "system" / "bin" / "python3", last)
+    program(folder / "system" / "bin" / "python3")
     program(folder / "server" / "bin" / "python")
     program(folder / "repository" / ".venv" / "bin" / "python")
     calls = folder / "calls"

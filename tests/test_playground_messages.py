@@ -104,23 +104,6 @@ def test_every_valid_setting_survives_its_address(script: Script) -> None:
     assert found[-1][0] == ""
 
 
-def test_presets_are_valid_and_different(script: Script) -> None:
-    presets, settled, steps = script(
-        """
-        const { PRESETS, settle, tallySteps } = await import("/playground/settings.js");
-        const configs = PRESETS.map(({ config }) => config);
-        return [PRESETS, configs.map(settle), configs.map(tallySteps)];
-        """
-    )
-    for preset, found in zip(presets, settled, strict=True):
-        assert found == {"config": preset["config"], "notes": []}
-        assert preset["title"]
-        assert preset["text"].endswith(".")
-    assert len({preset["id"] for preset in presets}) == len(presets) >= 7
-    assert len({str(preset["config"]) for preset in presets}) == len(presets)
-    assert all(step % 10 == 0 and 100 <= step <= 1000 for step in steps)
-
-
 def test_what_the_presets_promise_comes_true(script: Script) -> None:
     """Seeds 1 to 6 of each story, with as many steps as a tally takes."""
     found = script(
@@ -257,30 +240,3 @@ def test_pause_halts_a_run_and_a_pace_is_kept(script: Script) -> None:
     assert found["after"] == 0
     assert found["next"] == found["halted"] + 1
     assert found["slow"] <= 1 + 20 * found["seconds"]
-
-
-def test_a_tally_waits_while_paused_and_ends_when_another_message_comes(script: Script) -> None:
-    found = script(
-        TALK
-        + """
-        const config = { ...DEFAULTS, vocab: 3, length: 3 };
-        say({ type: "configure", config });
-        say({ type: "run" });
-        await hear(({ running }) => running);
-        say({ type: "tally", runs: 5, steps: 2000 });
-        say({ type: "pause" });
-        await hear(({ running, step }) => running === false && step > 1);
-        await new Promise((done) => setTimeout(done, 200));
-        const early = heard.filter(({ done }) => done).length;
-        say({ type: "resume" });
-        await hear(({ done }) => done);
-        const from = heard.length;
-        say({ type: "tally", runs: 1000, steps: 100000 });  // without end
-        say({ type: "configure", config: { ...config, seed: 3 } });
-        const ended = await hear(({ done }) => done, from);
-        await hear(({ step }) => step === 0, from);
-        worker.terminate();
-        return { early, stopped: ended.stopped };
-        """
-    )
-    assert found == {"early": 0, "stopped": True}

@@ -271,18 +271,6 @@ class TestInABrowser:
         assert page.locator("article button.copybtn").count() == blocks >= 1
         assert page.locator(".cell_output button.copybtn").count() == 0
 
-    def test_a_note_stands_beside_the_text_or_in_it(self, opened: Opened) -> None:
-        (name, *_) = pages_with('class="margin sidebar"')
-        page = opened(f"{name}.html")
-        note = page.locator("aside.margin").first
-        text = page.locator("article > section > p").first
-        for size, beside in ((DESKTOP, True), (PHONE, False)):
-            page.set_viewport_size(size)
-            box, column = note.bounding_box(), text.bounding_box()
-            assert (box["x"] >= column["x"] + column["width"]) is beside
-            assert beside or box["width"] > 0.85 * column["width"]
-            assert box["x"] + box["width"] <= size["width"]
-
     @pytest.mark.parametrize("old", ["lessons_lib.lab.copying.CopyingConfig", "lab-own-text"])
     def test_an_old_address_in_the_reference_leads_on(self, opened: Opened, old: str) -> None:
         (new,) = (path for path in (SITE / "book/api").glob("lab_*.html")

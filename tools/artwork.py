@@ -1,8 +1,7 @@
 """The still pictures of the playground; ``python tools/artwork.py`` draws them anew into the book.
 
 Twelve runs of the reduced model on permutations, in the plane of attention and words, and over
-training steps. The first page has the second half only, which a phone can show, as a figure that
-moves (``first_page.html``).
+training steps; the first page has the latter, as a figure that moves (``first_page.html``).
 """
 
 from __future__ import annotations

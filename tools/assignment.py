@@ -1,9 +1,8 @@
 """The graded problem set: make what is handed out, and grade what comes back.
 
 otter-grader makes ``_build/assignment`` of ``assignment/problem_set.ipynb``: the student's notebook
-without solutions, and the archive that grades it, on Gradescope or on this computer. The archive
-contains the wheel of ``lessons_lib``, so that grading does not depend on where the course is
-published.
+without solutions, and the archive that grades it, with the wheel of ``lessons_lib`` in it, on
+Gradescope or on this computer.
 """
 
 from __future__ import annotations
@@ -111,10 +110,7 @@ def unpacked(archive: Path, target: Path) -> Path:
 
 
 def build(project: Project) -> int:
-    """Make the student's notebook and the archive; the solutions are graded on the way.
-
-    Afterwards ``_build/assignment`` has ``student``, ``problem_set.zip`` (the same, to be handed
-    out), ``autograder.zip`` and ``solutions``.
+    """Make the student's notebook and the archive, and grade the solutions on the way.
 
     Raises:
         CourseError: something failed, such as a test of the set on its own solution.
@@ -155,9 +151,6 @@ def found_submissions(paths: Iterable[Path]) -> dict[str, list[Path]]:
     """Every file and folder among paths and directly in folders, by what it is called in the table.
 
     ``ann.ipynb``, ``Ann.ZIP`` and a folder ``ann`` are of one student: they stand in one row.
-
-    Raises:
-        CourseError: a path does not exist, or there is nothing.
     """
 
     def stem(path: Path) -> str:

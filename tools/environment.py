@@ -250,9 +250,6 @@ def ensure(project: Project, cpu: bool = False) -> None:
 
     The stamp is emptied before a change and filled after it, so that an interrupted installation
     is taken up again by the next call. ``cpu``: torch from PyTorch's CPU index, if it is due.
-
-    Raises:
-        CourseError: Python is incomplete, the environment is someone else's, or pip failed.
     """
     wanted = project.wanted()
     refuse_foreign(project)
@@ -282,8 +279,7 @@ LOCK_HEADER = """\
 def lock(project: Project, upgrade: bool = False) -> None:
     """Write ``requirements.txt`` from ``requirements.in``; ``upgrade``: the newest versions.
 
-    uv resolves for all platforms and Python versions at once, which pip cannot. It is installed
-    for the occasion, since the pins of now may not fit together.
+    uv resolves for all platforms and Pythons at once, which pip cannot; it is installed apart.
     """
     refuse_foreign(project)
     if not works(project):

@@ -1,12 +1,9 @@
 """The slides of the lecture.
 
 ``slides/lecture.md`` has the words. Its figures are those of the chapters, named by notebook and
-cell (``![](01_attention_in_seq2seq#hero)``), and are taken from the committed outputs each time, so
-that slides and book cannot differ. Written are
-
-- ``lecture.html``: one file, without network; arrow keys turn pages, N shows the notes;
-- ``lecture.md`` and ``figures/``: the same for Marp, which makes PowerPoint of it;
-- ``lecture.pdf``, with ``--pdf``: one slide a page, printed by Chromium.
+cell (``![](01_attention_in_seq2seq#hero)``), and taken from the committed outputs. Written are
+``lecture.html``, one file without network (arrow keys turn pages, N shows the notes);
+``lecture.md`` and ``figures/`` for Marp, which makes PowerPoint of it; with ``--pdf`` a PDF.
 """
 
 from __future__ import annotations
@@ -28,7 +25,6 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 import chromium
 from environment import CourseError, Project
 
-ROOT = Path(__file__).resolve().parent.parent
 FIGURE = re.compile(r"!\[\]\(([\w-]+)#([\w-]+)\)\n*")
 NOTES = re.compile(r"<!--(.*?)-->\n*", re.DOTALL)
 POINTS = 10
@@ -59,11 +55,10 @@ def find_figure(book: Path, chapter: str, cell_id: str) -> Figure:
     """
     where = f"{chapter}#{cell_id}"
     path = book / f"{chapter}.ipynb"
-    if not path.exists():
-        raise CourseError(f"{where}: expected a notebook {path.name} in {book}, found none")
-    cell = next((c for c in nbformat.read(path, as_version=4).cells if c.id == cell_id), None)
+    cells = nbformat.read(path, as_version=4).cells if path.exists() else []
+    cell = next((each for each in cells if each.id == cell_id), None)
     if cell is None:
-        raise CourseError(f"{where}: expected a cell of this id in {path.name}, found none")
+        raise CourseError(f"{where}: expected a cell of this id in {path}, found none")
     data = [output.get("data", {}) for output in cell.get("outputs", [])]
     pictures = [entry["image/png"] for entry in data if "image/png" in entry]
     if not pictures:
@@ -124,7 +119,7 @@ def to_html(slides: list[Slide], title: str) -> str:
             f'<footer>{number}</footer></div><aside aria-label="Notes">'
             f"{markdown.renderInline(slide.notes)}</aside></section>"
         )
-    page = (ROOT / "slides" / "page.html").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[1] / "slides" / "page.html").read_text(encoding="utf-8")
     return page.replace("@TITLE@", html.escape(title)).replace("@SLIDES@", "\n".join(parts))
 
 

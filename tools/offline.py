@@ -1,10 +1,9 @@
 """The book without the network: one PDF, and one file with the site, notebooks and package.
 
-The pages of the built site are put into one document, in reading order, so that links between
-chapters lead to places in the PDF. Chromium prints it twice: the first time tells on which page
-each heading is, the second time has a table of contents with these numbers. What a page of paper
-cannot do is replaced: a live figure is the still image of its first state, and hints and solutions
-are open. Code that is folded away on the site is left out, and so is the API reference.
+The pages of the built site are put into one document, so that links between chapters lead to places
+in the PDF. Chromium prints it twice: the first time tells on which page each heading is, for the
+table of contents. Live figures are still, hints and solutions are open; folded code and the API
+reference are left out.
 """
 
 from __future__ import annotations

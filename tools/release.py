@@ -55,7 +55,7 @@ def checked_address(option: str, address: str) -> str:
     parts = urlsplit(address)
     if (parts.hostname or "").endswith(NOWHERE):
         raise CourseError(f"make release needs {option.upper()}=https://..., found {address!r}")
-    if parts.scheme != "https" or not parts.netloc or parts.query or parts.fragment:
+    if parts.scheme != "https" or not parts.netloc:
         raise CourseError(f"--{option}: expected https://..., found {address!r}")
     return address.rstrip("/")
 

@@ -72,11 +72,7 @@ def chapters(project: Project) -> list[Path]:
 
 
 def data_digest(variables: Mapping[str, str]) -> str:
-    """Changes with the directory of the corpora and with the files in it.
-
-    A corpus is a directory of files in it, and has none below (``CORPORA``): so this stays cheap
-    where it is somebody's whole home.
-    """
+    """Changes with the directory of the corpora and with the files in it, two levels deep."""
     name = variables.get("LESSONS_DATA", "")
     if not name:
         return "none"
@@ -144,9 +140,8 @@ def executed(
 def page_dates(root: Path) -> dict[str, str]:
     """The day of the last commit of each page in ``book/``: path below ``root``, and ISO date.
 
-    A page with changes that are not committed is left out, and so is everything where nothing is
-    known: no git, a copy without its whole history, or one inside somebody else's repository. The
-    date of the build is right for these.
+    The date of the build is right for what is left out: a page with changes that are not committed,
+    and all without git, in a copy without its whole history, or in somebody else's repository.
     """
 
     def git(*words: str) -> list[str]:
