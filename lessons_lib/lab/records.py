@@ -104,8 +104,8 @@ def make_record(
                 f"expected a finite value, found {value} for {metric} of seed {seed} at step {step}"
             )
         found.append((int(seed), int(step), str(metric), float(f"{float(value):.6g}")))
-    rows_, today = _sorted(found), datetime.now(UTC).date().isoformat()
-    return Record(name, dict(config), rows_, device, round(wall_seconds, 1), today, versions)
+    seconds, today = round(float(wall_seconds), 1), datetime.now(UTC).date().isoformat()
+    return Record(name, dict(config), _sorted(found), device, seconds, today, versions)
 
 
 def _sorted(rows: Iterable[Row]) -> tuple[Row, ...]:

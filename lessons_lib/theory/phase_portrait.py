@@ -144,9 +144,7 @@ def aligned_share(vocab: int, length: int, scale: float, heads: int = 1) -> floa
     ``scale^2/(V-1)``, and a start aligns if their sum is above the saddle. One half at V = L. It
     takes the separatrix for a straight line of slope -1, so it holds for V near L and leads small.
     With H heads some head aligns with ``1 - (1 - share)^H``: near the saddle none notices another.
-
-    Raises:
-        ValueError: ``scale`` is not above 0, or there is no head.
+    A ``ValueError`` if ``scale`` is not above 0, or there is no head.
     """
     _check(vocab, length)
     if not scale > 0 or heads < 1:
@@ -190,10 +188,8 @@ def symmetric_flow(
 
     a and b are numbers or ``(heads,)``; the logits of heads are averaged. ``rates``, 0 or above,
     are factors on the learning rates of attention and of the table. An intervention is a start or a
-    rate: with (0, 1) attention is held, with (1, 0) KTIW is.
-
-    Raises:
-        ValueError: a and b are not as many, a rate is negative, or as ``two_words.integrate``.
+    rate: with (0, 1) attention is held, with (1, 0) KTIW is. A ``ValueError`` if a and b are not as
+    many, or a rate is negative.
     """
     _check(vocab, length)
     if np.shape(a) != np.shape(b) or np.ndim(a) > 1 or not np.size(a) or min(rates) < 0:

@@ -17,10 +17,8 @@ Array = NDArray[np.float64]
 def attention_lead(right_attention: ArrayLike, positions: int) -> Array:
     """a, by how much the right position leads: ``log(p (L-1) / (1-p))``, 0 where uniform.
 
-    The inverse of ``phase_portrait.right_attention``, for L positions, the end symbol included.
-
-    Raises:
-        ValueError: p is not inside (0, 1), or there is one position only.
+    The inverse of ``phase_portrait.right_attention``, for L positions, the end symbol included. A
+    ``ValueError`` if p is not inside (0, 1), or there is one position only.
     """
     p = np.asarray(right_attention, dtype=float)
     if positions < 2 or not ((p > 0) & (p < 1)).all():
@@ -65,8 +63,7 @@ def same_side(a: ArrayLike, b: ArrayLike) -> tuple[int, int]:
 def growth_exponent(steps: ArrayLike, values: ArrayLike) -> float:
     """The n of the power law ``values ~ steps^n``: the least-squares slope in logarithms.
 
-    Raises:
-        ValueError: there are fewer than two points, or one is not above 0.
+    A ``ValueError`` if there are fewer than two points, or one is not above 0.
     """
     x, y = np.asarray(steps, dtype=float), np.asarray(values, dtype=float)
     if x.shape != y.shape or x.size < 2 or not ((x > 0).all() and (y > 0).all()):

@@ -122,10 +122,8 @@ def train_reduced(config: ReducedConfig, seeds: Sequence[int]) -> ReducedRuns:
     """Train one run for each seed, all side by side.
 
     A seed sets a run's start and its inputs, so that runs are independent, and what becomes of one
-    does not depend on which others stand beside it (beyond rounding).
-
-    Raises:
-        ValueError: there is no seed, or one comes twice.
+    does not depend on which others stand beside it (beyond rounding). A ``ValueError`` if there is
+    no seed, or one comes twice.
     """
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"expected one or more different seeds, found {list(seeds)}")

@@ -110,10 +110,8 @@ def toy_exit(d: float, p: float) -> tuple[float, int]:
     """When p leaves [0, 1], after which the toy means nothing, and on which side, 0 or 1.
 
     With ``u = e^(r t)`` and ``r = sqrt(2)`` the closed form of p is quadratic in u. From
-    ``d = -r p``, the line that divides the sides, p comes to rest at 0: ``(inf, 0)``.
-
-    Raises:
-        ValueError: p is not between 0 and 1 to begin with, both excluded.
+    ``d = -r p``, the line that divides the sides, p comes to rest at 0: ``(inf, 0)``. A
+    ``ValueError`` if p is not between 0 and 1 to begin with, both excluded.
     """
     if not 0 < p < 1:
         raise ValueError(f"expected p between 0 and 1, found {p}; the toy starts inside")
@@ -205,10 +203,8 @@ def gradient_law_logit(alpha: ArrayLike, beta: ArrayLike) -> Array:
     """Derivative of the right word's logit by each attention logit, for a linear readout.
 
     ``alpha_l (beta_l - sum_l' alpha_l' beta_l')``, with attention alpha and the lexical probe beta
-    on the scale ``"logit"``. Both and the result are ``(..., src)``; its rows sum to 0.
-
-    Raises:
-        ValueError: shapes differ, or alpha is no attention.
+    on the scale ``"logit"``. Both and the result are ``(..., src)``; its rows sum to 0. A
+    ``ValueError`` if shapes differ, or alpha is no attention.
     """
     weights, probe = _attention(alpha), np.asarray(beta, dtype=float)
     if probe.shape != weights.shape:
@@ -256,8 +252,7 @@ def integrate(
 ) -> Array:
     """States of ``state' = move(time, state)`` at the given times, ``(variables, times)``.
 
-    Raises:
-        ValueError: ``times`` are not one row that increases from 0 or later.
+    A ``ValueError`` if ``times`` are not one row that increases from 0 or later.
     """
     when = np.asarray(times, dtype=float)
     if when.ndim != 1 or not when.size or when[0] < 0 or not (np.diff(when) > 0).all():
