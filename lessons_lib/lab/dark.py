@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize
+from scipy.stats import chi2
 
 from lessons_lib import models, probes, training
 from lessons_lib.lab import copying
@@ -82,42 +80,18 @@ def area_under_curve(score: ArrayLike, happened: ArrayLike) -> Interval:
     return Interval(area, float(low), float(high), y.size)
 
 
-def tickets(aligned: Mapping[int, tuple[int, int]]) -> tuple[float, float]:
-    """Fit ``1 - (1-p)^(H^g)`` by maximum likelihood: H heads are H^g tickets; p and g.
+def tickets(aligned: Mapping[int, tuple[int, int]]) -> Interval:
+    """Fit ``1 - (1-p)^(H^g)`` by maximum likelihood: H heads are H^g tickets; g, in [0, 3].
+
+    The interval holds all g that the likelihood ratio test does not refuse at 0.05.
 
     Args:
         aligned: by number of heads, how many runs aligned, and of how many.
     """
-    heads, counts = np.array(list(aligned)), np.array(list(aligned.values()))
-
-    def loss(x: Any) -> float:
-        lose = heads ** x[1] * np.log1p(-1 / (1 + np.exp(-x[0])))  # log of the share that loses
-        won = np.log(-np.expm1(lose))
-        return -float((counts[:, 0] * won + (counts[:, 1] - counts[:, 0]) * lose).sum())
-
-    logit, g = minimize(loss, [0.0, 1.0], method="Nelder-Mead").x
-    return float(1 / (1 + np.exp(-logit))), float(g)
-
-
-def by_head(frame: pd.DataFrame) -> pd.DataFrame:
-    """Of runs with several heads: share of heads that look at the right word, in the end.
-
-    Args:
-        frame: tidy rows as in ``portrait.in_plane``.
-
-    Returns:
-        For each arm ``share`` of heads, and ``alike``: how much more often two heads of one run
-        agree than two of any run, as a correlation: 0 if independent, negative if they divide the
-        work.
-    """
-    rows = frame[frame["metric"].str.match(r"head\d+/attention_accuracy")]
-    last = rows.sort_values("step").groupby(["arm", "seed", "metric"])["value"].last() > 0.5
-    found = {}
-    for arm, of_arm in last.groupby("arm"):
-        table = of_arm.unstack("metric").to_numpy(float)  # runs heads
-        p, (_, n) = table.mean(), table.shape
-        between = table.mean(1).var()
-        # Var(mean of n) = p (1-p) (1 + (n-1) rho) / n
-        rho = (between * n / (p * (1 - p)) - 1) / (n - 1)
-        found[arm] = {"share": p, "alike": rho}
-    return pd.DataFrame(found).T
+    heads, (won, n) = np.array(list(aligned)), np.array(list(aligned.values())).T[..., None, None]
+    p, g = np.linspace(0.001, 0.999, 999)[:, None], np.linspace(0, 3, 301)
+    lose = heads[:, None, None] ** g * np.log1p(-p)  # log of the share that loses; heads, p, g
+    likelihood = (won * np.log(-np.expm1(lose)) + (n - won) * lose).sum(0).max(0)
+    inside = g[likelihood > likelihood.max() - chi2.ppf(0.95, 1) / 2]
+    best = float(g[likelihood.argmax()])
+    return Interval(best, float(inside[0]), float(inside[-1]), int(n.sum()))

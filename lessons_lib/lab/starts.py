@@ -343,9 +343,9 @@ def compared(
     Returns:
         ``foretold``: mean chance of the starts; ``aligned`` and ``n``: of the runs that took a
         branch; ``rate``, growth in each update; ``start_share`` and ``drive`` (in units of the
-        noise) as in ``Odds``; ``right``: of the starts that are also runs, how many took the
-        likelier branch, and ``of`` how many; ``ahead``: of the ``pairs`` of an aligned one and
-        another, in how many the former had the larger u.
+        noise) as in ``Odds``. Of the starts that are also runs: ``right``, how many took the
+        likelier branch, ``of`` how many, of which ``up`` aligned; ``ahead``, in how many of the
+        ``pairs`` of an aligned one and another the former had the larger u.
     """
     measured, rows = load("starts", "lesson"), {}
     for arm, (config, (name, other)) in sources().items():
@@ -372,6 +372,7 @@ def compared(
             "drive": found.drive / found.noise,
             "right": int(((both.chance > 0.5) == took).sum()),
             "of": len(both),
+            "up": int(took.sum()),
             "ahead": int(ahead.sum()),
             "pairs": ahead.size,
         }
