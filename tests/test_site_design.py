@@ -206,7 +206,7 @@ class TestInABrowser:
         shown = page.locator("article .cell_input .highlight").filter(visible=True)
         assert shown.first.evaluate("e => e.getBoundingClientRect().top") > figure_top
 
-    @pytest.mark.parametrize("name", CHAPTERS)
+    @pytest.mark.parametrize("name", [*CHAPTERS, "book/instructors", "book/note_for_researchers"])
     def test_code_fits_its_box_and_no_line_begins_with_a_comma(
         self, opened: Opened, name: str
     ) -> None:

@@ -25,8 +25,8 @@ export const SCENES = [
       "what each word stands for",
       " (orange: knowledge to translate individual words, KTIW) and ",
       "where to look",
-      " (blue: attention). Each sentence lacks some animals, a clue: words come first, attention " +
-        "follows.",
+      " (blue: attention). Each sentence lacks some animals, a clue to the words: these come " +
+        "first, attention follows.",
     ],
     config: { ...SIX, vocab: 12 },
     pace: 14,
@@ -41,7 +41,7 @@ export const SCENES = [
       ". Tiny random numbers at the start decide, like a tossed coin.",
     ],
     branch: "aligned",
-    ending: [" Lucky: words and attention pull each other up: ", "aligned", "."],
+    ending: [" Lucky. Words and attention pull each other up: ", "aligned", "."],
     config: { ...SIX, seed: LUCKY },
     pace: 27,
     until: 330,
@@ -53,9 +53,9 @@ export const SCENES = [
     caption: ["Same task, another random start."],
     branch: "elimination",
     ending: [
-      " Unlucky: both go down. It looks ",
+      " Unlucky. Both go down. It looks ",
       "everywhere but at the right word",
-      ". Each word seen says \u201cnot me\u201d; the one left over is written, unsure: ",
+      ". Each word it sees says \u201cnot me\u201d. It writes the one left over, unsure: ",
       "elimination",
       ".",
     ],
