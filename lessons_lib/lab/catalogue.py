@@ -111,7 +111,6 @@ SMALL = (
     "the experiment does not change it)",
 )
 OURS = ("an experiment of our own",)
-DEAD = "V + 4 output words, three of which never occur (V + 2, and one)"
 BFLOAT16 = ("products of matrices in bfloat16",)
 TRANSLATOR = (
     "one layer in encoder and decoder (two)",
@@ -141,7 +140,6 @@ CAPTIONS = (
 EARLIER = frozenset(
     {
         "classification/left-to-right",
-        "hard_distribution/full-size",
         *("knife_edge/full-size", "forks/full-size"),
     }
 )
@@ -238,10 +236,6 @@ REGISTRY: Mapping[str, Experiment] = {
         copying.run_copying,
         {
             "paper": _short(_hard_and_easy(copying.PAPER, 60), 24, "seeds: 1 to 24 (0 to 19)"),
-            "full-size": _short(
-                _hard_and_easy(replace(copying.PAPER, dead_words=3), 60),
-                *(24, DEAD, "seeds: 1 to 24 (0 to 19)"),
-            ),
             "lesson": _short(_hard_and_easy(copying.SMALL, 24), 48, *SMALL),
             "bfloat16": _large(
                 {"hard": replace(copying.PAPER, bfloat16=True)},
