@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from lessons_lib.lab import heads, records
-from lessons_lib.scoreboard import mirrored
+from lessons_lib.scoreboard import carried, mirrored
 from lessons_lib.scoreboard.contrasts import Runs
 
 PAGE = Path(__file__).resolve().parent.parent / "book" / "note_for_researchers.md"
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
     for line in PAGE.read_text(encoding="utf-8").splitlines()
-    if re.match(r"\| H\d", line)
+    if re.match(r"\| [CH]\d", line)
 ]
-FOUND = mirrored.hypotheses()
+FOUND = [*mirrored.hypotheses(), *carried.hypotheses()]
 PAIRS = {
     "H1": ("antithetic-V-16", "random-V-16"),
     "H2, query": ("query-V-16", "random-V-16"),
@@ -23,9 +23,17 @@ PAIRS = {
     "H3": ("random-V-16", "identical-V-16"),
     "H4": ("antithetic-V-17", "random-V-17"),
 }
-# In the order of the page: by hypothesis, then by cell.
+CARRIED = {
+    "C1": ("antithetic", "random"),
+    "C2": ("antithetic", "identical"),
+    "C3": ("value", "random"),
+    "C4": ("query", "identical"),
+}
+# In the order of the page: by hypothesis, then by cell or task.
 NAMES = [f"{name}, {cell}" for name in PAIRS for cell in ("LSTM", "GRU")]
 NAMES += ["H5", "H6", "H7, share", "H7, time"]
+NAMES += [f"{name}, {task}" for name in ("C1", "C2") for task in carried.TASKS]
+NAMES += ["C3, two", "C4, two"]
 
 
 def test_it_has_every_hypothesis_that_was_measured() -> None:
@@ -50,9 +58,9 @@ def test_a_row_of_its_table_is_that_of_the_records(row: list[str], name: str) ->
             found.corrected, rel=0.5 if found.corrected < 0.01 else 0.2
         )
     kind, _, cell = name.rpartition(", ")
-    if kind in PAIRS:
-        runs = Runs(records.load("mirror_pairs", "lesson"))
-        told = [runs.aligned(f"{cell.lower()}-{arm}") for arm in PAIRS[kind]]
+    if kind in PAIRS | CARRIED:
+        runs = Runs(records.load("mirror_pairs" if kind in PAIRS else "carried", "lesson"))
+        told = [runs.aligned(f"{cell.lower()}-{arm}") for arm in (PAIRS | CARRIED)[kind]]
         assert counts == f"{told[0][0]} and {told[1][0]} of {told[0][1]}"
 
 
