@@ -342,8 +342,7 @@ def compared(
 
     Returns:
         ``foretold``: mean chance of the starts; ``aligned`` and ``n``: of the runs that took a
-        branch; ``rate``, growth in each update; ``start_share`` and ``drive`` (in units of the
-        noise) as in ``Odds``. Of the starts that are also runs: ``right``, how many took the
+        branch; ``drive``, in units of the noise. Of the starts that are also runs: ``right``, how many took the
         likelier branch, ``of`` how many, of which ``up`` aligned; ``ahead``, in how many of the
         ``pairs`` of an aligned one and another the former had the larger u.
     """
@@ -367,8 +366,6 @@ def compared(
             "foretold": found.chance.mean(),
             "aligned": int(up.sum()),
             "n": len(up),
-            "rate": found.rate * config.learning_rate,
-            "start_share": found.start_share,
             "drive": found.drive / found.noise,
             "right": int(((both.chance > 0.5) == took).sum()),
             "of": len(both),
