@@ -335,26 +335,20 @@ def foretold(frame: pd.DataFrame, rate: float) -> Odds:
     return odds(places, gains, drive, covariance, rate)
 
 
-def compared(
-    load: Callable[[str, str], Mapping[str, records.Record]] = records.load,
-) -> pd.DataFrame:
-    """Foretold and measured shares, a row for each arm of ``sources`` that has been measured.
+def compared() -> pd.DataFrame:
+    """Foretold and measured shares, a row for each arm of ``sources``, from the records.
 
     Returns:
         ``foretold``: mean chance of the starts; ``aligned`` and ``n``: of the runs that took a
-        branch; ``drive``, in units of the noise. Of the starts that are also runs: ``right``, how many took the
-        likelier branch, ``of`` how many, of which ``up`` aligned; ``ahead``, in how many of the
-        ``pairs`` of an aligned one and another the former had the larger u.
+        branch; ``drive``, in units of the noise. Of the starts that are also runs: ``right``, how
+        many took the likelier branch, ``of`` how many, of which ``up`` aligned; ``ahead``, in how
+        many of the ``pairs`` of an aligned one and another the former had the larger u.
     """
-    measured, rows = load("starts", "lesson"), {}
+    measured, rows = records.load("starts", "lesson"), {}
     for arm, (config, (name, other)) in sources().items():
-        if arm not in measured:
-            continue
         found = foretold(measured[arm].frame(), config.learning_rate)
-        runs = load(name, "lesson")
-        if other not in runs:
-            continue
-        branch = copying.outcomes(runs[other].frame()).query("branch != 'undecided'")["branch"]
+        runs = records.load(name, "lesson")[other].frame()
+        branch = copying.outcomes(runs).query("branch != 'undecided'")["branch"]
         up = branch == "aligned"
         starts_of = pd.DataFrame(
             {"chance": found.chance, "u": found.lead}, sorted(measured[arm].seeds)
