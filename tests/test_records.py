@@ -69,7 +69,7 @@ def test_damaged_result_is_never_used_and_left_as_it_is(tmp_path: Path, damage: 
 
 def test_a_result_that_is_missing_or_stale_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match=r"no result 'nix'.*lessons_lib.lab run nix"):
-        read("nix")
+        read("nix", directory=tmp_path)
     path = saved(tmp_path)
     with pytest.raises(ResultError, match=r"stale.*differs in tasks, width.*run first"):
         read("first", directory=tmp_path, config={"width": 9, "tasks": [2], "name": "x"})

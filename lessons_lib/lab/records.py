@@ -208,7 +208,7 @@ def load(name: str, scale: str | None = None, directory: Path | None = None) -> 
 def read(
     name: str,
     *,
-    directory: Path = PACKAGED,
+    directory: Path,
     config: Mapping[str, Any] | None = None,
     remedy: str | None = None,
 ) -> Record:
