@@ -227,7 +227,7 @@ def test_a_block_is_compared_and_kept(
     runs = sorted(path.name for path in cache.glob("translators/*/*-*") if path.is_dir())
     assert runs == ["learned-2", "learned-3", "uniform-2", "uniform-3"]
     # All of it is there: nothing is trained, looked at or written again.
-    for name in ("look", "saliency", "cooccurrence", "translate"):
+    for name in ("look", "saliency", "model1", "translate"):
         monkeypatch.setattr(translator, name, None)
     monkeypatch.setattr(models, "sequence_loss", None)
     assert run_translator(TINY, 1).rows == found.rows

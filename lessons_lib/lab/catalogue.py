@@ -206,8 +206,8 @@ REGISTRY: Mapping[str, Experiment] = {
                 classification.short_classifications(bidirectional=False),
                 *(2, *classification.LEFT_TO_RIGHT_DEVIATIONS),
             ),
-            "both-ways": _large(
-                classification.short_classifications(bidirectional=True),
+            "both-ways": _short(
+                classification.short_classifications(bidirectional=True, left_out=("ag_scitech",)),
                 *(2, *classification.SHORT_DEVIATIONS),
             ),
         },
