@@ -338,9 +338,18 @@ REGISTRY: Mapping[str, Experiment] = {
         "Does a head beside its mirror image align more often than two random heads?",
         *(mirror.run_pair, mirror.pairs(), range(2001, 2097)),
     ),
-    "turned_heads": _survey(
+    "turned_heads": Experiment(
         "Do bad heads become good, and good ones bad, when only their sign changes?",
-        *(mirror.run_turned, mirror.turned_heads(heads.ONE_HEAD), _seeds(64)),
+        mirror.run_turned,
+        {
+            "lesson": _short(
+                mirror.turned_heads(heads.ONE_HEAD), 64, *OURS, *SMALL, ends_only=True
+            ),
+            "bfloat16": _large(
+                mirror.turned_heads(heads.PAPER_HEAD, orders=(2001,)), 32, *OURS, *BFLOAT16
+            ),
+        },
+        branches,
     ),
     "turned_models": _survey(
         "Do models of eight bad heads align when all their heads are turned over?",

@@ -100,13 +100,15 @@ def pairs() -> dict[str, PairConfig]:
     }
 
 
-def turned_heads(one_head: heads.HeadsConfig) -> dict[str, TurnedConfig]:
+def turned_heads(
+    one_head: heads.HeadsConfig, orders: Sequence[int] = (2001, 2002, 2003)
+) -> dict[str, TurnedConfig]:
     """Single heads as they are and turned over, with new orders of the data."""
     return {
         f"{'turned' if turned else 'as-it-is'}-order-{order}": extended(
             one_head, TurnedConfig, data_seed=order, turned=turned
         )
-        for order in (2001, 2002, 2003)
+        for order in orders
         for turned in (False, True)
     }
 
