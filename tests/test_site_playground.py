@@ -34,10 +34,11 @@ def test_the_tour_leads_through_four_scenes_to_a_summary(at: OpenAt) -> None:
     page.click(".pg-show-me")
     assert page.evaluate("document.activeElement.textContent") == "Words first, then attention"
     branches = ["aligned", "aligned", "elimination", "aligned"]
-    words = 0
+    words, heights = 0, set()
     for number, branch in enumerate(branches, start=1):
         assert page.inner_text(".pg-story-count") == f"Scene {number} of 4"
-        words += len(page.text_content(".pg-story-caption").split())
+        for part in ("caption", "ending"):
+            words += len(page.text_content(f".pg-story-{part}").split())
         ending = page.locator(".pg-story-ending")
         assert not ending.is_visible(), "what comes of it is not told before it comes"
         assert page.locator(".pg-view:visible").count() == 3
@@ -58,8 +59,10 @@ def test_the_tour_leads_through_four_scenes_to_a_summary(at: OpenAt) -> None:
             aligned = [int(re.findall(r"(\d+) aligned", text)[0]) for text in (one, eight)]
             assert 30 <= aligned[0] <= 70
             assert aligned[1] >= 95
+        heights.add(page.locator(".pg-next").bounding_box()["y"])
         page.click(".pg-next")
     assert words < 140, "a minute, read at ease"
+    assert len(heights) == 1, "one need not look for the button"
     summary = page.inner_text(".pg-story")
     assert "What goes wrong" in summary
     assert "half of the starts" in summary

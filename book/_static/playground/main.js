@@ -296,12 +296,12 @@ class Playground {
     this.views.measure();
   }
 
-  /** After the story: the settings that were there before, and all views; at its end a run. */
-  leave(ended) {
+  /** After the story: the settings that were there before, and all views; if wanted, a toss. */
+  leave(toss) {
     clearTimeout(this.reading);
     this.show(null);
     this.setUp(this.config);
-    if (ended) this.run();
+    if (toss) this.toss();
     this.runButton.focus();
   }
 }

@@ -21,12 +21,12 @@ export const SCENES = [
   {
     title: "Words first, then attention",
     caption: [
-      "A model learns to copy animals: ",
+      "A model copies animals. It learns ",
       "what each word stands for",
-      " (orange: knowledge to translate individual words, KTIW) and ",
+      " (orange: knowledge to translate individual words) and ",
       "where to look",
-      " (blue: attention). Each sentence lacks some animals, a clue to the words: these come " +
-        "first, attention follows.",
+      " (blue: attention). An animal missing on both sides is a clue: words come first, attention " +
+        "follows.",
     ],
     config: { ...SIX, vocab: 12 },
     pace: 14,
@@ -36,12 +36,16 @@ export const SCENES = [
   {
     title: "The same words every time: a coin toss",
     caption: [
-      "Now all six animals go in and come out every time: ",
-      "no clue which stands for which",
-      ". Tiny random numbers at the start decide, like a tossed coin.",
+      "Now each sentence has all six animals: ",
+      "no clue",
+      ". Words and attention lean by chance (the dot); its side of the dashed line decides.",
     ],
     branch: "aligned",
-    ending: [" Lucky. Words and attention pull each other up: ", "aligned", "."],
+    ending: [
+      "Lucky: each pulls the other up. It looks at the word it copies: ",
+      "aligned",
+      ".",
+    ],
     config: { ...SIX, seed: LUCKY },
     pace: 27,
     until: 330,
@@ -50,12 +54,12 @@ export const SCENES = [
   },
   {
     title: "The coin falls on the other side",
-    caption: ["Same task, another random start."],
+    caption: ["A start below the line."],
     branch: "elimination",
     ending: [
-      " Unlucky. Both go down. It looks ",
-      "everywhere but at the right word",
-      ". Each word it sees says \u201cnot me\u201d. It writes the one left over, unsure: ",
+      "Unlucky: each pushes the other down. It looks ",
+      "everywhere but there",
+      ". Each word it sees says \u201cnot me\u201d (\u2212); what is left is right, but unsure: ",
       "elimination",
       ".",
     ],
@@ -63,14 +67,14 @@ export const SCENES = [
     pace: 24,
     until: 330,
     compared: true,
-    views: ["attention", "table", "curves"],
+    views: ["attention", "table", "plane"],
   },
   {
     title: "Eight heads, eight tosses",
     caption: [
-      "Each head tosses its own coin. ",
+      "Each head has maps of its own; votes are averaged. ",
       "One lucky head is enough",
-      ": it names the right word; unlucky heads only rule out wrong ones. How many of 100 runs align?",
+      ": it names the right word, others only rule some out. How many of 100 runs have one?",
     ],
     config: { ...SIX, heads: 8, seed: EIGHT_TOSSES, rate: 8 },
     pace: 40,
@@ -84,8 +88,8 @@ const SUMMARY = [
   "",
   "What goes wrong:",
   " with the same words in every sentence there is no clue. Words and attention lean by chance, and " +
-    "pull each other on. From half of the starts the model never looks at the word it copies, and " +
-    "stays unsure for long. ",
+    "pull each other on, up or down. From half of the starts the model never looks at the word it " +
+    "copies: its answers become right, but stay unsure for long. ",
   "Why more heads help:",
   " each head is one more toss, and one lucky head is enough.",
 ];
@@ -106,19 +110,19 @@ export class Story {
     this.count = el("p", { class: "pg-story-count" });
     this.title = el("h2", { class: "pg-story-title", tabindex: "-1" });
     this.caption = el("p", { class: "pg-story-caption" });
-    this.ending = el("span", { class: "pg-story-ending" });
+    this.ending = el("p", { class: "pg-story-ending" });
     this.measure = el("p", { class: "pg-story-measure" });
     this.backButton = button("Back", "pg-back", () => this.show(this.at - 1));
     this.pauseButton = button("Pause", "pg-hold", () => this.toggle());
     this.nextButton = button("Next", "pg-next pg-primary", () => this.show(this.at + 1));
     this.leaveButton = button("Leave", "pg-leave", () => this.close());
+    this.leaveButton.title = "or press Escape";
     this.element = el(
       "section",
       { class: "pg-story", "aria-label": "The guided minute", hidden: true },
       this.count,
       this.title,
-      this.caption,
-      this.measure,
+      el("div", { class: "pg-story-text" }, this.caption, this.ending, this.measure),
       el(
         "div",
         { class: "pg-story-buttons" },
@@ -146,7 +150,7 @@ export class Story {
 
   /** Show a scene from its beginning; after the last comes the summary, and then the end. */
   show(number) {
-    if (number > SCENES.length) return this.close();
+    if (number > SCENES.length) return this.close(true);
     this.at = Math.max(0, number);
     this.paused = false;
     const ended = this.at === SCENES.length;
@@ -156,9 +160,8 @@ export class Story {
     write(this.title, ended ? "What goes wrong, and why heads help" : scene.title);
     this.ending.replaceChildren(...stressed(ended ? [] : (scene.ending ?? [])));
     this.ending.classList.add("is-to-come"); // invisible, but its place is kept
-    this.caption.replaceChildren(...stressed(parts), this.ending);
+    this.caption.replaceChildren(...stressed(parts));
     write(this.measure, "");
-    this.measure.hidden = ended || !scene.compared;
     this.backButton.disabled = this.at === 0;
     this.pauseButton.hidden = this.leaveButton.hidden = ended;
     write(this.pauseButton, "Pause");
@@ -199,8 +202,9 @@ export class Story {
     write(this.pauseButton, this.paused ? "Go on" : "Pause");
   }
 
-  close() {
+  /** Leave, or go on with a toss of the reader's own. */
+  close(toss = false) {
     this.element.hidden = true;
-    this.app.leave(this.at === SCENES.length);
+    this.app.leave(toss);
   }
 }
