@@ -144,7 +144,7 @@ def verdicts(rows: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
                 ax.text(x, y, mark, ha="center", va="center_baseline", size=8, color=colour)
         y += 1.4
     ax.set_yticks(list(labels), list(labels.values()))
-    ax.set_xticks(range(len(LOOKS)), [verdict.removesuffix(" supported") for verdict in LOOKS])
+    ax.set_xticks(range(len(LOOKS)), list(LOOKS), rotation=30, ha="left")
     ax.set(xlim=(-0.5, len(LOOKS) - 0.4), ylim=(y - 0.8, -0.7))
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
