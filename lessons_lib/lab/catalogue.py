@@ -140,7 +140,7 @@ CAPTIONS = (
 EARLIER = frozenset(
     {
         "classification/left-to-right",
-        *("knife_edge/full-size", "forks/full-size"),
+        "forks/full-size",
     }
 )
 """Experiments and scales whose records were made by an earlier version of the code: copiers with
