@@ -26,6 +26,7 @@ from lessons_lib.lab import (
     mirror,
     starts,
     transformer,
+    translated,
     translation,
     translator,
     words_first,
@@ -361,6 +362,13 @@ REGISTRY: Mapping[str, Experiment] = {
         "Do mirror images insure a Transformer's heads, and outputs that are no copies?",
         *(carried.run_carried, carried.carried(), range(2101, 2149)),
     ),
+    "translated": _survey(
+        "Does a mirror image beside a head shorten the lag of a translator's attention?",
+        *(translated.run_translated, translated.translated(), range(2201, 2213), last_values),
+        ends_only=False,
+        recorded=False,
+        deviations=(*OURS, *CAPTIONS),
+    ),
     "dead_words": _survey(
         "How do output words that never occur move the odds?",
         *(starts.run_dead, starts.dead_words(), _seeds(16)),
@@ -371,6 +379,7 @@ REGISTRY: Mapping[str, Experiment] = {
         {
             "lesson": _short(starts.starts(), 12, *OURS, *SMALL, ends_only=True),
             "heads": Scale({"head": heads.ONE_HEAD}, _seeds(64), deviations=(*OURS, *SMALL)),
+            "L-40": _large({"hard": copying.PAPER}, 24, *OURS),
         },
         last_values,
     ),

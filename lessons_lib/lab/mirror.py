@@ -59,17 +59,22 @@ def turn_over(model: models.Seq2Seq, head: int, what: Turned = "both") -> None:
                     weights.unflatten(0, (model.config.heads, -1))[head].neg_()
 
 
-def build_pair(config: PairConfig, seed: int) -> models.Seq2Seq:
-    """The copier of ``build_copier`` with its second head made from the first, before training."""
-    model = build_copier(config, seed)
-    if config.pair == "random":
-        return model
+def pair_up(model: models.Seq2Seq, pair: Pair) -> None:
+    """Make the second of two heads from the first, in place."""
+    if pair == "random":
+        return
     with torch.no_grad():
         for weights in (*model.query.parameters(), *model.value.parameters()):
             first, second = weights.unflatten(0, (2, -1))
             second.copy_(first)
-    if config.pair != "identical":
-        turn_over(model, 1, config.pair)
+    if pair != "identical":
+        turn_over(model, 1, pair)
+
+
+def build_pair(config: PairConfig, seed: int) -> models.Seq2Seq:
+    """The copier of ``build_copier`` with its second head made from the first, before training."""
+    model = build_copier(config, seed)
+    pair_up(model, config.pair)
     return model
 
 

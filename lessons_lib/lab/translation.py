@@ -175,6 +175,7 @@ def train_translator(
         dropout=config.dropout,
         scaled_scores=config.scaled_scores,
         attention=attention,  # type: ignore[arg-type]  # checked there
+        heads=getattr(config, "heads", 1),
     )
     trace, known = blocks.Trace(), list[float]()
     wanted = iter(sorted({0, config.steps, *config.checkpoints}))
