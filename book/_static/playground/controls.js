@@ -113,7 +113,10 @@ export class Presets {
   }
 
   show(config) {
-    const found = PRESETS.findIndex((preset) => same(preset.config, config));
+    // Another toss of the same coin is still this preset.
+    const found = PRESETS.findIndex(({ config: preset }) =>
+      same(preset, { ...config, seed: preset.seed }),
+    );
     this.buttons.forEach((button, n) => button.setAttribute("aria-pressed", String(n === found)));
     write(this.text, PRESETS[found]?.text ?? "Settings of your own.");
   }

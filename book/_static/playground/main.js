@@ -32,7 +32,7 @@ class Playground {
     this.scene = null;
     const fail = (message) => this.fail(message);
     const counter = new Engine((report) => this.tally.hear(report), fail);
-    this.tally = new Tally(counter, (sentence) => this.say(sentence));
+    this.tally = new Tally(counter, (sentence) => this.say(sentence), () => this.ended());
     this.build();
     this.views = new Views(root);
     for (const { element } of this.views.cards.values()) this.place.append(element);
@@ -233,7 +233,7 @@ class Playground {
     if (this.running && snapshot.step >= this.until) {
       this.pause();
       if (rests) this.say(this.state.textContent);
-      else this.story.ended();
+      else this.ended();
     }
     this.root.dataset.branch = snapshot.step ? result : "undecided";
     this.root.dataset.step = snapshot.step;
@@ -273,6 +273,11 @@ class Playground {
     this.begin(scene.config);
     clearTimeout(this.reading);
     this.reading = setTimeout(() => this.hold(false), READING);
+  }
+
+  /** A scene has nothing more to show when its run rests and all is counted. */
+  ended() {
+    if (this.scene && !this.running && !this.tally.busy) this.story.ended();
   }
 
   /** The story goes on, or halts. */

@@ -12,7 +12,7 @@ const ARROWS = 13;
 
 const squeeze = (value) => Math.asinh(value / UNIT) / Math.asinh(END / UNIT);
 const stretch = (part) => UNIT * Math.sinh(part * Math.asinh(END / UNIT));
-const clamp = (value) => Math.max(-1, Math.min(1, value));
+const clamp = (value, low = -1, high = 1) => Math.max(low, Math.min(high, value));
 
 /** The flow field is drawn once for each size, task and theme, and then copied. */
 const still = { key: "", canvas: document.createElement("canvas") };
@@ -112,7 +112,8 @@ export const plane = {
       const path = rows.map((row) => at(row.leadA[k], row.leadB[k]));
       line(context, path, colour, config.heads > 1 ? 2 : 3);
       dot(context, ...path[0], 3.5, colour, colours.surface);
-      dot(context, ...path.at(-1), 5, colour);
+      const [x, y] = path.at(-1);
+      dot(context, clamp(x, left + 6, left + side - 6), clamp(y, 6, side - 6), 5, colour);
     }
   },
 
@@ -135,13 +136,20 @@ export const plane = {
 
 function corners(context, left, side, colours) {
   context.font = font(12, 600);
+  // Beside the corners to which runs go, and not under their dots.
+  const [right, far] = [left + 0.84 * side, left + 0.3 * side];
   context.fillStyle = colours.surface;
-  context.fillRect(left + side - 56, 3, 53, 20);
-  context.fillRect(left + 3, side - 22, 74, 19);
-  label(context, "aligned", left + side - 6, 14, colours.attention, "right");
-  label(context, "elimination", left + 6, side - 12, colours.elimination);
-  if (side < 200 - EDGE) return;
+  context.fillRect(right - 50, 3, 53, 20);
+  context.fillRect(far - 3, side - 22, 74, 19);
+  label(context, "aligned", right, 14, colours.attention, "right");
+  label(context, "elimination", far, side - 12, colours.elimination);
   context.font = font(11);
+  if (side < 200 - EDGE) {
+    if (left < 70) return;
+    label(context, "words \u2191", left - 6, 12, colours.text, "right");
+    label(context, "attention \u2192", left + side + 6, side - 10, colours.text);
+    return;
+  }
   label(
     context,
     "attention on the right place \u2192",

@@ -25,8 +25,8 @@ export const SCENES = [
       "what each word stands for",
       " (orange: knowledge to translate individual words) and ",
       "where to look",
-      " (blue: attention). An animal missing on both sides is a clue: words come first, attention " +
-        "follows.",
+      " (blue: attention). Who is missing in a sentence is missing in its copy: a clue. Words come " +
+        "first, attention follows.",
     ],
     config: { ...SIX, vocab: 12 },
     pace: 14,
@@ -36,9 +36,10 @@ export const SCENES = [
   {
     title: "The same words every time: a coin toss",
     caption: [
-      "Now each sentence has all six animals: ",
+      "Now all six are in each sentence: ",
       "no clue",
-      ". Words and attention lean by chance (the dot); its side of the dashed line decides.",
+      ". Words and attention start with a small lean, by chance (the dot). Its side of the dashed " +
+        "line is the coin.",
     ],
     branch: "aligned",
     ending: [
@@ -54,12 +55,12 @@ export const SCENES = [
   },
   {
     title: "The coin falls on the other side",
-    caption: ["A start below the line."],
+    caption: ["This time the dot falls below the line."],
     branch: "elimination",
     ending: [
       "Unlucky: each pushes the other down. It looks ",
-      "everywhere but there",
-      ". Each word it sees says \u201cnot me\u201d (\u2212); what is left is right, but unsure: ",
+      "everywhere but at its word",
+      ". Each word it sees says \u201cnot me\u201d (\u2212); who is left is right, but unsure: ",
       "elimination",
       ".",
     ],
@@ -72,9 +73,10 @@ export const SCENES = [
   {
     title: "Eight heads, eight tosses",
     caption: [
-      "Each head has maps of its own; votes are averaged. ",
+      "Eight heads, eight pairs of maps; their votes are averaged. ",
       "One lucky head is enough",
-      ": it names the right word, others only rule some out. How many of 100 runs have one?",
+      " to find the word: the others only rule out wrong ones, none contradicts it. How many of " +
+        "100 runs have one?",
     ],
     config: { ...SIX, heads: 8, seed: EIGHT_TOSSES, rate: 8 },
     pace: 40,

@@ -88,10 +88,12 @@ export class Tally {
   /**
    * @param {import("./engine.js").Engine} engine a worker of its own
    * @param {(sentence: string) => void} say announces the end
+   * @param {() => void} ended all is counted
    */
-  constructor(engine, say) {
+  constructor(engine, say, ended) {
     this.engine = engine;
     this.say = say;
+    this.ended = ended;
     this.rows = [];
     /** What is counted now, what comes then, and last reports still to come of what was stopped. */
     this.current = null;
@@ -207,6 +209,7 @@ export class Tally {
     this.engine.rest();
     this.say(`Counted: ${this.current.row.words.textContent}`);
     this.next();
+    if (!this.busy) this.ended();
   }
 
   /** Halt, or go on. */
