@@ -31,53 +31,39 @@ class Seq2SeqConfig(Configuration):
     """What defines an encoder-decoder but its seed.
 
     The defaults are the authors' copying model: one-layer unidirectional LSTM, width 256.
-
-    Attributes:
-        source_vocab: rows of the source embedding, special symbols included.
-        target_vocab: output words, special symbols included.
-        d_embed: width of an embedding.
-        d_hidden: width of a decoder state (and of one direction of the encoder).
-        cell: recurrent cell, ``"lstm"`` or ``"gru"``.
-        layers: recurrent layers of encoder and of decoder.
-        bidirectional: whether the encoder also reads from the right.
-        bridge: how the decoder starts from the ends of a bidirectional encoder, layer by layer:
-            ``"linear"``, a learned mixture of the two (tanh for h), or ``"mean"``, their mean.
-        dropout: probability of dropping an entry, in ``[0, 1)``.
-        dropout_at: ``"everywhere"``: of embeddings, between layers and before the readout; or
-            ``"layers"``: between layers only.
-        heads: H, attention heads.
-        merge: whether the heads' contexts are averaged, as in the paper, or concatenated.
-        attention: ``"learned"``, or ``"uniform"``: frozen at ``1/L`` throughout.
-        scaled_scores: whether attention logits are divided by the square root of the width of an
-            encoder state, as in Transformers (the paper's are not).
-        readout: ``"tanh"`` is ``Linear(tanh(Linear([s; c])))`` as in the paper; ``"relu"`` has a
-            ReLU in its place, as the authors' translator; ``"linear"`` is ``Linear([s; c])``, for
-            which the gradient law holds exactly.
-        shared_embeddings: one table for source and target words (as in the authors' copier).
-        never_written: identifiers that no target holds, such as ``PAD``. The output layer has no
-            row for them; their logit is ``MINUS_INFINITY``. A row for a word that never occurs is
-            not harmless: it has to be unlearned first, and that delays all else.
-        max_length: longest sequence accepted on either side.
     """
 
-    source_vocab: int
-    target_vocab: int
-    d_embed: int = 256
-    d_hidden: int = 256
-    cell: Literal["lstm", "gru"] = "lstm"
-    layers: int = 1
-    bidirectional: bool = False
+    source_vocab: int  #: rows of the source embedding, special symbols included
+    target_vocab: int  #: output words, special symbols included
+    d_embed: int = 256  #: width of an embedding
+    d_hidden: int = 256  #: width of a decoder state, and of one direction of the encoder
+    cell: Literal["lstm", "gru"] = "lstm"  #: the recurrent cell
+    layers: int = 1  #: recurrent layers of encoder and of decoder
+    bidirectional: bool = False  #: whether the encoder also reads from the right
+    #: how the decoder starts from the ends of a bidirectional encoder, layer by layer: a learned
+    #: mixture of the two (tanh for h), or their mean
     bridge: Literal["linear", "mean"] = "linear"
-    dropout: float = 0.0
+    dropout: float = 0.0  #: probability of dropping an entry, in ``[0, 1)``
+    #: of embeddings, between layers and before the readout; or between layers only
     dropout_at: Literal["everywhere", "layers"] = "everywhere"
-    heads: int = 1
+    heads: int = 1  #: H, attention heads
+    #: whether the heads' contexts are averaged, as in the paper, or concatenated
     merge: Literal["average", "concatenate"] = "average"
+    #: ``"learned"``, or ``"uniform"``: frozen at ``1/L`` throughout
     attention: Literal["learned", "uniform"] = "learned"
+    #: whether attention logits are divided by the square root of the width of an encoder state, as
+    #: in Transformers (the paper's are not)
     scaled_scores: bool = False
+    #: ``Linear(tanh(Linear([s; c])))`` as in the paper; with ReLU, as the authors' translator; or
+    #: ``Linear([s; c])``, for which the gradient law holds exactly
     readout: Literal["tanh", "relu", "linear"] = "tanh"
+    #: one table for source and target words (as in the authors' copier)
     shared_embeddings: bool = False
+    #: identifiers that no target holds, such as ``PAD``: the output layer has no row for them,
+    #: their logit is ``MINUS_INFINITY``. A row for such a word would have to be unlearned first,
+    #: and that delays all else.
     never_written: tuple[int, ...] = ()
-    max_length: int = 512
+    max_length: int = 512  #: longest sequence accepted on either side
 
     def __post_init__(self) -> None:
         sizes = ("source_vocab", "target_vocab", "d_embed", "d_hidden", "layers", "heads")
@@ -114,21 +100,13 @@ def output_columns(config: Seq2SeqConfig) -> Tensor:
 
 @dataclass(frozen=True)
 class Seq2SeqOutput:
-    """Everything that one teacher-forced pass computed.
+    """Everything that one teacher-forced pass computed."""
 
-    Attributes:
-        logits: unnormalised log-probabilities of the next word, ``(batch, tgt, vocab)``.
-        attention: alpha, ``(batch, heads, tgt, src)``, rows sum to 1, zero at padding.
-        scores: attention logits a before the softmax, ``(batch, heads, tgt, src)``.
-        encoder_states: h, ``(batch, src, d_encoder)``.
-        decoder_states: s, ``(batch, tgt, d_hidden)``.
-    """
-
-    logits: Tensor
-    attention: Tensor
-    scores: Tensor
-    encoder_states: Tensor
-    decoder_states: Tensor
+    logits: Tensor  #: unnormalised log-probabilities of the next word, ``(batch, tgt, vocab)``
+    attention: Tensor  #: alpha, ``(batch, heads, tgt, src)``, rows sum to 1, zero at padding
+    scores: Tensor  #: attention logits a before the softmax, ``(batch, heads, tgt, src)``
+    encoder_states: Tensor  #: h, ``(batch, src, d_encoder)``
+    decoder_states: Tensor  #: s, ``(batch, tgt, d_hidden)``
 
 
 class Seq2Seq(nn.Module):
@@ -176,16 +154,11 @@ class Seq2Seq(nn.Module):
         self.register_buffer("column", output_columns(c), persistent=False)
 
     def forward(self, batch: Batch, attention: Tensor | None = None) -> Seq2SeqOutput:
-        """One teacher-forced pass.
+        """One teacher-forced pass over padded sentences.
 
-        Args:
-            batch: padded sentences.
-            attention: weights to use in place of the model's own (an intervention),
-                broadcastable to ``(batch, heads, tgt, src)``.
-
-        Raises:
-            ValueError: a sequence is longer than ``max_length``, or a word is outside the
-                vocabulary, or ``attention`` has another shape.
+        ``attention``, broadcastable to ``(batch, heads, tgt, src)``, stands in for the model's own
+        (an intervention). A ``ValueError`` if it has another shape, a sequence is longer than
+        ``max_length``, a source empty, or a word outside the vocabulary.
         """
         self.check(batch)
         states, start = self.encode(batch.source, batch.source_mask)
@@ -259,7 +232,7 @@ class Seq2Seq(nn.Module):
     def merge(self, contexts: Tensor) -> Tensor:
         """The heads' contexts ``(batch, heads, ..., d_hidden)`` as one, without the heads axis.
 
-        The last axis is ``heads * d_hidden`` wide where contexts are concatenated.
+        Concatenated, they are ``heads * d_hidden`` wide.
         """
         if self.config.merge == "average":
             return contexts.mean(dim=1)
@@ -369,10 +342,8 @@ def make_antithetic(model: Seq2Seq) -> None:
     """Make the second half of the heads the mirror image of the first half, in place.
 
     ``Q_{H/2+k} = -Q_k`` and ``V_{H/2+k} = -V_k``, biases included. To first order the leads of the
-    two, of the right position and of the right word, are ``(a, b)`` and ``(-a, -b)``.
-
-    Raises:
-        ValueError: the number of heads is odd.
+    two, of the right position and of the right word, are ``(a, b)`` and ``(-a, -b)``. A
+    ``ValueError`` if the number of heads is odd.
     """
     if model.config.heads % 2:
         raise ValueError(f"expected an even number of heads, found {model.config.heads}")

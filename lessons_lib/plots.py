@@ -101,16 +101,9 @@ def attention_map(
 ) -> Axes:
     """A grid of output words (rows) by input words (columns), darker where the weight is larger.
 
-    Args:
-        weights: ``(tgt, src)``, from 0 to 1, which is drawn darkest.
-        source_words: labels of the columns.
-        target_words: labels of the rows.
-        gold: for each row the right column, -1 for none; drawn as a frame.
-        title: above the axes.
-        ax: where to draw; a new figure if ``None``.
-
-    Raises:
-        ValueError: the labels do not match the shape of the weights.
+    ``weights`` ``(tgt, src)`` go from 0 to 1, which is drawn darkest; ``gold`` has for each row the
+    right column, drawn as a frame, -1 for none. A ``ValueError`` if the words do not match the
+    weights.
     """
     grid = np.asarray(weights, dtype=float)
     expected = (len(target_words), len(source_words))
@@ -148,15 +141,9 @@ def curves(
 ) -> Axes:
     """One thin line for each seed and a thick one for their mean, labelled with n.
 
-    Args:
-        frame: tidy rows with step and value; one row for each unit and step.
-        label: in the legend; ``(n = ...)`` is added where there are several units.
-        color: a colour, or a key of ``ROLES``.
-        unit: column that tells runs apart.
-        ax: where to draw; a new figure if ``None``.
-
-    Raises:
-        ValueError: the frame has no rows.
+    ``frame`` has tidy rows with step and value, one for each step and ``unit`` (the column that
+    tells runs apart); ``color`` is a colour, or a key of ``ROLES``. A ``ValueError`` if there is no
+    row.
     """
     if frame.empty:
         raise ValueError(f"expected rows to draw for {label!r}, found none")
@@ -182,11 +169,8 @@ def intervals(
 ) -> Axes:
     """Horizontal points with their confidence intervals, the first on top, each with its value.
 
-    Args:
-        values: label -> interval, or a bare number (drawn without an interval).
-        colors: label -> colour or key of ``ROLES``; the rest is drawn grey.
-        xlabel: of the horizontal axis.
-        ax: where to draw; a new figure if ``None``.
+    ``values`` has for each label an interval, or a bare number (drawn without one), ``colors`` a
+    colour or key of ``ROLES``; the rest is drawn grey.
     """
     ax = _axes(ax)
     colors = colors or {}
@@ -212,17 +196,9 @@ def word_bars(
 ) -> list[Axes]:
     """Words of one text from top to bottom, and beside them a column of bars for each quantity.
 
-    Args:
-        words: of the text.
-        values: name of a quantity -> one value for each word; the largest is drawn darkest.
-        colors: name -> colour or key of ``ROLES``; the rest has that of the uniform model.
-        figure: where to draw; a new one if ``None``.
-
-    Returns:
-        The axes, one for each quantity.
-
-    Raises:
-        ValueError: a quantity has not one value for each word.
+    ``values`` has for each quantity one value for each word (a ``ValueError`` if not), the largest
+    drawn darkest; ``colors`` a colour or key of ``ROLES``, else that of the uniform model. Returns
+    the axes, one for each quantity.
     """
     figure = plt.figure() if figure is None else figure
     columns = figure.subplots(1, len(values), sharey=True, squeeze=False)[0]

@@ -15,21 +15,13 @@ from scipy import stats as scipy_stats
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its confidence interval.
+    """An estimate with its confidence interval."""
 
-    Attributes:
-        estimate: the statistic on all the data.
-        low: lower end.
-        high: upper end.
-        n: how many independent values it rests on.
-        confidence: coverage aimed at, in (0, 1).
-    """
-
-    estimate: float
-    low: float
-    high: float
-    n: int
-    confidence: float = 0.95
+    estimate: float  #: the statistic on all the data
+    low: float  #: lower end
+    high: float  #: upper end
+    n: int  #: how many independent values it rests on
+    confidence: float = 0.95  #: coverage aimed at, in (0, 1)
 
     def __str__(self) -> str:
         return f"{self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}] (n = {self.n})"
@@ -42,13 +34,8 @@ def mean_interval(
 
     Resamples whole values ``(n,)``, so pass one for each independent unit: each sentence, never
     each token of a sentence. For a handful of runs use ``seed_interval``: the bootstrap of few
-    values is too narrow.
-
-    Returns:
-        The interval; with a single value, or equal ones, its ends are that value.
-
-    Raises:
-        ValueError: there is no value, or one is NaN or infinite.
+    values is too narrow. With a single value, or equal ones, its ends are that value. A
+    ``ValueError`` if there is no value, or one is NaN or infinite.
     """
     data = _finite(values)
     mean = float(data.mean())
@@ -77,14 +64,10 @@ def ratio_interval(
     """Share over all tokens with a percentile bootstrap interval over sentences.
 
     The statistic is ``sum(numerators) / sum(denominators)``, for each sentence how many of its
-    tokens have the property, and how many count (0 is allowed), both ``(sentences,)``. Whole
-    sentences are resampled, because the tokens of one sentence are not independent.
-
-    Returns:
-        The interval; ``n`` is the number of sentences that have a token.
-
-    Raises:
-        ValueError: shapes differ, no sentence has a token, or a value is NaN or infinite.
+    tokens have the property, and how many count (0 is allowed), both ``(sentences,)``; ``n`` is the
+    number of sentences that have a token. Whole sentences are resampled, because the tokens of one
+    sentence are not independent. A ``ValueError`` if shapes differ, no sentence has a token, or a
+    value is NaN or infinite.
     """
     hits, tokens = _finite(numerators), _finite(denominators)
     if hits.shape != tokens.shape or not tokens.sum() > 0:
@@ -108,13 +91,8 @@ def seed_interval(values: ArrayLike, *, confidence: float = 0.95) -> Interval:
     """Mean over training runs with Student's t interval, which allows for small n.
 
     Assumes that runs are independent and their values ``(runs,)`` roughly normal; its ends may
-    leave the range of the statistic.
-
-    Returns:
-        The interval; with equal values its ends are that value.
-
-    Raises:
-        ValueError: there are fewer than two values, or one is NaN or infinite.
+    leave the range of the statistic. With equal values they are that value. A ``ValueError`` if
+    there are fewer than two values, or one is NaN or infinite.
     """
     data = _finite(values)
     if data.size < 2:
@@ -141,8 +119,7 @@ def _finite(values: ArrayLike) -> NDArray[np.float64]:
 def proportion_interval(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
     """Share of successes in n independent trials with the Wilson score interval, within [0, 1].
 
-    Raises:
-        ValueError: ``successes`` is not between 0 and ``n``, or ``n`` is below 1.
+    A ``ValueError`` if ``successes`` is not between 0 and ``n``, or ``n`` is below 1.
     """
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"expected 0 <= successes <= n and n >= 1, found {successes} of {n}")
@@ -153,8 +130,7 @@ def proportion_interval(successes: int, n: int, *, confidence: float = 0.95) -> 
 def share_difference(successes: int, n: int, other_successes: int, other_n: int) -> float:
     """p-value of Fisher's exact test: is the probability of success the same in two groups?
 
-    Raises:
-        ValueError: successes are not between 0 and n, or n is below 1.
+    A ``ValueError`` as for ``proportion_interval``.
     """
     for k, size in ((successes, n), (other_successes, other_n)):
         if size < 1 or not 0 <= k <= size:

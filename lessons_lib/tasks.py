@@ -29,18 +29,13 @@ FIRST_WORD = 4
 class Batch:
     """Input and output words of some sentences, padded to a rectangle.
 
-    Attributes:
-        source: input words, int64, shape ``(batch, src)``, ``PAD`` after the end.
-        target: output words, int64, shape ``(batch, tgt)``, ``PAD`` after the end.
-        gold: for each output word the input position it comes from, int64, shape ``(batch, tgt)``,
-            ``-1`` where it comes from none; ``None`` where nobody knows (real text).
-
-    Raises:
-        ValueError: the shapes do not belong together.
+    A ``ValueError`` if the shapes do not belong together.
     """
 
-    source: Tensor
-    target: Tensor
+    source: Tensor  #: input words, int64, ``(batch, src)``, ``PAD`` after the end
+    target: Tensor  #: output words, int64, ``(batch, tgt)``, ``PAD`` after the end
+    #: for each output word the input position it comes from, int64, ``(batch, tgt)``, ``-1`` where
+    #: it comes from none; ``None`` where nobody knows (real text)
     gold: Tensor | None = None
 
     def __post_init__(self) -> None:
@@ -94,16 +89,11 @@ class Batch:
 class LabelledBatch:
     """Texts with one of two classes each, padded to a rectangle.
 
-    Attributes:
-        source: words, int64, shape ``(batch, src)``, ``PAD`` after the end.
-        label: 1 for the positive class, 0 for the other, int64, shape ``(batch,)``.
-
-    Raises:
-        ValueError: the shapes do not belong together, or a label is neither 0 nor 1.
+    A ``ValueError`` if the shapes do not belong together, or a label is neither 0 nor 1.
     """
 
-    source: Tensor
-    label: Tensor
+    source: Tensor  #: words, int64, ``(batch, src)``, ``PAD`` after the end
+    label: Tensor  #: 1 for the positive class, 0 for the other, int64, ``(batch,)``
 
     def __post_init__(self) -> None:
         if self.source.ndim != 2 or self.label.shape != self.source.shape[:1]:
@@ -134,8 +124,7 @@ class LabelledBatch:
 def check_words(words: Tensor, vocab: int, side: str) -> None:
     """Refuse words ``(batch, length)`` that no model with this vocabulary can read.
 
-    Raises:
-        ValueError: one is outside the vocabulary, or stands after ``PAD``.
+    The ``ValueError`` says if one is outside the vocabulary, or stands after ``PAD``.
     """
     there = words != PAD
     if bool((there[:, 1:] & ~there[:, :-1]).any()):
@@ -160,24 +149,16 @@ def generator(seed: int | torch.Generator) -> torch.Generator:
 class Copying:
     """Copy the input: the task on which the paper shows that attention can fail to be learned.
 
-    Each input is ``length`` words drawn from ``vocab`` of them, in random order. Without
-    repetition and with ``vocab == length`` every input is a permutation of the same words, so all
-    inputs have the same bag of words and co-occurrence says nothing (the *hard* distribution;
-    the paper: 40 of 40). With ``vocab > length`` bags differ (the *easy* one; the paper: 40 of 60).
-
-    Attributes:
-        vocab: V, the number of different words, at least 1.
-        length: L, words in an input, at least 1, and at most ``vocab`` without repetition.
-        repetition: whether a word may occur twice in an input.
-        end_symbol: whether ``EOS`` ends input and output and is copied too (the authors: yes).
-
-    Raises:
-        ValueError: a size is below 1, or V < L without repetition.
+    Each input is ``length`` words drawn from ``vocab`` of them, in random order. Without repetition
+    and with ``vocab == length`` every input is a permutation of the same words, so all inputs have
+    the same bag of words and co-occurrence says nothing (the *hard* distribution; the paper: 40 of
+    40). With ``vocab > length`` bags differ (the *easy* one; the paper: 40 of 60).
     """
 
-    vocab: int = 40
-    length: int = 40
-    repetition: bool = False
+    vocab: int = 40  #: V, the number of different words, at least 1
+    length: int = 40  #: L, words in an input, at least 1, and at most V without repetition
+    repetition: bool = False  #: whether a word may occur twice in an input
+    #: whether ``EOS`` ends input and output and is copied, too (the authors: yes)
     end_symbol: bool = True
 
     def __post_init__(self) -> None:
@@ -226,19 +207,11 @@ class Keyword:
     """Inputs in which one word counts and all others are fillers that mean nothing.
 
     Words are numbered keywords first, then fillers.
-
-    Attributes:
-        keywords: K, the number of different keywords, at least 1.
-        fillers: the number of different fillers, at least 1.
-        length: L, words in an input, at least 1.
-
-    Raises:
-        ValueError: a size is below 1.
     """
 
-    keywords: int = 10
-    fillers: int = 30
-    length: int = 10
+    keywords: int = 10  #: K, the number of different keywords, at least 1
+    fillers: int = 30  #: the number of different fillers, at least 1
+    length: int = 10  #: L, words in an input, at least 1
 
     def __post_init__(self) -> None:
         check_fields(self, "keywords", "fillers", "length")
