@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lessons_lib.config import Configuration, check_fields
+from lessons_lib.config import Configuration, check_fields, refuse
 from lessons_lib.tasks import PAD, Batch, LabelledBatch, check_words
 
 MINUS_INFINITY = -1e9
@@ -68,19 +68,17 @@ class Seq2SeqConfig(Configuration):
     def __post_init__(self) -> None:
         sizes = ("source_vocab", "target_vocab", "d_embed", "d_hidden", "layers", "heads")
         check_fields(self, *sizes, "max_length")
-        left_out = set(self.never_written)
-        if len(left_out) < len(self.never_written) or not left_out < set(range(self.target_vocab)):
-            raise ValueError(
-                f"expected never_written to name some of the {self.target_vocab} output words, "
-                f"each once, and to leave one, found {self.never_written}"
-            )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"expected dropout in [0, 1), found {self.dropout}")
-        if self.shared_embeddings and self.source_vocab != self.target_vocab:
-            raise ValueError(
-                "shared embeddings need one vocabulary, found source_vocab "
-                f"{self.source_vocab} and target_vocab {self.target_vocab}"
-            )
+        source, target = self.source_vocab, self.target_vocab
+        written = set(range(target)) - set(self.never_written)
+        refuse(
+            {
+                f"never_written to name some of the {target} output words, each once, and to leave "
+                f"one, found {self.never_written}": not 0 < len(written) == self.written,
+                f"dropout in [0, 1), found {self.dropout}": not 0 <= self.dropout < 1,
+                f"one vocabulary for shared embeddings, found source_vocab {source} and "
+                f"target_vocab {target}": self.shared_embeddings and source != target,
+            }
+        )
 
     @property
     def written(self) -> int:
@@ -145,10 +143,8 @@ class Seq2Seq(nn.Module):
         joined = c.d_hidden + c.d_hidden * (1 if c.merge == "average" else c.heads)
         hidden: list[nn.Module] = []
         if c.readout != "linear":
-            hidden = [
-                nn.Linear(joined, c.d_hidden),
-                nn.Tanh() if c.readout == "tanh" else nn.ReLU(),
-            ]
+            hidden = [nn.Linear(joined, c.d_hidden)]
+            hidden.append(nn.Tanh() if c.readout == "tanh" else nn.ReLU())
         last = nn.Linear(c.d_hidden if hidden else joined, c.written)
         self.readout_layers = nn.Sequential(*hidden, last)
         self.register_buffer("column", output_columns(c), persistent=False)
@@ -195,17 +191,14 @@ class Seq2Seq(nn.Module):
         """The decoder's first state from the encoder's last: a tuple for the LSTM."""
         if not self.config.bidirectional:
             return last
-        squash = torch.tanh if self.config.bridge == "linear" else nn.Identity()
-        if self.config.cell == "lstm":
-            hidden, cell = last
-            return squash(self._joined(hidden)), self._joined(cell)
-        return squash(self._joined(last))
-
-    def _joined(self, last: Tensor) -> Tensor:
-        left, right = last[0::2], last[1::2]  # layers b d, each
+        both = last if self.config.cell == "lstm" else (last,)
+        sides = [(end[0::2], end[1::2]) for end in both]  # left and right, layers b d each
         if self.config.bridge == "mean":
-            return (left + right) / 2
-        return self.bridge(torch.cat([left, right], dim=-1))  # type: ignore[no-any-return]
+            hidden, *cell = [(left + right) / 2 for left, right in sides]
+        else:
+            mixed, *cell = [self.bridge(torch.cat(pair, dim=-1)) for pair in sides]
+            hidden = mixed.tanh()
+        return (hidden, *cell) if cell else hidden
 
     def scores(self, decoder_states: Tensor, encoder_states: Tensor, mask: Tensor) -> Tensor:
         """Attention logits a, ``(batch, heads, tgt, src)``; a large negative number at padding."""

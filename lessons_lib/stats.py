@@ -1,16 +1,16 @@
 """Intervals and chance levels: thin functions over SciPy, each with its assumptions stated.
 
-Everywhere ``confidence`` is the coverage aimed at, in (0, 1), ``seed`` that of the resampling, and
-``resamples`` the number of bootstrap samples.
+Everywhere ``confidence`` is the coverage aimed at, in (0, 1), and ``seed`` that of the resampling.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats as scipy_stats
+
+RESAMPLES = 2000
+"""Bootstrap samples of an interval."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,7 @@ class Interval:
         return f"{self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}] (n = {self.n})"
 
 
-def mean_interval(
-    values: ArrayLike, *, confidence: float = 0.95, seed: int = 0, resamples: int = 2000
-) -> Interval:
+def mean_interval(values: ArrayLike, *, confidence: float = 0.95, seed: int = 0) -> Interval:
     """Mean with a percentile bootstrap interval, for many independent values such as sentences.
 
     Resamples whole values ``(n,)``, so pass one for each independent unit: each sentence, never
@@ -37,29 +35,12 @@ def mean_interval(
     values is too narrow. With a single value, or equal ones, its ends are that value. A
     ``ValueError`` if there is no value, or one is NaN or infinite.
     """
-    data = _finite(values)
-    mean = float(data.mean())
-    if data.size == 1 or np.ptp(data) == 0:
-        return Interval(mean, mean, mean, data.size, confidence)
-    found = scipy_stats.bootstrap(
-        (data,),
-        np.mean,
-        confidence_level=confidence,
-        n_resamples=resamples,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-        batch=100,
-    ).confidence_interval
-    return Interval(mean, float(found.low), float(found.high), data.size, confidence)
+    ones = np.ones(np.size(values))
+    return ratio_interval(values, ones, confidence=confidence, seed=seed)
 
 
 def ratio_interval(
-    numerators: ArrayLike,
-    denominators: ArrayLike,
-    *,
-    confidence: float = 0.95,
-    seed: int = 0,
-    resamples: int = 2000,
+    numerators: ArrayLike, denominators: ArrayLike, *, confidence: float = 0.95, seed: int = 0
 ) -> Interval:
     """Share over all tokens with a percentile bootstrap interval over sentences.
 
@@ -77,8 +58,8 @@ def ratio_interval(
         )
     hits, tokens = hits[tokens > 0], tokens[tokens > 0]
     rng = np.random.default_rng(seed)
-    shares = np.empty(resamples)
-    for k in range(resamples):  # one at a time: all at once would need gigabytes for a corpus
+    shares = np.empty(RESAMPLES)
+    for k in range(RESAMPLES):  # one at a time: all at once would need gigabytes for a corpus
         drawn = rng.integers(hits.size, size=hits.size)
         shares[k] = hits[drawn].sum() / tokens[drawn].sum()
     tail = (1 - confidence) / 2
@@ -116,13 +97,17 @@ def _finite(values: ArrayLike) -> NDArray[np.float64]:
     return data
 
 
+def _check_counts(successes: int, n: int) -> None:
+    if n < 1 or not 0 <= successes <= n:
+        raise ValueError(f"expected 0 <= successes <= n and n >= 1, found {successes} of {n}")
+
+
 def proportion_interval(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
     """Share of successes in n independent trials with the Wilson score interval, within [0, 1].
 
     A ``ValueError`` if ``successes`` is not between 0 and ``n``, or ``n`` is below 1.
     """
-    if n < 1 or not 0 <= successes <= n:
-        raise ValueError(f"expected 0 <= successes <= n and n >= 1, found {successes} of {n}")
+    _check_counts(successes, n)
     found = scipy_stats.binomtest(successes, n).proportion_ci(confidence, method="wilson")
     return Interval(successes / n, float(found.low), float(found.high), n, confidence)
 
@@ -132,8 +117,7 @@ def share_difference(successes: int, n: int, other_successes: int, other_n: int)
 
     A ``ValueError`` as for ``proportion_interval``.
     """
-    for k, size in ((successes, n), (other_successes, other_n)):
-        if size < 1 or not 0 <= k <= size:
-            raise ValueError(f"expected 0 <= successes <= n and n >= 1, found {k} of {size}")
+    _check_counts(successes, n)
+    _check_counts(other_successes, other_n)
     table = np.array([[successes, n - successes], [other_successes, other_n - other_successes]])
     return float(scipy_stats.fisher_exact(table).pvalue)

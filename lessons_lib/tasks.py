@@ -10,10 +10,9 @@ Every task draws ``batch`` inputs from an explicit seed, or a generator that is 
 nothing else, so that the same call gives the same batch on the same machine whatever ran before it.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -26,34 +25,10 @@ FIRST_WORD = 4
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Input and output words of some sentences, padded to a rectangle.
-
-    A ``ValueError`` if the shapes do not belong together.
-    """
+class Rows:
+    """What batches of sentence pairs and of labelled texts share: padded words, row by row."""
 
     source: Tensor  #: input words, int64, ``(batch, src)``, ``PAD`` after the end
-    target: Tensor  #: output words, int64, ``(batch, tgt)``, ``PAD`` after the end
-    #: for each output word the input position it comes from, int64, ``(batch, tgt)``, ``-1`` where
-    #: it comes from none; ``None`` where nobody knows (real text)
-    gold: Tensor | None = None
-
-    def __post_init__(self) -> None:
-        if self.source.ndim != 2 or self.target.ndim != 2:
-            raise ValueError(
-                "expected source (batch, src) and target (batch, tgt), found "
-                f"{tuple(self.source.shape)} and {tuple(self.target.shape)}"
-            )
-        if len(self.source) != len(self.target):
-            raise ValueError(
-                f"expected as many sources as targets, found {len(self.source)} and "
-                f"{len(self.target)}; pass both halves of the same pairs"
-            )
-        if self.gold is not None and self.gold.shape != self.target.shape:
-            raise ValueError(
-                f"expected gold of the shape of target {tuple(self.target.shape)}, found "
-                f"{tuple(self.gold.shape)}"
-            )
 
     def __len__(self) -> int:
         return len(self.source)
@@ -62,6 +37,43 @@ class Batch:
     def source_mask(self) -> Tensor:
         """True at words, False at padding, bool ``(batch, src)``."""
         return self.source != PAD
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same batch on another device."""
+        return self._each(lambda tensor: tensor.to(device))
+
+    def __getitem__(self, rows: slice) -> Self:
+        """Some of the rows, as a batch; padding is kept."""
+        return self._each(lambda tensor: tensor[rows])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        there = {name: tensor for name, tensor in vars(self).items() if tensor is not None}
+        return replace(self, **{name: change(tensor) for name, tensor in there.items()})
+
+
+@dataclass(frozen=True)
+class Batch(Rows):
+    """Input and output words of some sentences, padded to a rectangle.
+
+    A ``ValueError`` if the shapes do not belong together.
+    """
+
+    target: Tensor  #: output words, int64, ``(batch, tgt)``, ``PAD`` after the end
+    #: for each output word the input position it comes from, int64, ``(batch, tgt)``, ``-1`` where
+    #: it comes from none; ``None`` where nobody knows (real text)
+    gold: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        source, target = tuple(self.source.shape), tuple(self.target.shape)
+        if len(source) != 2 or len(target) != 2 or source[0] != target[0]:
+            raise ValueError(
+                "expected source (batch, src) and target (batch, tgt), as many sources as targets, "
+                f"found {source} and {target}; pass both halves of the same pairs"
+            )
+        if self.gold is not None and self.gold.shape != target:
+            raise ValueError(
+                f"expected gold of the shape of target {target}, found {tuple(self.gold.shape)}"
+            )
 
     @property
     def target_mask(self) -> Tensor:
@@ -74,25 +86,14 @@ class Batch:
         start = torch.full_like(self.target[:, :1], BOS)
         return torch.cat([start, self.target[:, :-1]], dim=1)
 
-    def to(self, device: torch.device | str) -> Batch:
-        """The same batch on another device."""
-        gold = None if self.gold is None else self.gold.to(device)
-        return Batch(self.source.to(device), self.target.to(device), gold)
-
-    def __getitem__(self, rows: slice) -> Batch:
-        """Some of the rows, as a batch; padding is kept."""
-        gold = None if self.gold is None else self.gold[rows]
-        return Batch(self.source[rows], self.target[rows], gold)
-
 
 @dataclass(frozen=True)
-class LabelledBatch:
+class LabelledBatch(Rows):
     """Texts with one of two classes each, padded to a rectangle.
 
     A ``ValueError`` if the shapes do not belong together, or a label is neither 0 nor 1.
     """
 
-    source: Tensor  #: words, int64, ``(batch, src)``, ``PAD`` after the end
     label: Tensor  #: 1 for the positive class, 0 for the other, int64, ``(batch,)``
 
     def __post_init__(self) -> None:
@@ -101,24 +102,8 @@ class LabelledBatch:
                 "expected source (batch, src) and label (batch,), found "
                 f"{tuple(self.source.shape)} and {tuple(self.label.shape)}"
             )
-        if self.label.numel() and not bool(((self.label == 0) | (self.label == 1)).all()):
+        if not bool(((self.label == 0) | (self.label == 1)).all()):
             raise ValueError(f"expected labels 0 and 1, found {sorted(set(self.label.tolist()))}")
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    @property
-    def source_mask(self) -> Tensor:
-        """True at words, False at padding, bool ``(batch, src)``."""
-        return self.source != PAD
-
-    def to(self, device: torch.device | str) -> LabelledBatch:
-        """The same batch on another device."""
-        return LabelledBatch(self.source.to(device), self.label.to(device))
-
-    def __getitem__(self, rows: slice) -> LabelledBatch:
-        """Some of the rows, as a batch; padding is kept."""
-        return LabelledBatch(self.source[rows], self.label[rows])
 
 
 def check_words(words: Tensor, vocab: int, side: str) -> None:
@@ -162,10 +147,7 @@ class Copying:
     end_symbol: bool = True
 
     def __post_init__(self) -> None:
-        if self.vocab < 1 or self.length < 1:
-            raise ValueError(
-                f"expected vocab and length of at least 1, found {self.vocab} and {self.length}"
-            )
+        check_fields(self, "vocab", "length")
         if not self.repetition and self.vocab < self.length:
             raise ValueError(
                 f"expected vocab >= length, since no word may occur twice, found vocab "

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from lessons_lib.config import Configuration
+from lessons_lib.config import Configuration, check_fields, refuse
 from lessons_lib.tasks import Batch, LabelledBatch
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -35,19 +35,16 @@ class TrainConfig(Configuration):
     bfloat16: bool = False
 
     def __post_init__(self) -> None:
-        if self.steps < 0 or self.evaluate_every < 1:
-            raise ValueError(
-                "expected steps >= 0 and evaluate_every >= 1, found "
-                f"{self.steps} and {self.evaluate_every}"
-            )
-        if not 0 < self.learning_rate < float("inf"):  # NaN fails this, too
-            raise ValueError(f"expected a finite learning_rate above 0, found {self.learning_rate}")
-        if self.clip is not None and not self.clip > 0:
-            raise ValueError(f"expected clip above 0, or None, found {self.clip}")
-        if self.stop_at != self.stop_at:
-            raise ValueError("expected a number for stop_at, found NaN")
-        if self.optimizer not in ("adam", "sgd"):
-            raise ValueError(f"expected optimizer adam or sgd, found {self.optimizer!r}")
+        check_fields(self, "evaluate_every")
+        rate, clip = self.learning_rate, self.clip
+        refuse(
+            {
+                f"steps of at least 0, found {self.steps}": self.steps < 0,
+                f"a finite learning_rate above 0, found {rate}": not 0 < rate < float("inf"),
+                f"clip above 0, or None, found {clip}": clip is not None and not clip > 0,
+                "a number for stop_at, found NaN": self.stop_at != self.stop_at,
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -119,10 +116,6 @@ def train(
     0, or its parameter is not the model's or comes twice.
     """
     config = config or TrainConfig()
-    if config.stop_metric is not None and evaluate is None:
-        raise ValueError(
-            f"stop_metric {config.stop_metric!r} needs an evaluate that gives it, found none"
-        )
     where = torch.device(device) if device is not None else pick_device()
     model.to(where).train()
     optimizer = _optimizer(model, config, rate_factors)
@@ -131,11 +124,9 @@ def train(
 
     def measure(step: int) -> bool:
         """Evaluate, note it, and say whether the run may stop."""
-        if evaluate is None:
-            return False
         model.eval()
         with torch.no_grad():
-            found = dict(evaluate(model))
+            found = dict(evaluate(model)) if evaluate else {}
         model.train()
         if "loss" in found:
             raise ValueError(
@@ -148,7 +139,7 @@ def train(
         if config.stop_metric not in found:
             raise ValueError(
                 f"stop_metric {config.stop_metric!r} is not evaluated; evaluate gives "
-                f"{', '.join(found)}"
+                f"{', '.join(found) or 'nothing'}"
             )
         return found[config.stop_metric] >= config.stop_at
 

@@ -83,21 +83,14 @@ class LabelledCorpus:
 
 def _in_order(classes: Sequence[str]) -> tuple[str, ...]:
     """The names of classes, after a look at whether they can be names and have an order."""
-    advice = "write them in their order: classes=('ham', 'spam')"
-    if isinstance(classes, str):
-        parts = tuple(re.split(r"[,;\s]+", classes.strip()))
-        raise ValueError(f"expected several classes, found one string; write classes={parts!r}")
-    if isinstance(classes, (set, frozenset)):
-        raise ValueError(f"expected classes in an order, found a set, which has none; {advice}")
-    names = tuple(classes)
-    for name in names:
-        if not isinstance(name, str) or not name.strip():
-            raise ValueError(
-                f"expected words as classes, found {name!r}; {advice}, or leave classes out where "
-                "the labels in the file are integers"
-            )
-        if names.count(name) > 1:
-            raise ValueError(f"expected different classes, found {name!r} twice; {advice}")
+    ordered = not isinstance(classes, (str, set, frozenset))
+    names = tuple(classes) if ordered else ()
+    words = [name for name in names if isinstance(name, str) and name.strip()]
+    if not words or len(set(words)) < len(names):
+        raise ValueError(
+            f"expected different words as classes, in their order, as ('ham', 'spam'), found "
+            f"{classes!r}; leave classes out where the labels in the file are integers"
+        )
     return names
 
 
@@ -171,9 +164,8 @@ def _decoded(path: Path, encoding: str) -> str:
 def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
     """The lines of a file of text, plain or gzipped, in NFC, without their ends.
 
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: empty, damaged, no text, another encoding, or a carriage return inside a line.
+    A ``ValueError`` if it is empty, damaged, no text or in another encoding, or has a carriage
+    return inside a line.
     """
     # Marks of byte order also stand inside, where files were put together.
     text = _decoded(path, encoding).replace("\ufeff", "")
@@ -203,11 +195,8 @@ def read_parallel(
 ) -> ParallelCorpus:
     """Two files whose lines are translations of each other, plain or gzipped.
 
-    An empty line is an empty sentence. ``source`` and ``target`` name the languages, for people.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: as ``read_lines``, or unequal line counts.
+    An empty line is an empty sentence. ``source`` and ``target`` name the languages, for people. A
+    ``ValueError`` as ``read_lines``, or if the files have not as many lines.
     """
     one, other = Path(source_path), Path(target_path)
     lines, others = (tuple(read_lines(path, encoding)) for path in (one, other))
@@ -228,12 +217,9 @@ def read_labelled(
     The label ends at the first tab or blank of the line, and the text is all that follows. Labels
     are integers, and any will do (0 and 1, -1 and 1, ...): they are sorted, and the ``classes`` of
     the corpus are what stands in the file. Where the file has words for labels, name them in
-    ``classes``, in the order of their indices; they may have blanks inside.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: as ``read_lines`` and ``LabelledCorpus``; a line is blank, or has no text, no
-            label as above or two; or integers number the texts.
+    ``classes``, in the order of their indices; they may have blanks inside. A ``ValueError`` as
+    ``read_lines`` and ``LabelledCorpus``, or if a line is blank, or has no text, no label as above
+    or two, or integers number the texts.
     """
     path = Path(path)
     wanted, label, advice = "an integer label", "[+-]?[0-9]+", ""
