@@ -6,6 +6,7 @@ import gzip
 import io
 import lzma
 import pickle
+import re
 import tarfile
 import unicodedata
 import zipfile
@@ -35,30 +36,29 @@ def file(tmp_path: Path) -> File:
     return write
 
 
-def tar(content: bytes) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
+def archived(content: bytes) -> tuple[bytes, bytes]:
+    """A tar and a zip archive with a file of text in it."""
+    tar, zipped = io.BytesIO(), io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as archive:
         entry = tarfile.TarInfo("a.txt")
         entry.size = len(content)
         archive.addfile(entry, io.BytesIO(content))
-    return packed.getvalue()
+    with zipfile.ZipFile(zipped, "w") as other:
+        other.writestr("a.txt", content)
+    return tar.getvalue(), zipped.getvalue()
 
 
-def zipped(content: bytes) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("a.txt", content)
-    return packed.getvalue()
+TAR, ZIP = archived(RAW)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 @pytest.mark.parametrize(
     ("content", "name"),
     [
-        (tar(RAW), "a tar archive"),
-        (gzip.compress(tar(RAW), mtime=0), "a tar archive"),
+        (TAR, "a tar archive"),
+        (gzip.compress(TAR, mtime=0), "a tar archive"),
         (gzip.compress(gzip.compress(RAW, mtime=0), mtime=0), "a gzip archive inside another"),
-        (zipped(RAW), "a zip archive"),
+        (ZIP, "a zip archive"),
         (lzma.compress(RAW), "an xz archive"),
         (bz2.compress(RAW), "a bzip2 archive"),
         (b"\x28\xb5\x2f\xfd\x24\x05" + RAW, "a zstd archive"),
@@ -124,12 +124,9 @@ def test_another_encoding_is_read_where_it_is_named(file: File) -> None:
         read_labelled(path)
     assert read_labelled(path, encoding="latin-1").texts == ("fine", "a cliché")
     assert read_parallel(path, path, encoding="latin-1").source[1] == "0 a cliché"
-
-
-@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16", "utf-32-be"])
-def test_utf_8_is_not_read_as_something_else(file: File, encoding: str) -> None:
-    with pytest.raises(ValueError, match=f"expected {encoding}, found UTF-8; leave encoding out"):
-        read_labelled(file(TEXT), encoding=encoding)
+    for encoding in ("latin-1", "cp1252", "utf-16", "utf-32-be"):
+        with pytest.raises(ValueError, match=f"{encoding}, found UTF-8; leave encoding out"):
+            read_labelled(file(TEXT), encoding=encoding)
 
 
 @pytest.mark.parametrize("raw", [
@@ -142,21 +139,13 @@ def test_lines_of_all_systems_are_read(file: File, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("classes", "message"),
-    [
-        ({"ham", "spam"}, "expected classes in an order, found a set"),
-        (frozenset({"ham", "spam"}), "expected classes in an order, found a set"),
-        ("ham spam", r"found one string; write classes=\('ham', 'spam'\)"),
-        ("ham,spam", r"found one string; write classes=\('ham', 'spam'\)"),
-        ([0, 1], "expected words as classes, found 0; .* leave classes out"),
-        ((0.0, 1.0), r"expected words as classes, found 0\.0"),
-        (("ham", ""), "expected words as classes, found ''"),
-        (("ham", "spam", "ham"), "expected different classes, found 'ham' twice"),
-    ],
+    "classes",
+    [{"a", "b"}, frozenset("ab"), "a b", "a,b", [0, 1], (0.0, 1.0), ("a", ""), ("a", "b", "a"), ()],
 )
-def test_classes_that_cannot_be_names_are_refused(file: File, classes: Any, message: str) -> None:
+def test_classes_that_cannot_be_names_are_refused(file: File, classes: Any) -> None:
+    message = rf"different words as classes, in their order, .*found {re.escape(repr(classes))}"
     with pytest.raises(ValueError, match=message):
-        read_labelled(file("ham see you\nspam win now\n"), classes=classes)
+        read_labelled(file("a see you\nb win now\n"), classes=classes)
     with pytest.raises(ValueError, match=message):
         LabelledCorpus("a", ("see you",), (0,), classes)
 
@@ -205,6 +194,7 @@ def test_a_labelled_line_splits_at_the_first_tab_or_blank(file: File, ending: st
         ("1 \t", r"line 2: expected a text after the label, found only '1 \\t'"),
         ("1 __label__a two", "line 2: .* found a second one, '__label__a'"),
         ("1 b\r0 c", r"line 2: expected line ends of one kind.*'1 b\\r0 c'"),
+        ("\n".join(f"{i} a" for i in range(98)), r"98 labels of 100 texts\. If they number"),
     ],
 )
 def test_a_line_that_cannot_be_read_is_shown(file: File, second: str, message: str) -> None:
@@ -212,9 +202,7 @@ def test_a_line_that_cannot_be_read_is_shown(file: File, second: str, message: s
         read_labelled(file(f"0 fine\n{second}\n1 fine\n"))
 
 
-def test_a_column_of_numbers_of_texts_is_no_label(file: File) -> None:
-    with pytest.raises(ValueError, match=r"100 labels of 100 texts\. If they number"):
-        read_labelled(file("".join(f"{i} a text\n" for i in range(100))))
+def test_many_labels_may_have_some_texts_each(file: File) -> None:
     assert len(read_labelled(file("".join(f"{i % 11} a\n" for i in range(100)))).classes) == 11
 
 
@@ -229,16 +217,13 @@ def test_read_parallel_plain_and_gzipped(file: File, ending: str) -> None:
     assert corpus.alignment is None
 
 
-def test_files_that_are_no_pair_are_named(file: File, tmp_path: Path) -> None:
+def test_files_that_are_no_pair_are_named(file: File) -> None:
     three, two = file("a\nb\nc\n", "s"), file("a\nb\n", "t")
     with pytest.raises(ValueError, match=r"found 3 in .*/s and 2 in .*/t\..* nothing was cut off"):
         read_parallel(three, two)
-    for name in ("t", "t.gz"):
-        for content in ("", "\n \n"):
-            empty = file(content, name)
-            with pytest.raises(ValueError, match=f"/{name}: .* found an empty file"):
-                read_parallel(three, empty)
-    cut = tmp_path / "cut.gz"
-    cut.write_bytes(gzip.compress(b"one line\n" * 97, mtime=0)[:-11])
-    with pytest.raises(ValueError, match=r"cut\.gz: expected a whole gzip file"):
+    for name, content in (("t", ""), ("t", "\n \n"), ("t.gz", ""), ("t.gz", "\n \n")):
+        with pytest.raises(ValueError, match=f"/{name}: .* found an empty file"):
+            read_parallel(three, file(content, name))
+    cut = file(gzip.compress(b"one line\n" * 97, mtime=0)[:-11], "cut")
+    with pytest.raises(ValueError, match=r"cut: expected a whole gzip file"):
         read_parallel(cut, cut)
