@@ -54,13 +54,8 @@ def fit_model1(
         raise ValueError("expected at least one sentence pair, found none")
     if iterations < 1:
         raise ValueError(f"expected at least one iteration, found {iterations}")
-    check_words(source, source_vocab, "source")
-    check_words(target, target_vocab, "target")
-    if not empty_word and not bool((source != PAD).any(1).all()):
-        raise ValueError(
-            "expected a word in each source, found an empty sentence; leave it out, or set "
-            "empty_word=True"
-        )
+    check_words(source, source_vocab, "source", may_be_empty=empty_word)
+    check_words(target, target_vocab, "target", may_be_empty=True)
     null = torch.full((len(source), 1), NULL)
     words = torch.cat([null, source], dim=1)  # the empty word stands before position 0
     may_align = torch.cat([torch.full((len(source), 1), empty_word), source != PAD], dim=1)

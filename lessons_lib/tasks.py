@@ -106,12 +106,14 @@ class LabelledBatch(Rows):
             raise ValueError(f"expected labels 0 and 1, found {sorted(set(self.label.tolist()))}")
 
 
-def check_words(words: Tensor, vocab: int, side: str) -> None:
+def check_words(words: Tensor, vocab: int, side: str, *, may_be_empty: bool = False) -> None:
     """Refuse words ``(batch, length)`` that no model with this vocabulary can read.
 
-    The ``ValueError`` says if one is outside the vocabulary, or stands after ``PAD``.
+    The ``ValueError`` says if one is outside the vocabulary or after ``PAD``, or a row has none.
     """
     there = words != PAD
+    if not may_be_empty and not bool(there.any(1).all()):
+        raise ValueError(f"expected at least one word in each {side}, found an empty one")
     if bool((there[:, 1:] & ~there[:, :-1]).any()):
         raise ValueError(
             f"expected PAD after the end of each {side}, found a word after PAD; pad on the right"

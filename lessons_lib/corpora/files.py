@@ -32,9 +32,11 @@ _NO_TEXT = {
     rb"PAR1[\x00-\x1f]|ARROW1\x00|\x93NUMPY|\x89HDF\r\n|\x80[\x02-\x05]": "a file of data",
 }
 """The first bytes of what is no text, and its name."""
-_PLAIN = "Unpack it, or save what is in it as plain text (UTF-8), and read that"
-_QUOTES = frozenset(b"\x80\x82\x84\x85\x8b\x91\x92\x93\x94\x95\x96\x97\x99\x9b")
-"""What Windows-1252 has, of the bytes that are no characters in Latin-1, in ordinary text."""
+_MARKS = {
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
+"""Encodings that mark their beginning; that of UTF-32 may look like the other."""
 
 
 @dataclass(frozen=True)
@@ -94,38 +96,6 @@ def _in_order(classes: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def _wide(raw: bytes) -> str:
-    """The UTF-16 or UTF-32, as Python calls it, that bytes are in, marked or not; or ``""``."""
-    if raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
-        return "utf-32"
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    blanks = raw.count(b" ") + raw.count(b"\n")
-    for name in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be") if b"\0" in raw else ():
-        text = raw.decode(name, errors="replace")
-        # In other bytes most of 0x20 and 0x0A would be parts of some rare letter.
-        if "\ufffd" not in text and 0 < blanks <= 2 * len(re.findall("[ \n]", text)):
-            return name
-    return ""
-
-
-def _remedy(raw: bytes) -> str:
-    """What to do about bytes that are no UTF-8."""
-    seen = raw.decode(errors="replace")
-    strange = set(raw) & set(range(0x80, 0xA0))
-    if re.search(rb"[\x01-\x08\x0e-\x19]", raw):
-        return _PLAIN
-    if 3 * seen.count("\ufffd") < sum(not letter.isascii() for letter in seen):
-        return "The rest is UTF-8: mend this line, or copy the file again if its end is missing"
-    if sum(byte >= 0x80 for byte in raw) > 0.3 * len(raw):
-        example = "'cp1251' (Cyrillic), 'gb18030' (Chinese) or 'shift_jis' (Japanese)"
-    elif strange:
-        example = "'cp1252' (Windows)" if strange <= _QUOTES else "'mac_roman' or 'cp850' (DOS)"
-    else:
-        example = "'latin-1'"
-    return f"Save the file as UTF-8, or say what it is in, for example encoding={example}"
-
-
 def _decoded(path: Path, encoding: str) -> str:
     """The text of a file, plain or gzipped, if it is text and in this encoding."""
     raw = path.read_bytes()
@@ -136,18 +106,22 @@ def _decoded(path: Path, encoding: str) -> str:
             raise ValueError(
                 f"{path}: expected a whole gzip file, found a damaged one ({error}); copy it again"
             ) from error
-    codec, wide = codecs.lookup(encoding).name, _wide(raw)
-    meant_wide = codec.startswith(("utf-16", "utf-32"))
+    codec = codecs.lookup(encoding).name
+    marked = next((name for name, marks in _MARKS.items() if raw.startswith(marks)), "")
+    wide = marked or codec.startswith(tuple(_MARKS))
     found = next((name for start, name in _NO_TEXT.items() if re.match(start, raw)), "")
-    if not wide and not meant_wide and b"\0" in raw:
-        found = found or "bytes 0, which no text has"
+    if not wide and b"\0" in raw:
+        found = found or "bytes 0, which no text has but UTF-16 and UTF-32"
     if found:
-        raise ValueError(f"{path}: expected a file of text, found {found}. {_PLAIN}")
-    if wide and not codec.startswith(wide) and f"{codec}-le" != wide:
-        raise ValueError(f"{path}: expected {encoding}, found {wide}; say encoding={wide!r}")
+        raise ValueError(
+            f"{path}: expected a file of text, found {found}. Unpack it, or save what is in it as "
+            "plain text (UTF-8), and read that"
+        )
+    if not codec.startswith(marked):
+        raise ValueError(f"{path}: expected {encoding}, found {marked}; say encoding={marked!r}")
     # As these nearly any bytes can be read; what can be read as UTF-8 is hardly ever one of them.
     western = codec in ("iso8859-1", "cp1252") and not raw.isascii()
-    blind = western or (meant_wide and not wide and b"\0" not in raw)
+    blind = western or (wide and not marked and b"\0" not in raw)
     if blind and "\ufffd" not in raw.decode(errors="replace"):
         raise ValueError(f"{path}: expected {encoding}, found UTF-8; leave encoding out")
     try:
@@ -157,7 +131,10 @@ def _decoded(path: Path, encoding: str) -> str:
         column = error.start - raw.rfind(b"\n", 0, error.start)
         raise ValueError(
             f"{path}, line {line}, byte {column}: expected text in {encoding}, found the byte "
-            f"0x{raw[error.start]:02X}, which cannot stand there. {_remedy(raw)}"
+            f"0x{raw[error.start]:02X}, which cannot stand there. Mend this line if the rest is "
+            "right; else save the file as UTF-8, or say what it is in: encoding='cp1252' (Windows, "
+            "western Europe), 'latin-1', 'cp1251' (Cyrillic), 'gb18030' (Chinese), 'shift_jis' "
+            "(Japanese), ..."
         ) from error
 
 
