@@ -156,11 +156,10 @@ def ktiw(scores: Tensor, dictionary: Mapping[int, frozenset[int]]) -> Tensor:
     """KTIW against a dictionary: for each listed source word, is its best translation in it?
 
     ``scores`` ``(source_vocab, target_vocab)`` are higher where better, as a table p(o | i); the
-    dictionary has for source words the set of their right translations, as identifiers. Float of 0
-    and 1 in the order of the dictionary. Its mean is the precision at 1: 0 means that no word is
-    translated, 1 all; a word that is equally good with every translation counts by the lowest
-    identifier. A ``ValueError`` if the dictionary is empty, or a listed word has no scores (a row
-    of zeros).
+    dictionary has for source words the set of their right translations, as identifiers. The answers
+    are 1.0 and 0.0 in its order, and their mean is the precision at 1: 0 means that no word is
+    translated, 1 all. Of equally good translations the lowest identifier counts. A ``ValueError``
+    if the dictionary is empty, or a listed word has no scores (a row of zeros).
     """
     if not dictionary:
         raise ValueError("expected a dictionary with at least one source word, found none")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lessons_lib.corpora.files import LabelledCorpus, ParallelCorpus
+from lessons_lib.corpora.sources import choose
 from lessons_lib.corpora.vocabulary import Subwords, Vocabulary
 from lessons_lib.tasks import BOS, EOS, PAD, Batch, LabelledBatch
 
@@ -145,9 +146,7 @@ def encode_parallel(
 
 def _gold(links: Sequence[tuple[int, int]], target: int) -> list[int]:
     """The source position of each target word, ``-1`` where there is none (so for EOS)."""
-    first: dict[int, int] = {}
-    for to, from_ in links:
-        first.setdefault(to, from_)
+    first = dict(reversed(links))  # of several the one listed first
     return [first.get(to, -1) for to in range(target)]
 
 
@@ -198,19 +197,15 @@ def encode_labelled(
     ``max_words`` pieces are kept; ``ends`` puts ``BOS`` and ``EOS`` around them, as positions. A
     ``ValueError`` if there is no such class, or no text is left on a side.
     """
-    if positive not in corpus.classes:
-        names = ", ".join(corpus.classes)
-        raise ValueError(
-            f"expected one of the classes {names} of {corpus.name}, found {positive!r}"
-        )
+    choose("positive", positive, corpus.classes)
     if max_words is not None and max_words < 1:
         raise ValueError(f"expected max_words of at least 1, or None, found {max_words}")
     pieces = {i: ids for i, line in enumerate(corpus.texts) if (ids := vocab.encode_line(line))}
     label = torch.tensor([int(corpus.classes[corpus.labels[i]] == positive) for i in pieces])
     if not 0 < (positives := int(label.sum())) < len(label):
         raise ValueError(
-            f"expected texts with words on both sides in {corpus.name!r}, found {positives} of "
-            f"{positive!r} and {len(label) - positives} others; choose another class, or split the "
+            f"expected texts of both sides in {corpus.name!r}, found {positives} of {positive!r} "
+            f"and {len(label) - positives} others with words; choose another class, or split the "
             "corpus in another way"
         )
     cut = [ids[:max_words] for ids in pieces.values()]
