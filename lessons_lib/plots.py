@@ -45,9 +45,6 @@ FAINT = "#BBBBBB"
 WEIGHTS_MAP, SIGNED_MAP = "Blues", "PuOr"
 """Colour maps that all can read: shares from 0 (white) up, and values of both signs."""
 
-FIGURE_SIZE = (5.6, 3.6)
-"""Width and height in inches: readable at 343 pixels, the width of a phone's column."""
-
 
 def use_style() -> None:
     """Set the look of all figures that follow: opaque background, one typeface, sizes for phones.
@@ -59,7 +56,7 @@ def use_style() -> None:
     sns.set_theme(context="notebook", style="ticks", palette=list(dict.fromkeys(ROLES.values())))
     mpl.rcParams.update(
         {
-            "figure.figsize": FIGURE_SIZE,
+            "figure.figsize": (5.6, 3.6),  # inches: readable at 343 pixels, a phone's column
             "figure.dpi": 110,
             "figure.constrained_layout.use": True,
             "savefig.facecolor": "white",

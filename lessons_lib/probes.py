@@ -15,10 +15,7 @@ from lessons_lib.models import BagOfWords, Seq2Seq
 from lessons_lib.tasks import EOS, FIRST_WORD, Batch
 
 CELLS_AT_ONCE = 2**22
-"""Numbers of the (batch, tgt, src, vocab) table that are held at once: 16 MiB of float32.
-
-Measured on 1,000 pairs: larger tables are slower, because fresh memory has to be fetched for each.
-"""
+"""Numbers of the (batch, tgt, src, vocab) table held at once, 16 MiB; larger tables are slower."""
 
 
 @contextmanager
@@ -104,9 +101,9 @@ def _alone(model: Seq2Seq, batch: Batch, head: int | None = None) -> Iterator[tu
 def table_probe(table: Tensor, batch: Batch) -> Tensor:
     """The probe of a model that is a table: ``beta_{t,l} = table[x_l, y_t]``, ``-inf`` at padding.
 
-    ``table`` ``(source_vocab, target_vocab)`` has probabilities or any score, as of the
-    bag-of-words proxy (``proxy_table``) or IBM Model 1 (``ibm_model1.table``); beta is ``(batch,
-    tgt, src)``. A ``ValueError`` if it has no row or no column for a word of the batch.
+    The table ``(source_vocab, target_vocab)`` of the bag-of-words proxy (``proxy_table``), of IBM
+    Model 1 (``ibm_model1.table``), or of any scores, gives ``(batch, tgt, src)``. A ``ValueError``
+    if it has no row or no column for a word of the batch.
     """
     needed = int(batch.source.max()) + 1, int(batch.target.max()) + 1
     if table.ndim != 2 or table.shape[0] < needed[0] or table.shape[1] < needed[1]:
@@ -128,8 +125,8 @@ def seq2seq_table(model: Seq2Seq, batches: list[Batch]) -> Tensor:
     """p(o | i) of an encoder-decoder: its bag of output words when it looks at word i alone.
 
     For each occurrence of the source word i at position l, ``p(o | s_t, h_l)`` is averaged over the
-    output steps t of that sentence; then over the occurrences. Float64 ``(source_vocab,
-    target_vocab)``; a row sums to 1, or to 0 for a word that does not occur.
+    output steps t of that sentence; then over the occurrences. Float64,
+    ``(source_vocab, target_vocab)``; a row sums to 1, or to 0 for a word that does not occur.
     """
     c = model.config
     total = torch.zeros(c.source_vocab, c.target_vocab, dtype=torch.float64)
@@ -192,8 +189,8 @@ def attention_accuracy(attention: Tensor, gold: Tensor) -> float:
     attention scores as if it looked at the first word.
 
     Args:
-        attention: ``(batch, heads, tgt, src)``; the heads are averaged first. Or ``(batch, tgt,
-            src)``: any probe.
+        attention: ``(batch, heads, tgt, src)``, whose heads are averaged first; or any probe,
+            ``(batch, tgt, src)``.
         gold: right position, ``(batch, tgt)``, -1 where there is none (left out).
 
     A ``ValueError`` if shapes do not match, no output word has a right position, one lies outside
@@ -235,8 +232,8 @@ def token_accuracy(logits: Tensor, batch: Batch) -> float:
 def dictionary_gold(batch: Batch, dictionary: Mapping[int, frozenset[int]]) -> Tensor:
     """The input position that a dictionary (as for ``ktiw``) names for each output word.
 
-    It is that of the one source word of which the output word is a translation, int64 ``(batch,
-    tgt)``; -1 where there is no such word, or more than one.
+    Int64 ``(batch, tgt)``: the position of the one source word of which the output word is a
+    translation; -1 where there is no such word, or more than one.
     """
     sources = torch.tensor([i for i, allowed in dictionary.items() for _ in allowed])
     targets = torch.tensor([o for allowed in dictionary.values() for o in allowed])

@@ -175,14 +175,22 @@ def test_the_cache_is_where_the_reader_or_the_system_wants_it(
     assert sources.cache_directory() == Path(platformdirs.user_cache_dir("lessons_lib"))
 
 
-@pytest.mark.parametrize("named", ["", "~/cache"])
-def test_without_a_home_the_cache_asks_for_a_name(
-    place: Path, monkeypatch: pytest.MonkeyPatch, named: str
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("", r"determine.* home.*; name .*LESSONS_CACHE"),
+        ("~/cache", r"determine.* home.*; name .*LESSONS_CACHE"),
+        ("file/cache", "cannot be written .*LESSONS_CACHE"),
+    ],
+)
+def test_a_cache_that_cannot_be_says_how_to_name_another(
+    place: Path, monkeypatch: pytest.MonkeyPatch, named: str, message: str
 ) -> None:
+    (place / "file").touch()
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("LESSONS_CACHE", named)
-    monkeypatch.setattr(os.path, "expanduser", str)  # as it is where there is none
-    with pytest.raises(CorpusUnavailable, match=r"determine.* home.*; name .*LESSONS_CACHE"):
+    monkeypatch.setattr(os.path, "expanduser", str)  # as it is where there is no home
+    with pytest.raises(CorpusUnavailable, match=message):
         fetch(NAME)
 
 
@@ -260,15 +268,6 @@ def test_a_file_that_another_process_reads_may_refuse_to_be_replaced(
     with pytest.raises(CorpusUnavailable, match="in use"):
         fetch(NAME)
     assert files(place) == ["cache/tiny/a.txt"]
-
-
-def test_a_cache_that_cannot_be_written_is_named(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (place / "file").write_text("in the way")
-    monkeypatch.setenv("LESSONS_CACHE", str(place / "file" / "cache"))
-    with pytest.raises(CorpusUnavailable, match=r"cannot be written .*LESSONS_CACHE"):
-        fetch(NAME)
 
 
 def test_reviews_are_made_from_the_published_archive_once(

@@ -145,6 +145,10 @@ def test_with_the_real_corpus_there_is_no_notice(pin: Pin) -> None:
     assert (corpus.name, notice) == ("multi30k", "")
     assert (corpus.source, corpus.target) == (("Hund.", "Kätzchen."), ("A dog.", "A cat."))
     assert (corpus.source_language, corpus.target_language) == ("de", "en")
+    sides: dict[str, str | bytes] = {"dev.ja": "私 は 猫 だ 。\n", "dev.en": "i am a cat .\n"}
+    pin("small_parallel_enja", sides)
+    japanese = load_parallel("small_parallel_enja", "ja", "en", "val")
+    assert (japanese.source, japanese.target) == (("私 は 猫 だ 。",), ("i am a cat .",))
     (directory / "test_2016_flickr.de.gz").write_bytes(gzip.compress(b"Hund.\nZiege.\n"))
     with pytest.raises(CorpusAltered):  # an altered file is for people to look at
         loaders.load_parallel_or_toy("multi30k", "de", "en", "test")
@@ -264,16 +268,6 @@ def test_dictionary_entries_of_every_kind(pin: Pin) -> None:
     assert inverse["hündin"] == inverse["hund"] == {"dog"}
     assert "am" not in inverse
     assert len(inverse) == 23
-
-
-def test_japanese_comes_with_its_blanks(pin: Pin) -> None:
-    files: dict[str, str | bytes] = {"dev.ja": "私 は 猫 だ 。\nはい 。\n"}
-    pin("small_parallel_enja", files | {"dev.en": "i am a cat .\nyes .\n"})
-    corpus = load_parallel("small_parallel_enja", "ja", "en", "val")
-    assert (corpus.source_language, corpus.target_language) == ("ja", "en")
-    assert corpus.source == ("私 は 猫 だ 。", "はい 。")
-    assert corpus.target == ("i am a cat .", "yes .")
-    assert load_parallel("small_parallel_enja", "en", "ja", "val").target == corpus.source
 
 
 @pytest.mark.slow
