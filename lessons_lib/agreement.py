@@ -1,8 +1,9 @@
 """A(u, v), do two ways of weighing words agree? And xi: what the paper's tables are made of.
 
 Shapes as in ``lessons_lib.probes``: alpha (heads averaged), beta and Delta are
-``(batch, tgt, src)``; over training they are stacked to ``(checkpoints, batch, tgt, src)``.
-Everywhere ``reference`` is u, ``candidate`` is v, and ``mask`` is that of ``agreement``.
+``(batch, tgt, src)``. Everywhere ``reference`` is u, ``candidate`` is v, and ``mask`` is that of
+``agreement``; a ``ValueError`` says that shapes do not match, no row is left, or NaN stands at a
+position that counts.
 """
 
 import warnings
@@ -26,16 +27,10 @@ def agreement(
     as found if fewer than ``ceil(top * L)`` positions are strictly greater in v. Not symmetric. 1:
     always found; without knowledge: ``chance_agreement``. Paper, section 3.
 
-    Args:
-        reference: u, ``(..., src)``.
-        candidate: v, of the same shape.
-        mask: True at the L positions that count, broadcastable to ``reference``. Rows without any
-            are left out: mask padded output words that way.
-        top: share of the positions that count as the top, in (0, 1].
-
-    A ``ValueError`` if shapes do not match, no row is left, ``top`` is out of range, or NaN stands
-    at a position that counts. A warning if the candidate is constant in more than half of the rows
-    of two words or more: ties are not strictly greater, so a constant agrees with everything.
+    Both are ``(..., src)``, and ``mask``, broadcastable to them, is True at the L positions that
+    count; rows without any are left out (mask padded output words that way). ``top`` is in (0, 1].
+    A warning if v is constant in more than half of the rows of two
+    words or more: ties are not strictly greater, so a constant agrees with everything.
     """
     found, counted = found_in_top(reference, candidate, mask, top)
     return float(found[counted].double().mean())
@@ -137,7 +132,7 @@ def agreement_interval(
 ) -> Interval:
     """``agreement`` of two ``(batch, tgt, src)`` with a bootstrap interval over sentences.
 
-    ``seed`` is that of the resampling. Errors and warnings are those of ``agreement``.
+    ``seed`` is that of the resampling.
     """
     found, counted = found_in_top(reference, candidate, mask)
     return ratio_interval(found.sum(-1).cpu(), counted.sum(-1).cpu(), seed=seed)
@@ -163,8 +158,7 @@ def kendall(reference: Tensor, candidate: Tensor, mask: Tensor | None = None) ->
     """Kendall's tau-b between two orders ``(..., src)`` of positions, the mean over output tokens.
 
     In [-1, 1]; 1: the same order everywhere, 0: no relation. Rows in which it has no value are left
-    out: those of one position, and those where either side is constant. A ``ValueError`` as in
-    ``agreement``, or if no row has a value.
+    out: those of one position, and those where either side is constant.
     """
     sides = _compared(reference, candidate, mask)
     found = []
@@ -195,8 +189,7 @@ def xi(
 
     For each run ``curves`` has A(alpha, alpha_run) and ``performance`` that of its task, both
     ``(runs, checkpoints)``. At the first checkpoint at which the runs' mean agreement exceeds
-    ``level = A(alpha, v)``, xi is their mean performance. Paper, section 3. A ``ValueError`` if the
-    two do not have one shape, or there is NaN.
+    ``level = A(alpha, v)``, xi is their mean performance. Paper, section 3.
     """
     agreements, found = np.asarray(curves, dtype=float), np.asarray(performance, dtype=float)
     if agreements.ndim != 2 or agreements.shape != found.shape or not agreements.size:
@@ -217,9 +210,7 @@ def spread(attention: Tensor, mask: Tensor) -> float:
     """How evenly attention is spread: exp(entropy)/L, the mean over output tokens, in (0, 1].
 
     1 where attention ``(batch, tgt, src)`` is uniform over the L source words that count, 1/L where
-    it looks at one word. Rows of one word are left out; the mask is True where output and source
-    word count, and broadcastable to attention. A ``ValueError`` if no row of two words or more is
-    there, or NaN.
+    it looks at one word. Rows of one word are left out.
     """
     mask = row_mask(mask, attention)
     lengths = mask.sum(-1)

@@ -1,7 +1,8 @@
 """What a trained model knows and where it looks: pure functions of models, batches and tensors.
 
 Shapes: a probe or an attention that is compared has the source as its last axis, ``(..., src)``;
-the lexical probe beta is ``(batch, tgt, src)``.
+the lexical probe beta is ``(batch, tgt, src)``. Everywhere a ``ValueError`` says that shapes or
+vocabularies do not match, that there is NaN, or nothing to measure.
 """
 
 from collections.abc import Iterator, Mapping
@@ -41,8 +42,8 @@ def lexical_probe(
 
     ``beta_{t,l}`` is computed from ``readout([s_t; V h_l])``: the context is the value of position
     l alone (with several heads all of them look there), the decoder state is the teacher-forced
-    one, without dropout. Paper, section 3. ``(batch, tgt, src)``; 0 (``-inf`` on the other scales)
-    at padded positions. Rows of padded output words mean nothing: mask them with
+    one, without dropout. Paper, section 3. Beta is ``(batch, tgt, src)``, at padded positions 0
+    (``-inf`` on the other scales). Rows of padded output words mean nothing: mask them with
     ``batch.target_mask``.
 
     Args:
@@ -102,8 +103,7 @@ def table_probe(table: Tensor, batch: Batch) -> Tensor:
     """The probe of a model that is a table: ``beta_{t,l} = table[x_l, y_t]``, ``-inf`` at padding.
 
     The table ``(source_vocab, target_vocab)`` of the bag-of-words proxy (``proxy_table``), of IBM
-    Model 1 (``ibm_model1.table``), or of any scores, gives ``(batch, tgt, src)``. A ``ValueError``
-    if it has no row or no column for a word of the batch.
+    Model 1 (``ibm_model1.table``), or of any scores, gives ``(batch, tgt, src)``.
     """
     needed = int(batch.source.max()) + 1, int(batch.target.max()) + 1
     if table.ndim != 2 or table.shape[0] < needed[0] or table.shape[1] < needed[1]:
@@ -155,8 +155,7 @@ def ktiw(scores: Tensor, dictionary: Mapping[int, frozenset[int]]) -> Tensor:
     ``scores`` ``(source_vocab, target_vocab)`` are higher where better, as a table p(o | i); the
     dictionary has for source words the set of their right translations, as identifiers. The answers
     are 1.0 and 0.0 in its order, and their mean is the precision at 1: 0 means that no word is
-    translated, 1 all. Of equally good translations the lowest identifier counts. A ``ValueError``
-    if the dictionary is empty, or a listed word has no scores (a row of zeros).
+    translated, 1 all. Of equally good translations the lowest identifier counts.
     """
     if not dictionary:
         raise ValueError("expected a dictionary with at least one source word, found none")
@@ -175,8 +174,7 @@ def ktiw(scores: Tensor, dictionary: Mapping[int, frozenset[int]]) -> Tensor:
 def pair_mask(batch: Batch, *, end_symbol: bool = True) -> Tensor:
     """True where output word and source word are both there, bool ``(batch, tgt, src)``.
 
-    In translation the end symbol comes from no word of the source: ``end_symbol=False`` leaves it
-    out.
+    In translation leave out ``end_symbol``, which comes from no word of the source.
     """
     written = batch.target_mask if end_symbol else batch.target_mask & (batch.target != EOS)
     return written[:, :, None] & batch.source_mask[:, None, :]
@@ -192,9 +190,6 @@ def attention_accuracy(attention: Tensor, gold: Tensor) -> float:
         attention: ``(batch, heads, tgt, src)``, whose heads are averaged first; or any probe,
             ``(batch, tgt, src)``.
         gold: right position, ``(batch, tgt)``, -1 where there is none (left out).
-
-    A ``ValueError`` if shapes do not match, no output word has a right position, one lies outside
-    the source, or there is NaN.
     """
     mean = attention.mean(dim=1) if attention.ndim == 4 else attention
     if mean.shape[:-1] != gold.shape:
@@ -215,10 +210,7 @@ def attention_accuracy(attention: Tensor, gold: Tensor) -> float:
 
 
 def token_accuracy(logits: Tensor, batch: Batch) -> float:
-    """Share of output words with the largest of logits ``(batch, tgt, vocab)``, in [0, 1].
-
-    Padding is left out. A ``ValueError`` if shapes do not match, or there is nothing else.
-    """
+    """Share in [0, 1] of words (no padding) with the largest of logits ``(batch, tgt, vocab)``."""
     if logits.shape[:-1] != batch.target.shape:
         raise ValueError(
             f"expected logits (batch, tgt, vocab) for target {tuple(batch.target.shape)}, found "

@@ -1,6 +1,7 @@
 """Intervals and chance levels: thin functions over SciPy, each with its assumptions stated.
 
 Everywhere ``confidence`` is the coverage aimed at, in (0, 1), and ``seed`` that of the resampling.
+A ``ValueError`` says that there are too few values, or that one is NaN or infinite.
 """
 
 from dataclasses import dataclass
@@ -32,8 +33,7 @@ def mean_interval(values: ArrayLike, *, confidence: float = 0.95, seed: int = 0)
 
     Resamples whole values ``(n,)``, so pass one for each independent unit: each sentence, never
     each token of a sentence. For a handful of runs use ``seed_interval``: the bootstrap of few
-    values is too narrow. With a single value, or equal ones, its ends are that value. A
-    ``ValueError`` if there is no value, or one is NaN or infinite.
+    values is too narrow. With a single value, or equal ones, its ends are that value.
     """
     ones = np.ones(np.size(values))
     return ratio_interval(values, ones, confidence=confidence, seed=seed)
@@ -47,8 +47,7 @@ def ratio_interval(
     The statistic is ``sum(numerators) / sum(denominators)``, for each sentence how many of its
     tokens have the property, and how many count (0 is allowed), both ``(sentences,)``; ``n`` is the
     number of sentences that have a token. Whole sentences are resampled, because the tokens of one
-    sentence are not independent. A ``ValueError`` if shapes differ, no sentence has a token, or a
-    value is NaN or infinite.
+    sentence are not independent.
     """
     hits, tokens = _finite(numerators), _finite(denominators)
     if hits.shape != tokens.shape or not tokens.sum() > 0:
@@ -69,11 +68,10 @@ def ratio_interval(
 
 
 def seed_interval(values: ArrayLike, *, confidence: float = 0.95) -> Interval:
-    """Mean over training runs with Student's t interval, which allows for small n.
+    """Mean over training runs with Student's t interval, which allows for small n (two or more).
 
     Assumes that runs are independent and their values ``(runs,)`` roughly normal; its ends may
-    leave the range of the statistic. With equal values they are that value. A ``ValueError`` if
-    there are fewer than two values, or one is NaN or infinite.
+    leave the range of the statistic. With equal values they are that value.
     """
     data = _finite(values)
     if data.size < 2:
@@ -103,20 +101,14 @@ def _check_counts(successes: int, n: int) -> None:
 
 
 def proportion_interval(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
-    """Share of successes in n independent trials with the Wilson score interval, within [0, 1].
-
-    A ``ValueError`` if ``successes`` is not between 0 and ``n``, or ``n`` is below 1.
-    """
+    """Share of successes in n independent trials (at least 1), with Wilson's interval in [0, 1]."""
     _check_counts(successes, n)
     found = scipy_stats.binomtest(successes, n).proportion_ci(confidence, method="wilson")
     return Interval(successes / n, float(found.low), float(found.high), n, confidence)
 
 
 def share_difference(successes: int, n: int, other_successes: int, other_n: int) -> float:
-    """p-value of Fisher's exact test: is the probability of success the same in two groups?
-
-    A ``ValueError`` as for ``proportion_interval``.
-    """
+    """p-value of Fisher's exact test: is the probability of success the same in two groups?"""
     _check_counts(successes, n)
     _check_counts(other_successes, other_n)
     table = np.array([[successes, n - successes], [other_successes, other_n - other_successes]])

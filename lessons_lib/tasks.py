@@ -26,7 +26,7 @@ FIRST_WORD = 4
 
 @dataclass(frozen=True)
 class Rows:
-    """What batches of sentence pairs and of labelled texts share: padded words, row by row."""
+    """What batches of sentence pairs and of labelled texts share: words, padded to a rectangle."""
 
     source: Tensor  #: input words, int64, ``(batch, src)``, ``PAD`` after the end
 
@@ -53,7 +53,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Batch(Rows):
-    """Input and output words of some sentences, padded to a rectangle.
+    """Input and output words of some sentences; what it shares with texts is in ``Rows``.
 
     A ``ValueError`` if the shapes do not belong together.
     """
@@ -89,7 +89,7 @@ class Batch(Rows):
 
 @dataclass(frozen=True)
 class LabelledBatch(Rows):
-    """Texts with one of two classes each, padded to a rectangle.
+    """Texts with one of two classes each; what it shares with sentence pairs is in ``Rows``.
 
     A ``ValueError`` if the shapes do not belong together, or a label is neither 0 nor 1.
     """

@@ -159,6 +159,7 @@ def test_a_labelled_line_splits_at_the_first_tab_or_blank(file: File, ending: st
     assert corpus.texts == ("three\tand", "minus one", "again 5", "zero", "ten")
     assert (corpus.classes, corpus.labels) == (("-1", "3", "10"), (1, 0, 1, 1, 2))
     assert (corpus.name, len(corpus)) == (f"a{ending}", 5)
+    assert len(read_labelled(file("".join(f"{i % 11} a\n" for i in range(100)))).classes) == 11
 
 
 @pytest.mark.parametrize(
@@ -180,10 +181,6 @@ def test_a_labelled_line_splits_at_the_first_tab_or_blank(file: File, ending: st
 def test_a_line_that_cannot_be_read_is_shown(file: File, second: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_labelled(file(f"0 fine\n{second}\n1 fine\n"))
-
-
-def test_many_labels_may_have_some_texts_each(file: File) -> None:
-    assert len(read_labelled(file("".join(f"{i % 11} a\n" for i in range(100)))).classes) == 11
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])

@@ -130,10 +130,3 @@ def test_losses_by_hand() -> None:
     torch.testing.assert_close(sequence_loss(model, RAGGED), -said.mean())
     said = torch.stack([bag[b, RAGGED.target[b, t]] for b, t in places])
     torch.testing.assert_close(bag_loss(proxy, RAGGED), -said.mean())
-
-
-def test_dropout_is_off_in_evaluation() -> None:
-    model = build(replace(SMALL, dropout=0.5), 0)
-    assert not torch.equal(model(RAGGED).logits, model(RAGGED).logits)
-    model.eval()
-    assert torch.equal(model(RAGGED).logits, model(RAGGED).logits)
