@@ -16,20 +16,12 @@ from pathlib import Path
 _NO_TEXT = {
     rb"PK(\x03\x04|\x05\x06)": "a zip archive or an office document",
     rb"\x1f\x8b": "a gzip archive inside another",
-    rb"\x1f\x9d": "a .Z archive",
-    rb"\xfd7zXZ\x00": "an xz archive",
-    rb"BZh[1-9]1AY&SY": "a bzip2 archive",
-    rb"\x28\xb5\x2f\xfd": "a zstd archive",
-    rb"\x04\x22\x4d\x18": "an lz4 archive",
-    rb"7z\xbc\xaf\x27\x1c": "a 7z archive",
-    rb"Rar!\x1a\x07": "a rar archive",
-    rb"(?s).{257}ustar": "a tar archive",
-    rb"%PDF-\d": "a PDF document",
-    rb"\{\\rtf\d": "an RTF document",
-    rb"\xd0\xcf\x11\xe0\xa1\xb1": "an old office document",
+    rb"7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|(?s:.{257}ustar)": "a 7z, rar or tar archive",
+    rb"\xfd7zXZ\x00|BZh[1-9]1AY&SY|\x28\xb5\x2f\xfd|\x04\x22\x4d\x18|\x1f\x9d": "a packed file",
+    rb"%PDF-\d|\{\\rtf\d|\xd0\xcf\x11\xe0\xa1\xb1": "a PDF, RTF or old office document",
     rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|II\*\x00|MM\x00\*|RIFF....WEBP": "a picture",
-    rb"SQLite format 3\x00": "a database (SQLite)",
-    rb"PAR1[\x00-\x1f]|ARROW1\x00|\x93NUMPY|\x89HDF\r\n|\x80[\x02-\x05]": "a file of data",
+    rb"SQLite format 3\x00|PAR1[\x00-\x1f]|ARROW1\x00|\x93NUMPY|\x89HDF\r\n": "a file of data",
+    rb"\x80[\x02-\x05]": "a file of data",
 }
 """The first bytes of what is no text, and its name."""
 _MARKS = {
