@@ -175,40 +175,32 @@ NEWS = (
 )
 
 
+FILES: dict[str, dict[str, str | bytes]] = {
+    "subj": {"subj.all": b"0 a clich\xe9 \x85 \x91so'\n1 sam \x96 a boy\n"},  # Windows-1252
+    "sst2": {f"stsa.binary.{k}": f"1 {k} !\n0 not it\n" for k in ("train", "dev", "test")},
+    "ag_news": {"test.csv": NEWS, "classes.txt": "World\nSports\nBusiness\n"},
+}
+REPAIRED = {
+    'Johnson & Johnson It\'s "big", they say; at $10 (A$12).': "Business",
+    "AT&T; wins A second team won in <TXN.N> — so.": "Sports",
+    'He said "no" -Post … 5 $': "World",
+}
+
+
 @pytest.mark.parametrize(
-    ("name", "split", "files", "expected"),
+    ("name", "split", "expected"),
     [
-        (  # Windows-1252
-            "subj",
-            "all",
-            {"subj.all": b"0 a clich\xe9 \x85 \x91so'\n1 sam \x96 a boy\n"},
-            {"a cliché … ‘so'": "subjective", "sam – a boy": "objective"},
-        ),
-        *(
-            (
-                "sst2",
-                ours,
-                {f"stsa.binary.{theirs}": f"1 {ours} !\n0 not it\n"},
-                {f"{ours} !": "positive", "not it": "negative"},
-            )
-            for theirs, ours in (("train", "train"), ("dev", "val"), ("test", "test"))
-        ),
-        (  # repaired
-            "ag_news",
-            "all",
-            {"test.csv": NEWS, "classes.txt": "World\nSports\nBusiness\n"},
-            {
-                'Johnson & Johnson It\'s "big", they say; at $10 (A$12).': "Business",
-                "AT&T; wins A second team won in <TXN.N> — so.": "Sports",
-                'He said "no" -Post … 5 $': "World",
-            },
-        ),
+        ("subj", "all", {"a cliché … ‘so'": "subjective", "sam – a boy": "objective"}),
+        ("sst2", "train", {"train !": "positive", "not it": "negative"}),
+        ("sst2", "val", {"dev !": "positive", "not it": "negative"}),
+        ("sst2", "test", {"test !": "positive", "not it": "negative"}),
+        ("ag_news", "all", REPAIRED),
     ],
 )
 def test_each_corpus_is_read_as_it_is(
-    pin: Pin, name: str, split: str, files: dict[str, str | bytes], expected: dict[str, str]
+    pin: Pin, name: str, split: str, expected: dict[str, str]
 ) -> None:
-    pin(name, files)
+    pin(name, FILES[name])
     corpus = load_labelled(name, split)
     assert corpus.texts == tuple(expected)
     assert [corpus.classes[label] for label in corpus.labels] == list(expected.values())
