@@ -16,6 +16,7 @@ from scipy import stats as scipy_stats
 from torch import Tensor
 
 from lessons_lib.stats import Interval, ratio_interval
+from lessons_lib.tasks import check_shape
 
 
 def agreement(
@@ -64,11 +65,7 @@ def _compared(
     reference: Tensor, candidate: Tensor, mask: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Both sides in float64 (integers have no infinity), ``-inf`` outside the mask; the mask."""
-    if reference.shape != candidate.shape:
-        raise ValueError(
-            "expected reference and candidate of one shape (..., src), found "
-            f"{tuple(reference.shape)} and {tuple(candidate.shape)}"
-        )
+    check_shape("a candidate (..., src)", reference.shape, candidate)
     mask = row_mask(mask, reference)
     u, v = (side.double().masked_fill(~mask, -torch.inf) for side in (reference, candidate))
     if bool((u.isnan() | v.isnan()).any()):

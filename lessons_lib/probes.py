@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib.models import BagOfWords, Seq2Seq
-from lessons_lib.tasks import EOS, FIRST_WORD, Batch
+from lessons_lib.tasks import EOS, FIRST_WORD, Batch, check_shape
 
 CELLS_AT_ONCE = 2**22
 """Numbers of the (batch, tgt, src, vocab) table held at once, 16 MiB; larger tables are slower."""
@@ -192,11 +192,7 @@ def attention_accuracy(attention: Tensor, gold: Tensor) -> float:
         gold: right position, ``(batch, tgt)``, -1 where there is none (left out).
     """
     mean = attention.mean(dim=1) if attention.ndim == 4 else attention
-    if mean.shape[:-1] != gold.shape:
-        raise ValueError(
-            f"expected gold of shape (batch, tgt) = {tuple(mean.shape[:-1])}, found "
-            f"{tuple(gold.shape)}"
-        )
+    check_shape("gold (batch, tgt)", mean.shape[:-1], gold)
     known = gold >= 0
     if not bool(known.any()):
         raise ValueError("expected output words with a gold position, found none")
@@ -211,11 +207,7 @@ def attention_accuracy(attention: Tensor, gold: Tensor) -> float:
 
 def token_accuracy(logits: Tensor, batch: Batch) -> float:
     """Share in [0, 1] of words (no padding) with the largest of logits ``(batch, tgt, vocab)``."""
-    if logits.shape[:-1] != batch.target.shape:
-        raise ValueError(
-            f"expected logits (batch, tgt, vocab) for target {tuple(batch.target.shape)}, found "
-            f"{tuple(logits.shape)}"
-        )
+    check_shape("logits (batch, tgt, vocab)", (*batch.target.shape, logits.shape[-1]), logits)
     if not bool(batch.target_mask.any()):
         raise ValueError("expected at least one output word, found only padding")
     return float((logits.argmax(-1) == batch.target)[batch.target_mask].double().mean())

@@ -10,7 +10,7 @@ Every task draws ``batch`` inputs from an explicit seed, or a generator that is 
 nothing else, so that the same call gives the same batch on the same machine whatever ran before it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -70,10 +70,8 @@ class Batch(Rows):
                 "expected source (batch, src) and target (batch, tgt), as many sources as targets, "
                 f"found {source} and {target}; pass both halves of the same pairs"
             )
-        if self.gold is not None and self.gold.shape != target:
-            raise ValueError(
-                f"expected gold of the shape of target {target}, found {tuple(self.gold.shape)}"
-            )
+        if self.gold is not None:
+            check_shape("gold", target, self.gold)
 
     @property
     def target_mask(self) -> Tensor:
@@ -104,6 +102,12 @@ class LabelledBatch(Rows):
             )
         if not bool(((self.label == 0) | (self.label == 1)).all()):
             raise ValueError(f"expected labels 0 and 1, found {sorted(set(self.label.tolist()))}")
+
+
+def check_shape(what: str, expected: Sequence[int], found: Tensor) -> None:
+    """Refuse a tensor of another shape; the ``ValueError`` has both."""
+    if found.shape != tuple(expected):
+        raise ValueError(f"expected {what} of shape {tuple(expected)}, found {tuple(found.shape)}")
 
 
 def check_words(words: Tensor, vocab: int, side: str, *, may_be_empty: bool = False) -> None:

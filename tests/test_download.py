@@ -84,9 +84,11 @@ def server(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         address = f"http://127.0.0.1:{server.server_address[1]}/v1/"
         monkeypatch.setitem(sources.CORPORA["tiny"], "address", address)
         server.over.clear()
+        gc.freeze()
         yield server
         server.over.set()
         gc.collect()  # pooch leaves it to the collector to close a connection
+        gc.unfreeze()
         server.shutdown()
         thread.join()
 
