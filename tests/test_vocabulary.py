@@ -179,7 +179,7 @@ def test_encoding_of_texts_by_hand() -> None:
         ({}, "good", 0, "max_words of at least 1, or None, found 0"),
         ({"texts": ("", " ") * 3}, "good", None, "in 'small', found 0 of 'good' and 0 others with"),
         # Only the empty text is of this class, and it is left out.
-        ({"labels": (1, 2, 0, 1, 0, 1)}, "good", None, "found 0 of 'good' and 4 others with words; choose"),
+        ({"labels": (1, 2, 0, 1, 0, 1)}, "good", None, "found 0 of 'good' and 4 others with"),
         ({"labels": (2,) * 6}, "good", None, "both sides in 'small', found 4 of 'good' and 0 "),
     ],
 )
