@@ -1,8 +1,9 @@
 """A(u, v), do two ways of weighing words agree? And xi: what the paper's tables are made of.
 
 Shapes as in ``lessons_lib.probes``: alpha (heads averaged), beta and Delta are
-``(batch, tgt, src)``; over training they are stacked to ``(checkpoints, batch, tgt, src)``.
-Everywhere ``reference`` is u, ``candidate`` is v, and ``mask`` is that of ``agreement``.
+``(batch, tgt, src)``. Everywhere ``reference`` is u, ``candidate`` is v, and ``mask`` is that of
+``agreement``; a ``ValueError`` says that shapes do not match, no row is left, or NaN stands at a
+position that counts.
 """
 
 import warnings
@@ -15,34 +16,22 @@ from scipy import stats as scipy_stats
 from torch import Tensor
 
 from lessons_lib.stats import Interval, ratio_interval
+from lessons_lib.tasks import check_shape
 
 
 def agreement(
     reference: Tensor, candidate: Tensor, mask: Tensor | None = None, top: float = 0.05
 ) -> float:
-    """A(u, v): how often the best position by u is among the top positions by v.
+    """A(u, v), in [0, 1]: how often the best position by u is among the top positions by v.
 
-    For each output token (each row), the position with the largest ``reference`` (the first of
-    equals) is looked up in ``candidate``. It counts as found if fewer than ``ceil(top * L)``
-    positions are strictly greater there. Paper, section 3; not symmetric.
+    For each output token (each row), the position with the largest u (the first of equals) counts
+    as found if fewer than ``ceil(top * L)`` positions are strictly greater in v. Not symmetric. 1:
+    always found; without knowledge: ``chance_agreement``. Paper, section 3.
 
-    Args:
-        reference: u, ``(..., src)``.
-        candidate: v, of the same shape.
-        mask: True at the positions that count, broadcastable to ``reference``; L is their
-            number. Rows without any are left out: mask padded output words that way.
-        top: share of the positions that count as the top, in (0, 1].
-
-    Returns:
-        A number in [0, 1]. 1: always found. Without knowledge: ``chance_agreement``.
-
-    Raises:
-        ValueError: shapes do not match, no row is left, NaN at a position that counts, or ``top``
-            out of range.
-
-    Warns:
-        UserWarning: the candidate is constant in more than half of the rows of two words or more:
-            ties are not strictly greater, so a constant agrees with everything.
+    Both are ``(..., src)``, and ``mask``, broadcastable to them, is True at the L positions that
+    count; rows without any are left out (mask padded output words that way). ``top`` is in (0, 1].
+    A warning if v is constant in more than half of the rows of two
+    words or more: ties are not strictly greater, so a constant agrees with everything.
     """
     found, counted = found_in_top(reference, candidate, mask, top)
     return float(found[counted].double().mean())
@@ -51,11 +40,9 @@ def agreement(
 def found_in_top(
     reference: Tensor, candidate: Tensor, mask: Tensor | None = None, top: float = 0.05
 ) -> tuple[Tensor, Tensor]:
-    """What ``agreement`` is the mean of, row by row; arguments, errors and warnings are the same.
+    """Row by row what ``agreement`` is the mean of: found or not, and whether the row counts.
 
-    Returns:
-        Whether the best position by u is among the top by v, bool ``(...)``; and whether the row
-        counts, bool ``(...)``.
+    Both are bool ``(...)``. Arguments, errors and warnings are those of ``agreement``.
     """
     u, v, mask = _compared(reference, candidate, mask)
     counted, lengths = mask.any(-1), mask.sum(-1)
@@ -78,11 +65,7 @@ def _compared(
     reference: Tensor, candidate: Tensor, mask: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Both sides in float64 (integers have no infinity), ``-inf`` outside the mask; the mask."""
-    if reference.shape != candidate.shape:
-        raise ValueError(
-            "expected reference and candidate of one shape (..., src), found "
-            f"{tuple(reference.shape)} and {tuple(candidate.shape)}"
-        )
+    check_shape("a candidate (..., src)", reference.shape, candidate)
     mask = row_mask(mask, reference)
     u, v = (side.double().masked_fill(~mask, -torch.inf) for side in (reference, candidate))
     if bool((u.isnan() | v.isnan()).any()):
@@ -104,11 +87,7 @@ def row_mask(mask: Tensor | None, like: Tensor) -> Tensor:
 
 
 def top_count(lengths: Tensor, top: float) -> Tensor:
-    """How many positions count as the top share: ``ceil(top * L)``, int64, at least 1.
-
-    Raises:
-        ValueError: ``top`` is not in (0, 1].
-    """
+    """``ceil(top * L)`` positions, int64, at least 1; a ``ValueError`` unless ``0 < top <= 1``."""
     if not 0 < top <= 1:
         raise ValueError(f"expected top in (0, 1], found {top}")
     # Rounded first: in floating point 0.07 * 100 is 7.000000000000001, whose ceiling is 8.
@@ -119,15 +98,9 @@ def top_count(lengths: Tensor, top: float) -> Tensor:
 def chance_agreement(lengths: Tensor | Sequence[int], top: float = 0.05) -> float:
     """Expected agreement with a shuffled candidate without ties: the mean of ``ceil(top L)/L``.
 
-    Args:
-        lengths: source length L of each output token, at least 1.
-        top: share of positions that count as the top, in (0, 1].
-
-    Returns:
-        A number in (0, 1]; ``1/L`` on sentences of up to 20 words when ``top`` is 5%.
-
-    Raises:
-        ValueError: there is no length, or one is below 1, or ``top`` is out of range.
+    ``lengths`` are the source lengths L of the output tokens. In (0, 1]; ``1/L`` on sentences of up
+    to 20 words when ``top`` is 5%. A ``ValueError`` if there is no length, or one is below 1, or
+    ``top`` is out of range.
     """
     sizes = torch.as_tensor(lengths)
     if sizes.numel() == 0 or int(sizes.min()) < 1:
@@ -136,15 +109,9 @@ def chance_agreement(lengths: Tensor | Sequence[int], top: float = 0.05) -> floa
 
 
 def shuffled(candidate: Tensor, mask: Tensor, seed: int) -> Tensor:
-    """The candidate with each row's values permuted among the positions that count.
+    """The candidate ``(..., src)`` with each row's values permuted where the mask is True.
 
-    Args:
-        candidate: any values, ``(..., src)``.
-        mask: True where a position counts, broadcastable to ``candidate``.
-        seed: of the permutations, one for each row.
-
-    Returns:
-        A tensor of the same shape; values outside the mask are where they were.
+    The mask is broadcastable to the candidate; all other values stay where they were.
     """
     rng = torch.Generator().manual_seed(seed)
     mask = mask.expand_as(candidate)
@@ -162,7 +129,7 @@ def agreement_interval(
 ) -> Interval:
     """``agreement`` of two ``(batch, tgt, src)`` with a bootstrap interval over sentences.
 
-    ``seed`` is that of the resampling. Errors and warnings are those of ``agreement``.
+    ``seed`` is that of the resampling.
     """
     found, counted = found_in_top(reference, candidate, mask)
     return ratio_interval(found.sum(-1).cpu(), counted.sum(-1).cpu(), seed=seed)
@@ -187,14 +154,8 @@ def shuffled_agreement(
 def kendall(reference: Tensor, candidate: Tensor, mask: Tensor | None = None) -> float:
     """Kendall's tau-b between two orders ``(..., src)`` of positions, the mean over output tokens.
 
-    Rows in which it has no value are left out: those of one position, and those where either side
-    is constant.
-
-    Returns:
-        A number in [-1, 1]; 1: the same order everywhere, 0: no relation.
-
-    Raises:
-        ValueError: shapes do not match, NaN at a position that counts, or no row has a value.
+    In [-1, 1]; 1: the same order everywhere, 0: no relation. Rows in which it has no value are left
+    out: those of one position, and those where either side is constant.
     """
     sides = _compared(reference, candidate, mask)
     found = []
@@ -211,17 +172,11 @@ def kendall(reference: Tensor, candidate: Tensor, mask: Tensor | None = None) ->
 
 @dataclass(frozen=True)
 class Xi:
-    """Where a candidate stands on the axis of training.
+    """Where a candidate stands on the axis of training."""
 
-    Attributes:
-        passed: whether the attention of other runs ever agrees better with the gold run's.
-        checkpoint: index of the first checkpoint at which it does; ``None`` for never.
-        value: xi, the runs' average performance there; ``None`` for never.
-    """
-
-    passed: bool
-    checkpoint: int | None
-    value: float | None
+    passed: bool  #: whether the attention of other runs ever agrees better with the gold run's
+    checkpoint: int | None  #: index of the first checkpoint at which it does; ``None`` for never
+    value: float | None  #: xi, the runs' average performance there; ``None`` for never
 
 
 def xi(
@@ -229,17 +184,9 @@ def xi(
 ) -> Xi:
     """How well trained a run must be for its attention to foretell alpha as well as v does.
 
-    The agreement of the runs' attention with that of the gold run is averaged over the runs. At the
-    first checkpoint at which this one curve exceeds ``level = A(alpha, v)``, xi is the runs'
-    average performance. Paper, section 3.
-
-    Args:
-        level: A(alpha, v).
-        curves: for each run A(alpha, alpha_run) at each checkpoint, ``(runs, checkpoints)``.
-        performance: for each run its task performance at each checkpoint.
-
-    Raises:
-        ValueError: the two do not have one shape, or there is NaN.
+    For each run ``curves`` has A(alpha, alpha_run) and ``performance`` that of its task, both
+    ``(runs, checkpoints)``. At the first checkpoint at which the runs' mean agreement exceeds
+    ``level = A(alpha, v)``, xi is their mean performance. Paper, section 3.
     """
     agreements, found = np.asarray(curves, dtype=float), np.asarray(performance, dtype=float)
     if agreements.ndim != 2 or agreements.shape != found.shape or not agreements.size:
@@ -257,19 +204,10 @@ def xi(
 
 
 def spread(attention: Tensor, mask: Tensor) -> float:
-    """How evenly attention is spread: exp(entropy)/L, the mean over output tokens.
+    """How evenly attention is spread: exp(entropy)/L, the mean over output tokens, in (0, 1].
 
-    Args:
-        attention: ``(batch, tgt, src)``, rows sum to 1.
-        mask: True where output and source word count, broadcastable to ``attention``; L is the
-            number of source words.
-
-    Returns:
-        A number in (0, 1]: 1 where attention is uniform, 1/L where it looks at one word. Rows of
-        one word are left out.
-
-    Raises:
-        ValueError: no row of two words or more, or NaN.
+    1 where attention ``(batch, tgt, src)`` is uniform over the L source words that count, 1/L where
+    it looks at one word. Rows of one word are left out.
     """
     mask = row_mask(mask, attention)
     lengths = mask.sum(-1)

@@ -22,22 +22,15 @@ LEAST_ROWS = 8
 
 @dataclass(frozen=True)
 class ClassifierConfig(Configuration):
-    """What defines a classifier but its seed. The defaults are the authors'.
+    """What defines a classifier but its seed. The defaults are the authors'."""
 
-    Attributes:
-        source_vocab: rows of the embedding, special symbols included.
-        d_embed: width of an embedding.
-        d_hidden: width of an encoder state, and of the hidden layer of the attention network.
-        bidirectional: whether the encoder also reads from the right; a state has both.
-        attention: ``"learned"``, or ``"uniform"``: frozen at ``1/L`` throughout.
-        bias: whether attention logits and word scores have one (``b`` and ``d`` below).
-    """
-
-    source_vocab: int
-    d_embed: int = 300
-    d_hidden: int = 256
-    bidirectional: bool = True
+    source_vocab: int  #: rows of the embedding, special symbols included
+    d_embed: int = 300  #: width of an embedding
+    d_hidden: int = 256  #: width of an encoder state, and of the attention network's hidden layer
+    bidirectional: bool = True  #: whether the encoder also reads from the right; a state has both
+    #: ``"learned"``, or ``"uniform"``: frozen at ``1/L`` throughout
     attention: Literal["learned", "uniform"] = "learned"
+    #: whether attention logits and word scores have one (d and b of ``Classifier``)
     bias: bool = True
 
     def __post_init__(self) -> None:
@@ -46,18 +39,11 @@ class ClassifierConfig(Configuration):
 
 @dataclass(frozen=True)
 class ClassifierOutput:
-    """Everything that one pass computed.
+    """Everything that one pass computed."""
 
-    Attributes:
-        score: log-odds of the positive class, ``sum_l alpha_l beta_l``, ``(batch,)``.
-        attention: alpha, ``(batch, 1, 1, src)``, rows sum to 1, zero at padding.
-        word_scores: beta before its sign is turned to the label, ``w . h_l + b``,
-            ``(batch, src)``.
-    """
-
-    score: Tensor
-    attention: Tensor
-    word_scores: Tensor
+    score: Tensor  #: log-odds of the positive class, ``sum_l alpha_l beta_l``, ``(batch,)``
+    attention: Tensor  #: alpha, ``(batch, 1, 1, src)``, rows sum to 1, zero at padding
+    word_scores: Tensor  #: beta for the positive class, ``w . h_l + b``, ``(batch, src)``
 
 
 class Classifier(nn.Module):
@@ -86,16 +72,11 @@ class Classifier(nn.Module):
         self.readout = nn.Linear(d_encoder, 1, bias=c.bias)
 
     def forward(self, batch: LabelledBatch, attention: Tensor | None = None) -> ClassifierOutput:
-        """One pass.
+        """One pass over padded texts.
 
-        Args:
-            batch: padded texts.
-            attention: weights to use in place of the model's own (an intervention), broadcastable
-                to ``(batch, 1, 1, src)``.
-
-        Raises:
-            ValueError: an empty text, a word outside the vocabulary, or ``attention`` of another
-                shape.
+        ``attention``, broadcastable to ``(batch, 1, 1, src)``, stands in for the model's own (an
+        intervention). A ``ValueError`` if it has another shape, a text is empty, or a word outside
+        the vocabulary.
         """
         self.check(batch)
         return self.from_embedded(self.embedding(batch.source), batch.source_mask, attention)
@@ -134,8 +115,6 @@ class Classifier(nn.Module):
 
     def check(self, batch: LabelledBatch) -> None:
         """Refuse a batch that the model cannot read, as ``forward`` does."""
-        if not bool(batch.source_mask.any(dim=1).all()):
-            raise ValueError("expected at least one word in each text, found an empty one")
         check_words(batch.source, self.config.source_vocab, "text")
 
 
@@ -172,8 +151,7 @@ def class_loss(model: Classifier, batch: LabelledBatch) -> Tensor:
 def class_accuracy(score: Tensor, batch: LabelledBatch) -> float:
     """Share of texts whose log-odds ``(batch,)`` have the sign of their label, in [0, 1].
 
-    Raises:
-        ValueError: not one score for each text, no text, or NaN.
+    Odds of 0 are for class 0. A ``ValueError`` if there is no text, not one score for each, or NaN.
     """
     if score.shape != batch.label.shape or not len(batch):
         raise ValueError(
@@ -185,15 +163,10 @@ def class_accuracy(score: Tensor, batch: LabelledBatch) -> float:
 
 
 def speaking_for_label(word_scores: Tensor, batch: LabelledBatch) -> Tensor:
-    """The probe beta: word scores with the sign turned so that larger speaks for the right label.
+    """The probe beta ``(batch, 1, src)``: word scores for the right label, ``-inf`` at padding.
 
-    Args:
-        word_scores: for the positive class, ``(batch, src)``: ``ClassifierOutput.word_scores`` or
-            of ``lab.word_tables``.
-        batch: with the labels.
-
-    Returns:
-        ``(batch, 1, src)``, ``-inf`` at padding.
+    ``word_scores`` ``(batch, src)`` are those for the positive class, of ``ClassifierOutput`` or of
+    ``lab.word_tables``; their sign is turned where the label is 0.
     """
     sign = batch.label.to(word_scores.dtype)[:, None] * 2 - 1
     return (word_scores * sign).masked_fill(~batch.source_mask, -torch.inf)[:, None]

@@ -13,11 +13,7 @@ class Configuration:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The configuration in a dictionary.
-
-        Raises:
-            ValueError: a key is not a field; the message lists those that are.
-        """
+        """The configuration in a dictionary; a ``ValueError`` lists the fields for other keys."""
         known = [field.name for field in fields(cls)]
         unknown = sorted(set(values) - set(known))
         if unknown:
@@ -35,8 +31,7 @@ class Configuration:
 def check_fields(config: object, *at_least_one: str) -> None:
     """Refuse a named field below 1, and a value that is not in the ``Literal`` of its field.
 
-    Raises:
-        ValueError: the message names the field, what is allowed, and what was found.
+    The ``ValueError`` names the field, what is allowed, and what was found.
     """
     for name in at_least_one:
         if getattr(config, name) < 1:
@@ -57,9 +52,8 @@ def refuse(conditions: Mapping[str, bool]) -> None:
 def digest(values: Mapping[str, Any]) -> str:
     """SHA-256 of plain values, hexadecimal; the order of keys does not matter.
 
-    Raises:
-        ValueError: a number is NaN or infinite, which JSON cannot hold.
-        TypeError: a value is not plain (number, string, list, dictionary, None).
+    A ``ValueError`` if a number is NaN or infinite, which JSON cannot hold; a ``TypeError`` if a
+    value is not plain (number, string, list, dictionary, None).
     """
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

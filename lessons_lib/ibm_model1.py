@@ -19,16 +19,13 @@ CHUNK = 4096
 
 @dataclass(frozen=True)
 class Model1:
-    """A fitted Model 1.
+    """A fitted Model 1."""
 
-    Attributes:
-        table: t(o | i), float64, ``(source_vocab, target_vocab)``; a row sums to 1, or to 0 for a
-            source word that was never seen. Row ``NULL`` belongs to the empty word.
-        log_likelihood: of a target word in nats, the mean over the corpus, before each step of EM
-            and after the last, up to the constant of the alignment prior.
-    """
-
+    #: t(o | i), float64, ``(source_vocab, target_vocab)``; a row sums to 1, or to 0 for a source
+    #: word that was never seen. Row ``NULL`` belongs to the empty word.
     table: Tensor
+    #: of a target word in nats, the mean over the corpus, before each step of EM and after the
+    #: last, up to the constant of the alignment prior
     log_likelihood: tuple[float, ...]
 
 
@@ -43,33 +40,22 @@ def fit_model1(
 ) -> Model1:
     """Fit IBM Model 1 by expectation-maximisation, from the uniform table.
 
-    E step: the share of position l in output word t is
-    ``t(y_t | x_l) / sum_l' t(y_t | x_l')``; M step: add up the shares for each pair of words and
-    normalise over target words (Brown et al. 1993, section 4.1).
+    E step: the share of position l in output word t is ``t(y_t | x_l) / sum_l' t(y_t | x_l')``; M
+    step: add up the shares for each pair of words and normalise over target words (Brown et al.
+    1993, section 4.1).
 
-    Args:
-        source: int64, ``(pairs, src)``, ``PAD`` after the end.
-        target: int64, ``(pairs, tgt)``, ``PAD`` after the end.
-        source_vocab: rows of the table.
-        target_vocab: columns of the table.
-        iterations: steps of EM, at least 1.
-        empty_word: whether a target word may come from no source word.
-
-    Raises:
-        ValueError: sizes do not match, a word is outside its vocabulary or after ``PAD``,
-            ``iterations`` is below 1, or a source is empty and has no empty word either.
+    ``source`` ``(pairs, src)`` and ``target`` ``(pairs, tgt)`` are int64, with ``PAD`` after the
+    end; the table is ``(source_vocab, target_vocab)``. With ``empty_word`` a target word may come
+    from no source word. A ``ValueError`` if sizes do not match, a word is outside its vocabulary or
+    after ``PAD``, ``iterations`` (steps of EM) is below 1, or a source is empty and has no empty
+    word either.
     """
     if len(Batch(source, target)) == 0:  # a batch has as many sources as targets
         raise ValueError("expected at least one sentence pair, found none")
     if iterations < 1:
         raise ValueError(f"expected at least one iteration, found {iterations}")
-    check_words(source, source_vocab, "source")
-    check_words(target, target_vocab, "target")
-    if not empty_word and not bool((source != PAD).any(1).all()):
-        raise ValueError(
-            "expected a word in each source, found an empty sentence; leave it out, or set "
-            "empty_word=True"
-        )
+    check_words(source, source_vocab, "source", may_be_empty=empty_word)
+    check_words(target, target_vocab, "target", may_be_empty=True)
     null = torch.full((len(source), 1), NULL)
     words = torch.cat([null, source], dim=1)  # the empty word stands before position 0
     may_align = torch.cat([torch.full((len(source), 1), empty_word), source != PAD], dim=1)

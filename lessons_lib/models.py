@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lessons_lib.config import Configuration, check_fields
+from lessons_lib.config import Configuration, check_fields, refuse
 from lessons_lib.tasks import PAD, Batch, LabelledBatch, check_words
 
 MINUS_INFINITY = -1e9
@@ -31,70 +31,54 @@ class Seq2SeqConfig(Configuration):
     """What defines an encoder-decoder but its seed.
 
     The defaults are the authors' copying model: one-layer unidirectional LSTM, width 256.
-
-    Attributes:
-        source_vocab: rows of the source embedding, special symbols included.
-        target_vocab: output words, special symbols included.
-        d_embed: width of an embedding.
-        d_hidden: width of a decoder state (and of one direction of the encoder).
-        cell: recurrent cell, ``"lstm"`` or ``"gru"``.
-        layers: recurrent layers of encoder and of decoder.
-        bidirectional: whether the encoder also reads from the right.
-        bridge: how the decoder starts from the ends of a bidirectional encoder, layer by layer:
-            ``"linear"``, a learned mixture of the two (tanh for h), or ``"mean"``, their mean.
-        dropout: probability of dropping an entry, in ``[0, 1)``.
-        dropout_at: ``"everywhere"``: of embeddings, between layers and before the readout; or
-            ``"layers"``: between layers only.
-        heads: H, attention heads.
-        merge: whether the heads' contexts are averaged, as in the paper, or concatenated.
-        attention: ``"learned"``, or ``"uniform"``: frozen at ``1/L`` throughout.
-        scaled_scores: whether attention logits are divided by the square root of the width of an
-            encoder state, as in Transformers (the paper's are not).
-        readout: ``"tanh"`` is ``Linear(tanh(Linear([s; c])))`` as in the paper; ``"relu"`` has a
-            ReLU in its place, as the authors' translator; ``"linear"`` is ``Linear([s; c])``, for
-            which the gradient law holds exactly.
-        shared_embeddings: one table for source and target words (as in the authors' copier).
-        never_written: identifiers that no target holds, such as ``PAD``. The output layer has no
-            row for them; their logit is ``MINUS_INFINITY``. A row for a word that never occurs is
-            not harmless: it has to be unlearned first, and that delays all else.
-        max_length: longest sequence accepted on either side.
     """
 
-    source_vocab: int
-    target_vocab: int
-    d_embed: int = 256
-    d_hidden: int = 256
-    cell: Literal["lstm", "gru"] = "lstm"
-    layers: int = 1
-    bidirectional: bool = False
+    source_vocab: int  #: rows of the source embedding, special symbols included
+    target_vocab: int  #: output words, special symbols included
+    d_embed: int = 256  #: width of an embedding
+    d_hidden: int = 256  #: width of a decoder state, and of one direction of the encoder
+    cell: Literal["lstm", "gru"] = "lstm"  #: the recurrent cell
+    layers: int = 1  #: recurrent layers of encoder and of decoder
+    bidirectional: bool = False  #: whether the encoder also reads from the right
+    #: how the decoder starts from the ends of a bidirectional encoder, layer by layer: a learned
+    #: mixture of the two (tanh for h), or their mean
     bridge: Literal["linear", "mean"] = "linear"
-    dropout: float = 0.0
+    dropout: float = 0.0  #: probability of dropping an entry, in ``[0, 1)``
+    #: of embeddings, between layers and before the readout; or between layers only
     dropout_at: Literal["everywhere", "layers"] = "everywhere"
-    heads: int = 1
+    heads: int = 1  #: H, attention heads
+    #: whether the heads' contexts are averaged, as in the paper, or concatenated
     merge: Literal["average", "concatenate"] = "average"
+    #: ``"learned"``, or ``"uniform"``: frozen at ``1/L`` throughout
     attention: Literal["learned", "uniform"] = "learned"
+    #: whether attention logits are divided by the square root of the width of an encoder state, as
+    #: in Transformers (the paper's are not)
     scaled_scores: bool = False
+    #: ``Linear(tanh(Linear([s; c])))`` as in the paper; with ReLU, as the authors' translator; or
+    #: ``Linear([s; c])``, for which the gradient law holds exactly
     readout: Literal["tanh", "relu", "linear"] = "tanh"
+    #: one table for source and target words (as in the authors' copier)
     shared_embeddings: bool = False
+    #: identifiers that no target holds, such as ``PAD``: the output layer has no row for them,
+    #: their logit is ``MINUS_INFINITY``. A row for such a word would have to be unlearned first,
+    #: and that delays all else.
     never_written: tuple[int, ...] = ()
-    max_length: int = 512
+    max_length: int = 512  #: longest sequence accepted on either side
 
     def __post_init__(self) -> None:
         sizes = ("source_vocab", "target_vocab", "d_embed", "d_hidden", "layers", "heads")
         check_fields(self, *sizes, "max_length")
-        left_out = set(self.never_written)
-        if len(left_out) < len(self.never_written) or not left_out < set(range(self.target_vocab)):
-            raise ValueError(
-                f"expected never_written to name some of the {self.target_vocab} output words, "
-                f"each once, and to leave one, found {self.never_written}"
-            )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"expected dropout in [0, 1), found {self.dropout}")
-        if self.shared_embeddings and self.source_vocab != self.target_vocab:
-            raise ValueError(
-                "shared embeddings need one vocabulary, found source_vocab "
-                f"{self.source_vocab} and target_vocab {self.target_vocab}"
-            )
+        source, target = self.source_vocab, self.target_vocab
+        written = set(range(target)) - set(self.never_written)
+        refuse(
+            {
+                f"never_written to name some of the {target} output words, each once, and to leave "
+                f"one, found {self.never_written}": not 0 < len(written) == self.written,
+                f"dropout in [0, 1), found {self.dropout}": not 0 <= self.dropout < 1,
+                f"one vocabulary for shared embeddings, found source_vocab {source} and "
+                f"target_vocab {target}": self.shared_embeddings and source != target,
+            }
+        )
 
     @property
     def written(self) -> int:
@@ -114,21 +98,13 @@ def output_columns(config: Seq2SeqConfig) -> Tensor:
 
 @dataclass(frozen=True)
 class Seq2SeqOutput:
-    """Everything that one teacher-forced pass computed.
+    """Everything that one teacher-forced pass computed."""
 
-    Attributes:
-        logits: unnormalised log-probabilities of the next word, ``(batch, tgt, vocab)``.
-        attention: alpha, ``(batch, heads, tgt, src)``, rows sum to 1, zero at padding.
-        scores: attention logits a before the softmax, ``(batch, heads, tgt, src)``.
-        encoder_states: h, ``(batch, src, d_encoder)``.
-        decoder_states: s, ``(batch, tgt, d_hidden)``.
-    """
-
-    logits: Tensor
-    attention: Tensor
-    scores: Tensor
-    encoder_states: Tensor
-    decoder_states: Tensor
+    logits: Tensor  #: unnormalised log-probabilities of the next word, ``(batch, tgt, vocab)``
+    attention: Tensor  #: alpha, ``(batch, heads, tgt, src)``, rows sum to 1, zero at padding
+    scores: Tensor  #: attention logits a before the softmax, ``(batch, heads, tgt, src)``
+    encoder_states: Tensor  #: h, ``(batch, src, d_encoder)``
+    decoder_states: Tensor  #: s, ``(batch, tgt, d_hidden)``
 
 
 class Seq2Seq(nn.Module):
@@ -167,25 +143,18 @@ class Seq2Seq(nn.Module):
         joined = c.d_hidden + c.d_hidden * (1 if c.merge == "average" else c.heads)
         hidden: list[nn.Module] = []
         if c.readout != "linear":
-            hidden = [
-                nn.Linear(joined, c.d_hidden),
-                nn.Tanh() if c.readout == "tanh" else nn.ReLU(),
-            ]
+            hidden = [nn.Linear(joined, c.d_hidden)]
+            hidden.append(nn.Tanh() if c.readout == "tanh" else nn.ReLU())
         last = nn.Linear(c.d_hidden if hidden else joined, c.written)
         self.readout_layers = nn.Sequential(*hidden, last)
         self.register_buffer("column", output_columns(c), persistent=False)
 
     def forward(self, batch: Batch, attention: Tensor | None = None) -> Seq2SeqOutput:
-        """One teacher-forced pass.
+        """One teacher-forced pass over padded sentences.
 
-        Args:
-            batch: padded sentences.
-            attention: weights to use in place of the model's own (an intervention),
-                broadcastable to ``(batch, heads, tgt, src)``.
-
-        Raises:
-            ValueError: a sequence is longer than ``max_length``, or a word is outside the
-                vocabulary, or ``attention`` has another shape.
+        ``attention``, broadcastable to ``(batch, heads, tgt, src)``, stands in for the model's own
+        (an intervention). A ``ValueError`` if it has another shape, a sequence is longer than
+        ``max_length``, a source empty, or a word outside the vocabulary.
         """
         self.check(batch)
         states, start = self.encode(batch.source, batch.source_mask)
@@ -222,17 +191,14 @@ class Seq2Seq(nn.Module):
         """The decoder's first state from the encoder's last: a tuple for the LSTM."""
         if not self.config.bidirectional:
             return last
-        squash = torch.tanh if self.config.bridge == "linear" else nn.Identity()
-        if self.config.cell == "lstm":
-            hidden, cell = last
-            return squash(self._joined(hidden)), self._joined(cell)
-        return squash(self._joined(last))
-
-    def _joined(self, last: Tensor) -> Tensor:
-        left, right = last[0::2], last[1::2]  # layers b d, each
+        both = last if self.config.cell == "lstm" else (last,)
+        sides = [(end[0::2], end[1::2]) for end in both]  # left and right, layers b d each
         if self.config.bridge == "mean":
-            return (left + right) / 2
-        return self.bridge(torch.cat([left, right], dim=-1))  # type: ignore[no-any-return]
+            hidden, *cell = [(left + right) / 2 for left, right in sides]
+        else:
+            mixed, *cell = [self.bridge(torch.cat(pair, dim=-1)) for pair in sides]
+            hidden = mixed.tanh()
+        return (hidden, *cell) if cell else hidden
 
     def scores(self, decoder_states: Tensor, encoder_states: Tensor, mask: Tensor) -> Tensor:
         """Attention logits a, ``(batch, heads, tgt, src)``; a large negative number at padding."""
@@ -259,7 +225,7 @@ class Seq2Seq(nn.Module):
     def merge(self, contexts: Tensor) -> Tensor:
         """The heads' contexts ``(batch, heads, ..., d_hidden)`` as one, without the heads axis.
 
-        The last axis is ``heads * d_hidden`` wide where contexts are concatenated.
+        Concatenated, they are ``heads * d_hidden`` wide.
         """
         if self.config.merge == "average":
             return contexts.mean(dim=1)
@@ -284,10 +250,8 @@ class Seq2Seq(nn.Module):
                 f"expected sequences of at most {self.config.max_length} words, found "
                 f"{longest}; leave longer ones out, or raise max_length in the configuration"
             )
-        if not bool(batch.source_mask.any(dim=1).all()):
-            raise ValueError("expected at least one word in each source, found an empty sentence")
         check_words(batch.source, self.config.source_vocab, "source")
-        check_words(batch.target, self.config.target_vocab, "target")
+        check_words(batch.target, self.config.target_vocab, "target", may_be_empty=True)
 
 
 def as_attention(attention: Tensor, scores: Tensor) -> Tensor:
@@ -369,10 +333,8 @@ def make_antithetic(model: Seq2Seq) -> None:
     """Make the second half of the heads the mirror image of the first half, in place.
 
     ``Q_{H/2+k} = -Q_k`` and ``V_{H/2+k} = -V_k``, biases included. To first order the leads of the
-    two, of the right position and of the right word, are ``(a, b)`` and ``(-a, -b)``.
-
-    Raises:
-        ValueError: the number of heads is odd.
+    two, of the right position and of the right word, are ``(a, b)`` and ``(-a, -b)``. A
+    ``ValueError`` if the number of heads is odd.
     """
     if model.config.heads % 2:
         raise ValueError(f"expected an even number of heads, found {model.config.heads}")

@@ -1,7 +1,5 @@
 """Figures, axes-level: data first, options by name, ``ax=None``, the axes come back."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,47 +15,35 @@ from numpy.typing import ArrayLike
 
 from lessons_lib.stats import Interval
 
-ROLES: Mapping[str, str] = {
-    "attention": "#0072B2",
-    "elimination": "#882255",
-    "words": "#D55E00",
-    "uniform": "#D55E00",
-    "proxy": "#009E73",
-    "model1": "#A070E8",
-    "tokens": "#6B4A00",
-    "other": "#332288",
-    "gold": "#000000",
-    "chance": "#6E6E6E",
+_ROLES = {
+    "attention": ("#0072B2", "learned attention (alpha); a run that aligns; the usual model"),
+    "elimination": ("#882255", "attention off the right position; a run that eliminates"),
+    "words": ("#D55E00", "knowledge of words (KTIW), as the probe beta reads it"),
+    "uniform": ("#D55E00", "a model with uniform attention, which can know nothing but words"),
+    "proxy": ("#009E73", "the bag-of-words proxy (beta px)"),
+    "model1": ("#A070E8", "IBM Model 1"),
+    "tokens": ("#6B4A00", "token accuracy, loss"),
+    "other": (
+        "#332288",
+        "what is set beside the usual: another model, several heads, easy data, another size",
+    ),
+    "gold": ("#000000", "the right answer; what theory foretells"),
+    "chance": ("#6E6E6E", "what no knowledge gives: chance, position alone, a zero line"),
 }
-"""One colour for one thing in every chapter; what each stands for is in ``MEANINGS``.
+ROLES: Mapping[str, str] = {role: color for role, (color, _) in _ROLES.items()}
+"""One colour for one thing in every chapter.
 
 Begun from Okabe and Ito, and changed until any two can be told apart by people with each kind of
 colour blindness, and each stands out from white. ``words`` and ``uniform`` are one colour on
 purpose: under uniform attention, knowledge of words is all that a model can have.
 """
-
-MEANINGS: Mapping[str, str] = {
-    "attention": "learned attention (alpha); a run that aligns; the usual model",
-    "elimination": "attention off the right position; a run that eliminates",
-    "words": "knowledge of words (KTIW), as the probe beta reads it",
-    "uniform": "a model with uniform attention, which can know nothing but words",
-    "proxy": "the bag-of-words proxy (beta px)",
-    "model1": "IBM Model 1",
-    "tokens": "token accuracy, loss",
-    "other": "what is set beside the usual: another model, several heads, easy data, another size",
-    "gold": "the right answer; what theory foretells",
-    "chance": "what no knowledge gives: chance, position alone, a zero line",
-}
+MEANINGS: Mapping[str, str] = {role: meaning for role, (_, meaning) in _ROLES.items()}
 """What each role stands for; the page on notation shows it as a table."""
-
 FAINT = "#BBBBBB"
 """Lines and areas behind the data: a flow, contours, a band."""
 
 WEIGHTS_MAP, SIGNED_MAP = "Blues", "PuOr"
 """Colour maps that all can read: shares from 0 (white) up, and values of both signs."""
-
-FIGURE_SIZE = (5.6, 3.6)
-"""Width and height in inches: readable at 343 pixels, the width of a phone's column."""
 
 
 def use_style() -> None:
@@ -70,7 +56,7 @@ def use_style() -> None:
     sns.set_theme(context="notebook", style="ticks", palette=list(dict.fromkeys(ROLES.values())))
     mpl.rcParams.update(
         {
-            "figure.figsize": FIGURE_SIZE,
+            "figure.figsize": (5.6, 3.6),  # inches: readable at 343 pixels, a phone's column
             "figure.dpi": 110,
             "figure.constrained_layout.use": True,
             "savefig.facecolor": "white",
@@ -101,16 +87,9 @@ def attention_map(
 ) -> Axes:
     """A grid of output words (rows) by input words (columns), darker where the weight is larger.
 
-    Args:
-        weights: ``(tgt, src)``, from 0 to 1, which is drawn darkest.
-        source_words: labels of the columns.
-        target_words: labels of the rows.
-        gold: for each row the right column, -1 for none; drawn as a frame.
-        title: above the axes.
-        ax: where to draw; a new figure if ``None``.
-
-    Raises:
-        ValueError: the labels do not match the shape of the weights.
+    ``weights`` ``(tgt, src)`` go from 0 to 1, which is drawn darkest; ``gold`` has for each row the
+    right column, drawn as a frame, -1 for none. A ``ValueError`` if the words do not match the
+    weights.
     """
     grid = np.asarray(weights, dtype=float)
     expected = (len(target_words), len(source_words))
@@ -148,15 +127,9 @@ def curves(
 ) -> Axes:
     """One thin line for each seed and a thick one for their mean, labelled with n.
 
-    Args:
-        frame: tidy rows with step and value; one row for each unit and step.
-        label: in the legend; ``(n = ...)`` is added where there are several units.
-        color: a colour, or a key of ``ROLES``.
-        unit: column that tells runs apart.
-        ax: where to draw; a new figure if ``None``.
-
-    Raises:
-        ValueError: the frame has no rows.
+    ``frame`` has tidy rows with step and value, one for each step and ``unit`` (the column that
+    tells runs apart); ``color`` is a colour, or a key of ``ROLES``. A ``ValueError`` if there is no
+    row.
     """
     if frame.empty:
         raise ValueError(f"expected rows to draw for {label!r}, found none")
@@ -182,11 +155,8 @@ def intervals(
 ) -> Axes:
     """Horizontal points with their confidence intervals, the first on top, each with its value.
 
-    Args:
-        values: label -> interval, or a bare number (drawn without an interval).
-        colors: label -> colour or key of ``ROLES``; the rest is drawn grey.
-        xlabel: of the horizontal axis.
-        ax: where to draw; a new figure if ``None``.
+    ``values`` has for each label an interval, or a bare number (drawn without one), ``colors`` a
+    colour or key of ``ROLES``; the rest is drawn grey.
     """
     ax = _axes(ax)
     colors = colors or {}
@@ -212,17 +182,9 @@ def word_bars(
 ) -> list[Axes]:
     """Words of one text from top to bottom, and beside them a column of bars for each quantity.
 
-    Args:
-        words: of the text.
-        values: name of a quantity -> one value for each word; the largest is drawn darkest.
-        colors: name -> colour or key of ``ROLES``; the rest has that of the uniform model.
-        figure: where to draw; a new one if ``None``.
-
-    Returns:
-        The axes, one for each quantity.
-
-    Raises:
-        ValueError: a quantity has not one value for each word.
+    ``values`` has for each quantity one value for each word (a ``ValueError`` if not), the largest
+    drawn darkest; ``colors`` a colour or key of ``ROLES``, else that of the uniform model. Returns
+    the axes, one for each quantity.
     """
     figure = plt.figure() if figure is None else figure
     columns = figure.subplots(1, len(values), sharey=True, squeeze=False)[0]

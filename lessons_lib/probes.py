@@ -1,7 +1,8 @@
 """What a trained model knows and where it looks: pure functions of models, batches and tensors.
 
 Shapes: a probe or an attention that is compared has the source as its last axis, ``(..., src)``;
-the lexical probe beta is ``(batch, tgt, src)``.
+the lexical probe beta is ``(batch, tgt, src)``. Everywhere a ``ValueError`` says that shapes or
+vocabularies do not match, that there is NaN, or nothing to measure.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,13 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib.models import BagOfWords, Seq2Seq
-from lessons_lib.tasks import EOS, FIRST_WORD, Batch
+from lessons_lib.tasks import EOS, FIRST_WORD, Batch, check_shape
 
 CELLS_AT_ONCE = 2**22
-"""Numbers of the (batch, tgt, src, vocab) table that are held at once: 16 MiB of float32.
-
-Measured on 1,000 pairs: larger tables are slower, because fresh memory has to be fetched for each.
-"""
+"""Numbers of the (batch, tgt, src, vocab) table held at once, 16 MiB; larger tables are slower."""
 
 
 @contextmanager
@@ -44,21 +42,19 @@ def lexical_probe(
 
     ``beta_{t,l}`` is computed from ``readout([s_t; V h_l])``: the context is the value of position
     l alone (with several heads all of them look there), the decoder state is the teacher-forced
-    one. Paper, section 3.
+    one, without dropout. Paper, section 3. Beta is ``(batch, tgt, src)``, at padded positions 0
+    (``-inf`` on the other scales). Rows of padded output words mean nothing: mask them with
+    ``batch.target_mask``.
 
     Args:
-        model: an encoder-decoder; probed without dropout.
-        batch: sentences.
+        model: an encoder-decoder.
+        batch: sentences, at least one.
         scale: ``"probability"`` of the word y_t in [0, 1], for agreement and KTIW;
-            ``"log_probability"`` in (-inf, 0], the same order of positions;
-            ``"logit"`` before the softmax, for the gradient law. The logit orders positions
-            differently: do not mix it with the other two.
+            ``"log_probability"`` in (-inf, 0], the same order of positions; ``"logit"`` before the
+            softmax, for the gradient law. The logit orders positions differently: do not mix it
+            with the other two.
         head: only this head (from 0) looks at position l alone, and the others look where they do;
             with ``None`` all heads look there.
-
-    Returns:
-        beta, ``(batch, tgt, src)``; 0 (``-inf`` on the other scales) at padded positions. Rows
-        of padded output words mean nothing: mask them with ``batch.target_mask``.
     """
     if scale not in ("probability", "log_probability", "logit"):
         raise ValueError(f"expected scale probability, log_probability or logit, found {scale!r}")
@@ -104,19 +100,10 @@ def _alone(model: Seq2Seq, batch: Batch, head: int | None = None) -> Iterator[tu
 
 
 def table_probe(table: Tensor, batch: Batch) -> Tensor:
-    """The probe of a model that is a table: ``beta_{t,l} = table[x_l, y_t]``.
+    """The probe of a model that is a table: ``beta_{t,l} = table[x_l, y_t]``, ``-inf`` at padding.
 
-    Serves the bag-of-words proxy (``proxy_table``) and IBM Model 1 (``ibm_model1.table``).
-
-    Args:
-        table: ``(source_vocab, target_vocab)``, probabilities or any score.
-        batch: sentences.
-
-    Returns:
-        ``(batch, tgt, src)``, ``-inf`` at padded positions.
-
-    Raises:
-        ValueError: the table has no row or no column for a word of the batch.
+    The table ``(source_vocab, target_vocab)`` of the bag-of-words proxy (``proxy_table``), of IBM
+    Model 1 (``ibm_model1.table``), or of any scores, gives ``(batch, tgt, src)``.
     """
     needed = int(batch.source.max()) + 1, int(batch.target.max()) + 1
     if table.ndim != 2 or table.shape[0] < needed[0] or table.shape[1] < needed[1]:
@@ -137,16 +124,9 @@ def proxy_table(proxy: BagOfWords) -> Tensor:
 def seq2seq_table(model: Seq2Seq, batches: list[Batch]) -> Tensor:
     """p(o | i) of an encoder-decoder: its bag of output words when it looks at word i alone.
 
-    For each occurrence of the source word i at position l, ``p(o | s_t, h_l)`` is averaged over
-    the output steps t of that sentence; then over the occurrences.
-
-    Args:
-        model: an encoder-decoder; probed without dropout.
-        batches: sentences in which the words occur.
-
-    Returns:
-        float64 ``(source_vocab, target_vocab)``; a row sums to 1, or to 0 for a word that does not
-        occur.
+    For each occurrence of the source word i at position l, ``p(o | s_t, h_l)`` is averaged over the
+    output steps t of that sentence; then over the occurrences. Float64,
+    ``(source_vocab, target_vocab)``; a row sums to 1, or to 0 for a word that does not occur.
     """
     c = model.config
     total = torch.zeros(c.source_vocab, c.target_vocab, dtype=torch.float64)
@@ -172,17 +152,10 @@ def top_translations(scores: Tensor, words: Tensor, k: int = 1) -> Tensor:
 def ktiw(scores: Tensor, dictionary: Mapping[int, frozenset[int]]) -> Tensor:
     """KTIW against a dictionary: for each listed source word, is its best translation in it?
 
-    Args:
-        scores: higher is better, ``(source_vocab, target_vocab)``: a table p(o | i).
-        dictionary: for source words the set of their right translations, as identifiers.
-
-    Returns:
-        float ``(len(dictionary),)`` of 0 and 1 in the order of the dictionary. Its mean is the
-        precision at 1: 0 means that no word is translated, 1 all; a word that is equally good
-        with every translation counts by the lowest identifier.
-
-    Raises:
-        ValueError: the dictionary is empty, or a listed word has no scores (a row of zeros).
+    ``scores`` ``(source_vocab, target_vocab)`` are higher where better, as a table p(o | i); the
+    dictionary has for source words the set of their right translations, as identifiers. The answers
+    are 1.0 and 0.0 in its order, and their mean is the precision at 1: 0 means that no word is
+    translated, 1 all. Of equally good translations the lowest identifier counts.
     """
     if not dictionary:
         raise ValueError("expected a dictionary with at least one source word, found none")
@@ -201,37 +174,25 @@ def ktiw(scores: Tensor, dictionary: Mapping[int, frozenset[int]]) -> Tensor:
 def pair_mask(batch: Batch, *, end_symbol: bool = True) -> Tensor:
     """True where output word and source word are both there, bool ``(batch, tgt, src)``.
 
-    Args:
-        batch: sentences.
-        end_symbol: whether the end symbol counts as an output word. In translation it comes from
-            no word of the source, so leave it out there.
+    In translation leave out ``end_symbol``, which comes from no word of the source.
     """
     written = batch.target_mask if end_symbol else batch.target_mask & (batch.target != EOS)
     return written[:, :, None] & batch.source_mask[:, None, :]
 
 
 def attention_accuracy(attention: Tensor, gold: Tensor) -> float:
-    """How often attention is largest at the right position.
+    """How often attention is largest at the right position, in [0, 1].
+
+    About 1/L when attention looks anywhere. Of equal positions the first counts, so uniform
+    attention scores as if it looked at the first word.
 
     Args:
-        attention: ``(batch, heads, tgt, src)``; the heads are averaged first. Or
-            ``(batch, tgt, src)``: any probe.
+        attention: ``(batch, heads, tgt, src)``, whose heads are averaged first; or any probe,
+            ``(batch, tgt, src)``.
         gold: right position, ``(batch, tgt)``, -1 where there is none (left out).
-
-    Returns:
-        A number in [0, 1]; about 1/L when attention looks anywhere. Of equal positions the first
-        counts, so uniform attention scores as if it looked at the first word.
-
-    Raises:
-        ValueError: shapes do not match, no output word has a right position or one lies outside
-            the source, or there is NaN.
     """
     mean = attention.mean(dim=1) if attention.ndim == 4 else attention
-    if mean.shape[:-1] != gold.shape:
-        raise ValueError(
-            f"expected gold of shape (batch, tgt) = {tuple(mean.shape[:-1])}, found "
-            f"{tuple(gold.shape)}"
-        )
+    check_shape("gold (batch, tgt)", mean.shape[:-1], gold)
     known = gold >= 0
     if not bool(known.any()):
         raise ValueError("expected output words with a gold position, found none")
@@ -245,15 +206,8 @@ def attention_accuracy(attention: Tensor, gold: Tensor) -> float:
 
 
 def token_accuracy(logits: Tensor, batch: Batch) -> float:
-    """Share of output words with the largest of logits ``(batch, tgt, vocab)``, in [0, 1].
-
-    Padding is left out.
-    """
-    if logits.shape[:-1] != batch.target.shape:
-        raise ValueError(
-            f"expected logits (batch, tgt, vocab) for target {tuple(batch.target.shape)}, found "
-            f"{tuple(logits.shape)}"
-        )
+    """Share in [0, 1] of words (no padding) with the largest of logits ``(batch, tgt, vocab)``."""
+    check_shape("logits (batch, tgt, vocab)", (*batch.target.shape, logits.shape[-1]), logits)
     if not bool(batch.target_mask.any()):
         raise ValueError("expected at least one output word, found only padding")
     return float((logits.argmax(-1) == batch.target)[batch.target_mask].double().mean())
@@ -262,9 +216,8 @@ def token_accuracy(logits: Tensor, batch: Batch) -> float:
 def dictionary_gold(batch: Batch, dictionary: Mapping[int, frozenset[int]]) -> Tensor:
     """The input position that a dictionary (as for ``ktiw``) names for each output word.
 
-    Returns:
-        int64 ``(batch, tgt)``: the position of the one source word of which the output word is a
-        translation; -1 where there is no such word, or more than one.
+    Int64 ``(batch, tgt)``: the position of the one source word of which the output word is a
+    translation; -1 where there is no such word, or more than one.
     """
     sources = torch.tensor([i for i, allowed in dictionary.items() for _ in allowed])
     targets = torch.tensor([o for allowed in dictionary.values() for o in allowed])

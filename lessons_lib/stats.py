@@ -1,10 +1,8 @@
 """Intervals and chance levels: thin functions over SciPy, each with its assumptions stated.
 
-Everywhere ``confidence`` is the coverage aimed at, in (0, 1), ``seed`` that of the resampling, and
-``resamples`` the number of bootstrap samples.
+Everywhere ``confidence`` is the coverage aimed at, in (0, 1), and ``seed`` that of the resampling.
+A ``ValueError`` says that there are too few values, or that one is NaN or infinite.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -12,79 +10,44 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats as scipy_stats
 
+RESAMPLES = 2000
+"""Bootstrap samples of an interval."""
+
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its confidence interval.
+    """An estimate with its confidence interval."""
 
-    Attributes:
-        estimate: the statistic on all the data.
-        low: lower end.
-        high: upper end.
-        n: how many independent values it rests on.
-        confidence: coverage aimed at, in (0, 1).
-    """
-
-    estimate: float
-    low: float
-    high: float
-    n: int
-    confidence: float = 0.95
+    estimate: float  #: the statistic on all the data
+    low: float  #: lower end
+    high: float  #: upper end
+    n: int  #: how many independent values it rests on
+    confidence: float = 0.95  #: coverage aimed at, in (0, 1)
 
     def __str__(self) -> str:
         return f"{self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}] (n = {self.n})"
 
 
-def mean_interval(
-    values: ArrayLike, *, confidence: float = 0.95, seed: int = 0, resamples: int = 2000
-) -> Interval:
+def mean_interval(values: ArrayLike, *, confidence: float = 0.95, seed: int = 0) -> Interval:
     """Mean with a percentile bootstrap interval, for many independent values such as sentences.
 
     Resamples whole values ``(n,)``, so pass one for each independent unit: each sentence, never
     each token of a sentence. For a handful of runs use ``seed_interval``: the bootstrap of few
-    values is too narrow.
-
-    Returns:
-        The interval; with a single value, or equal ones, its ends are that value.
-
-    Raises:
-        ValueError: there is no value, or one is NaN or infinite.
+    values is too narrow. With a single value, or equal ones, its ends are that value.
     """
-    data = _finite(values)
-    mean = float(data.mean())
-    if data.size == 1 or np.ptp(data) == 0:
-        return Interval(mean, mean, mean, data.size, confidence)
-    found = scipy_stats.bootstrap(
-        (data,),
-        np.mean,
-        confidence_level=confidence,
-        n_resamples=resamples,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-        batch=100,
-    ).confidence_interval
-    return Interval(mean, float(found.low), float(found.high), data.size, confidence)
+    ones = np.ones(np.size(values))
+    return ratio_interval(values, ones, confidence=confidence, seed=seed)
 
 
 def ratio_interval(
-    numerators: ArrayLike,
-    denominators: ArrayLike,
-    *,
-    confidence: float = 0.95,
-    seed: int = 0,
-    resamples: int = 2000,
+    numerators: ArrayLike, denominators: ArrayLike, *, confidence: float = 0.95, seed: int = 0
 ) -> Interval:
     """Share over all tokens with a percentile bootstrap interval over sentences.
 
     The statistic is ``sum(numerators) / sum(denominators)``, for each sentence how many of its
-    tokens have the property, and how many count (0 is allowed), both ``(sentences,)``. Whole
-    sentences are resampled, because the tokens of one sentence are not independent.
-
-    Returns:
-        The interval; ``n`` is the number of sentences that have a token.
-
-    Raises:
-        ValueError: shapes differ, no sentence has a token, or a value is NaN or infinite.
+    tokens have the property, and how many count (0 is allowed), both ``(sentences,)``; ``n`` is the
+    number of sentences that have a token. Whole sentences are resampled, because the tokens of one
+    sentence are not independent.
     """
     hits, tokens = _finite(numerators), _finite(denominators)
     if hits.shape != tokens.shape or not tokens.sum() > 0:
@@ -94,8 +57,8 @@ def ratio_interval(
         )
     hits, tokens = hits[tokens > 0], tokens[tokens > 0]
     rng = np.random.default_rng(seed)
-    shares = np.empty(resamples)
-    for k in range(resamples):  # one at a time: all at once would need gigabytes for a corpus
+    shares = np.empty(RESAMPLES)
+    for k in range(RESAMPLES):  # one at a time: all at once would need gigabytes for a corpus
         drawn = rng.integers(hits.size, size=hits.size)
         shares[k] = hits[drawn].sum() / tokens[drawn].sum()
     tail = (1 - confidence) / 2
@@ -105,16 +68,10 @@ def ratio_interval(
 
 
 def seed_interval(values: ArrayLike, *, confidence: float = 0.95) -> Interval:
-    """Mean over training runs with Student's t interval, which allows for small n.
+    """Mean over training runs with Student's t interval, which allows for small n (two or more).
 
     Assumes that runs are independent and their values ``(runs,)`` roughly normal; its ends may
-    leave the range of the statistic.
-
-    Returns:
-        The interval; with equal values its ends are that value.
-
-    Raises:
-        ValueError: there are fewer than two values, or one is NaN or infinite.
+    leave the range of the statistic. With equal values they are that value.
     """
     data = _finite(values)
     if data.size < 2:
@@ -138,26 +95,21 @@ def _finite(values: ArrayLike) -> NDArray[np.float64]:
     return data
 
 
-def proportion_interval(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
-    """Share of successes in n independent trials with the Wilson score interval, within [0, 1].
-
-    Raises:
-        ValueError: ``successes`` is not between 0 and ``n``, or ``n`` is below 1.
-    """
+def _check_counts(successes: int, n: int) -> None:
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"expected 0 <= successes <= n and n >= 1, found {successes} of {n}")
+
+
+def proportion_interval(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
+    """Share of successes in n independent trials (at least 1), with Wilson's interval in [0, 1]."""
+    _check_counts(successes, n)
     found = scipy_stats.binomtest(successes, n).proportion_ci(confidence, method="wilson")
     return Interval(successes / n, float(found.low), float(found.high), n, confidence)
 
 
 def share_difference(successes: int, n: int, other_successes: int, other_n: int) -> float:
-    """p-value of Fisher's exact test: is the probability of success the same in two groups?
-
-    Raises:
-        ValueError: successes are not between 0 and n, or n is below 1.
-    """
-    for k, size in ((successes, n), (other_successes, other_n)):
-        if size < 1 or not 0 <= k <= size:
-            raise ValueError(f"expected 0 <= successes <= n and n >= 1, found {k} of {size}")
+    """p-value of Fisher's exact test: is the probability of success the same in two groups?"""
+    _check_counts(successes, n)
+    _check_counts(other_successes, other_n)
     table = np.array([[successes, n - successes], [other_successes, other_n - other_successes]])
     return float(scipy_stats.fisher_exact(table).pvalue)

@@ -10,10 +10,9 @@ Every task draws ``batch`` inputs from an explicit seed, or a generator that is 
 nothing else, so that the same call gives the same batch on the same machine whatever ran before it.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -26,39 +25,10 @@ FIRST_WORD = 4
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Input and output words of some sentences, padded to a rectangle.
+class Rows:
+    """What batches of sentence pairs and of labelled texts share: words, padded to a rectangle."""
 
-    Attributes:
-        source: input words, int64, shape ``(batch, src)``, ``PAD`` after the end.
-        target: output words, int64, shape ``(batch, tgt)``, ``PAD`` after the end.
-        gold: for each output word the input position it comes from, int64, shape ``(batch, tgt)``,
-            ``-1`` where it comes from none; ``None`` where nobody knows (real text).
-
-    Raises:
-        ValueError: the shapes do not belong together.
-    """
-
-    source: Tensor
-    target: Tensor
-    gold: Tensor | None = None
-
-    def __post_init__(self) -> None:
-        if self.source.ndim != 2 or self.target.ndim != 2:
-            raise ValueError(
-                "expected source (batch, src) and target (batch, tgt), found "
-                f"{tuple(self.source.shape)} and {tuple(self.target.shape)}"
-            )
-        if len(self.source) != len(self.target):
-            raise ValueError(
-                f"expected as many sources as targets, found {len(self.source)} and "
-                f"{len(self.target)}; pass both halves of the same pairs"
-            )
-        if self.gold is not None and self.gold.shape != self.target.shape:
-            raise ValueError(
-                f"expected gold of the shape of target {tuple(self.target.shape)}, found "
-                f"{tuple(self.gold.shape)}"
-            )
+    source: Tensor  #: input words, int64, ``(batch, src)``, ``PAD`` after the end
 
     def __len__(self) -> int:
         return len(self.source)
@@ -67,6 +37,41 @@ class Batch:
     def source_mask(self) -> Tensor:
         """True at words, False at padding, bool ``(batch, src)``."""
         return self.source != PAD
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same batch on another device."""
+        return self._each(lambda tensor: tensor.to(device))
+
+    def __getitem__(self, rows: slice) -> Self:
+        """Some of the rows, as a batch; padding is kept."""
+        return self._each(lambda tensor: tensor[rows])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        there = {name: tensor for name, tensor in vars(self).items() if tensor is not None}
+        return replace(self, **{name: change(tensor) for name, tensor in there.items()})
+
+
+@dataclass(frozen=True)
+class Batch(Rows):
+    """Input and output words of some sentences; what it shares with texts is in ``Rows``.
+
+    A ``ValueError`` if the shapes do not belong together.
+    """
+
+    target: Tensor  #: output words, int64, ``(batch, tgt)``, ``PAD`` after the end
+    #: for each output word the input position it comes from, int64, ``(batch, tgt)``, ``-1`` where
+    #: it comes from none; ``None`` where nobody knows (real text)
+    gold: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        source, target = tuple(self.source.shape), tuple(self.target.shape)
+        if len(source) != 2 or len(target) != 2 or source[0] != target[0]:
+            raise ValueError(
+                "expected source (batch, src) and target (batch, tgt), as many sources as targets, "
+                f"found {source} and {target}; pass both halves of the same pairs"
+            )
+        if self.gold is not None:
+            check_shape("gold", target, self.gold)
 
     @property
     def target_mask(self) -> Tensor:
@@ -79,31 +84,15 @@ class Batch:
         start = torch.full_like(self.target[:, :1], BOS)
         return torch.cat([start, self.target[:, :-1]], dim=1)
 
-    def to(self, device: torch.device | str) -> Batch:
-        """The same batch on another device."""
-        gold = None if self.gold is None else self.gold.to(device)
-        return Batch(self.source.to(device), self.target.to(device), gold)
-
-    def __getitem__(self, rows: slice) -> Batch:
-        """Some of the rows, as a batch; padding is kept."""
-        gold = None if self.gold is None else self.gold[rows]
-        return Batch(self.source[rows], self.target[rows], gold)
-
 
 @dataclass(frozen=True)
-class LabelledBatch:
-    """Texts with one of two classes each, padded to a rectangle.
+class LabelledBatch(Rows):
+    """Texts with one of two classes each; what it shares with sentence pairs is in ``Rows``.
 
-    Attributes:
-        source: words, int64, shape ``(batch, src)``, ``PAD`` after the end.
-        label: 1 for the positive class, 0 for the other, int64, shape ``(batch,)``.
-
-    Raises:
-        ValueError: the shapes do not belong together, or a label is neither 0 nor 1.
+    A ``ValueError`` if the shapes do not belong together, or a label is neither 0 nor 1.
     """
 
-    source: Tensor
-    label: Tensor
+    label: Tensor  #: 1 for the positive class, 0 for the other, int64, ``(batch,)``
 
     def __post_init__(self) -> None:
         if self.source.ndim != 2 or self.label.shape != self.source.shape[:1]:
@@ -111,33 +100,24 @@ class LabelledBatch:
                 "expected source (batch, src) and label (batch,), found "
                 f"{tuple(self.source.shape)} and {tuple(self.label.shape)}"
             )
-        if self.label.numel() and not bool(((self.label == 0) | (self.label == 1)).all()):
+        if not bool(((self.label == 0) | (self.label == 1)).all()):
             raise ValueError(f"expected labels 0 and 1, found {sorted(set(self.label.tolist()))}")
 
-    def __len__(self) -> int:
-        return len(self.source)
 
-    @property
-    def source_mask(self) -> Tensor:
-        """True at words, False at padding, bool ``(batch, src)``."""
-        return self.source != PAD
-
-    def to(self, device: torch.device | str) -> LabelledBatch:
-        """The same batch on another device."""
-        return LabelledBatch(self.source.to(device), self.label.to(device))
-
-    def __getitem__(self, rows: slice) -> LabelledBatch:
-        """Some of the rows, as a batch; padding is kept."""
-        return LabelledBatch(self.source[rows], self.label[rows])
+def check_shape(what: str, expected: Sequence[int], found: Tensor) -> None:
+    """Refuse a tensor of another shape; the ``ValueError`` has both."""
+    if found.shape != tuple(expected):
+        raise ValueError(f"expected {what} of shape {tuple(expected)}, found {tuple(found.shape)}")
 
 
-def check_words(words: Tensor, vocab: int, side: str) -> None:
+def check_words(words: Tensor, vocab: int, side: str, *, may_be_empty: bool = False) -> None:
     """Refuse words ``(batch, length)`` that no model with this vocabulary can read.
 
-    Raises:
-        ValueError: one is outside the vocabulary, or stands after ``PAD``.
+    The ``ValueError`` says if one is outside the vocabulary or after ``PAD``, or a row has none.
     """
     there = words != PAD
+    if not may_be_empty and not bool(there.any(1).all()):
+        raise ValueError(f"expected at least one word in each {side}, found an empty one")
     if bool((there[:, 1:] & ~there[:, :-1]).any()):
         raise ValueError(
             f"expected PAD after the end of each {side}, found a word after PAD; pad on the right"
@@ -160,31 +140,20 @@ def generator(seed: int | torch.Generator) -> torch.Generator:
 class Copying:
     """Copy the input: the task on which the paper shows that attention can fail to be learned.
 
-    Each input is ``length`` words drawn from ``vocab`` of them, in random order. Without
-    repetition and with ``vocab == length`` every input is a permutation of the same words, so all
-    inputs have the same bag of words and co-occurrence says nothing (the *hard* distribution;
-    the paper: 40 of 40). With ``vocab > length`` bags differ (the *easy* one; the paper: 40 of 60).
-
-    Attributes:
-        vocab: V, the number of different words, at least 1.
-        length: L, words in an input, at least 1, and at most ``vocab`` without repetition.
-        repetition: whether a word may occur twice in an input.
-        end_symbol: whether ``EOS`` ends input and output and is copied too (the authors: yes).
-
-    Raises:
-        ValueError: a size is below 1, or V < L without repetition.
+    Each input is ``length`` words drawn from ``vocab`` of them, in random order. Without repetition
+    and with ``vocab == length`` every input is a permutation of the same words, so all inputs have
+    the same bag of words and co-occurrence says nothing (the *hard* distribution; the paper: 40 of
+    40). With ``vocab > length`` bags differ (the *easy* one; the paper: 40 of 60).
     """
 
-    vocab: int = 40
-    length: int = 40
-    repetition: bool = False
+    vocab: int = 40  #: V, the number of different words, at least 1
+    length: int = 40  #: L, words in an input, at least 1, and at most V without repetition
+    repetition: bool = False  #: whether a word may occur twice in an input
+    #: whether ``EOS`` ends input and output and is copied, too (the authors: yes)
     end_symbol: bool = True
 
     def __post_init__(self) -> None:
-        if self.vocab < 1 or self.length < 1:
-            raise ValueError(
-                f"expected vocab and length of at least 1, found {self.vocab} and {self.length}"
-            )
+        check_fields(self, "vocab", "length")
         if not self.repetition and self.vocab < self.length:
             raise ValueError(
                 f"expected vocab >= length, since no word may occur twice, found vocab "
@@ -226,19 +195,11 @@ class Keyword:
     """Inputs in which one word counts and all others are fillers that mean nothing.
 
     Words are numbered keywords first, then fillers.
-
-    Attributes:
-        keywords: K, the number of different keywords, at least 1.
-        fillers: the number of different fillers, at least 1.
-        length: L, words in an input, at least 1.
-
-    Raises:
-        ValueError: a size is below 1.
     """
 
-    keywords: int = 10
-    fillers: int = 30
-    length: int = 10
+    keywords: int = 10  #: K, the number of different keywords, at least 1
+    fillers: int = 30  #: the number of different fillers, at least 1
+    length: int = 10  #: L, words in an input, at least 1
 
     def __post_init__(self) -> None:
         check_fields(self, "keywords", "fillers", "length")

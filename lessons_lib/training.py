@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from lessons_lib.config import Configuration
+from lessons_lib.config import Configuration, check_fields, refuse
 from lessons_lib.tasks import Batch, LabelledBatch
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -20,75 +20,50 @@ Data = TypeVar("Data", Batch, LabelledBatch)
 
 @dataclass(frozen=True)
 class TrainConfig(Configuration):
-    """How a model is trained; what it is trained on comes with the batches.
+    """How a model is trained; what it is trained on comes with the batches."""
 
-    Attributes:
-        steps: updates at most.
-        learning_rate: of the optimiser, above 0.
-        optimizer: ``"adam"`` with PyTorch's defaults, or ``"sgd"`` without momentum.
-        clip: largest norm of the gradient, or ``None`` for no clipping.
-        evaluate_every: steps between two evaluations; step 0 and the last are always evaluated.
-        also_evaluate: further steps to evaluate at, such as early ones.
-        stop_metric: name of an evaluated metric that ends the run early, or ``None``.
-        stop_at: the run ends when ``stop_metric`` reaches this.
-        bfloat16: whether the loss is computed with PyTorch's autocast to bfloat16, which keeps
-            weights and sums as they are. Evaluations are float32.
-    """
-
-    steps: int = 200
-    learning_rate: float = 1e-3
-    optimizer: Literal["adam", "sgd"] = "adam"
-    clip: float | None = None
-    evaluate_every: int = 10
-    also_evaluate: tuple[int, ...] = ()
-    stop_metric: str | None = None
-    stop_at: float = 0.95
+    steps: int = 200  #: updates at most
+    learning_rate: float = 1e-3  #: of the optimiser, above 0
+    optimizer: Literal["adam", "sgd"] = "adam"  #: with PyTorch's defaults; SGD without momentum
+    clip: float | None = None  #: largest norm of the gradient, or ``None`` for no clipping
+    evaluate_every: int = 10  #: steps between evaluations; 0 and the last are always evaluated
+    also_evaluate: tuple[int, ...] = ()  #: further steps to evaluate at, such as early ones
+    stop_metric: str | None = None  #: evaluated metric that ends the run early, or ``None``
+    stop_at: float = 0.95  #: the run ends when ``stop_metric`` reaches this
+    #: whether the loss is computed with PyTorch's autocast to bfloat16, which keeps weights and
+    #: sums as they are. Evaluations are float32.
     bfloat16: bool = False
 
     def __post_init__(self) -> None:
-        if self.steps < 0 or self.evaluate_every < 1:
-            raise ValueError(
-                "expected steps >= 0 and evaluate_every >= 1, found "
-                f"{self.steps} and {self.evaluate_every}"
-            )
-        if not 0 < self.learning_rate < float("inf"):  # NaN fails this, too
-            raise ValueError(f"expected a finite learning_rate above 0, found {self.learning_rate}")
-        if self.clip is not None and not self.clip > 0:
-            raise ValueError(f"expected clip above 0, or None, found {self.clip}")
-        if self.stop_at != self.stop_at:
-            raise ValueError("expected a number for stop_at, found NaN")
-        if self.optimizer not in ("adam", "sgd"):
-            raise ValueError(f"expected optimizer adam or sgd, found {self.optimizer!r}")
+        check_fields(self, "evaluate_every")
+        rate, clip = self.learning_rate, self.clip
+        refuse(
+            {
+                f"steps of at least 0, found {self.steps}": self.steps < 0,
+                f"a finite learning_rate above 0, found {rate}": not 0 < rate < float("inf"),
+                f"clip above 0, or None, found {clip}": clip is not None and not clip > 0,
+                "a number for stop_at, found NaN": self.stop_at != self.stop_at,
+            }
+        )
 
 
 @dataclass(frozen=True)
 class History:
-    """What a run left behind.
+    """What a run left behind."""
 
-    Attributes:
-        rows: one dictionary ``step, metric, value`` for each evaluated number, in order.
-        steps: updates that were made.
-        stopped_early: whether the stop metric was reached.
-        wall_seconds: time of the whole run, evaluation included.
-        device: where it ran.
-    """
-
+    #: one dictionary ``step, metric, value`` for each evaluated number, in order
     rows: tuple[dict[str, Any], ...]
-    steps: int
-    stopped_early: bool
-    wall_seconds: float
-    device: str
+    steps: int  #: updates that were made
+    stopped_early: bool  #: whether the stop metric was reached
+    wall_seconds: float  #: time of the whole run, evaluation included
+    device: str  #: where it ran
 
     def frame(self) -> pd.DataFrame:
         """The rows as a data frame with the columns step, metric and value."""
         return pd.DataFrame(list(self.rows), columns=["step", "metric", "value"])
 
     def last(self, metric: str) -> float:
-        """The last value of a metric.
-
-        Raises:
-            KeyError: it was never evaluated; the message lists those that were.
-        """
+        """The last value of a metric; a ``KeyError`` that lists the metrics if there is none."""
         found = [row["value"] for row in self.rows if row["metric"] == metric]
         if not found:
             known = sorted({row["metric"] for row in self.rows})
@@ -119,6 +94,9 @@ def train(
 ) -> History:
     """Train a model in place. Of its nine parameters a loop needs the first three.
 
+    The history has the training loss (metric ``"loss"``, the mean since the last evaluation) and
+    all that ``evaluate`` gave.
+
     Args:
         model: trained in place, moved to ``device``.
         batches: at least ``config.steps`` of them; taken one by one.
@@ -126,29 +104,18 @@ def train(
         config: how to train; the defaults if ``None``.
         evaluate: gives metrics of the model; called at step 0, every ``evaluate_every`` steps and
             at the end, in evaluation mode and without gradients.
-        seed: of dropout. The start of the model has the seed of ``models.build``, the data that
-            of its stream.
+        seed: of dropout. The start of the model has the seed of ``models.build``, the data that of
+            its stream.
         device: chosen by ``pick_device`` if ``None``.
         progress: label of a progress bar, or ``None`` for none.
         rate_factors: parameters of the model whose learning rate is ``config.learning_rate`` times
-            a factor above 0; all others have the factor 1. Frozen ones (``requires_grad`` is
-            false) stay as they are in any case.
+            a factor above 0; for all others the factor is 1. Frozen ones stay as they are.
 
-    Returns:
-        History with the training loss (metric ``"loss"``, mean since the last evaluation) and all
-        that ``evaluate`` gave.
-
-    Raises:
-        ValueError: the batches ended before the steps did, or the loss is no longer finite, or
-            ``stop_metric`` is not among the metrics, or ``evaluate`` gives a ``"loss"``, or
-            ``rate_factors`` has a factor not above 0, or a parameter that is not the model's or
-            comes twice.
+    A ``ValueError`` if the batches ended before the steps did, the loss is no longer finite,
+    ``stop_metric`` is not among the metrics, ``evaluate`` gives a ``"loss"``, a factor is not above
+    0, or its parameter is not the model's or comes twice.
     """
     config = config or TrainConfig()
-    if config.stop_metric is not None and evaluate is None:
-        raise ValueError(
-            f"stop_metric {config.stop_metric!r} needs an evaluate that gives it, found none"
-        )
     where = torch.device(device) if device is not None else pick_device()
     model.to(where).train()
     optimizer = _optimizer(model, config, rate_factors)
@@ -157,11 +124,9 @@ def train(
 
     def measure(step: int) -> bool:
         """Evaluate, note it, and say whether the run may stop."""
-        if evaluate is None:
-            return False
         model.eval()
         with torch.no_grad():
-            found = dict(evaluate(model))
+            found = dict(evaluate(model)) if evaluate else {}
         model.train()
         if "loss" in found:
             raise ValueError(
@@ -174,7 +139,7 @@ def train(
         if config.stop_metric not in found:
             raise ValueError(
                 f"stop_metric {config.stop_metric!r} is not evaluated; evaluate gives "
-                f"{', '.join(found)}"
+                f"{', '.join(found) or 'nothing'}"
             )
         return found[config.stop_metric] >= config.stop_at
 

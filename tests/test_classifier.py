@@ -41,10 +41,6 @@ BATCH = LabelledBatch(
 Array = NDArray[np.float64]
 
 
-def texts() -> list[list[int]]:
-    return [row[row != PAD].tolist() for row in BATCH.source]
-
-
 def many_texts() -> LabelledBatch:
     """40 texts of 1 to 30 words, in no order of length: read in several pieces."""
     rng = np.random.default_rng(3)
@@ -100,9 +96,7 @@ def test_given_attention_replaces_the_models_own() -> None:
 
 def minus_log(scores: list[float]) -> float:
     """Cross-entropy for the labels of BATCH: 1, 0, 1, 0."""
-    signs = (1, -1, 1, -1)
-    each = [math.log(1 + math.exp(-s * x)) for s, x in zip(signs, scores, strict=True)]
-    return sum(each) / 4
+    return sum(math.log(1 + math.exp(s * x)) for s, x in zip((-1, 1) * 2, scores, strict=True)) / 4
 
 
 def test_losses_and_accuracy_by_hand() -> None:
@@ -110,7 +104,8 @@ def test_losses_and_accuracy_by_hand() -> None:
     found = class_loss(model, BATCH).detach()
     assert float(found) == pytest.approx(minus_log(model(BATCH).score.tolist()), rel=1e-5)
     proxy = build_bag_of_words(11, 1, seed=0)
-    mean = torch.stack([proxy.embedding.weight[words].mean(0) for words in texts()])
+    texts = [row[row != PAD] for row in BATCH.source]
+    mean = torch.stack([proxy.embedding.weight[words].mean(0) for words in texts])
     scores = proxy.output(mean)[:, 0].tolist()
     summed = float(proxy_loss(proxy, BATCH).detach())
     assert summed == pytest.approx(4 * minus_log(scores), rel=1e-5)
@@ -138,7 +133,6 @@ def test_saliency_by_finite_differences(config: ClassifierConfig) -> None:
     with torch.no_grad():
         for weight in model.parameters():
             weight.mul_(2)  # large enough to care about words
-    with torch.no_grad():
         found = label_saliency(model, BATCH)
         assert found.shape == (4, 1, 5)
         assert not bool(found[:, 0][~BATCH.source_mask].any())
@@ -168,14 +162,9 @@ def test_saliency_leaves_the_model_as_it_was(training: bool) -> None:
 
 
 def frequencies(batch: LabelledBatch, size: int) -> Array:
-    """The share of each word in each text, by loop."""
-    table = np.zeros((len(batch), size))
-    for row, words in enumerate(batch.source.tolist()):
-        for word in words:
-            if word != PAD:
-                table[row, word] += 1
-        table[row] /= table[row].sum()
-    return table
+    """The share of each word in each text."""
+    texts = (row[row != PAD].numpy() for row in batch.source)
+    return np.array([np.bincount(words, minlength=size) / len(words) for words in texts])
 
 
 def drawn(seed: int, size: int) -> LabelledBatch:
@@ -198,9 +187,7 @@ def test_logistic_tables_are_those_of_a_dense_matrix_with_the_best_penalty() -> 
     fitted = [LogisticRegression(C=c, max_iter=1000).fit(features, batch.label) for c in grid]
     chosen = {}
     for name, part in parts.items():
-        right = [
-            float((f.predict(frequencies(part, 17)) == part.label.numpy()).mean()) for f in fitted
-        ]
+        right = [f.score(frequencies(part, 17), part.label) for f in fitted]
         chosen[name] = right.index(max(right))
         expected: Any = torch.from_numpy(fitted[chosen[name]].coef_[0]).float()
         torch.testing.assert_close(found[name], expected, atol=1e-3, rtol=1e-3)

@@ -33,13 +33,8 @@ NAME = "tiny/a.txt"
 class Server(http.server.ThreadingHTTPServer):
     """Answers as ``mode`` says, and counts the questions."""
 
-    mode = "good"
-    asked = 0
+    mode, asked, over = "good", 0, threading.Event()
     daemon_threads = False  # so that closing it waits for the answers under way
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.over = threading.Event()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -50,144 +45,155 @@ class Handler(http.server.BaseHTTPRequestHandler):
         mode = self.server.mode
         if mode == "silent":
             self.server.over.wait()
-        elif mode == "missing":
-            self.send_error(404)
-        else:
-            body = BAD if mode == "altered" else GOOD
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body[:1_003] if mode == "truncated" else body)
+            return
+        body = {"altered": BAD, "missing": b""}.get(mode, GOOD)
+        self.send_response(404 if mode == "missing" else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:1_003] if mode == "truncated" else body)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
-    """A table with one file, which a local server has; an empty cache; no LESSONS_DATA."""
+def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Here and at home: a table with one file that no server has, an empty cache, no data."""
+    with socket.socket() as closed:  # bound and not listening: connections are refused
+        closed.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}/v1/"
+        table = {"address": address, "directory": "tiny", "files": {"a.txt": GOOD_DIGEST}}
+        monkeypatch.setattr(sources, "CORPORA", {"tiny": table})
+        monkeypatch.setattr(sources, "_unreachable", {})
+        monkeypatch.delenv("LESSONS_DATA", raising=False)
+        variables = {"no_proxy": "*", "LESSONS_CACHE": str(tmp_path / "cache")}
+        for name, value in (
+            variables | dict.fromkeys(("HOME", "USERPROFILE"), str(tmp_path))
+        ).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(tmp_path)
+        yield tmp_path
+
+
+@pytest.fixture
+def server(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A local server that has the file of the table."""
     with Server(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        prepare(monkeypatch, tmp_path, server.server_address[1])
+        address = f"http://127.0.0.1:{server.server_address[1]}/v1/"
+        monkeypatch.setitem(sources.CORPORA["tiny"], "address", address)
+        server.over.clear()
+        gc.freeze()
         yield server
         server.over.set()
         gc.collect()  # pooch leaves it to the collector to close a connection
+        gc.unfreeze()
         server.shutdown()
         thread.join()
 
 
-def prepare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, port: int) -> None:
-    corpus = {"address": f"http://127.0.0.1:{port}/v1/", "directory": "tiny"}
-    table = {"tiny": {**corpus, "files": {"a.txt": GOOD_DIGEST}}}
-    monkeypatch.setattr(sources, "CORPORA", table)
-    monkeypatch.setattr(sources, "_unreachable", {})
-    monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("LESSONS_DATA", raising=False)
-
-
-def put(content: bytes, place: Path) -> Path:
-    path = place / NAME
+def put(content: bytes, directory: Path) -> Path:
+    path = directory / NAME
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
 
 
-def files(place: Path) -> list[str]:
-    return sorted(str(path.relative_to(place)) for path in place.rglob("*") if path.is_file())
+def files(directory: Path) -> list[str]:
+    found = (path for path in directory.rglob("*") if path.is_file())
+    return sorted(str(path.relative_to(directory)) for path in found)
 
 
 def test_a_file_is_downloaded_once_and_then_taken_from_the_cache(
-    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: Server, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = put(GOOD[:-1], tmp_path / "cache")  # a damaged copy: replaced by a good one
+    path = put(GOOD[:-1], place / "cache")  # a damaged copy: replaced by a good one
     for _ in range(2):
         assert fetch(NAME) == path
         assert path.read_bytes() == GOOD
     assert server.asked == 1
-    assert files(tmp_path) == ["cache/tiny/a.txt"]
+    assert files(place) == ["cache/tiny/a.txt"]
     assert capsys.readouterr() == ("", "")  # a progress bar is for terminals
 
 
 def test_an_altered_file_in_lessons_data_is_an_error_and_stays_as_it_is(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(GOOD, tmp_path / "cache")
-    mine = put(BAD, tmp_path / "mine")
-    monkeypatch.setenv("LESSONS_DATA", str(tmp_path / "mine"))
+    put(GOOD, place / "cache")
+    mine = put(BAD, place / "mine")
+    monkeypatch.setenv("LESSONS_DATA", str(place / "mine"))
     with pytest.raises(CorpusAltered) as caught:
         fetch(NAME)
-    address = f"http://127.0.0.1:{server.server_address[1]}/v1/a.txt"
+    address = f"{sources.CORPORA['tiny']['address']}a.txt"
     for part in (str(mine), GOOD_DIGEST, BAD_DIGEST, "Nothing was changed", address):
         assert part in str(caught.value)
     assert mine.read_bytes() == BAD
-    assert server.asked == 0
 
 
 def test_a_file_that_lessons_data_lacks_is_taken_from_elsewhere(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LESSONS_DATA", str(tmp_path / "mine"))
-    (tmp_path / "mine").mkdir()
+    monkeypatch.setenv("LESSONS_DATA", str(place / "mine"))
+    (place / "mine").mkdir()
     assert fetch(NAME).read_bytes() == GOOD
     server.mode = "missing"
-    (tmp_path / "cache" / NAME).unlink()
+    (place / "cache" / NAME).unlink()
     with pytest.raises(CorpusUnavailable, match=r"now .*mine, which has no such file") as caught:
         fetch(NAME)
-    assert f"not in {tmp_path / 'mine'}, the directory that LESSONS_DATA" in caught.value.reason
+    assert f"not in {place / 'mine'}, the directory that LESSONS_DATA" in caught.value.reason
 
 
 @pytest.mark.parametrize("name", ["~", "~/", "with a blank", "./", "linked"])
 def test_lessons_data_as_people_write_it(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    place: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    place = {"with a blank": tmp_path / name, "linked": tmp_path / "real"}.get(name, tmp_path)
-    put(GOOD, place)
-    if name == "linked":
-        (tmp_path / "linked").symlink_to(place)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
+    put(GOOD, place / name if name == "with a blank" else place)
+    (place / "linked").symlink_to(place)
     monkeypatch.setenv("LESSONS_DATA", name)
     assert fetch(NAME).read_bytes() == GOOD
-    assert server.asked == 0
 
 
 @pytest.mark.parametrize("name", ["gone", "file", "~nobody-has-this-name/x", "gone also"])
 def test_lessons_data_that_is_no_directory_stops_at_once(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    place: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    put(GOOD, tmp_path / "cache")
-    (tmp_path / "file").touch()
-    monkeypatch.chdir(tmp_path)
+    put(GOOD, place / "cache")
+    (place / "file").touch()
     monkeypatch.setenv("LESSONS_DATA", name)
     with pytest.raises(NotADirectoryError, match=rf"directory, found none in '.*{name}'"):
         fetch(NAME)
-    assert server.asked == 0
 
 
 def test_the_cache_is_where_the_reader_or_the_system_wants_it(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    path = put(GOOD, place / "cache")
     monkeypatch.setenv("LESSONS_DATA", " ")
-    assert fetch(NAME) == tmp_path / "cache" / NAME
+    assert fetch(NAME) == path
     monkeypatch.setenv("LESSONS_CACHE", "~/named")
-    assert sources.cache_directory() == Path.home() / "named"
+    assert sources.cache_directory() == place / "named"
     monkeypatch.setenv("LESSONS_CACHE", " ")
     assert sources.cache_directory() == Path(platformdirs.user_cache_dir("lessons_lib"))
 
 
-@pytest.mark.parametrize("named", ["", "~/cache"])
-def test_without_a_home_the_cache_asks_for_a_name(
-    monkeypatch: pytest.MonkeyPatch, named: str
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("", r"determine.* home.*; name .*LESSONS_CACHE"),
+        ("~/cache", r"determine.* home.*; name .*LESSONS_CACHE"),
+        ("file/cache", "cannot be written .*LESSONS_CACHE"),
+    ],
+)
+def test_a_cache_that_cannot_be_says_how_to_name_another(
+    place: Path, monkeypatch: pytest.MonkeyPatch, named: str, message: str
 ) -> None:
-    for name in ("XDG_CACHE_HOME", "LESSONS_DATA"):
-        monkeypatch.delenv(name, raising=False)
+    (place / "file").touch()
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("LESSONS_CACHE", named)
-    monkeypatch.setattr(os.path, "expanduser", str)  # as it is where there is none
-    with pytest.raises(CorpusUnavailable, match=r"determine.* home.*; name .*LESSONS_CACHE"):
-        fetch("sms_spam/sms.tsv")
+    monkeypatch.setattr(os.path, "expanduser", str)  # as it is where there is no home
+    with pytest.raises(CorpusUnavailable, match=message):
+        fetch(NAME)
 
 
 @pytest.mark.parametrize("damaged", [False, True])
@@ -201,35 +207,31 @@ def test_without_a_home_the_cache_asks_for_a_name(
     ],
 )
 def test_a_bad_download_is_thrown_away_and_both_remedies_are_named(
-    mode: str,
-    reason: str,
-    damaged: bool,
-    server: Server,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    mode: str, reason: str, damaged: bool, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "TIMEOUT", 0.2 if mode == "silent" else 5)
-    server.mode = mode
-    path = put(BAD[:-7], tmp_path / "cache") if damaged else None
+    server.mode, cache = mode, sources.cache_directory()
+    path = put(BAD[:-7], cache) if damaged else None
     with pytest.raises(CorpusUnavailable) as caught:
         fetch(NAME)
     assert re.search(rf"{NAME} could not be downloaded: .*{reason}", caught.value.reason)
     for part in (
         caught.value.reason,
         "LESSONS_DATA (which is not set now) to a directory that has tiny/a.txt",
-        f"taken from http://127.0.0.1:{server.server_address[1]}/v1/a.txt",
+        f"taken from {sources.CORPORA['tiny']['address']}a.txt",
         "connect to the network and run this again",
-        str(tmp_path / "cache"),
+        str(cache),
     ):
         assert part in str(caught.value)
-    assert files(tmp_path) == ["cache/tiny/a.txt"] * damaged
+    assert files(cache) == [NAME] * damaged
     if path:
         assert path.read_bytes() == BAD[:-7], "it never takes the place of what is there"
         assert "a.txt, is damaged" in caught.value.reason
 
 
+@pytest.mark.usefixtures("place")
 def test_an_unreachable_server_is_not_asked_for_each_file_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = []
 
@@ -238,25 +240,23 @@ def test_an_unreachable_server_is_not_asked_for_each_file_anew(
         return real(*_, **options)
 
     monkeypatch.setattr("requests.get", get)
-    with socket.socket() as closed:  # bound and not listening: connections are refused
-        closed.bind(("127.0.0.1", 0))
-        prepare(monkeypatch, tmp_path, closed.getsockname()[1])
-        for wait, expected in ((60.0, 1), (60.0, 1), (0.0, 2)):
-            monkeypatch.setattr(sources, "RETRY_AFTER", wait)
-            with pytest.raises(CorpusUnavailable, match=r"127\.0\.0\.1:\d+ cannot be reached"):
-                fetch(NAME)
-            assert len(asked) == expected
+    for wait, expected in ((60.0, 1), (60.0, 1), (0.0, 2)):
+        monkeypatch.setattr(sources, "RETRY_AFTER", wait)
+        with pytest.raises(CorpusUnavailable, match=r"127\.0\.0\.1:\d+ cannot be reached"):
+            fetch(NAME)
+        assert len(asked) == expected
 
 
-def test_many_at_once_do_no_harm(server: Server, tmp_path: Path) -> None:
+def test_many_at_once_do_no_harm(server: Server, place: Path) -> None:
     with ThreadPoolExecutor(7) as pool:
         contents = list(pool.map(lambda _: fetch(NAME).read_bytes(), range(7)))
     assert contents == [GOOD] * 7
-    assert files(tmp_path) == ["cache/tiny/a.txt"]
+    assert files(place) == ["cache/tiny/a.txt"]
 
 
+@pytest.mark.usefixtures("server")
 def test_a_file_that_another_process_reads_may_refuse_to_be_replaced(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(source: str, target: str) -> None:
         Path(target).write_bytes(arrived)
@@ -266,20 +266,10 @@ def test_a_file_that_another_process_reads_may_refuse_to_be_replaced(
     arrived = GOOD
     assert fetch(NAME).read_bytes() == GOOD  # the other one was faster: nothing to do
     arrived = BAD
-    (tmp_path / "cache" / NAME).unlink()
+    (place / "cache" / NAME).unlink()
     with pytest.raises(CorpusUnavailable, match="in use"):
         fetch(NAME)
-    assert files(tmp_path) == ["cache/tiny/a.txt"]
-
-
-def test_a_cache_that_cannot_be_written_is_named(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(CorpusUnavailable, match=r"cannot be written .*LESSONS_CACHE"):
-        fetch(NAME)
-    assert server.asked == 0
+    assert files(place) == ["cache/tiny/a.txt"]
 
 
 def test_reviews_are_made_from_the_published_archive_once(

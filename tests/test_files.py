@@ -6,6 +6,7 @@ import gzip
 import io
 import lzma
 import pickle
+import re
 import tarfile
 import unicodedata
 import zipfile
@@ -35,38 +36,37 @@ def file(tmp_path: Path) -> File:
     return write
 
 
-def tar(content: bytes) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
+def archived(content: bytes) -> tuple[bytes, bytes]:
+    """A tar and a zip archive with a file of text in it."""
+    tar, zipped = io.BytesIO(), io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as archive:
         entry = tarfile.TarInfo("a.txt")
         entry.size = len(content)
         archive.addfile(entry, io.BytesIO(content))
-    return packed.getvalue()
+    with zipfile.ZipFile(zipped, "w") as other:
+        other.writestr("a.txt", content)
+    return tar.getvalue(), zipped.getvalue()
 
 
-def zipped(content: bytes) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("a.txt", content)
-    return packed.getvalue()
+TAR, ZIP = archived(RAW)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 @pytest.mark.parametrize(
     ("content", "name"),
     [
-        (tar(RAW), "a tar archive"),
-        (gzip.compress(tar(RAW), mtime=0), "a tar archive"),
+        (TAR, "a 7z, rar or tar archive"),
+        (gzip.compress(TAR, mtime=0), "a 7z, rar or tar archive"),
         (gzip.compress(gzip.compress(RAW, mtime=0), mtime=0), "a gzip archive inside another"),
-        (zipped(RAW), "a zip archive"),
-        (lzma.compress(RAW), "an xz archive"),
-        (bz2.compress(RAW), "a bzip2 archive"),
-        (b"\x28\xb5\x2f\xfd\x24\x05" + RAW, "a zstd archive"),
-        (b"%PDF-1.7\n%abc\n", "a PDF document"),
-        (b"{\\rtf1\\ansi text}", "an RTF document"),
+        (ZIP, "a zip archive"),
+        (lzma.compress(RAW), "a packed file"),
+        (bz2.compress(RAW), "a packed file"),
+        (b"\x28\xb5\x2f\xfd\x24\x05" + RAW, "a packed file"),
+        (b"%PDF-1.7\n%abc\n", "a PDF, RTF or old"),
+        (b"{\\rtf1\\ansi text}", "a PDF, RTF or old"),
         (b"\x89PNG\r\n\x1a\n\0\0", "a picture"),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "a picture"),
-        (b"SQLite format 3\0", "a database"),
+        (b"SQLite format 3\0", "a file of data"),
         (pickle.dumps({"a": 1}), "a file of data"),
         (b"1 fine\n0 with\0zero\n", "bytes 0"),
         (b"\0" * 40, "bytes 0"),
@@ -83,53 +83,30 @@ def test_what_is_no_text_is_named_whatever_the_encoding(
 @pytest.mark.parametrize("text", [TEXT, "1 \u6211\u559c\u6b22\u72d7\n0 \u4e0a\u6d77\n1 \u4e00\n"])
 @pytest.mark.parametrize("wide", ["UTF16_LE", "UTF16_BE", "UTF32_LE", "UTF32_BE"])
 @pytest.mark.parametrize("marked", [True, False])
-def test_utf_16_and_32_are_named_with_and_without_a_mark(
+def test_utf_16_and_32_are_named_where_they_are_marked_and_read_where_they_are_named(
     file: File, text: str, wide: str, marked: bool
 ) -> None:
     encoding = f"utf-{wide[3:5]}-{wide[6:].lower()}"
     mark = getattr(codecs, f"BOM_{wide}") if marked else b""
     right = encoding[:6] if marked else encoding
     path = file(mark + text.encode(encoding))
+    found = f"found {right}; say encoding='{right}'" if marked else r"found bytes 0.*UTF-16"
     for wrong in ("utf-8", "latin-1", "cp1252"):
-        with pytest.raises(ValueError, match=f"found {right}; say encoding='{right}'"):
+        with pytest.raises(ValueError, match=found):
             read_labelled(path, encoding=wrong)
     expected = tuple(line[2:] for line in text.splitlines())
     assert read_labelled(path, encoding=right).texts == expected
 
 
-@pytest.mark.parametrize(
-    ("raw", "advice"),
-    [
-        ("a cliché".encode("latin-1"), "encoding='latin-1'"),
-        (b"a clich\xe9 \x85 \x91so\x92 \x96", r"encoding='cp1252' \(Windows\)"),
-        (b"don\x92t", r"encoding='cp1252' \(Windows\)"),
-        ("für die Übung".encode("cp850"), r"encoding='mac_roman' or 'cp850' \(DOS\)"),
-        ("добрый день".encode("cp1251"), r"'cp1251' \(Cyrillic\), 'gb18030'"),
-        ("我喜欢这部电影".encode("gb18030"), r"'gb18030' \(Chinese\)"),
-        ("映画が好きだ".encode("shift_jis"), r"'shift_jis' \(Japanese\)"),
-        ("schöne Grüße aus Köln".encode() + "ü".encode()[:1], "The rest is UTF-8: mend this line"),
-        (b"\x01\x02\x03\xfe\x04", "Unpack it, or save what is in it as plain text"),
-    ],
-)
-def test_the_advice_on_an_encoding_fits_the_bytes(file: File, raw: bytes, advice: str) -> None:
-    path = file(b"first\n" + raw)
-    with pytest.raises(ValueError, match=f"line 2, byte .*{advice}") as caught:
-        read_parallel(path, path)
-    assert ("latin-1" in str(caught.value)) == ("latin-1" in advice)
-
-
 def test_another_encoding_is_read_where_it_is_named(file: File) -> None:
     path = file("1 fine\n0 a clich\u00e9\n".encode("latin-1"))
-    with pytest.raises(ValueError, match=r"/a, line 2, byte 10: .* found the byte 0xE9"):
+    with pytest.raises(ValueError, match=r"/a, line 2, byte 10: .* the byte 0xE9.*encoding='cp12"):
         read_labelled(path)
     assert read_labelled(path, encoding="latin-1").texts == ("fine", "a cliché")
     assert read_parallel(path, path, encoding="latin-1").source[1] == "0 a cliché"
-
-
-@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16", "utf-32-be"])
-def test_utf_8_is_not_read_as_something_else(file: File, encoding: str) -> None:
-    with pytest.raises(ValueError, match=f"expected {encoding}, found UTF-8; leave encoding out"):
-        read_labelled(file(TEXT), encoding=encoding)
+    for encoding in ("latin-1", "cp1252", "utf-16", "utf-32-be"):
+        with pytest.raises(ValueError, match=f"{encoding}, found UTF-8; leave encoding out"):
+            read_labelled(file(TEXT), encoding=encoding)
 
 
 @pytest.mark.parametrize("raw", [
@@ -142,21 +119,13 @@ def test_lines_of_all_systems_are_read(file: File, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("classes", "message"),
-    [
-        ({"ham", "spam"}, "expected classes in an order, found a set"),
-        (frozenset({"ham", "spam"}), "expected classes in an order, found a set"),
-        ("ham spam", r"found one string; write classes=\('ham', 'spam'\)"),
-        ("ham,spam", r"found one string; write classes=\('ham', 'spam'\)"),
-        ([0, 1], "expected words as classes, found 0; .* leave classes out"),
-        ((0.0, 1.0), r"expected words as classes, found 0\.0"),
-        (("ham", ""), "expected words as classes, found ''"),
-        (("ham", "spam", "ham"), "expected different classes, found 'ham' twice"),
-    ],
+    "classes",
+    [{"a", "b"}, frozenset("ab"), "a b", "a,b", [0, 1], (0.0, 1.0), ("a", ""), ("a", "b", "a"), ()],
 )
-def test_classes_that_cannot_be_names_are_refused(file: File, classes: Any, message: str) -> None:
+def test_classes_that_cannot_be_names_are_refused(file: File, classes: Any) -> None:
+    message = rf"different words as classes, in their order, .*found {re.escape(repr(classes))}"
     with pytest.raises(ValueError, match=message):
-        read_labelled(file("ham see you\nspam win now\n"), classes=classes)
+        read_labelled(file("a see you\nb win now\n"), classes=classes)
     with pytest.raises(ValueError, match=message):
         LabelledCorpus("a", ("see you",), (0,), classes)
 
@@ -190,6 +159,7 @@ def test_a_labelled_line_splits_at_the_first_tab_or_blank(file: File, ending: st
     assert corpus.texts == ("three\tand", "minus one", "again 5", "zero", "ten")
     assert (corpus.classes, corpus.labels) == (("-1", "3", "10"), (1, 0, 1, 1, 2))
     assert (corpus.name, len(corpus)) == (f"a{ending}", 5)
+    assert len(read_labelled(file("".join(f"{i % 11} a\n" for i in range(100)))).classes) == 11
 
 
 @pytest.mark.parametrize(
@@ -205,17 +175,12 @@ def test_a_labelled_line_splits_at_the_first_tab_or_blank(file: File, ending: st
         ("1 \t", r"line 2: expected a text after the label, found only '1 \\t'"),
         ("1 __label__a two", "line 2: .* found a second one, '__label__a'"),
         ("1 b\r0 c", r"line 2: expected line ends of one kind.*'1 b\\r0 c'"),
+        ("\n".join(f"{i} a" for i in range(98)), r"98 labels of 100 texts\. If they number"),
     ],
 )
 def test_a_line_that_cannot_be_read_is_shown(file: File, second: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_labelled(file(f"0 fine\n{second}\n1 fine\n"))
-
-
-def test_a_column_of_numbers_of_texts_is_no_label(file: File) -> None:
-    with pytest.raises(ValueError, match=r"100 labels of 100 texts\. If they number"):
-        read_labelled(file("".join(f"{i} a text\n" for i in range(100))))
-    assert len(read_labelled(file("".join(f"{i % 11} a\n" for i in range(100)))).classes) == 11
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])
@@ -229,16 +194,13 @@ def test_read_parallel_plain_and_gzipped(file: File, ending: str) -> None:
     assert corpus.alignment is None
 
 
-def test_files_that_are_no_pair_are_named(file: File, tmp_path: Path) -> None:
+def test_files_that_are_no_pair_are_named(file: File) -> None:
     three, two = file("a\nb\nc\n", "s"), file("a\nb\n", "t")
     with pytest.raises(ValueError, match=r"found 3 in .*/s and 2 in .*/t\..* nothing was cut off"):
         read_parallel(three, two)
-    for name in ("t", "t.gz"):
-        for content in ("", "\n \n"):
-            empty = file(content, name)
-            with pytest.raises(ValueError, match=f"/{name}: .* found an empty file"):
-                read_parallel(three, empty)
-    cut = tmp_path / "cut.gz"
-    cut.write_bytes(gzip.compress(b"one line\n" * 97, mtime=0)[:-11])
-    with pytest.raises(ValueError, match=r"cut\.gz: expected a whole gzip file"):
+    for name, content in (("t", ""), ("t", "\n \n"), ("t.gz", ""), ("t.gz", "\n \n")):
+        with pytest.raises(ValueError, match=f"/{name}: .* found an empty file"):
+            read_parallel(three, file(content, name))
+    cut = file(gzip.compress(b"one line\n" * 97, mtime=0)[:-11], "cut")
+    with pytest.raises(ValueError, match=r"cut: expected a whole gzip file"):
         read_parallel(cut, cut)

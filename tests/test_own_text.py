@@ -160,7 +160,7 @@ def refused() -> list[tuple[object, type[Exception], str]]:
         ("mine.txt", TypeError, "from read_parallel or read_labelled, found str"),
         (labelled([f"text {i}" for i in range(60)], [1] * 60), ValueError, "found one: yes"),
         # One text cannot be in all three parts.
-        (rare, ValueError, "expected texts of both sides in 'toy', found only"),
+        (rare, ValueError, "texts of both sides in 'toy', found 0 of 'animal' and"),
         (pairs(*[5] * 49), ValueError, "at least 50 texts or pairs, found 49 "),
         (long, ValueError, r"found 40 .*of 400, 360 longer than max_words=15; the lo"),
         (few, ValueError, r"found 49 .*of 60, 11 that repeat another"),

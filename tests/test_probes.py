@@ -72,58 +72,47 @@ def test_lexical_probe_is_the_model_whose_heads_look_at_one_position(
 
 def test_probe_does_not_depend_on_how_much_is_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     model = build(CONFIG, 0)
-    whole = lexical_probe(model, BATCH, scale="probability")
-    second = lexical_probe(model, BATCH, scale="probability", head=1)
-    table = seq2seq_table(model, [BATCH])
+
+    def found() -> list[torch.Tensor]:
+        betas = [lexical_probe(model, BATCH, scale="probability", head=head) for head in (None, 1)]
+        return [*betas, seq2seq_table(model, [BATCH])]
+
+    whole = found()
     monkeypatch.setattr("lessons_lib.probes.CELLS_AT_ONCE", 1)
-    torch.testing.assert_close(lexical_probe(model, BATCH, scale="probability"), whole)
-    torch.testing.assert_close(lexical_probe(model, BATCH, scale="probability", head=1), second)
-    torch.testing.assert_close(seq2seq_table(model, [BATCH]), table)
+    torch.testing.assert_close(found(), whole)
 
 
-def test_table_probe_looks_up_pairs() -> None:
-    table = torch.rand(13, 11, generator=torch.Generator().manual_seed(0))
+def test_table_probe_looks_up_pairs_and_the_proxys_table_is_the_proxy_on_single_words() -> None:
+    proxy = build_bag_of_words(13, 11, seed=2)
+    table = proxy_table(proxy)
+    alone = Batch(torch.tensor([[9]]), torch.tensor([[4]]))
+    torch.testing.assert_close(table[9], proxy(alone)[0].softmax(-1))
+    torch.testing.assert_close(table.sum(1), torch.ones(13))
     beta = table_probe(table, BATCH)
     assert float(beta[0, 1, 3]) == float(table[12, 5])
     assert float(beta[1, 4, 0]) == float(table[7, EOS])
     assert (beta[1, :, 2:] == -math.inf).all()
 
 
-def test_proxy_table_is_the_proxy_on_single_words() -> None:
-    proxy = build_bag_of_words(13, 11, seed=2)
-    alone = Batch(torch.tensor([[9]]), torch.tensor([[4]]))
-    torch.testing.assert_close(proxy_table(proxy)[9], proxy(alone)[0].softmax(-1))
-    torch.testing.assert_close(proxy_table(proxy).sum(1), torch.ones(13))
-
-
 def test_seq2seq_table_by_loop() -> None:
     model = build(CONFIG, 1)
     table = seq2seq_table(model, [BATCH, BATCH[1:]])
-    expected = torch.zeros(13, 11, dtype=torch.float64)
-    count = torch.zeros(13)
+    bags: dict[int, list[torch.Tensor]] = {}
     for batch in (BATCH[:1], BATCH[1:], BATCH[1:]):
-        for position in range(4):
-            word = int(batch.source[0, position])
-            if word == PAD:
-                continue
-            there = torch.zeros(4)
-            there[position] = 1.0
+        for position, word in enumerate(batch.source[batch.source_mask].tolist()):
             with torch.no_grad():
-                p = model(batch, attention=there).logits.softmax(-1)
-            expected[word] += p[0][batch.target_mask[0]].double().mean(0)
-            count[word] += 1
-    seen = count > 0
-    expected[seen] /= count[seen][:, None]
-    torch.testing.assert_close(table, expected, atol=1e-7, rtol=1e-5)
-    assert table[3].sum() == 0
+                p = model(batch, attention=torch.eye(4)[position]).logits.softmax(-1)
+            bags.setdefault(word, []).append(p[0][batch.target_mask[0]].double().mean(0))
+    assert [len(bags[word]) for word in (4, 5, 6, 12, 7, 8)] == [1, 1, 1, 1, 2, 2]
+    for word, row in enumerate(table):
+        expected = torch.stack(bags.get(word, [torch.zeros(11).double()])).mean(0)
+        torch.testing.assert_close(row, expected, atol=1e-7, rtol=1e-5)
 
 
 def test_ktiw_by_hand() -> None:
     scores = torch.zeros(9, 10)
-    scores[4, 7] = 1.0
-    scores[5, 8] = 1.0
+    scores[4, 7] = scores[5, 8] = scores[6, 9] = 1.0
     scores[6, 2] = 5.0  # the end symbol is no translation: the next best counts
-    scores[6, 9] = 1.0
     dictionary = {4: frozenset({7}), 5: frozenset({6, 7}), 6: frozenset({9})}
     assert ktiw(scores, dictionary).tolist() == [1.0, 0.0, 1.0]
     assert top_translations(scores, torch.tensor([4, 6])).tolist() == [[7], [9]]

@@ -25,59 +25,54 @@ def test_what_copying_draws() -> None:
     assert len({frozenset(row) for row in source.tolist()}) > 1, "bags should differ"
     assert FIRST_WORD <= int(source.min()) <= int(source.max()) < FIRST_WORD + 11
 
-    source = Copying(vocab=2, length=9, repetition=True).sample(3, seed=1).source
-    assert source.shape == (3, 10)
-    assert set(source[:, :-1].flatten().tolist()) == {FIRST_WORD, FIRST_WORD + 1}
-
-
-def test_target_is_a_copy_with_its_end_symbol_and_gold_counts_up() -> None:
-    batch = Copying(vocab=6, length=4).sample(2, seed=5)
+    batch = Copying(vocab=2, length=9, repetition=True).sample(3, seed=1)
+    assert batch.source.shape == (3, 10)
+    assert set(batch.source[:, :-1].flatten().tolist()) == {FIRST_WORD, FIRST_WORD + 1}
     assert torch.equal(batch.source, batch.target)
     assert (batch.target[:, -1] == EOS).all()
     assert batch.gold is not None
-    assert batch.gold.tolist() == [[0, 1, 2, 3, 4]] * 2
+    assert batch.gold.tolist() == [list(range(10))] * 3
 
 
 def test_every_permutation_is_about_equally_likely() -> None:
     draws = Copying(vocab=3, length=3, end_symbol=False).sample(6000, seed=0).source
-    codes = draws[:, 0] * 100 + draws[:, 1] * 10 + draws[:, 2]
-    counts = torch.unique(codes, return_counts=True)[1]
+    counts = draws.unique(dim=0, return_counts=True)[1]
     assert len(counts) == 6
     # 1000 expected each, standard deviation 29: five of them either way
-    assert counts.min() > 855
-    assert counts.max() < 1145
+    assert 855 < counts.min() <= counts.max() < 1145
 
 
-def test_same_seed_same_batch_whatever_was_drawn_before() -> None:
-    task = Copying(vocab=9, length=4)
-    first = task.sample(3, seed=8)
-    torch.rand(5)
-    assert torch.equal(task.sample(3, seed=8).source, first.source)
-    assert not torch.equal(task.sample(3, seed=9).source, first.source)
-    stream = Copying(vocab=30, length=20).stream(2, seed=0)
+def test_draws_depend_on_the_seed_alone_and_advance_a_generator() -> None:
+    copying, keyword = Copying(vocab=30, length=20), Keyword()
+    for draw in (copying.sample, keyword.sample, keyword.sample_labelled):
+        first = draw(5, 8).source
+        torch.rand(5)
+        assert torch.equal(draw(5, 8).source, first)
+        assert not torch.equal(draw(5, 9).source, first)
+        rng = generator(8)
+        assert torch.equal(draw(5, rng).source, first)
+        assert not torch.equal(draw(5, rng).source, first)
+    stream = copying.stream(2, seed=0)
     assert not torch.equal(next(stream).source, next(stream).source)
 
 
-def test_batch_masks_and_decoder_input_by_hand() -> None:
-    batch = Batch(torch.tensor([[5, 6, PAD]]), torch.tensor([[7, EOS, PAD, PAD]]))
-    assert batch.source_mask.tolist() == [[True, True, False]]
-    assert batch.target_mask.tolist() == [[True, True, False, False]]
-    assert batch.decoder_input.tolist() == [[BOS, 7, EOS, PAD]]
-    assert len(batch) == 1
-
-
-def test_labelled_batch_mask_rows_and_device() -> None:
-    batch = LabelledBatch(
-        torch.tensor([[4, 5, 6], [7, PAD, PAD], [8, 9, PAD], [5, 5, PAD]]),
-        torch.tensor([1, 0, 0, 1]),
-    )
-    assert len(batch) == 4
-    assert batch.source_mask.tolist()[:2] == [[True, True, True], [True, False, False]]
-    part = batch[1:4].to("cpu")
+def test_masks_decoder_input_and_rows_by_hand() -> None:
+    pair = Batch(torch.tensor([[5, 6, PAD]]), torch.tensor([[7, EOS, PAD, PAD]]))
+    assert pair.source_mask.tolist() == [[True, True, False]]
+    assert pair.target_mask.tolist() == [[True, True, False, False]]
+    assert pair.decoder_input.tolist() == [[BOS, 7, EOS, PAD]]
+    assert pair.to("cpu").gold is None
+    source = torch.tensor([[4, 5, 6], [7, PAD, PAD], [8, 9, PAD], [5, 5, PAD]])
+    texts = LabelledBatch(source, torch.tensor([1, 0, 0, 1]))
+    assert len(texts) == 4
+    part = texts[1:4].to("cpu")
     assert isinstance(part, LabelledBatch)
     assert part.source.tolist() == [[7, PAD, PAD], [8, 9, PAD], [5, 5, PAD]]  # padding is kept
     assert part.label.tolist() == [0, 0, 1]
-    assert len(batch[4:]) == 0
+    assert len(texts[4:]) == 0
+    gold = Batch(source, source, source)[2:].gold
+    assert gold is not None
+    assert gold.tolist() == [[8, 9, PAD], [5, 5, PAD]]
 
 
 def test_one_keyword_in_each_input_is_the_output_and_gold_is_its_place() -> None:
@@ -103,11 +98,3 @@ def test_half_of_the_labelled_inputs_have_a_keyword() -> None:
     assert torch.equal(counts, batch.label)
     assert int(counts.sum()) == 7
     assert set(batch.source[:6].flatten().tolist()) <= set(range(FIRST_WORD + 3, FIRST_WORD + 8))
-
-
-def test_keyword_draws_from_its_seed_and_advances_a_generator() -> None:
-    task = Keyword()
-    for draw in (task.sample, task.sample_labelled):
-        assert torch.equal(draw(5, 3).source, draw(5, 3).source)
-        rng = generator(3)
-        assert not torch.equal(draw(5, rng).source, draw(5, rng).source)

@@ -16,21 +16,11 @@ import pytest
 import requests
 
 from lessons_lib.corpora import loaders, sources
-from lessons_lib.corpora.loaders import (
-    load_dictionary,
-    load_dictionary_or_toy,
-    load_labelled,
-    load_labelled_or_toy,
-    load_parallel,
-    load_parallel_or_toy,
-    toy_labelled,
-)
+from lessons_lib.corpora.loaders import load_dictionary, load_labelled, load_parallel
 from lessons_lib.corpora.sources import CorpusAltered, CorpusUnavailable
-from lessons_lib.corpora.toy_language import toy_dictionary, toy_parallel
+from lessons_lib.corpora.toy_language import toy_parallel
 
-needs_data = pytest.mark.skipif(
-    not os.environ.get("LESSONS_DATA"), reason="LESSONS_DATA does not name the real corpora"
-)
+SPLITS = ("train", "val", "test")
 Pin = Callable[[str, dict[str, str | bytes]], Path]
 
 
@@ -45,11 +35,10 @@ def pin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pin:
         digests = dict(corpus["files"])
         for file, content in contents.items():
             raw = content.encode() if isinstance(content, str) else content
-            # Packed files are pinned by their bytes, those that are made here by what is in them.
-            inside = hashlib.sha256(raw).hexdigest()
-            raw = gzip.compress(raw, mtime=0) if file.endswith(".gz") else raw
-            (directory / file).write_bytes(raw)
-            digests[file] = inside if "archive" in corpus else hashlib.sha256(raw).hexdigest()
+            packed = gzip.compress(raw, mtime=0) if file.endswith(".gz") else raw
+            (directory / file).write_bytes(packed)
+            # Files that are made here are pinned by what is in them.
+            digests[file] = hashlib.sha256(raw if "archive" in corpus else packed).hexdigest()
         monkeypatch.setitem(sources.CORPORA, name, {**corpus, "files": digests})
         monkeypatch.setenv("LESSONS_DATA", str(tmp_path))
         return directory
@@ -70,74 +59,79 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "cache"))
 
 
+def called(call: str) -> Any:
+    """What an expression gives with the names of ``loaders`` and ``sources``."""
+    return eval(call, {**vars(sources), **vars(loaders)})
+
+
 @pytest.mark.parametrize(
-    ("load", "arguments", "message"),
+    ("call", "message"),
     [
-        (load_parallel, ["iwslt"], "one of multi30k, small_parallel_enja, toy; found 'iwslt'"),
-        (load_parallel, ["multi30k", "fr"], "source one of cs, de, en; found 'fr'"),
-        (load_parallel, ["multi30k", "de", "fr"], "target one of cs, de, en; found 'fr'"),
-        (load_parallel, ["toy", "cs", "en"], "source one of de, en; found 'cs'"),
-        (load_parallel, ["small_parallel_enja"], "source one of en, ja; found 'de'"),
-        (load_parallel, ["multi30k", "de", "de"], "two different languages, found 'de' twice"),
-        (load_parallel, ["multi30k", "de", "en", "dev"], "train, val, test; found 'dev'"),
-        (load_parallel, ["toy", "de", "en", "dev"], "train, val, test; found 'dev'"),
-        (load_parallel_or_toy, ["multi30k", "de", "en", "dev"], "found 'dev'"),
-        (load_labelled, ["yelp"], r"name one of sms_spam, .*, imdb; found 'yelp'"),
-        (load_labelled, ["sst2", "all"], "split one of train, val, test; found 'all'"),
-        (load_labelled, ["subj", "dev"], "split one of all, train, val, test; found 'dev'"),
-        (toy_labelled, ["dev"], "found 'dev'"),
-        (load_dictionary, ["de-fr"], "name one of en-de, de-en; found 'de-fr'"),
-        (sources.terms, ["yelp"], "multi30k, small_.*found 'yelp'"),
-        (sources.fetch, ["multi30k/train.fr.gz"], r"train\.de\.gz.*found 'multi30k/train\.fr\.gz'"),
+        ("load_parallel('iwslt')", "one of multi30k, small_parallel_enja, toy; found 'iwslt'"),
+        ("load_parallel('multi30k', 'fr')", "source one of cs, de, en; found 'fr'"),
+        ("load_parallel('multi30k', 'de', 'fr')", "target one of cs, de, en; found 'fr'"),
+        ("load_parallel('small_parallel_enja')", "source one of en, ja; found 'de'"),
+        ("load_parallel('multi30k', 'de', 'de')", "two different languages, found 'de' twice"),
+        ("load_parallel('multi30k', split='dev')", "train, val, test; found 'dev'"),
+        ("load_parallel_or_toy('multi30k', split='dev')", "found 'dev'"),
+        ("load_labelled('yelp')", r"name one of sms_spam, .*, imdb; found 'yelp'"),
+        ("load_labelled('sst2', 'all')", "split one of train, val, test; found 'all'"),
+        ("load_labelled('subj', 'dev')", "split one of all, train, val, test; found 'dev'"),
+        ("load_dictionary('de-fr')", "name one of en-de, de-en; found 'de-fr'"),
+        ("terms('yelp')", "multi30k, small_.*found 'yelp'"),
+        ("fetch('multi30k/train.fr.gz')", r"train\.de\.gz.*found 'multi30k/train\.fr\.gz'"),
     ],
 )
-def test_choices_are_listed(load: Callable[..., Any], arguments: list[str], message: str) -> None:
+def test_choices_are_listed(call: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        load(*arguments)
+        called(call)
 
 
 @pytest.mark.slow
 def test_toy_parts_are_disjoint_and_keep_their_alignment() -> None:
-    parts = {split: load_parallel("toy", split=split) for split in ("train", "val", "test")}
-    assert [len(part) for part in parts.values()] == [10_000, 1_000, 1_000]
-    pairs = [set(zip(part.source, part.target, strict=True)) for part in parts.values()]
+    train, val, test = (load_parallel("toy", split=split) for split in SPLITS)
+    assert [len(part) for part in (train, val, test)] == [10_000, 1_000, 1_000]
+    pairs = [set(zip(part.source, part.target, strict=True)) for part in (train, val, test)]
     assert len(set.union(*pairs)) == 12_000
     whole = toy_parallel(12_000)
     assert whole.alignment is not None
-    assert parts["test"].alignment == whole.alignment[1_000:2_000]
-    assert parts["test"].source == whole.source[1_000:2_000]
-    assert load_parallel("toy", "en", "de", "val").source == parts["val"].target
-
-
-@pytest.mark.usefixtures("offline")
-@pytest.mark.parametrize(("load", "arguments"), [
-    (load_parallel, ["multi30k"]), (load_parallel, ["small_parallel_enja", "ja", "en", "test"]),
-    (load_parallel_or_toy, ["multi30k", "cs", "en"]), (load_labelled, ["sms_spam"]),
-    (load_dictionary, []),
-])  # fmt: skip
-def test_without_network_and_data_the_loaders_name_both_remedies(
-    load: Callable[..., Any], arguments: list[str]
-) -> None:
-    with pytest.raises(CorpusUnavailable, match=r"(?s)no route.*LESSONS_DATA.*connect"):
-        load(*arguments)
+    assert test.alignment == whole.alignment[1_000:2_000]
+    assert test.source == whole.source[1_000:2_000]
+    assert load_parallel("toy", "en", "de", "val").source == val.target
 
 
 @pytest.mark.usefixtures("offline")
 @pytest.mark.parametrize(
-    ("load", "arguments", "file", "instead"),
+    "call",
     [
-        (load_parallel_or_toy, ["multi30k", "en", "de", "val"], "multi30k/val.en.gz",
-         lambda: load_parallel("toy", "en", "de", "val")),
-        (load_dictionary_or_toy, ["de-en"], "dictionary/en-de-enwiktionary.txt", toy_dictionary),
-        (load_labelled_or_toy, ["sst2", "val"], "sentences/stsa.binary.dev",
-         lambda: toy_labelled("val")),
+        "load_parallel('multi30k')",
+        "load_parallel('small_parallel_enja', 'ja', 'en', 'test')",
+        "load_parallel_or_toy('multi30k', 'cs', 'en')",
+        "load_labelled('sms_spam')",
+        "load_dictionary()",
     ],
-)  # fmt: skip
-def test_falling_back_on_the_embedded_corpus_is_said(
-    load: Callable[..., Any], arguments: list[str], file: str, instead: Callable[[], Any]
-) -> None:
-    found, notice = load(*arguments)
-    assert found == instead()
+)
+def test_without_network_and_data_the_loaders_name_both_remedies(call: str) -> None:
+    with pytest.raises(CorpusUnavailable, match=r"(?s)no route.*LESSONS_DATA.*connect"):
+        called(call)
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize(
+    ("call", "file", "instead"),
+    [
+        (
+            "load_parallel_or_toy('multi30k', 'en', 'de', 'val')",
+            "multi30k/val.en.gz",
+            "load_parallel('toy', 'en', 'de', 'val')",
+        ),
+        ("load_dictionary_or_toy('de-en')", "en-de-enwiktionary.txt", "toy_dictionary()"),
+        ("load_labelled_or_toy('sst2', 'val')", "stsa.binary.dev", "toy_labelled('val')"),
+    ],
+)
+def test_falling_back_on_the_embedded_corpus_is_said(call: str, file: str, instead: str) -> None:
+    found, notice = called(call)
+    assert found == called(instead)
     assert notice.startswith("**Embedded")
     assert f"{file} could not be downloaded" in notice
     assert "no route to host" in notice
@@ -147,14 +141,17 @@ def test_falling_back_on_the_embedded_corpus_is_said(
 def test_with_the_real_corpus_there_is_no_notice(pin: Pin) -> None:
     files = {"de": "Hund.\nKätzchen.\n", "en": "A dog.\nA cat.\n"}
     directory = pin("multi30k", {f"test_2016_flickr.{k}.gz": v for k, v in files.items()})
-    corpus, notice = load_parallel_or_toy("multi30k", "de", "en", "test")
-    assert notice == ""
-    assert corpus.name == "multi30k"
+    corpus, notice = loaders.load_parallel_or_toy("multi30k", "de", "en", "test")
+    assert (corpus.name, notice) == ("multi30k", "")
     assert (corpus.source, corpus.target) == (("Hund.", "Kätzchen."), ("A dog.", "A cat."))
     assert (corpus.source_language, corpus.target_language) == ("de", "en")
+    sides: dict[str, str | bytes] = {"dev.ja": "私 は 猫 だ 。\n", "dev.en": "i am a cat .\n"}
+    pin("small_parallel_enja", sides)
+    japanese = load_parallel("small_parallel_enja", "ja", "en", "val")
+    assert (japanese.source, japanese.target) == (("私 は 猫 だ 。",), ("i am a cat .",))
     (directory / "test_2016_flickr.de.gz").write_bytes(gzip.compress(b"Hund.\nZiege.\n"))
     with pytest.raises(CorpusAltered):  # an altered file is for people to look at
-        load_parallel_or_toy("multi30k", "de", "en", "test")
+        loaders.load_parallel_or_toy("multi30k", "de", "en", "test")
 
 
 def test_sms_spam_is_read_unescaped_and_split_by_distinct_texts(pin: Pin) -> None:
@@ -164,43 +161,49 @@ def test_sms_spam_is_read_unescaped_and_split_by_distinct_texts(pin: Pin) -> Non
     assert corpus.texts[30:32] == ("call me at <#> 30", "WIN £5")
     assert corpus.labels == (0,) * 31 + (1,) * 7
     assert (corpus.name, corpus.classes) == ("sms_spam", ("ham", "spam"))
-    parts = [load_labelled("sms_spam", split) for split in ("train", "val", "test")]
-    assert Counter(text for part in parts for text in part.texts) == Counter(corpus.texts)
+    parts = [load_labelled("sms_spam", split) for split in SPLITS]
+    pairs = [pair for part in parts for pair in zip(part.texts, part.labels, strict=True)]
+    assert Counter(pairs) == Counter(zip(corpus.texts, corpus.labels, strict=True))
     assert [len(set(part.texts)) for part in parts] == [25, 3, 4]  # of 32: 80, 10, 10 in a hundred
     assert sum("WIN £5" in part.texts for part in parts) == 1  # repeated texts on one side only
-    pairs = [pair for part in parts for pair in zip(part.texts, part.labels, strict=True)]
-    assert all((label == 1) == (text == "WIN £5") for text, label in pairs)
 
 
-def test_subj_is_read_as_windows_1252(pin: Pin) -> None:
-    pin("subj", {"subj.all": b"0 a clich\xe9 \x85 \x91so'\n1 sam \x96 a boy\n"})
-    corpus = load_labelled("subj", "all")
-    assert corpus.texts == ("a cliché … ‘so'", "sam – a boy")
-    assert [corpus.classes[label] for label in corpus.labels] == ["subjective", "objective"]
+NEWS = (
+    '"3","Johnson  amp; Johnson","It #39;s  quot;big quot;, they say; at \\$10 (A\\$12)."\n'
+    '"2","AT&T; wins","A second\\team &lt;b&gt;won&lt;/b&gt;\\\\in &lt;TXN.N&gt;  #151; so."\n'
+    '"1","He said ""no""","&lt;A HREF=""http://x.org/a""&gt;-Post&lt;/A&gt;  hellip; 5  #36;"\n'
+)
 
 
-def test_sst2_has_the_published_parts(pin: Pin) -> None:
-    for part, split in (("train", "train"), ("dev", "val"), ("test", "test")):
-        pin("sst2", {f"stsa.binary.{part}": f"1 {split} !\n0 not it\n"})
-        corpus = load_labelled("sst2", split)
-        assert corpus.texts == (f"{split} !", "not it")
-        assert [corpus.classes[label] for label in corpus.labels] == ["positive", "negative"]
+FILES: dict[str, dict[str, str | bytes]] = {
+    "subj": {"subj.all": b"0 a clich\xe9 \x85 \x91so'\n1 sam \x96 a boy\n"},  # Windows-1252
+    "sst2": {f"stsa.binary.{k}": f"1 {k} !\n0 not it\n" for k in ("train", "dev", "test")},
+    "ag_news": {"test.csv": NEWS, "classes.txt": "World\nSports\nBusiness\n"},
+}
+REPAIRED = {
+    'Johnson & Johnson It\'s "big", they say; at $10 (A$12).': "Business",
+    "AT&T; wins A second team won in <TXN.N> — so.": "Sports",
+    'He said "no" -Post … 5 $': "World",
+}
 
 
-def test_ag_news_is_repaired(pin: Pin) -> None:
-    rows = (
-        '"3","Johnson  amp; Johnson","It #39;s  quot;big quot;, they say; at \\$10 (A\\$12)."\n'
-        '"2","AT&T; wins","A second\\team &lt;b&gt;won&lt;/b&gt;\\\\in &lt;TXN.N&gt;  #151; so."\n'
-        '"1","He said ""no""","&lt;A HREF=""http://x.org/a""&gt;-Post&lt;/A&gt;  hellip; 5  #36;"\n'
-    )
-    pin("ag_news", {"test.csv": rows, "classes.txt": "World\nSports\nBusiness\n"})
-    corpus = load_labelled("ag_news", "all")
-    assert corpus.texts == (
-        'Johnson & Johnson It\'s "big", they say; at $10 (A$12).',
-        "AT&T; wins A second team won in <TXN.N> — so.",
-        'He said "no" -Post … 5 $',
-    )
-    assert (corpus.classes, corpus.labels) == (("World", "Sports", "Business"), (2, 1, 0))
+@pytest.mark.parametrize(
+    ("name", "split", "expected"),
+    [
+        ("subj", "all", {"a cliché … ‘so'": "subjective", "sam – a boy": "objective"}),
+        ("sst2", "train", {"train !": "positive", "not it": "negative"}),
+        ("sst2", "val", {"dev !": "positive", "not it": "negative"}),
+        ("sst2", "test", {"test !": "positive", "not it": "negative"}),
+        ("ag_news", "all", REPAIRED),
+    ],
+)
+def test_each_corpus_is_read_as_it_is(
+    pin: Pin, name: str, split: str, expected: dict[str, str]
+) -> None:
+    pin(name, FILES[name])
+    corpus = load_labelled(name, split)
+    assert corpus.texts == tuple(expected)
+    assert [corpus.classes[label] for label in corpus.labels] == list(expected.values())
 
 
 def test_reviews_that_are_there_again_are_on_one_side_only(
@@ -210,11 +213,11 @@ def test_reviews_that_are_there_again_are_on_one_side_only(
     pin("imdb", {"train.tsv.gz": train})
     pin("imdb", {"test.tsv.gz": "neg again\nneg b\nneg b\npos c\npos d\n"})
     monkeypatch.setattr(loaders, "_IMDB_VAL", 2)
-    found = {split: load_labelled("imdb", split) for split in ("train", "val", "test")}
-    assert [len(part) for part in found.values()] == [3, 2, 1]
+    found = [load_labelled("imdb", split) for split in SPLITS]
+    assert list(map(len, found)) == [3, 2, 1]
     known = [
         {text: part.classes[label] for text, label in zip(part.texts, part.labels, strict=True)}
-        for part in found.values()
+        for part in found
     ]
     assert known[0] == {"bad  film": "neg", "again": "neg", "a": "pos"}, "of two labels the first"
     assert known[1] | known[2] == {"b": "neg", "c": "pos", "d": "pos"}
@@ -259,33 +262,24 @@ def test_dictionary_entries_of_every_kind(pin: Pin) -> None:
     assert len(inverse) == 23
 
 
-def test_japanese_comes_with_its_blanks(pin: Pin) -> None:
-    pin(
-        "small_parallel_enja",
-        {"dev.ja": "私 は 猫 だ 。\nはい 。\n", "dev.en": "i am a cat .\nyes .\n"},
-    )
-    corpus = load_parallel("small_parallel_enja", "ja", "en", "val")
-    assert (corpus.source_language, corpus.target_language) == ("ja", "en")
-    assert corpus.source == ("私 は 猫 だ 。", "はい 。")
-    assert corpus.target == ("i am a cat .", "yes .")
-    assert load_parallel("small_parallel_enja", "en", "ja", "val").target == corpus.source
-
-
-@needs_data
+@pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("LESSONS_DATA"), reason="LESSONS_DATA is not set")
 def test_real_corpora_have_their_published_sizes() -> None:
     for name, source, target, sizes in (
         ("multi30k", "de", "en", [29_000, 1_014, 1_000]),
         ("multi30k", "cs", "de", [29_000, 1_014, 1_000]),
         ("small_parallel_enja", "ja", "en", [50_000, 500, 500]),
     ):
-        splits = ("train", "val", "test")
-        assert [len(load_parallel(name, source, target, split)) for split in splits] == sizes
+        assert [len(load_parallel(name, source, target, split)) for split in SPLITS] == sizes
     corpus = load_parallel("multi30k")
     assert corpus.source[1] == "Mehrere Männer mit Schutzhelmen bedienen ein Antriebsradsystem."
     assert corpus.target[1] == "Several men in hard hats are operating a giant pulley system."
-    assert Counter(load_labelled("sms_spam", "all").labels) == {0: 4_827, 1: 747}
-    assert Counter(load_labelled("subj", "all").labels) == {0: 5_000, 1: 5_000}
-    assert set(Counter(load_labelled("ag_news", "all").labels).values()) == {1_900}
-    parts = [load_labelled("sst2", split) for split in ("train", "val", "test")]
+    for name, counts in (
+        ("sms_spam", [4_827, 747]),
+        ("subj", [5_000, 5_000]),
+        ("ag_news", [1_900] * 4),
+    ):
+        assert list(Counter(load_labelled(name, "all").labels).values()) == counts
+    parts = [load_labelled("sst2", split) for split in SPLITS]
     assert list(map(len, parts)) == [6_920, 872, 1_821]
     assert sum(parts[1].labels) == 444

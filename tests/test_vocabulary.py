@@ -1,15 +1,24 @@
-"""Words, subwords and batches: each pair once, in its place, with little padding."""
+"""Words, subwords and batches: each pair and text once, in its place, with little padding."""
 
+import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
-from lessons_lib.corpora.batches import EncodedPairs, Order, encode_parallel
-from lessons_lib.corpora.files import ParallelCorpus
+from lessons_lib.corpora.batches import (
+    EncodedPairs,
+    EncodedTexts,
+    Order,
+    encode_labelled,
+    encode_parallel,
+)
+from lessons_lib.corpora.files import LabelledCorpus, ParallelCorpus
+from lessons_lib.corpora.loaders import toy_labelled
 from lessons_lib.corpora.toy_language import toy_dictionary, toy_parallel
 from lessons_lib.corpora.vocabulary import (
     SPECIALS,
@@ -19,7 +28,7 @@ from lessons_lib.corpora.vocabulary import (
     train_subwords,
     words,
 )
-from lessons_lib.tasks import BOS, EOS, PAD, UNK, Batch
+from lessons_lib.tasks import BOS, EOS, PAD, UNK, Batch, Rows
 
 SMALL = ParallelCorpus(
     name="small",
@@ -35,6 +44,14 @@ SMALL = ParallelCorpus(
         ((0, 1), (0, 0)),
     ),
 )
+TEXTS = LabelledCorpus(
+    name="small",
+    texts=("Good fun.", "", "dull and long and dull", "Fine", "  ", "good, but not GOOD fun"),
+    labels=(2, 2, 0, 1, 0, 1),
+    classes=("bad", "so-so", "good"),
+)
+VOCAB = Vocabulary.build([["good", "fun", "dull", "and", "."]])
+GOOD, FUN, DULL, AND, DOT = VOCAB.encode(["good", "fun", "dull", "and", "."])
 
 
 def vocabularies(corpus: ParallelCorpus) -> tuple[Vocabulary, Vocabulary]:
@@ -87,9 +104,7 @@ def test_vocabulary_numbers_frequent_words_first_and_ties_alphabetically() -> No
 
 def test_a_dictionary_in_numbers_has_what_both_vocabularies_have() -> None:
     source, target = Vocabulary.build([["im", "hund", "im", "x"]]), Vocabulary.build([["in", "a"]])
-    assert list(number_dictionary(toy_dictionary(), source, target).items()) == [
-        (4, frozenset({5}))
-    ]
+    assert number_dictionary(toy_dictionary(), source, target) == {4: frozenset({5})}
 
 
 @pytest.fixture(scope="module")
@@ -108,62 +123,93 @@ def test_subwords_know_every_word_and_our_specials(subwords: Subwords) -> None:
     assert UNK in subwords.encode_line("Ω")
 
 
-def test_encoding_by_hand() -> None:
+def test_encoding_of_pairs_by_hand(subwords: Subwords) -> None:
     source, target = vocabularies(SMALL)
     encoded = encode_parallel(SMALL, source, target)
     assert encoded.index.tolist() == [0, 1, 3, 4], "without the empty sentence"
-    assert len(encoded) == 4
     batch = encoded.batch([3, 0])  # the pairs 4 and 0 of the corpus
-    assert [source.decode(row) for row in batch.source] == [
-        ["ein", "hund"],
-        ["ein", "hund", "rennt", "."],
-    ]
-    assert [target.decode(row) for row in batch.target] == [["dog"], ["a", "dog", "runs", "."]]
-    assert batch.source.shape == (2, 4)
-    assert batch.target.tolist()[0] == [target.index("dog"), EOS, PAD, PAD, PAD]
-    assert batch.target.tolist()[1][-1] == EOS
+    there = [source.decode(row) for row in batch.source]
+    assert there == [["ein", "hund"], ["ein", "hund", "rennt", "."]]
+    a, dog, runs, dot = target.encode(["a", "dog", "runs", "."])
+    assert batch.target.tolist() == [[dog, EOS, PAD, PAD, PAD], [a, dog, runs, dot, EOS]]
     assert batch.source.dtype == batch.target.dtype == torch.int64
-    assert batch.gold is not None
     # The first of two links counts; EOS, padding and unlinked words come from nowhere.
-    assert batch.gold.tolist() == [[1, -1, -1, -1, -1], [0, 1, 2, 3, -1]]
-    other = encoded.batch(torch.tensor([1, 2])).gold
-    assert other is not None
-    assert other.tolist() == [[-1, 0, -1, -1, -1, -1, -1, -1, -1], [4, 5, 3, 0, 0, 1, 2, 6, -1]]
-
-
-def test_long_pairs_are_left_out() -> None:
-    source, target = vocabularies(SMALL)
+    golds = [encoded.batch(torch.tensor(chosen)).gold for chosen in ([3, 0], [1, 2])]
+    assert [gold.tolist() for gold in golds if gold is not None] == [
+        [[1, -1, -1, -1, -1], [0, 1, 2, 3, -1]],
+        [[-1, 0, -1, -1, -1, -1, -1, -1, -1], [4, 5, 3, 0, 0, 1, 2, 6, -1]],
+    ]
     for most, index in ((4, [0, 1, 4]), (3, [1, 4])):
         assert encode_parallel(SMALL, source, target, most).index.tolist() == index
     with pytest.raises(ValueError, match=r"pairs of 1 to 0 pieces, found none among the 5 of 'sm"):
         encode_parallel(SMALL, source, target, max_words=0)
+    # Gold needs words, links, and sources as they were.
+    framed = encode_parallel(SMALL, source, target, framed=True)
+    assert framed.batch([1]).source.tolist() == [[BOS, source.index("hund"), EOS]]
+    assert framed.batch([1]).target.tolist() == [[a, dog, EOS]]
+    without = encode_parallel(replace(SMALL, alignment=None), source, target)
+    for plain in (framed, without, encode_parallel(SMALL, source, subwords)):
+        assert plain.batch([0]).gold is None
 
 
-def test_gold_needs_words_and_links_inside_the_sentences(subwords: Subwords) -> None:
-    source, target = vocabularies(SMALL)
-    assert encode_parallel(SMALL, source, subwords).gold is None
-    plain = encode_parallel(replace(SMALL, alignment=None), source, target)
-    assert plain.gold is None
-    assert plain.batch([0]).gold is None
-    for link in ((1, 2), (2, 1), (-1, 0), (0, -1)):
-        wrong = ParallelCorpus("w", "de", "en", ("ein Hund",), ("a dog",), ((link,),))
-        with pytest.raises(ValueError, match=r"pair 0: .* below \(2, 2\), found \(.?\d, .?\d\)"):
-            encode_parallel(wrong, source, target)
+def test_encoding_of_texts_by_hand() -> None:
+    encoded = encode_labelled(TEXTS, VOCAB, "good")
+    assert encoded.index.tolist() == [0, 2, 3, 5], "without the two that have no word"
+    assert encoded.source_lengths.tolist() == [3, 5, 1, 6]
+    assert encoded.label.tolist() == [1, 0, 0, 0], "one class against all the others"
+    assert encode_labelled(TEXTS, VOCAB, "so-so").label.tolist() == [0, 0, 1, 1]
+    assert encoded.batch([2]).source.tolist() == [[UNK]], "unknown words only: kept"
+    batch = encoded.batch([3, 0])
+    assert batch.source[0].tolist() == [GOOD, UNK, UNK, UNK, GOOD, FUN]
+    assert batch.source[1].tolist() == [GOOD, FUN, DOT, PAD, PAD, PAD]
+    assert batch.label.tolist() == [0, 1]
+    assert batch.source.dtype == batch.label.dtype == torch.int64
+    # Long texts lose their end; a text without a word is not saved by its ends.
+    cut = encode_labelled(TEXTS, VOCAB, "good", max_words=3).batch([1, 0])
+    assert cut.source.tolist() == [[DULL, AND, UNK], [GOOD, FUN, DOT]]
+    ends = encode_labelled(TEXTS, VOCAB, "good", max_words=2, ends=True)
+    assert len(ends) == 4
+    assert ends.batch([0, 2]).source.tolist() == [[BOS, GOOD, FUN, EOS], [BOS, UNK, EOS, PAD]]
 
 
-def rows(batches: list[Batch]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """The sentence pairs of some batches, without padding."""
+@pytest.mark.parametrize(
+    ("change", "positive", "max_words", "message"),
+    [
+        ({}, "great", None, "positive one of bad, so-so, good; found 'great'"),
+        ({}, "good", 0, "max_words of at least 1, or None, found 0"),
+        ({"texts": ("", " ") * 3}, "good", None, "in 'small', found 0 of 'good' and 0 others with"),
+        # Only the empty text is of this class, and it is left out.
+        ({"labels": (1, 2, 0, 1, 0, 1)}, "good", None, "found 0 of 'good' and 4 others with"),
+        ({"labels": (2,) * 6}, "good", None, "both sides in 'small', found 4 of 'good' and 0 "),
+    ],
+)
+def test_texts_that_cannot_be_told_apart(
+    change: dict[str, Any], positive: str, max_words: int | None, message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        encode_labelled(replace(TEXTS, **change), VOCAB, positive, max_words)
 
-    def plain(row: Tensor) -> tuple[int, ...]:
-        return tuple(row[row != PAD].tolist())
 
-    return [(plain(s), plain(t)) for b in batches for s, t in zip(b.source, b.target, strict=True)]
+def rows(batches: Iterable[Rows]) -> list[Any]:
+    """Sentences without their padding, with what they are translated or labelled as."""
+    found = []
+    for batch in batches:
+        other = batch.target if isinstance(batch, Batch) else vars(batch)["label"][:, None] + 1
+        for pair in zip(batch.source, other, strict=True):
+            found.append(tuple(tuple(row[row != PAD].tolist()) for row in pair))
+    return found
 
 
 @pytest.fixture(scope="module")
 def toy() -> EncodedPairs:
     corpus = toy_parallel(1013, seed=2)
     return encode_parallel(corpus, *vocabularies(corpus))
+
+
+@pytest.fixture(scope="module")
+def animals() -> EncodedTexts:
+    corpus = toy_labelled("val")
+    return encode_labelled(corpus, Vocabulary.build(map(words, corpus.texts)), "animal")
 
 
 @pytest.mark.parametrize("order", ["both", "source", "random"])
@@ -178,21 +224,30 @@ def test_each_epoch_has_every_pair_once(toy: EncodedPairs, order: Order) -> None
     assert rows(later) == rows(batches[23:60])
 
 
-def test_batches_depend_on_the_seed_alone_and_go_on_without_end(toy: EncodedPairs) -> None:
+def test_each_epoch_has_whole_batches_of_different_texts(animals: EncodedTexts) -> None:
+    everything = Counter(rows([animals.batch(range(1000))]))
+    found = list(animals.batches(17, seed=3, epochs=2))
+    assert list(map(len, found)) == [17] * 58 * 2, "14 texts of each epoch are left out"
+    for epoch in (found[:58], found[58:]):
+        assert not Counter(rows(epoch)) - everything, "none twice, each with its label"
+    assert rows(found[:58]) != rows(found[58:])
+    every = list(animals.batches(17, seed=3, epochs=1, whole=False))
+    assert list(map(len, every)) == [17] * 58 + [14]
+    assert Counter(rows(every)) == everything
+    assert list(map(len, animals.batches(1001, seed=3, epochs=2))) == [1000, 1000]
+
+
+@pytest.mark.parametrize("name", ["toy", "animals"])
+def test_batches_depend_on_the_seed_alone_and_go_on_without_end(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    encoded: EncodedPairs | EncodedTexts = request.getfixturevalue(name)
     before = torch.get_rng_state()
-    two, endless, other = (toy.batches(200, seed, n) for seed, n in ((4, 2), (4, None), (5, None)))
-    found = rows(list(two))
+    found = list(encoded.batches(200, 4, 2))
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(11)
-    assert rows(list(islice(endless, 12))) == found
-    assert rows(list(islice(other, 12))) != found
-
-
-@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"epochs": 0}])
-def test_no_batches_are_refused_at_once(wrong: dict[str, int], toy: EncodedPairs) -> None:
-    arguments: dict[str, Any] = {"batch_size": 5, "seed": 1, "epochs": 1} | wrong
-    with pytest.raises(ValueError, match=f"expected {next(iter(wrong))} of at least 1, found 0"):
-        toy.batches(**arguments)
+    endless, other = (islice(encoded.batches(200, seed), len(found)) for seed in (4, 5))
+    assert rows(endless) == rows(found) != rows(other)
 
 
 def test_sources_of_one_length_and_any_pairs(toy: EncodedPairs) -> None:
@@ -209,20 +264,11 @@ def test_sources_of_one_length_and_any_pairs(toy: EncodedPairs) -> None:
     assert sorted(found) == sorted(pool)
 
 
-def test_a_framed_source_begins_and_ends(toy: EncodedPairs) -> None:
-    corpus = toy_parallel(1013, seed=2)
-    framed = encode_parallel(corpus, *vocabularies(corpus), framed=True)
-    assert framed.gold is None
-    plain, batch = rows([toy.batch([3, 5])]), rows([framed.batch([3, 5])])
-    assert batch == [((BOS, *source, EOS), target) for source, target in plain]
-
-
 def test_containing_finds_the_first_pairs_with_each_word() -> None:
     corpus = ParallelCorpus("c", "de", "en", ("a b", "b b", "c", "b a", "a"), ("x",) * 5)
     source = Vocabulary.build([["a", "b", "c"]])
     pairs = encode_parallel(corpus, source, Vocabulary.build([["x"]]))
     a, b, c = source.encode(["a", "b", "c"])
-    assert pairs.containing([a], per_word=2) == [0, 3]
-    assert pairs.containing([c, b], per_word=2) == [0, 1, 2]
-    assert pairs.containing([b], per_word=9) == [0, 1, 3]
+    for words_, most, found in (([a], 2, [0, 3]), ([c, b], 2, [0, 1, 2]), ([b], 9, [0, 1, 3])):
+        assert pairs.containing(words_, per_word=most) == found
     assert pairs.containing([99], per_word=1) == []

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from lessons_lib.corpora.files import LabelledCorpus, ParallelCorpus
-from lessons_lib.corpora.vocabulary import Encoder, Vocabulary
+from lessons_lib.corpora.sources import choose
+from lessons_lib.corpora.vocabulary import Subwords, Vocabulary
 from lessons_lib.tasks import BOS, EOS, PAD, Batch, LabelledBatch
 
 Order = Literal["both", "source", "random"]
+Encoder = Vocabulary | Subwords
 _POOL = 100
 """Batches in a pool. Only inside a pool are they sorted by length, so that the order is random."""
 
@@ -64,16 +66,10 @@ class EncodedPairs:
 
         Pairs are shuffled by ``seed`` alone, sorted within pools of many batches and cut into
         batches, and those of a pool are shuffled again: little padding, and still a random order.
-        The last batch of a pool may be smaller.
-
-        Args:
-            batch_size: pairs in a batch.
-            seed: of the order.
-            epochs: how many; a ``ValueError`` if these or the size are below 1.
-            order: what pairs that are put together have in common: similar lengths on both sides,
-                which pads least; for most batches one length of the source, which spares recurrent
-                layers the packing; or nothing.
-            skip: batches left out at the beginning, to go on where a run was stopped.
+        The last batch of a pool may be smaller. ``order`` is what pairs that are put together have
+        in common: similar lengths on both sides, which pads least; for most batches one length of
+        the source, which spares recurrent layers the packing; or nothing. ``skip`` batches are left
+        out at the beginning, to go on where a run was stopped.
         """
         if order == "both":
             # One number that orders pairs by target length, two lengths taken as one, then by
@@ -84,24 +80,16 @@ class EncodedPairs:
             key = self.source_lengths * (int(self.target_lengths.max()) + 1) + self.target_lengths
         else:
             key = torch.zeros_like(self.index)  # a stable sort leaves the random order as it is
-        rounds = _rounds(batch_size, epochs)  # at once: a generator would complain only when asked
-        return map(self.batch, islice(_dealt(key, batch_size, seed, rounds), skip, None))
+        return map(self.batch, islice(_dealt(key, batch_size, seed, epochs), skip, None))
 
 
-def _dealt(key: Tensor, batch_size: int, seed: int, rounds: Iterable[int]) -> Iterator[Tensor]:
+def _dealt(key: Tensor, batch_size: int, seed: int, epochs: int | None) -> Iterator[Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    for _ in rounds:
+    for _ in count() if epochs is None else range(epochs):
         for pool in torch.randperm(len(key), generator=generator).split(batch_size * _POOL):
             parts = pool[key[pool].argsort(stable=True)].split(batch_size)
             for part in torch.randperm(len(parts), generator=generator).tolist():
                 yield parts[part]
-
-
-def _rounds(batch_size: int, epochs: int | None) -> Iterable[int]:
-    for what, value in (("batch_size", batch_size), ("epochs", epochs)):
-        if value is not None and value < 1:
-            raise ValueError(f"expected {what} of at least 1, found {value}")
-    return count() if epochs is None else range(epochs)
 
 
 def _padded(flat: Tensor, lengths: Tensor, rows: Tensor, fill: int) -> Tensor:
@@ -134,8 +122,7 @@ def encode_parallel(
     Pairs are left out where a side is empty or has more than ``max_words`` pieces, ``EOS`` not
     counted. The gold alignment is taken over where both sides are numbered by words and sources are
     not ``framed`` by ``BOS`` and ``EOS``, as positions of them; of several source words of a target
-    word the first one listed counts. A ``ValueError`` if no pair is left, or an alignment points
-    outside its sentences.
+    word the first one listed counts. A ``ValueError`` if no pair is left.
     """
     most = float("inf") if max_words is None else max_words
     kept: dict[int, tuple[list[int], list[int]]] = {}
@@ -152,23 +139,15 @@ def encode_parallel(
     sources, targets = (_flat(side) for side in zip(*kept.values(), strict=True))
     gold = None
     if by_words and corpus.alignment is not None and not framed:
-        links = (_gold(corpus.alignment[i], i, *map(len, pair)) for i, pair in kept.items())
+        links = (_gold(corpus.alignment[i], len(pair[1])) for i, pair in kept.items())
         gold = _flat(list(links))[0]
     return EncodedPairs(*sources, *targets, torch.tensor(list(kept)), gold)
 
 
-def _gold(links: Sequence[tuple[int, int]], pair: int, source: int, target: int) -> list[int]:
+def _gold(links: Sequence[tuple[int, int]], target: int) -> list[int]:
     """The source position of each target word, ``-1`` where there is none (so for EOS)."""
-    gold = [-1] * target
-    for to, from_ in links:
-        if not (0 <= to < target - 1 and 0 <= from_ < source):
-            raise ValueError(
-                f"pair {pair}: expected a link (target, source) below ({target - 1}, {source}), "
-                f"found {(to, from_)}; alignments count the words and marks that words() finds"
-            )
-        if gold[to] < 0:
-            gold[to] = from_
-    return gold
+    first = dict(reversed(links))  # of several the one listed first
+    return [first.get(to, -1) for to in range(target)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,8 +176,8 @@ class EncodedTexts:
         Where there are fewer texts than ``batch_size``, a batch has them all. ``whole``: whether an
         epoch leaves out the few texts that do not fill a batch. Else as ``EncodedPairs.batches``.
         """
-        rounds, size = _rounds(batch_size, epochs), min(batch_size, len(self))
-        generator = torch.Generator().manual_seed(seed)
+        generator, size = torch.Generator().manual_seed(seed), min(batch_size, len(self))
+        rounds = count() if epochs is None else range(epochs)
         orders = (torch.randperm(len(self), generator=generator) for _ in rounds)
         parts = (rows for order in orders for rows in order.split(size))
         return (self.batch(rows) for rows in parts if len(rows) == size or not whole)
@@ -218,22 +197,16 @@ def encode_labelled(
     ``max_words`` pieces are kept; ``ends`` puts ``BOS`` and ``EOS`` around them, as positions. A
     ``ValueError`` if there is no such class, or no text is left on a side.
     """
-    if positive not in corpus.classes:
-        names = ", ".join(corpus.classes)
-        raise ValueError(
-            f"expected one of the classes {names} of {corpus.name}, found {positive!r}"
-        )
+    choose("positive", positive, corpus.classes)
     if max_words is not None and max_words < 1:
         raise ValueError(f"expected max_words of at least 1, or None, found {max_words}")
     pieces = {i: ids for i, line in enumerate(corpus.texts) if (ids := vocab.encode_line(line))}
-    if not pieces:
-        raise ValueError(f"expected texts with words in {corpus.name!r}, found none")
     label = torch.tensor([int(corpus.classes[corpus.labels[i]] == positive) for i in pieces])
-    if label.unique().numel() < 2:
-        only = positive if bool(label[0]) else f"not {positive}"
+    if not 0 < (positives := int(label.sum())) < len(label):
         raise ValueError(
-            f"expected texts of both sides in {corpus.name!r}, found only {only!r} among "
-            f"{len(pieces)}; choose another class, or split the corpus in another way"
+            f"expected texts of both sides in {corpus.name!r}, found {positives} of {positive!r} "
+            f"and {len(label) - positives} others with words; choose another class, or split the "
+            "corpus in another way"
         )
     cut = [ids[:max_words] for ids in pieces.values()]
     texts = _flat([[BOS, *ids, EOS] for ids in cut] if ends else cut)

@@ -16,25 +16,19 @@ from pathlib import Path
 _NO_TEXT = {
     rb"PK(\x03\x04|\x05\x06)": "a zip archive or an office document",
     rb"\x1f\x8b": "a gzip archive inside another",
-    rb"\x1f\x9d": "a .Z archive",
-    rb"\xfd7zXZ\x00": "an xz archive",
-    rb"BZh[1-9]1AY&SY": "a bzip2 archive",
-    rb"\x28\xb5\x2f\xfd": "a zstd archive",
-    rb"\x04\x22\x4d\x18": "an lz4 archive",
-    rb"7z\xbc\xaf\x27\x1c": "a 7z archive",
-    rb"Rar!\x1a\x07": "a rar archive",
-    rb"(?s).{257}ustar": "a tar archive",
-    rb"%PDF-\d": "a PDF document",
-    rb"\{\\rtf\d": "an RTF document",
-    rb"\xd0\xcf\x11\xe0\xa1\xb1": "an old office document",
+    rb"7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|(?s:.{257}ustar)": "a 7z, rar or tar archive",
+    rb"\xfd7zXZ\x00|BZh[1-9]1AY&SY|\x28\xb5\x2f\xfd|\x04\x22\x4d\x18|\x1f\x9d": "a packed file",
+    rb"%PDF-\d|\{\\rtf\d|\xd0\xcf\x11\xe0\xa1\xb1": "a PDF, RTF or old office document",
     rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|II\*\x00|MM\x00\*|RIFF....WEBP": "a picture",
-    rb"SQLite format 3\x00": "a database (SQLite)",
-    rb"PAR1[\x00-\x1f]|ARROW1\x00|\x93NUMPY|\x89HDF\r\n|\x80[\x02-\x05]": "a file of data",
+    rb"SQLite format 3\x00|PAR1[\x00-\x1f]|ARROW1\x00|\x93NUMPY|\x89HDF\r\n": "a file of data",
+    rb"\x80[\x02-\x05]": "a file of data",
 }
 """The first bytes of what is no text, and its name."""
-_PLAIN = "Unpack it, or save what is in it as plain text (UTF-8), and read that"
-_QUOTES = frozenset(b"\x80\x82\x84\x85\x8b\x91\x92\x93\x94\x95\x96\x97\x99\x9b")
-"""What Windows-1252 has, of the bytes that are no characters in Latin-1, in ordinary text."""
+_MARKS = {
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
+"""Encodings that mark their beginning; that of UTF-32 may look like the other."""
 
 
 @dataclass(frozen=True)
@@ -83,54 +77,15 @@ class LabelledCorpus:
 
 def _in_order(classes: Sequence[str]) -> tuple[str, ...]:
     """The names of classes, after a look at whether they can be names and have an order."""
-    advice = "write them in their order: classes=('ham', 'spam')"
-    if isinstance(classes, str):
-        parts = tuple(re.split(r"[,;\s]+", classes.strip()))
-        raise ValueError(f"expected several classes, found one string; write classes={parts!r}")
-    if isinstance(classes, (set, frozenset)):
-        raise ValueError(f"expected classes in an order, found a set, which has none; {advice}")
-    names = tuple(classes)
-    for name in names:
-        if not isinstance(name, str) or not name.strip():
-            raise ValueError(
-                f"expected words as classes, found {name!r}; {advice}, or leave classes out where "
-                "the labels in the file are integers"
-            )
-        if names.count(name) > 1:
-            raise ValueError(f"expected different classes, found {name!r} twice; {advice}")
+    ordered = not isinstance(classes, (str, set, frozenset))
+    names = tuple(classes) if ordered else ()
+    words = [name for name in names if isinstance(name, str) and name.strip()]
+    if not words or len(set(words)) < len(names):
+        raise ValueError(
+            f"expected different words as classes, in their order, as ('ham', 'spam'), found "
+            f"{classes!r}; leave classes out where the labels in the file are integers"
+        )
     return names
-
-
-def _wide(raw: bytes) -> str:
-    """The UTF-16 or UTF-32, as Python calls it, that bytes are in, marked or not; or ``""``."""
-    if raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
-        return "utf-32"
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    blanks = raw.count(b" ") + raw.count(b"\n")
-    for name in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be") if b"\0" in raw else ():
-        text = raw.decode(name, errors="replace")
-        # In other bytes most of 0x20 and 0x0A would be parts of some rare letter.
-        if "\ufffd" not in text and 0 < blanks <= 2 * len(re.findall("[ \n]", text)):
-            return name
-    return ""
-
-
-def _remedy(raw: bytes) -> str:
-    """What to do about bytes that are no UTF-8."""
-    seen = raw.decode(errors="replace")
-    strange = set(raw) & set(range(0x80, 0xA0))
-    if re.search(rb"[\x01-\x08\x0e-\x19]", raw):
-        return _PLAIN
-    if 3 * seen.count("\ufffd") < sum(not letter.isascii() for letter in seen):
-        return "The rest is UTF-8: mend this line, or copy the file again if its end is missing"
-    if sum(byte >= 0x80 for byte in raw) > 0.3 * len(raw):
-        example = "'cp1251' (Cyrillic), 'gb18030' (Chinese) or 'shift_jis' (Japanese)"
-    elif strange:
-        example = "'cp1252' (Windows)" if strange <= _QUOTES else "'mac_roman' or 'cp850' (DOS)"
-    else:
-        example = "'latin-1'"
-    return f"Save the file as UTF-8, or say what it is in, for example encoding={example}"
 
 
 def _decoded(path: Path, encoding: str) -> str:
@@ -143,18 +98,22 @@ def _decoded(path: Path, encoding: str) -> str:
             raise ValueError(
                 f"{path}: expected a whole gzip file, found a damaged one ({error}); copy it again"
             ) from error
-    codec, wide = codecs.lookup(encoding).name, _wide(raw)
-    meant_wide = codec.startswith(("utf-16", "utf-32"))
+    codec = codecs.lookup(encoding).name
+    marked = next((name for name, marks in _MARKS.items() if raw.startswith(marks)), "")
+    wide = marked or codec.startswith(tuple(_MARKS))
     found = next((name for start, name in _NO_TEXT.items() if re.match(start, raw)), "")
-    if not wide and not meant_wide and b"\0" in raw:
-        found = found or "bytes 0, which no text has"
+    if not wide and b"\0" in raw:
+        found = found or "bytes 0, which no text has but UTF-16 and UTF-32"
     if found:
-        raise ValueError(f"{path}: expected a file of text, found {found}. {_PLAIN}")
-    if wide and not codec.startswith(wide) and f"{codec}-le" != wide:
-        raise ValueError(f"{path}: expected {encoding}, found {wide}; say encoding={wide!r}")
+        raise ValueError(
+            f"{path}: expected a file of text, found {found}. Unpack it, or save what is in it as "
+            "plain text (UTF-8), and read that"
+        )
+    if not codec.startswith(marked):
+        raise ValueError(f"{path}: expected {encoding}, found {marked}; say encoding={marked!r}")
     # As these nearly any bytes can be read; what can be read as UTF-8 is hardly ever one of them.
     western = codec in ("iso8859-1", "cp1252") and not raw.isascii()
-    blind = western or (meant_wide and not wide and b"\0" not in raw)
+    blind = western or (wide and not marked and b"\0" not in raw)
     if blind and "\ufffd" not in raw.decode(errors="replace"):
         raise ValueError(f"{path}: expected {encoding}, found UTF-8; leave encoding out")
     try:
@@ -164,16 +123,18 @@ def _decoded(path: Path, encoding: str) -> str:
         column = error.start - raw.rfind(b"\n", 0, error.start)
         raise ValueError(
             f"{path}, line {line}, byte {column}: expected text in {encoding}, found the byte "
-            f"0x{raw[error.start]:02X}, which cannot stand there. {_remedy(raw)}"
+            f"0x{raw[error.start]:02X}, which cannot stand there. Mend this line if the rest is "
+            "right; else save the file as UTF-8, or say what it is in: encoding='cp1252' (Windows, "
+            "western Europe), 'latin-1', 'cp1251' (Cyrillic), 'gb18030' (Chinese), 'shift_jis' "
+            "(Japanese), ..."
         ) from error
 
 
 def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
     """The lines of a file of text, plain or gzipped, in NFC, without their ends.
 
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: empty, damaged, no text, another encoding, or a carriage return inside a line.
+    A ``ValueError`` if it is empty, damaged, no text or in another encoding, or has a carriage
+    return inside a line.
     """
     # Marks of byte order also stand inside, where files were put together.
     text = _decoded(path, encoding).replace("\ufeff", "")
@@ -203,11 +164,8 @@ def read_parallel(
 ) -> ParallelCorpus:
     """Two files whose lines are translations of each other, plain or gzipped.
 
-    An empty line is an empty sentence. ``source`` and ``target`` name the languages, for people.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: as ``read_lines``, or unequal line counts.
+    An empty line is an empty sentence. ``source`` and ``target`` name the languages, for people. A
+    ``ValueError`` as ``read_lines``, or if the files have not as many lines.
     """
     one, other = Path(source_path), Path(target_path)
     lines, others = (tuple(read_lines(path, encoding)) for path in (one, other))
@@ -228,12 +186,9 @@ def read_labelled(
     The label ends at the first tab or blank of the line, and the text is all that follows. Labels
     are integers, and any will do (0 and 1, -1 and 1, ...): they are sorted, and the ``classes`` of
     the corpus are what stands in the file. Where the file has words for labels, name them in
-    ``classes``, in the order of their indices; they may have blanks inside.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: as ``read_lines`` and ``LabelledCorpus``; a line is blank, or has no text, no
-            label as above or two; or integers number the texts.
+    ``classes``, in the order of their indices; they may have blanks inside. A ``ValueError`` as
+    ``read_lines`` and ``LabelledCorpus``, or if a line is blank, or has no text, no label as above
+    or two, or integers number the texts.
     """
     path = Path(path)
     wanted, label, advice = "an integer label", "[+-]?[0-9]+", ""

@@ -49,12 +49,8 @@ def load_parallel(
       500, in lower case and cut into words by blanks.
     - ``toy``: German and English, 10,000, 1,000 and 1,000 distinct pairs with gold alignment.
 
-    ``sources.terms`` has the terms of use of each.
-
-    Raises:
-        ValueError: no such corpus, language or split; or twice the same language.
-        CorpusUnavailable: neither here nor to be downloaded.
-        CorpusAltered: a file in ``LESSONS_DATA`` is not the pinned one.
+    ``sources.terms`` has the terms of use. A ``ValueError`` if there is no such corpus, language or
+    split, or twice the same language; else as ``sources.fetch``.
     """
     choose("name", name, _PARALLEL)
     languages, files = _PARALLEL[name]
@@ -88,15 +84,10 @@ def load_labelled(name: str, split: str = "train") -> LabelledCorpus:
       published. HTML line breaks are removed. A review that is there again is left out; of the
       others, shuffled with a fixed seed, 5,000 are for validation and the rest for test.
 
-    All but ``sst2`` and ``imdb`` come without parts. Their distinct texts are shuffled with a fixed
+    All but ``sst2`` and ``imdb`` come without parts: their distinct texts are shuffled with a fixed
     seed and split 80:10:10, so that repeated texts never stand on both sides; ``split="all"`` is
-    everything, in the order of the file. A file that is sorted by class gives shuffled parts.
-
-    ``sources.terms`` has the terms of use of each.
-
-    Raises:
-        ValueError: no such corpus or split.
-        CorpusUnavailable, CorpusAltered: as ``load_parallel``.
+    everything, in the order of the file. A file that is sorted by class gives shuffled parts. Terms
+    and errors are as for ``load_parallel``.
     """
     choose("name", name, _LABELLED)
     choose("split", split, _SPLITS if name in _IN_PARTS else ("all", *_SPLITS))
@@ -173,13 +164,10 @@ def load_dictionary(name: str = "en-de") -> dict[str, frozenset[str]]:
     Words are in lower case and in their dictionary form (no ``Männer``, no ``spielt``), and only
     entries of a single word on both sides are taken: without what stands in brackets, labels such
     as ``colloquial:``, German articles and ``sich``. Abbreviations and references are left out.
+    Errors are as for ``load_parallel``.
 
     The file is under Creative Commons BY-SA 3.0 and the GNU Free Documentation License; what is
     made from it and passed on must name Wiktionary and keep the licence.
-
-    Raises:
-        ValueError: no such dictionary.
-        CorpusUnavailable, CorpusAltered: as ``load_parallel``.
     """
     choose("name", name, ("en-de", "de-en"))
     found: dict[str, set[str]] = {}

@@ -104,11 +104,9 @@ def data_directory() -> Path | None:
 def fetch(relative_path: str) -> Path:
     """The path of a verified copy of one pinned file, as ``"multi30k/train.de.gz"``.
 
-    Raises:
-        ValueError: not one of the pinned files.
-        NotADirectoryError: ``LESSONS_DATA`` names no directory.
-        CorpusAltered: the file in ``LESSONS_DATA`` has another SHA-256; nothing is changed.
-        CorpusUnavailable: it is nowhere here, and it could not be downloaded whole and unaltered.
+    A ``ValueError`` if it is not one of the pinned files; a ``NotADirectoryError`` if
+    ``LESSONS_DATA`` names no directory; ``CorpusAltered`` if the file there has another SHA-256;
+    ``CorpusUnavailable`` if it is nowhere here, and could not be downloaded whole and unaltered.
     """
     pinned = {
         f"{c['directory']}/{name}": (c, name) for c in CORPORA.values() for name in c["files"]
@@ -191,10 +189,9 @@ def _make_reviews(archive: Path, destination: Path, digest: str) -> None:
 def download(address: str, checksum: str, destination: Path) -> None:
     """Download one file if it is not there, verify it, and put it in its place in one step.
 
-    Several processes may do this at once. ``checksum`` is SHA-256, or as in ``md5:...``.
-
-    Raises:
-        OSError: unreachable, truncated, altered, or not to be written; the message says which.
+    Several processes may do this at once. ``checksum`` is SHA-256, or as in ``md5:...``. The
+    message of an ``OSError`` says whether it is unreachable, truncated, altered, or not to be
+    written.
     """
     host = urlsplit(address).netloc
     since, why = _unreachable.get(host, (0.0, ""))

@@ -1,14 +1,12 @@
 """Words and pieces of words, and their numbers."""
 
-from __future__ import annotations
-
 import io
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Self
 
 import regex
 from torch import Tensor
@@ -44,14 +42,6 @@ def _until_end(ids: Iterable[int] | Tensor) -> Iterator[int]:
             yield number
 
 
-class Encoder(Protocol):
-    """What ``batches`` wants of a vocabulary."""
-
-    def encode_line(self, line: str) -> list[int]:
-        """Identifiers of the pieces of a line, without BOS and EOS."""
-        ...
-
-
 @dataclass(frozen=True)
 class Vocabulary:
     """Numbered words: ``words`` has that of each identifier, first the four ``SPECIALS``."""
@@ -61,7 +51,7 @@ class Vocabulary:
     @classmethod
     def build(
         cls, sentences: Iterable[Sequence[str]], max_size: int | None = None, min_count: int = 1
-    ) -> Vocabulary:
+    ) -> Self:
         """Number the words of some sentences by falling frequency, ties in alphabetical order.
 
         Those that occur ``min_count`` times are kept, at most ``max_size`` with the specials, a
