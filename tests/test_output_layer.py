@@ -63,7 +63,7 @@ def test_a_registered_copier_has_no_output_that_never_occurs_but_one(name: tuple
         spare = getattr(config, "spare", 0)
         assert last_layer(model).out_features == len(occur) + config.dead_words + spare
         if isinstance(model, HeldCopier) and isinstance(config, InterventionConfig):
-            model.silent = config.spare_words
+            model.silent = config.spare
         with torch.no_grad():
             logits = model(batch[:2]).logits
         written = (logits > -1e8).flatten(0, 1)

@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 import torch
+from torch.nn.functional import pad
 
 from lessons_lib import training
+from lessons_lib.config import refuse
 from lessons_lib.lab.copying import extended, train_copier
-from lessons_lib.lab.mirror import Pair
+from lessons_lib.lab.mirror import Pair, called
 from lessons_lib.lab.transformer import (
     TRANSFORMER,
     Transformer,
@@ -37,12 +39,9 @@ class Ranking(Copying):
     def sample(self, batch: int, seed: int | torch.Generator) -> Batch:
         """Draw inputs as ``Copying`` does; ``target`` and ``gold`` are their order."""
         drawn = super().sample(batch, seed)
-        order = drawn.source[:, : self.length].argsort(dim=1, stable=True)
-        target, gold = order + FIRST_WORD, order
-        if self.end_symbol:
-            target = torch.cat([target, torch.full((batch, 1), EOS)], dim=1)
-            gold = torch.cat([gold, torch.full((batch, 1), self.length)], dim=1)
-        return Batch(drawn.source, target, gold)
+        gold = drawn.source[:, : self.length].argsort(dim=1, stable=True)
+        target, end = gold + FIRST_WORD, (0, int(self.end_symbol))
+        return Batch(drawn.source, pad(target, end, value=EOS), pad(gold, end, value=self.length))
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,7 @@ class CarriedConfig(TransformerConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.heads % 2:
-            raise ValueError(f"expected an even number of heads, found {self.heads}")
+        refuse({f"an even number of heads, found {self.heads}": self.heads % 2 > 0})
 
     @property
     def task(self) -> Copying:
@@ -67,18 +65,16 @@ class CarriedConfig(TransformerConfig):
 
 def build_carried(config: CarriedConfig, seed: int) -> Transformer:
     """The Transformer with the second half of its heads made from the first, before training."""
-    model = build_transformer(config, seed)
+    model, half = build_transformer(config, seed), config.heads // 2
     if config.pair == "random":
         return model
-    half = config.heads // 2
-    with torch.no_grad():
-        for name in ("query", "key", "value"):
-            sign = -1 if name != "key" and config.pair in ("both", name) else 1
-            for weights in getattr(model, name).parameters():
-                by_head = weights.unflatten(0, (config.heads, -1))
-                by_head[half:] = sign * by_head[:half]
-        by_head = model.join.weight.unflatten(1, (config.heads, -1))  # one bias for all heads
-        by_head[:, half:] = by_head[:, :half]
+    for name in ("query", "key", "value"):
+        sign = -1 if name != "key" and config.pair in ("both", name) else 1
+        for weights in getattr(model, name).parameters():
+            of_head = weights.detach().unflatten(0, (config.heads, -1))
+            of_head[half:] = sign * of_head[:half]
+    joined = model.join.weight.detach().unflatten(1, (config.heads, -1))  # one bias for all heads
+    joined[:, half:] = joined[:, :half]
     return model
 
 
@@ -97,7 +93,7 @@ def carried() -> dict[str, CarriedConfig]:
     }
     few = ("random", "identical", "both")
     return {
-        f"{name}-{'antithetic' if pair == 'both' else pair}": replace(base, pair=pair)
+        f"{name}-{called(pair)}": replace(base, pair=pair)
         for name, base in bases.items()
         for pair in (get_args(Pair) if name == "two" else few)
     }

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-import torch
-
 from lessons_lib import models, training
+from lessons_lib.config import refuse
 from lessons_lib.lab import heads
 from lessons_lib.lab.copying import SMALL, CopyingConfig, build_copier, extended, train_copier
 
@@ -32,8 +31,7 @@ class PairConfig(CopyingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.heads != 2:
-            raise ValueError(f"expected two heads, found {self.heads}")
+        refuse({f"two heads, found {self.heads}": self.heads != 2})
 
 
 @dataclass(frozen=True)
@@ -52,23 +50,17 @@ class TurnedConfig(heads.HeadsConfig):
 
 def turn_over(model: models.Seq2Seq, head: int, what: Turned = "both") -> None:
     """Change the sign of a head's projections, weights and biases, in place."""
-    with torch.no_grad():
-        for name, layer in (("query", model.query), ("value", model.value)):
-            if what in ("both", name):
-                for weights in (layer.weight, layer.bias):
-                    weights.unflatten(0, (model.config.heads, -1))[head].neg_()
+    parts = heads.by_head(model)  # two of the query, two of the value
+    for weights in {"both": parts, "query": parts[:2], "value": parts[2:]}[what]:
+        weights[head].neg_()
 
 
 def build_pair(config: PairConfig, seed: int) -> models.Seq2Seq:
     """The copier of ``build_copier`` with its second head made from the first, before training."""
     model = build_copier(config, seed)
-    if config.pair == "random":
-        return model
-    with torch.no_grad():
-        for weights in (*model.query.parameters(), *model.value.parameters()):
-            first, second = weights.unflatten(0, (2, -1))
-            second.copy_(first)
-    if config.pair != "identical":
+    for weights in heads.by_head(model) if config.pair != "random" else ():
+        weights[1] = weights[0]
+    if config.pair != "random" and config.pair != "identical":
         turn_over(model, 1, config.pair)
     return model
 
@@ -87,13 +79,16 @@ PAIRS = extended(SMALL, PairConfig, heads=2, steps=600)
 """Two heads on the small hard distribution."""
 
 
+def called(pair: Pair) -> str:
+    """What a kind of pair is called in the names of arms."""
+    return "antithetic" if pair == "both" else pair
+
+
 def pairs() -> dict[str, PairConfig]:
     """Kinds of pairs, both cells, no spare word and one."""
     gru = replace(PAIRS, cell="gru", shared_embeddings=False)
     return {
-        f"{base.cell}-{'antithetic' if pair == 'both' else pair}-V-{vocab}": replace(
-            base, pair=pair, vocab=vocab
-        )
+        f"{base.cell}-{called(pair)}-V-{vocab}": replace(base, pair=pair, vocab=vocab)
         for base in (PAIRS, gru)
         for vocab in (16, 17)
         for pair in get_args(Pair)
