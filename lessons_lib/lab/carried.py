@@ -1,16 +1,15 @@
 """Do mirror images carry over? Heads of a Transformer, and a task whose outputs are no copies.
 
-A Transformer's head writes ``O V h`` and looks by ``(Q s) . (K h)``, so both are products of two
-matrices. Its mirror image changes the sign of each *product*: of Q or K, and of V or O. Which of
-the two makes no difference, not even in training: a change of both factors' signs leaves the
-function as it was and turns over their gradients, and with them each step of SGD and of Adam. To
-change both factors is to change nothing. Registered in ``registered/2026-11-29-carried.md``.
+A Transformer's head writes ``O V h`` and looks by ``(Q s) . (K h)``: products of two matrices. Its
+mirror image changes the sign of each *product*: of Q or K, and of V or O. Which of the two makes no
+difference, not even in training: to change both factors turns over their gradients, too, and so
+changes nothing. Registered in ``registered/2026-11-29-carried.md``.
 """
 
 from dataclasses import dataclass, replace
 from typing import get_args
 
-import torch
+from torch import Generator
 from torch.nn.functional import pad
 
 from lessons_lib import training
@@ -32,11 +31,11 @@ class Ranking(Copying):
     """Where does the first word of the vocabulary stand, the second, and so on?
 
     Output t is the position of the t-th smallest word of the input, as a word of its own
-    (``FIRST_WORD`` plus the position): all different, and none a copy. At V = L each input has the
-    same words and the same outputs, so that co-occurrence says nothing.
+    (``FIRST_WORD`` plus the position). At V = L all inputs have the same words and the same
+    outputs, so that co-occurrence says nothing.
     """
 
-    def sample(self, batch: int, seed: int | torch.Generator) -> Batch:
+    def sample(self, batch: int, seed: int | Generator) -> Batch:
         """Draw inputs as ``Copying`` does; ``target`` and ``gold`` are their order."""
         drawn = super().sample(batch, seed)
         gold = drawn.source[:, : self.length].argsort(dim=1, stable=True)
@@ -65,16 +64,15 @@ class CarriedConfig(TransformerConfig):
 
 def build_carried(config: CarriedConfig, seed: int) -> Transformer:
     """The Transformer with the second half of its heads made from the first, before training."""
-    model, half = build_transformer(config, seed), config.heads // 2
-    if config.pair == "random":
-        return model
-    for name in ("query", "key", "value"):
+    model = build_transformer(config, seed)
+    for name in ("query", "key", "value") if config.pair != "random" else ():
         sign = -1 if name != "key" and config.pair in ("both", name) else 1
         for weights in getattr(model, name).parameters():
-            of_head = weights.detach().unflatten(0, (config.heads, -1))
-            of_head[half:] = sign * of_head[:half]
-    joined = model.join.weight.detach().unflatten(1, (config.heads, -1))  # one bias for all heads
-    joined[:, half:] = joined[:, :half]
+            first, second = weights.detach().chunk(2)
+            second.copy_(sign * first)
+    if config.pair != "random":
+        first, second = model.join.weight.detach().chunk(2, dim=1)  # one bias for all heads
+        second.copy_(first)
     return model
 
 

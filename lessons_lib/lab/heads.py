@@ -1,9 +1,9 @@
 """Several heads on the hard distribution: what their starts, and not their number, bring.
 
 A head is its own query and value projection; all else is the body. With the body fixed, a head's
-start is *good* if it aligns as the single head whatever the order of the data, and *bad* if it
-never does. Models put together from good and bad heads can all express the same functions, so what
-sets them apart is dynamics. Source: the paper's multi-head experiment.
+start is *good* if it aligns as the single head whatever the order of the data, *bad* if it never
+does. Good and bad heads can express the same functions; dynamics set them apart. Source: the
+paper's multi-head experiment.
 """
 
 from __future__ import annotations
@@ -81,7 +81,12 @@ class HeadsConfig(CopyingConfig):
         for k, seed in enumerate(head_seeds if self.inner is None else ()):
             _set_head(model, k, seed)
         if self.inner is not None:
-            _widen(model, self.inner, head_seeds[0])
+            d = self.width
+            with torch.random.fork_rng():
+                torch.manual_seed(head_seeds[0])
+                for name in ("query", "value"):
+                    wide = nn.Sequential(nn.Linear(d, self.inner), nn.Linear(self.inner, d))
+                    model.add_module(name, wide)
         return model
 
 
@@ -115,14 +120,6 @@ def _tie_heads(model: models.Seq2Seq) -> None:
     """Copy the first head to all others: rounding tells equal heads apart, and that grows."""
     for weights in by_head(model):
         weights[1:] = weights[:1].clone()
-
-
-def _widen(model: models.Seq2Seq, inner: int, seed: int) -> None:
-    d = model.config.d_hidden
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        for name in ("query", "value"):
-            model.add_module(name, nn.Sequential(nn.Linear(d, inner), nn.Linear(inner, d)))
 
 
 def run_heads(config: HeadsConfig, seed: int) -> training.History:
@@ -167,8 +164,8 @@ def remove_heads(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
 def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
     """For each seed (a head) whether its start is ``"good"``, ``"bad"`` or ``"mixed"``.
 
-    Good: aligned in every arm (order of the data), bad: in none. Rows are tidy, of single heads; a
-    ``ValueError`` if a seed has not been run in every arm.
+    Good: aligned in every arm (order of the data), bad: in none; rows are tidy, of single heads.
+    A ``ValueError`` if a seed has not been run in every arm.
     """
     aligned = (copying.outcomes(frame)["branch"] == "aligned").unstack("arm")
     partly = aligned.index[aligned.isna().any(axis=1)].tolist()
@@ -181,9 +178,8 @@ def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
 
 ONE_HEAD = extended(copying.SMALL, HeadsConfig, cell="gru", shared_embeddings=False, steps=600)
 """One head on a fixed body. As in the paper's multi-head experiment: GRU, separate embeddings."""
-PAPER_HEAD = extended(
-    *(copying.PAPER, HeadsConfig), cell="gru", shared_embeddings=False, steps=200, bfloat16=True
-)
+_GRU = extended(copying.PAPER, HeadsConfig, cell="gru", shared_embeddings=False)
+PAPER_HEAD = replace(_GRU, steps=200, bfloat16=True)
 """The same at the paper's size, for as many updates as there."""
 GOOD_HEADS = (
     *(3, 8, 10, 11, 12, 15, 16, 18, 20, 22, 24, 27, 28, 30, 32, 33, 34, 37, 41, 42, 46, 47),

@@ -45,9 +45,7 @@ def cumulative_incidence(times: ArrayLike, happened: ArrayLike, until: float) ->
     refuse({f"one time, 0 or later, and {found}": not (fits and (when >= 0).all())})
     at = np.unique(np.concatenate([[0.0], when[hit & (when <= until)], [until]]))
     bands = [proportion_interval(int((hit & (when <= t)).sum()), when.size) for t in at]
-    share, low, high = (
-        np.array([getattr(band, end) for band in bands]) for end in ("estimate", "low", "high")
-    )
+    share, low, high = np.array([(band.estimate, band.low, band.high) for band in bands]).T
     return Incidence(at, share, low, high, when.size)
 
 

@@ -27,7 +27,6 @@ PREPARATION_SEED = 2**29
 """Added to the seed of the inputs of the preparation: no ordinary run gets those."""
 
 Preparation = Literal["nothing", "uniform-easy", "uniform-hard", "gold", "dictionary", "alignment"]
-Hold = Literal["nothing", "uniform", "gold", "snapshot"]
 Group = Literal["ktiw", "attention", "shared"]
 
 
@@ -51,7 +50,7 @@ class InterventionConfig(CopyingConfig):
     #: groups of ``parameter_groups`` that keep their values after the preparation.
     frozen: tuple[Group, ...] = ()
     #: where attention is held then; ``"snapshot"``: where the model at ``hold_from`` attends
-    hold: Hold = "nothing"
+    hold: Literal["nothing", "uniform", "gold", "snapshot"] = "nothing"
     hold_from: int = 0  #: updates after which the snapshot is taken; attention is free until then
     query_rate: float = 1.0  #: factor on the learning rate of the group ``attention``
 
@@ -134,8 +133,8 @@ def parameter_groups(model: models.Seq2Seq) -> dict[Group, list[nn.Parameter]]:
     """All parameters of an encoder-decoder by what they serve.
 
     ``"ktiw"``: source embedding, values and readout: word in, word out. ``"attention"``: the query.
-    ``"shared"`` serve both: the recurrent networks, the bridge, and a target embedding of its own.
-    With ``"ktiw"`` alone frozen, the encoder can still fit its states to the readout.
+    ``"shared"``: the recurrent networks, the bridge, and a target embedding of its own. With
+    ``"ktiw"`` alone frozen, the encoder can still fit its states to the readout.
     """
     found: dict[Group, list[nn.Parameter]] = {"ktiw": [], "attention": [], "shared": []}
     of: dict[str, Group] = dict.fromkeys(("source_embedding", "value", "readout_layers"), "ktiw")
@@ -156,19 +155,17 @@ def wrong_dictionary(config: InterventionConfig) -> Tensor:
 
 def preparation_batches(config: InterventionConfig, seed: int) -> Iterator[Batch]:
     """Inputs and targets of the preparation, without end."""
-    task = replace(config.task, repetition=config.prepare == "dictionary")
-    if config.prepare == "uniform-easy":
-        task = replace(task, vocab=config.vocab + config.spare)
+    vocab = config.vocab + (config.spare if config.prepare == "uniform-easy" else 0)
+    task = replace(config.task, vocab=vocab, repetition=config.prepare == "dictionary")
     for batch in task.stream(config.batch_size, PREPARATION_SEED + seed):
         target = wrong_dictionary(config)[batch.target] if config.wrong_words else batch.target
         yield Batch(batch.source, target, batch.gold)
 
 
 def dictionary_loss(model: models.Seq2Seq, batch: Batch) -> Tensor:
-    """Cross-entropy of the word at each position from its value alone, in nats, a scalar.
+    """Cross-entropy of the word at each position from its value alone, in nats; not of the query.
 
-    The decoder states are those of the next input of the batch, in inputs whose words repeat at
-    random: nothing else helps. No gradient reaches the query.
+    Decoder states are those of another input, whose words repeat at random: nothing else helps.
     """
     out = model(batch, attention=uniform_attention(batch))
     alone = model.merge(model.values(out.encoder_states))  # b l d: the context at each position

@@ -20,13 +20,11 @@ Pair = Literal["random", "identical", "both", "query", "value"]
 
 @dataclass(frozen=True)
 class PairConfig(CopyingConfig):
-    """A copier with two heads, the second of which depends on the first.
-
-    It is as drawn (``"random"``), ``"identical"``, or the image of the first with ``"both"``
-    projections turned over (antithetic), or the ``"query"`` or ``"value"``.
-    """
+    """A copier with two heads, the second of which depends on the first."""
 
     heads: int = 2
+    #: the second is as drawn (``"random"``), ``"identical"``, or the image of the first with
+    #: ``"both"`` projections turned over (antithetic), or the ``"query"`` or ``"value"``
     pair: Pair = "random"
 
     def __post_init__(self) -> None:

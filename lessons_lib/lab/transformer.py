@@ -33,13 +33,9 @@ class OptimizedConfig(CopyingConfig):
 
 @dataclass(frozen=True)
 class TransformerConfig(OptimizedConfig):
-    """A copying run of a Transformer; what makes no sense is a ``ValueError``.
+    """A copying run of a Transformer; what it has no use for keeps its default."""
 
-    Fields of recurrent networks and of the paper's readout keep their defaults: ``cell``,
-    ``readout``, ``query_scale``, ``value_scale``. Without ``encoder_layers`` of self-attention a
-    state is local: its word and its position, nothing of its neighbours.
-    """
-
+    #: of self-attention; without, a state is its word and its position, nothing of neighbours
     encoder_layers: int = 0
 
     def __post_init__(self) -> None:
