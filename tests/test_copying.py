@@ -13,25 +13,15 @@ from torch import Tensor
 from lessons_lib import models, probes
 from lessons_lib.lab import copying
 from lessons_lib.lab.copying import (
-    FORK_SEED,
     HELD_OUT_SEED,
     CopyingConfig,
     ForkedConfig,
     build_copier,
-    intervene,
-    measure_copier,
     outcomes,
-    run_copying,
-    run_forked,
-    word_positions,
 )
 from lessons_lib.tasks import EOS, PAD, Batch
 
 CONFIG = CopyingConfig(vocab=7, length=5, width=12)
-
-
-def changed(**changes: object) -> CopyingConfig:
-    return replace(CONFIG, **changes)  # type: ignore[arg-type]
 
 
 def lively(config: CopyingConfig, seed: int) -> models.Seq2Seq:
@@ -46,9 +36,10 @@ def lively(config: CopyingConfig, seed: int) -> models.Seq2Seq:
 def test_word_positions_leave_out_the_end_symbol_and_padding() -> None:
     words = torch.tensor([[5, 4, EOS, PAD], [6, 7, 8, EOS]])
     gold = torch.tensor([[0, 1, 2, 3], [2, 0, 1, 3]])
-    assert word_positions(Batch(words, words, gold)).tolist() == [[0, 1, -1, -1], [2, 0, 1, -1]]
+    found = copying.word_positions(Batch(words, words, gold))
+    assert found.tolist() == [[0, 1, -1, -1], [2, 0, 1, -1]]
     with pytest.raises(ValueError, match="expected a batch with gold positions, found none"):
-        word_positions(Batch(words, words))
+        copying.word_positions(Batch(words, words))
 
 
 def accuracy_by_loop(logits: Tensor, batch: Batch, end: bool = False) -> float:
@@ -90,11 +81,10 @@ def measured_by_loop(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
 
 @pytest.mark.parametrize(("heads", "end_symbol"), [(1, True), (3, True), (3, False)])
 def test_measurements_are_those_of_a_loop_over_words(heads: int, end_symbol: bool) -> None:
-    config = changed(heads=heads, end_symbol=end_symbol)
+    config = replace(CONFIG, heads=heads, end_symbol=end_symbol)
     batch = config.task.sample(19, 5)  # more than the probe is taken on
     model = lively(config, 4)
-    model.train()
-    found = measure_copier(model, batch)
+    found = copying.measure_copier(model, batch)
     assert model.training, "the model's mode is put back"
     with torch.no_grad():
         assert found == pytest.approx(measured_by_loop(model, batch), abs=1e-5)
@@ -112,11 +102,10 @@ ALLOWED: dict[str, Callable[[int, int], bool]] = {
 @pytest.mark.parametrize(("heads", "end_symbol"), [(1, True), (3, False)])
 def test_interventions_are_those_of_a_loop_over_attention(heads: int, end_symbol: bool) -> None:
     """Attention on the allowed positions only; output word t comes from position t."""
-    config = changed(heads=heads, end_symbol=end_symbol)
+    config = replace(CONFIG, heads=heads, end_symbol=end_symbol)
     model = lively(config, 8)
     batch = config.task.sample(60, 3)
-    model.train()
-    found = intervene(model, config.task, batch)
+    found = copying.intervene(model, config.task, batch)
     assert model.training
     rolled = torch.stack([batch.source[row - 1] for row in range(60)])
     other = Batch(rolled, batch.target, batch.gold)
@@ -135,7 +124,7 @@ def test_interventions_are_those_of_a_loop_over_attention(heads: int, end_symbol
     assert found == expected
     assert len(set(found.values())) > 4, "the numbers tell interventions apart"
     with pytest.raises(ValueError, match="two inputs or more, found 1"):
-        intervene(model, config.task, batch[:1])
+        copying.intervene(model, config.task, batch[:1])
 
 
 TINY = CopyingConfig(
@@ -144,7 +133,7 @@ TINY = CopyingConfig(
 
 
 def test_a_run_stops_as_soon_as_it_copies() -> None:
-    run = run_copying(TINY, 1)
+    run = copying.run_copying(TINY, 1)
     accuracy = run.frame().query("metric == 'token_accuracy'").set_index("step")["value"]
     assert run.stopped_early
     assert run.steps == accuracy.index[-1] < TINY.steps
@@ -181,9 +170,9 @@ def test_a_fork_has_the_inputs_of_its_start_and_then_others(
     trained = noted(monkeypatch, models, "sequence_loss", lambda _, batch: batch.source)
     measured = noted(monkeypatch, copying, "measure_copier", lambda _, batch: batch.source)
     config = forked(start=1, at=3, vocab=13, length=11, steps=7)
-    run_forked(config, 1)
-    run_forked(config, 2)
-    one, two = (first_of(config, FORK_SEED + seed, 4) for seed in (1, 2))
+    copying.run_forked(config, 1)
+    copying.run_forked(config, 2)
+    one, two = (first_of(config, copying.FORK_SEED + seed, 4) for seed in (1, 2))
     common = first_of(config, 1, 3)
     assert torch.equal(torch.cat(trained), torch.cat(common + one + common + two))
     held_out = config.task.sample(30, HELD_OUT_SEED).source
@@ -194,8 +183,8 @@ def test_a_fork_has_the_inputs_of_its_start_and_then_others(
 
 
 def test_a_fork_after_the_end_is_the_run_itself() -> None:
-    expected = run_copying(replace(TINY, steps=12), 1).rows
-    assert run_forked(forked(start=1, at=12, steps=12), 2).rows == expected
+    expected = copying.run_copying(replace(TINY, steps=12), 1).rows
+    assert copying.run_forked(forked(start=1, at=12, steps=12), 2).rows == expected
 
 
 Curve = dict[int, tuple[float, ...]]

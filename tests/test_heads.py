@@ -16,6 +16,7 @@ from lessons_lib import models, probes
 from lessons_lib.lab import copying, mirror, records
 from lessons_lib.lab.copying import build_copier
 from lessons_lib.lab.heads import HeadsConfig, classify_starts, remove_heads, run_heads
+from lessons_lib.tasks import generator
 
 ONE = HeadsConfig(
     vocab=6, length=4, width=10, cell="gru", shared_embeddings=False, batch_size=9,
@@ -100,13 +101,11 @@ def test_concatenated_and_averaged_copiers_start_as_one_function(
 def test_a_wide_head_expresses_what_a_narrow_one_does() -> None:
     """Query and value are affine, as without it; equal seeds give equal heads."""
     wide = replace(ONE, inner=25)
-    model = wide.assemble([4]).double()
-    rng = torch.Generator().manual_seed(0)
-    s, other = torch.randn(2, 3, 10, generator=rng, dtype=torch.float64)
+    model, s = wide.assemble([4]), torch.randn(3, 10, generator=generator(0))
     for layer in (model.query, model.value):
-        mixed = layer(0.3 * s + 0.7 * other)
-        torch.testing.assert_close(mixed, 0.3 * layer(s) + 0.7 * layer(other))
-        assert not torch.allclose(layer(s), layer(other))
+        one, two, mixed = layer(torch.stack([s[0], s[1], 0.3 * s[0] + 0.7 * s[1]]))
+        torch.testing.assert_close(mixed, 0.3 * one + 0.7 * two)
+        assert not torch.allclose(one, two)
     batch = ONE.task.sample(2, 0)
     first, again, changed = (wide.assemble([seed])(batch).logits for seed in (4, 4, 5))
     assert torch.equal(again, first)

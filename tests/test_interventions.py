@@ -15,17 +15,10 @@ from torch.nn.functional import cross_entropy
 from lessons_lib.lab import interventions
 from lessons_lib.lab.copying import HELD_OUT_SEED, build_copier, measure_copier, outcomes
 from lessons_lib.lab.interventions import (
-    PREPARATION_SEED,
     InterventionConfig,
-    alignment_loss,
     build_held,
-    dictionary_loss,
-    gold_attention,
-    measure_intervention,
-    parameter_groups,
     preparation_batches,
     run_intervention,
-    uniform_attention,
 )
 from lessons_lib.tasks import EOS, PAD, Batch
 
@@ -46,14 +39,14 @@ def test_held_attention_by_hand() -> None:
     words = torch.tensor([[7, 4, EOS, PAD], [5, 6, 4, EOS]])
     batch = Batch(words, words.roll(1, dims=0)[:, :3], torch.tensor([[2, 0, 1], [3, 3, 0]]))
     expected = torch.tensor([[1 / 3, 1 / 3, 1 / 3, 0.0], [0.25] * 4])
-    torch.testing.assert_close(uniform_attention(batch), expected[:, None, None])
-    assert gold_attention(batch).tolist() == [
+    torch.testing.assert_close(interventions.uniform_attention(batch), expected[:, None, None])
+    assert interventions.gold_attention(batch).tolist() == [
         [[[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0]]],
         [[[0, 0, 0, 1], [0, 0, 0, 1], [1, 0, 0, 0]]],
     ]
     for gold in (None, torch.tensor([[2, 0, -1], [3, 3, 0]])):
         with pytest.raises(ValueError, match="a right position for each output word"):
-            gold_attention(Batch(batch.source, batch.target, gold))
+            interventions.gold_attention(Batch(batch.source, batch.target, gold))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +70,7 @@ def test_what_the_preparations_train_on(prepare: str, words: range) -> None:
         assert wrong.target.tolist() == expected
         assert torch.equal(wrong.gold, torch.arange(6).expand(40, 6))  # type: ignore[arg-type]
     else:
-        seen = next(tiny().task.stream(40, PREPARATION_SEED + 6)).source
+        seen = next(tiny().task.stream(40, interventions.PREPARATION_SEED + 6)).source
         assert torch.equal(batch.source, seen)
 
 
@@ -86,7 +79,7 @@ def test_dictionary_loss_by_loop(heads: int) -> None:
     config = tiny(heads=heads, prepare="dictionary", prepare_steps=1, wrong_words=True)
     model = build_held(config, 2)
     batch = next(preparation_batches(config, 0))
-    loss = dictionary_loss(model, batch)
+    loss = interventions.dictionary_loss(model, batch)
     out = model(batch)
     values = out.encoder_states @ model.value.weight.T + model.value.bias
     context = values.unflatten(-1, (heads, 10)).mean(2)
@@ -97,7 +90,7 @@ def test_dictionary_loss_by_loop(heads: int) -> None:
         total = total - logits.log_softmax(0)[written.index(int(batch.target[b, t]))]
     torch.testing.assert_close(loss, total / 54)
     loss.backward()
-    for parameter in parameter_groups(model)["attention"]:
+    for parameter in interventions.parameter_groups(model)["attention"]:
         assert parameter.grad is None or not bool(parameter.grad.any())
     assert bool(model.value.weight.grad.any())  # type: ignore[union-attr]
 
@@ -107,14 +100,15 @@ def test_alignment_loss_by_loop() -> None:
     batch = tiny().task.sample(4, 1)
     alpha = model(batch).attention
     picked = [alpha[b, k, t, t].log() for b in range(4) for k in range(2) for t in range(6)]
-    torch.testing.assert_close(alignment_loss(model, batch), -torch.stack(picked).mean())
+    found = interventions.alignment_loss(model, batch)
+    torch.testing.assert_close(found, -torch.stack(picked).mean())
 
 
 def test_measurements_by_loop() -> None:
     config = tiny(prepare="dictionary", prepare_steps=1, wrong_words=True)
     model = build_held(config, 2)
     batch = config.task.sample(12, 3)
-    found = measure_intervention(model, batch, config)
+    found = interventions.measure_intervention(model, batch, config)
     model.requires_grad_(False)
     out = model(batch)
     values = model.values(out.encoder_states)[:, 0]  # b l d
@@ -129,7 +123,7 @@ def test_measurements_by_loop() -> None:
     assert 0 < sum(hits) < 60
     expected = {"probe_accuracy": sum(hits) / 60, "misled_mass": sum(masses) / 60}
     assert found == pytest.approx({**measure_copier(model, batch), **expected}, abs=1e-6)
-    assert "misled_mass" not in measure_intervention(model, batch, tiny())
+    assert "misled_mass" not in interventions.measure_intervention(model, batch, tiny())
 
 
 @pytest.fixture
@@ -146,7 +140,8 @@ def by_hand(config: InterventionConfig, seed: int) -> list[dict[str, Tensor]]:
     model, then = build_copier(config, seed), None
     found = [deepcopy(model.state_dict())]
     held = {"gold": torch.eye(6), "uniform": torch.full((6, 6), 1 / 6)}
-    losses = {"alignment": alignment_loss, "dictionary": dictionary_loss}
+    names = "alignment", "dictionary"
+    losses = {name: getattr(interventions, f"{name}_loss") for name in names}
     query = list(model.query.parameters())
     rest = [p for name, p in model.named_parameters() if not name.startswith("query")]
     lr, taught = config.learning_rate, config.prepare

@@ -1,4 +1,4 @@
-"""The Transformer: against loops, weights used by hand, and PyTorch's own attention."""
+"""The Transformer: weights used by hand, one-hot attention, loops over words, plain descent."""
 
 from typing import Any
 
@@ -8,15 +8,8 @@ from torch import Tensor
 from torch.nn.functional import layer_norm, linear
 
 from lessons_lib import models, probes
-from lessons_lib.lab import copying
-from lessons_lib.lab.transformer import (
-    OptimizedConfig,
-    Transformer,
-    TransformerConfig,
-    build_transformer,
-    measure,
-    run_optimized,
-)
+from lessons_lib.lab import copying, transformer
+from lessons_lib.lab.transformer import Transformer, TransformerConfig, build_transformer, measure
 from lessons_lib.tasks import EOS, PAD, Batch
 
 TINY = TransformerConfig(
@@ -138,7 +131,7 @@ def test_measurements_by_loop(heads: int) -> None:
 def test_a_run_is_gradient_descent_on_the_task() -> None:
     """Plain SGD, step by step in the open."""
     config = changed(optimizer="sgd", learning_rate=0.3, steps=3)
-    found = run_optimized(config, 8)
+    found = transformer.run_optimized(config, 8)
     model = build_transformer(config, 8)
     for _, batch in zip(range(3), config.task.stream(9, 8), strict=False):
         loss = models.sequence_loss(model, batch)
@@ -153,10 +146,12 @@ def test_a_run_is_gradient_descent_on_the_task() -> None:
 
 def test_the_recurrent_model_with_adam_is_the_ordinary_run() -> None:
     values = {key: value for key, value in TINY.to_dict().items() if key != "encoder_layers"}
-    ours = run_optimized(OptimizedConfig.from_dict(values), 4)
+    ours = transformer.run_optimized(transformer.OptimizedConfig.from_dict(values), 4)
     del values["optimizer"]
     theirs = copying.run_copying(copying.CopyingConfig.from_dict(values), 4)
     assert tuple(r for r in ours.rows if r["metric"] not in NEW) == theirs.rows
-    descent = run_optimized(OptimizedConfig.from_dict({**values, "optimizer": "sgd"}), 4)
+    descent = transformer.run_optimized(
+        transformer.OptimizedConfig.from_dict({**values, "optimizer": "sgd"}), 4
+    )
     assert descent.rows[0] == ours.rows[0], "the same start"
     assert descent.last("held_out_loss") != ours.last("held_out_loss")

@@ -14,15 +14,9 @@ from torch.nn.functional import pad
 
 from lessons_lib import training
 from lessons_lib.config import refuse
+from lessons_lib.lab import transformer
 from lessons_lib.lab.copying import extended, train_copier
 from lessons_lib.lab.mirror import Pair, called
-from lessons_lib.lab.transformer import (
-    TRANSFORMER,
-    Transformer,
-    TransformerConfig,
-    build_transformer,
-    measure,
-)
 from lessons_lib.tasks import EOS, FIRST_WORD, Batch, Copying
 
 
@@ -44,7 +38,7 @@ class Ranking(Copying):
 
 
 @dataclass(frozen=True)
-class CarriedConfig(TransformerConfig):
+class CarriedConfig(transformer.TransformerConfig):
     """A Transformer the second half of whose heads depends on the first; their number is even."""
 
     heads: int = 2
@@ -62,9 +56,9 @@ class CarriedConfig(TransformerConfig):
         return kind(self.vocab, self.length, end_symbol=self.end_symbol)
 
 
-def build_carried(config: CarriedConfig, seed: int) -> Transformer:
+def build_carried(config: CarriedConfig, seed: int) -> transformer.Transformer:
     """The Transformer with the second half of its heads made from the first, before training."""
-    model = build_transformer(config, seed)
+    model = transformer.build_transformer(config, seed)
     for name in ("query", "key", "value") if config.pair != "random" else ():
         sign = -1 if name != "key" and config.pair in ("both", name) else 1
         for weights in getattr(model, name).parameters():
@@ -78,12 +72,12 @@ def build_carried(config: CarriedConfig, seed: int) -> Transformer:
 
 def run_carried(config: CarriedConfig, seed: int) -> training.History:
     """Train one Transformer with heads and their images; metrics as ``transformer.measure``."""
-    return train_copier(build_carried(config, seed), config, seed, measure=measure)
+    return train_copier(build_carried(config, seed), config, seed, measure=transformer.measure)
 
 
 def carried() -> dict[str, CarriedConfig]:
     """Two and four heads that copy; two heads that rank."""
-    two = extended(TRANSFORMER, CarriedConfig, heads=2)
+    two = extended(transformer.TRANSFORMER, CarriedConfig, heads=2)
     bases = {
         "two": two,
         "four": replace(two, heads=4),

@@ -1,7 +1,5 @@
 """Small questions behind the two branches: a third circuit, free running, how many tickets."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

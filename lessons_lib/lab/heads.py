@@ -6,8 +6,6 @@ does. Good and bad heads can express the same functions; dynamics set them apart
 paper's multi-head experiment.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -161,7 +159,7 @@ def remove_heads(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
     return found
 
 
-def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
+def classify_starts(frame: pd.DataFrame) -> "pd.Series[str]":
     """For each seed (a head) whether its start is ``"good"``, ``"bad"`` or ``"mixed"``.
 
     Good: aligned in every arm (order of the data), bad: in none; rows are tidy, of single heads.

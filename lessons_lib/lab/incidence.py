@@ -1,7 +1,5 @@
 """How many runs, and how soon: shares over time, their picture, and tests of their difference."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Literal

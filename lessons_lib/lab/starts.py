@@ -5,8 +5,6 @@ of its mean square over batches at the start. Gains are how velocities change wh
 moved along the optimiser's way to a larger lead.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
