@@ -1,36 +1,27 @@
 """The copier against loops over single words; runs, forks, and branches by hand."""
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
+from typing import Any
 
 import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
-from lessons_lib import models, training
+from lessons_lib import models, probes
 from lessons_lib.lab import copying
 from lessons_lib.lab.copying import (
-    FORK_SEED,
     HELD_OUT_SEED,
     CopyingConfig,
     ForkedConfig,
     build_copier,
-    intervene,
-    measure_copier,
     outcomes,
-    run_copying,
-    run_forked,
-    word_positions,
 )
 from lessons_lib.tasks import EOS, PAD, Batch
 
 CONFIG = CopyingConfig(vocab=7, length=5, width=12)
-
-
-def changed(**changes: object) -> CopyingConfig:
-    return replace(CONFIG, **changes)  # type: ignore[arg-type]
 
 
 def lively(config: CopyingConfig, seed: int) -> models.Seq2Seq:
@@ -45,9 +36,10 @@ def lively(config: CopyingConfig, seed: int) -> models.Seq2Seq:
 def test_word_positions_leave_out_the_end_symbol_and_padding() -> None:
     words = torch.tensor([[5, 4, EOS, PAD], [6, 7, 8, EOS]])
     gold = torch.tensor([[0, 1, 2, 3], [2, 0, 1, 3]])
-    assert word_positions(Batch(words, words, gold)).tolist() == [[0, 1, -1, -1], [2, 0, 1, -1]]
+    found = copying.word_positions(Batch(words, words, gold))
+    assert found.tolist() == [[0, 1, -1, -1], [2, 0, 1, -1]]
     with pytest.raises(ValueError, match="expected a batch with gold positions, found none"):
-        word_positions(Batch(words, words))
+        copying.word_positions(Batch(words, words))
 
 
 def accuracy_by_loop(logits: Tensor, batch: Batch, end: bool = False) -> float:
@@ -62,67 +54,40 @@ def accuracy_by_loop(logits: Tensor, batch: Batch, end: bool = False) -> float:
 
 def measured_by_loop(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
     """All metrics, one word at a time: a copy, in which word t is at position t."""
-    out, heads = model(batch), model.config.heads
-    src = batch.source.shape[1]
-    cells = [
-        (row, t) for row in range(len(batch)) for t in range(src) if batch.target[row, t] != EOS
-    ]
+    out, src = model(batch), batch.source.shape[1]
+    cells = [(b, t) for b in range(len(batch)) for t in range(src) if batch.target[b, t] != EOS]
 
-    def looks(attention: Tensor) -> tuple[float, float]:
-        """How often the right position is the largest, and its mean weight."""
-        weights = [(t, attention[row, t].tolist()) for row, t in cells]
-        found = sum(w.index(max(w)) == t for t, w in weights) / len(cells)
-        return found, sum(w[t] for t, w in weights) / len(cells)
+    def looks(attention: Tensor, head: int | None = None) -> list[float]:
+        """How often the right position is the largest, its mean weight, and the margin there."""
+        weights = [(t, attention[b, t].tolist()) for b, t in cells]
+        hits = [w.index(max(w)) == t for t, w in weights]
+        beta = probes.lexical_probe(model, batch[:16], scale="log_probability", head=head)
+        ahead = [float(beta[b, t, t] - sum(beta[b, t]) / src) for b, t in cells if b < 16]
+        masses = [w[t] for t, w in weights]
+        return [sum(each) / len(each) for each in (hits, masses, ahead)]
 
-    def margin(moved: list[int]) -> float:
-        """Some heads look at one position alone: what the right one gives over the mean of all."""
-        beta = []  # of each position, (batch, tgt, vocab)
-        for at in range(src):
-            attention = out.attention.clone()
-            for k in moved:
-                attention[:, k] = 0
-                attention[:, k, :, at] = 1
-            logits = model(batch, attention=attention).logits
-            beta.append((logits.exp() / logits.exp().sum(-1, keepdim=True)).log())
-        found = []
-        for row, t in cells:
-            if row < 16:
-                said = [float(one[row, t, batch.target[row, t]]) for one in beta]
-                found.append(said[t] - sum(said) / src)
-        return sum(found) / len(found)
-
-    losses = []
-    for row, t in cells:
-        logits = out.logits[row, t].tolist()
-        losses.append(math.log(sum(map(math.exp, logits))) - logits[batch.target[row, t]])
-    accuracy, mass = looks(sum(out.attention.unbind(1), torch.zeros(())) / heads)
+    losses = [-float(out.logits[b, t].log_softmax(0)[batch.target[b, t]]) for b, t in cells]
+    names = "attention_accuracy", "right_mass", "margin"
     found = {
         "token_accuracy": accuracy_by_loop(out.logits, batch),
         "accuracy_with_end": accuracy_by_loop(out.logits, batch, end=True),
-        "attention_accuracy": accuracy,
-        "right_mass": mass,
-        "margin": margin(list(range(heads))),
         "held_out_loss": sum(losses) / len(losses),
+        **dict(zip(names, looks(out.attention.mean(1)), strict=True)),
     }
-    for k in range(heads if heads > 1 else 0):
-        accuracy, mass = looks(out.attention[:, k])
-        found |= {f"head{k}/attention_accuracy": accuracy, f"head{k}/right_mass": mass}
-        found[f"head{k}/margin"] = margin([k])
+    for k, attention in enumerate(out.attention.unbind(1) if out.attention.shape[1] > 1 else ()):
+        found |= {f"head{k}/{x}": v for x, v in zip(names, looks(attention, k), strict=True)}
     return found
 
 
 @pytest.mark.parametrize(("heads", "end_symbol"), [(1, True), (3, True), (3, False)])
 def test_measurements_are_those_of_a_loop_over_words(heads: int, end_symbol: bool) -> None:
-    config = changed(heads=heads, end_symbol=end_symbol)
+    config = replace(CONFIG, heads=heads, end_symbol=end_symbol)
     batch = config.task.sample(19, 5)  # more than the probe is taken on
     model = lively(config, 4)
-    model.train()
-    found = measure_copier(model, batch)
+    found = copying.measure_copier(model, batch)
     assert model.training, "the model's mode is put back"
     with torch.no_grad():
         assert found == pytest.approx(measured_by_loop(model, batch), abs=1e-5)
-    by_head = [value for name, value in found.items() if name.endswith("/right_mass")]
-    assert len({round(mass, 3) for mass in by_head}) == (heads if heads > 1 else 0)
 
 
 ALLOWED: dict[str, Callable[[int, int], bool]] = {
@@ -130,48 +95,36 @@ ALLOWED: dict[str, Callable[[int, int], bool]] = {
     "not_right": lambda at, right: at != right,
     "not_before": lambda at, right: at >= right,
     "not_after": lambda at, right: at <= right,
+    "uniform": lambda at, right: True,
 }
-
-
-def masked_by_loop(own: Tensor, allowed: Callable[[int, int], bool]) -> Tensor:
-    """Attention on the allowed positions only; output word t comes from position t."""
-    found = torch.zeros_like(own)
-    for kept, whole in zip(found.flatten(0, 1), own.flatten(0, 1), strict=True):
-        for t in range(own.shape[2]):
-            at = [position for position in range(own.shape[3]) if allowed(position, t)]
-            kept[t, at] = whole[t, at] / whole[t, at].sum()
-    return found
 
 
 @pytest.mark.parametrize(("heads", "end_symbol"), [(1, True), (3, False)])
 def test_interventions_are_those_of_a_loop_over_attention(heads: int, end_symbol: bool) -> None:
-    config = changed(heads=heads, end_symbol=end_symbol)
+    """Attention on the allowed positions only; output word t comes from position t."""
+    config = replace(CONFIG, heads=heads, end_symbol=end_symbol)
     model = lively(config, 8)
     batch = config.task.sample(60, 3)
-    model.train()
-    found = intervene(model, config.task, batch)
+    found = copying.intervene(model, config.task, batch)
     assert model.training
     rolled = torch.stack([batch.source[row - 1] for row in range(60)])
     other = Batch(rolled, batch.target, batch.gold)
+    repeated = replace(config.task, repetition=True).sample(60, HELD_OUT_SEED)
+    expected = {}
     with torch.no_grad():
         own = model(batch).attention
-        expected = {
-            f"accuracy/{name}": accuracy_by_loop(
-                model(batch, attention=masked_by_loop(own, allowed)).logits, batch
-            )
-            for name, allowed in ALLOWED.items()
-        }
-        uniform = torch.full((1, 1, 1, own.shape[-1]), 1 / own.shape[-1])
-        repeated = replace(config.task, repetition=True).sample(60, HELD_OUT_SEED)
-        expected |= {
-            "accuracy/uniform": accuracy_by_loop(model(batch, attention=uniform).logits, batch),
-            "accuracy/other_source": accuracy_by_loop(model(other).logits, other),
-            "accuracy/repeated": accuracy_by_loop(model(repeated).logits, repeated),
-        }
+        for name, allowed in ALLOWED.items():
+            masked = torch.ones_like(own) if name == "uniform" else own.clone()
+            for t in range(own.shape[2]):
+                masked[:, :, t, [not allowed(at, t) for at in range(own.shape[3])]] = 0
+            logits = model(batch, attention=masked / masked.sum(-1, keepdim=True)).logits
+            expected[f"accuracy/{name}"] = accuracy_by_loop(logits, batch)
+        for name, read in (("other_source", other), ("repeated", repeated)):
+            expected[f"accuracy/{name}"] = accuracy_by_loop(model(read).logits, read)
     assert found == expected
     assert len(set(found.values())) > 4, "the numbers tell interventions apart"
     with pytest.raises(ValueError, match="two inputs or more, found 1"):
-        intervene(model, config.task, batch[:1])
+        copying.intervene(model, config.task, batch[:1])
 
 
 TINY = CopyingConfig(
@@ -179,12 +132,8 @@ TINY = CopyingConfig(
 )
 
 
-@pytest.fixture(scope="module")
-def run() -> training.History:
-    return run_copying(TINY, 1)
-
-
-def test_a_run_stops_as_soon_as_it_copies(run: training.History) -> None:
+def test_a_run_stops_as_soon_as_it_copies() -> None:
+    run = copying.run_copying(TINY, 1)
     accuracy = run.frame().query("metric == 'token_accuracy'").set_index("step")["value"]
     assert run.stopped_early
     assert run.steps == accuracy.index[-1] < TINY.steps
@@ -193,32 +142,22 @@ def test_a_run_stops_as_soon_as_it_copies(run: training.History) -> None:
     assert list(accuracy.index[:7]) == [0, 1, 2, 3, 5, 7, 10]
 
 
-@pytest.fixture
-def batches(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Tensor]]:
-    """The inputs that a run trains on, and those on which it is measured, in order."""
-    seen: dict[str, list[Tensor]] = {"trained": [], "measured": []}
-    loss, measure = models.sequence_loss, copying.measure_copier
+def noted(
+    patch: pytest.MonkeyPatch, module: Any, name: str, look: Callable[[models.Seq2Seq, Batch], Any]
+) -> list[Any]:
+    """What can be seen each time that a function of a module gets a model and a batch."""
+    seen, work = [], getattr(module, name)
 
-    def note_loss(model: models.Seq2Seq, batch: Batch) -> Tensor:
-        seen["trained"].append(batch.source)
-        return loss(model, batch)
+    def note(model: models.Seq2Seq, batch: Batch) -> Any:
+        seen.append(look(model, batch))
+        return work(model, batch)
 
-    def note_measure(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
-        seen["measured"].append(batch.source)
-        return measure(model, batch)
-
-    monkeypatch.setattr(models, "sequence_loss", note_loss)
-    monkeypatch.setattr(copying, "measure_copier", note_measure)
+    patch.setattr(module, name, note)
     return seen
 
 
-def first_of(config: CopyingConfig, seed: int, count: int) -> list[list[list[int]]]:
-    stream = config.task.stream(config.batch_size, seed)
-    return [next(stream).source.tolist() for _ in range(count)]
-
-
-def listed(batches: list[Tensor]) -> list[list[list[int]]]:
-    return [batch.tolist() for batch in batches]
+def first_of(config: CopyingConfig, seed: int, count: int) -> list[Tensor]:
+    return [b.source for b in islice(config.task.stream(config.batch_size, seed), count)]
 
 
 def forked(start: int, at: int, **changes: object) -> ForkedConfig:
@@ -226,44 +165,42 @@ def forked(start: int, at: int, **changes: object) -> ForkedConfig:
 
 
 def test_a_fork_has_the_inputs_of_its_start_and_then_others(
-    batches: dict[str, list[Tensor]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    trained = noted(monkeypatch, models, "sequence_loss", lambda _, batch: batch.source)
+    measured = noted(monkeypatch, copying, "measure_copier", lambda _, batch: batch.source)
     config = forked(start=1, at=3, vocab=13, length=11, steps=7)
-    run_forked(config, 1)
-    run_forked(config, 2)
-    own = [first_of(config, FORK_SEED + seed, 4) for seed in (1, 2)]
+    copying.run_forked(config, 1)
+    copying.run_forked(config, 2)
+    one, two = (first_of(config, copying.FORK_SEED + seed, 4) for seed in (1, 2))
     common = first_of(config, 1, 3)
-    assert listed(batches["trained"]) == common + own[0] + common + own[1]
-    assert own[0] != own[1]
-    assert first_of(config, 1, 7)[3:] not in own, "the seed of a fork is not that of a run"
+    assert torch.equal(torch.cat(trained), torch.cat(common + one + common + two))
     held_out = config.task.sample(30, HELD_OUT_SEED).source
-    assert all(torch.equal(held_out, batch) for batch in batches["measured"])
-    inputs = torch.cat([*batches["trained"][:7], held_out]).tolist()
-    assert len({tuple(row) for row in inputs}) == 7 * config.batch_size + 30, "never trained on"
+    assert all(torch.equal(held_out, batch) for batch in measured)
+    # No input comes twice: not in other forks, not in the ordinary run, not where it is measured.
+    inputs = torch.cat([*trained[:7], *two, *first_of(config, 1, 7)[3:], held_out])
+    assert len(inputs.unique(dim=0)) == len(inputs) == 15 * config.batch_size + 30
 
 
-def test_a_fork_after_the_end_is_the_run_itself(run: training.History) -> None:
-    for seed in (1, 2):
-        assert run_forked(forked(start=1, at=TINY.steps), seed).rows == run.rows
+def test_a_fork_after_the_end_is_the_run_itself() -> None:
+    expected = copying.run_copying(replace(TINY, steps=12), 1).rows
+    assert copying.run_forked(forked(start=1, at=12, steps=12), 2).rows == expected
 
 
-Curve = dict[int, tuple[float, float, float]]
+Curve = dict[int, tuple[float, ...]]
+NAMES = "token_accuracy", "attention_accuracy", "right_mass", "head1/attention_accuracy"
 ALIGNED: Curve = {0: (0.1, 0.2, 0.125), 10: (0.5, 0.5, 0.3), 20: (0.97, 0.9, 0.8)}
 ELIMINATION: Curve = {0: (0.1, 0.2, 0.125), 10: (0.6, 0.02, 0.05), 30: (0.95, 0.0, 0.01)}
 
 
-def rows_of(seed: int, curve: Curve) -> list[dict[str, object]]:
-    names = ("token_accuracy", "attention_accuracy", "right_mass")
-    return [
-        {"seed": seed, "step": step, "metric": name, "value": value}
-        for step, values in curve.items()
-        for name, value in zip(names, values, strict=True)
-    ]
-
-
 def frame_of(**curves: Curve) -> pd.DataFrame:
     """Curves by the names s1, s2, ..., in no order, with some other metrics among them."""
-    rows = [row for name, curve in curves.items() for row in rows_of(int(name[1:]), curve)]
+    rows = [
+        {"seed": int(run[1:]), "step": step, "metric": name, "value": value}
+        for run, curve in curves.items()
+        for step, values in curve.items()
+        for name, value in zip(NAMES, values, strict=False)
+    ]
     rows.append({"seed": 1, "step": 20, "metric": "accuracy/uniform", "value": 0.3})
     rows.append({"seed": 1, "step": 99, "metric": "loss", "value": 0.3})
     return pd.DataFrame(rows).sample(frac=1, random_state=0)
@@ -299,16 +236,9 @@ def test_branch_and_time_by_hand(curve: Curve, expected: tuple[int, bool, str]) 
 
 def test_arms_may_share_seeds_and_one_head_is_enough() -> None:
     """The mean of heads may look elsewhere; runs with one head beside it are judged as ever."""
-    rows = rows_of(2, ELIMINATION)
-    for step, accuracy in ((0, 0.2), (10, 0.2), (30, 0.9)):
-        for head, value in (("head0", 0.1), ("head1", accuracy)):
-            name = f"{head}/attention_accuracy"
-            rows.append({"seed": 2, "step": step, "metric": name, "value": value})
-    hard, easy = (
-        frame_of(s1=ELIMINATION).assign(arm="hard"),
-        frame_of(s1=ALIGNED).assign(arm="easy"),
-    )
-    frame = pd.concat([hard, pd.DataFrame(rows).assign(arm="hard"), easy], ignore_index=True)
+    heads: Curve = {step: (*values, step * 0.03) for step, values in ELIMINATION.items()}
+    hard = frame_of(s1=ELIMINATION, s2=heads).assign(arm="hard")
+    frame = pd.concat([hard, frame_of(s1=ALIGNED).assign(arm="easy")], ignore_index=True)
     found = outcomes(frame)
     assert found["branch"].to_dict() == {
         ("easy", 1): "aligned",
@@ -316,6 +246,6 @@ def test_arms_may_share_seeds_and_one_head_is_enough() -> None:
         ("hard", 2): "aligned",
     }
     assert found.loc["hard"]["step"].to_dict() == {1: 30, 2: 30}
-    for metric in ("token_accuracy", "attention_accuracy", "right_mass"):
+    for metric in NAMES[:3]:
         with pytest.raises(ValueError, match=rf"expected the metrics .*none of \['{metric}'\]"):
             outcomes(frame[frame.metric != metric])

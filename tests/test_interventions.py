@@ -1,30 +1,24 @@
 """Interventions: against plain training loops, loops over words, and values by hand."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from copy import deepcopy
-from itertools import pairwise
+from dataclasses import replace
+from itertools import islice, pairwise, product
 from typing import Any
 
 import pytest
 import torch
+from test_copying import noted
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from lessons_lib import models
 from lessons_lib.lab import interventions
 from lessons_lib.lab.copying import HELD_OUT_SEED, build_copier, measure_copier, outcomes
 from lessons_lib.lab.interventions import (
-    PREPARATION_SEED,
     InterventionConfig,
-    alignment_loss,
     build_held,
-    dictionary_loss,
-    gold_attention,
-    measure_intervention,
-    parameter_groups,
     preparation_batches,
     run_intervention,
-    uniform_attention,
 )
 from lessons_lib.tasks import EOS, PAD, Batch
 
@@ -45,36 +39,39 @@ def test_held_attention_by_hand() -> None:
     words = torch.tensor([[7, 4, EOS, PAD], [5, 6, 4, EOS]])
     batch = Batch(words, words.roll(1, dims=0)[:, :3], torch.tensor([[2, 0, 1], [3, 3, 0]]))
     expected = torch.tensor([[1 / 3, 1 / 3, 1 / 3, 0.0], [0.25] * 4])
-    torch.testing.assert_close(uniform_attention(batch), expected[:, None, None])
-    assert gold_attention(batch).tolist() == [
+    torch.testing.assert_close(interventions.uniform_attention(batch), expected[:, None, None])
+    assert interventions.gold_attention(batch).tolist() == [
         [[[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0]]],
         [[[0, 0, 0, 1], [0, 0, 0, 1], [1, 0, 0, 0]]],
     ]
     for gold in (None, torch.tensor([[2, 0, -1], [3, 3, 0]])):
         with pytest.raises(ValueError, match="a right position for each output word"):
-            gold_attention(Batch(batch.source, batch.target, gold))
+            interventions.gold_attention(Batch(batch.source, batch.target, gold))
 
 
-def test_what_the_preparations_train_on() -> None:
-    def first(prepare: str, **change: Any) -> Batch:
-        config = tiny(prepare=prepare, prepare_steps=1, batch_size=40, **change)
-        return next(preparation_batches(config, 6))
-
-    for prepare in ("uniform-hard", "gold", "alignment"):
-        batch = first(prepare)
-        assert torch.equal(batch.target, batch.source)
-        seen = next(tiny().task.stream(40, PREPARATION_SEED + 6)).source
-        assert torch.equal(batch.source, seen)
-    for prepare, words in (("uniform-easy", range(4, 12)), ("dictionary", range(4, 9))):
-        right, wrong = first(prepare), first(prepare, wrong_words=True)
-        assert set(right.source.flatten().tolist()) == {EOS, *words}
-        repeats = any(len(set(row)) < 6 for row in right.source.tolist())
-        assert repeats == (prepare == "dictionary")
-        assert torch.equal(right.target, right.source)
-        assert torch.equal(wrong.source, right.source)
-        expected = [[WRONG[word] for word in row] for row in right.source.tolist()]
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        *((prepare, range(4, 9)) for prepare in ("uniform-hard", "gold", "alignment")),
+        *(("uniform-easy", range(4, 12)), ("dictionary", range(4, 9))),
+    ],
+)
+def test_what_the_preparations_train_on(prepare: str, words: range) -> None:
+    config = tiny(prepare=prepare, prepare_steps=1, batch_size=40)
+    batch = next(preparation_batches(config, 6))
+    assert torch.equal(batch.target, batch.source)
+    assert set(batch.source.flatten().tolist()) == {EOS, *words}
+    repeats = any(len(set(row)) < 6 for row in batch.source.tolist())
+    assert repeats == (prepare == "dictionary")
+    if prepare in ("dictionary", "uniform-easy"):
+        wrong = next(preparation_batches(replace(config, wrong_words=True), 6))
+        assert torch.equal(wrong.source, batch.source)
+        expected = [[WRONG[word] for word in row] for row in batch.source.tolist()]
         assert wrong.target.tolist() == expected
         assert torch.equal(wrong.gold, torch.arange(6).expand(40, 6))  # type: ignore[arg-type]
+    else:
+        seen = next(tiny().task.stream(40, interventions.PREPARATION_SEED + 6)).source
+        assert torch.equal(batch.source, seen)
 
 
 @pytest.mark.parametrize("heads", [1, 3])
@@ -82,20 +79,18 @@ def test_dictionary_loss_by_loop(heads: int) -> None:
     config = tiny(heads=heads, prepare="dictionary", prepare_steps=1, wrong_words=True)
     model = build_held(config, 2)
     batch = next(preparation_batches(config, 0))
-    loss = dictionary_loss(model, batch)
+    loss = interventions.dictionary_loss(model, batch)
     out = model(batch)
     values = out.encoder_states @ model.value.weight.T + model.value.bias
     context = values.unflatten(-1, (heads, 10)).mean(2)
     total = torch.zeros(())
     written = [1, 2, *range(4, 12)]  # rows of the output layer, the spare words' included
-    for b in range(9):
-        for t in range(6):
-            s = out.decoder_states[b - 1, t]
-            logits = model.readout_layers(torch.cat([s, context[b, t]]))
-            total = total - logits.log_softmax(0)[written.index(int(batch.target[b, t]))]
+    for b, t in product(range(9), range(6)):
+        logits = model.readout_layers(torch.cat([out.decoder_states[b - 1, t], context[b, t]]))
+        total = total - logits.log_softmax(0)[written.index(int(batch.target[b, t]))]
     torch.testing.assert_close(loss, total / 54)
     loss.backward()
-    for parameter in parameter_groups(model)["attention"]:
+    for parameter in interventions.parameter_groups(model)["attention"]:
         assert parameter.grad is None or not bool(parameter.grad.any())
     assert bool(model.value.weight.grad.any())  # type: ignore[union-attr]
 
@@ -105,104 +100,80 @@ def test_alignment_loss_by_loop() -> None:
     batch = tiny().task.sample(4, 1)
     alpha = model(batch).attention
     picked = [alpha[b, k, t, t].log() for b in range(4) for k in range(2) for t in range(6)]
-    torch.testing.assert_close(alignment_loss(model, batch), -torch.stack(picked).mean())
+    found = interventions.alignment_loss(model, batch)
+    torch.testing.assert_close(found, -torch.stack(picked).mean())
 
 
 def test_measurements_by_loop() -> None:
     config = tiny(prepare="dictionary", prepare_steps=1, wrong_words=True)
     model = build_held(config, 2)
     batch = config.task.sample(12, 3)
-    found = measure_intervention(model, batch, config)
+    found = interventions.measure_intervention(model, batch, config)
     model.requires_grad_(False)
     out = model(batch)
     values = model.values(out.encoder_states)[:, 0]  # b l d
     hits, masses = [], []
-    for b in range(12):
-        for t in range(5):
-            word = int(batch.target[b, t])
-            told = [model.readout(out.decoder_states[b, t], value) for value in values[b]]
-            said = [float(logits.log_softmax(-1)[word]) for logits in told]
-            hits.append(said.index(max(said)) == t)
-            (there,) = [j for j in range(5) if WRONG[int(batch.source[b, j])] == word]
-            masses.append(float(out.attention[b, 0, t, there]))
+    for b, t in product(range(12), range(5)):
+        word = int(batch.target[b, t])
+        told = [model.readout(out.decoder_states[b, t], value) for value in values[b]]
+        said = [float(logits.log_softmax(-1)[word]) for logits in told]
+        hits.append(said.index(max(said)) == t)
+        (there,) = [j for j in range(5) if WRONG[int(batch.source[b, j])] == word]
+        masses.append(float(out.attention[b, 0, t, there]))
     assert 0 < sum(hits) < 60
     expected = {"probe_accuracy": sum(hits) / 60, "misled_mass": sum(masses) / 60}
     assert found == pytest.approx({**measure_copier(model, batch), **expected}, abs=1e-6)
-    assert "misled_mass" not in measure_intervention(model, batch, tiny())
+    assert "misled_mass" not in interventions.measure_intervention(model, batch, tiny())
 
 
 @pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Tensor], Tensor]]:
     """Weights, and attention on the held-out inputs, each time that a run is measured."""
-    seen: dict[str, list[Any]] = {"weights": [], "attention": []}
-
-    def note(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
-        seen["weights"].append(deepcopy(model.state_dict()))
-        seen["attention"].append(model(batch).attention.clone())
-        return measure_copier(model, batch)
-
-    monkeypatch.setattr(interventions, "measure_copier", note)
-    return seen
+    return noted(
+        *(monkeypatch, interventions, "measure_copier"),
+        lambda model, batch: (deepcopy(model.state_dict()), model(batch).attention.clone()),
+    )
 
 
 def by_hand(config: InterventionConfig, seed: int) -> list[dict[str, Tensor]]:
     """The weights at the start and after each update, from a plain loop without groups."""
-    model = build_copier(config, seed)
-    length = config.length + 1
-    words = 4 + config.vocab + config.spare  # in the preparation; afterwards spare ones are silent
+    model, then = build_copier(config, seed), None
     found = [deepcopy(model.state_dict())]
-
-    def update(
-        optimizer: torch.optim.Optimizer, loss: Tensor, names: Callable[[str], bool]
-    ) -> None:
-        optimizer.zero_grad()
-        loss.backward()
-        for name, parameter in model.named_parameters():
-            if not names(name):
-                parameter.grad = None
-        optimizer.step()
-        found.append(deepcopy(model.state_dict()))
-
-    def copying_loss(batch: Batch, alpha: Tensor | None) -> Tensor:
-        logits = model(batch, attention=alpha).logits[..., :words]
-        return cross_entropy(logits.flatten(0, 1), batch.target.flatten())
-
-    def adam(rate: float) -> torch.optim.Optimizer:
-        query = [p for name, p in model.named_parameters() if name.startswith("query")]
-        rest = [p for name, p in model.named_parameters() if not name.startswith("query")]
-        lr = config.learning_rate
-        return torch.optim.Adam([{"params": rest, "lr": lr}, {"params": query, "lr": lr * rate}])
-
-    held = {"gold": torch.eye(length), "uniform": torch.full((length, length), 1 / length)}
-    optimizer, stream = adam(1.0), preparation_batches(config, seed)
-    for _ in range(config.prepare_steps):
-        batch = next(stream)
-        if config.prepare == "alignment":
-            update(optimizer, alignment_loss(model, batch), lambda name: name.startswith("query"))
-        elif config.prepare == "dictionary":
-            update(optimizer, dictionary_loss(model, batch), lambda _: True)
-        else:
-            loss = copying_loss(batch, held[config.prepare.split("-")[0]])
-            update(optimizer, loss, lambda _: True)
-
-    def trained(name: str) -> bool:
-        part = name.split(".")[0]
-        group = {"query": "attention", "encoder": "shared", "decoder": "shared"}.get(part, "ktiw")
-        return group not in config.frozen
-
-    words -= config.spare
-    optimizer, stream = adam(config.query_rate), config.task.stream(config.batch_size, seed)
-    frozen_copier = None
-    for step in range(config.steps):
-        batch = next(stream)
-        attention = held.get(config.hold)
-        if config.hold == "snapshot" and step >= config.hold_from:
-            frozen_copier = frozen_copier or deepcopy(model)
-            attention = frozen_copier(batch).attention.detach()
-        update(optimizer, copying_loss(batch, attention), trained)
+    held = {"gold": torch.eye(6), "uniform": torch.full((6, 6), 1 / 6)}
+    names = "alignment", "dictionary"
+    losses = {name: getattr(interventions, f"{name}_loss") for name in names}
+    query = list(model.query.parameters())
+    rest = [p for name, p in model.named_parameters() if not name.startswith("query")]
+    lr, taught = config.learning_rate, config.prepare
+    fixed = ("ktiw", "shared") if taught == "alignment" else ()
+    task = config.task.stream(config.batch_size, seed)
+    stages: tuple[tuple[Iterator[Batch], int, tuple[str, ...], float, int], ...] = (
+        (preparation_batches(config, seed), config.prepare_steps, fixed, 1.0, 12),
+        (task, config.steps, config.frozen, config.query_rate, 9),  # spare words are silent now
+    )
+    for stream, steps, frozen, rate, words in stages:
+        groups = [{"params": rest, "lr": lr}, {"params": query, "lr": lr * rate}]
+        optimizer = torch.optim.Adam(groups)
+        for step, batch in enumerate(islice(stream, steps)):
+            alpha = held.get(config.hold if words == 9 else taught.split("-")[0])
+            if words == 9 and config.hold == "snapshot" and step >= config.hold_from:
+                then = then or deepcopy(model)
+                alpha = then(batch).attention.detach()
+            logits = model(batch, attention=alpha).logits[..., :words]
+            loss = cross_entropy(logits.flatten(0, 1), batch.target.flatten())
+            if words == 12 and taught in losses:
+                loss = losses[taught](model, batch)
+            optimizer.zero_grad()
+            loss.backward()
+            for name, parameter in model.named_parameters():
+                if GROUPS.get(name.split(".")[0], "ktiw") in frozen:
+                    parameter.grad = None
+            optimizer.step()
+            found.append(deepcopy(model.state_dict()))
     return found
 
 
+GROUPS = {"query": "attention", "encoder": "shared", "decoder": "shared"}
 RUNS: dict[str, dict[str, Any]] = {
     "as-it-is": {},
     "uniform-easy": {"prepare": "uniform-easy", "prepare_steps": 3},
@@ -222,25 +193,22 @@ RUNS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_is_the_plain_training_loop_on_its_seeds_inputs(
-    name: str, watched: dict[str, list[Any]]
+    name: str, watched: list[tuple[dict[str, Tensor], Tensor]]
 ) -> None:
     config = tiny(**RUNS[name])
     frame = run_intervention(config, 5).frame()
-    n, seen = config.prepare_steps, watched["weights"]
+    n, seen = config.prepare_steps, [weights for weights, _ in watched]
     if n:  # the end of the preparation is the beginning of the run
         assert all(torch.equal(seen[n][key], seen[n + 1][key]) for key in seen[n])
         del seen[n]
     for found, weights in zip(seen, by_hand(config, 5), strict=True):
         torch.testing.assert_close(found, weights, atol=2e-4, rtol=0)
     # What is frozen stays, and all else moves.
-    model = build_held(config, 1)
-    names = {id(parameter): key for key, parameter in model.named_parameters()}
-    for group, parameters in parameter_groups(model).items():
-        no_query = group == "attention" and config.hold in ("gold", "uniform")
-        still = group in config.frozen or no_query
-        for parameter in parameters:
-            key = names[id(parameter)]
-            assert torch.equal(seen[-5][key], seen[-1][key]) == still, key
+    for key in dict(build_copier(config, 1).named_parameters()):
+        group = GROUPS.get(key.split(".")[0], "ktiw")
+        still = group in config.frozen
+        still |= group == "attention" and config.hold in ("gold", "uniform")
+        assert torch.equal(seen[-5][key], seen[-1][key]) == still, key
     # Steps count all updates, and no value comes twice.
     assert not frame.duplicated(["step", "metric"]).any()
     assert frame["step"].is_monotonic_increasing
@@ -254,11 +222,11 @@ def test_a_run_is_the_plain_training_loop_on_its_seeds_inputs(
 
 @pytest.mark.parametrize("hold", ["gold", "uniform", "snapshot", "nothing"])
 def test_held_attention_is_what_is_measured_after_the_preparation(
-    hold: str, watched: dict[str, list[Any]]
+    hold: str, watched: list[tuple[dict[str, Tensor], Tensor]]
 ) -> None:
     at = 2 if hold == "snapshot" else 0
     run_intervention(tiny(hold=hold, hold_from=at, prepare="gold", prepare_steps=3), 1)
-    before, found = watched["attention"][:3], watched["attention"][-5:]
+    before, found = ([alpha for _, alpha in some] for some in (watched[:3], watched[-5:]))
     assert all(float((alpha - torch.eye(6)).abs().max()) > 0.5 for alpha in before), "left free"
     fresh = build_held(tiny(), 1)(tiny().task.sample(7, HELD_OUT_SEED)).attention
     torch.testing.assert_close(before[0], fresh.detach())

@@ -1,10 +1,10 @@
 """Answers are run in a process of their own, with limits, and only data come back."""
 
-import importlib.util
 import json
 import re
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,6 @@ import torch
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "assignment"))
 import isolation
-
-needs_ipython = pytest.mark.skipif(
-    importlib.util.find_spec("IPython") is None,
-    reason="IPython is not installed here; `make env` installs it",
-)
 
 CELLS = [
     "import torch\nfrom lessons_lib import stats\ntorch.allclose = lambda *a, **k: True",
@@ -67,7 +62,7 @@ def submission() -> Iterator[Any]:
     found.folder.cleanup()
 
 
-@needs_ipython
+@pytest.mark.skipif(find_spec("IPython") is None, reason="needs IPython; `make env` installs it")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "forbidden", "arguments", "expected"),

@@ -35,8 +35,7 @@ def changed(**values: Any) -> LadderConfig:
 @pytest.mark.parametrize("change", [{}, {"cell": "gru", "readout": "linear", "query_scale": 3.0}])
 def test_with_nothing_taken_away_it_is_the_copier(change: dict[str, Any]) -> None:
     config = changed(**change)
-    fields = CopyingConfig().to_dict()
-    plain = CopyingConfig.from_dict({k: v for k, v in config.to_dict().items() if k in fields})
+    plain = CopyingConfig(**{name: getattr(config, name) for name in CopyingConfig().to_dict()})
     rung, copier = build_rung(config, 4), build_copier(plain, 4)
     expected = copier.state_dict()
     assert rung.state_dict().keys() == expected.keys()
@@ -87,14 +86,13 @@ def values(model: Rung, source: Tensor) -> Tensor:
 def test_a_word_is_read_as_if_it_stood_alone(cell: str) -> None:
     model = build_rung(changed(reads="words", cell=cell), 5)
     whole = build_rung(changed(cell=cell), 5)
-    found = values(model, BATCH.source)
-    for n, sentence in enumerate(BATCH.source):
-        for at, word in enumerate(sentence):
-            alone = values(whole, word.view(1, 1))
-            torch.testing.assert_close(found[n, :, at], alone[0, :, 0])
+    found = values(model, BATCH.source).transpose(1, 2).flatten(0, 1)
+    for word, value in zip(BATCH.source.flatten(), found, strict=True):
+        torch.testing.assert_close(value, values(whole, word.view(1, 1))[0, :, 0])
     # Where it looks is what it was, from states that carry neighbours.
     assert torch.equal(model(BATCH).scores, whole(BATCH).scores)
-    assert not torch.allclose(found, values(whole, BATCH.source))
+    read = values(whole, BATCH.source).transpose(1, 2).flatten(0, 1)
+    assert not torch.allclose(found, read)
 
 
 def test_an_embedding_is_read_as_it_is() -> None:
@@ -133,40 +131,30 @@ def test_free_attention_sees_positions_only() -> None:
     assert (alpha[1, ..., 2] == 0).all()
 
 
-FREE = {"attention": "free"}
-
-
 def test_what_is_left_starts_like_the_copier() -> None:
     torch.manual_seed(5)
     undisturbed = torch.random.get_rng_state()
-    one, copier = build_rung(REDUCED, 11), build_copier(replace(TINY, readout="linear"), 11)
+    found, again, other = (build_rung(REDUCED, seed).state_dict() for seed in (11, 11, 12))
     assert torch.equal(torch.random.get_rng_state(), undisturbed)
-    found, expected = one.state_dict(), copier.state_dict()
+    expected = build_copier(replace(TINY, readout="linear"), 11).state_dict()
     assert set(found) - set(expected) == {"free", "decoder.states"}
     assert all(torch.equal(found[name], expected[name]) for name in set(found) & set(expected))
-    again, other = build_rung(REDUCED, 11).state_dict(), build_rung(REDUCED, 12).state_dict()
     assert torch.equal(found["free"], again["free"])
     assert not torch.equal(found["free"], other["free"])
 
 
 @pytest.mark.parametrize(
-    ("change", "name", "rate"),
-    [(FREE, "free", 1.0), (FREE, "free", 8.0), ({}, "query.weight", 0.1)],
+    ("attention", "name", "rate"),
+    [("free", "free", 1.0), ("free", "free", 8.0), ("predicted", "query.weight", 0.1)],
 )
 def test_attention_has_a_rate_of_its_own(
-    change: dict[str, Any], name: str, rate: float, monkeypatch: pytest.MonkeyPatch
+    attention: str, name: str, rate: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built: list[Rung] = []
-
-    def keep(config: LadderConfig, seed: int) -> Rung:
-        built.append(build_rung(config, seed))
-        return built[-1]
-
-    monkeypatch.setattr(ladder, "build_rung", keep)
-    config = changed(**change, attention_rate=rate, steps=1)
+    config = changed(attention=attention, attention_rate=rate, steps=1)
+    model, start = build_rung(config, 3), build_rung(config, 3).state_dict()
+    monkeypatch.setattr(ladder, "build_rung", lambda config, seed: model)
     run_ladder(config, 3)
-    start, now = build_rung(config, 3).state_dict(), built[0].state_dict()
     # Adam's first update moves each weight by the learning rate, whatever its gradient.
     for part, factor in ((name, rate), ("value.weight", 1.0)):
-        moved = (now[part] - start[part]).abs()
+        moved = (model.state_dict()[part] - start[part]).abs()
         torch.testing.assert_close(moved.max().item(), 1e-2 * factor, rtol=1e-3, atol=0.0)

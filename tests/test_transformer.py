@@ -1,23 +1,15 @@
-"""The Transformer: against loops, weights used by hand, and PyTorch's own attention."""
+"""The Transformer: weights used by hand, one-hot attention, loops over words, plain descent."""
 
-import math
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import layer_norm, linear, multi_head_attention_forward
+from torch.nn.functional import layer_norm, linear
 
 from lessons_lib import models, probes
-from lessons_lib.lab import copying
-from lessons_lib.lab.transformer import (
-    OptimizedConfig,
-    Transformer,
-    TransformerConfig,
-    build_transformer,
-    measure,
-    run_optimized,
-)
+from lessons_lib.lab import copying, transformer
+from lessons_lib.lab.transformer import Transformer, TransformerConfig, build_transformer, measure
 from lessons_lib.tasks import EOS, PAD, Batch
 
 TINY = TransformerConfig(
@@ -73,72 +65,39 @@ def test_padding_and_later_output_words_change_nothing() -> None:
         assert bool((after.logits[:, t + 1] != before.logits[:, t + 1]).any(-1).all())
 
 
+def attention_by_hand(query: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Of three heads of width 4: weights, ``(batch, heads, src)``, and contexts side by side."""
+    q, k, v = (x.unflatten(-1, (3, 4)) for x in (query, keys, values))
+    a = (torch.einsum("bhd,blhd->bhl", q, k) / 2).exp()
+    alpha = a / a.sum(-1, keepdim=True)
+    return alpha, torch.einsum("bhl,blhd->bhd", alpha, v).flatten(1)
+
+
 def test_a_pass_by_hand() -> None:
-    """One head, no encoder layer: each step from the weights, with loops over positions."""
-    model = lively(seed=3)
+    """Three heads, no encoder layer: each step from the weights."""
+    model = lively(seed=3, heads=3)
     batch = changed().task.sample(2, 4)
     out = model(batch)
-    d = 12
-    w_q, w_k, w_v = model.self_attention.in_proj_weight.chunk(3)
-    b_q, b_k, b_v = model.self_attention.in_proj_bias.chunk(3)
-    for b in range(2):
-        h = [
-            normed(
-                model.source_embedding.weight[batch.source[b, pos]]
-                + model.source_position.weight[pos],
-                model.encoder_norm,
-            )
-            for pos in range(6)
-        ]
-        x = [
-            model.target_embedding.weight[batch.decoder_input[b, t]]
-            + model.target_position.weight[t]
-            for t in range(6)
-        ]
-        seen = [normed(one, model.self_norm) for one in x]
-        for t in range(6):
-            asked = linear(seen[t], w_q, b_q)
-            logits = [float(asked @ linear(one, w_k, b_k)) / math.sqrt(d) for one in seen[: t + 1]]
-            total = sum(math.exp(a) for a in logits)
-            found = torch.zeros(d)
-            for a, one in zip(logits, seen, strict=False):
-                found = found + math.exp(a) / total * linear(one, w_v, b_v)
-            s = x[t] + model.self_attention.out_proj(found)
-            torch.testing.assert_close(out.decoder_states[b, t], s, rtol=1e-4, atol=1e-4)
-            query = model.query(normed(s, model.query_norm))
-            logits = [float(query @ model.key(one)) / math.sqrt(d) for one in h]
-            total = sum(math.exp(a) for a in logits)
-            alpha = [math.exp(a) / total for a in logits]
-            expected = torch.tensor(alpha)
-            torch.testing.assert_close(out.attention[b, 0, t], expected, rtol=1e-3, atol=1e-4)
-            context = torch.zeros(d)
-            for weight, one in zip(alpha, h, strict=True):
-                context = context + weight * model.value(one)
-            u = s + model.join(context)
-            norm, first, _, second = model.feedforward
-            u = u + second(first(normed(u, norm)).clamp(min=0))
-            norm, last = model.output
-            logits = out.logits[b, t]
-            written = [1, 2, *range(4, 11)]
-            torch.testing.assert_close(logits[written], last(normed(u, norm)), rtol=1e-3, atol=1e-3)
-            assert logits[[0, 3]].tolist() == [-1e9, -1e9]
-
-
-def test_cross_attention_is_that_of_pytorch() -> None:
-    model, batch = lively(heads=3, encoder_layers=1), unequal()
-    out = model(batch)
-    query = normed(out.decoder_states, model.query_norm).transpose(0, 1)
-    states = out.encoder_states.transpose(0, 1)
-    layers = (model.query, model.key, model.value)
-    joined, alpha = multi_head_attention_forward(
-        query, states, states, 12, 3,
-        torch.cat([layer.weight for layer in layers]), torch.cat([layer.bias for layer in layers]),
-        None, None, False, 0.0, model.join.weight, model.join.bias,
-        key_padding_mask=~batch.source_mask, average_attn_weights=False,
-    )  # fmt: skip
-    torch.testing.assert_close(out.attention, alpha)
-    merged = model.merge(out.attention @ model.values(out.encoder_states))
-    torch.testing.assert_close(model.join(merged), joined.transpose(0, 1), rtol=1e-4, atol=1e-4)
+    w, b = model.self_attention.in_proj_weight.chunk(3), model.self_attention.in_proj_bias.chunk(3)
+    h = model.source_embedding.weight[batch.source] + model.source_position.weight[:6]
+    h = normed(h, model.encoder_norm)
+    x = model.target_embedding.weight[batch.decoder_input] + model.target_position.weight[:6]
+    seen = normed(x, model.self_norm)
+    asked, keys, values = (linear(seen, *pair) for pair in zip(w, b, strict=True))
+    for t in range(6):
+        _, found = attention_by_hand(asked[:, t], keys[:, : t + 1], values[:, : t + 1])
+        s = x[:, t] + model.self_attention.out_proj(found)
+        torch.testing.assert_close(out.decoder_states[:, t], s, rtol=1e-4, atol=1e-4)
+        query = model.query(normed(s, model.query_norm))
+        alpha, context = attention_by_hand(query, model.key(h), model.value(h))
+        torch.testing.assert_close(out.attention[:, :, t], alpha, rtol=1e-3, atol=1e-4)
+        u = s + model.join(context)
+        norm, first, _, second = model.feedforward
+        u = u + second(first(normed(u, norm)).clamp(min=0))
+        norm, last = model.output
+        written = out.logits[:, t, [1, 2, *range(4, 11)]]
+        torch.testing.assert_close(written, last(normed(u, norm)), rtol=1e-3, atol=1e-3)
+        assert out.logits[:, t, [0, 3]].tolist() == [[-1e9, -1e9]] * 2
 
 
 @pytest.mark.parametrize("heads", [1, 3])
@@ -147,15 +106,13 @@ def test_the_lexical_probe_is_one_hot_attention(heads: int) -> None:
     model, batch = lively(heads=heads, encoder_layers=1), unequal()
     beta = probes.lexical_probe(model, batch, scale="log_probability")
     own = model(batch).attention
-    for b in range(2):
-        for t in range(int(batch.target_mask[b].sum())):
-            for pos in range(int(batch.source_mask[b].sum())):
-                moved = own.clone()
-                moved[b, :, t] = 0
-                moved[b, :, t, pos] = 1
-                said = model(batch, attention=moved).logits[b, t].softmax(-1)
-                expected = said[batch.target[b, t]].log()
-                torch.testing.assert_close(beta[b, t, pos], expected, rtol=1e-3, atol=1e-3)
+    for b, t, pos in probes.pair_mask(batch).nonzero().tolist():
+        moved = own.clone()
+        moved[b, :, t] = 0
+        moved[b, :, t, pos] = 1
+        said = model(batch, attention=moved).logits[b, t].log_softmax(-1)
+        expected = said[batch.target[b, t]]
+        torch.testing.assert_close(beta[b, t, pos], expected, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("heads", [1, 3])
@@ -174,7 +131,7 @@ def test_measurements_by_loop(heads: int) -> None:
 def test_a_run_is_gradient_descent_on_the_task() -> None:
     """Plain SGD, step by step in the open."""
     config = changed(optimizer="sgd", learning_rate=0.3, steps=3)
-    found = run_optimized(config, 8)
+    found = transformer.run_optimized(config, 8)
     model = build_transformer(config, 8)
     for _, batch in zip(range(3), config.task.stream(9, 8), strict=False):
         loss = models.sequence_loss(model, batch)
@@ -189,10 +146,12 @@ def test_a_run_is_gradient_descent_on_the_task() -> None:
 
 def test_the_recurrent_model_with_adam_is_the_ordinary_run() -> None:
     values = {key: value for key, value in TINY.to_dict().items() if key != "encoder_layers"}
-    ours = run_optimized(OptimizedConfig.from_dict(values), 4)
+    ours = transformer.run_optimized(transformer.OptimizedConfig.from_dict(values), 4)
     del values["optimizer"]
     theirs = copying.run_copying(copying.CopyingConfig.from_dict(values), 4)
     assert tuple(r for r in ours.rows if r["metric"] not in NEW) == theirs.rows
-    descent = run_optimized(OptimizedConfig.from_dict({**values, "optimizer": "sgd"}), 4)
+    descent = transformer.run_optimized(
+        transformer.OptimizedConfig.from_dict({**values, "optimizer": "sgd"}), 4
+    )
     assert descent.rows[0] == ours.rows[0], "the same start"
     assert descent.last("held_out_loss") != ours.last("held_out_loss")

@@ -5,27 +5,15 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
-from torch import Tensor
 
 from lessons_lib.theory import two_words
 from lessons_lib.theory.two_words import Objective
 
 NAN = math.nan
 OBJECTIVES: list[Objective] = ["difference", "logistic"]
-STARTS = [(0.0, 0.5), (-0.6, 0.5), (-3.0, 0.2), (2.0, 0.9)]
 
 
-def torch_value(state: Tensor, objective: Objective) -> Tensor:
-    """What is maximised, written out in torch from (b0, b1, a)."""
-    b0, b1, a = state.unbind()
-    p = torch.sigmoid(a)
-    s0, s1 = b0, (1 - p) * b0 + p * b1
-    if objective == "difference":
-        return s1 - s0
-    return (torch.sigmoid(-s0) * torch.sigmoid(s1)).log()
-
-
-@pytest.mark.parametrize(("d", "p"), STARTS)
+@pytest.mark.parametrize(("d", "p"), [(0.0, 0.5), (-0.6, 0.5), (-3.0, 0.2), (2.0, 0.9)])
 def test_closed_form_and_solver_agree(d: float, p: float) -> None:
     times = np.linspace(0, 3, 7)
     exact, solved = two_words.toy_closed_form(times, d, p), two_words.toy_flow(times, d, p)
@@ -64,12 +52,16 @@ def test_velocity_is_the_gradient_of_what_is_maximised(
     state: tuple[float, float, float], objective: Objective
 ) -> None:
     leaf = torch.tensor(state, dtype=torch.float64, requires_grad=True)
-    (by_autograd,) = torch.autograd.grad(torch_value(leaf, objective), leaf)
+    b0, b1, a = leaf.unbind()
+    p = torch.sigmoid(a)
+    s0, s1 = b0, (1 - p) * b0 + p * b1
+    value = s1 - s0
+    if objective == "logistic":
+        value = (torch.sigmoid(-s0) * torch.sigmoid(s1)).log()
+    (by_autograd,) = torch.autograd.grad(value, leaf)
     assert_allclose(two_words.velocity(*state, objective=objective), by_autograd, rtol=1e-12)
-    b0, b1, a = state
-    p = 1 / (1 + math.exp(-a))
-    found = two_words.value(b0, b1, p, objective)
-    assert found == pytest.approx(float(torch_value(leaf.detach(), objective)))
+    found = two_words.value(state[0], state[1], p.item(), objective)
+    assert found == pytest.approx(value.item())
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -107,40 +99,25 @@ def test_recovery_time_far_out() -> None:
     assert two_words.recovery_time(-1e-3) == pytest.approx(2e-3, rel=1e-6)  # 1 + e^-a is 2
 
 
-BATCH, SRC, VOCAB = 2, 5, 7
-
-
-@pytest.fixture
-def example() -> tuple[Tensor, Tensor, Tensor]:
-    """Attention logits ``(batch, src)``, logits of each position alone, and right words."""
+def test_both_laws_are_what_autograd_says() -> None:
+    """Of attention logits a, ``(batch, src)``; logits z of each position alone; right words."""
     rng = torch.Generator().manual_seed(3)
-    a = 2 * torch.randn(BATCH, SRC, generator=rng, dtype=torch.float64)
-    z = 3 * torch.randn(BATCH, SRC, VOCAB, generator=rng, dtype=torch.float64)
-    return a, z, torch.tensor([6, 2])
-
-
-def right_logit(a: Tensor, z: Tensor, right: Tensor) -> Tensor:
-    mixed = (a.softmax(-1)[..., None] * z).sum(-2)
-    return mixed.gather(-1, right[..., None])[..., 0]
-
-
-def right_log_p(a: Tensor, z: Tensor, right: Tensor) -> Tensor:
-    mixed = (a.softmax(-1)[..., None] * z).sum(-2)
-    return mixed.log_softmax(-1).gather(-1, right[..., None])[..., 0]
-
-
-def test_both_laws_are_what_autograd_says(example: tuple[Tensor, Tensor, Tensor]) -> None:
-    a, z, right = example
-    leaf = a.clone().requires_grad_()
-    alpha, beta = a.softmax(-1), z[torch.arange(BATCH), :, right]
-    (by_logit,) = torch.autograd.grad(right_logit(leaf, z, right).sum(), leaf)
-    found = two_words.gradient_law_logit(alpha, beta)
-    assert_allclose(found, by_logit, atol=1e-13)
-    assert_allclose(found.sum(-1), 0, atol=1e-13)
-    (by_log_p,) = torch.autograd.grad(right_log_p(leaf, z, right).sum(), leaf)
-    found = two_words.gradient_law_log_probability(alpha, z, right)
-    assert_allclose(found, by_log_p, atol=1e-13)
-    assert_allclose(found.sum(-1), 0, atol=1e-13)
+    a = 2 * torch.randn(2, 5, generator=rng, dtype=torch.float64, requires_grad=True)
+    z = 3 * torch.randn(2, 5, 7, generator=rng, dtype=torch.float64)
+    rows, right = torch.arange(2), torch.tensor([6, 2])
+    alpha = a.softmax(-1)
+    mixed = (alpha[..., None] * z).sum(-2)
+    laws = (
+        (mixed, two_words.gradient_law_logit(alpha.detach(), z[rows, :, right])),
+        (
+            mixed.log_softmax(-1),
+            two_words.gradient_law_log_probability(alpha.detach(), z, right),
+        ),
+    )
+    for said, found in laws:
+        (expected,) = torch.autograd.grad(said[rows, right].sum(), a, retain_graph=True)
+        assert_allclose(found, expected, atol=1e-13)
+        assert_allclose(found.sum(-1), 0, atol=1e-13)
 
 
 def test_a_position_that_raises_all_words_gains_in_the_first_law_only() -> None:

@@ -1,27 +1,22 @@
 """Do mirror images carry over? Heads of a Transformer, and a task whose outputs are no copies.
 
-A Transformer's head writes ``O V h`` and looks by ``(Q s) . (K h)``, so both are products of two
-matrices. Its mirror image changes the sign of each *product*: of Q or K, and of V or O. Which of
-the two makes no difference, not even in training: a change of both factors' signs leaves the
-function as it was and turns over their gradients, and with them each step of SGD and of Adam. To
-change both factors is to change nothing. Registered in ``registered/2026-11-29-carried.md``.
+A Transformer's head writes ``O V h`` and looks by ``(Q s) . (K h)``: products of two matrices. Its
+mirror image changes the sign of each *product*: of Q or K, and of V or O. Which of the two makes no
+difference, not even in training: to change both factors turns over their gradients, too, and so
+changes nothing. Registered in ``registered/2026-11-29-carried.md``.
 """
 
 from dataclasses import dataclass, replace
 from typing import get_args
 
-import torch
+from torch import Generator
+from torch.nn.functional import pad
 
 from lessons_lib import training
+from lessons_lib.config import refuse
+from lessons_lib.lab import transformer
 from lessons_lib.lab.copying import extended, train_copier
-from lessons_lib.lab.mirror import Pair
-from lessons_lib.lab.transformer import (
-    TRANSFORMER,
-    Transformer,
-    TransformerConfig,
-    build_transformer,
-    measure,
-)
+from lessons_lib.lab.mirror import Pair, called
 from lessons_lib.tasks import EOS, FIRST_WORD, Batch, Copying
 
 
@@ -30,23 +25,20 @@ class Ranking(Copying):
     """Where does the first word of the vocabulary stand, the second, and so on?
 
     Output t is the position of the t-th smallest word of the input, as a word of its own
-    (``FIRST_WORD`` plus the position): all different, and none a copy. At V = L each input has the
-    same words and the same outputs, so that co-occurrence says nothing.
+    (``FIRST_WORD`` plus the position). At V = L all inputs have the same words and the same
+    outputs, so that co-occurrence says nothing.
     """
 
-    def sample(self, batch: int, seed: int | torch.Generator) -> Batch:
+    def sample(self, batch: int, seed: int | Generator) -> Batch:
         """Draw inputs as ``Copying`` does; ``target`` and ``gold`` are their order."""
         drawn = super().sample(batch, seed)
-        order = drawn.source[:, : self.length].argsort(dim=1, stable=True)
-        target, gold = order + FIRST_WORD, order
-        if self.end_symbol:
-            target = torch.cat([target, torch.full((batch, 1), EOS)], dim=1)
-            gold = torch.cat([gold, torch.full((batch, 1), self.length)], dim=1)
-        return Batch(drawn.source, target, gold)
+        gold = drawn.source[:, : self.length].argsort(dim=1, stable=True)
+        target, end = gold + FIRST_WORD, (0, int(self.end_symbol))
+        return Batch(drawn.source, pad(target, end, value=EOS), pad(gold, end, value=self.length))
 
 
 @dataclass(frozen=True)
-class CarriedConfig(TransformerConfig):
+class CarriedConfig(transformer.TransformerConfig):
     """A Transformer the second half of whose heads depends on the first; their number is even."""
 
     heads: int = 2
@@ -55,8 +47,7 @@ class CarriedConfig(TransformerConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.heads % 2:
-            raise ValueError(f"expected an even number of heads, found {self.heads}")
+        refuse({f"an even number of heads, found {self.heads}": self.heads % 2 > 0})
 
     @property
     def task(self) -> Copying:
@@ -65,31 +56,28 @@ class CarriedConfig(TransformerConfig):
         return kind(self.vocab, self.length, end_symbol=self.end_symbol)
 
 
-def build_carried(config: CarriedConfig, seed: int) -> Transformer:
+def build_carried(config: CarriedConfig, seed: int) -> transformer.Transformer:
     """The Transformer with the second half of its heads made from the first, before training."""
-    model = build_transformer(config, seed)
-    if config.pair == "random":
-        return model
-    half = config.heads // 2
-    with torch.no_grad():
-        for name in ("query", "key", "value"):
-            sign = -1 if name != "key" and config.pair in ("both", name) else 1
-            for weights in getattr(model, name).parameters():
-                by_head = weights.unflatten(0, (config.heads, -1))
-                by_head[half:] = sign * by_head[:half]
-        by_head = model.join.weight.unflatten(1, (config.heads, -1))  # one bias for all heads
-        by_head[:, half:] = by_head[:, :half]
+    model = transformer.build_transformer(config, seed)
+    for name in ("query", "key", "value") if config.pair != "random" else ():
+        sign = -1 if name != "key" and config.pair in ("both", name) else 1
+        for weights in getattr(model, name).parameters():
+            first, second = weights.detach().chunk(2)
+            second.copy_(sign * first)
+    if config.pair != "random":
+        first, second = model.join.weight.detach().chunk(2, dim=1)  # one bias for all heads
+        second.copy_(first)
     return model
 
 
 def run_carried(config: CarriedConfig, seed: int) -> training.History:
     """Train one Transformer with heads and their images; metrics as ``transformer.measure``."""
-    return train_copier(build_carried(config, seed), config, seed, measure=measure)
+    return train_copier(build_carried(config, seed), config, seed, measure=transformer.measure)
 
 
 def carried() -> dict[str, CarriedConfig]:
     """Two and four heads that copy; two heads that rank."""
-    two = extended(TRANSFORMER, CarriedConfig, heads=2)
+    two = extended(transformer.TRANSFORMER, CarriedConfig, heads=2)
     bases = {
         "two": two,
         "four": replace(two, heads=4),
@@ -97,7 +85,7 @@ def carried() -> dict[str, CarriedConfig]:
     }
     few = ("random", "identical", "both")
     return {
-        f"{name}-{'antithetic' if pair == 'both' else pair}": replace(base, pair=pair)
+        f"{name}-{called(pair)}": replace(base, pair=pair)
         for name, base in bases.items()
         for pair in (get_args(Pair) if name == "two" else few)
     }

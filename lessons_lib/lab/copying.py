@@ -1,8 +1,7 @@
 """The copying experiment: one run from one seed, and what became of it.
 
-An outcome is a *branch* and a *time*. The time is the step at which token accuracy reaches 0.95.
-The branch says where the model looks then: at the word that it writes (aligned), or at all words
-but that one (elimination). Token accuracy alone cannot tell the two apart.
+An outcome is a *time*, the step at which token accuracy reaches 0.95, and a *branch*, where the
+model looks then: at the word that it writes (aligned), or at all words but that one (elimination).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +15,7 @@ import torch
 from torch import nn
 
 from lessons_lib import models, probes, training
-from lessons_lib.config import Configuration, check_fields
+from lessons_lib.config import Configuration, check_fields, refuse
 from lessons_lib.tasks import BOS, EOS, PAD, UNK, Batch, Copying
 
 HELD_OUT_SEED = 2**31
@@ -54,8 +53,7 @@ class CopyingConfig(Configuration):
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.dead_words < 0:
-            raise ValueError(f"expected dead_words of at least 0, found {self.dead_words}")
+        refuse({f"dead_words of at least 0, found {self.dead_words}": self.dead_words < 0})
 
     @property
     def task(self) -> Copying:
@@ -131,33 +129,29 @@ def measure_copier(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
     words = gold >= 0
     with probes.evaluating(model):
         out = model(batch)
-    log_p = out.logits.log_softmax(-1)
-    there = out.attention.gather(
-        -1, gold.clamp(min=0)[:, None, :, None].expand(-1, model.config.heads, -1, 1)
-    ).squeeze(-1)  # b k t
+    there = out.attention.take_along_dim(gold.clamp(min=0)[:, None, :, None], -1)[..., 0]  # b k t
     by_head = [float(head[words].mean()) for head in there.unbind(1)]
+    log_p = out.logits.log_softmax(-1).gather(-1, batch.target[..., None])
     found = {
-        "token_accuracy": _accuracy(out.logits, batch),
+        "token_accuracy": word_accuracy(out.logits.argmax(-1), batch),
         "accuracy_with_end": probes.token_accuracy(out.logits, batch),
         "attention_accuracy": probes.attention_accuracy(out.attention, gold),
         "right_mass": sum(by_head) / len(by_head),
         "margin": _margin(model, batch[:PROBED]),
-        "held_out_loss": -float(log_p.gather(-1, batch.target[..., None])[words].mean()),
+        "held_out_loss": -float(log_p[words].mean()),
     }
     for k, mass in enumerate(by_head if len(by_head) > 1 else ()):
-        found |= {
-            f"head{k}/right_mass": mass,
-            f"head{k}/attention_accuracy": probes.attention_accuracy(out.attention[:, k], gold),
-            f"head{k}/margin": _margin(model, batch[:PROBED], head=k),
-        }
+        found[f"head{k}/right_mass"] = mass
+        at = probes.attention_accuracy(out.attention[:, k], gold)
+        found[f"head{k}/attention_accuracy"] = at
+        found[f"head{k}/margin"] = _margin(model, batch[:PROBED], head=k)
     return found
 
 
 def _margin(model: models.Seq2Seq, batch: Batch, head: int | None = None) -> float:
-    gold = word_positions(batch)
+    gold, mask = word_positions(batch), batch.source_mask[:, None, :]
     beta = probes.lexical_probe(model, batch, scale="log_probability", head=head)
     own = beta.gather(-1, gold.clamp(min=0)[..., None]).squeeze(-1)
-    mask = batch.source_mask[:, None, :]
     mean = beta.where(mask, 0).sum(-1) / mask.sum(-1)
     return float((own - mean)[gold >= 0].mean())
 
@@ -173,8 +167,8 @@ def intervene(model: models.Seq2Seq, task: Copying, batch: Batch) -> dict[str, f
         own attention without what is before (after) it. ``accuracy/other_source``: the encoder
         reads another input; ``accuracy/repeated``: words occur more than once.
     """
-    if len(batch) < 2:
-        raise ValueError(f"expected two inputs or more, found {len(batch)}: one is swapped in")
+    count = len(batch)
+    refuse({f"two inputs or more, found {count}: one is swapped in": count < 2})
     gold = word_positions(batch)
     with probes.evaluating(model):
         own = model(batch).attention
@@ -182,24 +176,23 @@ def intervene(model: models.Seq2Seq, task: Copying, batch: Batch) -> dict[str, f
         right = torch.where(gold >= 0, gold, batch.target_mask.sum(1, keepdim=True) - 1)[..., None]
         kept = {"right_only": at == right, "not_right": at != right}
         kept |= {"not_before": at >= right, "not_after": at <= right}
-        weights = {"uniform": torch.full_like(own, 1 / own.shape[-1])}
+        runs: dict[str, tuple[Batch, torch.Tensor | None]]
+        runs = {"uniform": (batch, torch.full_like(own, 1 / own.shape[-1]))}
         for name, allowed in kept.items():
             left = (own + 1e-12) * allowed[:, None]  # b k t l
-            weights[name] = left / left.sum(-1, keepdim=True)
-        found = {
-            f"accuracy/{name}": _accuracy(model(batch, attention=alpha).logits, batch)
-            for name, alpha in weights.items()
-        }
+            runs[name] = batch, left / left.sum(-1, keepdim=True)
         other = Batch(batch.source.roll(1, dims=0), batch.target, batch.gold)
-        repeated = replace(task, repetition=True).sample(len(batch), HELD_OUT_SEED)
-        for name, changed in (("other_source", other), ("repeated", repeated.to(gold.device))):
-            found[f"accuracy/{name}"] = _accuracy(model(changed).logits, changed)
-    return found
+        repeated = replace(task, repetition=True).sample(count, HELD_OUT_SEED)
+        runs |= {"other_source": (other, None), "repeated": (repeated.to(gold.device), None)}
+        return {
+            f"accuracy/{name}": word_accuracy(model(read, attention=alpha).logits.argmax(-1), read)
+            for name, (read, alpha) in runs.items()
+        }
 
 
-def _accuracy(logits: torch.Tensor, batch: Batch) -> float:
-    words = word_positions(batch) >= 0
-    return float((logits.argmax(-1) == batch.target)[words].double().mean())
+def word_accuracy(said: torch.Tensor, batch: Batch) -> float:
+    """Share of words, end symbols left out, that these identifiers, ``(batch, tgt)``, get right."""
+    return float((said == batch.target)[word_positions(batch) >= 0].double().mean())
 
 
 def word_positions(batch: Batch) -> torch.Tensor:
@@ -237,11 +230,8 @@ def train_copier(
     """Train a copier in place until it copies or its steps are over, then ask what it uses.
 
     Each of its seven parameters is what some experiment differs in. The seed is that of dropout,
-    and of the inputs unless batches are given.
-
-    Returns:
-        History with the metrics of ``measure`` (else ``measure_copier``) on held-out inputs and, at
-        the last step, of ``after`` (else ``intervene``).
+    and of the inputs unless batches are given. The history has the metrics of ``measure`` (else
+    ``measure_copier``) on held-out inputs and, at the last step, of ``after`` (else ``intervene``).
     """
     held_out = config.held_out
     history = training.train(
@@ -271,15 +261,13 @@ def outcomes(frame: pd.DataFrame) -> pd.DataFrame:
         before training, and that share has fallen; else "undecided".
     """
     keys = [key for key in ("arm", "seed") if key in frame.columns]
-    needed = ["token_accuracy", "attention_accuracy", "right_mass"]
-    if missing := sorted(set(needed) - set(frame["metric"])):
-        raise ValueError(f"expected the metrics {', '.join(needed)}, found none of {missing}")
-    by_head = sorted(name for name in set(frame["metric"]) if name.endswith("/attention_accuracy"))
-    wide = (
-        frame[frame["metric"].isin([*needed, *by_head])]
-        .pivot(index=[*keys, "step"], columns="metric", values="value")
-        .reset_index("step")  # sorted: by run, then by step
-    )
+    needed, metrics = ["token_accuracy", "attention_accuracy", "right_mass"], set(frame["metric"])
+    missing = sorted(set(needed) - metrics)
+    refuse({f"the metrics {', '.join(needed)}, found none of {missing}": bool(missing)})
+    by_head = sorted(name for name in metrics if name.endswith("/attention_accuracy"))
+    of_these = frame[frame["metric"].isin([*needed, *by_head])]
+    wide = of_these.pivot(index=[*keys, "step"], columns="metric", values="value")
+    wide = wide.reset_index("step")  # sorted: by run, then by step
     runs = wide.groupby(level=keys)
     reached = wide[wide["token_accuracy"] >= COPIES].groupby(level=keys).head(1)
     last = runs.tail(1)
@@ -294,10 +282,8 @@ def outcomes(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 PAPER = CopyingConfig()
-"""The authors' hard distribution: permutations of 40 words, LSTM of width 256, batch 128.
-
-Theirs end after 200 updates and are measured on 50 fresh inputs; these go on to 400, stop when they
-copy, and are measured on 64 fixed inputs. None of this changes a step of training."""
+"""The authors' hard distribution. Theirs end after 200 updates and are measured on 50 fresh inputs;
+these go on to 400, stop when they copy, and are measured on 64 fixed inputs."""
 SMALL = CopyingConfig(vocab=16, length=16, width=64, batch_size=32, learning_rate=4e-3, steps=500)
 """The same, small enough to be trained while one reads. Chosen on seeds from 1000 on."""
 

@@ -1,36 +1,27 @@
 """Small questions behind the two branches: a third circuit, free running, how many tickets."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from scipy.stats import chi2
+from torch.nn.functional import pad
 
 from lessons_lib import models, probes, training
 from lessons_lib.lab import copying
 from lessons_lib.lab.decoding import translate
 from lessons_lib.stats import Interval
-from lessons_lib.tasks import Batch
+from lessons_lib.tasks import PAD, Batch
 
 
 def carriers(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
     """What carries the words to the output: what is read, or the decoder's own memory?
 
-    Returns:
-        Token accuracy, attention held uniform throughout: ``uniform``; ``uniform/other_start``: the
-        decoder starts from the last state of another input; ``uniform/other_read``: what is read
-        is that of another input. Then with the model's own attention: ``free``: the model reads
-        its own output (greedy), not the right one.
+    Token accuracy with attention held ``uniform``; ``uniform/other_start``: the decoder starts from
+    the last state of another input; ``uniform/other_read``: what is read is that of another input.
+    ``free``: with its own attention the model reads its own output (greedy), not the right one.
     """
-    words = copying.word_positions(batch) >= 0
     other = batch.source.roll(1, dims=0)
-
-    def right(said: torch.Tensor) -> float:
-        return float((said == batch.target)[words].double().mean())
-
     with probes.evaluating(model):
         own, start = model.encode(batch.source, batch.source_mask)
         others, other_start = model.encode(other, batch.source_mask)
@@ -42,12 +33,12 @@ def carriers(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
         ):
             states, _ = model.decoder(model.target_embedding(batch.decoder_input), began)
             mean = model.merge(model.values(read).mean(2, keepdim=True))  # b 1 d
-            logits = model.readout(states, mean.expand(-1, states.shape[1], -1))
-            found[name] = right(logits.argmax(-1))
-    said = translate(model, batch.source, beam=1, longest=batch.target.shape[1])
-    full = torch.zeros_like(batch.target)
-    full[:, : said.shape[1]] = said
-    return {**found, "free": right(full)}
+            said = model.readout(states, mean.expand(-1, states.shape[1], -1)).argmax(-1)
+            found[name] = copying.word_accuracy(said, batch)
+    longest = batch.target.shape[1]
+    said = translate(model, batch.source, beam=1, longest=longest)
+    said = pad(said, (0, longest - said.shape[1]), value=PAD)
+    return {**found, "free": copying.word_accuracy(said, batch)}
 
 
 def run_carriers(config: copying.CopyingConfig, seed: int) -> training.History:
@@ -83,10 +74,8 @@ def area_under_curve(score: ArrayLike, happened: ArrayLike) -> Interval:
 def tickets(aligned: Mapping[int, tuple[int, int]]) -> Interval:
     """Fit ``1 - (1-p)^(H^g)`` by maximum likelihood: H heads are H^g tickets; g, in [0, 3].
 
-    The interval holds all g that the likelihood ratio test does not refuse at 0.05.
-
-    Args:
-        aligned: by number of heads, how many runs aligned, and of how many.
+    From how many runs aligned, and of how many, by number of heads. The interval holds all g that
+    the likelihood ratio test does not refuse at 0.05.
     """
     heads, (won, n) = np.array(list(aligned)), np.array(list(aligned.values())).T[..., None, None]
     p, g = np.linspace(0.001, 0.999, 999)[:, None], np.linspace(0, 3, 301)

@@ -1,12 +1,10 @@
 """Several heads on the hard distribution: what their starts, and not their number, bring.
 
 A head is its own query and value projection; all else is the body. With the body fixed, a head's
-start is *good* if it aligns as the single head whatever the order of the data, and *bad* if it
-never does. Models put together from good and bad heads can all express the same functions, so what
-sets them apart is dynamics. Source: the paper's multi-head experiment.
+start is *good* if it aligns as the single head whatever the order of the data, *bad* if it never
+does. Good and bad heads can express the same functions; dynamics set them apart. Source: the
+paper's multi-head experiment.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -43,19 +41,17 @@ class HeadsConfig(CopyingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        counts = self.drawn, self.second_drawn
-        sizes = len(self.pool), len(self.second_pool)
-        scales = self.query_scale, self.value_scale
+        counts, sizes = (self.drawn, self.second_drawn), (len(self.pool), len(self.second_pool))
         heads, inner, tied, merge = self.heads, self.inner, self.tied_until, self.merge
         many = any(not 0 <= drawn <= size for drawn, size in zip(counts, sizes, strict=True))
+        few = sum(counts) not in (0, heads)
         wide = inner is not None and (inner < 1 or heads > 1)
         apart = tied < 0 or (tied > 0 and merge != "average")
+        scales = self.query_scale, self.value_scale
         refuse(
             {
                 f"to draw at most as many heads as a pool has, found {counts} of {sizes}": many,
-                f"to draw all {heads} heads, or none to take the run's seed, found {counts}": (
-                    sum(counts) not in (0, heads)
-                ),
+                f"to draw all {heads} heads, or none to take the run's seed, found {counts}": few,
                 f"inner of at least 1 and one head, found inner {inner} and {heads} heads": wide,
                 "tied_until of at least 0, and 0 where contexts are concatenated, as heads would "
                 f"not stay equal, found {tied} with merge {merge!r}": apart,
@@ -69,24 +65,26 @@ class HeadsConfig(CopyingConfig):
         if not self.drawn + self.second_drawn:
             return tuple(seed * self.heads + k for k in range(self.heads))
         rng = generator(seed)
-        found: list[int] = []
-        for pool, count in ((self.pool, self.drawn), (self.second_pool, self.second_drawn)):
-            order = torch.randperm(len(pool), generator=rng)[:count]
-            found += [pool[i] for i in order.tolist()]
-        return tuple(found)
+        pools = (self.pool, self.drawn), (self.second_pool, self.second_drawn)
+        return tuple(
+            pool[i]
+            for pool, count in pools
+            for i in torch.randperm(len(pool), generator=rng)[:count].tolist()
+        )
 
     def assemble(self, head_seeds: Sequence[int]) -> models.Seq2Seq:
-        """A copier with the fixed body and the heads of these seeds, before training.
-
-        Equal seeds give equal heads, in whatever model and at whatever place.
-        """
+        """A copier with the fixed body and heads of these seeds, equal wherever seeds are equal."""
         model = models.build(replace(self.model, merge=self.merge), self.body_seed)
         _set_readout(model, self.body_seed)
-        if self.inner is not None:
-            _widen(model, self.inner, head_seeds[0])
-            return model
-        for k, seed in zip(range(self.heads), head_seeds, strict=True):
+        for k, seed in enumerate(head_seeds if self.inner is None else ()):
             _set_head(model, k, seed)
+        if self.inner is not None:
+            d = self.width
+            with torch.random.fork_rng():
+                torch.manual_seed(head_seeds[0])
+                for name in ("query", "value"):
+                    wide = nn.Sequential(nn.Linear(d, self.inner), nn.Linear(self.inner, d))
+                    model.add_module(name, wide)
         return model
 
 
@@ -100,51 +98,43 @@ def _set_readout(model: models.Seq2Seq, body_seed: int) -> None:
     model.readout_layers.load_state_dict(start)
 
 
+def by_head(model: models.Seq2Seq) -> list[torch.Tensor]:
+    """Weights and biases of query and value, ``(heads, ...)``: to change them changes the model."""
+    parts = (*model.query.parameters(), *model.value.parameters())
+    return [weights.detach().unflatten(0, (model.config.heads, -1)) for weights in parts]
+
+
 def _set_head(model: models.Seq2Seq, head: int, seed: int) -> None:
     """Give a head the start of a seed: PyTorch's usual one for a layer of a head's size."""
     d = model.config.d_hidden
-    own = slice(head * d, (head + 1) * d)
-    with torch.random.fork_rng(), torch.no_grad():
+    with torch.random.fork_rng():
         torch.manual_seed(seed)
-        for layer in (model.query, model.value):
-            fresh = nn.Linear(d, d)
-            layer.weight[own], layer.bias[own] = fresh.weight, fresh.bias
+        fresh = [*nn.Linear(d, d).parameters(), *nn.Linear(d, d).parameters()]
+    for weights, start in zip(by_head(model), fresh, strict=True):
+        weights[head] = start.detach()
 
 
 def _tie_heads(model: models.Seq2Seq) -> None:
     """Copy the first head to all others: rounding tells equal heads apart, and that grows."""
-    with torch.no_grad():
-        for weights in (*model.query.parameters(), *model.value.parameters()):
-            by_head = weights.unflatten(0, (model.config.heads, -1))
-            by_head[1:] = by_head[:1].clone()
-
-
-def _widen(model: models.Seq2Seq, inner: int, seed: int) -> None:
-    d, out = model.config.d_hidden, model.config.d_hidden * model.config.heads
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        for name in ("query", "value"):
-            model.add_module(name, nn.Sequential(nn.Linear(d, inner), nn.Linear(inner, out)))
+    for weights in by_head(model):
+        weights[1:] = weights[:1].clone()
 
 
 def run_heads(config: HeadsConfig, seed: int) -> training.History:
-    """Train one copier that is put together from heads, until it copies or its steps are over.
+    """``train_copier`` of heads put together; at the last step ``remove_heads``.
 
-    The seed is that of the choice of heads, and of the inputs unless ``data_seed`` is set. The
-    history is that of ``train_copier``; at the last step ``remove_heads``.
+    The seed is that of the choice of heads, and of the inputs unless ``data_seed`` is set.
     """
-    seeds = config.head_seeds(seed)
-    tied = config.tied_until > 0
+    seeds, tied = config.head_seeds(seed), config.tied_until
     model = config.assemble((seeds[0],) * config.heads if tied else seeds)
 
     def batches() -> Iterator[Batch]:
         data_seed = seed if config.data_seed is None else config.data_seed
         for step, batch in enumerate(config.task.stream(config.batch_size, data_seed)):
-            if step < config.tied_until:
+            if step < tied:
                 _tie_heads(model)
-            elif tied and step == config.tied_until:
-                for head in range(1, config.heads):
-                    _set_head(model, head, seeds[head])
+            for head in range(1, config.heads if step == tied > 0 else 0):
+                _set_head(model, head, seeds[head])
             yield batch
 
     return copying.train_copier(model, config, seed, batches(), after=remove_heads)
@@ -156,7 +146,6 @@ def remove_heads(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
     The others' mean takes its place in the average; where contexts are concatenated, its slot is 0.
     """
     heads = model.config.heads
-    words = copying.word_positions(batch) >= 0
     found: dict[str, float] = {}
     with probes.evaluating(model):
         out = model(batch)
@@ -165,21 +154,20 @@ def remove_heads(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
             kept = contexts.clone()
             others = [k for k in range(heads) if k != head]
             kept[:, head] = contexts[:, others].mean(1) if model.config.merge == "average" else 0.0
-            logits = model.readout(out.decoder_states, model.merge(kept))
-            right = (logits.argmax(-1) == batch.target)[words]
-            found[f"accuracy/without_head{head}"] = float(right.double().mean())
+            said = model.readout(out.decoder_states, model.merge(kept)).argmax(-1)
+            found[f"accuracy/without_head{head}"] = copying.word_accuracy(said, batch)
     return found
 
 
-def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
+def classify_starts(frame: pd.DataFrame) -> "pd.Series[str]":
     """For each seed (a head) whether its start is ``"good"``, ``"bad"`` or ``"mixed"``.
 
-    Good: aligned in every arm (order of the data), bad: in none. Rows are tidy, of single heads; a
-    ``ValueError`` if a seed has not been run in every arm.
+    Good: aligned in every arm (order of the data), bad: in none; rows are tidy, of single heads.
+    A ``ValueError`` if a seed has not been run in every arm.
     """
     aligned = (copying.outcomes(frame)["branch"] == "aligned").unstack("arm")
-    if partly := aligned.index[aligned.isna().any(axis=1)].tolist():
-        raise ValueError(f"expected each seed in every arm, found {partly} in some arms only")
+    partly = aligned.index[aligned.isna().any(axis=1)].tolist()
+    refuse({f"each seed in every arm, found {partly} in some arms only": bool(partly)})
     kind = pd.Series("mixed", index=aligned.index, name="start")
     kind[aligned.all(axis=1)] = "good"
     kind[~aligned.any(axis=1)] = "bad"
@@ -188,9 +176,8 @@ def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
 
 ONE_HEAD = extended(copying.SMALL, HeadsConfig, cell="gru", shared_embeddings=False, steps=600)
 """One head on a fixed body. As in the paper's multi-head experiment: GRU, separate embeddings."""
-PAPER_HEAD = extended(
-    *(copying.PAPER, HeadsConfig), cell="gru", shared_embeddings=False, steps=200, bfloat16=True
-)
+_GRU = extended(copying.PAPER, HeadsConfig, cell="gru", shared_embeddings=False)
+PAPER_HEAD = replace(_GRU, steps=200, bfloat16=True)
 """The same at the paper's size, for as many updates as there."""
 GOOD_HEADS = (
     *(3, 8, 10, 11, 12, 15, 16, 18, 20, 22, 24, 27, 28, 30, 32, 33, 34, 37, 41, 42, 46, 47),

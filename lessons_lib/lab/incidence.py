@@ -1,7 +1,5 @@
 """How many runs, and how soon: shares over time, their picture, and tests of their difference."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -12,6 +10,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats as scipy_stats
 
+from lessons_lib.config import refuse
 from lessons_lib.plots import ROLES
 from lessons_lib.stats import proportion_interval
 
@@ -32,26 +31,19 @@ def cumulative_incidence(times: ArrayLike, happened: ArrayLike, until: float) ->
 
     All runs are followed until their end or until ``until``. So the Aalen-Johansen estimate is the
     plain share of runs with the event by time t, those with another event in the denominator.
-
-    Args:
-        times: when each run ended, by whatever event, or was last looked at, ``(n,)``.
-        happened: whether it ended with the event that is asked for, ``(n,)``.
-        until: where the curve ends; events after it do not count.
+    ``times``, ``(n,)``: when each run ended, by whatever event, or was last looked at;
+    ``happened``, ``(n,)``: whether it ended with the event that is asked for.
 
     Raises:
         ValueError: shapes differ, there is no run, or a time is negative or NaN.
     """
     when, hit = np.asarray(times, dtype=float), np.asarray(happened, dtype=bool)
-    if when.ndim != 1 or when.shape != hit.shape or not when.size or not (when >= 0).all():
-        raise ValueError(
-            "expected one time, 0 or later, and one truth value for each run, found shapes "
-            f"{when.shape} and {hit.shape}"
-        )
+    found = f"one truth value for each run, found shapes {when.shape} and {hit.shape}"
+    fits = when.ndim == 1 and when.shape == hit.shape and when.size > 0
+    refuse({f"one time, 0 or later, and {found}": not (fits and (when >= 0).all())})
     at = np.unique(np.concatenate([[0.0], when[hit & (when <= until)], [until]]))
     bands = [proportion_interval(int((hit & (when <= t)).sum()), when.size) for t in at]
-    share, low, high = (
-        np.array([getattr(band, end) for band in bands]) for end in ("estimate", "low", "high")
-    )
+    share, low, high = np.array([(band.estimate, band.low, band.high) for band in bands]).T
     return Incidence(at, share, low, high, when.size)
 
 
@@ -85,14 +77,12 @@ def time_difference(
     other. The alternative is of the first group's hazard: where it is "less", that group is later.
     A ``ValueError`` if no run of either group reached the event.
     """
-    one, other = _censored(times, happened), _censored(other_times, other_happened)
-    if all(group.num_censored() == len(group) for group in (one, other)):
-        raise ValueError("expected an event in at least one run, found none; run them longer")
+    none = not (np.any(happened) or np.any(other_happened))
+    refuse({"an event in at least one run, found none; run them longer": none})
+    one, other = (
+        scipy_stats.CensoredData.right_censored(np.asarray(ends), ~np.asarray(reached, dtype=bool))
+        for ends, reached in ((times, happened), (other_times, other_happened))
+    )
     with np.errstate(invalid="ignore"):
         p = float(scipy_stats.logrank(one, other, alternative=alternative).pvalue)
     return 1.0 if math.isnan(p) else p  # all events at one time: nothing tells the groups apart
-
-
-def _censored(times: ArrayLike, happened: ArrayLike) -> scipy_stats.CensoredData:
-    ends, reached = np.asarray(times, dtype=float), np.asarray(happened, dtype=bool)
-    return scipy_stats.CensoredData(uncensored=ends[reached], right=ends[~reached])

@@ -2,16 +2,9 @@
 
 KTIW (knowledge to translate individual words) is read off by the lexical probe
 ``beta_{t,l} = readout([s_t; V h_l])``, in which the query has no part. So holding attention leaves
-KTIW free to be learned, and freezing all weights but the query freezes KTIW. That makes the
-asymmetry of the paper's abstract a sentence that can be tested, on the easy distribution, where
-co-occurrence speaks and an ordinary copier learns both:
-
-    With attention held uniform, ``margin`` and ``probe_accuracy`` rise. With KTIW frozen at
-    random, ``attention_accuracy`` stays at chance, although the same query can be taught to look
-    at the right position (``prepare="alignment"``), and with KTIW frozen right it learns to.
-
-A run has two stages: the preparation, in which something is taught, and ordinary training with a
-fresh optimiser. Arms share their start and the inputs of the second stage, seed by seed.
+KTIW free to be learned, and freezing all weights but the query freezes KTIW. A run has two stages:
+the preparation, in which something is taught, and ordinary training with a fresh optimiser. Arms
+share their start and the inputs of the second stage, seed by seed.
 """
 
 import copy
@@ -34,7 +27,6 @@ PREPARATION_SEED = 2**29
 """Added to the seed of the inputs of the preparation: no ordinary run gets those."""
 
 Preparation = Literal["nothing", "uniform-easy", "uniform-hard", "gold", "dictionary", "alignment"]
-Hold = Literal["nothing", "uniform", "gold", "snapshot"]
 Group = Literal["ktiw", "attention", "shared"]
 
 
@@ -58,31 +50,33 @@ class InterventionConfig(CopyingConfig):
     #: groups of ``parameter_groups`` that keep their values after the preparation.
     frozen: tuple[Group, ...] = ()
     #: where attention is held then; ``"snapshot"``: where the model at ``hold_from`` attends
-    hold: Hold = "nothing"
+    hold: Literal["nothing", "uniform", "gold", "snapshot"] = "nothing"
     hold_from: int = 0  #: updates after which the snapshot is taken; attention is free until then
     query_rate: float = 1.0  #: factor on the learning rate of the group ``attention``
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        spare, rate, hold, frozen = self.spare, self.query_rate, self.hold, set(self.frozen)
-        prepare, steps, at = self.prepare, self.prepare_steps, self.hold_from
-        unknown = not frozen <= set(get_args(Group))
-        low = spare < 0 or not 0 < rate < float("inf")
+        prepare, steps, spare, hold = self.prepare, self.prepare_steps, self.spare, self.hold
+        groups, frozen, at = get_args(Group), set(self.frozen), self.hold_from
+        low = spare < 0 or not 0 < self.query_rate < float("inf")
         untold = steps < 0 or (prepare == "nothing") != (steps == 0)
-        few = prepare == "uniform-easy" and self.vocab + spare == self.length
         bare = self.wrong_words and prepare not in ("uniform-easy", "dictionary")
-        single = self.wrong_words and 1 in (self.vocab, spare)
-        late = not 0 <= at < (max(self.steps, 1) if hold == "snapshot" else 1)
         idle = frozen >= {"ktiw", "shared"} and (hold != "nothing" or "attention" in frozen)
-        told = f"found {steps} with prepare {prepare!r}"
+        late = not 0 <= at < (max(self.steps, 1) if hold == "snapshot" else 1)
         refuse(
             {
-                f"frozen from {', '.join(get_args(Group))}, found {self.frozen}": unknown,
-                f"spare of at least 0 and finite query_rate above 0, found {spare} and {rate}": low,
-                f"prepare_steps above 0 with a preparation, else 0, {told}": untold,
-                "spare words for an easy distribution, found as many words as an input has": few,
+                f"frozen from {', '.join(groups)}, found {self.frozen}": not frozen <= set(groups),
+                "spare of at least 0 and finite query_rate above 0, found "
+                f"{spare} and {self.query_rate}": low,
+                "prepare_steps above 0 with a preparation, else 0, found "
+                f"{steps} with prepare {prepare!r}": untold,
+                "spare words for an easy distribution, found as many words as an input has": (
+                    prepare == "uniform-easy" and self.vocab + spare == self.length
+                ),
                 f"wrong_words with prepare 'uniform-easy' or 'dictionary', found {prepare!r}": bare,
-                "two words or more to exchange, found a single one; choose another spare": single,
+                "two words or more to exchange, found a single one; choose another spare": (
+                    self.wrong_words and 1 in (self.vocab, spare)
+                ),
                 f"hold_from below steps, 0 without a snapshot, found {at} with hold {hold!r}": late,
                 f"something to train, found frozen {self.frozen} with hold {hold!r}": idle,
             }
@@ -94,31 +88,25 @@ class InterventionConfig(CopyingConfig):
         size = super().model.target_vocab + self.spare
         return replace(super().model, source_vocab=size, target_vocab=size)
 
-    @property
-    def spare_words(self) -> slice:
-        """Identifiers of the spare words."""
-        return slice(self.task.vocab_size, self.task.vocab_size + self.spare)
-
 
 class HeldCopier(models.Seq2Seq):
     """A copier whose attention can be held."""
 
     #: gives the attention that all who call the model see in place of its own; ``None``: no other
     hold: Callable[[Batch], Tensor] | None = None
-    silent: slice = slice(0, 0)  #: output words that the task does not have: ``MINUS_INFINITY``
+    silent: int = 0  #: so many last output words have no chance: the task does not have them
 
     def forward(self, batch: Batch, attention: Tensor | None = None) -> models.Seq2SeqOutput:
-        """As ``Seq2Seq.forward``, where attention that is passed goes before that held."""
+        """As ``Seq2Seq.forward``; attention that is passed goes before that held."""
         if attention is None and self.hold is not None:
             attention = self.hold(batch)
         return super().forward(batch, attention)
 
     def readout(self, decoder_states: Tensor, context: Tensor) -> Tensor:
-        """As ``Seq2Seq.readout``, without a chance for silent words."""
+        """As ``Seq2Seq.readout``, with silent words at ``MINUS_INFINITY``."""
         logits = super().readout(decoder_states, context)
-        at = torch.arange(logits.shape[-1], device=logits.device)
-        silent = (at >= self.silent.start) & (at < self.silent.stop)
-        return logits.masked_fill(silent, models.MINUS_INFINITY)
+        logits[..., logits.shape[-1] - self.silent :] = models.MINUS_INFINITY
+        return logits
 
 
 def build_held(config: InterventionConfig, seed: int) -> HeldCopier:
@@ -145,44 +133,39 @@ def parameter_groups(model: models.Seq2Seq) -> dict[Group, list[nn.Parameter]]:
     """All parameters of an encoder-decoder by what they serve.
 
     ``"ktiw"``: source embedding, values and readout: word in, word out. ``"attention"``: the query.
-    ``"shared"`` serve both: the recurrent networks, the bridge, and a target embedding of its own.
-    With ``"ktiw"`` alone frozen, the encoder can still fit its states to the readout.
+    ``"shared"``: the recurrent networks, the bridge, and a target embedding of its own. With
+    ``"ktiw"`` alone frozen, the encoder can still fit its states to the readout.
     """
     found: dict[Group, list[nn.Parameter]] = {"ktiw": [], "attention": [], "shared": []}
-    words = ("source_embedding", "value", "readout_layers")
+    of: dict[str, Group] = dict.fromkeys(("source_embedding", "value", "readout_layers"), "ktiw")
+    of["query"] = "attention"
     for name, parameter in model.named_parameters():  # a shared table once, as source_embedding
-        part = name.split(".")[0]
-        group: Group = "attention" if part == "query" else "ktiw" if part in words else "shared"
-        found[group].append(parameter)
+        found[of.get(name.split(".")[0], "shared")].append(parameter)
     return found
 
 
 def wrong_dictionary(config: InterventionConfig) -> Tensor:
-    """For each identifier the wrong output word, ``(vocab + specials,)``: a fixed derangement.
+    """For each identifier the wrong output word, ``(vocab + spare + specials,)``.
 
     Words of the task are exchanged among themselves in one cycle, and so are the spare ones.
     """
-    table = torch.arange(config.model.source_vocab)
-    for first, count in ((FIRST_WORD, config.vocab), (FIRST_WORD + config.vocab, config.spare)):
-        table[first : first + count] = table[first : first + count].roll(-1)
-    return table
+    parts = torch.arange(config.model.source_vocab).split([FIRST_WORD, config.vocab, config.spare])
+    return torch.cat([parts[0], parts[1].roll(-1), parts[2].roll(-1)])
 
 
 def preparation_batches(config: InterventionConfig, seed: int) -> Iterator[Batch]:
     """Inputs and targets of the preparation, without end."""
-    task = replace(config.task, repetition=config.prepare == "dictionary")
-    if config.prepare == "uniform-easy":
-        task = replace(task, vocab=config.vocab + config.spare)
+    vocab = config.vocab + (config.spare if config.prepare == "uniform-easy" else 0)
+    task = replace(config.task, vocab=vocab, repetition=config.prepare == "dictionary")
     for batch in task.stream(config.batch_size, PREPARATION_SEED + seed):
         target = wrong_dictionary(config)[batch.target] if config.wrong_words else batch.target
         yield Batch(batch.source, target, batch.gold)
 
 
 def dictionary_loss(model: models.Seq2Seq, batch: Batch) -> Tensor:
-    """Cross-entropy of the word at each position from its value alone, in nats, a scalar.
+    """Cross-entropy of the word at each position from its value alone, in nats; not of the query.
 
-    The decoder states are those of the next input of the batch, in inputs whose words repeat at
-    random: nothing else helps. No gradient reaches the query.
+    Decoder states are those of another input, whose words repeat at random: nothing else helps.
     """
     out = model(batch, attention=uniform_attention(batch))
     alone = model.merge(model.values(out.encoder_states))  # b l d: the context at each position
@@ -213,14 +196,14 @@ def measure_intervention(
 ) -> dict[str, float]:
     """The metrics of ``copying.measure_copier``, and how KTIW stands.
 
-    ``probe_accuracy``: how often the lexical probe is largest at the right position; where a wrong
-    dictionary was taught, ``misled_mass``: mean attention at the word of which it says that it
-    becomes the right one.
+    ``probe_accuracy``: how often the lexical probe is largest at the right position;
+    ``misled_mass``: mean attention at the word that a wrong dictionary, if one was taught, turns
+    into the right one.
     """
     gold = copying.word_positions(batch)
     beta = probes.lexical_probe(model, batch[:PROBED], scale="probability")
-    accuracy = probes.attention_accuracy(beta, gold[:PROBED])
-    found = {**measure_copier(model, batch), "probe_accuracy": accuracy}
+    found = measure_copier(model, batch)
+    found["probe_accuracy"] = probes.attention_accuracy(beta, gold[:PROBED])
     if config.wrong_words:
         with probes.evaluating(model):
             alpha = model(batch).attention.mean(1)  # b t l
@@ -232,20 +215,15 @@ def measure_intervention(
 
 
 def run_intervention(config: InterventionConfig, seed: int) -> training.History:
-    """Prepare one copier, then train it.
+    """Prepare one copier, then train it; metrics of ``measure_intervention``, last ``intervene``.
 
-    Whatever the intervention, runs of one seed have the same start, and the same inputs after the
-    preparation. While attention is held, that attention is measured. Steps count all updates, those
-    of the preparation first; it is measured with attention left free, and its loss is left out.
-
-    Returns:
-        History with the metrics of ``measure_intervention`` on the task and, at the last step,
-        those of ``copying.intervene``.
+    While attention is held, that attention is measured. Steps count all updates, those of the
+    preparation first; it is measured with attention left free, and its loss is left out.
     """
     model = build_held(config, seed)
     measure = partial(measure_intervention, config=config)
-    before = _prepare(model, config, seed, partial(measure, batch=config.held_out))
-    model.silent = config.spare_words
+    before = _prepare(model, config, seed, measure)
+    model.silent = config.spare
     _freeze(model, config.frozen)
     model.hold = {"uniform": uniform_attention, "gold": gold_attention}.get(config.hold)
 
@@ -271,28 +249,20 @@ def prepared_copier(config: InterventionConfig, seed: int) -> HeldCopier:
 
 
 def _prepare(
-    model: HeldCopier,
-    config: InterventionConfig,
-    seed: int,
-    measure: Callable[[HeldCopier], dict[str, float]] | None,
+    model: HeldCopier, config: InterventionConfig, seed: int, measure: copying.Measure | None
 ) -> training.History:
     """The first stage, whose end is left to be measured as the beginning of the second."""
     if config.prepare == "nothing":
         return training.History((), 0, False, 0.0, training.pick_device().type)
-
     losses = {"dictionary": dictionary_loss, "alignment": alignment_loss}
     hold = gold_attention if config.prepare == "gold" else uniform_attention
-
-    def held(copier: models.Seq2Seq, batch: Batch) -> Tensor:
-        return held_loss(copier, batch, hold(batch))
-
     _freeze(model, ("ktiw", "shared") if config.prepare == "alignment" else ())
     history = training.train(
         model,
         preparation_batches(config, seed),
-        losses.get(config.prepare, held),
+        losses.get(config.prepare, lambda model, batch: held_loss(model, batch, hold(batch))),
         replace(config.schedule, steps=config.prepare_steps, stop_metric=None),
-        evaluate=measure,
+        evaluate=measure and (lambda copier: measure(copier, config.held_out)),
         seed=seed,
     )
     kept = [r for r in history.rows if r["step"] < config.prepare_steps and r["metric"] != "loss"]

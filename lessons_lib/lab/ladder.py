@@ -1,9 +1,8 @@
 """From the LSTM copier to the reduced model, one part at a time: what makes elimination slow?
 
-The reduced model has attention that is free by position, a table of words, and nothing else. The
-copier has more: states that carry neighbours, a decoder that remembers what it has written,
-attention that a network predicts, and a readout that what is read has to pass. A *rung* is a copier
-in which some of these are taken away, and a ``models.Seq2Seq`` to all that measures one.
+The reduced model has attention that is free by position and a table of words. The copier has also
+states that carry neighbours, a decoder that remembers what it has written, attention that a network
+predicts, and a readout. A *rung* is a copier in which some of these are taken away.
 """
 
 from dataclasses import dataclass, replace
@@ -13,11 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib import models, training
+from lessons_lib.config import refuse
 from lessons_lib.lab.copying import SMALL, CopyingConfig, build_copier, extended, train_copier
-
-Reads = Literal["states", "words", "embeddings"]
-Decoder = Literal["recurrent", "positions"]
-Attention = Literal["predicted", "free"]
 
 START_SCALE = 0.1
 """Standard deviation of free attention logits and of free decoder states at the start."""
@@ -25,21 +21,18 @@ START_SCALE = 0.1
 
 @dataclass(frozen=True)
 class LadderConfig(CopyingConfig):
-    """A copier with parts taken away; the defaults take nothing away.
-
-    The choice of ``readout`` belongs to the ladder, too. Errors are ``ValueError``.
-    """
+    """A copier with parts taken away; the defaults take nothing away. ``readout`` is one, too."""
 
     #: what attention fetches from a position: its encoder ``"states"``, which carry neighbours;
     #: ``"words"``: the state of the word if it stood alone; or ``"embeddings"``, which have no
     #: bounds as well. Where attention looks, and the decoder's start, comes from the states.
-    reads: Reads = "states"
+    reads: Literal["states", "words", "embeddings"] = "states"
     carry: float = 0.0  #: of no effect and always 0; records are known by their fields
     #: ``"recurrent"``, or ``"positions"``: a learned vector for each output step; knows no word
-    decoder: Decoder = "recurrent"
+    decoder: Literal["recurrent", "positions"] = "recurrent"
     #: ``"predicted"`` from the states, or ``"free"``: logits ``A[t, l]`` that are parameters, the
     #: same for all inputs.
-    attention: Attention = "predicted"
+    attention: Literal["predicted", "free"] = "predicted"
     reads_state: bool = True  #: whether the readout sees the decoder state, or zeros in its place
     #: factor on the learning rate of the query, or of the free logits. Adam moves each of these by
     #: about its rate in a step; a query moves a logit by all its weights.
@@ -47,9 +40,9 @@ class LadderConfig(CopyingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.attention_rate < float("inf") or self.carry:  # NaN fails this, too
-            found = f"{self.carry:g} and {self.attention_rate}"
-            raise ValueError(f"expected carry 0 and a finite attention_rate above 0, found {found}")
+        carry, rate = self.carry, self.attention_rate
+        wrong = carry != 0 or not 0 < rate < float("inf")  # as is NaN
+        refuse({f"carry 0 and finite attention_rate above 0, found {carry:g} and {rate}": wrong})
 
     @property
     def positions(self) -> int:
@@ -59,9 +52,8 @@ class LadderConfig(CopyingConfig):
     @property
     def model(self) -> models.Seq2SeqConfig:
         """The encoder-decoder; where positions have parameters, it refuses longer inputs."""
-        if (self.attention, self.decoder) == ("predicted", "recurrent"):
-            return super().model
-        return replace(super().model, max_length=self.positions)
+        bound = self.attention == "free" or self.decoder == "positions"
+        return replace(super().model, max_length=self.positions) if bound else super().model
 
 
 class Rung(models.Seq2Seq):
@@ -97,9 +89,7 @@ class Rung(models.Seq2Seq):
         if self.free is None:
             return super().scores(decoder_states, encoder_states[..., : self.rung.width], mask)
         free = self.free[:, : decoder_states.shape[1], : mask.shape[1]]
-        return free.expand(len(mask), -1, -1, -1).masked_fill(
-            ~mask[:, None, None, :], models.MINUS_INFINITY
-        )
+        return free.where(mask[:, None, None, :], models.MINUS_INFINITY)
 
     def values(self, encoder_states: Tensor) -> Tensor:
         """Each head's value of what is read at each position, ``(batch, heads, src, d_hidden)``."""
@@ -129,8 +119,8 @@ def build_rung(config: LadderConfig, seed: int) -> Rung:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = Rung(config)
-    kept = build_copier(config, seed).state_dict()
-    model.load_state_dict(kept, strict=False)  # what a rung has not, or has beside, stays
+    # What a rung has not, or has beside, stays.
+    model.load_state_dict(build_copier(config, seed).state_dict(), strict=False)
     return model
 
 

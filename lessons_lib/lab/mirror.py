@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-import torch
-
 from lessons_lib import models, training
+from lessons_lib.config import refuse
 from lessons_lib.lab import heads
 from lessons_lib.lab.copying import SMALL, CopyingConfig, build_copier, extended, train_copier
 
@@ -21,19 +20,16 @@ Pair = Literal["random", "identical", "both", "query", "value"]
 
 @dataclass(frozen=True)
 class PairConfig(CopyingConfig):
-    """A copier with two heads, the second of which depends on the first.
-
-    It is as drawn (``"random"``), ``"identical"``, or the image of the first with ``"both"``
-    projections turned over (antithetic), or the ``"query"`` or ``"value"``.
-    """
+    """A copier with two heads, the second of which depends on the first."""
 
     heads: int = 2
+    #: the second is as drawn (``"random"``), ``"identical"``, or the image of the first with
+    #: ``"both"`` projections turned over (antithetic), or the ``"query"`` or ``"value"``
     pair: Pair = "random"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.heads != 2:
-            raise ValueError(f"expected two heads, found {self.heads}")
+        refuse({f"two heads, found {self.heads}": self.heads != 2})
 
 
 @dataclass(frozen=True)
@@ -52,22 +48,16 @@ class TurnedConfig(heads.HeadsConfig):
 
 def turn_over(model: models.Seq2Seq, head: int, what: Turned = "both") -> None:
     """Change the sign of a head's projections, weights and biases, in place."""
-    with torch.no_grad():
-        for name, layer in (("query", model.query), ("value", model.value)):
-            if what in ("both", name):
-                for weights in (layer.weight, layer.bias):
-                    weights.unflatten(0, (model.config.heads, -1))[head].neg_()
+    parts = heads.by_head(model)  # two of the query, two of the value
+    for weights in {"both": parts, "query": parts[:2], "value": parts[2:]}[what]:
+        weights[head].neg_()
 
 
 def pair_up(model: models.Seq2Seq, pair: Pair) -> None:
     """Make the second of two heads from the first, in place."""
-    if pair == "random":
-        return
-    with torch.no_grad():
-        for weights in (*model.query.parameters(), *model.value.parameters()):
-            first, second = weights.unflatten(0, (2, -1))
-            second.copy_(first)
-    if pair != "identical":
+    for weights in heads.by_head(model) if pair != "random" else ():
+        weights[1] = weights[0]
+    if pair != "random" and pair != "identical":
         turn_over(model, 1, pair)
 
 
@@ -92,13 +82,16 @@ PAIRS = extended(SMALL, PairConfig, heads=2, steps=600)
 """Two heads on the small hard distribution."""
 
 
+def called(pair: Pair) -> str:
+    """What a kind of pair is called in the names of arms."""
+    return "antithetic" if pair == "both" else pair
+
+
 def pairs() -> dict[str, PairConfig]:
     """Kinds of pairs, both cells, no spare word and one."""
     gru = replace(PAIRS, cell="gru", shared_embeddings=False)
     return {
-        f"{base.cell}-{'antithetic' if pair == 'both' else pair}-V-{vocab}": replace(
-            base, pair=pair, vocab=vocab
-        )
+        f"{base.cell}-{called(pair)}-V-{vocab}": replace(base, pair=pair, vocab=vocab)
         for base in (PAIRS, gru)
         for vocab in (16, 17)
         for pair in get_args(Pair)

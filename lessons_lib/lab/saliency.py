@@ -15,6 +15,7 @@ from torch.func import grad, vjp, vmap
 from torch.nn.functional import logsigmoid
 
 from lessons_lib.classifier import Classifier
+from lessons_lib.config import refuse
 from lessons_lib.models import Seq2Seq
 from lessons_lib.probes import evaluating
 from lessons_lib.tasks import Batch, LabelledBatch
@@ -36,22 +37,20 @@ def saliency(model: Seq2Seq, batch: Batch) -> Tensor:
     Raises:
         ValueError: there is no output word, or the model cannot read the sentences.
     """
-    if not bool(batch.target_mask.any()):
-        raise ValueError("expected at least one output word to explain, found none in the batch")
+    sources, targets = batch.source_mask.sum(1), batch.target_mask.sum(1).clamp(min=1)
+    nothing = not bool(batch.target_mask.any())
+    refuse({"at least one output word to explain, found none in the batch": nothing})
     model.check(batch)
-    sources, targets = batch.source_mask.sum(1), batch.target_mask.sum(1)
-    weight = model.source_embedding.weight
+    c, weight = model.config, model.source_embedding.weight
     delta = weight.new_zeros(*batch.target.shape, batch.source.shape[1])
     with evaluating(model), _composite_recurrences():
         # Packed sequences cannot be vmapped; among sources of one length there is no padding.
         for src in sources.unique().tolist():
             rows = (sources == src).nonzero().flatten()
             rows = rows[targets[rows].argsort()]
-            longest = max(1, int(targets[rows[-1]]))
-            c = model.config
-            wide = max(src * c.d_hidden * (2 if c.bidirectional else 1), c.target_vocab)
-            for part in rows.split(max(1, CELLS_AT_ONCE // (longest * wide))):
-                tgt = max(1, int(targets[part[-1]]))
+            wide = max(src * c.d_hidden * (1 + c.bidirectional), c.target_vocab)
+            for part in rows.split(max(1, CELLS_AT_ONCE // (int(targets[rows[-1]]) * wide))):
+                tgt = int(targets[part[-1]])
                 short = Batch(batch.source[part, :src], batch.target[part, :tgt])
                 delta[part, :tgt, :src] = _of_one_length(model, short)
     return delta * batch.target_mask[:, :, None]

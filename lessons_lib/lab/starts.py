@@ -1,15 +1,14 @@
 """What a copier's start says of its branch: leads, velocities and gains at step 0, by autograd.
 
-A lead's velocity is its gradient times the optimiser's step; Adam's is taken as the gradient
-divided by the root of its mean square over batches at the start. Gains are how the velocities
-change where the weights are moved along the optimiser's way to a larger lead.
+A lead's velocity is its gradient times the optimiser's step; Adam's is the gradient over the root
+of its mean square over batches at the start. Gains are how velocities change where the weights are
+moved along the optimiser's way to a larger lead.
 """
 
-from __future__ import annotations
-
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import get_args
 
@@ -34,12 +33,9 @@ NOISE_BATCHES, INPUTS, PROBED = 8, 128, 32
 
 @dataclass(frozen=True)
 class DeadConfig(CopyingConfig):
-    """A copying run whose dead words may be silenced.
+    """A copying run whose dead words may be silenced."""
 
-    Attributes:
-        silenced: their output biases start at -20, so that nothing of them has to be unlearned.
-    """
-
+    #: whether their output biases start at -20, so that nothing of them has to be unlearned
     silenced: bool = False
 
 
@@ -95,14 +91,10 @@ def measure_start(
     factors: Mapping[nn.Parameter, float] | None = None,
     adam: bool = True,
 ) -> dict[str, float]:
-    """Place, velocity and gains of a start; the model is left as it was.
+    """Place, velocity and gains of a start with one head; the model is left as it was.
 
-    Args:
-        model: with one head.
-        draw: that many fresh inputs.
-        batch_size: of training.
-        factors: on the learning rates of some weights.
-        adam: whether steps are Adam's, else those of SGD.
+    Steps are Adam's or those of SGD, with batches of ``batch_size`` that ``draw`` makes, and with
+    factors on the learning rates of some weights.
 
     Returns:
         ``a``, ``b``; ``a'``, ``b'``, their velocities for a learning rate of 1; ``k/aa``, ``k/ab``
@@ -113,15 +105,13 @@ def measure_start(
     step = torch.cat([torch.full((p.numel(),), (factors or {}).get(p, 1.0)) for p in weights])
 
     def gradient(of: Tensor) -> Tensor:
-        found = torch.autograd.grad(of, weights, allow_unused=True, retain_graph=True)
-        parts = [
-            torch.zeros_like(p) if g is None else g for p, g in zip(weights, found, strict=True)
-        ]
-        return nn.utils.parameters_to_vector(parts)
+        found = torch.autograd.grad(of, weights, retain_graph=True, materialize_grads=True)
+        return nn.utils.parameters_to_vector(found)
 
-    noisy = torch.stack(
-        [gradient(models.sequence_loss(model, draw(batch_size))) for _ in range(NOISE_BATCHES)]
-    )
+    def slope_of_loss(inputs: Batch) -> Tensor:
+        return gradient(models.sequence_loss(model, inputs))
+
+    noisy = torch.stack([slope_of_loss(draw(batch_size)) for _ in range(NOISE_BATCHES)])
     if adam:
         step = step / (noisy.pow(2).mean(0).sqrt() + 1e-8)
     probe, inputs = draw(PROBED), draw(INPUTS)
@@ -129,32 +119,25 @@ def measure_start(
     def here() -> tuple[Tensor, Tensor, Tensor]:
         """Leads ``(2,)``, their gradients ``(weights, 2)`` and velocities ``(2,)``."""
         found = leads(model, probe)
-        slopes = torch.stack([gradient(lead) for lead in found], dim=1)
-        descent = -step * gradient(models.sequence_loss(model, inputs))
-        return torch.stack(found).detach(), slopes, descent @ slopes
+        slopes = torch.stack([gradient(one) for one in found], dim=1)
+        return torch.stack(found).detach(), slopes, -step * slope_of_loss(inputs) @ slopes
 
-    place, slopes, velocity = here()
+    lead, slopes, velocity = here()
     start = nn.utils.parameters_to_vector(weights).detach()
     columns = []
     for slope in slopes.unbind(1):
         along = step * slope / (slope @ (step * slope))  # moves this lead by 1
         moved = []
-        for sign in (1, -1):
-            nn.utils.vector_to_parameters(start + sign * MOVED * along, weights)
+        for place in (start + MOVED * along, start - MOVED * along):
+            nn.utils.vector_to_parameters(place, weights)
             moved.append(here()[2])
         columns.append((moved[0] - moved[1]) / (2 * MOVED))
     nn.utils.vector_to_parameters(start, weights)
-    spread = torch.cov((-(noisy * step) @ slopes).T)
-    table = {"k": torch.stack(columns, dim=1), "s": spread}
-    return {
-        **{"a": float(place[0]), "b": float(place[1])},
-        **{"a'": float(velocity[0]), "b'": float(velocity[1])},
-        **{
-            f"{name}/{x}{y}": float(values[i, j])
-            for name, values in table.items()
-            for (i, x), (j, y) in product(enumerate("ab"), repeat=2)
-        },
-    }
+    table = {"k": torch.stack(columns, dim=1), "s": torch.cov((-(noisy * step) @ slopes).T)}
+    found = {"a": lead[0], "b": lead[1], "a'": velocity[0], "b'": velocity[1]}
+    for name, (i, x), (j, y) in product(table, enumerate("ab"), enumerate("ab")):
+        found[f"{name}/{x}{y}"] = table[name][i, j]
+    return {name: float(value) for name, value in found.items()}
 
 
 def _start(config: CopyingConfig, seed: int) -> models.Seq2Seq:
@@ -172,15 +155,12 @@ def _start(config: CopyingConfig, seed: int) -> models.Seq2Seq:
 
 def run_start(config: CopyingConfig, seed: int) -> training.History:
     """``measure_start`` of the model that a run with this configuration and seed starts from."""
-    began = time.perf_counter()
-    model, factors = _start(config, seed), {}
+    began, model, factors = time.perf_counter(), _start(config, seed), {}
     if isinstance(config, ladder.LadderConfig):
         factors = dict.fromkeys(model.query.parameters(), config.attention_rate)
-    adam = config.schedule.optimizer == "adam"
-    rng = generator(START_SEED + seed)
-    found = measure_start(
-        model, lambda n: config.task.sample(n, rng), config.batch_size, factors, adam
-    )
+    rng, adam = generator(START_SEED + seed), config.schedule.optimizer == "adam"
+    draw = partial(config.task.sample, seed=rng)
+    found = measure_start(model, draw, config.batch_size, factors, adam)
     rows = tuple({"step": 0, "metric": name, "value": value} for name, value in found.items())
     return training.History(rows, 0, False, time.perf_counter() - began, "cpu")
 
@@ -190,34 +170,27 @@ STREAMS = 3
 
 
 def run_followed(config: CopyingConfig, seed: int) -> training.History:
-    """Train one start on several streams of inputs, and follow its leads.
-
-    Returns:
-        History with ``stream0/a``, ``stream0/b`` and so on, on the same fresh inputs at each step.
-    """
+    """Train one start on several streams of inputs: ``stream0/a``, ``stream0/b`` and so on."""
     first = copying.FORK_SEED + STREAMS * seed
-    return _followed(
-        config, seed, {f"stream{k}": (_start(config, seed), first + k) for k in range(STREAMS)}
-    )
+    runs = {f"stream{k}": (_start(config, seed), first + k) for k in range(STREAMS)}
+    return _followed(config, seed, runs)
 
 
 def run_images(config: CopyingConfig, seed: int) -> training.History:
-    """Train a head and its images on one stream of inputs, and follow their leads.
+    """Train a head and its images on one stream of inputs: ``as-it-is/a``, ``as-it-is/b`` etc.
 
-    Returns:
-        History with ``as-it-is/a``, ``as-it-is/b``, and likewise ``both``, ``query`` and ``value``,
-        in which that is turned over.
+    Images are called ``both``, ``query`` and ``value``, by what is turned over in them.
     """
-    models_of = {name: _start(config, seed) for name in ("as-it-is", *get_args(mirror.Turned))}
+    runs = {name: (_start(config, seed), seed) for name in ("as-it-is", *get_args(mirror.Turned))}
     for name in get_args(mirror.Turned):
-        mirror.turn_over(models_of[name], 0, name)
-    return _followed(config, seed, {name: (m, seed) for name, m in models_of.items()})
+        mirror.turn_over(runs[name][0], 0, name)
+    return _followed(config, seed, runs)
 
 
 def _followed(
     config: CopyingConfig, seed: int, runs: Mapping[str, tuple[models.Seq2Seq, int]]
 ) -> training.History:
-    """Train models, each on the inputs of a seed of its own; all are measured on one batch."""
+    """Train models, each on the inputs of a seed of its own, and follow leads on one batch."""
     probe, histories = config.task.sample(PROBED, START_SEED - 1), []
     for name, (model, inputs) in runs.items():
 
@@ -236,24 +209,16 @@ def _followed(
 
 
 def alike(frame: pd.DataFrame) -> pd.DataFrame:
-    """Correlation over starts of each image's leads with those of the head as it is.
+    """Correlation over starts, in [-1, 1], of each image's leads with those of the head as it is.
 
-    Args:
-        frame: tidy rows of ``run_images``, one arm.
-
-    Returns:
-        By step: columns ``both/a``, ``both/b``, ``query/a`` and so on, in [-1, 1].
+    From the tidy rows of ``run_images``, one arm, by step: columns ``both/a``, ``both/b`` etc.
     """
     wide = frame.pivot(index=["step", "seed"], columns="metric", values="value")
     found = {}
-    for step, of_step in wide.groupby("step"):
-        correlation = of_step.corr()
-        found[step] = {
-            f"{name}/{x}": correlation.loc[f"as-it-is/{x}", f"{name}/{x}"]
-            for name in get_args(mirror.Turned)
-            for x in "ab"
-        }
-    return pd.DataFrame(found).T.rename_axis("step")
+    for name, x in product(get_args(mirror.Turned), "ab"):
+        two = wide[[f"as-it-is/{x}", f"{name}/{x}"]]
+        found[f"{name}/{x}"] = two.groupby("step").corr().iloc[::2, 1].droplevel(1)
+    return pd.DataFrame(found)
 
 
 def followed() -> dict[str, CopyingConfig]:
@@ -263,19 +228,15 @@ def followed() -> dict[str, CopyingConfig]:
 
 
 def inherited(frame: pd.DataFrame, weights: tuple[float, float]) -> pd.DataFrame:
-    """How much of ``u = w . (a, b)`` is the start's, step by step.
-
-    Args:
-        frame: tidy rows of ``run_followed``, one arm.
-        weights: w.
+    """How much of ``u = weights . (a, b)`` is the start's, from rows of ``run_followed``, one arm.
 
     Returns:
         By step: ``share``, the intraclass correlation of u between streams of one start (1: the
         start says all, 0: the inputs do); ``u``, ``a``, ``b``, standard deviations over all runs.
     """
-    parts = frame["metric"].str.extract(r"stream(\d+)/([ab])")
+    parts = frame["metric"].str.extract(r"(?P<stream>stream\d+)/(?P<lead>[ab])")
     wide = (
-        frame.assign(stream=parts[0], lead=parts[1])
+        frame.join(parts)
         .dropna(subset=["lead"])
         .pivot(index=["step", "seed", "stream"], columns="lead", values="value")
     )
@@ -288,30 +249,24 @@ def inherited(frame: pd.DataFrame, weights: tuple[float, float]) -> pd.DataFrame
     return wide.groupby("step")[["u", "a", "b"]].std().assign(share=share)
 
 
-Source = tuple[str, str]
-
-
-def sources() -> dict[str, tuple[CopyingConfig, Source]]:
+def sources() -> dict[str, tuple[CopyingConfig, tuple[str, str]]]:
     """What is foretold: the configuration, and experiment and arm of the runs to compare with."""
-    found: dict[str, tuple[CopyingConfig, Source]] = {}
-    phases = copying.phases()
-    for width, length, spare in product((32, 64, 128), (8, 16, 32), (0, 1)):
-        if spare == 0 or width == 64:
-            arm = f"width-{width}-L-{length}-V-{length + spare}"
-            found[arm] = phases[arm], ("knife_edge", arm)
-    for arm, config in copying.odds().items():
-        if arm in ("as-it-is", "scores-times-4", "values-times-4", "rate-1e-3",
-                   "rate-8e-3", "GRU", "linear-readout"):  # fmt: skip
-            found[f"odds-{arm}"] = config, ("odds", arm)
-    for arm, dead in dead_words().items():
-        found[arm] = dead, ("dead_words", arm)
-    for arm, rung in ladder.local_query_rates().items():
-        found[f"words-read-{arm}"] = rung, ("local_query_rates", arm)
-    for arm in ("hard", "one-spare"):
-        found[f"transformer-{arm}"] = transformer.transformers()[arm], ("transformers", arm)
-    for arm in ("lstm-hard", "transformer-hard"):
-        found[f"sgd-{arm}"] = transformer.descents()[arm], ("descents", arm)
-    return found
+    sizes = product((32, 64, 128), (8, 16, 32), (0, 1))
+    edge = [f"width-{w}-L-{n}-V-{n + spare}" for w, n, spare in sizes if not spare or w == 64]
+    steps = "as-it-is", "rate-1e-3", "rate-8e-3", "scores-times-4", "values-times-4"
+    tables: tuple[tuple[str, str, Mapping[str, CopyingConfig], Sequence[str]], ...] = (
+        ("", "knife_edge", copying.phases(), edge),
+        ("odds-", "odds", copying.odds(), (*steps, "linear-readout", "GRU")),
+        ("", "dead_words", dead_words(), ()),
+        ("words-read-", "local_query_rates", ladder.local_query_rates(), ()),
+        ("transformer-", "transformers", transformer.transformers(), ("hard", "one-spare")),
+        ("sgd-", "descents", transformer.descents(), ("lstm-hard", "transformer-hard")),
+    )
+    return {
+        prefix + arm: (arms[arm], (name, arm))
+        for prefix, name, arms, some in tables
+        for arm in some or arms
+    }
 
 
 def starts() -> dict[str, CopyingConfig]:
@@ -322,9 +277,7 @@ def starts() -> dict[str, CopyingConfig]:
 def foretold(frame: pd.DataFrame, rate: float) -> Odds:
     """``theory.odds.odds`` of the starts of one arm: gains, drive and noise are their means.
 
-    Args:
-        frame: tidy rows with the metrics of ``measure_start``.
-        rate: learning rate of the runs.
+    From tidy rows with the metrics of ``measure_start``, and the learning rate of the runs.
     """
     wide = frame.pivot(index="seed", columns="metric", values="value")
     gains, covariance = (
@@ -338,22 +291,18 @@ def foretold(frame: pd.DataFrame, rate: float) -> Odds:
 def compared() -> pd.DataFrame:
     """Foretold and measured shares, a row for each arm of ``sources``, from the records.
 
-    Returns:
-        ``foretold``: mean chance of the starts; ``aligned`` and ``n``: of the runs that took a
-        branch; ``drive``, in units of the noise. Of the starts that are also runs: ``right``, how
-        many took the likelier branch, ``of`` how many, of which ``up`` aligned; ``ahead``, in how
-        many of the ``pairs`` of an aligned one and another the former had the larger u.
+    ``foretold``: mean chance of the starts; ``aligned`` and ``n``: of the runs that took a branch;
+    ``drive``, in units of the noise. Of the starts that are also runs: ``right``, how many took the
+    likelier branch, ``of`` how many, of which ``up`` aligned; ``ahead``, in how many of the
+    ``pairs`` of an aligned one and another the former had the larger u.
     """
     measured, rows = records.load("starts", "lesson"), {}
     for arm, (config, (name, other)) in sources().items():
         found = foretold(measured[arm].frame(), config.learning_rate)
         runs = records.load(name, "lesson")[other].frame()
-        branch = copying.outcomes(runs).query("branch != 'undecided'")["branch"]
-        up = branch == "aligned"
-        starts_of = pd.DataFrame(
-            {"chance": found.chance, "u": found.lead}, sorted(measured[arm].seeds)
-        )
-        both = starts_of.join(up, how="inner")
+        up = copying.outcomes(runs).query("branch != 'undecided'")["branch"] == "aligned"
+        both = pd.DataFrame({"chance": found.chance, "u": found.lead}, sorted(measured[arm].seeds))
+        both = both.join(up, how="inner")
         took = both.pop("branch")
         ahead = both.u[took].to_numpy()[:, None] > both.u[~took].to_numpy()
         rows[arm] = {
