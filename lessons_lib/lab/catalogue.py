@@ -379,7 +379,7 @@ REGISTRY: Mapping[str, Experiment] = {
         {
             "lesson": _short(starts.starts(), 12, *OURS, *SMALL, ends_only=True),
             "heads": Scale({"head": heads.ONE_HEAD}, _seeds(64), deviations=(*OURS, *SMALL)),
-            "L-40": _large({"hard": copying.PAPER}, 24, *OURS),
+            "L-40": _short({"hard": copying.PAPER}, 24, *OURS),
         },
         last_values,
     ),
