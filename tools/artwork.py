@@ -103,7 +103,7 @@ def _plane(runs: ReducedRuns, ax: Axes) -> None:
 def drawn() -> dict[str, bytes]:
     """Both pictures, by name in ``book/_static``, encoded in few colours."""
     pictures = {
-        "playground/still.png": encode(still())["png"],
+        "playground/still.png": encode(still())[1],
         "first_page.png": first_page().still,
     }
     plt.close("all")

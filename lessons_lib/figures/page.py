@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
-from PIL import Image, features
+from PIL import Image
 
 if TYPE_CHECKING:
     from lessons_lib.figures.explore import Explorer
@@ -32,10 +32,11 @@ _STYLE, _SCRIPT = (
 )
 PACE = 600
 """Milliseconds from frame to frame while a figure plays."""
+_PREFIX = "data:image/webp;base64,"
 
 
-def encode(figure: Figure) -> dict[str, bytes]:
-    """A drawn figure with at most 256 colours, as PNG and, where Pillow can, as lossless WebP.
+def encode(figure: Figure) -> tuple[bytes, bytes]:
+    """A drawn figure with at most 256 colours, as lossless WebP and as PNG.
 
     Figures are flat areas and thin lines: so reduced they take a third of a full PNG, and less than
     SVG. Maximum coverage keeps colours that only a few points have; a median cut merges them.
@@ -47,18 +48,14 @@ def encode(figure: Figure) -> dict[str, bytes]:
     full, cover = Image.open(buffer).convert("RGB"), Image.Quantize.MAXCOVERAGE
     reduced = full.quantize(256, method=cover, kmeans=1, dither=Image.Dither.NONE)
     reduced.save(png, "PNG", optimize=True)
-    images = {"png": png.getvalue()}
-    if features.check("webp"):
-        reduced.convert("RGB").save(webp, "WEBP", lossless=True, quality=80, method=4)
-        images["webp"] = webp.getvalue()
-    return images
+    reduced.convert("RGB").save(webp, "WEBP", lossless=True, quality=80, method=4)
+    return webp.getvalue(), png.getvalue()
 
 
 def figure_html(figure: Explorer) -> str:
     """The whole block: style, still image, description, stored frames and script."""
     frames = [(base64.b64encode(frame.image).decode(), frame.text) for frame in figure.frames]
     image, text = frames[figure.start]
-    prefix = f"data:image/{figure.image_format};base64,"
     data = {
         "alt": figure.alt,
         "pace": PACE,
@@ -66,7 +63,7 @@ def figure_html(figure: Explorer) -> str:
             {"label": p.label, "texts": p.texts, "start": p.start} for p in figure.parameters
         ],
         "play": figure.play,
-        "prefix": prefix,
+        "prefix": _PREFIX,
         # The image that is shown already is not stored twice.
         "frames": [[None if i == figure.start else one, t] for i, (one, t) in enumerate(frames)],
     }
@@ -77,7 +74,7 @@ def figure_html(figure: Explorer) -> str:
     return (
         f'<figure class="lessons-explore" style="width:{width}px">\n'
         f"<style>{_STYLE}</style>\n{heading}"
-        f'<img class="dark-light" src="{prefix}{image}" '
+        f'<img class="dark-light" src="{_PREFIX}{image}" '
         f'width="{width}" height="{height}" alt="{escape(f"{figure.alt} ({figure.state})")}">\n'
         f'<figcaption><span class="lessons-explore-state">{escape(figure.state)}</span>\n'
         f'<p class="lessons-explore-text" aria-live="polite">{escape(text)}</p></figcaption>\n'
