@@ -32,7 +32,6 @@ def _heads_needed(p: Any, s: Any) -> Table:
         "not-whole": exact,
         "rounded-down": math.floor(exact),
         "rounded-down-one": max(math.floor(exact), 1),
-        "one-less": needed - 1,
         "one-more": math.floor(exact) + 1,
         "plus-one": needed + 1,
         "nearest": round(exact),
@@ -61,8 +60,6 @@ def _head_velocities(a: Array, b: Array, n: int) -> Table:
         "by-length": pair / (heads * n),
         "no-factor": pair,
         "only-averaged": pair / heads,
-        "not-coupled": right[::-1],
-        "sign": -right,
         "one-less": pair / (heads * n * (n - 1)),
     }
 

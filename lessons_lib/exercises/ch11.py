@@ -68,7 +68,6 @@ def _intervals(k: int, n: int, c: Any) -> Table:
         "wald-at-zero": right if k else np.zeros(2),
         "one-sided": _ends(k, n, norm.ppf(c)),
         "always-95": _ends(k, n, _z(0.95)),
-        "reversed": right[::-1],
         "middle-and-half": np.array([middle, half]),
         "plus-four": usual(k + 2, n + 4),
         "plus-four-clipped": np.clip(usual(k + 2, n + 4), 0, 1),
