@@ -45,7 +45,8 @@ def colour_of(image: bytes) -> tuple[int, ...]:
 
 def make(**options: Any) -> Explorer:
     usual = {"draw": draw_colour, "describe": describe_colour, "alt": "A coloured square."}
-    return explore(**{"dpi": 40, "step": STEPS, "head": HEADS, **usual, **options})
+    small = {"figsize": (1.5, 1), "dpi": 40}
+    return explore(**{"step": STEPS, "head": HEADS, **small, **usual, **options})
 
 
 def page_of(figure: Explorer) -> BeautifulSoup:

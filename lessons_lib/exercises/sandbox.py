@@ -128,14 +128,16 @@ class _Paper(io.StringIO):
 
 # Each state that an answer may leave behind: how it is read, and how it is put back.
 _States = tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...]
-_device: Callable[[], Any] = getattr(torch, "get_default_device", lambda: None)  # from torch 2.3 on
 _STATES: _States = (
     (torch.is_grad_enabled, torch.set_grad_enabled),
     (torch.get_default_dtype, torch.set_default_dtype),
     (torch.get_num_threads, torch.set_num_threads),
     (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
     # To set the CPU would switch on a mode that is off without it.
-    (_device, lambda old: torch.set_default_device(None if str(old) == "cpu" else old)),
+    (
+        torch.get_default_device,
+        lambda old: torch.set_default_device(None if str(old) == "cpu" else old),
+    ),
     (np.geterr, lambda old: np.seterr(**old)),
     (np.get_printoptions, lambda old: np.set_printoptions(**old)),
     (sys.getrecursionlimit, sys.setrecursionlimit),
@@ -156,10 +158,9 @@ def _put_back_after(states: _States) -> Iterator[None]:
     try:
         yield
     finally:
-        for (read, write), value in zip(states, old, strict=True):
+        for (_, write), value in zip(states, old, strict=True):
             with contextlib.suppress(Exception):  # such as a directory that is gone
-                if states is _DRAWS or read() != value:
-                    write(value)
+                write(value)
 
 
 _KEPT = re.compile(
@@ -211,8 +212,7 @@ def pristine() -> Iterator[None]:
     with _put_back_after(_STATES):
         torch.set_default_dtype(torch.float32)
         torch.set_grad_enabled(True)
-        if str(_device()) not in ("cpu", "None"):
-            torch.set_default_device(None)
+        torch.set_default_device(None)
         np.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
         try:
             yield
@@ -230,19 +230,19 @@ def _undisturbed() -> Iterator[None]:
     """Seed the random states for the code within; undo what it does, and let it not end Python."""
     deeper, ipython = sys.setrecursionlimit, sys.modules.get("IPython")
     shell = ipython and ipython.get_ipython()
-    ends = [(builtins, "exit"), (builtins, "quit"), (os, "_exit"), (os, "abort")]
-    ends += [(shell, "ask_exit")] if shell is not None else []
-    with contextlib.ExitStack() as stack:
-        for states in (_STATES, _DRAWS):
-            stack.enter_context(_put_back_after(states))
+    instead: list[tuple[Any, str, Any]] = [
+        (sys, "setrecursionlimit", lambda n: deeper(min(n, DEEPEST))),
+        *((builtins, name, _leave) for name in ("exit", "quit")),
+        *((os, name, _leave) for name in ("_exit", "abort")),
+        *([(shell, "ask_exit", _leave)] if shell is not None else []),
+    ]
+    with _put_back_after(_STATES + _DRAWS), contextlib.ExitStack() as stack:
         torch.default_generator.manual_seed(0)  # the CPU's only: no other device is touched
         np.random.seed(0)
         random.seed(0)
         stack.enter_context(mock.patch.dict(os.environ))
-        for place, name in ends:
-            stack.enter_context(mock.patch.object(place, name, _leave, create=True))
-        capped = mock.patch.object(sys, "setrecursionlimit", lambda n: deeper(min(n, DEEPEST)))
-        stack.enter_context(capped)
+        for place, name, other in instead:
+            stack.enter_context(mock.patch.object(place, name, other, create=True))
         stack.callback(_put_back, _PRISTINE)
         yield
 

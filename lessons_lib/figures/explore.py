@@ -14,7 +14,6 @@ import base64
 import html
 import itertools
 import math
-import numbers
 import os
 import sys
 import textwrap
@@ -242,9 +241,8 @@ def _parameter(name: str, choices: Any, label: object, start: Mapping[str, objec
     if isinstance(choices, str | bytes) or not isinstance(choices, Iterable):
         raise ValueError(f"expected a list of values as {name}, found {choices!r}")
     findable: tuple[object, ...] = tuple(choices)
-    texts, values = tuple(map(_value_text, findable)), findable
-    if isinstance(choices, Mapping):
-        texts, values = tuple(map(str, findable)), tuple(choices.values())
+    texts = tuple(map(_value_text, findable))
+    values = tuple(choices.values()) if isinstance(choices, Mapping) else findable
     if not values or len(set(texts)) < len(texts):
         raise ValueError(
             f"expected one or more values of {name} that read differently, found {texts}; drop "
@@ -259,8 +257,7 @@ def _parameter(name: str, choices: Any, label: object, start: Mapping[str, objec
 
 
 def _value_text(value: object) -> str:
-    is_fraction = isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral)
-    return f"{value:g}" if is_fraction else str(value)
+    return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
 
 
 def _draw_frame(
@@ -294,8 +291,6 @@ def _draw_frame(
 
 def _has_live_front_end() -> bool:
     """Whether this runs in a kernel (a front-end can then talk to widgets) and may use it."""
-    if os.environ.get(STATIC_VARIABLE):
-        return False
     ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return getattr(shell, "kernel", None) is not None
+    shell = ipython and ipython.get_ipython()
+    return not os.environ.get(STATIC_VARIABLE) and getattr(shell, "kernel", None) is not None
