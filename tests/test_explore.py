@@ -20,8 +20,7 @@ from matplotlib.figure import Figure
 from nbclient import NotebookClient
 from PIL import Image
 
-from lessons_lib.figures.explore import STATIC_VARIABLE, Explorer, explore
-from lessons_lib.figures.page import encode
+from lessons_lib.figures.explore import STATIC_VARIABLE, Explorer, encode, explore
 
 ROOT = Path(__file__).parent.parent
 STEPS, HEADS = (0, 70, 140, 210), (10, 90, 250)

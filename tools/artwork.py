@@ -15,8 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lessons_lib import plots
-from lessons_lib.figures.explore import Explorer, explore
-from lessons_lib.figures.page import encode
+from lessons_lib.figures.explore import Explorer, encode, explore
 from lessons_lib.theory import phase_portrait
 from lessons_lib.theory.reduced_model import ReducedConfig, ReducedRuns, train_reduced
 

@@ -7,12 +7,21 @@
     image/png                                  the first frame, for print and PDF
     text/plain                                 a summary in words
 
-All show the same stored frames.
+All show the same stored frames. The markup of a page is what a reader without JavaScript needs: a
+still image, its text alternative and a description. The script adds the controls, so that where
+scripts are removed (GitHub, an untrusted notebook, print) no dead slider is left behind. Built
+pages, Jupyter and Colab get the same block:
+
+* Nothing is fetched: frames are ``data:`` addresses, style and script are inline.
+* No ``id`` is written here, but by the script, so a figure may be shown twice on a page.
+* The script looks for figures that are not set up yet, since ``document.currentScript`` is empty
+  where a front-end inserts the block and runs its scripts afterwards.
 """
 
 import base64
-import html
+import io
 import itertools
+import json
 import math
 import os
 import sys
@@ -20,13 +29,14 @@ import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-from lessons_lib.figures.page import PACE, encode, figure_html
+from PIL import Image
 
 STATIC_VARIABLE = "LESSONS_STATIC_FIGURES"
 """Where this environment variable is set, as by tools that keep outputs, no widget is shown.
@@ -36,6 +46,13 @@ In a saved notebook it would point to a kernel that is gone, and front-ends show
 LIMIT = 1_500_000
 """Bytes that the frames of a figure may take in a page."""
 _PIXELS_PER_INCH = 100  # of CSS
+PACE = 600  # milliseconds from frame to frame while a figure plays
+_PREFIX = "data:image/webp;base64,"
+# The theme of the book puts HTML outputs of dark pages on a light ground and dims their images; two
+# long selectors of the style and the class dark-light keep text on the page and colours as drawn.
+_STYLE, _SCRIPT = (
+    "\n" + Path(__file__).with_name(f"explore.{kind}").read_text("utf-8") for kind in ("css", "js")
+)
 
 
 @dataclass(frozen=True)
@@ -91,7 +108,36 @@ class Explorer:
 
     def to_html(self) -> str:
         """The page version: self-contained, the same bytes for the same figure."""
-        return figure_html(self)
+        frames = [(base64.b64encode(frame.image).decode(), frame.text) for frame in self.frames]
+        image, text = frames[self.start]
+        data = {
+            "alt": self.alt,
+            "pace": PACE,
+            "parameters": [
+                {"label": p.label, "texts": p.texts, "start": p.start} for p in self.parameters
+            ],
+            "play": self.play,
+            "prefix": _PREFIX,
+            # The image that is shown already is not stored twice.
+            "frames": [[None if i == self.start else one, t] for i, (one, t) in enumerate(frames)],
+        }
+        stored = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        stored = stored.replace("<", "\\u003c")  # no text inside can end the element
+        title, (width, height) = self.title, self.size
+        heading = f'<p class="lessons-explore-title">{escape(title)}</p>\n' if title else ""
+        return (
+            f'<figure class="lessons-explore" style="width:{width}px">\n'
+            f"<style>{_STYLE}</style>\n{heading}"
+            f'<img class="dark-light" src="{_PREFIX}{image}" '
+            f'width="{width}" height="{height}" alt="{escape(f"{self.alt} ({self.state})")}">\n'
+            f'<figcaption><span class="lessons-explore-state">{escape(self.state)}</span>\n'
+            f'<p class="lessons-explore-text" aria-live="polite">{escape(text)}</p></figcaption>\n'
+            "<noscript><p>This is one frame as a still image: the sliders need JavaScript.</p>"
+            "</noscript>\n"
+            f'<script type="application/json" class="lessons-explore-data">{stored}</script>\n'
+            f"<script>{_SCRIPT}</script>\n"
+            "</figure>\n"
+        )
 
     def widget(self) -> Any:
         """A new ipywidgets box with image, sliders, play button and description.
@@ -117,7 +163,7 @@ class Explorer:
         def show(_change: object = None) -> None:
             frame = self.frames[self._index(slider.value for slider in sliders)]
             picture.value = frame.image
-            description.value = html.escape(frame.text)
+            description.value = escape(frame.text)
 
         for slider in sliders:
             slider.observe(show, names="value")
@@ -127,7 +173,7 @@ class Explorer:
         ipywidgets.link((play, "value"), (played, "index"))
         rows: list[Any] = list(sliders)
         rows[self.play] = ipywidgets.HBox([played, play], layout=Layout(flex_flow="row wrap"))
-        heading = [HTML(f"<b>{html.escape(self.title)}</b>")] if self.title else []
+        heading = [HTML(f"<b>{escape(self.title)}</b>")] if self.title else []
         return ipywidgets.VBox([*heading, picture, *rows, description])
 
     def __repr__(self) -> str:
@@ -155,6 +201,23 @@ class Explorer:
                     f"no live widget, the page version is shown instead: {error}", stacklevel=2
                 )
         return bundle
+
+
+def encode(figure: Figure) -> tuple[bytes, bytes]:
+    """A drawn figure with at most 256 colours, as lossless WebP and as PNG.
+
+    Figures are flat areas and thin lines: so reduced they take a third of a full PNG, and less than
+    SVG. Maximum coverage keeps colours that only a few points have; a median cut merges them.
+    """
+    buffer, png, webp = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    # All said here, because a style may crop to the contents or save without background.
+    canvas = {"dpi": "figure", "bbox_inches": figure.bbox_inches, "facecolor": "auto"}
+    figure.savefig(buffer, format="png", transparent=False, **canvas)
+    full, cover = Image.open(buffer).convert("RGB"), Image.Quantize.MAXCOVERAGE
+    reduced = full.quantize(256, method=cover, kmeans=1, dither=Image.Dither.NONE)
+    reduced.save(png, "PNG", optimize=True)
+    reduced.convert("RGB").save(webp, "WEBP", lossless=True, quality=80, method=4)
+    return webp.getvalue(), png.getvalue()
 
 
 def explore(
