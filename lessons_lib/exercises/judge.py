@@ -100,10 +100,8 @@ def judge(number: str, exercise: Exercise, answer: Any) -> Result:
             raise NotAttempted
         if exercise.call is not None:
             if not callable(answer):
-                found = f"found {kind(answer)}. Pass its name without brackets."
-                raise Wrong(
-                    "type", f"The answer is to be the function {exercise.call} itself, {found}"
-                )
+                text = f"The answer is to be the function {exercise.call} itself, found "
+                raise Wrong("type", f"{text}{kind(answer)}. Pass its name without brackets.")
             answer = student = Student(answer, exercise.call, exercise.seconds)
         elif callable(answer):
             raise Wrong("type", "The answer is to be a value, found a function. Call it first.")
@@ -300,11 +298,8 @@ def _say_what_is_seen(
     """What can be said of numbers that no known mistake explains."""
     first, several = wrong_in[0], len(found) > 1
     shown = f", found {float(found[first]):.5g}" if found[first].ndim == 0 else ""
-    scale = [
-        float(np.sum(x * truths[c]) / np.sum(truths[c] ** 2))
-        for c, x in found.items()
-        if truths[c].any()
-    ]
+    asked = {case: truths[case] for case in found if truths[case].any()}
+    scale = [float(np.sum(found[c] * right) / np.sum(right**2)) for c, right in asked.items()]
     steady = several and scale and np.ptp(scale) <= 1e-4 * abs(scale[0])
     if steady and all(_near(x, scale[0] * truths[c], 10 * tolerance) for c, x in found.items()):
         raise Wrong("factor", f"In all cases it is {scale[0]:.4g} times what is asked.")
