@@ -1,4 +1,5 @@
 """The exercises of the pages, their solutions there, and the answers of ``answers.toml``."""
+# ruff: noqa: F401 - the expressions of answers.toml are made of what is imported here
 
 import ast
 import copy
@@ -48,9 +49,6 @@ class Item:
     stub: str = ""
     solution: str = ""
 
-    def __str__(self) -> str:
-        return self.number
-
     @property
     def number(self) -> str:
         return self.title.split(" ")[0]
@@ -63,10 +61,6 @@ class Item:
         return set(found[1].lower().split(" and ")), len(found[2])
 
     @property
-    def is_project(self) -> bool:
-        return "project" in self.head[0]
-
-    @property
     def folded(self) -> list[str]:
         """Titles of what is folded in the statement."""
         return [d.argument for d in directives(self.body) if d.options.get("class") == "dropdown"]
@@ -74,8 +68,8 @@ class Item:
     def code(self) -> str:
         """The solution's code that has the function that is asked for."""
         name = str(EXERCISES[self.number].call).split("(")[0]
-        blocks = re.findall(r"^```python\n(.*?)^```", self.solution, re.DOTALL | re.MULTILINE)
-        (found,) = [block for block in blocks if f"def {name}(" in block]
+        code = re.findall(r"^```python\n(.*?)^```", self.solution, re.DOTALL | re.MULTILINE)
+        (found,) = [block for block in code if f"def {name}(" in block]
         return str(found)
 
     def function(self, code: str) -> Any:
@@ -134,7 +128,7 @@ def imports(chapter: int) -> str:
     return "\n".join(ast.unparse(node) for node in wanted)
 
 
-# What the expressions in answers.toml are made of, beside modules ---------------------------------
+# What the expressions in answers.toml are made of, beside what is imported -----------------------
 
 
 def loud(loss: float) -> float:
@@ -176,21 +170,11 @@ def rows_to_one(table: np.ndarray) -> np.ndarray:
     return np.asarray(table / table.sum(1, keepdims=True))
 
 
-NAMES: dict[str, Any] = {
-    "np": np, "pd": pd, "torch": torch, "math": math, "copy": copy, "norm": norm, "entr": entr,
-    "lambertw": lambertw, "Fraction": Fraction, "agreement": agreement, "blocks": blocks,
-    "heads": heads, "ibm_model1": ibm_model1, "models": models, "phase_portrait": phase_portrait,
-    "probes": probes, "two_words": two_words, "loud": loud, "bag": bag, "rows_to_one": rows_to_one,
-    "library_names": library_names, "library_pairs": library_pairs, "library_xi": library_xi,
-    "library_interval": library_interval,
-}  # fmt: skip
-
-
 def made(number: str, text: str) -> Any:
     """An answer from its text."""
     item = ON_THE_PAGE[number]
     if " -> " not in text:
-        return eval(text, NAMES | {"f": item.answer()})
+        return eval(text, globals() | {"f": item.answer()})
     code = item.code()
     for change in text.split(" ;; "):
         old, new = change.split(" -> ")

@@ -10,8 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from site_browser import in_browser
 
-from lessons_lib.figures.explore import explore
-from lessons_lib.figures.page import PACE
+from lessons_lib.figures.explore import PACE, explore
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = in_browser

@@ -12,8 +12,7 @@ from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.mathtext import MathTextParser
 from matplotlib.patches import Rectangle
 
-from lessons_lib.lab import incidence
-from lessons_lib.lab.incidence import cumulative_incidence
+from lessons_lib.lab.incidence import cumulative_incidence, draw
 from lessons_lib.plots import (
     MEANINGS,
     ROLES,
@@ -80,11 +79,9 @@ OPPONENTS = [
 def apart(one: str, other: str, blindness: str) -> float:
     """Distance of two colours as somebody sees them: in Oklab, times 100."""
     eye = np.reshape(BLINDNESS[blindness], (3, 3))
-    seen = [
-        np.array(OPPONENTS) @ np.cbrt(np.array(CONES) @ np.clip(eye @ linear(color), 0, 1))
-        for color in (one, other)
-    ]
-    return float(100 * np.linalg.norm(seen[0] - seen[1]))
+    light = np.clip(eye @ np.transpose([linear(one), linear(other)]), 0, 1)
+    seen = np.array(OPPONENTS) @ np.cbrt(np.array(CONES) @ light)
+    return float(100 * np.linalg.norm(seen[:, 0] - seen[:, 1]))
 
 
 @pytest.mark.parametrize("blindness", BLINDNESS)
@@ -161,13 +158,13 @@ def test_style_gives_opaque_figures_one_typeface_of_matplotlibs_and_colours_of_r
 
 def test_incidence_rises_in_steps_within_its_band() -> None:
     curve = cumulative_incidence([20, 50, 30, 60, 60], [1, 1, 0, 0, 0], 60)
-    ax = incidence.draw(curve, label="aligned", color="attention")
+    ax = draw(curve, label="aligned", color="attention")
     (line,) = ax.lines
     assert np.asarray(line.get_data()).tolist() == [[0, 20, 50, 60], [0, 0.2, 0.4, 0.4]]
     assert line.get_label() == "aligned (n = 5)"
     (band,) = ax.collections
     assert band.get_datalim(ax.transData).ymax == pytest.approx(curve.high.max())
-    assert incidence.draw(curve, label="x", color="gold", ax=ax) is ax
+    assert draw(curve, label="x", color="gold", ax=ax) is ax
 
 
 def test_word_bars_show_each_value_at_its_word_and_mark_the_largest() -> None:

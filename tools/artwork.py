@@ -15,8 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lessons_lib import plots
-from lessons_lib.figures.explore import Explorer, explore
-from lessons_lib.figures.page import encode
+from lessons_lib.figures.explore import Explorer, encode, explore
 from lessons_lib.theory import phase_portrait
 from lessons_lib.theory.reduced_model import ReducedConfig, ReducedRuns, train_reduced
 
@@ -103,7 +102,7 @@ def _plane(runs: ReducedRuns, ax: Axes) -> None:
 def drawn() -> dict[str, bytes]:
     """Both pictures, by name in ``book/_static``, encoded in few colours."""
     pictures = {
-        "playground/still.png": encode(still())["png"],
+        "playground/still.png": encode(still())[1],
         "first_page.png": first_page().still,
     }
     plt.close("all")

@@ -57,7 +57,6 @@ def _road(a: Any, n: int) -> Table:
     # From the slope of lambda^2/2 along the road, summed up.
     lam, root = np.sqrt(2 * quad(lambda x: math.exp(x) / (n - 1) + 1, 0, a)[0]), np.sqrt
     return lam, {
-        "no-root": lam**2,
         "half": lam / root(2),
         "doubled": lam * root(2),
         "start-only": root(2 * n * a / (n - 1)),

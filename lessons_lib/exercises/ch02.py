@@ -56,7 +56,6 @@ def _lowest_attention(d: Any) -> Table:
         "linear": expit(-(d**2) / 4),
         "at-the-start": expit(-d),
         "no-square": lambda: expit(_lowest_lead(math.sqrt(d))),
-        "wrong-word": expit(-lead),
         "upper-root": lambda: expit(_lowest_lead(d, -0.5)),
     }
 
@@ -77,7 +76,6 @@ def _gradient_law(a: Array, b: Array) -> Table:
         "plain-mean": a * (b - b.mean(1, keepdims=True)),
         "plain-sum": a * (b - b.sum(1, keepdims=True)),
         "no-alpha": b - mean,
-        "sign": -right,
         "wrong-axis": a * (b - (a * b).sum(0)),
         "whole-mean": a * (b - (a * b).sum()),
         "diagonal": a * (1 - a) * b,

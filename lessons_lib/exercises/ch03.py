@@ -32,7 +32,6 @@ def _bags(e: Array, w: Array, b: Array, x: Sentences) -> Table:
 
     return softmax(z, 1), {
         "logits": z,
-        "log-probability": np.log(softmax(z, 1)),
         "sum": said(lambda s: e[s].sum(0)),
         "largest": said(lambda s: e[s].max(0)),
         "wrong-axis": softmax(z, 0),

@@ -20,7 +20,6 @@ def _cooccurrence_gap(v: int, n: int) -> Table:
         "repetition": 1 - n / v,
         "all-places": 1 - n / (v - 1),
         "all-words": 1 - (n - 1) / v,
-        "wrong-pair": wrong,
         "first-gradient": (1 - wrong) / v,
         "joint": (1 - wrong) * n / v,
         "spare-words": v - n,
@@ -28,7 +27,6 @@ def _cooccurrence_gap(v: int, n: int) -> Table:
         "ratio": 1 / wrong,
         "two-places": 1 - (n - 2) / (v - 2),
         "one-spare": 1 / n,
-        "sign": wrong - 1,
     }
 
 
@@ -40,17 +38,14 @@ def _sentence_probability(length: int) -> Table:
     words, log = rng.permutation(length), math.log(n)
     return math.prod(float(np.mean([table[i, o] for i in words])) for o in words), {
         "one-word": 1 / n,
-        "log": -n * log,
         "log-of-a-word": -log,
         "orders": 1 / math.factorial(length),
         "certain": 1,
-        "count": n**n,
         "two-words": 1 / n**2,
         "one-word-less": n ** (1 - n),
         "perplexity": n,
         "last-is-certain": n / math.factorial(length),
         "two-ways": 2.0**-n,
-        "alignments": n ** (-2 * n),
     }
 
 
@@ -129,10 +124,8 @@ def _saddle_velocity(a: Any, b: Any, n: int) -> Table:
     right = -leads_gradient(n, np.array([[a], [b]]))[:, 0] / (n - 1)
     pair = np.array([b, a])
     return right, {
-        "not-coupled": right[::-1],
         "whole-derivative": pair * (n - 1) / n**2,
         "one-entry": pair * (n - 1) / n**3,
-        "sign": -right,
         "one-sign": np.array([b, -a]) / n**2,
         "other-sign": np.array([-b, a]) / n**2,
         "by-length": pair / n,

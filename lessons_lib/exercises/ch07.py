@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,6 @@ def _heads_needed(p: Any, s: Any) -> Table:
         "not-whole": exact,
         "rounded-down": math.floor(exact),
         "rounded-down-one": max(math.floor(exact), 1),
-        "one-less": needed - 1,
         "one-more": math.floor(exact) + 1,
         "plus-one": needed + 1,
         "nearest": round(exact),
@@ -61,20 +59,8 @@ def _head_velocities(a: Array, b: Array, n: int) -> Table:
         "by-length": pair / (heads * n),
         "no-factor": pair,
         "only-averaged": pair / heads,
-        "not-coupled": right[::-1],
-        "sign": -right,
         "one-less": pair / (heads * n * (n - 1)),
     }
-
-
-def _kept(model: models.Seq2Seq, heads: tuple[int, ...]) -> models.Seq2Seq:
-    """A model of its own with some of the heads, everything else alike."""
-    smaller = models.build(replace(model.config, heads=len(heads)), seed=0)
-    state = model.state_dict()
-    for name in ("query.weight", "query.bias", "value.weight", "value.bias"):
-        state[name] = torch.cat([state[name].chunk(model.config.heads)[k] for k in heads])
-    smaller.load_state_dict(state)
-    return smaller
 
 
 def _three_heads() -> Cases:
@@ -94,32 +80,27 @@ def _without(model: models.Seq2Seq, batch: Batch, head: int) -> Table:
         where = batch.target_mask if end else batch.target != EOS
         return float((logits.argmax(-1) == batch.target)[where].double().mean())
 
-    def logits(*heads: int) -> Any:
-        return _kept(model, heads)(batch).logits
-
-    def weighted(weight: float) -> float:
-        """With this weight for the head, and the mean still over all."""
-        alpha = out.attention.clone()
-        alpha[:, head] = weight
-        return right(model(batch, attention=alpha).logits)
+    def logits(heads: list[int], factor: float | None = None, rest: float = 0) -> Any:
+        """Of these heads, as in a mean over them alone, or by a factor; the others' weights."""
+        alpha = torch.full_like(out.attention, rest)
+        alpha[:, heads] = out.attention[:, heads] * (factor or 3 / len(heads))
+        return model(batch, attention=alpha).logits
 
     out, others = model(batch), [k for k in range(3) if k != head]
-    contexts = out.attention @ model.values(out.encoder_states)
-    added = model.readout(out.decoder_states, contexts[:, others].sum(1))
-    left, everything = logits(*others), logits(0, 1, 2)
+    left, everything = logits(others), out.logits
     whole = (left.argmax(-1) == batch.target) | (batch.target == EOS)
     return right(left), {
-        "divided-by-all": weighted(0),
-        "added": right(added),
-        "uniform": weighted(1 / batch.source.shape[1]),
-        "only-that-head": right(logits(head)),
+        "divided-by-all": right(logits(others, 1)),
+        "added": right(logits(others, 3)),
+        "uniform": right(logits(others, 1, 1 / batch.source.shape[1])),
+        "only-that-head": right(logits([head])),
         "all-heads": right(everything),
         "end-symbol": right(left, end=True),
         "all-with-end": right(everything, end=True),
-        "heads-before": right(logits(*range(head)) if head else everything),
-        "heads-after": right(logits(*range(head + 1, 3)) if head < 2 else everything),
-        "next-head": right(logits(*(k for k in range(3) if k != (head + 1) % 3))),
-        "previous-head": right(logits(*(k for k in range(3) if k != (head - 1) % 3))),
+        "heads-before": right(logits([*range(head)]) if head else everything),
+        "heads-after": right(logits([*range(head + 1, 3)]) if head < 2 else everything),
+        "next-head": right(logits([k for k in range(3) if k != (head + 1) % 3])),
+        "previous-head": right(logits([k for k in range(3) if k != (head - 1) % 3])),
         "whole-outputs": float(whole.all(1).double().mean()),
         "lost": right(everything) - right(left),
     }

@@ -57,11 +57,8 @@ def _fair_agreement(u: Array, v: Array, top: Any) -> Table:
 
     def fair(g: Array, m: Array, k: int) -> Any:
         """Share of the ways to break ties in which it is among the first k, one after the other."""
-        each = [
-            np.mean([ahead + place < k for place in range(tied)])
-            for ahead, tied in zip(g, m, strict=True)
-        ]
-        return np.mean(each)
+        rows = zip(g, m, strict=True)
+        return np.mean([np.mean(ahead + np.arange(tied) < k) for ahead, tied in rows])
 
     size = round(top * u.shape[1], 9)
     (g, m), k = ties(u, v), math.ceil(size)
@@ -87,9 +84,8 @@ def _curves() -> Cases:
     rng = np.random.default_rng(4010)
     rise = np.array([0.1, 0.45, 0.25, 0.6, 0.8, 0.7])  # not monotone: a curve may fall again
     curves = rise + rng.choice([-0.08, 0.03, 0.09, 0.2], size=(4, 6))
-    done = np.array([0.2, 0.45, 0.6, 0.75, 0.9, 0.8]) + rng.choice(
-        [-0.15, 0, 0.04, 0.1], size=(4, 6)
-    )
+    gain = np.array([0.2, 0.45, 0.6, 0.75, 0.9, 0.8])
+    done = gain + rng.choice([-0.15, 0, 0.04, 0.1], size=(4, 6))
     cases = {f"a level of {x}": (x, curves, done) for x in (0.05, 0.3, 0.55, 0.75)}
     return cases | {
         "two runs": (0.45, curves[:2], done[:2]),

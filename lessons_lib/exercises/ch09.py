@@ -36,5 +36,4 @@ def _dividing_line(a: Any, r: Any) -> Table:
         "sign-equal": a,
         "absolute": -abs(a) / root,
         "slope": -1 / root,
-        "axis": 0,
     }

@@ -28,11 +28,6 @@ def _ceilings() -> Table:
         "last-none": (1 / 3, 1 / 11, 0),
         "share": (10 / 12, 10 / 20, 1),
         "always": (1, 1, 1),
-        "never": (0, 0, 0),
-        "counts": left,
-        "nats": np.log(left),
-        "percent": 100 / left,
-        "errors": 1 - 1 / left,
     }
 
 
@@ -128,7 +123,6 @@ def _lead_needed(x: Any, n: int) -> Table:
     log, expm1, aligned = np.log, np.expm1, lead(np.eye(n)[0])
     return needed(), {
         "aligned": aligned,
-        "sign": -needed(),
         "attended-in-full": -aligned,
         "shared-among-all": needed() * n / (n - 1),
         "no-minus-one": (n - 1) * log(np.exp(x) / (n - 1)),
@@ -197,8 +191,6 @@ def _adam_way(gradients: Array, rate: Any) -> Table:
         "no-small": like(size=lambda v: np.sqrt(v) + 1e-30),
         "late": like(late=1),
         "no-root": like(size=lambda v: v + 1e-8),
-        "uphill": -right,
         "last-step": right - before,
         "no-rate": right / rate,
-        "distance": abs(right),
     }

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 from scipy.integrate import trapezoid
-from scipy.optimize import brentq
-from scipy.stats import beta, norm
+from scipy.stats import binomtest, norm
 
 from lessons_lib.exercises.contents import Array, Table, Wrong, numbers
 from lessons_lib.exercises.judge import compare, compared, exercise, refuse
@@ -42,45 +41,32 @@ def _repeat_within(c: Any, r: Any) -> Table:
     }
 
 
-def _ends(k: float, n: float, z: float) -> Array:
-    """Where the estimate lies z standard errors away, as measured at the end of the interval."""
-    share = k / n
-
-    def away(x: float) -> float:
-        return (share - x) ** 2 - z**2 * x * (1 - x) / n
-
-    low = 0.0 if share == 0 else brentq(away, 0, share - 1e-12, xtol=1e-14)
-    high = 1.0 if share == 1 else brentq(away, share + 1e-12, 1, xtol=1e-14)
-    return np.array([low, high])
-
-
 def _intervals(k: int, n: int, c: Any) -> Table:
     def usual(k: float, n: float) -> Array:
         """The one that takes the standard error at the measured share."""
         half = z * math.sqrt(k * (n - k) / n) / n
         return np.array([k / n - half, k / n + half])
 
-    z, tail = _z(c), (1 - c) / 2
-    right = _ends(k, n, z)
+    def wilson(k: int = k, confidence: float = c) -> Array:
+        return np.array([*binomtest(k, n).proportion_ci(confidence, "wilson")])
+
+    z, right = _z(c), wilson()
     middle, half = right.mean(), np.ptp(right) / 2
     return right, {
         "wald": usual(k, n),
         "wald-at-zero": right if k else np.zeros(2),
-        "one-sided": _ends(k, n, norm.ppf(c)),
-        "always-95": _ends(k, n, _z(0.95)),
-        "reversed": right[::-1],
+        "one-sided": wilson(confidence=2 * c - 1),
+        "always-95": wilson(confidence=0.95),
         "middle-and-half": np.array([middle, half]),
         "plus-four": usual(k + 2, n + 4),
         "plus-four-clipped": np.clip(usual(k + 2, n + 4), 0, 1),
         "agresti-coull": usual(k + z**2 / 2, n + z**2),
-        "exact": np.array(
-            [beta.ppf(tail, k, n - k + 1) if k else 0, beta.isf(tail, k + 1, n - k) if k < n else 1]
-        ),
+        "exact": np.array([*binomtest(k, n).proportion_ci(c)]),
         "counts": n * right,
-        "failures": _ends(n - k, n, z),
+        "failures": wilson(n - k),
         "no-denominator": right * (1 + z**2 / n),
         "no-shift": np.array([k / n - half, k / n + half]),
-        "z-not-squared": _ends(k, n, math.sqrt(z)),
+        "z-not-squared": wilson(confidence=2 * norm.cdf(math.sqrt(z)) - 1),
     }
 
 

@@ -28,8 +28,6 @@ def check(number: str, answer: Any) -> Result:
     ``...`` means that there is none yet; a ``ValueError`` if no such exercise can be checked.
     """
     if number not in EXERCISES:
-        raise ValueError(
-            f"expected the number of an exercise that can be checked, found {number!r}; there are "
-            f"{', '.join(EXERCISES)}"
-        )
+        text = f"expected the number of an exercise that can be checked, found {number!r}; there "
+        raise ValueError(f"{text}are {', '.join(EXERCISES)}")
     return judge(number, EXERCISES[number], answer)

@@ -3,7 +3,8 @@
 What readers are told stands in the ``.toml`` file of each chapter: title, hint, how the function is
 called, and a sentence for each mistake, under its name. An exercise with options ``a`` to ``d``
 (those that are wrong), or with ``cases`` that words answer, is there as a whole; for the others a
-module of the same name computes what is right in a case, and what each mistake gives there.
+module of the same name computes what is right in a case, and what each mistake gives there. A
+mistake that may be made anywhere (``usual.toml``) needs no row there, but may have its own words.
 """
 
 import html
@@ -99,10 +100,8 @@ def judge(number: str, exercise: Exercise, answer: Any) -> Result:
             raise NotAttempted
         if exercise.call is not None:
             if not callable(answer):
-                found = f"found {kind(answer)}. Pass its name without brackets."
-                raise Wrong(
-                    "type", f"The answer is to be the function {exercise.call} itself, {found}"
-                )
+                text = f"The answer is to be the function {exercise.call} itself, found "
+                raise Wrong("type", f"{text}{kind(answer)}. Pass its name without brackets.")
             answer = student = Student(answer, exercise.call, exercise.seconds)
         elif callable(answer):
             raise Wrong("type", "The answer is to be a value, found a function. Call it first.")
@@ -183,10 +182,7 @@ def compared(
     """Register the table that stands below as the checker of an exercise; see ``compare``."""
 
     def register(table: Callable[..., Table]) -> Callable[..., Table]:
-        @exercise(number)
-        def verdict(answer: Any) -> None:
-            compare(number, answer, table, cases and cases(), **options)
-
+        exercise(number)(lambda f: compare(number, f, table, cases and cases(), **options))
         return table
 
     return register
@@ -248,19 +244,22 @@ def compare(
         if stopped:
             raise stopped
         return
-    first = wrong_in[0]
+    first, words = wrong_in[0], WORDS[number]
     with np.errstate(all="ignore"):
         usual = {case: (None, _usual(tables[case][0])) for case in found}
-        for words, known in ((number, tables), ("usual", usual)):
+        for known in (tables, usual):
             for key in known[first][1]:
                 if all(_explains(known[c][1].get(key), x, tolerance) for c, x in found.items()):
-                    raise Wrong(key, f"For {first}: {WORDS[words][key]}")
+                    raise Wrong(key, f"For {first}: {words[key]}")
+            # What is usual has words of its own where the exercise has a sentence without a row.
+            words = WORDS["usual"] | {k: v for k, v in words.items() if k not in tables[first][1]}
     _say_what_is_seen(found, {c: right for c, (right, _) in tables.items()}, wrong_in, tolerance)
 
 
 def _usual(t: Array) -> dict[str, Any]:
-    """What goes wrong with any formula, tried after the mistakes of the exercise."""
+    """What goes wrong with any formula."""
     found = {
+        "zero": 0 * t,
         "sign": -t,
         "upside-down": 1 / t,
         "minus-upside-down": -1 / t,
@@ -276,7 +275,6 @@ def _usual(t: Array) -> dict[str, Any]:
         "absolute": abs(t),
         "not-rounded-up": np.floor(t),
         "rounded": np.round(t),
-        "zero": 0 * t,
     }
     if t.ndim > 0:
         found["backwards"], found["first-backwards"] = t[..., ::-1], t[::-1]
@@ -300,11 +298,8 @@ def _say_what_is_seen(
     """What can be said of numbers that no known mistake explains."""
     first, several = wrong_in[0], len(found) > 1
     shown = f", found {float(found[first]):.5g}" if found[first].ndim == 0 else ""
-    scale = [
-        float(np.sum(x * truths[c]) / np.sum(truths[c] ** 2))
-        for c, x in found.items()
-        if truths[c].any()
-    ]
+    asked = {case: truths[case] for case in found if truths[case].any()}
+    scale = [float(np.sum(found[c] * right) / np.sum(right**2)) for c, right in asked.items()]
     steady = several and scale and np.ptp(scale) <= 1e-4 * abs(scale[0])
     if steady and all(_near(x, scale[0] * truths[c], 10 * tolerance) for c, x in found.items()):
         raise Wrong("factor", f"In all cases it is {scale[0]:.4g} times what is asked.")

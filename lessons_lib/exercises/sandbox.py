@@ -15,7 +15,6 @@ import functools
 import gc
 import inspect
 import io
-import linecache
 import os
 import random
 import re
@@ -41,8 +40,7 @@ FLOOD, SHOWN, DEEPEST = 20_000, 1_000, 10_000
 can set: beyond it the process may die."""
 _AGAIN, _PATIENCE = 0.02, 5
 """Seconds between two attempts to stop code, and how many before its lines are traced."""
-_SIGNAL: Any = getattr(signal, "SIGURG", None)
-"""What wakes the main thread; a late one does no harm, since it is ignored by default."""
+_SIGNAL: Any = getattr(signal, "SIGURG", None)  # by default ignored: a late one does no harm
 _STUB = {"RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE", "POP_TOP", "COPY_FREE_VARS"}
 
 
@@ -62,18 +60,14 @@ arguments of a trace function are passed on, and ignored there."""
 
 
 def limited(work: Callable[[], Any], seconds: float) -> Any:
-    """What ``work()`` returns, if it does so in time.
+    """What ``work()`` returns, or ``OutOfTime``, which is raised in it.
 
-    A second thread asks for an exception again and again. In the main thread it does so by a
-    signal, which interrupts sleep and waiting, too. (The kernel's own interrupt comes once:
-    ``except:`` in a loop survives it.) Code that catches even that is traced: each of its lines
-    asks for an exception, which comes with the next call or jump, and the jump back of a loop lies
-    outside of every ``try`` within it. Without such signals (Windows, other threads) sleep is not
-    interrupted, and code that catches everything may hold out for long. Nothing stops code that
-    calls itself again wherever it is stopped, nor one long call into compiled code.
-
-    Raises:
-        OutOfTime: it did not return in time.
+    A second thread asks for the exception again and again (the kernel's own interrupt comes once:
+    ``except:`` in a loop survives it), in the main thread by a signal, which ends sleep, too. Code
+    that catches even that is traced: each of its lines asks, the exception comes with the next call
+    or jump, and the jump back of a loop lies outside of every ``try`` within it. Without signals
+    (Windows, other threads) sleep goes on, and code that catches everything may hold out for long.
+    Nothing stops code that calls itself wherever it is stopped, nor one long call of compiled code.
     """
     own, worker, working, rung = sys._getframe(), threading.get_ident(), False, 0
     over, traced = threading.Event(), sys.gettrace()
@@ -134,14 +128,16 @@ class _Paper(io.StringIO):
 
 # Each state that an answer may leave behind: how it is read, and how it is put back.
 _States = tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...]
-_device: Callable[[], Any] = getattr(torch, "get_default_device", lambda: None)  # from torch 2.3 on
 _STATES: _States = (
     (torch.is_grad_enabled, torch.set_grad_enabled),
     (torch.get_default_dtype, torch.set_default_dtype),
     (torch.get_num_threads, torch.set_num_threads),
     (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
     # To set the CPU would switch on a mode that is off without it.
-    (_device, lambda old: torch.set_default_device(None if str(old) == "cpu" else old)),
+    (
+        torch.get_default_device,
+        lambda old: torch.set_default_device(None if str(old) == "cpu" else old),
+    ),
     (np.geterr, lambda old: np.seterr(**old)),
     (np.get_printoptions, lambda old: np.set_printoptions(**old)),
     (sys.getrecursionlimit, sys.setrecursionlimit),
@@ -162,10 +158,9 @@ def _put_back_after(states: _States) -> Iterator[None]:
     try:
         yield
     finally:
-        for (read, write), value in zip(states, old, strict=True):
+        for (_, write), value in zip(states, old, strict=True):
             with contextlib.suppress(Exception):  # such as a directory that is gone
-                if states is _DRAWS or read() != value:
-                    write(value)
+                write(value)
 
 
 _KEPT = re.compile(
@@ -217,8 +212,7 @@ def pristine() -> Iterator[None]:
     with _put_back_after(_STATES):
         torch.set_default_dtype(torch.float32)
         torch.set_grad_enabled(True)
-        if str(_device()) not in ("cpu", "None"):
-            torch.set_default_device(None)
+        torch.set_default_device(None)
         np.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
         try:
             yield
@@ -236,19 +230,19 @@ def _undisturbed() -> Iterator[None]:
     """Seed the random states for the code within; undo what it does, and let it not end Python."""
     deeper, ipython = sys.setrecursionlimit, sys.modules.get("IPython")
     shell = ipython and ipython.get_ipython()
-    ends = [(builtins, "exit"), (builtins, "quit"), (os, "_exit"), (os, "abort")]
-    ends += [(shell, "ask_exit")] if shell is not None else []
-    with contextlib.ExitStack() as stack:
-        for states in (_STATES, _DRAWS):
-            stack.enter_context(_put_back_after(states))
+    instead: list[tuple[Any, str, Any]] = [
+        (sys, "setrecursionlimit", lambda n: deeper(min(n, DEEPEST))),
+        *((builtins, name, _leave) for name in ("exit", "quit")),
+        *((os, name, _leave) for name in ("_exit", "abort")),
+        *([(shell, "ask_exit", _leave)] if shell is not None else []),
+    ]
+    with _put_back_after(_STATES + _DRAWS), contextlib.ExitStack() as stack:
         torch.default_generator.manual_seed(0)  # the CPU's only: no other device is touched
         np.random.seed(0)
         random.seed(0)
         stack.enter_context(mock.patch.dict(os.environ))
-        for place, name in ends:
-            stack.enter_context(mock.patch.object(place, name, _leave, create=True))
-        capped = mock.patch.object(sys, "setrecursionlimit", lambda n: deeper(min(n, DEEPEST)))
-        stack.enter_context(capped)
+        for place, name, other in instead:
+            stack.enter_context(mock.patch.object(place, name, other, create=True))
         stack.callback(_put_back, _PRISTINE)
         yield
 
@@ -270,10 +264,8 @@ class Student:
         """What the function returns for a copy of these arguments.
 
         ``Wrong`` if it cannot be called like this, raises, never ends, prints a flood, changes its
-        arguments or returns nothing; ``NotAttempted`` if it is a stub.
+        arguments or returns nothing; ``NotAttempted`` if its body is ``...``, ``pass`` or words.
         """
-        if self._is_stub():
-            raise NotAttempted
         self._must_accept(arguments)
         given = copy.deepcopy(arguments)
         before = fingerprint(given)
@@ -299,19 +291,14 @@ class Student:
             text = "changes its arguments. Whoever calls it still needs them: work on a copy, and "
             look = "look for `x[...] = `, `+=` and names that end in `_`."
             raise Wrong("mutated", f"{self._call} {text}{look}")
-        if value is Ellipsis:
+        steps = dis.get_instructions(self._code) if self._code else ()
+        if value is Ellipsis or (value is None and steps and {s.opname for s in steps} <= _STUB):
             raise NotAttempted
         if value is None:
             raise Wrong("none", f"{self._call} returns nothing. Is there a `return`?")
         if inspect.iscoroutine(value):
             value.close()
         return value
-
-    def _is_stub(self) -> bool:
-        """Whether its body is ``...``, ``pass`` or a docstring and nothing else."""
-        ops = list(dis.get_instructions(self._code)) if self._code else []
-        constants = {op.argval for op in ops if op.opname in ("LOAD_CONST", "RETURN_CONST")}
-        return bool(ops) and {op.opname for op in ops} <= _STUB and constants <= {None, Ellipsis}
 
     def _must_accept(self, arguments: tuple[Any, ...]) -> None:
         try:
@@ -332,21 +319,19 @@ class Student:
         if isinstance(error, Flood):
             text = f"{self._call} prints more than {FLOOD} characters{where}."
             return Wrong("flood", f"{text} Take the print out of the loop.")
-        try:
+        text = "(its message cannot be read)"
+        with contextlib.suppress(Exception):  # a student's own class, with a faulty __str__
             text = str(error)[:300]
-        except Exception:  # a student's own exception class, with a faulty __str__
-            text = "(its message cannot be read)"
-        unfinished = isinstance(error, TypeError) and "ellipsis" in text
-        if isinstance(error, NotImplementedError) or unfinished:
+        if isinstance(error, NotImplementedError) or (
+            type(error) is TypeError and "ellipsis" in text
+        ):
             return NotAttempted()
         return Wrong("raised", f"{self._call} raises {type(error).__name__}: {text}{where}.")
 
     def _line(self, error: BaseException) -> str:
         """Where in the student's code it happened, or nothing where the code is not known."""
         file = self._code.co_filename if self._code else None
-        steps = traceback.walk_tb(error.__traceback__)
-        mine = [number for frame, number in steps if frame.f_code.co_filename == file]
-        if file is None or not mine:
+        mine = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+        if not mine:
             return ""
-        source = linecache.getline(file, mine[-1]).strip()
-        return f", at line {mine[-1]}" + (f": `{source}`" if source else "")
+        return f", at line {mine[-1].lineno}" + (f": `{mine[-1].line}`" if mine[-1].line else "")

@@ -7,36 +7,52 @@
     image/png                                  the first frame, for print and PDF
     text/plain                                 a summary in words
 
-All show the same stored frames.
+All show the same stored frames. The markup of a page is what a reader without JavaScript needs: a
+still image, its text alternative and a description. The script adds the controls, so that where
+scripts are removed (GitHub, an untrusted notebook, print) no dead slider is left behind. Built
+pages, Jupyter and Colab get the same block:
+
+* Nothing is fetched: frames are ``data:`` addresses, style and script are inline.
+* No ``id`` is written here, but by the script, so a figure may be shown twice on a page.
+* The script looks for figures that are not set up yet, since ``document.currentScript`` is empty
+  where a front-end inserts the block and runs its scripts afterwards.
 """
 
 import base64
-import html
+import io
 import itertools
+import json
 import math
-import numbers
 import os
 import sys
 import textwrap
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-from lessons_lib.figures.page import PACE, encode, figure_html
+from PIL import Image
 
 STATIC_VARIABLE = "LESSONS_STATIC_FIGURES"
 """Where this environment variable is set, as by tools that keep outputs, no widget is shown.
 
 In a saved notebook it would point to a kernel that is gone, and front-ends show an error then.
 """
-
+LIMIT = 1_500_000
+"""Bytes that the frames of a figure may take in a page."""
 _PIXELS_PER_INCH = 100  # of CSS
-_WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+PACE = 600  # milliseconds from frame to frame while a figure plays
+_PREFIX = "data:image/webp;base64,"
+# The theme of the book puts HTML outputs of dark pages on a light ground and dims their images; two
+# long selectors of the style and the class dark-light keep text on the page and colours as drawn.
+_STYLE, _SCRIPT = (
+    "\n" + Path(__file__).with_name(f"explore.{kind}").read_text("utf-8") for kind in ("css", "js")
+)
 
 
 @dataclass(frozen=True)
@@ -52,11 +68,12 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of the figure."""
+    """One picture of the figure, of the values of its sliders."""
 
-    image: bytes  #: encoded, in the one format of all frames
+    image: bytes  #: WebP
+    png: bytes  #: the same, for the still image
     text: str  #: its description in words; of a frame that failed, what went wrong
-    error: str | None = None  #: type and message of the exception, if it failed
+    error: Exception | None = None  #: what was raised, if it failed
 
 
 @dataclass(frozen=True)
@@ -67,29 +84,60 @@ class Explorer:
     alt: str  #: what the figure shows, whatever the sliders say
     parameters: tuple[Parameter, ...]  #: the sliders, from top to bottom
     frames: tuple[Frame, ...]  #: one for each combination; the last parameter varies fastest
-    image_format: str  #: ``"png"`` or ``"webp"``: the smaller for these frames
-    still: bytes  #: the first frame as PNG
     play: int  #: index of the parameter that the play button moves
     size: tuple[int, int]  #: on a page, CSS pixels; it shrinks where there is less room
 
     @property
     def start(self) -> int:
         """Index of the frame that is shown first."""
-        return _index(self.parameters, [p.start for p in self.parameters])
+        return self._index(p.start for p in self.parameters)
+
+    @property
+    def still(self) -> bytes:
+        """The first frame as PNG."""
+        return self.frames[self.start].png
 
     @property
     def state(self) -> str:
         """The values that are shown first: ``"step 5, head 2"``."""
         return ", ".join(f"{p.label} {p.texts[p.start]}" for p in self.parameters)
 
-    @property
-    def errors(self) -> tuple[str, ...]:
-        """What went wrong in the frames that could not be drawn."""
-        return tuple(frame.error for frame in self.frames if frame.error is not None)
+    def _index(self, positions: Iterable[int]) -> int:
+        sizes = [len(p.values) for p in self.parameters]
+        return int(np.ravel_multi_index(tuple(positions), sizes))
 
     def to_html(self) -> str:
         """The page version: self-contained, the same bytes for the same figure."""
-        return figure_html(self)
+        frames = [(base64.b64encode(frame.image).decode(), frame.text) for frame in self.frames]
+        image, text = frames[self.start]
+        data = {
+            "alt": self.alt,
+            "pace": PACE,
+            "parameters": [
+                {"label": p.label, "texts": p.texts, "start": p.start} for p in self.parameters
+            ],
+            "play": self.play,
+            "prefix": _PREFIX,
+            # The image that is shown already is not stored twice.
+            "frames": [[None if i == self.start else one, t] for i, (one, t) in enumerate(frames)],
+        }
+        stored = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        stored = stored.replace("<", "\\u003c")  # no text inside can end the element
+        title, (width, height) = self.title, self.size
+        heading = f'<p class="lessons-explore-title">{escape(title)}</p>\n' if title else ""
+        return (
+            f'<figure class="lessons-explore" style="width:{width}px">\n'
+            f"<style>{_STYLE}</style>\n{heading}"
+            f'<img class="dark-light" src="{_PREFIX}{image}" '
+            f'width="{width}" height="{height}" alt="{escape(f"{self.alt} ({self.state})")}">\n'
+            f'<figcaption><span class="lessons-explore-state">{escape(self.state)}</span>\n'
+            f'<p class="lessons-explore-text" aria-live="polite">{escape(text)}</p></figcaption>\n'
+            "<noscript><p>This is one frame as a still image: the sliders need JavaScript.</p>"
+            "</noscript>\n"
+            f'<script type="application/json" class="lessons-explore-data">{stored}</script>\n'
+            f"<script>{_SCRIPT}</script>\n"
+            "</figure>\n"
+        )
 
     def widget(self) -> Any:
         """A new ipywidgets box with image, sliders, play button and description.
@@ -100,7 +148,7 @@ class Explorer:
         from ipywidgets import HTML, Layout
 
         wide = Layout(width=f"{self.size[0]}px", max_width="100%")
-        picture, description = ipywidgets.Image(format=self.image_format, layout=wide), HTML()
+        picture, description = ipywidgets.Image(format="webp", layout=wide), HTML()
         sliders = [
             ipywidgets.SelectionSlider(
                 options=[(text, i) for i, text in enumerate(p.texts)],
@@ -113,9 +161,9 @@ class Explorer:
         ]
 
         def show(_change: object = None) -> None:
-            frame = self.frames[_index(self.parameters, [slider.value for slider in sliders])]
+            frame = self.frames[self._index(slider.value for slider in sliders)]
             picture.value = frame.image
-            description.value = html.escape(frame.text)
+            description.value = escape(frame.text)
 
         for slider in sliders:
             slider.observe(show, names="value")
@@ -125,12 +173,13 @@ class Explorer:
         ipywidgets.link((play, "value"), (played, "index"))
         rows: list[Any] = list(sliders)
         rows[self.play] = ipywidgets.HBox([played, play], layout=Layout(flex_flow="row wrap"))
-        heading = [HTML(f"<b>{html.escape(self.title)}</b>")] if self.title else []
+        heading = [HTML(f"<b>{escape(self.title)}</b>")] if self.title else []
         return ipywidgets.VBox([*heading, picture, *rows, description])
 
     def __repr__(self) -> str:
         sliders = ", ".join(f"{p.label}: {len(p.values)} values" for p in self.parameters)
-        failed = f", {len(self.errors)} failed" if self.errors else ""
+        errors = sum(frame.error is not None for frame in self.frames)
+        failed = f", {errors} failed" if errors else ""
         return (
             f"Explorer({sliders}; {len(self.frames)} frames{failed})\n"
             f"{self.alt} ({self.state})\n{self.frames[self.start].text}"
@@ -145,15 +194,30 @@ class Explorer:
         }
         if _has_live_front_end():
             try:
-                model = self.widget().model_id
+                view = {"version_major": 2, "version_minor": 0, "model_id": self.widget().model_id}
+                bundle["application/vnd.jupyter.widget-view+json"] = view
             except Exception as error:  # the page version can do the same: never lose the figure
                 warnings.warn(
                     f"no live widget, the page version is shown instead: {error}", stacklevel=2
                 )
-            else:
-                view = {"version_major": 2, "version_minor": 0, "model_id": model}
-                bundle[_WIDGET_VIEW] = view
         return bundle
+
+
+def encode(figure: Figure) -> tuple[bytes, bytes]:
+    """A drawn figure with at most 256 colours, as lossless WebP and as PNG.
+
+    Figures are flat areas and thin lines: so reduced they take a third of a full PNG, and less than
+    SVG. Maximum coverage keeps colours that only a few points have; a median cut merges them.
+    """
+    buffer, png, webp = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    # All said here, because a style may crop to the contents or save without background.
+    canvas = {"dpi": "figure", "bbox_inches": figure.bbox_inches, "facecolor": "auto"}
+    figure.savefig(buffer, format="png", transparent=False, **canvas)
+    full, cover = Image.open(buffer).convert("RGB"), Image.Quantize.MAXCOVERAGE
+    reduced = full.quantize(256, method=cover, kmeans=1, dither=Image.Dither.NONE)
+    reduced.save(png, "PNG", optimize=True)
+    reduced.convert("RGB").save(webp, "WEBP", lossless=True, quality=80, method=4)
+    return webp.getvalue(), png.getvalue()
 
 
 def explore(
@@ -167,7 +231,6 @@ def explore(
     play: str | None = None,
     figsize: tuple[float, float] = (5.6, 3.6),
     dpi: int = 120,
-    size_limit: int = 1_500_000,
     **parameters: Iterable[object] | Mapping[str, object],
 ) -> Explorer:
     """A figure that a reader moves with one to three sliders.
@@ -186,123 +249,78 @@ def explore(
         play: the parameter that the play button moves; by default the first.
         figsize: inches. The default fits a phone if the fonts have 11 points or more.
         dpi: pixels in an inch: the sharpness, not the size on the page.
-        size_limit: what the page version may take, in bytes.
         parameters: the values of one to three parameters.
 
     Raises:
-        TypeError, ValueError: an option is not as above; the message says which.
+        ValueError: an option is not as above, or the frames take more than ``LIMIT`` bytes.
         RuntimeError: no frame at all could be drawn.
     """
-    alt = _text(alt, "alt").rstrip(".")
-    title = None if title is None else _text(title, "title")
-    sliders = _parameters(parameters, start or {}, labels or {})
-    names = [p.name for p in sliders]
-    if (play or names[0]) not in names:
-        raise ValueError(f"play={play!r} is not a parameter; choose one of {', '.join(names)}")
-    count = math.prod(len(p.values) for p in sliders)
-
-    def too_large(size: int) -> ValueError:
-        counts = " x ".join(f"{len(p.values)} {p.name}" for p in sliders)
-        return ValueError(
-            f"the {count} frames ({counts}) would take about {size:,} bytes in the page, more than "
-            f"size_limit={size_limit:,}; give fewer values, or a lower dpi than {dpi}"
+    names = list(parameters)
+    if not 1 <= len(names) <= 3:
+        raise ValueError(
+            f"expected one to three parameters, found {', '.join(names) or 'none'}; pass them as "
+            "name=[value, value, ...]"
         )
-
-    totals: dict[str, int] = {}
-    drawn: list[tuple[dict[str, bytes], str, Exception | None]] = []
-    for combination in itertools.product(*(p.values for p in sliders)):
-        values = dict(zip(names, combination, strict=True))
-        images, text, error = _draw_frame(draw, describe, values, Figure(figsize=figsize, dpi=dpi))
-        drawn.append((images, text, error))
-        for name, image in images.items():  # in base64, and its description
-            stored = (len(image) + 2) // 3 * 4 + len(text.encode())
-            totals[name] = totals.get(name, 0) + stored
+    start, labels, play = start or {}, labels or {}, play or names[0]
+    for option, named in (("start", start), ("labels", labels), ("play", [play])):
+        if unknown := [name for name in named if name not in names]:
+            known = ", ".join(names)
+            raise ValueError(f"{option} names {unknown[0]!r}, which is no parameter: {known}")
+    sliders = tuple(
+        _parameter(name, choices, labels.get(name, name.replace("_", " ")), start)
+        for name, choices in parameters.items()
+    )
+    frames, size, count = [], 0, math.prod(len(p.values) for p in sliders)
+    for values in itertools.product(*(p.values for p in sliders)):
+        figure = Figure(figsize=figsize, dpi=dpi)
+        frames.append(_draw_frame(draw, describe, dict(zip(names, values, strict=True)), figure))
+        size += len(base64.b64encode(frames[-1].image)) + len(frames[-1].text.encode())
         # Said as soon as it is certain: nobody should wait for a thousand frames to read this.
-        if min(totals.values()) > size_limit:
-            raise too_large(min(totals.values()) * count // len(drawn))
-    errors = [error for *_, error in drawn]
-    if all(errors):
-        raise RuntimeError(f"no frame could be drawn: {_error_text(errors[0])}") from errors[0]
-
-    kind = min(totals, key=lambda name: totals[name])
-    explorer = Explorer(
-        title=title,
-        alt=alt,
+        if size > LIMIT:
+            counts = " x ".join(f"{len(p.values)} {p.name}" for p in sliders)
+            raise ValueError(
+                f"expected frames of {LIMIT:,} bytes at most, and {count} frames ({counts}) take "
+                f"about {size * count // len(frames):,}; give fewer values, or a lower dpi"
+            )
+    if all(frame.error for frame in frames):
+        raise RuntimeError(f"no frame could be drawn. {frames[0].text}") from frames[0].error
+    return Explorer(
+        title=None if title is None else _text(title, "title"),
+        alt=_text(alt, "alt").rstrip("."),
         parameters=sliders,
-        frames=tuple(
-            Frame(images[kind], text, _error_text(error) if error else None)
-            for images, text, error in drawn
-        ),
-        image_format=kind,
-        still=drawn[_index(sliders, [p.start for p in sliders])][0]["png"],
-        play=names.index(play or names[0]),
+        frames=tuple(frames),
+        play=names.index(play),
         size=(round(figsize[0] * _PIXELS_PER_INCH), round(figsize[1] * _PIXELS_PER_INCH)),
     )
-    if (size := len(explorer.to_html().encode())) > size_limit:
-        raise too_large(size)
-    return explorer
-
-
-def _index(parameters: Sequence[Parameter], positions: Sequence[int]) -> int:
-    """Where the frame of some slider positions is stored: the last parameter varies fastest."""
-    return int(np.ravel_multi_index(tuple(positions), [len(p.values) for p in parameters]))
 
 
 def _text(value: object, name: str) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected text as {name}, found {value!r} (no parameter can be called so)")
-    if not value.strip():
-        raise ValueError(f"{name} is empty; say in a few words what the figure shows")
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"expected a few words as {name}, found {value!r}")
     return value.strip()
 
 
-def _parameters(
-    given: Mapping[str, Iterable[object] | Mapping[str, object]],
-    start: Mapping[str, object],
-    labels: Mapping[str, str],
-) -> tuple[Parameter, ...]:
-    if not 1 <= len(given) <= 3:
+def _parameter(name: str, choices: Any, label: object, start: Mapping[str, object]) -> Parameter:
+    if isinstance(choices, str | bytes) or not isinstance(choices, Iterable):
+        raise ValueError(f"expected a list of values as {name}, found {choices!r}")
+    findable: tuple[object, ...] = tuple(choices)
+    texts = tuple(map(_value_text, findable))
+    values = tuple(choices.values()) if isinstance(choices, Mapping) else findable
+    if not values or len(set(texts)) < len(texts):
         raise ValueError(
-            f"expected one to three parameters, found {len(given)}"
-            f"{': ' + ', '.join(given) if given else ''}; pass them as name=[value, value, ...]"
+            f"expected one or more values of {name} that read differently, found {texts}; drop "
+            f"one, or say what readers are to see with {name}={{text: value, ...}}"
         )
-    for what, mapping in (("start", start), ("labels", labels)):
-        if not isinstance(mapping, Mapping):
-            raise TypeError(f"expected {what}={{parameter: ...}}, found {mapping!r}")
-        if unknown := [name for name in mapping if name not in given]:
-            known = ", ".join(given)
-            raise ValueError(
-                f"{what} names {unknown[0]!r}, which is no parameter; there is {known}"
-            )
-    result = []
-    for name, choices in given.items():
-        if isinstance(choices, str | bytes) or not isinstance(choices, Iterable):
-            raise TypeError(f"expected a list of values as {name}, found {choices!r}")
-        findable: tuple[object, ...] = tuple(choices)
-        if isinstance(choices, Mapping):
-            texts, values = tuple(map(str, findable)), tuple(choices.values())
-        else:
-            texts, values = tuple(map(_value_text, findable)), findable
-        if not values:
-            raise ValueError(f"{name} has no values; give at least one")
-        if len(set(texts)) < len(texts):
-            twice = next(text for text in texts if texts.count(text) > 1)
-            raise ValueError(
-                f"two values of {name} both read {twice!r}; drop one, or say what readers are to "
-                f"see with {name}={{text: value, ...}}"
-            )
-        first = start.get(name, findable[0])
-        if first not in findable:
-            known = ", ".join(texts)
-            raise ValueError(f"start {name}={first!r} is not one of its values; they are {known}")
-        label = _text(labels.get(name, name.replace("_", " ")), f"the label of {name}")
-        result.append(Parameter(name, label, texts, values, findable.index(first)))
-    return tuple(result)
+    first = start.get(name, findable[0])
+    if first not in findable:
+        known = ", ".join(texts)
+        raise ValueError(f"start {name}={first!r} is not one of its values; they are {known}")
+    label = _text(label, f"the label of {name}")
+    return Parameter(name, label, texts, values, findable.index(first))
 
 
 def _value_text(value: object) -> str:
-    is_fraction = isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral)
-    return f"{value:g}" if is_fraction else str(value)
+    return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
 
 
 def _draw_frame(
@@ -310,8 +328,8 @@ def _draw_frame(
     describe: Callable[..., str],
     values: Mapping[str, object],
     figure: Figure,
-) -> tuple[dict[str, bytes], str, Exception | None]:
-    """The image by format and the description; of a frame that raises, a picture of its error."""
+) -> Frame:
+    """What is drawn and said; where that raises, a picture of the error."""
     figure.set_facecolor("white")
     # Room around, in inches: on a dark page the figure is a white card.
     figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
@@ -323,25 +341,19 @@ def _draw_frame(
             figure.set_layout_engine("none")  # nothing to lay out, and matplotlib would warn
         images, text = encode(figure), describe(**values)
     except Exception as error:  # whatever it is, the other frames are to work
-        text = f"This frame could not be drawn. {_error_text(error)}"
+        text = f"This frame could not be drawn. {type(error).__name__}: {error}"
         # ASCII, so that no missing glyph makes the report of an error fail itself.
         lines = textwrap.wrap(text.encode("ascii", "backslashreplace").decode(), 48)[:12]
         width, height = figure.get_size_inches()
         blank = Figure(figsize=(width, height), dpi=figure.dpi, facecolor="white")
         blank.text(0.04, 0.96, "\n".join(lines), parse_math=False, va="top", size=12, color="black")
-        return encode(blank), text, error
+        return Frame(*encode(blank), text, error)
     called = ", ".join(f"{name}={_value_text(value)}" for name, value in values.items())
-    return images, _text(text, f"the description of {called}"), None
-
-
-def _error_text(error: Exception | None) -> str:
-    return f"{type(error).__name__}: {error}"
+    return Frame(*images, _text(text, f"the description of {called}"))
 
 
 def _has_live_front_end() -> bool:
     """Whether this runs in a kernel (a front-end can then talk to widgets) and may use it."""
-    if os.environ.get(STATIC_VARIABLE):
-        return False
     ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return getattr(shell, "kernel", None) is not None
+    shell = ipython and ipython.get_ipython()
+    return not os.environ.get(STATIC_VARIABLE) and getattr(shell, "kernel", None) is not None
