@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from environment import (
     write_atomically,
 )
 
-JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
+JUPYTER_BOOK = ["-c", "from jupyter_book.cli.main import main; main()", "build"]
 DATES = "dates.json"
 """In a staged book: the day on which each page was last changed."""
 RUN = "course_run"
@@ -45,11 +44,7 @@ and the drawing of the model."""
 
 
 def page_sources(project: Project) -> dict[str, Path]:
-    """The source file of each page of ``_toc.yml``, in reading order.
-
-    Raises:
-        CourseError: a page has no source.
-    """
+    """The source file of each page of ``_toc.yml``, in reading order. CourseError: one has none."""
     import yaml  # not there yet where ``course.py`` begins
 
     toc = yaml.safe_load((project.root / "_toc.yml").read_text(encoding="utf-8"))
@@ -71,17 +66,6 @@ def chapters(project: Project) -> list[Path]:
     return [path for path in page_sources(project).values() if path.suffix == ".ipynb"]
 
 
-def data_digest(variables: Mapping[str, str]) -> str:
-    """Changes with the directory of the corpora and with the files in it, two levels deep."""
-    name = variables.get("LESSONS_DATA", "")
-    if not name:
-        return "none"
-    folder = Path(name)
-    files = {p: p.stat() for p in [*folder.glob("*"), *folder.glob("*/*")] if p.is_file()}
-    parts = [f"{p} {found.st_size} {found.st_mtime_ns}" for p, found in sorted(files.items())]
-    return digest(os.fsencode(part) for part in [name, *parts])
-
-
 def fell_back(result: Path) -> bool:
     """Whether a chapter ran on the embedded corpus, for want of the real one."""
     cells = json.loads(result.read_text(encoding="utf-8"))["cells"]
@@ -91,21 +75,26 @@ def fell_back(result: Path) -> bool:
 def execution_key(project: Project, notebook: Path) -> str:
     """Changes with everything that the outputs of a chapter depend on: its cells among others.
 
+    Of the corpora the directory counts, and the files in it, two levels deep.
+
     Raises:
         CourseError: it is no notebook.
     """
-    parts = [*project.wanted().values(), data_digest(child_environment(project))]
+    parts = list(project.wanted().values())
+    if name := child_environment(project).get("LESSONS_DATA", ""):
+        parts.append(name)
+        for path in sorted([*Path(name).glob("*"), *Path(name).glob("*/*")]):
+            if path.is_file():
+                parts.append(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}")
     try:
         for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
             metadata = {k: v for k, v in cell["metadata"].items() if k != "execution"}
             what = [cell["cell_type"], "".join(cell["source"]), metadata]
             parts.append(json.dumps(what, sort_keys=True))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        name = notebook.relative_to(project.root)
-        raise CourseError(
-            f"{name}: expected the JSON of a notebook, found none ({error})"
-        ) from None
-    return digest(part.encode() for part in parts)[:16]
+        wanted = f"{notebook.name}: expected the JSON of a notebook"
+        raise CourseError(f"{wanted}, found none ({error})") from None
+    return digest(map(os.fsencode, parts))[:16]
 
 
 def executed(
@@ -124,12 +113,14 @@ def executed(
         for path in chapters(project)
         if path.name.startswith(only)
     }
-    without = [path for path, old in results.items() if old.exists() and fell_back(old)]
-    due = [path for path, old in results.items() if force or path in without or not old.exists()]
-    again = f" ({len(without)} ran without a real corpus last time)" if without else ""
-    print(f"Chapters: {len(results)}, to execute: {len(due)}{again}")
+    due = {
+        path: old
+        for path, old in results.items()
+        if force or not old.exists() or fell_back(old)  # the corpus may be there by now
+    }
+    print(f"Chapters: {len(results)}, to execute: {len(due)}")
     store.mkdir(parents=True, exist_ok=True)  # if it cannot be made, that is said at once
-    if not execute_all({path: results[path] for path in due}):
+    if not execute_all(due):
         return None
     for old in store.glob("*.ipynb"):
         if old not in results.values() and old.name.startswith(only):
@@ -150,22 +141,15 @@ def page_dates(root: Path) -> dict[str, str]:
         return done.stdout.splitlines()
 
     pages = "--", "book/*.md", "book/*.ipynb"
-    found: dict[str, str] = {}
     try:
-        place = git("rev-parse", "--is-shallow-repository", "--show-toplevel")
-        if place[0] != "false" or Path(place[1]) != root.resolve():
+        shallow, top = git("rev-parse", "--is-shallow-repository", "--show-toplevel")
+        if shallow != "false" or Path(top) != root.resolve():
             return {}
-        # Newest first: the first time that a path comes up is its last change.
-        for line in git("log", "--format=@%cs", "--name-only", *pages):
-            if line.startswith("@"):
-                day = line[1:]
-            elif line:
-                found.setdefault(line, day)
-        for line in git("status", "--porcelain", "--no-renames", *pages):
-            found.pop(line[3:], None)
+        changed = {line[3:] for line in git("status", "--porcelain", "--no-renames", *pages)}
+        known = [page for page in git("ls-files", *pages) if page not in changed]
+        return {page: git("log", "-1", "--format=%cs", "--", page)[0] for page in known}
     except (OSError, subprocess.CalledProcessError):
         return {}
-    return found
 
 
 def stage(project: Project, target: Path, replaced: Mapping[Path, Path]) -> None:
@@ -173,15 +157,14 @@ def stage(project: Project, target: Path, replaced: Mapping[Path, Path]) -> None
 
     ``replaced`` has for a chapter the copy to take in its place.
     """
-    sources = [path for name in FRAME if (path := project.root / name).exists()]
-    for path in (project.root / "book").rglob("*"):
-        hidden = re.search(r"/(\.|__|_build)", path.as_posix().removeprefix(str(project.root)))
-        sources += [path] if path.is_file() and not hidden else []
     shutil.rmtree(target, ignore_errors=True)
-    for path in sources:
+    hidden = shutil.ignore_patterns(".*", "__*", "_build")
+    shutil.copytree(project.root / "book", target / "book", ignore=hidden)
+    frame = {path: path for name in FRAME if (path := project.root / name).exists()}
+    for path, copy in (frame | dict(replaced)).items():
         new = target / path.relative_to(project.root)
         new.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(replaced.get(path, path), new)
+        shutil.copy(copy, new)
     (target / DATES).write_text(json.dumps(page_dates(project.root)), encoding="utf-8")
 
 
@@ -205,18 +188,15 @@ def build(project: Project, source: Path, output: Path) -> bool:
         return True
     withdraw(output)
     print("Building the site with Jupyter Book")
-    start = time.monotonic()
-    options = ["-W", "-n", "--keep-going", "-q", "--builder", "html"]
-    options += ["--path-output", str(output.parent.parent)]
-    status = call(project, ["-c", JUPYTER_BOOK, "build", str(source), *options])
-    missing = missing_pages(project, output)
+    options = ["-W", "-n", "--keep-going", "-q", "--path-output", str(output.parent.parent)]
+    status = call(project, [*JUPYTER_BOOK, str(source), *options])
+    if missing := missing_pages(project, output):
+        print(f"missing pages: {', '.join(missing)}")
     if status or missing:
         withdraw(output)
-        why = "an error, or a warning above" if status else f"missing pages: {', '.join(missing)}"
-        print(f"The site was not built: {why}.")
+        print("The site was not built: an error, or a warning (see above).")
         return False
     write_atomically(stamp, key)
-    print(f"Built {len(page_sources(project))} pages in {time.monotonic() - start:.0f} s")
     return True
 
 
@@ -294,8 +274,7 @@ def renew_notebooks(project: Project, force: bool = False, only: tuple[str, ...]
         text = renewed(old, copy.read_text(encoding="utf-8"))
         if old != text:
             write_atomically(path, text)
-        state = "up to date" if old == text else "renewed"
-        print(f"{path.relative_to(project.root)}: {state}")
+        print(f"{path.relative_to(project.root)}: {'up to date' if old == text else 'renewed'}")
     return 0
 
 
@@ -304,7 +283,7 @@ def check_links(project: Project) -> int:
     source = project.build / "links-src"
     stage(project, source, {})
     options = ["-q", "--builder", "linkcheck", "--path-output", str(project.build / "links")]
-    return call(project, ["-c", JUPYTER_BOOK, "build", str(source), *options])
+    return call(project, [*JUPYTER_BOOK, str(source), *options])
 
 
 def serve(project: Project, port: int) -> int:
