@@ -10,9 +10,9 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import nbformat
 import yaml
@@ -21,7 +21,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
-from pybtex.database import BibliographyData, Person
+from pybtex.database import BibliographyData
 from pybtex.database.input.bibtex import Parser as BibTeX
 
 import website
@@ -29,7 +29,7 @@ from environment import CourseError, Project
 
 LITERAL = {
     *("math", "code", "code-block", "eval-rst", "figure", "image", "bibliography", "glossary"),
-    *("toctree", "tableofcontents"),
+    "toctree",
 }
 """Directives whose body is not Markdown with directives of its own."""
 
@@ -144,15 +144,10 @@ class Book:
         found = self.label(name)
         # sphinx-exercise leaves labels as they are, all others make identifiers of them.
         anchor = name if found.kind == "exercise" else make_id(name)
-        prefix = "equation-" if found.kind == "equation" else ""
-        return self.address(found.page, prefix + anchor)
+        return self.address(found.page, "equation-" * (found.kind == "equation") + anchor)
 
     def citation(self, key: str) -> tuple[str, str, str]:
-        """Authors as the site names them, year and address of an entry of the bibliography.
-
-        Raises:
-            CourseError: there is no such entry.
-        """
+        """Authors as the site names them, year and address. CourseError: there is no such entry."""
         if key not in self.references.entries:
             raise CourseError(f"the bibliography has no entry {key!r}")
         entry = self.references.entries[key]
@@ -160,12 +155,8 @@ class Book:
         for name, site in (("doi", "https://doi.org/"), ("eprint", "https://arxiv.org/abs/")):
             if name in entry.fields:
                 address = site + entry.fields[name]
-        names = [
-            " ".join(
-                str(part.render_as("text")) for part in (*p.rich_prelast_names, *p.rich_last_names)
-            )
-            for p in cast("list[Person]", entry.persons["author"])
-        ]
+        persons = entry.persons["author"]
+        names = [" ".join(map(str, (*p.rich_prelast_names, *p.rich_last_names))) for p in persons]
         who = " and ".join(names) if len(names) == 2 else names[0]
         return who + " et al." * (len(names) > 2), entry.fields.get("year", "no date"), address
 
@@ -192,10 +183,9 @@ def read_book(project: Project, settings: Settings | None = None) -> Book:
     for page, path in website.page_sources(project).items():
         for cell, text in markdown_cells(path):
             for name, label in _labels(book, page, cell, text, counts):
-                if name in book.labels:
+                if book.labels.setdefault(name, label) is not label:
                     place = f"{path.name}, cell {cell or '-'}"
                     raise CourseError(f"{place}: the label {name!r} is given twice")
-                book.labels[name] = label
     return book
 
 
@@ -211,21 +201,19 @@ def _labels(
     book: Book, page: str, cell: str, text: str, counts: Counter[str]
 ) -> Iterator[tuple[str, Label]]:
     """The labels of a text; ``counts`` says how many equations of a chapter went before."""
-    targets: list[str] = []
+    targets: list[str] = []  # they stand before what they are for
     previous = ""
     for token, found in book.parser.walk(text):
-        label = Label(page, cell, "block")
-        names: list[str] = []
-        if found:
-            names = [found.options[key] for key in ("label", "name") if key in found.options]
-            kind = "exercise" if found.name.startswith("exercise") else "block"
-            label = replace(label, kind=kind, title=found.argument)
-        if token.type == "math_block_label" or (found and found.name == "math" and names):
+        names = [found.options[key] for key in ("label", "name") if found and key in found.options]
+        label = Label(page, cell, "block", found.argument if found else "")
+        if token.type == "math_block_label" or (names and found and found.name == "math"):
             names = names or [token.info]
             chapter = f"{book.chapters[page]}." if page in book.chapters else ""
             counts[chapter] += 1
-            label = Label(page, cell, "equation", "", f"{chapter}{counts[chapter]}")
-        if previous == "heading_open":
+            label = Label(page, cell, "equation", number=f"{chapter}{counts[chapter]}")
+        elif found and found.name.startswith("exercise"):
+            label = Label(page, cell, "exercise", found.argument)
+        elif previous == "heading_open":
             book.titles.setdefault(page, token.content)
             label = Label(page, cell, "heading", token.content)
         previous = token.type
