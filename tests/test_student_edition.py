@@ -124,7 +124,7 @@ helpful two
 explained c
 ::::
 
-::::{note}
+::::{admonition} Note
 In sight.
 ::::
 :::::
@@ -134,7 +134,7 @@ Between {eq}`eq-other`, of {ref}`it <ex_which>`.
 ::::{solution} ex_which
 secret one
 
-:::{note}
+:::{admonition} Note
 secret two
 :::
 ::::

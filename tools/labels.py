@@ -71,12 +71,10 @@ class Directive:
     body: str
 
 
-def directive(token: Token) -> Directive | None:
-    """The directive that a token of a block is, or ``None``."""
-    if token.type not in ("fence", "colon_fence") or not token.info.startswith("{"):
-        return None
-    name, _, argument = token.info[1:].partition("}")
-    lines = token.content.splitlines()
+def directive(info: str, content: str) -> Directive:
+    """A directive of its first line, behind the fence, and of what is below."""
+    name, _, argument = info[1:].partition("}")
+    lines = content.splitlines()
     options: dict[str, str] = {}
     while lines and lines[0].startswith(":") and ":" in lines[0][1:]:
         key, _, value = lines.pop(0)[1:].partition(":")
@@ -98,7 +96,8 @@ class Parser:
     def walk(self, text: str) -> Iterator[tuple[Token, Directive | None]]:
         """All blocks of a text, those inside directives included, in reading order."""
         for token in self.blocks(text):
-            found = directive(token)
+            fenced = token.type in ("fence", "colon_fence") and token.info.startswith("{")
+            found = directive(token.info, token.content) if fenced else None
             yield token, found
             if found and found.name not in LITERAL:
                 yield from self.walk(found.body)
