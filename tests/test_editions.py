@@ -141,8 +141,8 @@ def test_equations_are_counted_in_their_chapter(project: Any, convert: Any) -> N
     toc = "root: book/index\nparts:\n- numbered: 1\n  chapters:\n  - file: book/01_one\n"
     toc += "- numbered: 1\n  chapters:\n  - file: book/02_two\n"
     (project.root / "_toc.yml").write_text(toc, encoding="utf-8")
-    first, second = (f"```{{math}}\n:label: eq-{name}\n{x}\n```\n" for name, x in ("ax", "by"))
-    text = f"{first}{second}{{eq}}`eq-a` {{eq}}`eq-other`"
+    text = "```{math}\n:label: eq-a\nx\n```\n\n```{math}\n:label: eq-b\ny\n```\n"
+    text += "{eq}`eq-a` {eq}`eq-other`"
     other = f"[(1.1)]({SITE}/book/01_one.html#equation-eq-other)"
     x, y = "$$\nx \\tag{2.1}\n$$", "$$\ny \\tag{2.2}\n$$"
     assert convert(text) == f"{x}\n\n{y}\n\n(2.1) {other}"

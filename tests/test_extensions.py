@@ -268,7 +268,7 @@ def test_a_wide_table_names_the_head_of_each_cell() -> None:
 
 def test_the_system_chooses_colours_where_no_script_does() -> None:
     sheet = 'html[data-theme="dark"] a, p{x:1}b{y:2}html[data-theme=light]{z:3}'
-    assert pages.system_colours([sheet]) == (
+    assert pages.system_colours(sheet) == (
         "@media print, (prefers-color-scheme:light){html[data-theme=auto]{z:3}}\n"
         "@media screen and (prefers-color-scheme:dark){html[data-theme=auto] a, p{x:1}}\n"
     )
@@ -353,7 +353,7 @@ def test_running_and_reading_times_come_from_the_notebooks(site: Path) -> None:
     assert 'href="01_look.html"' in shown
     assert times.RUN == website.RUN, "read where it is written"
     busy = {"metadata": {"course_run": RUN | {"cpu_seconds": 20.0}}, "cells": CELLS}
-    assert times.row(busy)[0] == "41\N{NO-BREAK SPACE}s (on a busy machine)"
+    assert times.row(busy)[0] == "41&nbsp;s (on a busy machine)"
     head = (
         "<p><strong>Reading time.</strong> About 5 minutes without the exercises: 0 words, 4 lines"
     )

@@ -64,7 +64,7 @@ def test_the_environment_is_brought_up_to_date_and_not_more(
     installer[:] = ["broken"]
     with pytest.raises(CourseError, match="network"):
         environment.ensure(project)
-    assert environment.read_stamp(project) == {}
+    assert project.stamp.read_text("utf-8") == "{}"
     installer.clear()
     environment.ensure(project)
     assert installer == ["pins", "package"], "what was interrupted is taken up again"
@@ -76,7 +76,7 @@ def test_an_environment_of_somebody_else_is_left_alone(project: Any, installer: 
     with pytest.raises(CourseError, match="Move it away"):
         environment.ensure(project)
     with pytest.raises(CourseError, match="Move it away"):
-        course.clean(project, everything=True)
+        environment.clean(project, all=True)
     assert theirs.exists()
     assert installer == []
 
@@ -127,6 +127,7 @@ def test_a_lock_installs_nothing_of_the_course(
 ) -> None:
     """The pins of now may not fit together: they are what is to be made again."""
     drafts: list[str] = []
+    (project.root / "requirements.txt").write_text("# Made.\ntorch==2.13.0\n", encoding="utf-8")
 
     def call(_: Project, arguments: list[str], **__: str) -> int:
         draft = Path(arguments[arguments.index("-o") + 1])
@@ -140,8 +141,10 @@ def test_a_lock_installs_nothing_of_the_course(
     for upgrade in ([], ["--upgrade"]):
         assert course.run(course.parse(["lock", *upgrade]), project) == 0
         pins = (project.root / "requirements.txt").read_text("utf-8")
-        assert pins == environment.LOCK_HEADER + "scipy==1.17.1\n"
-    assert drafts == ["torch==2.13.0\n", ""], "versions stay where they can, or are chosen anew"
+        assert pins == "# Made.\nscipy==1.17.1\n"
+    assert drafts == ["# Made.\ntorch==2.13.0\n", ""], (
+        "versions stay where they can, or are chosen anew"
+    )
     assert installer == ["venv", "uv", "uv"], "an environment that works is used as it is"
     installer.append("broken")
     with pytest.raises(CourseError, match="found no versions that fit together"):

@@ -205,8 +205,7 @@ def _labels(
     for token, found in book.parser.walk(text):
         names = [found.options[key] for key in ("label", "name") if found and key in found.options]
         label = Label(page, cell, "block", found.argument if found else "")
-        if token.type == "math_block_label" or (names and found and found.name == "math"):
-            names = names or [token.info]
+        if names and found and found.name == "math":
             chapter = f"{book.chapters[page]}." if page in book.chapters else ""
             counts[chapter] += 1
             label = Label(page, cell, "equation", number=f"{chapter}{counts[chapter]}")

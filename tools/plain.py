@@ -89,9 +89,7 @@ class Converter:
     def _text(self, text: str, boxed: bool = False) -> str:
         """Convert a text; ``boxed``: into a quotation, whose marks may not get into equations."""
         done = PIECE.sub(lambda found: self._piece(found, boxed), text)
-        blank = re.compile(
-            f"\n*{APART}[{APART}\n]*"
-        )  # at least one line, and as many as there were
+        blank = re.compile(f"\n*{APART}[{APART}\n]*")  # one line, or as many as there were
         return blank.sub(lambda b: max("\n\n", *b[0].split(APART), key=len), done).strip("\n")
 
     def _piece(self, found: re.Match[str], boxed: bool) -> str:

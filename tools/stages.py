@@ -53,14 +53,10 @@ def pytest(project: Project, stage: str, arguments: list[str], most: int, **sett
     return call(project, ["-m", "pytest", *options, *arguments], **settings)
 
 
-def ruff(project: Project, *options: tuple[str, ...]) -> int:
-    """Run ruff with each of these options in turn, on all of the project."""
-    return max(call(project, ["-m", "ruff", *words, "."]) for words in options)
-
-
-def style(project: Project) -> int:
-    """Check code and notebooks with ruff."""
-    return ruff(project, ("check",), ("format", "--check"))
+def style(project: Project, mend: bool = False) -> int:
+    """Check code and notebooks with ruff, or ``mend`` what it can."""
+    words = (["check", "--fix"], ["format"]) if mend else (["check"], ["format", "--check"])
+    return max(call(project, ["-m", "ruff", *each, "."]) for each in words)
 
 
 def types(project: Project) -> int:
@@ -110,8 +106,14 @@ def site(project: Project) -> int:
     )
 
 
-STAGES = {"style": style, "types": types, "unit": unit, "chapters": chapters, "site": site}
-CHECK = {"style": style, "types": types, "quick": quick}
+def bench(project: Project, names: list[str]) -> int:
+    """Run the programs of ``benchmarks/``, or those of these names."""
+    return call(project, ["benchmarks/run.py", *names])
+
+
+LINT: dict[str, Callable[[Project], int]] = {"style": style, "types": types}
+STAGES = {**LINT, "unit": unit, "chapters": chapters, "site": site}
+CHECK = {**LINT, "quick": quick}
 
 
 def counted(path: Path) -> Counter[str]:
@@ -133,7 +135,7 @@ def told(total: Counter[str]) -> str:
 def run_stages(
     project: Project,
     known: Mapping[str, Callable[[Project], int]],
-    chosen: Container[str] | None = None,
+    only: Container[str] | None = None,
 ) -> int:
     """Run stages, all of them even when one fails, and end with a table and the sum, as pytest.
 
@@ -145,7 +147,7 @@ def run_stages(
     total: Counter[str] = Counter()
     began = time.monotonic()
     for name, function in known.items():
-        if chosen and name not in chosen:
+        if only and name not in only:
             continue
         record = project.build / f"{name}.xml"
         record.unlink(missing_ok=True)

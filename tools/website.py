@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from environment import (
@@ -75,10 +75,8 @@ def fell_back(result: Path) -> bool:
 def execution_key(project: Project, notebook: Path) -> str:
     """Changes with everything that the outputs of a chapter depend on: its cells among others.
 
-    Of the corpora the directory counts, and the files in it, two levels deep.
-
-    Raises:
-        CourseError: it is no notebook.
+    Of the corpora the directory counts, and the files in it, two levels deep. CourseError: it is
+    no notebook.
     """
     parts = list(project.wanted().values())
     if name := child_environment(project).get("LESSONS_DATA", ""):
@@ -180,30 +178,27 @@ def build(project: Project, source: Path, output: Path) -> bool:
 
     ``output`` has to end in ``_build/html``. Returns whether the site is there, with all its pages.
     """
+
+    def missing() -> list[str]:
+        wanted = ["index.html", *(f"{page}.html" for page in page_sources(project))]
+        return [page for page in wanted if not (output / page).exists()]
+
     files = [path for path in source.rglob("*") if path.is_file()]
     key = digest(map(str.encode, [*project.wanted().values(), tree_digest(source, files)]))
     stamp = output.with_suffix(".key")
-    if stamp.exists() and stamp.read_text() == key and not missing_pages(project, output):
+    if stamp.exists() and stamp.read_text() == key and not missing():
         print("The site is up to date.")
         return True
     withdraw(output)
     print("Building the site with Jupyter Book")
     options = ["-W", "-n", "--keep-going", "-q", "--path-output", str(output.parent.parent)]
     status = call(project, [*JUPYTER_BOOK, str(source), *options])
-    if missing := missing_pages(project, output):
-        print(f"missing pages: {', '.join(missing)}")
-    if status or missing:
+    if status or missing():
+        print(f"The site was not built; missing pages: {', '.join(missing()) or 'none'}.")
         withdraw(output)
-        print("The site was not built: an error, or a warning (see above).")
         return False
     write_atomically(stamp, key)
     return True
-
-
-def missing_pages(project: Project, output: Path) -> list[str]:
-    """Pages of ``_toc.yml`` that the site lacks."""
-    wanted = ["index.html", *(f"{page}.html" for page in page_sources(project))]
-    return [page for page in wanted if not (output / page).exists()]
 
 
 def offer(site: Path, file: Path) -> None:
@@ -224,10 +219,8 @@ def offer(site: Path, file: Path) -> None:
 def without_corpus(copies: Mapping[Path, Path]) -> list[str]:
     """Chapters that ran on the embedded corpus, which is said."""
     if found := [path.stem for path, copy in copies.items() if fell_back(copy)]:
-        print(
-            f"{', '.join(found)} ran on the embedded corpus, for want of the real one. "
-            "Set LESSONS_DATA to the corpora, or connect to the network; then again."
-        )
+        print(f"{', '.join(found)} ran on the embedded corpus, for want of the real one.")
+        print("Set LESSONS_DATA to the corpora, or connect to the network; then again.")
     return found
 
 
@@ -240,14 +233,13 @@ def book(project: Project, force: bool = False, real: bool = False) -> int:
     copies = executed(project, force)
     if copies is None or (without_corpus(copies) and real):
         withdraw(output)
-        why = "a chapter failed (see above)" if copies is None else "it is to be published"
-        print(f"The site was not built: {why}.")
+        print("The site was not built (see above).")
         return 1
     stage(project, source, copies)
-    if not build(project, source, output):
-        return 1
-    print(f"\nThe book is ready. Open {output / 'index.html'}")
-    return 0
+    if build(project, source, output):
+        print(f"\nThe book is ready. Open {output / 'index.html'}")
+        return 0
+    return 1
 
 
 def renewed(old: str, new: str) -> str:
@@ -263,17 +255,16 @@ def renewed(old: str, new: str) -> str:
     return old if before == after and alike else new
 
 
-def renew_notebooks(project: Project, force: bool = False, only: tuple[str, ...] = ("",)) -> int:
+def renew_notebooks(project: Project, force: bool = False, only: Iterable[str] = ("",)) -> int:
     """Write the outputs of the last execution into ``book/``, for committing them."""
-    copies = executed(project, force, only)
+    copies = executed(project, force, tuple(only))
     if copies is None or without_corpus(copies):
         print("No chapter was changed (see above).")
         return 1
     for path, copy in copies.items():
         old = path.read_text(encoding="utf-8")
         text = renewed(old, copy.read_text(encoding="utf-8"))
-        if old != text:
-            write_atomically(path, text)
+        write_atomically(path, text)
         print(f"{path.relative_to(project.root)}: {'up to date' if old == text else 'renewed'}")
     return 0
 
@@ -287,10 +278,9 @@ def check_links(project: Project) -> int:
 
 
 def serve(project: Project, port: int) -> int:
-    """Show the site until somebody stops it."""
+    """Show the site that `make book` built until somebody stops it."""
     site = project.build / "html"
-    if not (site / "index.html").exists():
+    if not site.exists():
         raise CourseError(f"expected a site in {site}, found none; run `make book` first")
-    print(f"http://127.0.0.1:{port}/ shows {site} (stop with Ctrl+C)")
-    server = ["-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(site)]
-    return call(project, server)
+    where = ["--bind", "127.0.0.1", "--directory", str(site)]
+    return call(project, ["-m", "http.server", str(port), *where])

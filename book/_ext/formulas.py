@@ -46,7 +46,7 @@ def block(self: Any, node: nodes.math_block) -> None:
         self.add_permalink_ref(node, "Link to this equation")
         self.body.append("</span>")
     latex = node.astext()
-    if not node.get("nowrap") and (r"\\" in latex or "\n\n" in latex) and r"\begin" not in latex:
+    if r"\\" in latex and r"\begin" not in latex:
         latex = wrap_displaymath(latex, None, False)
     self.body.append(f'<div class="formula">{mathml(node, latex, block=True)}</div></div>\n')
     raise nodes.SkipNode

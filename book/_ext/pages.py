@@ -1,7 +1,6 @@
 """A Sphinx extension that finishes the pages of the book.
 
-They say where they lie, what they are about, when they were changed (``pyproject.toml`` and
-``dates.json``, put beside the sources by staging; templates show it). Terms and citations have
+They say where they lie, what they are about, when they were changed. Terms and citations have
 their meaning beside them, without a script. Frames of figures are files that ``frames.js`` loads;
 fonts keep the icons that are shown; ``system.css`` has the colours for readers without scripts.
 """
@@ -18,7 +17,6 @@ import subprocess
 import sys
 import textwrap
 import tomllib
-from collections import defaultdict
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -63,9 +61,6 @@ RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 ICON = re.compile(r"\bfa-[a-z0-9-]+")
 ICON_RULE = re.compile(r'(?:\.fa-[a-z0-9-]+:before,?)+\{content:"\\[0-9a-f]+"\}')
 GLYPH = re.compile(r'"\\([0-9a-f]{2,5})"')
-NOT_SEARCHED = (
-    "div.highlight, .cell_output, .term-tip, .headerlink, .math, .lessons-explore, details.hide"
-)
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells every table
 
 
@@ -82,9 +77,9 @@ def configure(app: Any, config: Any) -> None:
 def description(doctree: nodes.document) -> str:
     """The first paragraph that says something, in one line: in no box, and without formulas."""
     for paragraph in doctree.findall(nodes.paragraph):
+        text = paragraph.astext()
         plain = not any(isinstance(n, nodes.math | nodes.image) for n in paragraph.findall())
-        if plain and isinstance(paragraph.parent, nodes.section) and len(paragraph.astext()) >= 40:
-            text = paragraph.astext()
+        if plain and isinstance(paragraph.parent, nodes.section) and len(text) >= 40:
             return re.sub("[,;:.]…$", "…", textwrap.shorten(text, 200, placeholder="…"))
     return ""
 
@@ -93,13 +88,11 @@ def first_sentence(paragraph: nodes.Element) -> str:
     """The first sentence of a paragraph as HTML."""
     done = ""
     for child in paragraph.children:
-        if isinstance(child, nodes.math):
-            done += formulas.mathml(child)
-            continue
         text = child.astext().replace("\n", " ")
         end = SENTENCE_END.search(text) if isinstance(child, nodes.Text) else None
         piece = html.escape(text[: end.end()] if end else text)
         mark = MARKS.get(type(child))
+        piece = formulas.mathml(child) if isinstance(child, nodes.math) else piece
         done += f"<{mark}>{piece}</{mark}>" if mark else piece
         if end:
             break
@@ -136,12 +129,9 @@ def cards(table: str) -> str:
     heads = re.findall(r"<th class=\"head[^>]*><p>(.*?)</p></th>", table, re.DOTALL)
     if len(heads) < 4:
         return table
-    names = [html.escape(html.unescape(re.sub("<[^>]*>", "", head))) for head in heads]
-    rows = re.split(r"(?=<tr)", table.replace('class="', 'class="cards ', 1))
-    for number, row in enumerate(rows):
-        cells = iter(names)
-        rows[number] = re.sub("<td", lambda _, c=cells: f'<td data-head="{next(c, "")}"', row)
-    return "".join(rows)
+    names = itertools.cycle(html.escape(html.unescape(re.sub("<[^>]*>", "", h))) for h in heads)
+    text = table.replace('class="', 'class="cards ', 1)
+    return re.sub("<td", lambda _: f'<td data-head="{next(names)}"', text)
 
 
 def finish_page(app: Any, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
@@ -157,10 +147,10 @@ def finish_page(app: Any, page: str, template: str, context: dict[str, Any], tre
 
     body, static = str(context.get("body", "")), Path(app.outdir) / "_static"
     up = context["pathto"]("_static/", 1)
-    numbers: dict[str, Any] = defaultdict(lambda: itertools.count(1))
+    numbers = itertools.count(1)
 
     def card(link: re.Match[str], said: str, kind: str) -> str:  # the search looks at the doctree
-        tip = f"{kind}-tip-{next(numbers[kind])}"
+        tip = f"{kind}-tip-{next(numbers)}"
         beside = f'<span class="term-tip" role="tooltip" id="{tip}">{said}</span>'
         return f'<span class="term">{link[1]} aria-describedby="{tip}"{link[3]}{beside}</span>'
 
@@ -194,15 +184,15 @@ def finish_page(app: Any, page: str, template: str, context: dict[str, Any], tre
     context["body"] = PICTURE.sub(waiting, TERM.sub(explained, body))
 
 
-def system_colours(styles: list[str]) -> str:
+def system_colours(styles: str) -> str:
     """The rules of both themes, each for those whose system is so; paper is always light."""
     done = ""
     for theme, where in (("light", "print, "), ("dark", "screen and ")):
-        mark = re.compile(rf'\[data-theme="?{theme}"?\]')
-        found = [rule for text in styles for rule in RULE.findall(text) if mark.search(rule[0])]
-        # A logo for the dark comes by a script: without one the other stays.
-        rules = [(mark.sub("[data-theme=auto]", a), b) for a, b in found if ".only-light" not in a]
-        inner = "".join(f"{names}{{{what}}}" for names, what in rules)
+        inner = ""
+        for names, what in RULE.findall(styles):
+            system, count = re.subn(rf'\[data-theme="?{theme}"?\]', "[data-theme=auto]", names)
+            # A logo for the dark comes by a script: without one the other stays.
+            inner += f"{system}{{{what}}}" if count and ".only-light" not in names else ""
         done += f"@media {where}(prefers-color-scheme:{theme}){{{inner}}}\n"
     return done
 
@@ -228,12 +218,10 @@ def finish_site(app: Any, error: Exception | None) -> None:
     subset_icons(static, [path.read_text("utf-8") for path in top.rglob("*.html")])
     (static / "system.css").unlink(missing_ok=True)
     styles = [*sorted(static.glob("styles/*.css")), *sorted(static.glob("*.css"))]
-    text = system_colours([path.read_text("utf-8") for path in styles])
+    text = system_colours("".join(path.read_text("utf-8") for path in styles))
     (static / "system.css").write_text(text, encoding="utf-8")
-    where = ["--site", str(top), "--output-subdir", "pagefind", "--glob", "book/**/*.html"]
-    what = ["--root-selector", "article.bd-article", "--exclude-selectors", NOT_SEARCHED]
-    command = [sys.executable, "-m", "pagefind", *where, *what]
-    subprocess.run(command, check=True, capture_output=True)
+    command = [sys.executable, "-m", "pagefind", "--site", str(top)]
+    subprocess.run(command, cwd=Path(__file__).parent, check=True, capture_output=True)
 
 
 def setup(app: Any) -> dict[str, bool]:  # the last extension to be set up
