@@ -1,8 +1,7 @@
 """The graded problem set: make what is handed out, and grade what comes back.
 
-otter-grader makes ``_build/assignment`` of ``assignment/problem_set.ipynb``: the student's notebook
-without solutions, and the archive that grades it, with the wheel of ``lessons_lib`` in it, on
-Gradescope or on this computer.
+otter-grader makes of it the student's notebook without solutions, and the archive that grades, with
+the wheel of ``lessons_lib`` in it, on Gradescope or on this computer.
 """
 
 from __future__ import annotations
@@ -30,11 +29,9 @@ import environment
 from environment import CourseError, Project
 
 NAME = "problem_set"
-SOURCES = "/autograder/source/files/wheels"
-"""Where Gradescope, and otter's own containers, put the wheel."""
+SOURCES = "/autograder/source/files/wheels"  # where Gradescope puts the wheel
 SECONDS = 1800
-LARGEST = 100_000_000
-"""Bytes of a file that can be a notebook; reading more would take all memory."""
+LARGEST = 100_000_000  # bytes of a file in a zip file; reading more would take all memory
 WRITTEN = re.compile(r"<!-- (BEGIN|END) QUESTION -->")
 SUFFIX = re.compile(r"\.(ipynb|zip)\b.*", re.IGNORECASE)
 LITTER = re.compile(r"\._.*|\.DS_Store|\.ipynb_checkpoints|__MACOSX|Thumbs\.db|desktop\.ini", re.I)
@@ -55,21 +52,18 @@ class Grade:
 def otter(project: Project, arguments: list[str], library: Path, cwd: Path, seconds: float) -> None:
     """Run otter-grader in ``cwd`` with the ``lessons_lib`` in ``library``.
 
-    Raises:
-        CourseError: it failed, or took longer; the last line of the message says why.
+    CourseError: it failed, or took longer; the last line of the message says why.
     """
     command = [str(project.python), "-P", "-m", "otter", *arguments]
-    variables = environment.child_environment(project) | {"PYTHONPATH": str(library)}
-    output: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    output |= {"stdin": subprocess.DEVNULL, "encoding": "utf-8", "errors": "replace"}
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "cwd": cwd}
+    options |= {"stdin": subprocess.DEVNULL, "encoding": "utf-8", "errors": "replace"}
+    options["env"] = environment.child_environment(project) | {"PYTHONPATH": str(library)}
     try:
-        done = subprocess.run(
-            command, cwd=cwd, env=variables, check=False, timeout=seconds, **output
-        )
+        subprocess.run(command, check=True, timeout=seconds, **options)
     except subprocess.TimeoutExpired:
         raise CourseError(f"expected an end within {seconds:g} s, found none") from None
-    if done.returncode:
-        raise CourseError(f"otter {arguments[0]} failed:\n{done.stdout.strip()}")
+    except subprocess.CalledProcessError as error:
+        raise CourseError(f"otter {arguments[0]} failed:\n{error.stdout.strip()}") from None
 
 
 def requirements(project: Project, wheel: str) -> list[str]:
@@ -78,10 +72,10 @@ def requirements(project: Project, wheel: str) -> list[str]:
     PyTorch comes from its index of CPU builds where that has the pinned version.
     """
     settings = tomllib.loads((project.root / "pyproject.toml").read_text(encoding="utf-8"))
-    text = (project.root / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    text = (project.root / "requirements.txt").read_text(encoding="utf-8")
     needed = [Requirement(wanted).name for wanted in settings["project"]["dependencies"]]
-    pins = [line for line in text if line and not line.startswith("#")]
-    found = [line for name in needed for line in pins if Requirement(line).name == name]
+    pins = re.findall(r"^([\w.-]+)(==.*)$", text, re.MULTILINE)
+    found = [name + pin for wanted in needed for name, pin in pins if name == wanted]
     index = f"--extra-index-url {environment.CPU_INDEX}"
     return [index, *found, f"lessons-lib @ file://{SOURCES}/{wheel}"]
 
@@ -152,9 +146,7 @@ def notebooks(name: str, data: bytes, depth: int = 3) -> list[dict[str, Any]]:
 
     The content counts, not the suffix of its name; but a file that is called a notebook or a zip
     file has to be one. At most ``depth`` zip files may lie in one another.
-
-    Raises:
-        ValueError: it is not what it is called, or too large.
+    ValueError: it is not what it is called, or too large.
     """
     found: list[dict[str, Any]] = []
     try:
@@ -185,11 +177,7 @@ def sources(cell: dict[str, Any]) -> str:
 
 
 def read_submission(paths: Iterable[Path]) -> dict[str, Any]:
-    """The one notebook in files and folders of a student; copies of it do no harm.
-
-    Raises:
-        CourseError: there is none, or there are several.
-    """
+    """The one notebook in files and folders of a student; copies of it do no harm."""
     found: dict[str, dict[str, Any]] = {}
     where: list[str] = []
     try:
@@ -223,11 +211,7 @@ def written_answers(notebook: dict[str, Any]) -> str:
 
 
 def unpacked(archive: Path, target: Path) -> Path:
-    """Put an autograder archive, its ``lessons_lib`` and its plugin into a folder; return that.
-
-    Raises:
-        CourseError: the archive is none, or contains no wheel.
-    """
+    """Put an autograder archive, its ``lessons_lib`` and its plugin into a folder; return that."""
     try:
         with zipfile.ZipFile(archive) as outer:
             (name,) = (n for n in outer.namelist() if re.search(r"lessons_lib-[^/]*\.whl$", n))

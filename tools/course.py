@@ -26,10 +26,8 @@ import environment
 import stages
 from environment import CourseError, Project
 
-INSIDE = "COURSE_INSIDE"
-"""Set where this program was started again, by the Python of the environment."""
-OUTSIDE = ("clean", "lines", "lock")
-"""Commands that are done without it."""
+INSIDE = "COURSE_INSIDE"  # set where the Python of the environment has started this again
+OUTSIDE = ("clean", "lines", "lock")  # commands that are done without it
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 NOT_HERE = "The course writes into its directory: run it in a copy that may be written, with room."
 COMMANDS = {  # the function that does each, with the options as its arguments, and what it does

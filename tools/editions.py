@@ -24,10 +24,9 @@ STUDENT_NOTE = """\
 whether an answer is right, and if not, which mistake it probably is."""
 FOLDERS = ("colab", "student")
 HIDDEN_TAGS = {"hide-input", "remove-input"}
-SHOWN_TAG = "set-up"
-"""Of what is folded on the site, the cell that runs first: in a notebook readers see it."""
+SHOWN_TAG = "set-up"  # folded on the site; in a notebook, where it runs first, readers see it
+# What the editions lack: a folded guard would stop a reader who changes what it asserts.
 LEFT_OUT_TAGS = {"remove-cell", "hide-cell"}
-"""What the editions lack: a folded guard would stop a reader who changes what it asserts."""
 # What a reader's runtime has stays as it is: pip replaces nothing that fits the loose ranges of
 # pyproject.toml. `packaging` comes with every Jupyter kernel. Whether a restart helps, a fresh
 # Python says: pip may have installed for the user, or to a place that its settings name.
@@ -134,11 +133,7 @@ def edition_cell(cell: Any, converter: Converter) -> Any | None:
 
 
 def edition(book: Book, path: Path, *, student: bool = False) -> Any:
-    """The Colab edition of a chapter, or the student edition, which has no solutions.
-
-    Raises:
-        CourseError: something in it cannot be turned into plain Markdown; the message says where.
-    """
+    """The Colab edition of a chapter, or the student edition, which has no solutions."""
     converter = Converter(book, f"book/{path.stem}", student=student)
     source = nbformat.read(path, as_version=4)
     cells = [made for cell in source.cells if (made := edition_cell(cell, converter))]

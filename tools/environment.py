@@ -79,9 +79,7 @@ def child_environment(project: Project, base: Mapping[str, str] | None = None) -
 
     A Jupyter kernel, IPython profile or matplotlibrc of the user would otherwise take part in
     the book, ``PYTHONPATH`` could hide the installed wheel, and ``PIP_TARGET`` lead it elsewhere.
-
-    Raises:
-        CourseError: ``LESSONS_DATA`` names no directory.
+    CourseError: ``LESSONS_DATA`` names no directory.
     """
     base = os.environ if base is None else base
     alien = {"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "MPLBACKEND", "MATPLOTLIBRC", *ELSEWHERE}
@@ -111,11 +109,9 @@ def child_environment(project: Project, base: Mapping[str, str] | None = None) -
 
 
 def call(project: Project, arguments: list[str], cwd: str = "", **settings: str) -> int:
-    """Run the environment's Python in the project, with more variables; return its exit status.
-
-    ``-P`` keeps the checkout out of ``sys.path`` where ``-m`` or ``-c`` would put it there.
-    """
+    """Run the environment's Python in the project, with more variables; return its exit status."""
     variables = child_environment(project) | {"PYTHONUNBUFFERED": "1"} | settings
+    # -P: else -m or -c would put the checkout into sys.path.
     command = [str(project.python), *(["-P"] if arguments[0] in ("-m", "-c") else []), *arguments]
     sys.stdout.flush()
     return subprocess.run(command, cwd=cwd or project.root, env=variables, check=False).returncode
@@ -187,10 +183,7 @@ def refuse_foreign(project: Project) -> None:
 
 
 def works(project: Project) -> bool:
-    """Whether the environment's Python starts, is not the system's, and has pip.
-
-    After an upgrade of the Python that it was made with, it looks into another directory.
-    """
+    """Whether the environment's Python starts, is not the system's, and (still) has pip."""
     question = "import pip, sys; sys.exit(sys.prefix == sys.base_prefix)"
     command = [str(project.python), "-P", "-c", question]
     try:
@@ -227,12 +220,12 @@ def ensure(project: Project, cpu: bool = False) -> None:
     """
     wanted = project.wanted()
     refuse_foreign(project)
-    sound = works(project)
-    found = json.loads(project.stamp.read_text(encoding="utf-8")) if sound else {}
+    found = json.loads(project.stamp.read_text(encoding="utf-8")) if project.stamp.exists() else {}
+    if not works(project):
+        create(project)
+        found = {}
     if found == wanted:
         return
-    if not sound:
-        create(project)
     write_atomically(project.stamp, "{}")
     if found.get("requirements") != wanted["requirements"]:
         print("Installing the packages of requirements.txt (some minutes the first time)")

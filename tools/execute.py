@@ -22,8 +22,7 @@ from environment import write_atomically
 from website import RUN
 
 CELL_SECONDS = 600
-QUIET_SECONDS = 20.0
-"""Without a terminal, progress is shown at most this often."""
+QUIET_SECONDS = 20.0  # without a terminal, progress is shown at most this often
 WIDGET = "application/vnd.jupyter.widget-view+json"
 SLOWEST = 3
 # Runs in the kernel after the last cell. The peak is that of the kernel and of any one process that

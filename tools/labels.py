@@ -1,8 +1,7 @@
 """What the pages of the book may refer to: labels and their numbers, titles, citations, addresses.
 
-MyST Markdown is read with the parser of the book, so that a directive here is one on the site.
-Labels are read from the cells, not from Sphinx's build: only a notebook knows the cell that Colab
-scrolls to, and then the number of an equation is one count. A test compares it with the site.
+Labels are read from the cells with the parser of the book, not from Sphinx's build, which takes
+minutes and does not know the cell that Colab scrolls to. A test compares numbers with the site.
 """
 
 from __future__ import annotations
@@ -27,11 +26,8 @@ from pybtex.database.input.bibtex import Parser as BibTeX
 import website
 from environment import CourseError, Project
 
-LITERAL = {
-    *("math", "code", "code-block", "eval-rst", "figure", "image", "bibliography", "glossary"),
-    "toctree",
-}
-"""Directives whose body is not Markdown with directives of its own."""
+# Directives whose body is not Markdown with directives of its own.
+LITERAL = {"math", "code", "code-block", "eval-rst", "figure", "image", "glossary", "toctree"}
 
 
 @dataclass(frozen=True)
@@ -161,11 +157,7 @@ class Book:
 
 
 def read_book(project: Project, settings: Settings | None = None) -> Book:
-    """Read every page that ``_toc.yml`` names; ``settings`` replace those in ``pyproject.toml``.
-
-    Raises:
-        CourseError: a label is given twice.
-    """
+    """Read every page that ``_toc.yml`` names; ``settings`` replace those in ``pyproject.toml``."""
     root = project.root
     config: dict[str, Any] = yaml.safe_load((root / "_config.yml").read_text("utf-8")) or {}
     toc = yaml.safe_load((root / "_toc.yml").read_text("utf-8"))

@@ -1,9 +1,8 @@
 """The slides of the lecture.
 
-``slides/lecture.md`` has the words. Its figures are those of the chapters, named by notebook and
-cell (``![](01_attention_in_seq2seq#hero)``), and taken from the committed outputs. Written are
-``lecture.html``, one file without network (arrow keys turn pages, N shows the notes);
-``lecture.md`` and ``figures/`` for Marp, which makes PowerPoint of it; with ``--pdf`` a PDF.
+``slides/lecture.md`` has the words, and names figures by chapter and cell, whose committed output
+they are (``![](01_attention_in_seq2seq#hero)``). Written are ``lecture.html``, one file without
+network (arrow keys turn pages, N shows the notes), the same for Marp, and with ``--pdf`` a PDF.
 """
 
 from __future__ import annotations
@@ -45,8 +44,7 @@ class Slide(NamedTuple):
 def find_figure(book: Path, chapter: str, cell_id: str) -> Figure:
     """The picture that a cell of a chapter shows in the book.
 
-    Raises:
-        CourseError: there is no such notebook or cell, or the cell has no picture or no alt text.
+    CourseError: there is no such notebook or cell, or the cell has no picture or no alt text.
     """
     where, path = f"{chapter}#{cell_id}", book / f"{chapter}.ipynb"
     cells = nbformat.read(path, as_version=4).cells if path.exists() else []
@@ -76,11 +74,7 @@ def read_slides(text: str) -> list[Slide]:
 
 
 def write(root: Path, out: Path) -> Path:
-    """Write the slides of a checkout into a directory, and return the page.
-
-    Raises:
-        CourseError: a figure is not in the book.
-    """
+    """Write the slides of a checkout into a directory, and return the page."""
 
     def formula(latex: str, options: dict[str, Any]) -> str:
         return converter.convert_with_local_state(latex, displaystyle=options["display_mode"])

@@ -1,9 +1,8 @@
 """The book without the network: one PDF, and one file with the site, notebooks and package.
 
-The pages of the built site are put into one document, so that links between chapters lead to places
-in the PDF. Chromium prints it twice: the first time tells on which page each heading is, for the
-table of contents. Live figures are still, hints and solutions are open; folded code and the API
-reference are left out.
+The pages of the built site are put into one document, so that links between chapters work in it.
+Chromium prints it twice: the first time tells the pages for the table of contents. Live figures are
+still, hints and solutions open; folded code and the API reference are left out.
 """
 
 from __future__ import annotations
@@ -27,8 +26,7 @@ import website
 from environment import CourseError, Project
 from labels import Settings, read_settings
 
-LEFT_OUT = "book/api"
-"""The page that is read on a screen only, and those below it."""
+LEFT_OUT = "book/api"  # and the pages below it are read on a screen only
 SCREEN_ONLY = (
     "script, noscript, .headerlink, details.hide, .tag_hide-cell, #playground-app, "
     "[role=tooltip], a:has(> img[src*='colab.svg']), .lessons-explore style"
@@ -46,11 +44,7 @@ class Heading(NamedTuple):
 
 
 def document(project: Project, site: Path, pages: Mapping[str, int] | None = None) -> str:
-    """The book as one HTML document; ``pages`` are those of places, for the table of contents.
-
-    Raises:
-        CourseError: the site lacks a page.
-    """
+    """The book as one HTML document; ``pages`` are those of places, for the table of contents."""
     names = [name for name in website.page_sources(project) if not name.startswith(LEFT_OUT)]
     settings = read_settings(project.root)
     articles = [article(settings, site, name, names) for name in names]
@@ -178,11 +172,7 @@ def print_book(project: Project) -> int:
 
 
 def contents(project: Project, site: Path, wheel: Path) -> dict[str, bytes]:
-    """What is in the bundle, by path: the site, both editions, the wheel of ``lessons_lib``.
-
-    Raises:
-        CourseError: the site is not there.
-    """
+    """What is in the bundle, by path: the site, both editions, the wheel of ``lessons_lib``."""
     if not (site / "index.html").exists():
         raise CourseError(f"expected a site in {site}, found none; run `make book` first")
     files = {name: project.root / name for name in ("LICENSE", "CITATION.cff")}

@@ -31,8 +31,7 @@ PIECE = re.compile(
     r'|\]\((?P<href>[^()\s]+)(?P<title>\s+"[^"\n]*")?\)',
     re.DOTALL | re.MULTILINE,
 )
-APART = "\0"
-"""Beside what stands in a paragraph of its own, while a text is put together."""
+APART = "\0"  # beside what stands in a paragraph of its own, while a text is put together
 PLAIN = re.compile(
     r"(paragraph|heading|bullet_list|ordered_list|list_item|blockquote|table|thead|tbody|tr|th|td|s"
     r"|em|strong|link)_(open|close)|text|inline|fence|hr|code_(block|inline)|html_(block|inline)"
@@ -73,11 +72,7 @@ class Converter:
         self._in_exercise = False
 
     def convert(self, text: str, cell: str) -> str:
-        """The text of a cell as plain Markdown.
-
-        Raises:
-            CourseError: the cell has something that cannot be turned into plain Markdown.
-        """
+        """The text of a cell as plain Markdown. CourseError: some of it cannot be turned."""
         try:
             result = self._text(text)
             if left := leftovers(result, self.book.parser):
@@ -201,11 +196,7 @@ def quotation(title: str, body: str) -> str:
 
 
 def equation(content: str, number: str, one_line: bool) -> str:
-    """An equation in double dollars, set as the site sets it.
-
-    Raises:
-        CourseError: it has an empty line, or a comment that would swallow what follows.
-    """
+    """An equation in double dollars, as the site sets it. CourseError: that would change it."""
     body = [line.strip() for line in content.strip().split("\n")]
     if "" in body:
         raise CourseError("an equation has an empty line: make two equations of it")

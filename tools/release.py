@@ -19,10 +19,9 @@ import environment
 from environment import CourseError, Project
 from labels import Settings, read_settings
 
+# No name that ends so can be registered (RFC 2606): it stands in for an address not known yet.
 NOWHERE = ".invalid"
-"""No name that ends so can be registered (RFC 2606): it stands in for an address not known yet."""
-NAMED_IN = ("README.md", "CONTRIBUTING.md", "_config.yml", "book/*.md")
-"""Files that name them in their text."""
+NAMED_IN = ("README.md", "CONTRIBUTING.md", "_config.yml", "book/*.md")  # addresses, in the text
 
 
 def git(root: Path, *words: str) -> str:
@@ -96,9 +95,7 @@ def release(project: Project, version: str, repository: str, site: str) -> int:
 
     Address and digest of the wheel stand in every chapter and edition. ``repository`` and ``site``
     are empty where they stay.
-
-    Raises:
-        CourseError: something does not allow a release; git has brought back what was there.
+    CourseError: something does not allow a release; git has brought back what was there.
     """
     root = project.root
     try:

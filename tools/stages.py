@@ -14,8 +14,8 @@ import website
 from environment import Project, call
 
 CELL_SECONDS = 600
+# Memory for a chapter and the processes that it starts: more than any was seen to need.
 CHAPTER_BYTES = 3 * 10**9
-"""Memory for a chapter and the processes that it starts: more than any was seen to need."""
 # Threads of a small model wait for each other, the more so beside another process.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 # A configuration of its own: nbval runs where the project's settings must not reach, and the one

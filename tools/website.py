@@ -25,22 +25,17 @@ from environment import (
 )
 
 JUPYTER_BOOK = ["-c", "from jupyter_book.cli.main import main; main()", "build"]
-DATES = "dates.json"
-"""In a staged book: the day on which each page was last changed."""
+DATES = "dates.json"  # in a staged book: the day on which each page was last changed
+# Key in a chapter's metadata: how long its execution took, with how much memory, and where.
 RUN = "course_run"
-"""Key in a chapter's metadata: how long its execution took, with how much memory, and where."""
+# So begins the notice of a chapter that ran without the real corpus or dictionary.
 FELL_BACK = "**Embedded "
-"""So begins the notice of a chapter that ran without the real corpus or dictionary."""
 OFFERED = {".pdf": "The whole book as PDF", ".zip": "All for use offline"}
-FOOT = "<!-- offered -->"
-"""In each page: where the links to what was made of the site belong."""
+FOOT = "<!-- offered -->"  # in each page, where the links to what was made of the site belong
 MENU = r'(dropdown-download-buttons.*?<ul class="dropdown-menu">)'
-FRAME = (
-    *("_config.yml", "_toc.yml", "pyproject.toml", "CITATION.cff"),
-    "lessons_lib/figures/model.svg",
-)
-"""What belongs to a staged book besides ``book/``: addresses and how to cite it, which pages name,
-and the drawing of the model."""
+# What belongs to a staged book besides book/: pages name addresses, and how to cite it.
+FRAME = ["_config.yml", "_toc.yml", "pyproject.toml", "CITATION.cff"]
+FRAME += ["lessons_lib/figures/model.svg"]
 
 
 def page_sources(project: Project) -> dict[str, Path]:
@@ -106,16 +101,10 @@ def executed(
     from execute import execute_all
 
     store = project.build / "executed"
-    results = {
-        path: store / f"{path.stem}-{execution_key(project, path)}.ipynb"
-        for path in chapters(project)
-        if path.name.startswith(only)
-    }
-    due = {
-        path: old
-        for path, old in results.items()
-        if force or not old.exists() or fell_back(old)  # the corpus may be there by now
-    }
+    wanted = [path for path in chapters(project) if path.name.startswith(only)]
+    results = {p: store / f"{p.stem}-{execution_key(project, p)}.ipynb" for p in wanted}
+    # The corpus may be there by now.
+    due = {p: old for p, old in results.items() if force or not old.exists() or fell_back(old)}
     print(f"Chapters: {len(results)}, to execute: {len(due)}")
     store.mkdir(parents=True, exist_ok=True)  # if it cannot be made, that is said at once
     if not execute_all(due):
@@ -243,10 +232,7 @@ def book(project: Project, force: bool = False, real: bool = False) -> int:
 
 
 def renewed(old: str, new: str) -> str:
-    """What belongs into ``book/``: no new file where only the clock says a little else.
-
-    A record stays while time and memory differ from it by less than half.
-    """
+    """What belongs into ``book/``: the old file while time and memory differ by less than half."""
     before, after = json.loads(old), json.loads(new)
     was, now = (each["metadata"].pop(RUN, {}) for each in (before, after))
     alike = was.keys() == now.keys() and all(

@@ -1,7 +1,7 @@
 """A Sphinx extension for what chapters cost: minutes to read; time and memory to run.
 
-To read there are words of running text, displayed formulas, figures, and lines of code that are
-shown, but no exercises, hints and folded boxes. What an execution took, notebooks have noted.
+Read are running text, displayed formulas, figures, and code that is shown; no exercises, hints and
+folded boxes. What an execution took, notebooks have noted.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def of_text(text: str) -> Amount:
 def of_code(cell: dict[str, Any]) -> Amount:
     """What a code cell of a notebook has to read."""
     tags = set(cell["metadata"].get("tags", []))
-    data = [output.get("data", {}) for output in cell.get("outputs", [])]
-    figures = 0 if tags & UNSEEN else sum("image/png" in bundle for bundle in data)
+    shown = [] if tags & UNSEEN else cell.get("outputs", [])
+    figures = sum("image/png" in output.get("data", {}) for output in shown)
     return Amount(0, 0, figures, 0 if tags & FOLDED else len("".join(cell["source"]).splitlines()))
 
 
@@ -74,8 +74,7 @@ def sections(notebook: dict[str, Any]) -> dict[str, Amount]:
             heading = part[3:].partition("\n")[0] if part.startswith("## ") else heading
             amount = of_text(part) if text else of_code(cell)
             found[heading] = Amount.total(found.get(heading, Amount()), amount)
-    found.pop("Exercises", None)
-    return found
+    return {heading: amount for heading, amount in found.items() if heading != "Exercises"}
 
 
 def sentence(amount: Amount) -> str:
@@ -90,9 +89,8 @@ def sentence(amount: Amount) -> str:
 def add_to_chapter(app: Any, docname: str, source: list[str]) -> None:
     """Put the reading time before the paragraph on the running time."""
     if source[0].startswith("{") and RUNNING in source[0]:
-        amount = Amount.total(*sections(json.loads(source[0])).values())
-        told = f"**Reading time.** {sentence(amount)}"
-        source[0] = source[0].replace(RUNNING, rf"{told}\n\n{RUNNING}", 1)
+        told = sentence(Amount.total(*sections(json.loads(source[0])).values()))
+        source[0] = source[0].replace(RUNNING, rf"**Reading time.** {told}\n\n{RUNNING}", 1)
 
 
 def row(notebook: dict[str, Any]) -> list[str]:
@@ -116,8 +114,7 @@ class RunningTimes(SphinxDirective):
         lines = [":::{table}\n:class: running-times\n"]
         lines += ["| Chapter | Time | Memory | Slowest step |", "|---|---|---|---|"]
         ran: dict[str, list[str]] = {}
-        here = Path(self.env.doc2path(self.env.docname)).parent
-        for path in sorted(here.glob("[0-9]*.ipynb")):
+        for path in sorted(Path(self.env.doc2path(self.env.docname)).parent.glob("[0-9]*.ipynb")):
             self.env.note_dependency(str(path))
             notebook = json.loads(path.read_text(encoding="utf-8"))
             lines += [f"| {{doc}}`{path.stem}` | {' | '.join(row(notebook))} |"]
@@ -131,7 +128,6 @@ class RunningTimes(SphinxDirective):
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Register the directive, and the line at the head of each chapter."""
     app.add_directive("running-times", RunningTimes)
     app.connect("source-read", add_to_chapter)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
