@@ -245,7 +245,7 @@ def test_make_hands_on_a_path_as_it_is(tmp_path: Path) -> None:
     given = {"LESSONS_DATA": "~/a  b/ü", "TORCH": "cpu", "PYTHON": sys.executable}
     command = ["make", "--no-print-directory", "env"]
     words = [f"{name}={value}" for name, value in given.items()]
-    for arguments, variables in ((command + words, {}), (command, given)):
+    for arguments, variables in ((command + words, dict[str, str]()), (command, given)):
         done = subprocess.run(
             arguments, cwd=tmp_path, env=os.environ | variables, capture_output=True, check=True
         )
