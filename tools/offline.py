@@ -52,7 +52,7 @@ def document(project: Project, site: Path, pages: Mapping[str, int] | None = Non
     sheets = [str(link["href"]) for link in soup(first).select("link[rel~=stylesheet][href]")]
     own = [sheet for sheet in (*sheets, "../_static/printed.css") if not urlsplit(sheet).netloc]
     template = project.root / "book" / "_templates" / "printed.html"
-    return Template(template.read_text(encoding="utf-8")).render(
+    page: str = Template(template.read_text(encoding="utf-8")).render(
         settings=settings,
         sheets=[absolute(first, sheet) for sheet in own],
         logo=absolute(first, "../_static/logo.svg"),
@@ -60,6 +60,7 @@ def document(project: Project, site: Path, pages: Mapping[str, int] | None = Non
         pages=pages or {},
         articles=articles,
     )
+    return page
 
 
 def soup(page: Path) -> BeautifulSoup:

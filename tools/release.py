@@ -58,7 +58,7 @@ def rewrite(path: Path, *changes: tuple[str, str]) -> None:
     """Replace what each pattern finds in a file. CourseError: it is not exactly one place."""
     text = path.read_text(encoding="utf-8")
     for pattern, new in changes:
-        text, count = re.subn(pattern, lambda _, new=new: new, text, flags=re.MULTILINE)
+        text, count = re.subn(pattern, new.replace("\\", "\\\\"), text, flags=re.MULTILINE)
         if count != 1:
             raise CourseError(f"{path.name}: expected one place with {pattern}, found {count}")
     path.write_text(text, encoding="utf-8", newline="\n")
