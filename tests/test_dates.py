@@ -37,11 +37,8 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_each_page_has_the_day_of_its_last_commit(root: Path) -> None:
+def test_each_page_has_the_day_of_its_last_commit_while_it_has_no_changes(root: Path) -> None:
     assert page_dates(root) == {"book/a.md": "2021-03-04", "book/über b.ipynb": "2020-02-29"}
-
-
-def test_a_page_with_changes_has_no_day_yet(root: Path) -> None:
     (root / "book/a.md").write_text("third", encoding="utf-8")
     (root / "book/new.md").write_text("new", encoding="utf-8")
     assert page_dates(root) == {"book/über b.ipynb": "2020-02-29"}

@@ -1,8 +1,9 @@
-"""The editions are in step with their source, and nothing of MyST is left in what Colab shows."""
+"""The editions are in step with their source; students get no solutions; no MyST is left."""
 
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
@@ -68,6 +69,72 @@ def test_leftovers_are_recognised(text: str) -> None:
     assert leftovers(text, Parser(EXTENSIONS))
 
 
+# Students ---------------------------------------------------------------------------------------
+
+
+def lines_of(texts: list[str]) -> set[str]:
+    """Lines that say something, as words and numbers only: markup tells none apart."""
+    words = (" ".join(re.findall(r"\w+", line)) for text in texts for line in text.split("\n"))
+    return {line for line in words if len(line) >= 20}
+
+
+def split_solutions(cells: list[Any]) -> tuple[list[str], list[str]]:
+    """Sources without solutions, and what was in solutions; a scan for fences, no parser."""
+    rest: list[str] = []
+    solved: list[str] = []
+    for cell in cells:
+        fence = ""
+        kept: list[str] = []
+        for line in cell.source.split("\n"):
+            if start := re.match(r"\s*([:`]{3,})\{solution", line):
+                fence = start[1]
+            (solved if fence else kept).append(line)
+            fence = "" if line.strip() == fence else fence
+        rest.append("\n".join(kept))
+    return rest, solved
+
+
+@each_chapter
+def test_no_line_of_a_solution_is_in_the_student_edition(path: Path) -> None:
+    source = nbformat.read(path, as_version=4)
+    student = editions.edition(BOOK, path, student=True)
+    rest, solved = split_solutions(source.cells)
+    texts = [cell.source for cell in student.cells]
+    secret = lines_of(solved) - lines_of(rest)
+    assert secret, "no solutions found: has their form changed?"
+    assert secret & lines_of(texts) == set()
+    assert not any("Solution to" in text for text in texts)
+
+
+@each_chapter
+def test_the_student_edition_lacks_only_solutions_and_folded_explanations(path: Path) -> None:
+    colab = editions.edition(BOOK, path).cells
+    student = editions.edition(BOOK, path, student=True).cells
+    _, solved = split_solutions(nbformat.read(path, as_version=4).cells)
+    code = {cell["id"]: cell.source for cell in student if cell.cell_type == "code"}
+    gone = [c for c in colab if c.cell_type == "code" and c["id"] not in code]
+    assert lines_of([cell.source for cell in gone]) <= lines_of(solved)
+    assert code.items() <= {c["id"]: c.source for c in colab}.items()
+    hints = [sum(c.source.count("<b>Hint") for c in cells) for cells in (colab, student)]
+    assert hints[0] == hints[1] > 0
+    folded = [
+        summary
+        for cell in student
+        if "**Exercise " in cell.source
+        for summary in re.findall(r"<summary>(.*?)</summary>", cell.source)
+    ]
+    assert all(summary.startswith("<b>Hint") for summary in folded)
+
+
+@each_chapter
+def test_no_link_of_the_student_edition_needs_colab(path: Path) -> None:
+    cells = editions.edition(BOOK, path, student=True).cells
+    assert not any("#scrollTo" in cell.source for cell in cells)
+    mine = f"({BOOK.address('book/' + path.stem)}#"
+    others = [cell.source.count("#scrollTo") for cell in editions.edition(BOOK, path).cells]
+    assert sum(cell.source.count(mine) for cell in cells) > 0 or sum(others) == 0
+
+
 # A tiny book to convert ------------------------------------------------------------------------
 
 BIB = """
@@ -96,20 +163,34 @@ Do.
 """
 
 
+SETTINGS = Settings("1.2.3", "https://github.com/o/r", SITE, "0f" * 32)
+
+
+def notebook_of(*cells: Any) -> Any:
+    return nbformat.v4.new_notebook(cells=list(cells))
+
+
+def code(source: str, name: str, *tags: str) -> Any:
+    return nbformat.v4.new_code_cell(source, id=name, metadata={"tags": list(tags)} if tags else {})
+
+
+def text(source: str, name: str) -> Any:
+    return nbformat.v4.new_markdown_cell(source, id=name)
+
+
 @pytest.fixture
-def convert(project: Any) -> Callable[[str], str]:
+def convert(project: Any) -> Callable[..., str]:
     """Convert one cell of the second page of a tiny book; labels in it can be referred to."""
     book = project.root / "book"
     (project.root / "_config.yml").write_text(CONFIG, encoding="utf-8")
     (book / "references.bib").write_text(BIB, encoding="utf-8")
-    settings = Settings("1.2.3", "https://github.com/o/r", SITE)
 
-    def converted(text: str) -> str:
-        for name, source in (("01_one", OTHER), ("02_two", text)):
-            cells = [nbformat.v4.new_markdown_cell(source, id="here")]
-            written = editions.written(nbformat.v4.new_notebook(cells=cells))
+    def converted(source: str, student: bool = False) -> str:
+        for name, content in (("01_one", OTHER), ("02_two", source)):
+            written = editions.written(notebook_of(text(content, "here")))
             (book / f"{name}.ipynb").write_text(written, encoding="utf-8")
-        return Converter(read_book(project, settings), "book/02_two").convert(text, "here")
+        converter = Converter(read_book(project, SETTINGS), "book/02_two", student=student)
+        return converter.convert(source, "here")
 
     return converted
 
@@ -141,27 +222,14 @@ def test_equations_are_counted_in_their_chapter(project: Any, convert: Any) -> N
     toc = "root: book/index\nparts:\n- numbered: 1\n  chapters:\n  - file: book/01_one\n"
     toc += "- numbered: 1\n  chapters:\n  - file: book/02_two\n"
     (project.root / "_toc.yml").write_text(toc, encoding="utf-8")
-    text = "$$\nx\n$$ (eq-a)\n\n```{math}\n:label: eq-b\ny\n```\n{eq}`eq-a` {eq}`eq-other`"
+    text = "```{math}\n:label: eq-a\nx\n```\n\n```{math}\n:label: eq-b\ny\n```\n"
+    text += "{eq}`eq-a` {eq}`eq-other`"
     other = f"[(1.1)]({SITE}/book/01_one.html#equation-eq-other)"
     x, y = "$$\nx \\tag{2.1}\n$$", "$$\ny \\tag{2.2}\n$$"
     assert convert(text) == f"{x}\n\n{y}\n\n(2.1) {other}"
 
 
 # Cells -----------------------------------------------------------------------------------------
-
-SETTINGS = Settings("1.2.3", "https://github.com/o/r", SITE, "0f" * 32)
-
-
-def notebook_of(*cells: Any) -> Any:
-    return nbformat.v4.new_notebook(cells=list(cells))
-
-
-def code(source: str, name: str, *tags: str) -> Any:
-    return nbformat.v4.new_code_cell(source, id=name, metadata={"tags": list(tags)} if tags else {})
-
-
-def text(source: str, name: str) -> Any:
-    return nbformat.v4.new_markdown_cell(source, id=name)
 
 
 def test_preparing_twice_is_preparing_once() -> None:
@@ -175,16 +243,6 @@ def test_preparing_twice_is_preparing_once() -> None:
     assert renewed == once.replace("1.2.3", "1.2.4")
     before = editions.prepared(again, replace(SETTINGS, wheel_sha256=""), "01_x")
     assert [cell["id"] for cell in before.cells] == ["t", "install", "one"]
-
-
-def test_the_install_cell_is_short_and_pins_nothing() -> None:
-    cell = editions.install_cell(SETTINGS)
-    assert len(cell.splitlines()) <= 24
-    address = "https://github.com/o/r/releases/download/v1.2.3/lessons_lib-1.2.3-py3-none-any.whl"
-    assert f'"{address}"' in cell
-    assert f'"{"0f" * 32}"' in cell
-    assert "http" not in editions.install_cell(replace(SETTINGS, wheel_sha256=""))
-    assert not [name for name in ("torch", "numpy", "ipywidgets") if name in cell]
 
 
 def test_the_colab_edition_of_cells(project: Any, convert: Any) -> None:
@@ -216,6 +274,8 @@ def test_the_colab_edition_of_cells(project: Any, convert: Any) -> None:
         ("fails", {"id": "fails", "tags": ["raises-exception"]}),
     ]
     assert colab.metadata["colab"]["toc_visible"] is True
+    student = editions.edition(read_book(project, SETTINGS), path, student=True)
+    assert [cell["id"] for cell in student.cells[:3]] == ["title", "student-edition", "install"]
 
 
 def test_check_sees_every_difference(project: Any, convert: Any) -> None:
@@ -228,15 +288,87 @@ def test_check_sees_every_difference(project: Any, convert: Any) -> None:
     assert len(editions.stale(project, mend=False)) == 6  # two chapters, and two editions of each
     assert editions.renew(project, check=True) == 1
     assert len(editions.stale(project, mend=True)) == 6
-    assert editions.stale(project, mend=False) == []
-    colab = project.root / "colab"
-    (colab / "99_gone.ipynb").write_text("{}", encoding="utf-8")
-    (colab / "01_one.ipynb").write_text("{}", encoding="utf-8")
+    (project.root / "colab" / "99_gone.ipynb").write_text("{}", encoding="utf-8")
+    (project.root / "colab" / "01_one.ipynb").write_text("{}", encoding="utf-8")
     (project.root / "student" / "02_two.ipynb").unlink()
-    assert editions.stale(project, mend=False) == [
-        "colab/01_one.ipynb",
-        "colab/99_gone.ipynb",
-        "student/02_two.ipynb",
-    ]
+    names = ["colab/01_one.ipynb", "colab/99_gone.ipynb", "student/02_two.ipynb"]
+    assert editions.stale(project, mend=False) == names
     assert editions.renew(project) == 0
     assert editions.stale(project, mend=False) == []
+
+
+# For students ----------------------------------------------------------------------------------
+
+CHOICE = """:::::{exercise} Which?
+:label: ex_which
+:nonumber:
+
+Choose. See {ref}`start`.
+
+**a.** The *first* option
+
+**b.** The second option
+
+::::{admonition} *Hint*: one
+:class: dropdown
+helpful one
+
+:::{admonition} Hint
+:class: dropdown
+helpful two
+:::
+::::
+
+::::{admonition} Why not b?
+:class: dropdown
+explained c
+::::
+
+::::{admonition} Note
+In sight.
+::::
+:::::
+
+Between {eq}`eq-other`, of {ref}`it <ex_which>`.
+
+::::{solution} ex_which
+secret one
+
+:::{admonition} Note
+secret two
+:::
+::::
+
+:::{admonition} Proof
+:class: dropdown
+to read
+:::
+
+After.
+"""
+
+
+def test_options_and_hints_are_kept_explanations_and_solutions_are_not(convert: Any) -> None:
+    shown = convert(CHOICE, student=True)
+    for kept in ("option", "helpful one", "helpful two", "In sight", "(1)", "Proof", "to read"):
+        assert kept in shown
+    for gone in ("explained", "secret", "Why", ":::"):
+        assert gone not in shown
+    assert "[it](https://site.example/c/book/02_two.html#ex_which)" in shown
+    assert shown.endswith("After.")
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (":::{solution-start} ex_which\n:::\nsecret", "unknown directive"),
+        (":::{solution} ex_other\nsecret\n::::", "plain Markdown: colon_fence {solution}"),
+        (":::{exercise} A\n:label: ex\n:nonumber:\n<details>a</details>\n:::", "fold with a"),
+        (":::{dropdown} A\nb\n:::", "unknown directive"),
+    ],
+)
+def test_what_could_leave_a_solution_behind_is_an_error(
+    convert: Any, source: str, words: str
+) -> None:
+    with pytest.raises(CourseError, match=words):
+        convert(source, student=True)

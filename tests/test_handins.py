@@ -24,16 +24,8 @@ def packed(*members: tuple[str, str | bytes]) -> bytes:
 
 
 def test_submissions_are_all_that_lies_in_folders_one_row_for_each_student(tmp_path: Path) -> None:
-    names = [
-        ".DS_Store",
-        "b.ipynb",
-        "A.ZIP",
-        "x.ipynb.txt",
-        "notes.txt",
-        ".x.ipynb",
-        "Ann Lee_7_file_/p.ipynb",
-    ]
-    for name in [*names, "more/c.zip", "more/B.ipynb"]:
+    names = [".DS_Store", "b.ipynb", "A.ZIP", "x.ipynb.txt", "notes.txt", ".x.ipynb"]
+    for name in [*names, "Ann Lee_7_file_/p.ipynb", "more/c.zip", "more/B.ipynb"]:
         (tmp_path / "in" / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / "in" / name).touch()
     found = assignment.found_submissions([tmp_path / "in"])
@@ -53,6 +45,15 @@ GOOD, OTHER = (json.dumps({"cells": [CELL] * n}) for n in (1, 2))
 NESTED = packed(("a.ipynb", GOOD))
 
 
+def submitted(folder: Path, files: dict[str, Any]) -> dict[str, Any]:
+    """The notebook of the one student whose files these are."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    (found,) = assignment.found_submissions([folder]).values()
+    return assignment.read_submission(found)
+
+
 @pytest.mark.parametrize(
     "files",
     [
@@ -70,11 +71,7 @@ NESTED = packed(("a.ipynb", GOOD))
     ],
 )
 def test_a_notebook_is_found_however_it_is_packed(tmp_path: Path, files: dict[str, Any]) -> None:
-    for name, content in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
-    (found,) = assignment.found_submissions([tmp_path]).values()
-    assert assignment.read_submission(found) == json.loads(GOOD)
+    assert submitted(tmp_path, files) == json.loads(GOOD)
 
 
 @pytest.mark.parametrize(
@@ -97,11 +94,8 @@ def test_a_notebook_is_found_however_it_is_packed(tmp_path: Path, files: dict[st
 def test_what_is_no_submission_is_refused_with_its_reason(
     tmp_path: Path, name: str, content: str | bytes, words: str
 ) -> None:
-    (tmp_path / name).parent.mkdir(exist_ok=True)
-    (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
-    (found,) = assignment.found_submissions([tmp_path]).values()
     with pytest.raises(CourseError, match="expected a notebook, or a zip file with one") as error:
-        assignment.read_submission(found)
+        submitted(tmp_path, {name: content})
     assert words in str(error.value)
 
 

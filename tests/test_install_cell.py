@@ -13,18 +13,18 @@ import subprocess
 import sysconfig
 import threading
 import venv
-import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 import pytest
+from test_machines import wheel
 
 import editions
+from environment import Project
 from labels import Settings, read_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,17 +61,11 @@ class Runtime:
         folder: of the environment.
         repository: address that stands in for the one on GitHub.
         digests: of the wheel of each version.
-        asked: paths that were asked of it.
     """
 
     folder: Path
     repository: str
     digests: dict[str, str]
-    asked: list[str] = field(default_factory=list)
-
-    @property
-    def python(self) -> Path:
-        return self.folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
     @property
     def own_packages(self) -> Path:
@@ -81,56 +75,31 @@ class Runtime:
         return Path(sysconfig.get_path("purelib", scheme=kind, vars=base))
 
     def installed(self) -> list[str]:
-        """What pip has installed here."""
-        return sorted(p.name for p in self.own_packages.iterdir() if "lessons" in p.name)
-
-    def variables(self) -> dict[str, str]:
-        dropped = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
-        kept = {k: v for k, v in os.environ.items() if k not in dropped}
-        pip = {
-            "PIP_CONFIG_FILE": os.devnull,
-            "PIP_NO_INDEX": "1",
-            "PIP_RETRIES": "0",
-            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        }
-        return kept | pip | {"no_proxy": "*", "PYTHONNOUSERSITE": "1"}
+        """What is here beside the way to the packages of others."""
+        return sorted(p.name for p in self.own_packages.iterdir() if p.name != "others.pth")
 
     def cell(self, version: str, repository: str = "", digest: str = "") -> str:
         digest = digest or self.digests[version]
         return editions.install_cell(Settings(version, repository or self.repository, "", digest))
 
-    def run(self, program: str, where: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(self, program: str, where: Path, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a program in an empty directory of the reader's."""
+        dropped = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+        variables = {k: v for k, v in os.environ.items() if k not in dropped}
+        variables |= {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_RETRIES": "0"}
+        variables |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONNOUSERSITE": "1"}
+        variables |= {"no_proxy": "*"}
+        command = [str(Project(self.folder.parent).python), "-c", program]
         return subprocess.run(
-            [str(self.python), "-c", program],
-            cwd=where,
-            env=self.variables() | variables,
-            capture_output=True,
-            text=True,
-            check=False,
+            command, cwd=where, env=variables | more, capture_output=True, text=True, check=False
         )
 
 
-def wheel(path: Path, version: str) -> str:
-    """A wheel of the package, as any builder makes it; returns its digest."""
-    info = f"lessons_lib-{version}.dist-info"
-    files = {
-        source.relative_to(ROOT).as_posix(): source.read_bytes()
-        for source in sorted((ROOT / "lessons_lib").rglob("*"))
-        if source.is_file() and "__pycache__" not in source.parts
-    }
-    first = "lessons_lib/__init__.py"
-    files[first] = files[first].replace(f'"{PRESENT}"'.encode(), f'"{version}"'.encode())
-    needed = "Requires-Dist: torch>=2.3\n"
-    about = f"Metadata-Version: 2.1\nName: lessons-lib\nVersion: {version}\n{needed}"
-    files[f"{info}/METADATA"] = about.encode()
-    files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    files[f"{info}/RECORD"] = "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"]).encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, content in files.items():
-            file.writestr(name, content)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+PACKAGE = {
+    path.relative_to(ROOT / "lessons_lib").as_posix(): path.read_bytes()
+    for path in sorted((ROOT / "lessons_lib").rglob("*"))
+    if path.is_file() and "__pycache__" not in path.parts
+}
 
 
 @pytest.fixture(scope="module")
@@ -156,10 +125,13 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
     """A server with the wheels of two releases: the present version, and an older one."""
     folder = tmp_path_factory.mktemp("served")
-    digests = {
-        version: wheel(folder / urlsplit(Settings(version, "", "").wheel).path[1:], version)
-        for version in (PRESENT, OLDER)
-    }
+    digests = {}
+    for version in (PRESENT, OLDER):
+        first = PACKAGE["__init__.py"].replace(PRESENT.encode(), version.encode())
+        place = (folder / Settings(version, "", "").wheel[1:]).parent
+        code = {**PACKAGE, "__init__.py": first}
+        made = wheel(place, "lessons_lib", version, code, "Requires-Dist: torch>=2.3\n")
+        digests[version] = hashlib.sha256(made.read_bytes()).hexdigest()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Recording, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -172,9 +144,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, 
 @pytest.fixture
 def runtime(packages: Path, repository: tuple[str, dict[str, str]], tmp_path: Path) -> Runtime:
     """A fresh environment without ``lessons_lib``."""
-    folder = tmp_path / "environment"
+    folder = Project(tmp_path).venv
     venv.create(folder, with_pip=False, symlinks=os.name != "nt")
-    fresh = Runtime(folder, *repository, Recording.asked)
+    fresh = Runtime(folder, *repository)
     (fresh.own_packages / "others.pth").write_text(f"{packages}\n", encoding="utf-8")
     Recording.asked.clear()
     return fresh
@@ -204,12 +176,9 @@ def test_installs_what_is_missing_and_touches_nothing_else(runtime: Runtime, emp
     assert done.stdout.endswith("\n(3, 1, 6, 6)\n")  # five words and the end, on both sides
     assert list(empty.iterdir()) == []
     assert runtime.installed() == ["lessons_lib", f"lessons_lib-{PRESENT}.dist-info"]
-    assert sorted(p.name for p in runtime.own_packages.iterdir()) == sorted(
-        [*runtime.installed(), "others.pth"]
-    )
     assert before
     assert runtime.run(question, empty).stdout == before
-    assert runtime.asked == [Settings(PRESENT, "", "").wheel]
+    assert Recording.asked == [Settings(PRESENT, "", "").wheel]
 
 
 @pytest.mark.slow
@@ -219,11 +188,11 @@ def test_replaces_an_older_one_then_stays_silent(runtime: Runtime, empty: Path) 
     done = runtime.run(runtime.cell(PRESENT) + REPORT, empty)
     assert "Installed. Restart the kernel" in done.stderr, "the old one is loaded by now"
     assert runtime.installed() == ["lessons_lib", f"lessons_lib-{PRESENT}.dist-info"]
-    runtime.asked.clear()
+    Recording.asked.clear()
     for version in (PRESENT, OLDER):  # a newer one than wanted is as good
         again = runtime.run(runtime.cell(version), empty)
         assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
-    assert runtime.asked == []
+    assert Recording.asked == []
 
 
 def test_does_nothing_where_a_checkout_is_in_use(runtime: Runtime, empty: Path) -> None:
@@ -231,7 +200,6 @@ def test_does_nothing_where_a_checkout_is_in_use(runtime: Runtime, empty: Path) 
     program = "import lessons_lib, subprocess\nsubprocess.run = subprocess.Popen = None\n"
     done = runtime.run(program + runtime.cell(PRESENT), empty)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert runtime.installed() == []
 
 
 @pytest.mark.slow

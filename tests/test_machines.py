@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import subprocess
 import sys
 import venv
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +23,21 @@ from environment import CourseError, Project
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def wheel(folder: Path, name: str, version: str, code: str) -> Path:
-    """A wheel of one package with one module, as any builder makes it."""
+def wheel(
+    folder: Path, name: str, version: str, code: Mapping[str, bytes], needs: str = ""
+) -> Path:
+    """A wheel of one package, as any builder makes it; ``code``: contents of its files."""
     info = f"{name}-{version}.dist-info"
-    files = {
-        f"{name}/__init__.py": code,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
+    about = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}"
+    files = {f"{name}/{path}": content for path, content in code.items()}
+    files[f"{info}/METADATA"] = about.encode()
+    files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"]).encode()
     folder.mkdir(parents=True, exist_ok=True)
     made = folder / f"{name}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(made, "w") as file:
-        for path, text in files.items():
-            file.writestr(path, text)
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
+        for path, content in files.items():
+            file.writestr(path, content)
     return made
 
 
@@ -48,14 +51,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
     (root / "lessons_lib").mkdir(parents=True)
     (root / "pyproject.toml").write_text("")
     (root / "requirements.txt").write_text("Tiny_pin==1.5\nnever==1.0 ; python_version < '3'\n")
-    wheel(root / "index", "tiny_pin", "1.5", "")
+    wheel(root / "index", "tiny_pin", "1.5", {"__init__.py": b""})
     project = Project(root)
     environment.create(project)
     return project
 
 
 @pytest.fixture
-def machine(made: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def machine(made: Project, tmp_path: Path, monkeypatch: Any) -> Project:
     """That environment, emptied; no setting of pip but those of the test; a home of its own."""
     for name in os.environ:
         if name.startswith(("PIP_", "LESSONS_")):
@@ -71,7 +74,7 @@ def machine(made: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     for name in ("HOME", "USERPROFILE", "APPDATA", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "system"))
-    built = wheel(tmp_path / "built", "lessons_lib", "0.3.0", "__version__ = '0.3.0'\n")
+    built = wheel(tmp_path / "built", "lessons_lib", "0.3.0", {"__init__.py": b""})
     monkeypatch.setattr(environment, "build_package", lambda *_: built)
     return made
 
@@ -79,7 +82,7 @@ def machine(made: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["variables", "global", "install", "named"])
 def test_pip_installs_here_and_from_the_index_of_the_user(
-    machine: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    machine: Project, tmp_path: Path, monkeypatch: Any, place: str
 ) -> None:
     """What leads elsewhere has no effect, what says where packages come from has."""
     good = {"no-index": "1", "find-links": (machine.root / "index").as_uri()}
@@ -99,7 +102,7 @@ def test_pip_installs_here_and_from_the_index_of_the_user(
         if place == "named":
             monkeypatch.setenv("PIP_CONFIG_FILE", str(file))
     environment.ensure(machine)
-    assert environment.read_stamp(machine) == machine.wanted()
+    assert json.loads(machine.stamp.read_text("utf-8")) == machine.wanted()
     ours = "import lessons_lib, sys, tiny_pin; sys.exit(sys.prefix not in tiny_pin.__file__)"
     assert environment.call(machine, ["-c", ours]) == 0
     assert not (tmp_path / "elsewhere").exists()
@@ -107,7 +110,7 @@ def test_pip_installs_here_and_from_the_index_of_the_user(
 
 @pytest.mark.slow
 def test_what_was_not_installed_after_all_is_named_and_not_stamped(
-    machine: Project, monkeypatch: pytest.MonkeyPatch
+    machine: Project, monkeypatch: Any
 ) -> None:
     """A setting that nobody has thought of: pip succeeds, and nothing is there."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -116,7 +119,7 @@ def test_what_was_not_installed_after_all_is_named_and_not_stamped(
     monkeypatch.setenv("PIP_DRY_RUN", "1")
     with pytest.raises(CourseError, match="lessons_lib cannot be imported"):
         environment.ensure(machine)
-    assert environment.read_stamp(machine) == {}
+    assert machine.stamp.read_text("utf-8") == "{}"
 
 
 def run(project: Project, *words: str) -> int:
@@ -131,7 +134,7 @@ def run(project: Project, *words: str) -> int:
 @pytest.mark.parametrize("link", [False, True], ids=["directory", "link"])
 @pytest.mark.parametrize("harm", ["upgraded", "removed", "of the system"])
 def test_an_environment_whose_python_is_not_its_own_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str, link: bool
+    tmp_path: Path, monkeypatch: Any, harm: str, link: bool
 ) -> None:
     project = Project(tmp_path / "course")
     project.root.mkdir()
@@ -176,7 +179,7 @@ def test_an_environment_whose_python_is_not_its_own_is_made_again(
 @pytest.mark.skipif(os.name == "nt", reason="makes symbolic links")
 @pytest.mark.parametrize("what", ["link to nothing", "file", "link to another"])
 def test_what_cannot_be_an_environment_is_named(
-    project: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
+    project: Any, tmp_path: Path, capsys: Any, what: str
 ) -> None:
     if what == "file":
         project.venv.touch()
@@ -194,7 +197,7 @@ def test_what_cannot_be_an_environment_is_named(
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
 def test_a_checkout_that_cannot_be_written_is_named(
-    project: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
+    project: Any, monkeypatch: Any, capsys: Any, number: int
 ) -> None:
     def refuse(path: Path, *_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number), str(path))
@@ -209,7 +212,7 @@ def test_a_checkout_that_cannot_be_written_is_named(
 
 @pytest.mark.parametrize("value", ["~", "~/", "with a blank", "./", " "])
 def test_the_directory_of_the_corpora_as_people_write_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+    tmp_path: Path, monkeypatch: Any, value: str
 ) -> None:
     (tmp_path / "with a blank").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -223,11 +226,7 @@ def test_the_directory_of_the_corpora_as_people_write_it(
 
 @pytest.mark.parametrize("value", ["gone", "gone also", "file", "~nobody-has-this-name"])
 def test_corpora_in_no_directory_stop_every_command_at_once(
-    project: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    value: str,
+    project: Any, tmp_path: Path, monkeypatch: Any, capsys: Any, value: str
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.chdir(tmp_path)
@@ -238,28 +237,22 @@ def test_corpora_in_no_directory_stop_every_command_at_once(
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
-@pytest.mark.parametrize("way", ["argument", "variable"])
-def test_make_hands_on_a_path_as_it_is(tmp_path: Path, way: str) -> None:
+def test_make_hands_on_a_path_as_it_is(tmp_path: Path) -> None:
     program = tmp_path / "tools" / "course.py"
     program.parent.mkdir()
     program.write_text("import os; print([os.environ[n] for n in ('LESSONS_DATA', 'TORCH')])")
     shutil.copy(ROOT / "Makefile", tmp_path)
     given = {"LESSONS_DATA": "~/a  b/ü", "TORCH": "cpu", "PYTHON": sys.executable}
-    words = [f"{name}={value}" for name, value in given.items()] if way == "argument" else []
-    done = subprocess.run(
-        ["make", "--no-print-directory", "env", *words],
-        cwd=tmp_path,
-        env={**os.environ, **({} if words else given)},
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-    )
-    assert done.stdout == "['~/a  b/ü', 'cpu']\n"
+    command = ["make", "--no-print-directory", "env"]
+    words = [f"{name}={value}" for name, value in given.items()]
+    for arguments, variables in ((command + words, dict[str, str]()), (command, given)):
+        done = subprocess.run(
+            arguments, cwd=tmp_path, env=os.environ | variables, capture_output=True, check=True
+        )
+        assert done.stdout.decode() == "['~/a  b/ü', 'cpu']\n"
 
 
-def test_cleaning_says_what_it_removed(
-    project: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_cleaning_says_what_it_removed(project: Any, tmp_path: Path, capsys: Any) -> None:
     project.build.mkdir()
     (tmp_path / "large disk").mkdir()
     (tmp_path / "large disk" / "mine").touch()

@@ -51,6 +51,10 @@ code()
 """
 
 
+def of_chapter(notebook: dict[str, Any]) -> Amount:
+    return Amount.total(*times.sections(notebook).values())
+
+
 def test_what_a_text_has_is_counted_by_hand() -> None:
     # 2 + 8 + 1 + 5 + 1 + 3 words, for a formula in a line and a reference are one each
     assert times.of_text(TEXT) == Amount(words=20, formulas=2)
@@ -78,7 +82,7 @@ def test_sections_have_their_figures_and_shown_lines_and_no_exercises() -> None:
     assert found == {
         "": Amount(2, 0, 1, 3), "One": Amount(2, 0, 1, 0), "Takeaways": Amount(4),
     }  # fmt: skip
-    assert times.of_chapter({"cells": cells}) == Amount(8, 0, 2, 3)
+    assert of_chapter({"cells": cells}) == Amount(8, 0, 2, 3)
 
 
 def test_minutes_are_told_in_fives() -> None:
@@ -107,13 +111,13 @@ def markdown(path: Path) -> str:
 
 @each
 def test_a_chapter_of_the_course_is_one_sitting(path: Path) -> None:
-    amount = times.of_chapter(read(path))
+    amount = of_chapter(read(path))
     assert amount.words <= MOST_WORDS
     assert markdown(path).count("{admonition} Predict") <= MOST_PREDICTIONS
 
 
 def test_the_course_is_read_in_about_five_hours() -> None:
-    amount = times.total(*(times.of_chapter(read(path)) for path in PART_ONE))
+    amount = Amount.total(*(of_chapter(read(path)) for path in PART_ONE))
     assert amount.words <= MOST_TOGETHER
     assert amount.minutes <= 300
     told = f"about {amount.minutes / 60:.1f} hours to read, without the exercises"
@@ -133,7 +137,7 @@ def test_the_short_path_takes_ninety_minutes() -> None:
     for chapter, titles in short_path():
         found = times.sections(read(ROOT / "book" / f"{chapter}.ipynb"))
         amounts += [found[title] for title in titles]
-    assert 80 <= times.total(*amounts).minutes <= 100
+    assert 80 <= Amount.total(*amounts).minutes <= 100
 
 
 def test_each_stop_of_the_short_path_is_marked_in_its_chapter() -> None:

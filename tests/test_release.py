@@ -31,22 +31,15 @@ pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="there is no
 
 FILES = {
     "pyproject.toml": f"""\
-[build-system]
-requires = ["hatchling"]
-build-backend = "hatchling.build"
-
+build-system = {{requires = ["hatchling"], build-backend = "hatchling.build"}}
 [project]
 name = "lessons-lib"
 version = "{OLD.version}"
 requires-python = ">=3.11"
-
 [tool.course]
 repository = "{OLD.repository}"
 site = "{OLD.site}"
 wheel_sha256 = "{OLD.wheel_sha256}"
-
-[tool.hatch.build.targets.wheel]
-packages = ["lessons_lib"]
 """,
     "lessons_lib/__init__.py": f'"""Tiny."""\n\n__version__ = "{OLD.version}"\n',
     "CITATION.cff": "cff-version: 1.2.0\nversion: 0.3.0\ndate-released: 2020-02-29\nauthors: []\n",
@@ -87,7 +80,7 @@ def tiny(project: Any) -> Any:
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(monkeypatch: Any) -> None:
     """A wheel in no time."""
 
     def build(_: Any, folder: Path) -> Path:
@@ -104,7 +97,7 @@ def snapshot(root: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 def test_a_release_names_version_and_addresses_everywhere_and_says_what_to_commit(
-    tiny: Any, capsys: pytest.CaptureFixture[str]
+    tiny: Any, capsys: Any
 ) -> None:
     root, day = tiny.root, datetime.date.today().isoformat()
     assert release.release(tiny, NEW.version, NEW.repository + "/", NEW.site) == 0
@@ -115,11 +108,8 @@ def test_a_release_names_version_and_addresses_everywhere_and_says_what_to_commi
     cited = yaml.safe_load((root / "CITATION.cff").read_text())
     assert (cited["version"], str(cited["date-released"])) == ("0.4.1", day)
     assert (cited["url"], cited["repository-code"]) == (NEW.site, NEW.repository)
-    bib = (root / "book" / "course.bib").read_text()
-    assert (
-        bib
-        == f"@x{{y,\n  year = {{{day[:4]}}},\n  version = {{0.4.1}},\n  url = {{{NEW.site}}}\n}}\n"
-    )
+    bib = f"@x{{y,\n  year = {{{day[:4]}}},\n  version = {{0.4.1}},\n  url = {{{NEW.site}}}\n}}\n"
+    assert (root / "book" / "course.bib").read_text() == bib
     assert (root / "CHANGELOG.md").read_text() == (
         f"# Changes\n\n## Unreleased\n\nNothing yet.\n\n## 0.4.1 - {day}\n\n- New thing.\n\n"
         "## 0.3.0 - 2020-02-29\n\nOld.\n"
@@ -156,8 +146,6 @@ def test_the_first_release_needs_addresses_and_brings_badges(tiny: Any, quick: N
     editions.renew(tiny)
     git(tiny.root, "commit", "--quiet", "--all", "-m", "before any release")
     chapter = tiny.root / "book" / "01_one.ipynb"
-    ids = [cell["id"] for cell in nbformat.read(chapter, as_version=4).cells]
-    assert ids == ["title", "install", "sum"]
     assert "http" not in chapter.read_text("utf-8")
     before = snapshot(tiny.root)
     given = {"repository": NEW.repository, "site": NEW.site}
@@ -196,24 +184,24 @@ def test_before_a_release_no_address_leads_to_a_stranger() -> None:
     assert not found
 
 
-@pytest.mark.parametrize(
-    ("version", "repository", "site", "words"),
-    [
+def test_a_wrong_wish_changes_nothing(tiny: Any) -> None:
+    git(tiny.root, "tag", "v0.4.2")
+    before = snapshot(tiny.root)
+    for version, repository, site, words in [
         ("tomorrow", "", "", "PEP 440"),
         ("0.3.0", "", "", "above the present 0.3.0"),
         ("0.3.0rc1", "", "", "above the present 0.3.0"),
         ("0.4.0", "https://gitlab.com/a/b", "", "github.com/OWNER/NAME"),
         ("0.4.0", "https://github.com/a", "", "github.com/OWNER/NAME"),
         ("0.4.0", "", "example.org", "--site: expected https"),
-    ],
-)
-def test_a_wrong_wish_changes_nothing(
-    tiny: Any, version: str, repository: str, site: str, words: str
-) -> None:
-    before = snapshot(tiny.root)
-    with pytest.raises(CourseError, match=f"(?s){words}.*Nothing was changed"):
-        release.release(tiny, version, repository, site)
-    assert snapshot(tiny.root) == before
+        ("0.4.2", "", "", "exists already"),
+    ]:
+        with pytest.raises(CourseError, match=f"(?s){words}.*Nothing was changed"):
+            release.release(tiny, version, repository, site)
+        assert snapshot(tiny.root) == before
+    (tiny.root / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(CourseError, match=r"found changes:\n\?\? notes\.txt"):
+        release.release(tiny, "0.4.1", "", "")
 
 
 @pytest.mark.parametrize(
@@ -223,12 +211,7 @@ def test_a_wrong_wish_changes_nothing(
         ("CHANGELOG.md", "- New thing.", "Nothing yet.", "CHANGELOG.md: expected what changed"),
         ("CHANGELOG.md", "- New thing.\n\n", "", "CHANGELOG.md: expected what changed"),
         ("CHANGELOG.md", "## Unreleased", "## New", "CHANGELOG.md: expected what changed"),
-        (
-            "lessons_lib/__init__.py",
-            "__version__",
-            "version",
-            "expected one place with .*__version__",
-        ),
+        ("lessons_lib/__init__.py", "__version__", "version", "expected one place with .*__ver"),
     ],
 )
 def test_a_failure_on_the_way_changes_nothing(
@@ -243,15 +226,6 @@ def test_a_failure_on_the_way_changes_nothing(
     with pytest.raises(CourseError, match=words):
         release.release(tiny, "0.4.1", "", "")
     assert snapshot(tiny.root) == before
-
-
-def test_uncommitted_work_and_a_taken_tag_stop_a_release(tiny: Any) -> None:
-    git(tiny.root, "tag", "v0.4.1")
-    with pytest.raises(CourseError, match="exists already"):
-        release.release(tiny, "0.4.1", "", "")
-    (tiny.root / "notes.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(CourseError, match=r"found changes:\n\?\? notes\.txt"):
-        release.release(tiny, "0.4.2", "", "")
 
 
 def test_this_project_could_be_released() -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
-def installer(project: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def installer(project: Any, monkeypatch: Any) -> list[str]:
     """What was installed, without installing anything; an entry "broken" makes it fail."""
     done: list[str] = []
 
@@ -47,7 +47,7 @@ def installer(project: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_the_environment_is_brought_up_to_date_and_not_more(
-    project: Any, installer: list[str], capsys: pytest.CaptureFixture[str]
+    project: Any, installer: list[str], capsys: Any
 ) -> None:
     environment.ensure(project)
     assert installer == ["venv", "pins", "package"]
@@ -64,7 +64,7 @@ def test_the_environment_is_brought_up_to_date_and_not_more(
     installer[:] = ["broken"]
     with pytest.raises(CourseError, match="network"):
         environment.ensure(project)
-    assert environment.read_stamp(project) == {}
+    assert project.stamp.read_text("utf-8") == "{}"
     installer.clear()
     environment.ensure(project)
     assert installer == ["pins", "package"], "what was interrupted is taken up again"
@@ -76,17 +76,14 @@ def test_an_environment_of_somebody_else_is_left_alone(project: Any, installer: 
     with pytest.raises(CourseError, match="Move it away"):
         environment.ensure(project)
     with pytest.raises(CourseError, match="Move it away"):
-        course.clean(project, everything=True)
+        environment.clean(project, all=True)
     assert theirs.exists()
     assert installer == []
 
 
 @pytest.mark.parametrize("answers", [True, False], ids=["reachable", "cut off"])
 def test_torch_comes_from_the_cpu_index_only_where_that_answers(
-    project: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    answers: bool,
+    project: Any, monkeypatch: Any, capsys: Any, answers: bool
 ) -> None:
     commands: list[tuple[str, ...]] = []
 
@@ -123,10 +120,11 @@ def test_a_half_written_file_does_not_replace_a_whole_one(tmp_path: Path) -> Non
 
 
 def test_a_lock_installs_nothing_of_the_course(
-    project: Any, installer: list[str], monkeypatch: pytest.MonkeyPatch
+    project: Any, installer: list[str], monkeypatch: Any
 ) -> None:
     """The pins of now may not fit together: they are what is to be made again."""
     drafts: list[str] = []
+    (project.root / "requirements.txt").write_text("# Made.\ntorch==2.13.0\n", encoding="utf-8")
 
     def call(_: Project, arguments: list[str], **__: str) -> int:
         draft = Path(arguments[arguments.index("-o") + 1])
@@ -140,8 +138,10 @@ def test_a_lock_installs_nothing_of_the_course(
     for upgrade in ([], ["--upgrade"]):
         assert course.run(course.parse(["lock", *upgrade]), project) == 0
         pins = (project.root / "requirements.txt").read_text("utf-8")
-        assert pins == environment.LOCK_HEADER + "scipy==1.17.1\n"
-    assert drafts == ["torch==2.13.0\n", ""], "versions stay where they can, or are chosen anew"
+        assert pins == "# Made.\nscipy==1.17.1\n"
+    assert drafts == ["# Made.\ntorch==2.13.0\n", ""], (
+        "versions stay where they can, or are chosen anew"
+    )
     assert installer == ["venv", "uv", "uv"], "an environment that works is used as it is"
     installer.append("broken")
     with pytest.raises(CourseError, match="found no versions that fit together"):
@@ -173,19 +173,16 @@ def test_the_sum_closes_like_pytest(tmp_path: Path) -> None:
 
 
 def test_one_failing_stage_fails_the_whole_and_stops_no_other(
-    project: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Any, monkeypatch: Any, capsys: Any
 ) -> None:
     seen: list[str] = []
 
-    def pretended(name: str) -> Callable[[Project], int]:
-        def stage(_: Project) -> int:
-            seen.append(name)
-            return int(name == "types")
-
-        return stage
+    def stage(name: str, _: Project) -> int:
+        seen.append(name)
+        return int(name == "types")
 
     for name in stages.STAGES:
-        monkeypatch.setitem(stages.STAGES, name, pretended(name))
+        monkeypatch.setitem(stages.STAGES, name, partial(stage, name))
     assert course.run(course.parse(["test"]), project, inside=True) == 1
     assert seen == ["style", "types", "unit", "chapters", "site"]
     assert "Failed: types" in capsys.readouterr().out
@@ -194,7 +191,7 @@ def test_one_failing_stage_fails_the_whole_and_stops_no_other(
 
 
 def test_a_command_is_done_by_the_python_of_the_environment(
-    project: Any, installer: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    project: Any, installer: list[str], monkeypatch: Any, tmp_path: Path
 ) -> None:
     asked: list[tuple[list[str], dict[str, str]]] = []
 
@@ -217,7 +214,7 @@ def test_a_command_is_done_by_the_python_of_the_environment(
     assert course.INSIDE not in os.environ, "what it starts begins outside"
 
 
-def test_the_switch_of_torch_is_an_option_and_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_switch_of_torch_is_an_option_and_a_variable(monkeypatch: Any) -> None:
     monkeypatch.delenv("TORCH", raising=False)
     assert course.parse(["book"]).torch == "plain"
     assert course.parse(["test", "--torch", "cpu"]).torch == "cpu"
@@ -228,9 +225,7 @@ def test_the_switch_of_torch_is_an_option_and_a_variable(monkeypatch: pytest.Mon
         course.parse(["book"])
 
 
-def test_lines_are_counted_against_their_limits(
-    project: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_lines_are_counted_against_their_limits(project: Any, capsys: Any) -> None:
     for lines, status in ((451, 1), (450, 0)):
         (project.root / "lessons_lib" / "long.py").write_text("x = 1\n" * lines, encoding="utf-8")
         assert course.run(course.parse(["lines"]), project) == status

@@ -1,7 +1,6 @@
-"""The still pictures of the playground; ``python tools/artwork.py`` draws them anew into the book.
+"""Pictures of the playground and the first page; ``python tools/artwork.py`` draws them anew.
 
-Twelve runs of the reduced model on permutations, in the plane of attention and words, and over
-training steps; the first page has the latter, as a figure that moves (``first_page.html``).
+Twelve runs of the reduced model on permutations, in the plane and over training steps.
 """
 
 from __future__ import annotations
@@ -66,11 +65,9 @@ def first_page() -> Explorer:
 
 def _first_page(runs: ReducedRuns, ax: Axes, until: int) -> None:
     _over_steps(runs, ax, until)
-    for y, text, role in (
-        (0.78, "attention finds the word", "attention"),
-        (0.16, "attention avoids the word", "elimination"),
-    ):
-        ax.text(198, y, text, color=plots.ROLES[role], ha="right", weight="bold")
+    for y, verb, role in ((0.78, "finds", "attention"), (0.16, "avoids", "elimination")):
+        look: dict[str, Any] = {"color": plots.ROLES[role], "ha": "right", "weight": "bold"}
+        ax.text(198, y, f"attention {verb} the word", **look)
     ax.set(ylabel="attention on the\nword to copy", yticks=(0, 0.5, 1), xlim=(-6, 206))
 
 
@@ -101,10 +98,8 @@ def _plane(runs: ReducedRuns, ax: Axes) -> None:
 
 def drawn() -> dict[str, bytes]:
     """Both pictures, by name in ``book/_static``, encoded in few colours."""
-    pictures = {
-        "playground/still.png": encode(still())[1],
-        "first_page.png": first_page().still,
-    }
+    pictures = {"playground/still.png": encode(still())[1]}
+    pictures |= {"first_page.png": first_page().still}
     plt.close("all")
     return pictures
 

@@ -1,8 +1,7 @@
 """The graded problem set: make what is handed out, and grade what comes back.
 
-otter-grader makes ``_build/assignment`` of ``assignment/problem_set.ipynb``: the student's notebook
-without solutions, and the archive that grades it, with the wheel of ``lessons_lib`` in it, on
-Gradescope or on this computer.
+otter-grader makes of it the student's notebook without solutions, and the archive that grades, with
+the wheel of ``lessons_lib`` in it, on Gradescope or on this computer.
 """
 
 from __future__ import annotations
@@ -30,11 +29,9 @@ import environment
 from environment import CourseError, Project
 
 NAME = "problem_set"
-SOURCES = "/autograder/source/files/wheels"
-"""Where Gradescope, and otter's own containers, put the wheel."""
+SOURCES = "/autograder/source/files/wheels"  # where Gradescope puts the wheel
 SECONDS = 1800
-LARGEST = 100_000_000
-"""Bytes of a file that can be a notebook; reading more would take all memory."""
+LARGEST = 100_000_000  # bytes of a file in a zip file; reading more would take all memory
 WRITTEN = re.compile(r"<!-- (BEGIN|END) QUESTION -->")
 SUFFIX = re.compile(r"\.(ipynb|zip)\b.*", re.IGNORECASE)
 LITTER = re.compile(r"\._.*|\.DS_Store|\.ipynb_checkpoints|__MACOSX|Thumbs\.db|desktop\.ini", re.I)
@@ -55,24 +52,18 @@ class Grade:
 def otter(project: Project, arguments: list[str], library: Path, cwd: Path, seconds: float) -> None:
     """Run otter-grader in ``cwd`` with the ``lessons_lib`` in ``library``.
 
-    Raises:
-        CourseError: it failed, or took longer; the last line of the message says why.
+    CourseError: it failed, or took longer; the last line of the message says why.
     """
     command = [str(project.python), "-P", "-m", "otter", *arguments]
-    variables = environment.child_environment(project) | {"PYTHONPATH": str(library)}
-    output: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    output |= {"stdin": subprocess.DEVNULL, "encoding": "utf-8", "errors": "replace"}
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "cwd": cwd}
+    options |= {"stdin": subprocess.DEVNULL, "encoding": "utf-8", "errors": "replace"}
+    options["env"] = environment.child_environment(project) | {"PYTHONPATH": str(library)}
     try:
-        done = subprocess.run(
-            command, cwd=cwd, env=variables, check=False, timeout=seconds, **output
-        )
+        subprocess.run(command, check=True, timeout=seconds, **options)
     except subprocess.TimeoutExpired:
         raise CourseError(f"expected an end within {seconds:g} s, found none") from None
-    if done.returncode:
-        raise CourseError(f"otter {arguments[0]} failed:\n{done.stdout.strip()}")
-
-
-# Building ---------------------------------------------------------------------------------------
+    except subprocess.CalledProcessError as error:
+        raise CourseError(f"otter {arguments[0]} failed:\n{error.stdout.strip()}") from None
 
 
 def requirements(project: Project, wheel: str) -> list[str]:
@@ -81,63 +72,37 @@ def requirements(project: Project, wheel: str) -> list[str]:
     PyTorch comes from its index of CPU builds where that has the pinned version.
     """
     settings = tomllib.loads((project.root / "pyproject.toml").read_text(encoding="utf-8"))
-    text = (project.root / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    text = (project.root / "requirements.txt").read_text(encoding="utf-8")
     needed = [Requirement(wanted).name for wanted in settings["project"]["dependencies"]]
-    pins = [line for line in text if line and not line.startswith("#")]
-    found = [line for name in needed for line in pins if Requirement(line).name == name]
+    pins = re.findall(r"^([\w.-]+)(==.*)$", text, re.MULTILINE)
+    found = [name + pin for wanted in needed for name, pin in pins if name == wanted]
     index = f"--extra-index-url {environment.CPU_INDEX}"
     return [index, *found, f"lessons-lib @ file://{SOURCES}/{wheel}"]
 
 
-def unpacked(archive: Path, target: Path) -> Path:
-    """Put an autograder archive, its ``lessons_lib`` and its plugin into a folder; return that.
-
-    Raises:
-        CourseError: the archive contains no wheel of it, or is none.
-    """
-    try:
-        with zipfile.ZipFile(archive) as outer:
-            (name,) = (n for n in outer.namelist() if re.search(r"lessons_lib-[^/]*\.whl$", n))
-            with outer.open(name) as wheel, zipfile.ZipFile(wheel) as inner:
-                inner.extractall(target)
-            outer.extract("files/isolation.py", target)
-        shutil.copy(archive, target / "autograder.zip")
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise CourseError(
-            f"expected an archive that `make assignment` made in {archive}, found none ({error})"
-        ) from None
-    return target
-
-
 def build(project: Project) -> int:
-    """Make the student's notebook and the archive, and grade the solutions on the way.
-
-    Raises:
-        CourseError: something failed, such as a test of the set on its own solution.
-    """
+    """Make the student's notebook and the archive; otter grades the solutions on the way."""
+    source, target = project.root / "assignment", project.build / "assignment"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         stage = Path(name)
-        plugin = project.root / "assignment" / "isolation.py"
-        (stage / "library" / "files").mkdir(parents=True)
-        shutil.copy(plugin, stage / "library" / "files")  # where otter finds it on Gradescope, too
-        shutil.copy(plugin, stage)
-        shutil.copy(project.root / "assignment" / f"{NAME}.ipynb", stage)
+        library, made = stage / "library", stage / "made"
+        (library / "files").mkdir(parents=True)
+        for folder in (library / "files", stage):  # the first is where Gradescope has it
+            shutil.copy(source / "isolation.py", folder)
+        shutil.copy(source / f"{NAME}.ipynb", stage)
         wheel = environment.build_package(project, stage / "wheels")
         wanted = "\n".join(requirements(project, wheel.name))
         (stage / "requirements.txt").write_text(wanted, encoding="utf-8")
-        with zipfile.ZipFile(wheel) as file:
-            file.extractall(stage / "library")
-        otter(project, ["assign", f"{NAME}.ipynb", "made"], stage / "library", stage, SECONDS)
-        made = stage / "made"
-        target = project.build / "assignment"
+        shutil.unpack_archive(wheel, library, "zip")
+        otter(project, ["assign", f"{NAME}.ipynb", "made"], library, stage, SECONDS)
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(made / "student", target / "student")
         (archive,) = (made / "autograder").glob("*.zip")
         shutil.copy(archive, target / "autograder.zip")
         (target / "solutions").mkdir()
         shutil.copy(made / "autograder" / f"{NAME}.ipynb", target / "solutions")
-        shutil.copytree(made / "student", stage / "packed" / NAME)
-        shutil.make_archive(str(target / NAME), "zip", stage / "packed")
+        (made / "student").rename(made / NAME)
+        shutil.make_archive(str(target / NAME), "zip", made, NAME)
     print(f"{target / f'{NAME}.zip'}: hand this out")
     print(f"{target / 'autograder.zip'}: for Gradescope, or for `make grade`")
     print(f"{target / 'solutions'}: for you alone")
@@ -145,6 +110,11 @@ def build(project: Project) -> int:
 
 
 # What was handed in ------------------------------------------------------------------------------
+
+
+def is_litter(path: Path) -> bool:
+    """Whether a system or Jupyter left a file, or a folder that it lies in, without being asked."""
+    return any(map(LITTER.fullmatch, path.parts))
 
 
 def found_submissions(paths: Iterable[Path]) -> dict[str, list[Path]]:
@@ -156,19 +126,17 @@ def found_submissions(paths: Iterable[Path]) -> dict[str, list[Path]]:
     def stem(path: Path) -> str:
         return path.name if path.is_dir() else SUFFIX.sub("", path.name) or path.name
 
-    students: dict[str, list[Path]] = {}
+    students: dict[str, dict[Path, None]] = {}
     for path in paths:
         if not path.exists():
             raise CourseError(f"expected notebooks or zip files to grade, found no {path}")
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-            if LITTER.fullmatch(file.name):
-                continue
-            same = students.setdefault(stem(file).casefold(), [])
-            same += [file] if file not in same else []
+            if not is_litter(Path(file.name)):
+                students.setdefault(stem(file).casefold(), {})[file] = None
     if not students:
         raise CourseError("expected notebooks or zip files to grade, found none")
     return {
-        stem(files[0]) if len(files) == 1 else " and ".join(file.name for file in files): files
+        stem(*files) if len(files) == 1 else " and ".join(file.name for file in files): list(files)
         for files in students.values()
     }
 
@@ -178,35 +146,29 @@ def notebooks(name: str, data: bytes, depth: int = 3) -> list[dict[str, Any]]:
 
     The content counts, not the suffix of its name; but a file that is called a notebook or a zip
     file has to be one. At most ``depth`` zip files may lie in one another.
-
-    Raises:
-        ValueError: it is not what it is called, or too large.
+    ValueError: it is not what it is called, or too large.
     """
-    called = SUFFIX.search(name) is not None
+    found: list[dict[str, Any]] = []
     try:
         if zipfile.is_zipfile(io.BytesIO(data)) and depth:
-            found: list[dict[str, Any]] = []
             with zipfile.ZipFile(io.BytesIO(data)) as file:
                 for member in file.infolist():
                     path = Path(member.filename)
-                    litter = any(map(LITTER.fullmatch, path.parts))
-                    if SUFFIX.search(path.name) and not member.is_dir() and not litter:
+                    if SUFFIX.search(path.name) and not member.is_dir() and not is_litter(path):
                         if member.file_size > LARGEST:
                             raise ValueError(f"{path} is too large")
                         found += notebooks(path.name, file.read(member), depth - 1)
             return found
-        if not data:
-            raise ValueError("it is empty")
         content = json.loads(data)  # in UTF-8, 16 or 32, with or without a mark
-        try:
-            [sources(cell) for cell in content["cells"]]
-        except (KeyError, TypeError):
-            raise ValueError("it has no cells with text") from None
+        [sources(cell) for cell in content["cells"]]
         return [content]
+    except (KeyError, TypeError):
+        problem: object = "it has no cells with text"
     except (ValueError, RuntimeError, EOFError, zipfile.error, zlib.error) as error:
-        if called:
-            raise ValueError(f"{name}: {error}") from None
-        return []
+        problem = error if data else "it is empty"
+    if SUFFIX.search(name):
+        raise ValueError(f"{name}: {problem}")
+    return found
 
 
 def sources(cell: dict[str, Any]) -> str:
@@ -215,17 +177,12 @@ def sources(cell: dict[str, Any]) -> str:
 
 
 def read_submission(paths: Iterable[Path]) -> dict[str, Any]:
-    """The one notebook in files and folders of a student; copies of it do no harm.
-
-    Raises:
-        CourseError: there is none, or there are several.
-    """
+    """The one notebook in files and folders of a student; copies of it do no harm."""
     found: dict[str, dict[str, Any]] = {}
     where: list[str] = []
     try:
         for file, top in ((f, path) for path in paths for f in [path, *sorted(path.rglob("*"))]):
-            litter = any(map(LITTER.fullmatch, file.relative_to(top).parts))
-            if file.is_file() and not litter:
+            if file.is_file() and not is_litter(file.relative_to(top)):
                 for one in notebooks(file.name, file.read_bytes()):
                     found[json.dumps(list(map(sources, one["cells"])))] = one
                     where.append(file.name)
@@ -242,8 +199,7 @@ def written_answers(notebook: dict[str, Any]) -> str:
     """What stands between the marks that otter-grader puts around written questions."""
     answers: list[str] = []
     inside = False
-    for cell in notebook["cells"]:
-        text = sources(cell)
+    for text in map(sources, notebook["cells"]):
         if mark := WRITTEN.match(text):
             inside = mark[1] == "BEGIN"
         elif inside:
@@ -252,6 +208,21 @@ def written_answers(notebook: dict[str, Any]) -> str:
 
 
 # Grading ----------------------------------------------------------------------------------------
+
+
+def unpacked(archive: Path, target: Path) -> Path:
+    """Put an autograder archive, its ``lessons_lib`` and its plugin into a folder; return that."""
+    try:
+        with zipfile.ZipFile(archive) as outer:
+            (name,) = (n for n in outer.namelist() if re.search(r"lessons_lib-[^/]*\.whl$", n))
+            shutil.unpack_archive(outer.extract(name, target), target, "zip")
+            outer.extract("files/isolation.py", target)
+        shutil.copy(archive, target / "autograder.zip")
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise CourseError(
+            f"expected an archive that `make assignment` made in {archive}, found none ({error})"
+        ) from None
+    return target
 
 
 def grade_one(
@@ -266,11 +237,11 @@ def grade_one(
     try:
         notebook = read_submission(paths)
         written = written_answers(notebook)
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder_name:
-            copy = Path(folder_name) / f"{NAME}.ipynb"  # of a name and coding that otter can read
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            copy = Path(folder) / f"{NAME}.ipynb"  # of a name and coding that otter can read
             missing = {"metadata": {}, "nbformat": 4, "nbformat_minor": 5}
             copy.write_text(json.dumps(missing | notebook), encoding="utf-8")
-            arguments = ["run", str(copy), "-a", str(library / "autograder.zip"), "-o", folder_name]
+            arguments = ["run", str(copy), "-a", str(library / "autograder.zip"), "-o", folder]
             otter(project, [*arguments, "--no-logo"], library, copy.parent, seconds)
             result = json.loads((copy.parent / "results.json").read_text(encoding="utf-8"))
     except CourseError as error:
@@ -291,16 +262,15 @@ def write_grades(grades: list[Grade], target: Path) -> None:
         table = csv.writer(file)
         table.writerow(["submission", *columns, "automatic", "of", "problem", "remarks"])
         for one in grades:
-            sums = [f"{sum(one.points.values()):g}", f"{sum(one.possible.values()):g}"]
             row = [f"{one.points[name]:g}" if name in one.points else "" for name in columns]
-            sums = sums if one.points else ["", ""]
+            sums = [f"{sum(each.values()):g}" * bool(each) for each in (one.points, one.possible)]
             table.writerow([one.name, *row, *sums, one.problem, one.remarks])
     answers = [f"# {one.name}\n\n{one.written or '(no answer found)'}\n" for one in grades]
     (target / "written.md").write_text("\n".join(answers), encoding="utf-8")
 
 
 def grade(project: Project, handed_in: Iterable[Path], jobs: int = 1) -> int:
-    """Grade what was handed in with the ``lessons_lib`` of the archive, some at a time.
+    """Grade what was handed in with the ``lessons_lib`` of the archive, ``jobs`` at a time.
 
     Returns:
         1 if something could not be graded; the table of grades says why.
@@ -308,10 +278,8 @@ def grade(project: Project, handed_in: Iterable[Path], jobs: int = 1) -> int:
     target = project.build / "assignment"
     students = found_submissions(path.expanduser() for path in handed_in)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        library = unpacked(target / "autograder.zip", Path(name))
-
+        grade_it = partial(grade_one, project, unpacked(target / "autograder.zip", Path(name)))
         with ThreadPoolExecutor(max_workers=jobs) as pool:
-            grade_it = partial(grade_one, project, library)
             grades = list(pool.map(grade_it, students.keys(), students.values()))
     write_grades(grades, target)
     failed = sum(bool(one.problem) for one in grades)

@@ -11,11 +11,9 @@ from environment import CourseError
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ABSENT = f"no {', '.join(NAMES[:-1])} or {NAMES[-1]} on PATH, and CHROMIUM is not set"
 
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-)
-"""For a browser that asks nobody for anything."""
+# For a browser that asks nobody for anything.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+FLAGS += ["--disable-background-networking", "--disable-component-update"]
 
 
 def find() -> str | None:
@@ -33,7 +31,7 @@ def printed(page: Path) -> bytes:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         tab = browser.new_page()
         tab.set_default_timeout(300_000)
         tab.goto(page.absolute().as_uri())

@@ -18,43 +18,39 @@ if sys.version_info < (3, 11):  # noqa: UP036  (this file has to parse on older 
 
 import argparse
 import errno
+import importlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import environment
 import stages
-import website
 from environment import CourseError, Project
 
-TOOL_CACHES = ("pytest", "mypy", "ruff")
-INSIDE = "COURSE_INSIDE"
-"""Set where this program was started again, by the Python of the environment."""
+INSIDE = "COURSE_INSIDE"  # set where the Python of the environment has started this again
+OUTSIDE = ("clean", "lines", "lock")  # commands that are done without it
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
-NOT_HERE = """\
-The course has to write into its directory: run it in a copy that may be written, on a disk with
-room."""
-COMMANDS = {
-    "env": "make or renew .venv: the pins, and lessons_lib from its wheel",
-    "book": "execute the chapters that changed and build the site",
-    "notebooks": "execute, and write the outputs back into book/",
-    "check": "style, types, and the tests that are not slow: under a minute",
-    "test": "style, types, unit tests, every chapter once, the built site",
-    "lint": "ruff and mypy, as in `test`, without the tests",
-    "format": "let ruff format and mend code and notebooks",
-    "lines": "count lines against their limits",
-    "bench": "measure speed, as ratios within one run: programs of benchmarks/",
-    "editions": "renew install cells and badges in book/, and both editions",
-    "assignment": "make the problem set: to hand out, and to grade",
-    "grade": "grade what was handed in, without Docker",
-    "slides": "make the slides of the lecture, with the figures of the chapters",
-    "pdf": "print the built book with Chromium as one PDF",
-    "bundle": "one file for machines without the network: site, notebooks, package",
-    "release": "write a new version everywhere and build the wheel",
-    "links": "follow the external links of the committed book (needs the network)",
-    "serve": "show the built site on http://127.0.0.1:8000",
-    "lock": "pin requirements.in exactly in requirements.txt",
-    "clean": "remove what was built; the environment stays",
+NOT_HERE = "The course writes into its directory: run it in a copy that may be written, with room."
+COMMANDS = {  # the function that does each, with the options as its arguments, and what it does
+    "env": ("", "make or renew .venv: the pins, and lessons_lib from its wheel"),
+    "book": ("website:book", "execute the chapters that changed and build the site"),
+    "notebooks": ("website:renew_notebooks", "execute, and write the outputs back into book/"),
+    "check": ("stages:run_stages", "style, types, and the tests that are not slow: a minute"),
+    "test": ("stages:run_stages", "style, types, unit tests, every chapter once, the site"),
+    "lint": ("stages:run_stages", "ruff and mypy, as in `test`, without the tests"),
+    "format": ("stages:style", "let ruff format and mend code and notebooks"),
+    "lines": ("stages:lines", "count lines against their limits"),
+    "bench": ("stages:bench", "measure speed, as ratios within one run: programs of benchmarks/"),
+    "editions": ("editions:renew", "renew install cells and badges in book/, and both editions"),
+    "assignment": ("assignment:build", "make the problem set: to hand out, and to grade"),
+    "grade": ("assignment:grade", "grade what was handed in, without Docker"),
+    "slides": ("lecture:build", "make the slides of the lecture, with the figures of the chapters"),
+    "pdf": ("offline:print_book", "print the built book with Chromium as one PDF"),
+    "bundle": ("offline:pack", "one file for machines without network: site, notebooks, package"),
+    "release": ("release:release", "write a new version everywhere and build the wheel"),
+    "links": ("website:check_links", "follow the external links of the committed book"),
+    "serve": ("website:serve", "show the built site on http://127.0.0.1:8000"),
+    "lock": ("environment:lock", "pin requirements.in exactly in requirements.txt"),
+    "clean": ("environment:clean", "remove what was built; the environment stays"),
 }
 
 
@@ -62,7 +58,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read a command line, ``sys.argv`` if none is given: ``command`` and its options."""
     parser = argparse.ArgumentParser(prog="course.py", description=(__doc__ or "").split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    add = {name: commands.add_parser(name, help=t, description=t) for name, t in COMMANDS.items()}
+    add = {n: commands.add_parser(n, help=t, description=t) for n, (_, t) in COMMANDS.items()}
     torch, cpu = os.environ.get("TORCH", "").strip() or "plain", "from PyTorch's index for CPUs"
     for command in add.values():
         command.add_argument("--torch", choices=["plain", "cpu"], default=torch, help=cpu)
@@ -70,10 +66,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         add[name].add_argument("--force", action="store_true", help="execute every chapter again")
     add["notebooks"].add_argument("only", nargs="*", default=[""], help="01, for example")
     add["book"].add_argument("--real", action="store_true", help="refuse the embedded corpus")
-    add["test"].add_argument("--only", choices=list(stages.STAGES), action="append", help="a stage")
-    add["bench"].add_argument("rest", nargs="*", help="names of benchmarks; all without")
+    for name, known in (("check", stages.CHECK), ("lint", stages.LINT), ("test", stages.STAGES)):
+        add[name].add_argument("--only", choices=list(known), action="append", help="a stage")
+        add[name].set_defaults(known=known)
+    add["format"].set_defaults(mend=True)
+    add["bench"].add_argument("names", nargs="*", help="names of benchmarks; all without")
     add["editions"].add_argument("--check", action="store_true", help="only say what is outdated")
-    add["grade"].add_argument("submissions", nargs="+", type=Path, help="files, or folders of them")
+    add["grade"].add_argument("handed_in", nargs="+", type=Path, help="files, or folders of them")
     add["grade"].add_argument("--jobs", type=int, default=1, help="submissions at a time")
     add["slides"].add_argument("--pdf", action="store_true", help="print a PDF with Chromium, too")
     add["release"].add_argument("version", help="for example 0.2.0")
@@ -88,61 +87,17 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return found
 
 
-def clean(project: Project, everything: bool) -> None:
-    """Remove ``_build`` and caches, and ``.venv`` too where ``everything`` is true, and say so."""
-    unwanted = [project.build, *(project.root / f".{name}_cache" for name in TOOL_CACHES)]
-    if everything:
-        environment.refuse_foreign(project)
-        unwanted.append(project.venv)
-    for path in filter(os.path.lexists, unwanted):
-        environment.remove(path)
-        print(f"Removed {path.name}")
-
-
 def run(options: argparse.Namespace, project: Project, inside: bool = False) -> int:
     """Do one command and return its exit status; most are done ``inside`` .venv, by its Python."""
-    command = options.command
-    if command == "clean":
-        clean(project, options.all)
-        return 0
-    if command == "lines":
-        return stages.lines(project)
-    if command == "lock":  # before anything is installed: the pins may not fit together now
-        environment.lock(project, upgrade=options.upgrade)
-        return 0
-    if not inside:
-        environment.ensure(project, cpu=options.torch == "cpu")
+    given = vars(options).copy()
+    command, torch = given.pop("command"), given.pop("torch")
+    if not inside and command not in OUTSIDE:
+        environment.ensure(project, cpu=torch == "cpu")
         words = [__file__, *sys.argv[1:]]
         again = {"cwd": str(Path.cwd()), INSIDE: "1"}
         return 0 if command == "env" else environment.call(project, words, **again)
-    import assignment
-    import editions
-    import lecture
-    import offline
-    import release
-
-    site = project.build / "html"
-    actions: dict[str, Callable[[], int]] = {
-        "book": lambda: website.book(project, options.force, options.real),
-        "notebooks": lambda: website.renew_notebooks(project, options.force, tuple(options.only)),
-        "check": lambda: stages.run_stages(project, stages.CHECK),
-        "test": lambda: stages.run_stages(project, stages.STAGES, options.only),
-        "lint": lambda: max(stages.style(project), stages.types(project)),
-        "format": lambda: stages.ruff(project, ("check", "--fix"), ("format",)),
-        "bench": lambda: environment.call(project, ["benchmarks/run.py", *options.rest]),
-        "editions": lambda: editions.renew(project, options.check),
-        "assignment": lambda: assignment.build(project),
-        "grade": lambda: assignment.grade(project, options.submissions, options.jobs),
-        "slides": lambda: lecture.build(project, options.pdf),
-        "pdf": lambda: offline.print_book(project, site),
-        "bundle": lambda: offline.pack(project, site),
-        "release": lambda: release.release(
-            project, options.version, options.repository, options.site
-        ),
-        "links": lambda: website.check_links(project),
-        "serve": lambda: website.serve(project, options.port),
-    }
-    return actions[command]()
+    module, _, name = COMMANDS[command][0].partition(":")
+    return int(getattr(importlib.import_module(module), name)(project, **given))
 
 
 def main() -> int:

@@ -14,17 +14,19 @@ import nbformat
 
 import website
 from environment import CourseError, Project, write_atomically
+from execute import KERNEL
 from labels import Book, Settings, read_book, read_settings
 from plain import Converter
 
-INSTALL_ID, BADGE_ID = "install", "colab-badge"
+INSTALL_ID, BADGE_ID, STUDENT_ID = "install", "colab-badge", "student-edition"
+STUDENT_NOTE = """\
+> **Student edition.** Solutions are left out, hints are kept. `check(...)` below an exercise says \
+whether an answer is right, and if not, which mistake it probably is."""
+FOLDERS = ("colab", "student")
 HIDDEN_TAGS = {"hide-input", "remove-input"}
-SHOWN_TAG = "set-up"
-"""Of what is folded on the site, the cell that runs first: in a notebook readers see it."""
+SHOWN_TAG = "set-up"  # folded on the site; in a notebook, where it runs first, readers see it
+# What the editions lack: a folded guard would stop a reader who changes what it asserts.
 LEFT_OUT_TAGS = {"remove-cell", "hide-cell"}
-"""What the editions lack: a folded guard would stop a reader who changes what it asserts."""
-KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-
 # What a reader's runtime has stays as it is: pip replaces nothing that fits the loose ranges of
 # pyproject.toml. `packaging` comes with every Jupyter kernel. Whether a restart helps, a fresh
 # Python says: pip may have installed for the user, or to a place that its settings name.
@@ -76,11 +78,7 @@ def install_cell(settings: Settings) -> str:
 
 
 def colab_address(settings: Settings, name: str) -> str:
-    """Address that opens a chapter in Colab.
-
-    Raises:
-        CourseError: the repository is not on GitHub, where Colab takes notebooks from.
-    """
+    """Address that opens a chapter in Colab. CourseError: the repository is not on GitHub."""
     parts = urlsplit(settings.repository)
     path = parts.path.strip("/")
     if parts.scheme != "https" or parts.netloc != "github.com" or path.count("/") != 1:
@@ -93,11 +91,9 @@ def colab_address(settings: Settings, name: str) -> str:
 
 
 def prepared(notebook: Any, settings: Settings, name: str) -> Any:
-    """Put badge and install cell behind the title of a chapter; the same again if they are there.
+    """Put badge and install cell behind the title of a chapter, or renew them, in place.
 
-    The notebook is changed in place. Before a release there is no address behind a badge, and no
-    badge.
-
+    Before a release there is no address behind a badge, and no badge.
     """
     ours = {cell["id"]: cell for cell in notebook.cells if cell["id"] in (INSTALL_ID, BADGE_ID)}
     cells = [cell for cell in notebook.cells if cell["id"] not in ours]
@@ -118,21 +114,6 @@ def written(notebook: Any) -> str:
     return str(nbformat.writes(notebook)).rstrip("\n") + "\n"
 
 
-def prepared_chapters(project: Project) -> dict[Path, str]:
-    """What each chapter should be: itself, with badge and install cell."""
-    settings = read_settings(project.root)
-    return {
-        path: written(prepared(nbformat.read(path, as_version=4), settings, path.stem))
-        for path in website.chapters(project)
-    }
-
-
-STUDENT_ID = "student-edition"
-STUDENT_NOTE = """\
-> **Student edition.** Solutions are left out, hints are kept. `check(...)` below an exercise says \
-whether an answer is right, and if not, which mistake it probably is."""
-
-
 def edition_cell(cell: Any, converter: Converter) -> Any | None:
     """One cell of an edition, or ``None`` for a cell that it lacks."""
     tags = set(cell.metadata.get("tags", []))
@@ -142,9 +123,8 @@ def edition_cell(cell: Any, converter: Converter) -> Any | None:
     metadata: dict[str, Any] = {"id": cell["id"]}  # Colab finds its links to cells by this
     if cell.cell_type == "markdown":
         text = converter.convert(cell.source, cell["id"])
-        if not text:
-            return None
-        return nbformat.v4.new_markdown_cell(text, id=cell["id"], metadata=metadata)
+        made = nbformat.v4.new_markdown_cell(text, id=cell["id"], metadata=metadata)
+        return made if text else None
     if tags & HIDDEN_TAGS:
         metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
     if "raises-exception" in tags:
@@ -153,11 +133,7 @@ def edition_cell(cell: Any, converter: Converter) -> Any | None:
 
 
 def edition(book: Book, path: Path, *, student: bool = False) -> Any:
-    """The Colab edition of a chapter, or the student edition, which has no solutions.
-
-    Raises:
-        CourseError: something in it cannot be turned into plain Markdown; the message says where.
-    """
+    """The Colab edition of a chapter, or the student edition, which has no solutions."""
     converter = Converter(book, f"book/{path.stem}", student=student)
     source = nbformat.read(path, as_version=4)
     cells = [made for cell in source.cells if (made := edition_cell(cell, converter))]
@@ -172,7 +148,13 @@ def edition(book: Book, path: Path, *, student: bool = False) -> Any:
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
 
 
-FOLDERS = ("colab", "student")
+def prepared_chapters(project: Project) -> dict[Path, str]:
+    """What each chapter should be: itself, with badge and install cell."""
+    settings = read_settings(project.root)
+    return {
+        path: written(prepared(nbformat.read(path, as_version=4), settings, path.stem))
+        for path in website.chapters(project)
+    }
 
 
 def derived(project: Project) -> dict[Path, str]:

@@ -25,6 +25,7 @@ BROUGHT_BY_TORCH = re.compile(r"^(nvidia-|cuda-|triton\b)")
 ELSEWHERE = {"USER", "TARGET", "PREFIX", "ROOT", "HOME", "PYTHON", "DRY_RUN", "IGNORE_INSTALLED"}
 ELSEWHERE |= {"PLATFORM", "PYTHON_VERSION", "IMPLEMENTATION", "ABI", "EDITABLE", "REQUIREMENT"}
 ELSEWHERE = {f"PIP_{name}" for name in ELSEWHERE}
+CACHES = ("pytest", "mypy", "ruff")
 
 
 class CourseError(Exception):
@@ -52,20 +53,14 @@ class Project:
 
 def digest(items: Iterable[bytes]) -> str:
     """SHA-256 of byte strings in order; their lengths count, so that borders cannot move."""
-    total = hashlib.sha256()
-    for item in items:
-        total.update(len(item).to_bytes(8, "big"))
-        total.update(item)
-    return total.hexdigest()
+    parts = (len(item).to_bytes(8, "big") + item for item in items)
+    return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 def tree_digest(top: Path, paths: Iterable[Path]) -> str:
     """SHA-256 of the names and contents of files, whatever order they come in."""
-    return digest(
-        part
-        for path in sorted(set(paths))
-        for part in (path.relative_to(top).as_posix().encode(), path.read_bytes())
-    )
+    files = [(path.relative_to(top).as_posix().encode(), path.read_bytes()) for path in paths]
+    return digest(part for both in sorted(files) for part in both)
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -84,13 +79,11 @@ def child_environment(project: Project, base: Mapping[str, str] | None = None) -
 
     A Jupyter kernel, IPython profile or matplotlibrc of the user would otherwise take part in
     the book, ``PYTHONPATH`` could hide the installed wheel, and ``PIP_TARGET`` lead it elsewhere.
-
-    Raises:
-        CourseError: ``LESSONS_DATA`` names no directory.
+    CourseError: ``LESSONS_DATA`` names no directory.
     """
-    result = dict(os.environ if base is None else base)
-    alien = {"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "MPLBACKEND", "MATPLOTLIBRC"}
-    result = {k: v for k, v in result.items() if k not in alien and k.upper() not in ELSEWHERE}
+    base = os.environ if base is None else base
+    alien = {"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "MPLBACKEND", "MATPLOTLIBRC", *ELSEWHERE}
+    result = {name: value for name, value in base.items() if name.upper() not in alien}
     own = project.venv / "var"  # a home may be missing, or not to be written
     result |= {
         "PYTHONNOUSERSITE": "1",
@@ -105,23 +98,20 @@ def child_environment(project: Project, base: Mapping[str, str] | None = None) -
         "MPLCONFIGDIR": str(own / "matplotlib"),
     }
     for name in ("LESSONS_DATA", "LESSONS_CACHE"):  # chapters run in another directory
-        if not (value := result.pop(name, "")).strip():
-            continue
-        result[name] = os.path.abspath(os.path.expanduser(value))  # noqa: PTH100, PTH111 (no error)
-        if name == "LESSONS_DATA" and not Path(result[name]).is_dir():
-            raise CourseError(
-                f"LESSONS_DATA: expected a directory, found none in {result[name]!r}.\n"
-                "Name the directory of the corpora, or unset it to have them downloaded."
-            )
+        if (value := result.pop(name, "")).strip():
+            result[name] = os.path.abspath(os.path.expanduser(value))  # noqa: PTH100, PTH111
+    if not Path(corpora := result.get("LESSONS_DATA", ".")).is_dir():
+        raise CourseError(
+            f"LESSONS_DATA: expected a directory, found none in {corpora!r}.\n"
+            "Name the directory of the corpora, or unset it to have them downloaded."
+        )
     return result
 
 
 def call(project: Project, arguments: list[str], cwd: str = "", **settings: str) -> int:
-    """Run the environment's Python in the project, with more variables; return its exit status.
-
-    ``-P`` keeps the checkout out of ``sys.path`` where ``-m`` or ``-c`` would put it there.
-    """
+    """Run the environment's Python in the project, with more variables; return its exit status."""
     variables = child_environment(project) | {"PYTHONUNBUFFERED": "1"} | settings
+    # -P: else -m or -c would put the checkout into sys.path.
     command = [str(project.python), *(["-P"] if arguments[0] in ("-m", "-c") else []), *arguments]
     sys.stdout.flush()
     return subprocess.run(command, cwd=cwd or project.root, env=variables, check=False).returncode
@@ -149,10 +139,7 @@ def pip(project: Project, *arguments: str) -> None:
     """Run pip in the environment; it installs nowhere else. CourseError: it failed."""
     words = ["-m", "pip", "--disable-pip-version-check", *arguments]
     if call(project, words, **pip_settings(project, arguments[0])):
-        raise CourseError(
-            f"pip could not do `pip {' '.join(arguments)}` (its own words are above).\n"
-            "The same command goes on from here when it is run again."
-        )
+        raise CourseError(f"pip could not do `pip {' '.join(arguments)}` (see its words above).")
 
 
 def install_pins(project: Project, cpu: bool) -> None:
@@ -177,46 +164,26 @@ def build_package(project: Project, folder: Path) -> Path:
 
 
 def install_package(project: Project) -> None:
-    """Build the wheel of ``lessons_lib`` and install it, in place of the one that is there.
-
-    Raises:
-        CourseError: packages do not fit together, or pip installed it elsewhere.
-    """
+    """Install ``lessons_lib`` from its wheel anew. CourseError: it cannot be imported after it."""
     with tempfile.TemporaryDirectory() as folder:
-        wheel = build_package(project, Path(folder))
-        options = ["--no-deps", "--no-index", "--force-reinstall", "--quiet"]
-        pip(project, "install", *options, str(wheel))
+        wheel = str(build_package(project, Path(folder)))
+        pip(project, "install", "--no-deps", "--no-index", "--force-reinstall", "--quiet", wheel)
     if call(project, ["-c", "import lessons_lib"]):
-        raise CourseError(
-            "pip reports success, but lessons_lib cannot be imported (see above).\n"
-            f"Where pip installs to: {project.python} -m pip config debug"
-        )
+        where = f"Where pip installs to: {project.python} -m pip config debug"
+        raise CourseError(f"lessons_lib cannot be imported after all (see above).\n{where}")
     pip(project, "check")
-
-
-def read_stamp(project: Project) -> dict[str, str]:
-    """What is installed; an empty dictionary where nothing is known to be complete."""
-    try:
-        return dict(json.loads(project.stamp.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return {}
 
 
 def refuse_foreign(project: Project) -> None:
     """Stop before changing a ``.venv`` that this project did not make."""
     empty = project.venv.is_dir() and not any(project.venv.iterdir())
     if os.path.lexists(project.venv) and not empty and not project.stamp.exists():
-        raise CourseError(
-            f"expected no .venv or one that `make book` made, found another in {project.venv}.\n"
-            "Move it away or delete it, then run the command again."
-        )
+        wanted = "expected no .venv or one that `make book` made"
+        raise CourseError(f"{wanted}, found another in {project.venv}. Move it away or delete it.")
 
 
 def works(project: Project) -> bool:
-    """Whether the environment's Python starts, is not the system's, and has pip.
-
-    After an upgrade of the Python that it was made with, it looks into another directory.
-    """
+    """Whether the environment's Python starts, is not the system's, and (still) has pip."""
     question = "import pip, sys; sys.exit(sys.prefix == sys.base_prefix)"
     command = [str(project.python), "-P", "-c", question]
     try:
@@ -227,10 +194,10 @@ def works(project: Project) -> bool:
 
 def remove(path: Path) -> None:
     """Remove a file, a directory with all that is in it, or a link, which may lead to either."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    else:
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def create(project: Project) -> None:
@@ -248,18 +215,19 @@ def create(project: Project) -> None:
 def ensure(project: Project, cpu: bool = False) -> None:
     """Bring the environment up to date; does nothing, quickly, where it is.
 
-    The stamp is emptied before a change and filled after it, so that an interrupted installation
-    is taken up again by the next call. ``cpu``: torch from PyTorch's CPU index, if it is due.
+    The stamp is emptied before a change and filled after it, so that the next call takes up what
+    was interrupted. ``cpu``: torch from PyTorch's CPU index, if it is due.
     """
     wanted = project.wanted()
     refuse_foreign(project)
-    found, sound = read_stamp(project), works(project)
-    if sound and found == wanted:
-        return
-    if not sound:
+    found = json.loads(project.stamp.read_text(encoding="utf-8")) if project.stamp.exists() else {}
+    if not works(project):
         create(project)
+        found = {}
+    if found == wanted:
+        return
     write_atomically(project.stamp, "{}")
-    if not sound or found.get("requirements") != wanted["requirements"]:
+    if found.get("requirements") != wanted["requirements"]:
         print("Installing the packages of requirements.txt (some minutes the first time)")
         install_pins(project, cpu)
         # Matplotlib says on first use that it builds its font cache: not in a chapter's output.
@@ -269,14 +237,19 @@ def ensure(project: Project, cpu: bool = False) -> None:
     write_atomically(project.stamp, json.dumps(wanted, indent=1))
 
 
-LOCK_HEADER = """\
-# Exact versions of everything, for Python 3.11 or newer on Linux, macOS and Windows.
-# Made from requirements.in by `make lock`: change that file, not this one.
-# What torch itself brings (CUDA packages, on Linux) is left to torch; see TORCH=cpu in the README.
-"""
+def clean(project: Project, all: bool = False) -> int:
+    """Remove ``_build`` and caches, and ``.venv`` too where ``all`` is true, and say so."""
+    unwanted = [project.build, *(project.root / f".{name}_cache" for name in CACHES)]
+    if all:
+        refuse_foreign(project)
+        unwanted.append(project.venv)
+    for path in filter(os.path.lexists, unwanted):
+        remove(path)
+        print(f"Removed {path.name}")
+    return 0
 
 
-def lock(project: Project, upgrade: bool = False) -> None:
+def lock(project: Project, upgrade: bool = False) -> int:
     """Write ``requirements.txt`` from ``requirements.in``; ``upgrade``: the newest versions.
 
     uv resolves for all platforms and Pythons at once, which pip cannot; it is installed apart.
@@ -288,13 +261,15 @@ def lock(project: Project, upgrade: bool = False) -> None:
     with tempfile.TemporaryDirectory() as folder:
         pip(project, "install", "--quiet", "--target", folder, "uv")
         draft = Path(folder) / "requirements.txt"
-        if pins.exists() and not upgrade:  # versions stay where they can
+        if not upgrade:  # versions stay where they can
             shutil.copyfile(pins, draft)
         options = ["--universal", "--python-version=3.11", "--no-header", "--no-annotate"]
         options += ["--no-emit-index-url", "--no-emit-find-links", "--quiet", "-o", str(draft)]
-        command = ["-m", "uv", "pip", "compile", str(project.root / "requirements.in"), *options]
+        command = ["-m", "uv", "pip", "compile", "requirements.in", *options]
         if call(project, command, PYTHONPATH=folder):
             raise CourseError("uv found no versions that fit together (see above)")
+        head = [x for x in pins.read_text("utf-8").splitlines() if x.startswith("#")]
         lines = [x for x in draft.read_text("utf-8").splitlines() if not BROUGHT_BY_TORCH.match(x)]
-        write_atomically(pins, LOCK_HEADER + "\n".join(lines) + "\n")
+        write_atomically(pins, "\n".join([*head, *lines, ""]))
     print(f"{pins.name} is written; `make test` installs it.")
+    return 0

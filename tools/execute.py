@@ -18,11 +18,11 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from tqdm import tqdm
 
+from environment import write_atomically
 from website import RUN
 
 CELL_SECONDS = 600
-QUIET_SECONDS = 20.0
-"""Without a terminal, progress is shown at most this often."""
+QUIET_SECONDS = 20.0  # without a terminal, progress is shown at most this often
 WIDGET = "application/vnd.jupyter.widget-view+json"
 SLOWEST = 3
 # Runs in the kernel after the last cell. The peak is that of the kernel and of any one process that
@@ -47,10 +47,8 @@ print(json.dumps({
 }))
 """
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-LANGUAGE = {
-    **{"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
-    "pygments_lexer": "ipython3",
-}
+LANGUAGE = {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"}
+LANGUAGE |= {"pygments_lexer": "ipython3"}
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -108,9 +106,7 @@ def execute(source: Path, result: Path, label: str) -> str:
             kernel = json.loads(notebook.cells.pop().outputs[0]["text"])
     normalise(notebook)
     notebook.metadata[RUN] = measured(seconds, kernel, datetime.date.today().isoformat())
-    half = result.with_suffix(f".{os.getpid()}")
-    nbformat.write(notebook, half)
-    half.replace(result)
+    write_atomically(result, nbformat.writes(notebook) + "\n")
     return ""
 
 
@@ -119,9 +115,10 @@ def execute_all(results: Mapping[Path, Path]) -> bool:
 
     A failing cell does not stop the other notebooks; failures are listed at the end.
     """
-    reports = []
-    for number, (source, result) in enumerate(results.items(), start=1):
-        reports.append(execute(source, result, f"[{number}/{len(results)}] {source.name}"))
+    reports = [
+        execute(source, result, f"[{number}/{len(results)}] {source.name}")
+        for number, (source, result) in enumerate(results.items(), start=1)
+    ]
     for failure in filter(None, reports):
         print(f"\n{'-' * 78}\n{failure}", flush=True)
     return not any(reports)

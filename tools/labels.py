@@ -1,8 +1,7 @@
 """What the pages of the book may refer to: labels and their numbers, titles, citations, addresses.
 
-MyST Markdown is read with the parser of the book, so that a directive here is one on the site.
-Labels are read from the cells, not from Sphinx's build: only a notebook knows the cell that Colab
-scrolls to, and then the number of an equation is one count. A test compares it with the site.
+Labels are read from the cells with the parser of the book, not from Sphinx's build, which takes
+minutes and does not know the cell that Colab scrolls to. A test compares numbers with the site.
 """
 
 from __future__ import annotations
@@ -10,9 +9,9 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import nbformat
 import yaml
@@ -21,17 +20,14 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
-from pybtex.database import BibliographyData, Person
+from pybtex.database import BibliographyData
 from pybtex.database.input.bibtex import Parser as BibTeX
 
 import website
 from environment import CourseError, Project
 
-LITERAL = {
-    *("math", "code", "code-block", "eval-rst", "figure", "image", "bibliography", "glossary"),
-    *("toctree", "tableofcontents"),
-}
-"""Directives whose body is not Markdown with directives of its own."""
+# Directives whose body is not Markdown with directives of its own.
+LITERAL = {"math", "code", "code-block", "eval-rst", "figure", "image", "glossary", "toctree"}
 
 
 @dataclass(frozen=True)
@@ -71,12 +67,10 @@ class Directive:
     body: str
 
 
-def directive(token: Token) -> Directive | None:
-    """The directive that a token of a block is, or ``None``."""
-    if token.type not in ("fence", "colon_fence") or not token.info.startswith("{"):
-        return None
-    name, _, argument = token.info[1:].partition("}")
-    lines = token.content.splitlines()
+def directive(info: str, content: str) -> Directive:
+    """A directive of its first line, behind the fence, and of what is below."""
+    name, _, argument = info[1:].partition("}")
+    lines = content.splitlines()
     options: dict[str, str] = {}
     while lines and lines[0].startswith(":") and ":" in lines[0][1:]:
         key, _, value = lines.pop(0)[1:].partition(":")
@@ -98,7 +92,8 @@ class Parser:
     def walk(self, text: str) -> Iterator[tuple[Token, Directive | None]]:
         """All blocks of a text, those inside directives included, in reading order."""
         for token in self.blocks(text):
-            found = directive(token)
+            fenced = token.type in ("fence", "colon_fence") and token.info.startswith("{")
+            found = directive(token.info, token.content) if fenced else None
             yield token, found
             if found and found.name not in LITERAL:
                 yield from self.walk(found.body)
@@ -144,15 +139,10 @@ class Book:
         found = self.label(name)
         # sphinx-exercise leaves labels as they are, all others make identifiers of them.
         anchor = name if found.kind == "exercise" else make_id(name)
-        prefix = "equation-" if found.kind == "equation" else ""
-        return self.address(found.page, prefix + anchor)
+        return self.address(found.page, "equation-" * (found.kind == "equation") + anchor)
 
     def citation(self, key: str) -> tuple[str, str, str]:
-        """Authors as the site names them, year and address of an entry of the bibliography.
-
-        Raises:
-            CourseError: there is no such entry.
-        """
+        """Authors as the site names them, year and address. CourseError: there is no such entry."""
         if key not in self.references.entries:
             raise CourseError(f"the bibliography has no entry {key!r}")
         entry = self.references.entries[key]
@@ -160,22 +150,14 @@ class Book:
         for name, site in (("doi", "https://doi.org/"), ("eprint", "https://arxiv.org/abs/")):
             if name in entry.fields:
                 address = site + entry.fields[name]
-        names = [
-            " ".join(
-                str(part.render_as("text")) for part in (*p.rich_prelast_names, *p.rich_last_names)
-            )
-            for p in cast("list[Person]", entry.persons["author"])
-        ]
+        persons = entry.persons["author"]
+        names = [" ".join(map(str, (*p.rich_prelast_names, *p.rich_last_names))) for p in persons]
         who = " and ".join(names) if len(names) == 2 else names[0]
         return who + " et al." * (len(names) > 2), entry.fields.get("year", "no date"), address
 
 
 def read_book(project: Project, settings: Settings | None = None) -> Book:
-    """Read every page that ``_toc.yml`` names; ``settings`` replace those in ``pyproject.toml``.
-
-    Raises:
-        CourseError: a label is given twice.
-    """
+    """Read every page that ``_toc.yml`` names; ``settings`` replace those in ``pyproject.toml``."""
     root = project.root
     config: dict[str, Any] = yaml.safe_load((root / "_config.yml").read_text("utf-8")) or {}
     toc = yaml.safe_load((root / "_toc.yml").read_text("utf-8"))
@@ -192,10 +174,9 @@ def read_book(project: Project, settings: Settings | None = None) -> Book:
     for page, path in website.page_sources(project).items():
         for cell, text in markdown_cells(path):
             for name, label in _labels(book, page, cell, text, counts):
-                if name in book.labels:
+                if book.labels.setdefault(name, label) is not label:
                     place = f"{path.name}, cell {cell or '-'}"
                     raise CourseError(f"{place}: the label {name!r} is given twice")
-                book.labels[name] = label
     return book
 
 
@@ -211,21 +192,18 @@ def _labels(
     book: Book, page: str, cell: str, text: str, counts: Counter[str]
 ) -> Iterator[tuple[str, Label]]:
     """The labels of a text; ``counts`` says how many equations of a chapter went before."""
-    targets: list[str] = []
+    targets: list[str] = []  # they stand before what they are for
     previous = ""
     for token, found in book.parser.walk(text):
-        label = Label(page, cell, "block")
-        names: list[str] = []
-        if found:
-            names = [found.options[key] for key in ("label", "name") if key in found.options]
-            kind = "exercise" if found.name.startswith("exercise") else "block"
-            label = replace(label, kind=kind, title=found.argument)
-        if token.type == "math_block_label" or (found and found.name == "math" and names):
-            names = names or [token.info]
+        names = [found.options[key] for key in ("label", "name") if found and key in found.options]
+        label = Label(page, cell, "block", found.argument if found else "")
+        if names and found and found.name == "math":
             chapter = f"{book.chapters[page]}." if page in book.chapters else ""
             counts[chapter] += 1
-            label = Label(page, cell, "equation", "", f"{chapter}{counts[chapter]}")
-        if previous == "heading_open":
+            label = Label(page, cell, "equation", number=f"{chapter}{counts[chapter]}")
+        elif found and found.name.startswith("exercise"):
+            label = Label(page, cell, "exercise", found.argument)
+        elif previous == "heading_open":
             book.titles.setdefault(page, token.content)
             label = Label(page, cell, "heading", token.content)
         previous = token.type

@@ -1,14 +1,12 @@
 """The book without the network: one PDF, and one file with the site, notebooks and package.
 
-The pages of the built site are put into one document, so that links between chapters lead to places
-in the PDF. Chromium prints it twice: the first time tells on which page each heading is, for the
-table of contents. Live figures are still, hints and solutions are open; folded code and the API
-reference are left out.
+The pages of the built site are put into one document, so that links between chapters work in it.
+Chromium prints it twice: the first time tells the pages for the table of contents. Live figures are
+still, hints and solutions open; folded code and the API reference are left out.
 """
 
 from __future__ import annotations
 
-import html
 import io
 import logging
 import tempfile
@@ -19,6 +17,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup, Tag
+from jinja2 import Template
 from pypdf import PdfReader, PdfWriter
 
 import chromium
@@ -27,8 +26,7 @@ import website
 from environment import CourseError, Project
 from labels import Settings, read_settings
 
-LEFT_OUT = "book/api"
-"""The page that is read on a screen only, and those below it."""
+LEFT_OUT = "book/api"  # and the pages below it are read on a screen only
 SCREEN_ONLY = (
     "script, noscript, .headerlink, details.hide, .tag_hide-cell, #playground-app, "
     "[role=tooltip], a:has(> img[src*='colab.svg']), .lessons-explore style"
@@ -46,41 +44,23 @@ class Heading(NamedTuple):
 
 
 def document(project: Project, site: Path, pages: Mapping[str, int] | None = None) -> str:
-    """The book as one HTML document; ``pages`` are those of places, for the table of contents.
-
-    Raises:
-        CourseError: the site lacks a page.
-    """
+    """The book as one HTML document; ``pages`` are those of places, for the table of contents."""
     names = [name for name in website.page_sources(project) if not name.startswith(LEFT_OUT)]
     settings = read_settings(project.root)
     articles = [article(settings, site, name, names) for name in names]
     first = site / f"{names[0]}.html"
-    styles = [str(link["href"]) for link in soup(first).select("link[rel~=stylesheet][href]")]
-    links = "".join(
-        f'<link rel="stylesheet" href="{absolute(first, address)}">'
-        for address in (*styles, "../_static/printed.css")
-        if not urlsplit(address).netloc
+    sheets = [str(link["href"]) for link in soup(first).select("link[rel~=stylesheet][href]")]
+    own = [sheet for sheet in (*sheets, "../_static/printed.css") if not urlsplit(sheet).netloc]
+    template = project.root / "book" / "_templates" / "printed.html"
+    page: str = Template(template.read_text(encoding="utf-8")).render(
+        settings=settings,
+        sheets=[absolute(first, sheet) for sheet in own],
+        logo=absolute(first, "../_static/logo.svg"),
+        headings=[heading for page in articles for heading in headings(page)],
+        pages=pages or {},
+        articles=articles,
     )
-    contents = "".join(
-        f'<p class="contents-{each.level}"><a href="#{html.escape(each.target)}">'
-        f"<span>{each.markup}</span><span>{(pages or {}).get(each.target, '')}</span></a></p>"
-        for each in (heading for page in articles for heading in headings(page))
-    )
-    return f"""<!doctype html>
-<html lang="en" data-theme="light"><head><meta charset="utf-8">
-<title>How Attention Learns</title>{links}</head>
-<body><main><div class="bd-content">
-<section class="title-page"><img src="{absolute(first, "../_static/logo.svg")}" alt="">
-<p class="book-title">How Attention Learns</p>
-<p>An executable course on <i>Approximating How Single Head Attention Learns</i><br>
-by Snell, Zhong, Klein and Steinhardt (2021)</p>
-<p>Version {html.escape(settings.version)}. Text CC BY 4.0, code MIT.<br>
-Online, with figures that move: <a href="{settings.site}">{html.escape(settings.site)}</a></p>
-</section>
-<nav class="book-contents"><p class="contents-title">Contents</p>
-{contents}</nav>
-{"".join(str(each) for each in articles)}
-</div></main></body></html>"""
+    return page
 
 
 def soup(page: Path) -> BeautifulSoup:
@@ -136,8 +116,9 @@ def headings(page: Tag) -> list[Heading]:
     found = []
     for heading in page.select("section > h1, section > h2"):
         target = page if heading.name == "h1" else heading.parent or page
-        markup, text = heading.decode_contents(), heading.text
-        found.append(Heading(heading.name, markup, text, str(target["id"])))
+        found.append(
+            Heading(heading.name, heading.decode_contents(), heading.text, str(target["id"]))
+        )
     return found
 
 
@@ -182,53 +163,31 @@ def build(project: Project, site: Path, target: Path) -> int:
     return len(writer.pages)
 
 
-def print_book(project: Project, site: Path) -> int:
+def print_book(project: Project) -> int:
     """Print the built book, and offer it on each page."""
-    target = project.build / "how-attention-learns.pdf"
-    count = build(project, site.absolute(), target)
+    site, target = project.build / "html", project.build / "how-attention-learns.pdf"
+    count = build(project, site, target)
     website.offer(site, target)
     print(f"{target}: {count} pages, {target.stat().st_size / 2**20:.1f} MB")
     return 0
 
 
-README = """\
-How Attention Learns, version {version}, to use without the network
-
-Read   Unpack this file and open site/index.html in a browser.
-       The playground needs a server, since browsers load no modules from a folder:
-           python -m http.server --directory site
-       and open http://127.0.0.1:8000
-
-Run    In an environment with Python 3.11 or newer, PyTorch, Jupyter, SciPy, pandas, scikit-learn,
-       Matplotlib, seaborn, tqdm, ipywidgets and sentencepiece:
-           pip install --no-deps {wheel}
-           jupyter lab notebooks
-       notebooks/ has the chapters with solutions, student/ those without.
-       Chapters on real text run on a small corpus of their own where there is no network.
-
-The text is under CC BY 4.0, the code under the MIT licence. Online: {site}
-"""
-
-
 def contents(project: Project, site: Path, wheel: Path) -> dict[str, bytes]:
-    """What is in the bundle, by path: the site, both editions, the wheel of ``lessons_lib``.
-
-    Raises:
-        CourseError: the site is not there.
-    """
-    files = {"LICENSE": project.root / "LICENSE", "CITATION.cff": project.root / "CITATION.cff"}
+    """What is in the bundle, by path: the site, both editions, the wheel of ``lessons_lib``."""
+    if not (site / "index.html").exists():
+        raise CourseError(f"expected a site in {site}, found none; run `make book` first")
+    files = {name: project.root / name for name in ("LICENSE", "CITATION.cff")}
     files[wheel.name] = wheel
     for folder, name in (("colab", "notebooks"), ("student", "student")):
         files |= {f"{name}/{path.name}": path for path in (project.root / folder).glob("*.ipynb")}
-    if not (site / "index.html").exists():
-        raise CourseError(f"expected a site in {site}, found none; run `make book` first")
     files |= {
         f"site/{path.relative_to(site).as_posix()}": path
         for path in site.rglob("*")
         if path.is_file() and (path.parent != site or path.suffix != ".zip")
     }
     settings = read_settings(project.root)
-    words = README.format(version=settings.version, wheel=wheel.name, site=settings.site)
+    words = (project.root / "tools" / "bundle.txt").read_text(encoding="utf-8")
+    words = words.format(version=settings.version, wheel=wheel.name, site=settings.site)
     return {"README.txt": words.encode(), **{n: path.read_bytes() for n, path in files.items()}}
 
 
@@ -241,8 +200,9 @@ def write(files: Mapping[str, bytes], top: str, target: Path) -> None:
             archive.writestr(entry, files[name], zipfile.ZIP_DEFLATED, compresslevel=9)
 
 
-def pack(project: Project, site: Path) -> int:
+def pack(project: Project) -> int:
     """Make the bundle, and offer it on each page."""
+    site = project.build / "html"
     top = f"how-attention-learns-{read_settings(project.root).version}"
     target = project.build / f"{top}.zip"
     with tempfile.TemporaryDirectory() as folder:

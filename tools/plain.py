@@ -1,7 +1,8 @@
 """MyST Markdown as plain Markdown that reads well in Colab and elsewhere.
 
-Running text stays as it was written, character by character, but for roles and links to pages. The
-chapters need a few directives and roles; what is left over of any other is an error with its place.
+Running text stays as it was written, character by character, but for what the chapters have of
+MyST: a few directives and roles, at the beginning of a line, and links to pages. What is left over
+of anything else is an error with its place.
 """
 
 from __future__ import annotations
@@ -9,27 +10,28 @@ from __future__ import annotations
 import html
 import posixpath
 import re
+from textwrap import indent
 from urllib.parse import unquote, urlsplit
 
 from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from environment import CourseError
 from labels import Book, Directive, Parser, directive
 
-ADMONITIONS = {"note", "tip", "warning", "important", "hint", "caution", "danger", "attention"}
-VERBATIM = {"fence", "code_block", "html_block"}
-DROPPED = {"front_matter", "myst_target", "myst_line_comment"}
 # Code and escaped characters are found in order to be passed over.
 PIECE = re.compile(
-    r"\\."
+    r"^[ ]*(?P<fence>[:`]{3,})(?P<info>[^\n]*)\n(?P<body>.*?)^[ ]*(?P=fence)[ ]*$"
+    r"|^(?P<indent>[ ]*)\$\$(?P<display>.+?)\$\$[ ]*$"
+    r"|^\((?P<target>[\w-]+)\)=$"
+    r"|\\."
     r"|\{(?P<role>[\w:]+)\}`(?P<content>[^`]+)`"
     r"|(?P<ticks>`+)(?!`)(?:(?!\n\s*\n).)+?(?<!`)(?P=ticks)(?!`)"
     r"|\$(?P<math>(?:\\.|(?!\n\s*\n)[^$\\])+)\$"
     r'|\]\((?P<href>[^()\s]+)(?P<title>\s+"[^"\n]*")?\)',
-    re.DOTALL,
+    re.DOTALL | re.MULTILINE,
 )
+APART = "\0"  # beside what stands in a paragraph of its own, while a text is put together
 PLAIN = re.compile(
     r"(paragraph|heading|bullet_list|ordered_list|list_item|blockquote|table|thead|tbody|tr|th|td|s"
     r"|em|strong|link)_(open|close)|text|inline|fence|hr|code_(block|inline)|html_(block|inline)"
@@ -44,7 +46,7 @@ def leftovers(text: str, parser: Parser) -> list[str]:
     for block in parser.blocks(text):
         for token in (block, *(block.children or ())):
             address = str(token.attrs.get("href", ""))
-            if not PLAIN.fullmatch(token.type) or (directive(token) and token is block):
+            if not PLAIN.fullmatch(token.type) or (token.info.startswith("{") and token is block):
                 found.append(f"{token.type} {token.info} {token.content[:40]}".strip())
             elif token.attrs.keys() & {"class", "id"} and "task-list" not in str(token.attrs):
                 found.append(f"attributes in braces of {token.type.removesuffix('_open')}")
@@ -67,81 +69,32 @@ class Converter:
 
     def __init__(self, book: Book, page: str, *, student: bool = False) -> None:
         self.book, self.page, self.student = book, page, student
-        self.cell = ""
         self._in_exercise = False
 
     def convert(self, text: str, cell: str) -> str:
-        """The text of a cell as plain Markdown.
-
-        Raises:
-            CourseError: the cell has something that cannot be turned into plain Markdown.
-        """
-        self.cell = cell
+        """The text of a cell as plain Markdown. CourseError: some of it cannot be turned."""
         try:
-            result = "\n".join(self._text(text)).strip("\n")
+            result = self._text(text)
             if left := leftovers(result, self.book.parser):
                 raise CourseError(f"cannot be turned into plain Markdown: {'; '.join(left)}")
         except CourseError as error:
             raise CourseError(f"{self.page}.ipynb, cell {cell}: {error}") from None
         return result
 
-    def _text(self, text: str, boxed: bool = False) -> list[str]:
+    def _text(self, text: str, boxed: bool = False) -> str:
         """Convert a text; ``boxed``: into a quotation, whose marks may not get into equations."""
-        lines = text.split("\n")
-        result: list[str] = []
-        position, apart = 0, False
+        done = PIECE.sub(lambda found: self._piece(found, boxed), text)
+        blank = re.compile(f"\n*{APART}[{APART}\n]*")  # one line, or as many as there were
+        return blank.sub(lambda b: max("\n\n", *b[0].split(APART), key=len), done).strip("\n")
 
-        def add(new: list[str], new_apart: bool = False) -> None:
-            nonlocal apart
-            if not new:
-                return
-            if (apart or new_apart) and result and result[-1].strip(" >") and new[0].strip(" >"):
-                result.append("")
-            result.extend(new)
-            apart = new_apart
-
-        for token in self.book.parser.blocks(text):
-            if token.map is None:
-                continue
-            start, end = token.map
-            new = self._block(token, boxed or end - start == 1)
-            if new is None and token.type not in VERBATIM:
-                continue
-            if position < start:
-                add(self._inline("\n".join(lines[position:start])).split("\n"))
-            position = end
-            if new is None:
-                add(lines[start:end])
-                continue
-            before = re.split(r"[`:$\\]", lines[start])[0]  # what marks a list or a quotation
-            rest = re.sub("[^>]", " ", before)
-            add([f"{rest if k else before}{line}".rstrip() for k, line in enumerate(new)], True)
-            # What is dropped takes the blank line after it along, if one stands before it.
-            if not new and not (result and result[-1]) and lines[position : position + 1] == [""]:
-                position += 1
-        if position < len(lines):
-            add(self._inline("\n".join(lines[position:])).split("\n"))
-        return result
-
-    def _block(self, token: Token, boxed: bool) -> list[str] | None:
-        """What comes in place of a block; ``None`` if it stays."""
-        if token.type in DROPPED:
-            return []
-        found = directive(token)
-        if found:
-            return self._directive(found, boxed)
-        if token.type in ("math_block", "math_block_label"):
-            label = token.info if token.type == "math_block_label" else ""
-            return equation(token.content, self.book.labels[label].number if label else "", boxed)
-        return None
-
-    # Running text ---------------------------------------------------------------------------
-
-    def _inline(self, text: str) -> str:
-        """Running text with roles and links turned into plain Markdown."""
-        return PIECE.sub(self._piece, text)
-
-    def _piece(self, found: re.Match[str]) -> str:
+    def _piece(self, found: re.Match[str], boxed: bool) -> str:
+        if found["info"] is not None and found["info"].startswith("{") and found[0][0] != " ":
+            return APART + self._directive(directive(found["info"], found["body"]), boxed) + APART
+        if found["display"]:
+            lines = equation(found["display"], "", boxed or "\n" not in found["display"])
+            return APART + indent(lines, found["indent"]) + APART
+        if found["target"]:
+            return APART
         if found["role"]:
             return self._role(found["role"], re.sub(r"\s*\n[\s>]*", " ", found["content"]))
         if found["math"]:
@@ -153,7 +106,7 @@ class Converter:
     def _role(self, name: str, content: str) -> str:
         explicit = re.fullmatch(r"(.*?)\s*<([^<>]*)>", content)
         words, target = explicit.groups() if explicit else ("", content.strip())
-        if name in ("cite", "cite:p", "cite:t"):
+        if name in ("cite", "cite:t"):
             works = [self.book.citation(key.strip()) for key in target.split(",")]
             if name == "cite:t":
                 return ", ".join(f"[{who} ({year})]({where})" for who, year, where in works)
@@ -198,58 +151,52 @@ class Converter:
         page = self._page(unquote(parts.path))
         return self.book.label_address(anchor) if anchor else self.book.address(page)
 
-    # Directives -----------------------------------------------------------------------------
-
-    def _directive(self, found: Directive, boxed: bool) -> list[str]:
-        title, body = found.argument, found.body
+    def _directive(self, found: Directive, boxed: bool) -> str:
+        title, body, options = found.argument, found.body, found.options
         if found.name == "math":
-            label = found.options.get("label", "")
-            number = self.book.labels[label].number if label else ""
+            number = self.book.labels[options["label"]].number if "label" in options else ""
             return equation(f"{title}\n{body}", number, boxed)
         if found.name == "exercise":
-            return self._exercise(found)
+            if not options.keys() >= {"label", "nonumber"}:
+                raise CourseError(
+                    "an exercise needs :label: and :nonumber:; its title has its number"
+                )
+            if self.student and "<details" in body:
+                raise CourseError("fold with a dropdown admonition: <details> could hold an answer")
+            self._in_exercise = True
+            body = self._text(body, boxed=True)
+            self._in_exercise = False
+            return quotation(f"Exercise ({self._text(title)})", body)
         if found.name == "solution":
             title = f"Solution to Exercise ({self.book.label(title).title})"
-            return [] if self.student else self._details(title, body, boxed)
-        if found.name in ADMONITIONS:  # text behind the name belongs to the body
-            title, body = found.name.capitalize(), f"{title}\n{body}".strip("\n")
-        elif found.name not in ("admonition", "margin"):
+            return "" if self.student else self._details(title, body, boxed)
+        if found.name not in ("admonition", "margin"):
             raise CourseError(f"unknown directive {found.name!r}")
-        if "dropdown" in found.options.get("class", "").split():
+        if "dropdown" in options.get("class", "").split():
             hint = re.match(r"\W*hint", title, re.IGNORECASE)
             if self.student and self._in_exercise and not hint:
-                return []
+                return ""
             return self._details(title, body, boxed)
-        return quotation(self._inline(title), self._text(body, True))
+        return quotation(self._text(title), self._text(body, boxed=True))
 
-    def _exercise(self, found: Directive) -> list[str]:
-        if "label" not in found.options or "nonumber" not in found.options:
-            raise CourseError("an exercise needs :label: and :nonumber:; its title has its number")
-        if self.student and "<details" in found.body:
-            raise CourseError("fold with a dropdown admonition: <details> could hold an answer")
-        self._in_exercise = True
-        body = self._text(found.body, True)
-        self._in_exercise = False
-        return quotation(f"Exercise ({self._inline(found.argument)})", body)
-
-    def _details(self, title: str, body: str, boxed: bool) -> list[str]:
+    def _details(self, title: str, body: str, boxed: bool) -> str:
         """A block that a click opens. In its title only HTML is read, no Markdown."""
-        summary = f"<summary><b>{markup(self._inline(title))}</b></summary>"
-        return ["<details>", summary, "", *self._text(body, boxed), "", "</details>"]
+        parser = MarkdownIt("commonmark").use(dollarmath_plugin)
+        parser.add_render_rule(  # equations stay as they are between their dollars
+            "math_inline", lambda _, tokens, k, *__: f"${html.escape(tokens[k].content)}$"
+        )
+        summary = f"<summary><b>{parser.renderInline(self._text(title))}</b></summary>"
+        return f"<details>\n{summary}\n\n{self._text(body, boxed)}\n\n</details>"
 
 
-def quotation(title: str, body: list[str]) -> list[str]:
-    """A title, if any, and lines in a block of their own."""
-    text = (f"**{title}**\n\n" if title else "") + "\n".join(body).strip("\n")
-    return [f"> {line}".rstrip() for line in text.strip("\n").split("\n")]
+def quotation(title: str, body: str) -> str:
+    """A title, if any, and a text in a block of their own."""
+    text = f"**{title}**\n\n{body}" if title else body
+    return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
 
 
-def equation(content: str, number: str, one_line: bool) -> list[str]:
-    """An equation in double dollars, set as the site sets it.
-
-    Raises:
-        CourseError: it has an empty line, or a comment that would swallow what follows.
-    """
+def equation(content: str, number: str, one_line: bool) -> str:
+    """An equation in double dollars, as the site sets it. CourseError: that would change it."""
     body = [line.strip() for line in content.strip().split("\n")]
     if "" in body:
         raise CourseError("an equation has an empty line: make two equations of it")
@@ -259,13 +206,4 @@ def equation(content: str, number: str, one_line: bool) -> list[str]:
         body = ["\\begin{split}", *body, "\\end{split}"]
     if number:
         body[-1] += f" \\tag{{{number}}}"
-    return [f"$$ {' '.join(body)} $$"] if one_line else ["$$", *body, "$$"]
-
-
-def markup(text: str) -> str:
-    """Running text as HTML; equations stay as they are between their dollars."""
-    parser = MarkdownIt("commonmark").use(dollarmath_plugin)
-    parser.add_render_rule(
-        "math_inline", lambda _, tokens, k, *__: f"${html.escape(tokens[k].content)}$"
-    )
-    return str(parser.renderInline(text))
+    return f"$$ {' '.join(body)} $$" if one_line else "\n".join(["$$", *body, "$$"])

@@ -19,11 +19,9 @@ import environment
 from environment import CourseError, Project
 from labels import Settings, read_settings
 
+# No name that ends so can be registered (RFC 2606): it stands in for an address not known yet.
 NOWHERE = ".invalid"
-"""No name that ends so can be registered (RFC 2606): it stands in for an address not known yet."""
-ADDRESSES = ("repository", "site")
-NAMED_IN = ("README.md", "CONTRIBUTING.md", "_config.yml", "book/*.md")
-"""Files that name them in their text."""
+NAMED_IN = ("README.md", "CONTRIBUTING.md", "_config.yml", "book/*.md")  # addresses, in the text
 
 
 def git(root: Path, *words: str) -> str:
@@ -47,11 +45,7 @@ def checked_version(new: str, present: str) -> str:
 
 
 def checked_address(option: str, address: str) -> str:
-    """An address without the slash at its end.
-
-    Raises:
-        CourseError: it is no https address, or the one that stands in before a release.
-    """
+    """An address without the slash at its end. CourseError: it is none, or only stands in."""
     parts = urlsplit(address)
     if (parts.hostname or "").endswith(NOWHERE):
         raise CourseError(f"make release needs {option.upper()}=https://..., found {address!r}")
@@ -61,64 +55,39 @@ def checked_address(option: str, address: str) -> str:
 
 
 def rewrite(path: Path, *changes: tuple[str, str]) -> None:
-    """Replace what a pattern finds, each exactly once, in a file.
-
-    Raises:
-        CourseError: a pattern finds nothing or several places.
-    """
+    """Replace what each pattern finds in a file. CourseError: it is not exactly one place."""
     text = path.read_text(encoding="utf-8")
     for pattern, new in changes:
-        found = list(re.finditer(pattern, text, re.MULTILINE))
-        if len(found) != 1:
-            raise CourseError(f"{path.name}: expected one place with {pattern}, found {len(found)}")
-        text = text[: found[0].start()] + new + text[found[0].end() :]
+        text, count = re.subn(pattern, new.replace("\\", "\\\\"), text, flags=re.MULTILINE)
+        if count != 1:
+            raise CourseError(f"{path.name}: expected one place with {pattern}, found {count}")
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def renew(root: Path, old: Settings, new: Settings, date: str) -> None:
     """Write version, date and addresses into the files of a checkout, but for the notebooks."""
-    version = f'version = "{new.version}"'
-    address = [(f"^{name} = .*$", f'{name} = "{getattr(new, name)}"') for name in ADDRESSES]
-    rewrite(root / "pyproject.toml", ("^version = .*$", version), *address)
-    module = f'__version__ = "{new.version}"'
-    rewrite(root / "lessons_lib" / "__init__.py", ("^__version__ = .*$", module))
+    names = ("version", "repository", "site")
+    lines = [(f"^{name} = .*$", f'{name} = "{getattr(new, name)}"') for name in names]
+    rewrite(root / "pyproject.toml", *lines)
+    module = root / "lessons_lib" / "__init__.py"
+    rewrite(module, ("^__version__ = .*$", f'__version__ = "{new.version}"'))
     cited = f"date-released: {date}\nurl: {new.site}\nrepository-code: {new.repository}"
     dated = r"^date-released: .*(\nurl: .*)?(\nrepository-code: .*)?$"
     rewrite(root / "CITATION.cff", ("^version: .*$", f"version: {new.version}"), (dated, cited))
     fields = {"version": new.version, "year": date[:4], "url": new.site}.items()
     entry = [(rf"(?<=^  {name} = \{{).*(?=\}})", value) for name, value in fields]
     rewrite(root / "book" / "course.bib", *entry)
-    text = (root / "CHANGELOG.md").read_text(encoding="utf-8")
-    unreleased = r"^## Unreleased\n\n+(?!Nothing yet|##)"
-    if not re.search(unreleased, text, re.MULTILINE):
-        raise CourseError("CHANGELOG.md: expected what changed under ## Unreleased, found none")
     heading = f"## Unreleased\n\nNothing yet.\n\n## {new.version} - {date}\n\n"
-    rewrite(root / "CHANGELOG.md", (unreleased, heading))
-    addresses = {
-        f"{old.repository}/blob/{old.tag}/": f"{new.repository}/blob/{new.tag}/",
-        **{old.wheel: new.wheel, old.repository: new.repository, old.site: new.site},
-    }
+    try:
+        rewrite(root / "CHANGELOG.md", (r"^## Unreleased\n\n+(?!Nothing yet|##)", heading))
+    except CourseError:
+        raise CourseError("CHANGELOG.md: expected what changed under ## Unreleased") from None
+    addresses = {f"{old.repository}/blob/{old.tag}/": f"{new.repository}/blob/{new.tag}/"}
+    addresses |= {old.wheel: new.wheel, old.repository: new.repository, old.site: new.site}
     known = re.compile("|".join(map(re.escape, addresses)))
-    for path in (path for name in NAMED_IN for path in sorted(root.glob(name))):
-        text = path.read_text(encoding="utf-8")
-        text = known.sub(lambda found: addresses[found[0]], text)
+    for path in (path for name in NAMED_IN for path in root.glob(name)):
+        text = known.sub(lambda found: addresses[found[0]], path.read_text(encoding="utf-8"))
         path.write_text(text, encoding="utf-8", newline="\n")
-
-
-def wanted(root: Path, old: Settings, version: str, repository: str, site: str) -> Settings:
-    """The settings of a release; see there. CourseError: something does not allow it."""
-    new = replace(
-        old,  # with the digest of the old wheel, until there is the new one
-        version=checked_version(version, old.version),
-        repository=checked_address("repository", repository or old.repository),
-        site=checked_address("site", site or old.site),
-    )
-    editions.colab_address(new, "any")  # refuses what Colab cannot open
-    if changed := git(root, "status", "--porcelain"):
-        raise CourseError(f"expected everything committed, found changes:\n{changed[:1000]}")
-    if git(root, "tag", "--list", new.tag).strip():
-        raise CourseError(f"the tag {new.tag} exists already, and a tag is never moved")
-    return new
 
 
 def release(project: Project, version: str, repository: str, site: str) -> int:
@@ -126,20 +95,27 @@ def release(project: Project, version: str, repository: str, site: str) -> int:
 
     Address and digest of the wheel stand in every chapter and edition. ``repository`` and ``site``
     are empty where they stay.
-
-    Raises:
-        CourseError: something does not allow a release; git has brought back what was there.
+    CourseError: something does not allow a release; git has brought back what was there.
     """
     root = project.root
     try:
         old = read_settings(root)
-        new = wanted(root, old, version, repository, site)
+        new = replace(
+            old,  # with the digest of the old wheel, until there is the new one
+            version=checked_version(version, old.version),
+            repository=checked_address("repository", repository or old.repository),
+            site=checked_address("site", site or old.site),
+        )
+        editions.colab_address(new, "any")  # refuses what Colab cannot open
+        if changed := git(root, "status", "--porcelain"):
+            raise CourseError(f"expected everything committed, found changes:\n{changed[:1000]}")
+        if git(root, "tag", "--list", new.tag).strip():
+            raise CourseError(f"the tag {new.tag} exists already, and a tag is never moved")
         try:
             renew(root, old, new, datetime.date.today().isoformat())
             with tempfile.TemporaryDirectory() as folder:  # first: the notebooks have its digest
                 wheel = environment.build_package(project, Path(folder))
-                digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-                line = f'wheel_sha256 = "{digest}"'
+                line = f'wheel_sha256 = "{hashlib.sha256(wheel.read_bytes()).hexdigest()}"'
                 rewrite(root / "pyproject.toml", ("^wheel_sha256 = .*$", line))
                 editions.renew(project)
                 (root / "dist").mkdir(exist_ok=True)

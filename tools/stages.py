@@ -1,12 +1,7 @@
-"""What ``make check`` and ``make test`` run: one function per stage, and the table at the end.
-
-Standard library only.
-"""
+"""What ``make check`` and ``make test`` run: one function per stage, and the table at the end."""
 
 from __future__ import annotations
 
-import math
-import os
 import shutil
 import tempfile
 import time
@@ -19,8 +14,8 @@ import website
 from environment import Project, call
 
 CELL_SECONDS = 600
+# Memory for a chapter and the processes that it starts: more than any was seen to need.
 CHAPTER_BYTES = 3 * 10**9
-"""Memory for a chapter and the processes that it starts: more than any was seen to need."""
 # Threads of a small model wait for each other, the more so beside another process.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 # A configuration of its own: nbval runs where the project's settings must not reach, and the one
@@ -45,45 +40,23 @@ SHELF_FILES, FILE_LINES = 12, 450
 DATA = ["lessons_lib/**/*.toml", "lessons_lib/**/*.css", "lessons_lib/**/*.js"]
 
 
-def cores() -> int:
-    """Processor cores that this process may use."""
-    able = getattr(os, "sched_getaffinity", None)
-    return len(able(0)) if able else os.cpu_count() or 1
-
-
-def memory() -> int:
-    """Bytes of memory of this machine; 0 where it does not say."""
-    names = getattr(os, "sysconf_names", {}).keys() & {"SC_PAGE_SIZE", "SC_PHYS_PAGES"}
-    return math.prod(map(os.sysconf, names)) if len(names) == 2 else 0
-
-
-def counts_file(project: Project, stage: str) -> Path:
-    """Where pytest writes the results of a stage."""
-    return project.build / "test-results" / f"{stage}.xml"
-
-
-def pytest(
-    project: Project, stage: str, arguments: list[str], workers: int, **settings: str
-) -> int:
-    """Run pytest on the installed ``lessons_lib``, in processes of one thread each.
+def pytest(project: Project, stage: str, arguments: list[str], most: int, **settings: str) -> int:
+    """Run pytest on the installed ``lessons_lib``, in at most so many processes of one thread each.
 
     A file stays in one process (unless ``--dist`` says otherwise), with what its tests share.
     """
-    options = [f"--junitxml={counts_file(project, stage)}", "-o", "junit_family=xunit2"]
-    if workers > 1:
-        options += ["-n", str(workers), *([] if "--dist" in arguments else ["--dist", "loadfile"])]
+    import joblib  # it counts the cores that this process may use
+
+    options = [f"--junitxml={project.build / stage}.xml", "-o", "junit_family=xunit2"]
+    options += ["-n", str(min(most, joblib.cpu_count())), "--dist", "loadfile"]
     settings |= {"LESSONS_INSTALLED": "1", **ONE_THREAD}
-    return call(project, ["-m", "pytest", *arguments, *options], **settings)
+    return call(project, ["-m", "pytest", *options, *arguments], **settings)
 
 
-def ruff(project: Project, *options: tuple[str, ...]) -> int:
-    """Run ruff with each of these options in turn, on all of the project."""
-    return max(call(project, ["-m", "ruff", *words, "."]) for words in options)
-
-
-def style(project: Project) -> int:
-    """Check code and notebooks with ruff."""
-    return ruff(project, ("check",), ("format", "--check"))
+def style(project: Project, mend: bool = False) -> int:
+    """Check code and notebooks with ruff, or ``mend`` what it can."""
+    words = (["check", "--fix"], ["format"]) if mend else (["check"], ["format", "--check"])
+    return max(call(project, ["-m", "ruff", *each, "."]) for each in words)
 
 
 def types(project: Project) -> int:
@@ -91,15 +64,10 @@ def types(project: Project) -> int:
     return call(project, ["-m", "mypy"])
 
 
-def site_tests(project: Project) -> list[str]:
-    """The tests that look at the built site."""
-    return sorted(str(path) for path in (project.root / "tests").glob("test_site*.py"))
-
-
 def unit(project: Project, *options: str, stage: str = "unit") -> int:
     """Run everything in tests/ that needs no site."""
-    others = [f"--ignore={path}" for path in site_tests(project)]
-    return pytest(project, stage, ["tests", *options, *others], min(cores(), 8))
+    others = ["--ignore-glob=*test_site*.py"]
+    return pytest(project, stage, ["tests", *options, *others], most=8)
 
 
 def quick(project: Project) -> int:
@@ -109,18 +77,19 @@ def quick(project: Project) -> int:
 
 def chapters(project: Project) -> int:
     """Execute each chapter once, alone in an empty directory, against its committed outputs."""
+    import psutil
+
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         top = Path(name)
         (top / "nbval.ini").write_text(NBVAL_INI, encoding="utf-8")
         copies = []
         for path in website.chapters(project):
             (top / path.stem).mkdir()
-            copies.append(shutil.copy(path, top / path.stem))
+            copies.append(str(shutil.copy(path, top / path.stem)))
         options = ["-c", str(top / "nbval.ini"), f"--rootdir={top}", "--durations=5", "--nbval-lax"]
-        options += ["--nbval-kernel-name=python3", f"--nbval-cell-timeout={CELL_SECONDS}"]
-        workers = 2 if cores() > 1 and memory() > 2 * CHAPTER_BYTES else 1
-        names = [*options, *map(str, copies)]
-        return pytest(project, "chapters", names, workers, LESSONS_STATIC_FIGURES="1")
+        options += ["--nbval-kernel-name=python3", f"--nbval-cell-timeout={CELL_SECONDS}", *copies]
+        most = 2 if psutil.virtual_memory().total > 2 * CHAPTER_BYTES else 1
+        return pytest(project, "chapters", options, most, LESSONS_STATIC_FIGURES="1")
 
 
 def site(project: Project) -> int:
@@ -130,13 +99,21 @@ def site(project: Project) -> int:
     website.stage(project, source, {})
     if not website.build(project, source, output):
         return 1
+    tests = sorted(str(path) for path in (project.root / "tests").glob("test_site*.py"))
     # Each process gets its share in order, page after page, so that a page is opened once.
-    options = [*site_tests(project), "--dist", "worksteal"]
-    return pytest(project, "site", options, min(cores(), 2), LESSONS_SITE=str(output))
+    return pytest(
+        project, "site", [*tests, "--dist", "worksteal"], most=2, LESSONS_SITE=str(output)
+    )
 
 
-STAGES = {"style": style, "types": types, "unit": unit, "chapters": chapters, "site": site}
-CHECK = {"style": style, "types": types, "quick": quick}
+def bench(project: Project, names: list[str]) -> int:
+    """Run the programs of ``benchmarks/``, or those of these names."""
+    return call(project, ["benchmarks/run.py", *names])
+
+
+LINT: dict[str, Callable[[Project], int]] = {"style": style, "types": types}
+STAGES = {**LINT, "unit": unit, "chapters": chapters, "site": site}
+CHECK = {**LINT, "quick": quick}
 
 
 def counted(path: Path) -> Counter[str]:
@@ -158,7 +135,7 @@ def told(total: Counter[str]) -> str:
 def run_stages(
     project: Project,
     known: Mapping[str, Callable[[Project], int]],
-    chosen: Container[str] | None = None,
+    only: Container[str] | None = None,
 ) -> int:
     """Run stages, all of them even when one fails, and end with a table and the sum, as pytest.
 
@@ -170,14 +147,14 @@ def run_stages(
     total: Counter[str] = Counter()
     began = time.monotonic()
     for name, function in known.items():
-        if chosen and name not in chosen:
+        if only and name not in only:
             continue
-        counts_file(project, name).unlink(missing_ok=True)
-        headline = f" {name}: {(function.__doc__ or '').strip()} "
-        print(f"\n{headline.center(78, '-')}", flush=True)
+        record = project.build / f"{name}.xml"
+        record.unlink(missing_ok=True)
+        print("\n" + f" {name}: {function.__doc__} ".center(78, "-"), flush=True)
         start = time.monotonic()
         failed += [name] if function(project) else []
-        counts = counted(counts_file(project, name))
+        counts = counted(record)
         total += counts
         verdict = "FAILED" if name in failed else "passed"
         table.append(f"{name:<12}{verdict:<10}{time.monotonic() - start:8.1f}   {told(counts)}")
@@ -186,25 +163,23 @@ def run_stages(
         print(f"Failed: {', '.join(failed)}; one stage: python tools/course.py test --only STAGE")
     summary = f" {told(total) or 'no tests ran'} in {time.monotonic() - began:.2f}s "
     print(summary.center(78, "="), flush=True)
-    return 1 if failed else 0
+    return int(bool(failed))
 
 
 def lines(project: Project) -> int:
     """Print how many lines there are of each kind beside the limit; 1 where one is exceeded."""
 
-    def length(path: Path) -> int:
-        return len(path.read_text(encoding="utf-8").splitlines())
+    def lengths(patterns: list[str]) -> dict[Path, int]:
+        files = {path for pattern in patterns for path in project.root.glob(pattern)}
+        return {path: len(path.read_text(encoding="utf-8").splitlines()) for path in files}
 
-    found = {
-        name: [path for pattern in patterns for path in project.root.glob(pattern)]
-        for name, (_, patterns) in LIMITS.items()
-    }
-    rows = [(name, sum(map(length, files)), LIMITS[name][0]) for name, files in found.items()]
-    long, path = max((length(path), path) for path in found["lessons_lib"])
+    found = {name: lengths(patterns) for name, (_, patterns) in LIMITS.items()}
+    rows = [(name, sum(files.values()), LIMITS[name][0]) for name, files in found.items()]
+    long, path = max((count, path) for path, count in found["lessons_lib"].items())
     rows += [(f"longest file: {path.relative_to(project.root).as_posix()}", long, FILE_LINES)]
     rows += [("files of the shelf", len(found["of these, the shelf"]), SHELF_FILES)]
     for name, count, limit in rows:
         print(f"{name:<52}{count:7,} of {limit:6,}{'   TOO MANY' if count > limit else ''}")
-    data = sum(length(path) for pattern in DATA for path in project.root.glob(pattern))
-    print(f"{'data of lessons_lib (toml, css, js), not in its count':<52}{data:7,}, no limit")
+    data = "data of lessons_lib (toml, css, js), not in its count"
+    print(f"{data:<52}{sum(lengths(DATA).values()):7,}, no limit")
     return int(any(count > limit for _, count, limit in rows))

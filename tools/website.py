@@ -11,8 +11,7 @@ import os
 import re
 import shutil
 import subprocess
-import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from environment import (
@@ -25,31 +24,22 @@ from environment import (
     write_atomically,
 )
 
-JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
-DATES = "dates.json"
-"""In a staged book: the day on which each page was last changed."""
+JUPYTER_BOOK = ["-c", "from jupyter_book.cli.main import main; main()", "build"]
+DATES = "dates.json"  # in a staged book: the day on which each page was last changed
+# Key in a chapter's metadata: how long its execution took, with how much memory, and where.
 RUN = "course_run"
-"""Key in a chapter's metadata: how long its execution took, with how much memory, and where."""
+# So begins the notice of a chapter that ran without the real corpus or dictionary.
 FELL_BACK = "**Embedded "
-"""So begins the notice of a chapter that ran without the real corpus or dictionary."""
 OFFERED = {".pdf": "The whole book as PDF", ".zip": "All for use offline"}
-FOOT = "<!-- offered -->"
-"""In each page: where the links to what was made of the site belong."""
+FOOT = "<!-- offered -->"  # in each page, where the links to what was made of the site belong
 MENU = r'(dropdown-download-buttons.*?<ul class="dropdown-menu">)'
-FRAME = (
-    *("_config.yml", "_toc.yml", "pyproject.toml", "CITATION.cff"),
-    "lessons_lib/figures/model.svg",
-)
-"""What belongs to a staged book besides ``book/``: addresses and how to cite it, which pages name,
-and the drawing of the model."""
+# What belongs to a staged book besides book/: pages name addresses, and how to cite it.
+FRAME = ["_config.yml", "_toc.yml", "pyproject.toml", "CITATION.cff"]
+FRAME += ["lessons_lib/figures/model.svg"]
 
 
 def page_sources(project: Project) -> dict[str, Path]:
-    """The source file of each page of ``_toc.yml``, in reading order.
-
-    Raises:
-        CourseError: a page has no source.
-    """
+    """The source file of each page of ``_toc.yml``, in reading order. CourseError: one has none."""
     import yaml  # not there yet where ``course.py`` begins
 
     toc = yaml.safe_load((project.root / "_toc.yml").read_text(encoding="utf-8"))
@@ -71,17 +61,6 @@ def chapters(project: Project) -> list[Path]:
     return [path for path in page_sources(project).values() if path.suffix == ".ipynb"]
 
 
-def data_digest(variables: Mapping[str, str]) -> str:
-    """Changes with the directory of the corpora and with the files in it, two levels deep."""
-    name = variables.get("LESSONS_DATA", "")
-    if not name:
-        return "none"
-    folder = Path(name)
-    files = {p: p.stat() for p in [*folder.glob("*"), *folder.glob("*/*")] if p.is_file()}
-    parts = [f"{p} {found.st_size} {found.st_mtime_ns}" for p, found in sorted(files.items())]
-    return digest(os.fsencode(part) for part in [name, *parts])
-
-
 def fell_back(result: Path) -> bool:
     """Whether a chapter ran on the embedded corpus, for want of the real one."""
     cells = json.loads(result.read_text(encoding="utf-8"))["cells"]
@@ -91,21 +70,24 @@ def fell_back(result: Path) -> bool:
 def execution_key(project: Project, notebook: Path) -> str:
     """Changes with everything that the outputs of a chapter depend on: its cells among others.
 
-    Raises:
-        CourseError: it is no notebook.
+    Of the corpora the directory counts, and the files in it, two levels deep. CourseError: it is
+    no notebook.
     """
-    parts = [*project.wanted().values(), data_digest(child_environment(project))]
+    parts = list(project.wanted().values())
+    if name := child_environment(project).get("LESSONS_DATA", ""):
+        parts.append(name)
+        for path in sorted([*Path(name).glob("*"), *Path(name).glob("*/*")]):
+            if path.is_file():
+                parts.append(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}")
     try:
         for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
             metadata = {k: v for k, v in cell["metadata"].items() if k != "execution"}
             what = [cell["cell_type"], "".join(cell["source"]), metadata]
             parts.append(json.dumps(what, sort_keys=True))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        name = notebook.relative_to(project.root)
-        raise CourseError(
-            f"{name}: expected the JSON of a notebook, found none ({error})"
-        ) from None
-    return digest(part.encode() for part in parts)[:16]
+        wanted = f"{notebook.name}: expected the JSON of a notebook"
+        raise CourseError(f"{wanted}, found none ({error})") from None
+    return digest(map(os.fsencode, parts))[:16]
 
 
 def executed(
@@ -119,17 +101,13 @@ def executed(
     from execute import execute_all
 
     store = project.build / "executed"
-    results = {
-        path: store / f"{path.stem}-{execution_key(project, path)}.ipynb"
-        for path in chapters(project)
-        if path.name.startswith(only)
-    }
-    without = [path for path, old in results.items() if old.exists() and fell_back(old)]
-    due = [path for path, old in results.items() if force or path in without or not old.exists()]
-    again = f" ({len(without)} ran without a real corpus last time)" if without else ""
-    print(f"Chapters: {len(results)}, to execute: {len(due)}{again}")
+    wanted = [path for path in chapters(project) if path.name.startswith(only)]
+    results = {p: store / f"{p.stem}-{execution_key(project, p)}.ipynb" for p in wanted}
+    # The corpus may be there by now.
+    due = {p: old for p, old in results.items() if force or not old.exists() or fell_back(old)}
+    print(f"Chapters: {len(results)}, to execute: {len(due)}")
     store.mkdir(parents=True, exist_ok=True)  # if it cannot be made, that is said at once
-    if not execute_all({path: results[path] for path in due}):
+    if not execute_all(due):
         return None
     for old in store.glob("*.ipynb"):
         if old not in results.values() and old.name.startswith(only):
@@ -150,22 +128,15 @@ def page_dates(root: Path) -> dict[str, str]:
         return done.stdout.splitlines()
 
     pages = "--", "book/*.md", "book/*.ipynb"
-    found: dict[str, str] = {}
     try:
-        place = git("rev-parse", "--is-shallow-repository", "--show-toplevel")
-        if place[0] != "false" or Path(place[1]) != root.resolve():
+        shallow, top = git("rev-parse", "--is-shallow-repository", "--show-toplevel")
+        if shallow != "false" or Path(top) != root.resolve():
             return {}
-        # Newest first: the first time that a path comes up is its last change.
-        for line in git("log", "--format=@%cs", "--name-only", *pages):
-            if line.startswith("@"):
-                day = line[1:]
-            elif line:
-                found.setdefault(line, day)
-        for line in git("status", "--porcelain", "--no-renames", *pages):
-            found.pop(line[3:], None)
+        changed = {line[3:] for line in git("status", "--porcelain", "--no-renames", *pages)}
+        known = [page for page in git("ls-files", *pages) if page not in changed]
+        return {page: git("log", "-1", "--format=%cs", "--", page)[0] for page in known}
     except (OSError, subprocess.CalledProcessError):
         return {}
-    return found
 
 
 def stage(project: Project, target: Path, replaced: Mapping[Path, Path]) -> None:
@@ -173,15 +144,14 @@ def stage(project: Project, target: Path, replaced: Mapping[Path, Path]) -> None
 
     ``replaced`` has for a chapter the copy to take in its place.
     """
-    sources = [path for name in FRAME if (path := project.root / name).exists()]
-    for path in (project.root / "book").rglob("*"):
-        hidden = re.search(r"/(\.|__|_build)", path.as_posix().removeprefix(str(project.root)))
-        sources += [path] if path.is_file() and not hidden else []
     shutil.rmtree(target, ignore_errors=True)
-    for path in sources:
+    hidden = shutil.ignore_patterns(".*", "__*", "_build")
+    shutil.copytree(project.root / "book", target / "book", ignore=hidden)
+    frame = {path: path for name in FRAME if (path := project.root / name).exists()}
+    for path, copy in (frame | dict(replaced)).items():
         new = target / path.relative_to(project.root)
         new.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(replaced.get(path, path), new)
+        shutil.copy(copy, new)
     (target / DATES).write_text(json.dumps(page_dates(project.root)), encoding="utf-8")
 
 
@@ -197,33 +167,27 @@ def build(project: Project, source: Path, output: Path) -> bool:
 
     ``output`` has to end in ``_build/html``. Returns whether the site is there, with all its pages.
     """
+
+    def missing() -> list[str]:
+        wanted = ["index.html", *(f"{page}.html" for page in page_sources(project))]
+        return [page for page in wanted if not (output / page).exists()]
+
     files = [path for path in source.rglob("*") if path.is_file()]
     key = digest(map(str.encode, [*project.wanted().values(), tree_digest(source, files)]))
     stamp = output.with_suffix(".key")
-    if stamp.exists() and stamp.read_text() == key and not missing_pages(project, output):
+    if stamp.exists() and stamp.read_text() == key and not missing():
         print("The site is up to date.")
         return True
     withdraw(output)
     print("Building the site with Jupyter Book")
-    start = time.monotonic()
-    options = ["-W", "-n", "--keep-going", "-q", "--builder", "html"]
-    options += ["--path-output", str(output.parent.parent)]
-    status = call(project, ["-c", JUPYTER_BOOK, "build", str(source), *options])
-    missing = missing_pages(project, output)
-    if status or missing:
+    options = ["-W", "-n", "--keep-going", "-q", "--path-output", str(output.parent.parent)]
+    status = call(project, [*JUPYTER_BOOK, str(source), *options])
+    if status or missing():
+        print(f"The site was not built; missing pages: {', '.join(missing()) or 'none'}.")
         withdraw(output)
-        why = "an error, or a warning above" if status else f"missing pages: {', '.join(missing)}"
-        print(f"The site was not built: {why}.")
         return False
     write_atomically(stamp, key)
-    print(f"Built {len(page_sources(project))} pages in {time.monotonic() - start:.0f} s")
     return True
-
-
-def missing_pages(project: Project, output: Path) -> list[str]:
-    """Pages of ``_toc.yml`` that the site lacks."""
-    wanted = ["index.html", *(f"{page}.html" for page in page_sources(project))]
-    return [page for page in wanted if not (output / page).exists()]
 
 
 def offer(site: Path, file: Path) -> None:
@@ -244,10 +208,8 @@ def offer(site: Path, file: Path) -> None:
 def without_corpus(copies: Mapping[Path, Path]) -> list[str]:
     """Chapters that ran on the embedded corpus, which is said."""
     if found := [path.stem for path, copy in copies.items() if fell_back(copy)]:
-        print(
-            f"{', '.join(found)} ran on the embedded corpus, for want of the real one. "
-            "Set LESSONS_DATA to the corpora, or connect to the network; then again."
-        )
+        print(f"{', '.join(found)} ran on the embedded corpus, for want of the real one.")
+        print("Set LESSONS_DATA to the corpora, or connect to the network; then again.")
     return found
 
 
@@ -260,21 +222,17 @@ def book(project: Project, force: bool = False, real: bool = False) -> int:
     copies = executed(project, force)
     if copies is None or (without_corpus(copies) and real):
         withdraw(output)
-        why = "a chapter failed (see above)" if copies is None else "it is to be published"
-        print(f"The site was not built: {why}.")
+        print("The site was not built (see above).")
         return 1
     stage(project, source, copies)
-    if not build(project, source, output):
-        return 1
-    print(f"\nThe book is ready. Open {output / 'index.html'}")
-    return 0
+    if build(project, source, output):
+        print(f"\nThe book is ready. Open {output / 'index.html'}")
+        return 0
+    return 1
 
 
 def renewed(old: str, new: str) -> str:
-    """What belongs into ``book/``: no new file where only the clock says a little else.
-
-    A record stays while time and memory differ from it by less than half.
-    """
+    """What belongs into ``book/``: the old file while time and memory differ by less than half."""
     before, after = json.loads(old), json.loads(new)
     was, now = (each["metadata"].pop(RUN, {}) for each in (before, after))
     alike = was.keys() == now.keys() and all(
@@ -283,19 +241,17 @@ def renewed(old: str, new: str) -> str:
     return old if before == after and alike else new
 
 
-def renew_notebooks(project: Project, force: bool = False, only: tuple[str, ...] = ("",)) -> int:
+def renew_notebooks(project: Project, force: bool = False, only: Iterable[str] = ("",)) -> int:
     """Write the outputs of the last execution into ``book/``, for committing them."""
-    copies = executed(project, force, only)
+    copies = executed(project, force, tuple(only))
     if copies is None or without_corpus(copies):
         print("No chapter was changed (see above).")
         return 1
     for path, copy in copies.items():
         old = path.read_text(encoding="utf-8")
         text = renewed(old, copy.read_text(encoding="utf-8"))
-        if old != text:
-            write_atomically(path, text)
-        state = "up to date" if old == text else "renewed"
-        print(f"{path.relative_to(project.root)}: {state}")
+        write_atomically(path, text)
+        print(f"{path.relative_to(project.root)}: {'up to date' if old == text else 'renewed'}")
     return 0
 
 
@@ -304,14 +260,13 @@ def check_links(project: Project) -> int:
     source = project.build / "links-src"
     stage(project, source, {})
     options = ["-q", "--builder", "linkcheck", "--path-output", str(project.build / "links")]
-    return call(project, ["-c", JUPYTER_BOOK, "build", str(source), *options])
+    return call(project, [*JUPYTER_BOOK, str(source), *options])
 
 
 def serve(project: Project, port: int) -> int:
-    """Show the site until somebody stops it."""
+    """Show the site that `make book` built until somebody stops it."""
     site = project.build / "html"
-    if not (site / "index.html").exists():
+    if not site.exists():
         raise CourseError(f"expected a site in {site}, found none; run `make book` first")
-    print(f"http://127.0.0.1:{port}/ shows {site} (stop with Ctrl+C)")
-    server = ["-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(site)]
-    return call(project, server)
+    where = ["--bind", "127.0.0.1", "--directory", str(site)]
+    return call(project, ["-m", "http.server", str(port), *where])

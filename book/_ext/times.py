@@ -1,7 +1,7 @@
 """A Sphinx extension for what chapters cost: minutes to read; time and memory to run.
 
-To read there are words of running text, displayed formulas, figures, and lines of code that are
-shown, but no exercises, hints and folded boxes. What an execution took, notebooks have noted.
+Read are running text, displayed formulas, figures, and code that is shown; no exercises, hints and
+folded boxes. What an execution took, notebooks have noted.
 """
 
 from __future__ import annotations
@@ -30,14 +30,13 @@ class Amount(NamedTuple):
     figures: int = 0
     lines: int = 0
 
+    @classmethod
+    def total(cls, *amounts: Amount) -> Amount:
+        return cls(*map(sum, zip(cls(), *amounts, strict=True)))
+
     @property
     def minutes(self) -> float:  # dense text is read at half the pace of a novel
         return self.words / 130 + self.formulas / 2 + self.figures + self.lines / 25
-
-
-def total(*amounts: Amount) -> Amount:
-    """All of them together."""
-    return Amount(*map(sum, zip(Amount(), *amounts, strict=True)))
 
 
 def of_text(text: str) -> Amount:
@@ -61,8 +60,8 @@ def of_text(text: str) -> Amount:
 def of_code(cell: dict[str, Any]) -> Amount:
     """What a code cell of a notebook has to read."""
     tags = set(cell["metadata"].get("tags", []))
-    data = [output.get("data", {}) for output in cell.get("outputs", [])]
-    figures = 0 if tags & UNSEEN else sum("image/png" in bundle for bundle in data)
+    shown = [] if tags & UNSEEN else cell.get("outputs", [])
+    figures = sum("image/png" in output.get("data", {}) for output in shown)
     return Amount(0, 0, figures, 0 if tags & FOLDED else len("".join(cell["source"]).splitlines()))
 
 
@@ -74,47 +73,38 @@ def sections(notebook: dict[str, Any]) -> dict[str, Amount]:
         for part in re.split(r"^(?=## )", "".join(cell["source"]), flags=re.M) if text else [""]:
             heading = part[3:].partition("\n")[0] if part.startswith("## ") else heading
             amount = of_text(part) if text else of_code(cell)
-            found[heading] = total(found.get(heading, Amount()), amount)
-    found.pop("Exercises", None)
-    return found
-
-
-def of_chapter(notebook: dict[str, Any]) -> Amount:
-    """What a chapter has to read, without its exercises."""
-    return total(*sections(notebook).values())
+            found[heading] = Amount.total(found.get(heading, Amount()), amount)
+    return {heading: amount for heading, amount in found.items() if heading != "Exercises"}
 
 
 def sentence(amount: Amount) -> str:
     """The words at the head of a chapter; minutes are told in fives."""
     counts = ("figure", amount.figures), ("formula", amount.formulas)
     rest = "".join(f"{n} {name}{'s' * (n != 1)}, " for name, n in counts if n)
-    minutes, words = max(5, 5 * round(amount.minutes / 5)), f"{round(amount.words, -2):,} words, "
-    about = f"About {minutes} minutes without the exercises: "
-    return f"{about}{words}{rest}{amount.lines} lines of code."
+    minutes, words = max(5, 5 * round(amount.minutes / 5)), round(amount.words, -2)
+    about = f"About {minutes} minutes without the exercises: {words:,} words"
+    return f"{about}, {rest}{amount.lines} lines of code."
 
 
 def add_to_chapter(app: Any, docname: str, source: list[str]) -> None:
     """Put the reading time before the paragraph on the running time."""
     if source[0].startswith("{") and RUNNING in source[0]:
-        told = f"**Reading time.** {sentence(of_chapter(json.loads(source[0])))}"
-        source[0] = source[0].replace(RUNNING, rf"{told}\n\n{RUNNING}", 1)
+        told = sentence(Amount.total(*sections(json.loads(source[0])).values()))
+        source[0] = source[0].replace(RUNNING, rf"**Reading time.** {told}\n\n{RUNNING}", 1)
 
 
 def row(notebook: dict[str, Any]) -> list[str]:
     """Time, memory and slowest step of a chapter, by the heading above it."""
     if not (run := notebook["metadata"].get(RUN)):
         return ["not measured", "–", "–"]
-    slow, space = run["slowest"][0], "\N{NO-BREAK SPACE}"
+    slow = run["slowest"][0]
     before = itertools.takewhile(lambda cell: cell.get("id") != slow["cell"], notebook["cells"])
     text = "\n".join("".join(c["source"]) for c in before if c["cell_type"] == "markdown")
     step = re.findall(r"^#+ (.+)$", text, re.MULTILINE)[-1]
     # Little of its time on a processor: others had it.
-    busy = run["seconds"] > 2 * run.get("cpu_seconds", run["seconds"])
-    return [
-        f"{run['seconds']:.0f}{space}s" + " (on a busy machine)" * busy,
-        f"{run['peak_mb'] / 1000:.1f}{space}GB",
-        f"{slow['seconds']:.0f}{space}s: {step}",
-    ]
+    busy = " (on a busy machine)" * (run["seconds"] > 2 * run.get("cpu_seconds", run["seconds"]))
+    time, memory = f"{run['seconds']:.0f}&nbsp;s{busy}", f"{run['peak_mb'] / 1000:.1f}&nbsp;GB"
+    return [time, memory, f"{slow['seconds']:.0f}&nbsp;s: {step}"]
 
 
 class RunningTimes(SphinxDirective):
@@ -124,8 +114,7 @@ class RunningTimes(SphinxDirective):
         lines = [":::{table}\n:class: running-times\n"]
         lines += ["| Chapter | Time | Memory | Slowest step |", "|---|---|---|---|"]
         ran: dict[str, list[str]] = {}
-        here = Path(self.env.doc2path(self.env.docname)).parent
-        for path in sorted(here.glob("[0-9]*.ipynb")):
+        for path in sorted(Path(self.env.doc2path(self.env.docname)).parent.glob("[0-9]*.ipynb")):
             self.env.note_dependency(str(path))
             notebook = json.loads(path.read_text(encoding="utf-8"))
             lines += [f"| {{doc}}`{path.stem}` | {' | '.join(row(notebook))} |"]
@@ -139,7 +128,6 @@ class RunningTimes(SphinxDirective):
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Register the directive, and the line at the head of each chapter."""
     app.add_directive("running-times", RunningTimes)
     app.connect("source-read", add_to_chapter)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
