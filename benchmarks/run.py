@@ -259,10 +259,12 @@ IN_BROWSER = """
 
 def bench_playground() -> None:
     """A run of the reduced model in Chromium, beside the same in Python; one thread, as there."""
-    from playground_page import CHROMIUM, NO_CHROMIUM, playground_script
+    from playground_page import playground_script
 
-    if CHROMIUM is None:
-        print(f"playground left out: {NO_CHROMIUM}")
+    import chromium
+
+    if chromium.find() is None:
+        print(f"playground left out: {chromium.ABSENT}")
         return
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import SimpleHTTPRequestHandler
 from typing import Any
 
-from site_browser import ROOT, served
+import pytest
+from site_browser import PATIENCE, ROOT, headless, served
 
-import chromium
-
-CHROMIUM, NO_CHROMIUM = chromium.find(), chromium.ABSENT
 Script = Callable[..., Any]
 TALK = """
   const worker = new Worker("/playground/worker.js", { type: "module" });
@@ -44,25 +41,14 @@ TALK = """
 EMPTY = '<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>Empty</title></html>'
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """Writes no line for each request."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Write nothing."""
-
-
 @contextmanager
 def playground_script() -> Iterator[Script]:
     """Runs the body of an asynchronous function of ``given`` on the page; gives what it returns.
 
     In the end nothing may have been complained about on the console.
     """
-    from playwright.sync_api import sync_playwright
-
     problems: list[str] = []
-    with served(Quiet, ROOT / "book" / "_static") as address, sync_playwright() as playwright:
-        launch = playwright.chromium.launch
-        browser = launch(executable_path=CHROMIUM, args=list(chromium.FLAGS))
+    with served(ROOT / "book" / "_static") as address, contextmanager(headless)() as browser:
         page = browser.new_page()
         page.on("console", lambda message: problems.append(message.text))
         page.on("pageerror", lambda error: problems.append(str(error)))
@@ -72,10 +58,16 @@ def playground_script() -> Iterator[Script]:
         def run(body: str, given: object = None) -> Any:
             bounded = f"""(given) => Promise.race([
               (async () => {{ {body} }})(),
-              new Promise((_, no) => setTimeout(() => no(new Error("no answer")), 60000)),
+              new Promise((_, no) => setTimeout(() => no(new Error("no answer")), {PATIENCE})),
             ])"""
             return page.evaluate(bounded, given)
 
         yield run
-        browser.close()
     assert problems == []
+
+
+@pytest.fixture(scope="module")
+def script() -> Iterator[Script]:
+    """As ``playground_script``, for the tests of one file."""
+    with playground_script() as run:
+        yield run
