@@ -1,4 +1,4 @@
-"""What the tests of the built site share: where it is, its pages, and a browser that visits them.
+"""What tests in a browser share: where the built site is, its pages, and a Chromium for them.
 
 ``make test`` builds the site and names it in ``LESSONS_SITE``; otherwise the last ``make book`` is
 looked at. ``tests/conftest.py`` hands the fixtures to all tests.
@@ -20,9 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bs4 import BeautifulSoup
-from markdown_it import MarkdownIt
-from mdit_py_plugins.anchors import anchors_plugin
 
 import chromium
 import website
@@ -62,15 +59,6 @@ def html_of(name: str) -> str:
 
 
 @cache
-def soup(path: Path) -> BeautifulSoup:
-    """A page of HTML, or of Markdown as GitHub shows it, taken apart."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".md":
-        text = MarkdownIt().use(anchors_plugin, max_level=6).render(text)
-    return BeautifulSoup(text, "html.parser")
-
-
-@cache
 def packed(path: Path, head: bytes) -> bytes:
     """A file as it travels."""
     content = path.read_bytes().replace(b"<head>", b"<head>" + head, 1)
@@ -102,13 +90,10 @@ class Host(SimpleHTTPRequestHandler):
 @contextmanager
 def served(folder: Path = SITE, handler: type[SimpleHTTPRequestHandler] = Host) -> Iterator[str]:
     """The address at which a folder is served until the block ends."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +104,7 @@ def address() -> Iterator[str]:
 
 
 def headless() -> Iterator[Any]:
-    """A Chromium. There may be one Playwright in a process at a time."""
+    """A Chromium. There may be one Playwright in a process at a time: each file closes its own."""
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=PATIENCE)
@@ -131,10 +116,7 @@ def headless() -> Iterator[Any]:
         launched.close()
 
 
-browser = pytest.fixture(headless, scope="session", name="browser")
-"""For the tests of the site, which share it."""
-own_chromium = pytest.fixture(headless, scope="module", name="chromium")
-"""For the tests of one file, closed at its end: others in the process start their own."""
+browser = pytest.fixture(headless, scope="module", name="browser")
 
 
 @contextmanager
@@ -244,3 +226,66 @@ def findings(page: Any, part: str = "html") -> list[str]:
         page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
     found: list[str] = page.evaluate(RUN, part)
     return found
+
+
+Script = Callable[..., Any]
+TALK = """
+  const worker = new Worker("/playground/worker.js", { type: "module" });
+  const heard = [];
+  const waiting = [];
+  worker.onmessage = ({ data }) => {
+    heard.push(data);
+    for (const look of waiting.splice(0)) look();
+  };
+  const say = (message) => worker.postMessage(message);
+  const hear = async (wanted, from = 0) => {
+    for (;;) {
+      const found = heard.slice(from).find(wanted);
+      if (found) return found;
+      await new Promise((look) => waiting.push(look));
+    }
+  };
+  const steps = async (config, count) => {
+    const from = heard.length;
+    say({ type: "configure", config });
+    say({ type: "step", count });
+    return hear(({ step, running }) => step === count && !running, from);
+  };
+  const { DEFAULTS } = await import("/playground/settings.js");
+"""
+"""Begins a script that talks with a worker: what it has said so far, and ways to wait for more."""
+EMPTY = '<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>Empty</title></html>'
+
+
+@contextmanager
+def playground_script(browser: Any) -> Iterator[Script]:
+    """Runs the body of an asynchronous function of ``given`` on an empty page with the playground's
+    modules; gives what it returns. In the end nothing may have been complained about.
+
+    For the tests of the engine and for ``make bench``: nothing needs to be built for it.
+    """
+    problems: list[str] = []
+    with served(ROOT / "book" / "_static") as address:
+        page = browser.new_page()
+        page.on("console", lambda message: problems.append(message.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.route(f"{address}/", lambda r: r.fulfill(body=EMPTY, content_type="text/html"))
+        page.goto(f"{address}/")
+
+        def run(body: str, given: object = None) -> Any:
+            bounded = f"""(given) => Promise.race([
+              (async () => {{ {body} }})(),
+              new Promise((_, no) => setTimeout(() => no(new Error("no answer")), {PATIENCE})),
+            ])"""
+            return page.evaluate(bounded, given)
+
+        yield run
+        page.close()
+    assert problems == []
+
+
+@pytest.fixture(scope="module")
+def script(browser: Any) -> Iterator[Script]:
+    """As ``playground_script``, for the tests of one file."""
+    with playground_script(browser) as run:
+        yield run

@@ -55,14 +55,14 @@ OpenBody = Callable[..., Any]
 
 
 @pytest.fixture
-def open_body(chromium: Any, tmp_path: Path) -> Iterator[OpenBody]:
+def open_body(browser: Any, tmp_path: Path) -> Iterator[OpenBody]:
     """Opens a body as a page; in the end nothing may have been fetched or complained about."""
     with ExitStack() as stack:
 
         def open_it(body: str, **options: Any) -> Any:
             (tmp_path / "page.html").write_text(PAGE.format(body), encoding="utf-8")
             given = options | {"offline": True}
-            page, _ = stack.enter_context(opened(chromium, tmp_path.as_uri(), "page.html", **given))
+            page, _ = stack.enter_context(opened(browser, tmp_path.as_uri(), "page.html", **given))
             page.clock.install()  # no test waits for a figure to play: ``PACE`` passes when told
             return page
 
@@ -251,9 +251,9 @@ def notebook_address(tmp_path: Path) -> Iterator[str]:
 @pytest.mark.slow
 @pytest.mark.skipif(LAB is None, reason="no jupyter-lab on the PATH or in JUPYTERLAB")
 def test_a_figure_is_run_and_moved_by_key_in_jupyterlab(
-    chromium: Any, notebook_address: str
+    browser: Any, notebook_address: str
 ) -> None:
-    page = chromium.new_page()
+    page = browser.new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(notebook_address)
     page.locator(".jp-CodeCell .cm-content").click()

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from playground_page import TALK, Script
 from scipy import integrate
 from scipy import stats as scipy_stats
-from site_browser import in_browser
+from site_browser import TALK, Script, in_browser
 
 from lessons_lib import models, stats
 from lessons_lib.lab.mirror import turn_over

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playground_page import TALK, Script
-from site_browser import in_browser
+from site_browser import TALK, Script, in_browser
 
 pytestmark = in_browser
 DEFAULTS: dict[str, Any] = {

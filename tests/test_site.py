@@ -7,32 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from site_browser import (
-    CHAPTERS,
-    DESKTOP,
-    MADE_BY_SPHINX,
-    PAGES,
-    PHONE,
-    SITE,
-    OpenPage,
-    each_chapter,
-    each_page,
-    findings,
-    html_of,
-    in_browser,
-    move,
-    needs_site,
-    opened,
-    press_to_the_other_end,
-    show_theme,
-)
+import site_browser as web
+from playwright.sync_api import expect
 
 WEIGHT = 900e3
 """Bytes that a page may take before a reader scrolls, with all that it loads, as they travel."""
 FIRST = 200e3
 """Bytes until text and formulas are there: 4 s at 400 kbit/s."""
 
-pytestmark = [needs_site, *in_browser]
+pytestmark = [web.needs_site, *web.in_browser]
 
 
 # The page, what the browser waits for before it paints, and the font of formulas.
@@ -41,8 +24,10 @@ FIRST_BYTES = """() => performance.getEntries()
     || /formulas.*woff2/.test(e.name)).map(e => e.transferSize)"""
 
 
-@pytest.mark.parametrize("page_name", [CHAPTERS[0], CHAPTERS[1], PAGES[0]])
-def test_text_formulas_and_colours_are_there_at_once(open_page: OpenPage, page_name: str) -> None:
+@pytest.mark.parametrize("page_name", [web.CHAPTERS[0], web.CHAPTERS[1], web.PAGES[0]])
+def test_text_formulas_and_colours_are_there_at_once(
+    open_page: web.OpenPage, page_name: str
+) -> None:
     """By bytes, whatever the line and the machine: nothing else is waited for."""
     come = open_page(f"{page_name}.html").evaluate(FIRST_BYTES)
     assert len(come) > 1
@@ -61,7 +46,7 @@ def test_before_any_script_comes_colours_and_formulas_are_there(
     context = browser.new_context(color_scheme=scheme, java_script_enabled=scripts)
     page = context.new_page()
     page.route("**/*.js*", lambda route: route.abort())
-    page.goto(f"{address}/{CHAPTERS[0]}.html")
+    page.goto(f"{address}/{web.CHAPTERS[0]}.html")
     body = page.locator("body")
     paper = brightest(body.evaluate("e => getComputedStyle(e).backgroundColor"))
     assert (paper < 60) is (scheme == "dark")
@@ -72,9 +57,9 @@ def test_before_any_script_comes_colours_and_formulas_are_there(
     context.close()
 
 
-def test_paper_is_light_whatever_the_theme(open_page: OpenPage) -> None:
-    page = open_page(f"{CHAPTERS[0]}.html")
-    show_theme(page, "dark")
+def test_paper_is_light_whatever_the_theme(open_page: web.OpenPage) -> None:
+    page = open_page(f"{web.CHAPTERS[0]}.html")
+    web.show_theme(page, "dark")
     for event, theme in (("beforeprint", "light"), ("afterprint", "dark")):
         page.evaluate("name => dispatchEvent(new Event(name))", event)
         assert page.evaluate("() => document.documentElement.dataset.theme") == theme
@@ -103,6 +88,28 @@ TOO_WIDE = """() => {
 SEE_THROUGH_FIGURES = """() => [...document.querySelectorAll('article .cell_output img')]
   .filter(e => /rgba\\(.*, 0(\\.\\d+)?\\)|transparent/.test(getComputedStyle(e).backgroundColor))
   .map(e => e.alt)"""
+CUT = """() => [...document.querySelectorAll('.bd-article div.highlight pre')]
+  .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth)
+  .map(e => e.textContent.split('\\n').sort((a, b) => b.length - a.length)[0])"""
+ALONE = """() => [...document.querySelectorAll('.bd-article span.math')]
+  .filter(e => e.nextSibling?.nodeType === 3 && /^[,.;:]/.test(e.nextSibling.data))
+  .map(e => e.textContent + e.nextSibling.data)"""
+MEANINGS = """async () => {
+  const found = [];
+  for (const link of document.querySelectorAll('.bd-article .term > a')) {
+    if (!link.checkVisibility({visibilityProperty: true})) continue;  // folded
+    link.scrollIntoView({block: 'nearest', behavior: 'instant'});
+    link.focus();
+    await new Promise(requestAnimationFrame);  // the browser looks for a place with room
+    await new Promise(requestAnimationFrame);
+    const tip = link.nextElementSibling, box = tip.getBoundingClientRect();
+    const page = document.documentElement, fits = page.scrollWidth <= page.clientWidth
+      && box.left >= 0 && box.top >= 0 && box.right <= innerWidth && box.bottom <= innerHeight;
+    found.push([link.textContent, getComputedStyle(tip).display !== 'none' && fits]);
+  }
+  document.activeElement.blur();
+  return found;
+}"""
 UNFOLD = """() => {
   document.querySelectorAll('article details').forEach(e => { e.open = true; });
   document.querySelectorAll('article .toggle-hidden').forEach(
@@ -123,10 +130,17 @@ THINNED = """() => {
 }"""
 
 
-@each_page
+def meanings_fit(page: Any, name: str) -> None:
+    """No meaning of a term leaves the screen or makes the page scroll."""
+    meanings = page.evaluate(MEANINGS)
+    assert [term for term, fits in meanings if not fits] == []
+    assert bool(meanings) == ('class="term-tip"' in web.html_of(name))
+
+
+@web.each_page
 class TestEachPage:
     def test_on_a_desktop_it_is_whole_light_and_without_a_barrier(
-        self, open_page: OpenPage, page_name: str
+        self, open_page: web.OpenPage, page_name: str
     ) -> None:
         page = open_page(f"{page_name}.html")
         sizes = page.evaluate(SIZES)
@@ -135,53 +149,65 @@ class TestEachPage:
         assert page.evaluate(UNSET) == []
         assert page.evaluate(RAW_EQUATIONS) == []
         assert page.locator("math[tabindex], math [tabindex]").count() == 0
+        assert page.evaluate(ALONE) == []
+        assert page_name.startswith("book/api/") or page.evaluate(CUT) == []
+        blocks = page.locator("article div:not(.output) > div.highlight").count()
+        expect(page.locator("article button.copybtn")).to_have_count(blocks)
+        assert page.locator(".cell_output button.copybtn").count() == 0
+        for size in (web.DESKTOP, {"width": 700, "height": 740}):
+            page.set_viewport_size(size)
+            meanings_fit(page, page_name)
+        page.set_viewport_size(web.DESKTOP)
+        web.show_theme(page, "light")
         page.evaluate(THINNED)
-        show_theme(page, "light")
-        assert findings(page) == []
+        assert web.findings(page) == []
 
     def test_on_a_phone_in_the_dark_and_unfolded_it_fits_and_is_without_a_barrier(
-        self, open_page: OpenPage, page_name: str
+        self, open_page: web.OpenPage, page_name: str
     ) -> None:
-        page = open_page(f"{page_name}.html", size=PHONE, color_scheme="dark")
-        show_theme(page, "dark")
+        page = open_page(f"{page_name}.html", size=web.PHONE, color_scheme="dark")
+        web.show_theme(page, "dark")
         assert page.evaluate(TOO_WIDE) == []
+        meanings_fit(page, page_name)
         page.evaluate(UNFOLD)
         assert page.evaluate(TOO_WIDE) == []
         assert page.evaluate(SEE_THROUGH_FIGURES) == []
         page.evaluate(THINNED)
-        assert findings(page) == []
+        assert web.findings(page) == []
 
-    def test_it_opens_from_a_downloaded_folder(self, open_page: OpenPage, page_name: str) -> None:
-        if page_name not in MADE_BY_SPHINX:  # a search is tried below; the others are lists
-            page = open_page(f"{page_name}.html", base=SITE.as_uri())
+    def test_it_opens_from_a_downloaded_folder(
+        self, open_page: web.OpenPage, page_name: str
+    ) -> None:
+        if page_name not in web.MADE_BY_SPHINX:  # a search is tried below; the others are lists
+            page = open_page(f"{page_name}.html", base=web.SITE.as_uri())
             assert page.evaluate(UNSET) == []
 
 
 WIDTH = "e => e.decode().then(() => e.naturalWidth)"
 
 
-@each_chapter
+@web.each_chapter
 def test_each_slider_changes_the_frame_and_its_description(
-    open_page: OpenPage, page_name: str
+    open_page: web.OpenPage, page_name: str
 ) -> None:
     """Without a kernel and without the network, as readers of the published page have them."""
     page = open_page(f"{page_name}.html")
     figures = page.locator(".lessons-explore")
     assert figures.count() >= 1, "each chapter has a figure that readers can move"
     for figure in figures.all():
-        move(figure)
+        web.move(figure)
         picture = figure.locator("img")
         for slider in figure.locator("input[type=range]").all():
             frame, words = picture.get_attribute("src"), figure.inner_text()
-            press_to_the_other_end(slider)
+            web.press_to_the_other_end(slider)
             assert picture.get_attribute("src") != frame
             assert figure.inner_text() != words
             assert picture.evaluate(WIDTH) > 100
 
 
-@each_chapter
+@web.each_chapter
 def test_without_scripts_a_still_image_and_its_description_remain(
-    open_page: OpenPage, page_name: str
+    open_page: web.OpenPage, page_name: str
 ) -> None:
     page = open_page(f"{page_name}.html", java_script_enabled=False)
     for figure in page.locator(".lessons-explore").all():
@@ -193,7 +219,7 @@ def test_without_scripts_a_still_image_and_its_description_remain(
 
 def test_search_works_from_a_downloaded_folder(browser: Any) -> None:
     """Typed into the dialog of the theme; no page may read another one, so without excerpts."""
-    with opened(browser, SITE.as_uri(), f"{PAGES[0]}.html") as (page, problems):
+    with web.opened(browser, web.SITE.as_uri(), f"{web.PAGES[0]}.html") as (page, problems):
         page.keyboard.press("Control+k")
         page.keyboard.type("permutation")
         page.keyboard.press("Enter")
@@ -231,22 +257,22 @@ def scroll_down_and_up(page: Any) -> None:
     ids=["side bar", "contents", "search", "meaning of a term", "back to the top"],
 )
 def test_what_opens_on_a_phone_can_be_read(
-    open_page: OpenPage, part: str, open_it: Callable[[Any], None], theme: str
+    open_page: web.OpenPage, part: str, open_it: Callable[[Any], None], theme: str
 ) -> None:
-    page = open_page(f"{CHAPTERS[0]}.html", size=PHONE)
-    show_theme(page, theme)
+    page = open_page(f"{web.CHAPTERS[0]}.html", size=web.PHONE)
+    web.show_theme(page, theme)
     assert page.locator(part).filter(visible=True).count() == 0
     open_it(page)
     page.locator(part).filter(visible=True).first.wait_for()
-    assert findings(page, part) == []
+    assert web.findings(page, part) == []
 
 
-def test_search_results_can_be_read_and_a_flaw_would_be_found(open_page: OpenPage) -> None:
+def test_search_results_can_be_read_and_a_flaw_would_be_found(open_page: web.OpenPage) -> None:
     page = open_page("search.html?q=attention")
     page.locator("#search-results li a").first.wait_for()
     for theme in ("dark", "light"):
-        show_theme(page, theme)
-        assert findings(page) == []
+        web.show_theme(page, theme)
+        assert web.findings(page) == []
     flaws = {
         "color-contrast": "<p style='color:#999;background:#fff'>pale</p>",
         "label-content-name-mismatch": "<button aria-label='Go'>Send it</button>",
@@ -256,18 +282,14 @@ def test_search_results_can_be_read_and_a_flaw_would_be_found(open_page: OpenPag
         "html => document.querySelector('main').insertAdjacentHTML('beforeend', html)",
         "".join(flaws.values()),
     )
-    assert {each.partition(":")[0] for each in findings(page)} == flaws.keys()
+    assert {each.partition(":")[0] for each in web.findings(page)} == flaws.keys()
 
 
-def pages_with(mark: str) -> list[str]:
-    return [name for name in PAGES if SITE.is_dir() and mark in html_of(name)]
-
-
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("size", [web.DESKTOP, web.PHONE], ids=["desktop", "phone"])
 def test_the_first_page_opens_with_what_moves_a_sentence_and_a_button(
-    open_page: OpenPage, size: dict[str, int]
+    open_page: web.OpenPage, size: dict[str, int]
 ) -> None:
-    page = open_page(f"{PAGES[0]}.html", size=size)
+    page = open_page(f"{web.PAGES[0]}.html", size=size)
     slider = page.locator(".lessons-explore input")
     slider.wait_for()
     (button,) = page.locator("article a.sd-btn").all()
@@ -279,42 +301,20 @@ def test_the_first_page_opens_with_what_moves_a_sentence_and_a_button(
     assert doors == ["The course", "The audit", "Teach"]
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("name", web.CHAPTERS)
+@pytest.mark.parametrize("size", [web.DESKTOP, web.PHONE], ids=["desktop", "phone"])
 def test_the_first_slider_comes_soon_and_code_before_it_is_folded(
-    open_page: OpenPage, name: str, size: dict[str, int]
+    open_page: web.OpenPage, name: str, size: dict[str, int]
 ) -> None:
     page = open_page(f"{name}.html", size=size)
     figure = page.locator("article .lessons-explore").first
-    move(figure)
+    web.move(figure)
     below = "e => (e.getBoundingClientRect().bottom + scrollY) / innerHeight"
     assert figure.locator("input[type=range]").first.evaluate(below) <= 2, "screens"
     imports = page.locator("article .highlight").filter(has_text="from lessons_lib").first
     assert not imports.is_visible()
     shown = page.locator("article .cell_input .highlight").filter(visible=True)
     assert shown.first.bounding_box()["y"] > figure.bounding_box()["y"]
-
-
-CUT = """() => [...document.querySelectorAll('.bd-article div.highlight pre')]
-  .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth)
-  .map(e => e.textContent.split('\\n').sort((a, b) => b.length - a.length)[0])"""
-ALONE = """() => [...document.querySelectorAll('.bd-article span.math')]
-  .filter(e => e.nextSibling?.nodeType === 3 && /^[,.;:]/.test(e.nextSibling.data))
-  .map(e => e.textContent + e.nextSibling.data)"""
-
-
-@pytest.mark.parametrize("name", [*CHAPTERS, "book/instructors", "book/note_for_researchers"])
-def test_code_fits_its_box_and_can_be_copied_and_no_line_begins_with_a_comma(
-    open_page: OpenPage, name: str
-) -> None:
-    page = open_page(f"{name}.html")
-    assert page.evaluate(CUT) == []
-    assert page.evaluate(ALONE) == []
-    blocks = page.locator("article div:not(.output) > div.highlight").count()
-    if blocks:
-        page.wait_for_selector("article button.copybtn", state="attached")
-    assert page.locator("article button.copybtn").count() == blocks
-    assert page.locator(".cell_output button.copybtn").count() == 0
 
 
 LETTERS = """svg => {
@@ -327,12 +327,12 @@ LETTERS = """svg => {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_drawing_of_the_model_can_be_read_on_a_phone_and_has_the_colours_of_the_page(
-    open_page: OpenPage, scheme: str
+    open_page: web.OpenPage, scheme: str
 ) -> None:
-    shown = pages_with('class="lessons-model"')
-    assert {CHAPTERS[0], CHAPTERS[2], CHAPTERS[6], "book/notation"} == set(shown)
+    shown = [name for name in web.PAGES if 'class="lessons-model"' in web.html_of(name)]
+    assert {web.CHAPTERS[0], web.CHAPTERS[2], web.CHAPTERS[6], "book/notation"} == set(shown)
     for name in shown:
-        page = open_page(f"{name}.html", size=PHONE, color_scheme=scheme)
+        page = open_page(f"{name}.html", size=web.PHONE, color_scheme=scheme)
         svg = page.locator("svg.lessons-model")
         assert len(svg.get_attribute("aria-label")) > 200
         letters = svg.evaluate(LETTERS)
@@ -344,8 +344,10 @@ def test_the_drawing_of_the_model_can_be_read_on_a_phone_and_has_the_colours_of_
 
 
 @pytest.mark.parametrize("kind", ["glossary", "bibliography"])
-def test_a_meaning_comes_and_goes_with_pointer_and_focus(open_page: OpenPage, kind: str) -> None:
-    page = open_page(f"{CHAPTERS[0]}.html")
+def test_a_meaning_comes_and_goes_with_pointer_and_focus(
+    open_page: web.OpenPage, kind: str
+) -> None:
+    page = open_page(f"{web.CHAPTERS[0]}.html")
     link = page.locator(f".bd-article .term > a[href*={kind}]").first
     tip = page.locator(f"#{link.get_attribute('aria-describedby')}")
     assert len(tip.text_content()) > 30
@@ -365,38 +367,9 @@ def test_a_meaning_comes_and_goes_with_pointer_and_focus(open_page: OpenPage, ki
         assert not tip.is_visible()
 
 
-MEANINGS = """async () => {
-  const found = [];
-  for (const link of document.querySelectorAll('.bd-article .term > a')) {
-    if (!link.checkVisibility({visibilityProperty: true})) continue;  // folded
-    link.scrollIntoView({block: 'nearest', behavior: 'instant'});
-    link.focus();
-    await new Promise(requestAnimationFrame);  // the browser looks for a place with room
-    await new Promise(requestAnimationFrame);
-    const tip = link.nextElementSibling, box = tip.getBoundingClientRect();
-    const page = document.documentElement, fits = page.scrollWidth <= page.clientWidth
-      && box.left >= 0 && box.top >= 0 && box.right <= innerWidth && box.bottom <= innerHeight;
-    found.push([link.textContent, getComputedStyle(tip).display !== 'none' && fits]);
-  }
-  return found;
-}"""
-
-
-@pytest.mark.parametrize("name", pages_with('class="term-tip"'))
-def test_no_meaning_leaves_the_screen_or_makes_the_page_scroll(
-    open_page: OpenPage, name: str
-) -> None:
-    page = open_page(f"{name}.html")
-    for size in (PHONE, {"width": 700, "height": 740}, DESKTOP):
-        page.set_viewport_size(size)
-        meanings = page.evaluate(MEANINGS)
-        assert meanings
-        assert [term for term, fits in meanings if not fits] == [], size
-
-
 @pytest.mark.parametrize("old", ["lessons_lib.lab.copying.CopyingConfig", "lab-own-text"])
-def test_an_old_address_in_the_reference_leads_on(open_page: OpenPage, old: str) -> None:
-    pages = (SITE / "book/api").glob("lab_*.html")
+def test_an_old_address_in_the_reference_leads_on(open_page: web.OpenPage, old: str) -> None:
+    pages = (web.SITE / "book/api").glob("lab_*.html")
     (new,) = (path for path in pages if f'id="{old}"' in path.read_text("utf-8"))
     page = open_page(f"book/api/lab.html#{old}")
     page.wait_for_url(f"**/{new.name}#{old}")

@@ -14,26 +14,28 @@ from urllib.parse import unquote, urlsplit
 
 import jinja2
 import pytest
-from site_browser import (
-    ALL_PAGES,
-    CHAPTERS,
-    PAGES,
-    ROOT,
-    SITE,
-    each_page,
-    html_of,
-    needs_site,
-    soup,
-)
+import site_browser as web
+from bs4 import BeautifulSoup
+from markdown_it import MarkdownIt
+from mdit_py_plugins.anchors import anchors_plugin
 
 from environment import Project
 from labels import read_book, read_settings
 
-ADDRESS, REPOSITORY = read_settings(ROOT).site, read_settings(ROOT).repository
-BOOK = read_book(Project(ROOT))
-BUILT = sorted(path for path in SITE.rglob("*.html") if "_static" not in path.parts)
+ADDRESS, REPOSITORY = read_settings(web.ROOT).site, read_settings(web.ROOT).repository
+BOOK = read_book(Project(web.ROOT))
+BUILT = sorted(path for path in web.SITE.rglob("*.html") if "_static" not in path.parts)
 
-pytestmark = needs_site
+pytestmark = web.needs_site
+
+
+@cache
+def soup(path: Path) -> BeautifulSoup:
+    """A page of HTML, or of Markdown as GitHub shows it, taken apart."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        text = MarkdownIt().use(anchors_plugin, max_level=6).render(text)
+    return BeautifulSoup(text, "html.parser")
 
 
 @cache
@@ -74,17 +76,17 @@ def reaches(target: Path, fragment: str) -> bool:
     return not fragment or "=" in fragment or fragment in places(target)
 
 
-@pytest.mark.parametrize("page", BUILT, ids=lambda page: str(page.relative_to(SITE)))
+@pytest.mark.parametrize("page", BUILT, ids=lambda page: str(page.relative_to(web.SITE)))
 def test_links_inside_the_site_lead_somewhere(page: Path) -> None:
-    assert faults(page, SITE) == []
+    assert faults(page, web.SITE) == []
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
 def test_links_of_a_document_lead_to_files_of_the_repository_and_headings(name: str) -> None:
-    assert faults(ROOT / name, ROOT) == []
+    assert faults(web.ROOT / name, web.ROOT) == []
 
 
-NOTEBOOKS = sorted((*ROOT.glob("colab/*.ipynb"), *ROOT.glob("student/*.ipynb")))
+NOTEBOOKS = sorted((*web.ROOT.glob("colab/*.ipynb"), *web.ROOT.glob("student/*.ipynb")))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: f"{path.parent.name}-{path.stem}")
@@ -93,7 +95,7 @@ def test_an_edition_links_to_places_that_the_site_has(path: Path) -> None:
     assert found, "an edition leads back to the book"
     for address in sorted(found):
         page, _, fragment = address.partition("#")
-        target = SITE / (unquote(page) or "index.html")
+        target = web.SITE / (unquote(page) or "index.html")
         assert target.is_file(), address
         assert reaches(target, unquote(fragment)), address
 
@@ -107,24 +109,24 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
     page.write_text(f'<p id="here">{text}<img srcset="gone.png 2x">', encoding="utf-8")
     assert [fault.partition(": ")[0] for fault in faults(page, tmp_path)] == [*bad, "gone.png"]
     document.write_text("# A, b!\n\n[1](#a-b) [2](README.md#a) [3](gone.md) [4](https://a.b)")
-    assert [fault.partition(": ")[0] for fault in faults(document, tmp_path)] == [
-        "README.md#a",
-        "gone.md",
-    ]
+    found = [fault.partition(": ")[0] for fault in faults(document, tmp_path)]
+    assert found == ["README.md#a", "gone.md"]
 
 
 def test_every_page_of_the_site_is_looked_at() -> None:
-    moved = ROOT / "book" / "_moved"
+    moved = web.ROOT / "book" / "_moved"
     lead_on = {str(p.relative_to(moved).with_suffix("")) for p in moved.rglob("*.html")}
-    built = {str(path.relative_to(SITE).with_suffix("")) for path in BUILT}
-    assert built == {*ALL_PAGES, "index", "404", *lead_on}  # the second and third lead on, too
+    built = {str(path.relative_to(web.SITE).with_suffix("")) for path in BUILT}
+    assert built == {*web.ALL_PAGES, "index", "404", *lead_on}  # the second and third lead on, too
 
 
 def test_the_font_of_formulas_has_all_their_signs() -> None:
     from fontTools.ttLib import TTFont
 
-    font = set(TTFont(SITE / "_static" / "formulas.woff2").getBestCmap())
-    found = [tag for n in PAGES for tag in re.findall(r"<math.*?</math>", html_of(n), re.DOTALL)]
+    font = set(TTFont(web.SITE / "_static" / "formulas.woff2").getBestCmap())
+    found = [
+        tag for n in web.PAGES for tag in re.findall(r"<math.*?</math>", web.html_of(n), re.DOTALL)
+    ]
     assert len(found) > 500
     signs = set(html.unescape(re.sub("<[^>]*>", "", "".join(found))))
     missing = {sign for sign in signs if ord(sign) not in font}
@@ -135,15 +137,15 @@ def test_the_font_of_formulas_has_all_their_signs() -> None:
 
 
 def test_no_page_needs_a_script_for_formulas_or_holds_frames() -> None:
-    assert not list(SITE.rglob("*mathjax*"))
-    for name in CHAPTERS:
-        assert "data:image" not in str(soup(SITE / f"{name}.html").article)
-        assert len(html_of(name).encode()) < 400_000
+    assert not list(web.SITE.rglob("*mathjax*"))
+    for name in web.CHAPTERS:
+        assert "data:image" not in str(soup(web.SITE / f"{name}.html").article)
+        assert len(web.html_of(name).encode()) < 400_000
 
 
-@each_page
+@web.each_page
 def test_a_page_has_one_title_described_images_and_nothing_foreign(page_name: str) -> None:
-    page = soup(SITE / f"{page_name}.html")
+    page = soup(web.SITE / f"{page_name}.html")
     # The search has a title of its own, outside of an article.
     assert len(page.select("article h1")) == (page_name != "search")
     loaded = [*page.select("[src]"), *page.select("link[href]:not([rel~=canonical])")]
@@ -155,17 +157,17 @@ def test_a_page_has_one_title_described_images_and_nothing_foreign(page_name: st
         assert not re.search(r"_images/|\.(png|jpe?g|svg|gif|webp)$", alt, re.IGNORECASE)
 
 
-@pytest.mark.parametrize("page_name", PAGES)
+@pytest.mark.parametrize("page_name", web.PAGES)
 def test_a_page_says_what_and_where_it_is_who_wrote_it_and_how_to_mend_it(page_name: str) -> None:
-    page = soup(SITE / f"{page_name}.html")
-    pairs = [(tag.get("property") or tag.get("name"), tag["content"])
-             for tag in page.select("meta[content]")]  # fmt: skip
-    meta = {str(key): str(value) for key, value in pairs}
+    page = soup(web.SITE / f"{page_name}.html")
+    tags = page.select("meta[content]")
+    names = [str(tag.get("property") or tag.get("name")) for tag in tags]
+    meta = dict(zip(names, [str(tag["content"]) for tag in tags], strict=True))
     assert meta["og:url"] == f"{ADDRESS}/{page_name}.html"
-    assert (SITE / meta["og:image"].removeprefix(f"{ADDRESS}/")).is_file()
+    assert (web.SITE / meta["og:image"].removeprefix(f"{ADDRESS}/")).is_file()
     for name in ("description", "og:title", "og:description", "og:image:alt", "twitter:card"):
         assert len(meta[name]) >= 4, name
-        assert [key for key, _ in pairs].count(name) == 1
+        assert names.count(name) == 1
     assert meta["og:description"] != meta["og:site_name"], "a page has a first paragraph"
     assert len(page.select("link[rel=icon]")) == 1
     (canonical,) = page.select("link[rel=canonical]")
@@ -176,43 +178,45 @@ def test_a_page_says_what_and_where_it_is_who_wrote_it_and_how_to_mend_it(page_n
     (byline,) = page.select("h1 + p.byline")
     assert byline.get_text() == f"The course authors · last changed on {day}"
     (edit,) = page.select(f'[href^="{REPOSITORY}/edit/main/"]')
-    assert (ROOT / str(edit["href"]).removeprefix(f"{REPOSITORY}/edit/main/")).is_file()
+    assert (web.ROOT / str(edit["href"]).removeprefix(f"{REPOSITORY}/edit/main/")).is_file()
     (ask,) = page.select(f'[href^="{REPOSITORY}/issues/new"]')
     assert "title=" in urlsplit(str(ask["href"])).query
 
 
 def test_the_root_leads_on_and_a_wrong_address_gets_a_page_and_icons_are_there() -> None:
-    root, first = soup(SITE / "index.html"), soup(SITE / f"{PAGES[0]}.html")
+    root, first = soup(web.SITE / "index.html"), soup(web.SITE / f"{web.PAGES[0]}.html")
     for about in ("name=description", 'property="og:image"'):
         (one,), (other,) = root.select(f"meta[{about}]"), first.select(f"meta[{about}]")
         assert one["content"] == other["content"]
     assert root.title is not None
     assert root.title.string == "How Attention Learns"
-    assert [tag["href"] for tag in root.select("[rel=canonical]")] == [f"{ADDRESS}/{PAGES[0]}.html"]
-    assert root.select(f'meta[content="0; url={PAGES[0]}.html"]')
-    links = [str(tag["href"]) for tag in soup(SITE / "404.html").select("a")]
+    assert [tag["href"] for tag in root.select("[rel=canonical]")] == [
+        f"{ADDRESS}/{web.PAGES[0]}.html"
+    ]
+    assert root.select(f'meta[content="0; url={web.PAGES[0]}.html"]')
+    links = [str(tag["href"]) for tag in soup(web.SITE / "404.html").select("a")]
     assert len(links) == 2
     for link in links:  # it is shown at any depth
-        assert (SITE / link.removeprefix(f"{ADDRESS}/")).is_file()
-    assert (SITE / "favicon.ico").read_bytes()[:4] == b"\0\0\1\0"
+        assert (web.SITE / link.removeprefix(f"{ADDRESS}/")).is_file()
+    assert (web.SITE / "favicon.ico").read_bytes()[:4] == b"\0\0\1\0"
     assert first.select("link[rel=apple-touch-icon]")
 
 
 def test_next_and_previous_lead_through_the_whole_book() -> None:
     def leads(name: str, button: str) -> list[str]:
-        links = soup(SITE / f"{name}.html").select(f"a.{button}")
+        links = soup(web.SITE / f"{name}.html").select(f"a.{button}")
         folder = posixpath.dirname(name)
         return [posixpath.normpath(f"{folder}/{link['href']}") for link in links]
 
-    for one, other in pairwise(PAGES):
+    for one, other in pairwise(web.PAGES):
         assert leads(one, "right-next") == [f"{other}.html"]
         assert leads(other, "left-prev") == [f"{one}.html"]
-    assert leads(PAGES[0], "left-prev") == leads(PAGES[-1], "right-next") == []
+    assert leads(web.PAGES[0], "left-prev") == leads(web.PAGES[-1], "right-next") == []
 
 
-@pytest.mark.parametrize("page_name", CHAPTERS)
+@pytest.mark.parametrize("page_name", web.CHAPTERS)
 def test_chapters_sections_and_exercises_have_their_numbers(page_name: str) -> None:
-    text, chapter = html_of(page_name), int(page_name.split("/")[1][:2])
+    text, chapter = web.html_of(page_name), int(page_name.split("/")[1][:2])
     assert BOOK.chapters[page_name] == chapter
     assert f'<h1><span class="section-number">{chapter}. </span>' in text
     sections = re.findall(r'<h2[^>]*><span class="section-number">([\d.]+)\. ', text)
@@ -229,21 +233,21 @@ EQUATIONS = {name: label for name, label in BOOK.labels.items() if label.kind ==
 @pytest.mark.parametrize("name", EQUATIONS)
 def test_an_equation_has_the_number_that_the_editions_give_it(name: str) -> None:
     anchor = BOOK.label_address(name).rpartition("#")[2]
-    equation = soup(SITE / f"{EQUATIONS[name].page}.html").find(id=anchor)
+    equation = soup(web.SITE / f"{EQUATIONS[name].page}.html").find(id=anchor)
     assert equation is not None, f"no numbered equation {anchor}"
     number = equation.select(".eqno")[0].get_text()
     assert re.findall(r"[\d.]+", number)[0] == EQUATIONS[name].number
 
 
-@pytest.mark.parametrize("name", [name for name in PAGES if name.startswith("book/api")])
+@pytest.mark.parametrize("name", [name for name in web.PAGES if name.startswith("book/api")])
 def test_no_page_of_the_reference_is_endless(name: str) -> None:
-    assert len(soup(SITE / f"{name}.html").select("dl.py > dt[id]")) < 100
+    assert len(soup(web.SITE / f"{name}.html").select("dl.py > dt[id]")) < 100
 
 
 @pytest.mark.parametrize("fell_back", [True, False])
 def test_a_page_made_without_the_real_corpus_warns_under_its_title(fell_back: bool) -> None:
     frame = "{% block body %}{{ body }}{% endblock %}"
-    source = (ROOT / "book" / "_templates" / "page.html").read_text(encoding="utf-8")
+    source = (web.ROOT / "book" / "_templates" / "page.html").read_text(encoding="utf-8")
     loader = jinja2.DictLoader({"!page.html": frame, "page.html": source})
     notice = "<p><strong>Embedded corpus.</strong> Why</p>" if fell_back else ""
     said = {"author": "A", "last_updated": "D", "sourcename": "s"}

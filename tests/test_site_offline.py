@@ -10,28 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from site_browser import (
-    ROOT,
-    SITE,
-    OpenPage,
-    move,
-    needs_site,
-    press_to_the_other_end,
-    settle,
-    with_chromium,
-)
+import site_browser as web
 
 import chromium
 import offline
 import website
 from environment import CourseError, Project
 
-PROJECT = Project(ROOT)
-pytestmark = needs_site
+PROJECT = Project(web.ROOT)
+pytestmark = web.needs_site
 
 
 def test_the_document_has_all_pages_and_nothing_that_moves_or_leads_out_of_it() -> None:
-    made = offline.document(PROJECT, SITE)
+    made = offline.document(PROJECT, web.SITE)
     names = website.page_sources(PROJECT)
     wanted = [Path(name).name for name in names if not name.startswith("book/api")]
     assert re.findall(r'<article class="bd-article" id="([^"]+)"', made) == wanted
@@ -51,7 +42,7 @@ def test_the_document_has_all_pages_and_nothing_that_moves_or_leads_out_of_it() 
         assert Path(source).is_file()
 
 
-@with_chromium
+@web.with_chromium
 def test_contents_and_bookmarks_of_the_pdf_lead_to_chapters_and_sections(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,10 +51,12 @@ def test_contents_and_bookmarks_of_the_pdf_lead_to_chapters_and_sections(
 
     target = tmp_path / "book.pdf"
     short = ("book/index", "book/07_multi_head", "book/glossary")
-    monkeypatch.setattr(website, "page_sources", lambda _: {name: ROOT / name for name in short})
+    monkeypatch.setattr(
+        website, "page_sources", lambda _: {name: web.ROOT / name for name in short}
+    )
     # In a thread of its own: Playwright drives one browser in each, and the tests have theirs.
     with ThreadPoolExecutor(1) as apart:
-        count = apart.submit(offline.build, PROJECT, SITE, target).result()
+        count = apart.submit(offline.build, PROJECT, web.SITE, target).result()
     printed = PdfReader(target)
     assert len(printed.pages) == count > 10
     assert list(tmp_path.iterdir()) == [target], "nothing else is left behind"
@@ -101,7 +94,7 @@ def test_without_a_site_printing_and_packing_say_what_to_do(tmp_path: Path) -> N
 def test_what_was_made_of_the_site_is_offered_on_each_page(tmp_path: Path) -> None:
     for name in ("book/index.html", "search.html"):
         (tmp_path / "site" / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(SITE / name, tmp_path / "site" / name)
+        shutil.copy(web.SITE / name, tmp_path / "site" / name)
     made = tmp_path / "course.pdf"
     made.write_bytes(b"%PDF" + bytes(3 << 20))
     for _ in range(2):  # again changes nothing
@@ -116,13 +109,13 @@ def test_what_was_made_of_the_site_is_offered_on_each_page(tmp_path: Path) -> No
     assert other.count('href="course.pdf"') == 1
 
 
-@with_chromium
+@web.with_chromium
 def test_the_bundle_has_all_parts_and_its_site_works_from_its_folder(
-    tmp_path: Path, open_page: OpenPage
+    tmp_path: Path, open_page: web.OpenPage
 ) -> None:
     wheel = tmp_path / "lessons_lib-1.0-py3-none-any.whl"
     wheel.write_bytes(b"wheel")
-    files = offline.contents(PROJECT, SITE, wheel)
+    files = offline.contents(PROJECT, web.SITE, wheel)
     offline.write(files, "course", tmp_path / "one.zip")
     offline.write(dict(reversed(files.items())), "course", tmp_path / "two.zip")
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
@@ -141,10 +134,10 @@ def test_the_bundle_has_all_parts_and_its_site_works_from_its_folder(
     page = open_page("index.html", base=(course / "site").as_uri())
     page.locator("article a", has_text="Several heads").first.click()
     page.wait_for_url("**/07_multi_head.html")
-    settle(page)
+    web.settle(page)
     assert page.locator("article math").count() > 10
     figure = page.locator(".lessons-explore").first
-    move(figure)
+    web.move(figure)
     before = figure.locator("img").get_attribute("src")
-    press_to_the_other_end(figure.locator("input[type=range]").first)
+    web.press_to_the_other_end(figure.locator("input[type=range]").first)
     assert figure.locator("img").get_attribute("src") != before

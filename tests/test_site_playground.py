@@ -7,24 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import site_browser as web
 from playwright.sync_api import expect
-from site_browser import (
-    DESKTOP,
-    PAGES,
-    PHONE,
-    SITE,
-    OpenPage,
-    findings,
-    html_of,
-    in_browser,
-    needs_site,
-    opened,
-    show_theme,
-)
 
 from lessons_lib.theory import phase_portrait
 
-pytestmark = [needs_site, *in_browser]
+pytestmark = [web.needs_site, *web.in_browser]
 
 PAGE = "book/playground.html"
 APP = "#playground-app"
@@ -43,7 +31,7 @@ FOCUSED = "document.activeElement.textContent"
 
 
 @pytest.fixture
-def at(open_page: OpenPage) -> At:
+def at(open_page: web.OpenPage) -> At:
     """Opens the playground, with a fragment and with options."""
 
     def open_at(fragment: str = "", **options: Any) -> Any:
@@ -315,7 +303,9 @@ def test_a_control_changes_the_address_and_a_copied_link_restores_all(at: At) ->
 
 
 def test_the_links_of_the_chapters_open_presets(at: At) -> None:
-    anchors = set(re.findall(r'href="#playground-([a-z-]+)"', html_of(PAGE.removesuffix(".html"))))
+    anchors = set(
+        re.findall(r'href="#playground-([a-z-]+)"', web.html_of(PAGE.removesuffix(".html")))
+    )
     assert {"spare", "permutation", "heads"} <= anchors
     page = at("#playground-heads")
     for anchor in [*sorted(anchors - {"heads"}), "heads"]:
@@ -384,18 +374,18 @@ def luminance(colour: str) -> float:
     return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
-@pytest.mark.parametrize(("theme", "size"), [("light", DESKTOP), ("dark", PHONE)], ids=str)
+@pytest.mark.parametrize(("theme", "size"), [("light", web.DESKTOP), ("dark", web.PHONE)], ids=str)
 def test_it_fits_the_screen_and_has_contrast(at: At, theme: str, size: dict[str, int]) -> None:
     page = at("#v=20&l=16&h=8", size=size)
     wide = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    show_theme(page, theme)
+    web.show_theme(page, theme)
     page.select_option("#pg-runs", "20")
     page.click(".pg-count")
     page.wait_for_selector(".pg-tally-words")
     assert page.evaluate(wide) == 0
-    assert findings(page, APP) == []
+    assert web.findings(page, APP) == []
     page.click(".pg-show-me")
-    assert findings(page, APP) == []
+    assert web.findings(page, APP) == []
     for _ in range(5):
         assert page.evaluate(wide) == 0
         page.click(".pg-next")
@@ -414,10 +404,10 @@ class TestWhereItCannotRun:
         assert "python -m http.server" in page.inner_text(".playground-still")
         assert page.locator(APP).is_hidden()
 
-    def test_as_a_file(self, open_page: OpenPage) -> None:
-        self.still(open_page(PAGE, base=SITE.as_uri()))
+    def test_as_a_file(self, open_page: web.OpenPage) -> None:
+        self.still(open_page(PAGE, base=web.SITE.as_uri()))
 
-    def test_without_scripts(self, open_page: OpenPage) -> None:
+    def test_without_scripts(self, open_page: web.OpenPage) -> None:
         self.still(open_page(PAGE, java_script_enabled=False))
 
     def test_in_print(self, at: At) -> None:
@@ -426,7 +416,7 @@ class TestWhereItCannotRun:
         self.still(page)
 
     def test_where_the_module_does_not_load(self, browser: Any, address: str) -> None:
-        with opened(browser, address, f"{PAGES[0]}.html") as (page, problems):
+        with web.opened(browser, address, f"{web.PAGES[0]}.html") as (page, problems):
             page.route("**/playground/main.js", lambda route: route.abort())
             page.goto(f"{address}/{PAGE}")
             self.still(page)
