@@ -136,8 +136,7 @@ def test_the_tour_waits_for_its_reader_and_escape_leaves_it(at: At) -> None:
 def test_all_is_in_one_screen_and_each_toss_has_a_seed_of_its_own(at: At) -> None:
     page = at(size={"width": 1440, "height": 900})
     for part in (".pg-run", *(f"[data-view={view}] canvas" for view in VIEWS[:4])):
-        box = page.locator(part).bounding_box()
-        assert 0 <= box["y"] < box["y"] + box["height"] <= 900, part
+        expect(page.locator(part)).to_be_in_viewport(ratio=1)
     seeds = [settings(page)["seed"]]
     for _ in range(2):
         page.click(".pg-toss")
@@ -146,6 +145,9 @@ def test_all_is_in_one_screen_and_each_toss_has_a_seed_of_its_own(at: At) -> Non
     page.wait_for_url(f"**#seed={seeds[-1]}")
     page.evaluate("() => { location.hash = ''; }")  # the bare address restores the defaults
     expect(page.locator("#pg-seed")).to_have_value("1")
+    page = at(size=web.PHONE)
+    page.click(".pg-run")
+    expect(page.locator("[data-view=attention] canvas")).to_be_in_viewport()
 
 
 def test_right_answers_stand_beside_how_sure_they_are(at: At) -> None:
