@@ -368,8 +368,10 @@ def test_a_meaning_comes_and_goes_with_pointer_and_focus(
 
 
 @pytest.mark.parametrize("old", ["lessons_lib.lab.copying.CopyingConfig", "lab-own-text"])
-def test_an_old_address_in_the_reference_leads_on(open_page: web.OpenPage, old: str) -> None:
+def test_an_old_address_in_the_reference_leads_on(browser: Any, address: str, old: str) -> None:
     pages = (web.SITE / "book/api").glob("lab_*.html")
     (new,) = (path for path in pages if f'id="{old}"' in path.read_text("utf-8"))
-    page = open_page(f"book/api/lab.html#{old}")
+    page = browser.new_page()  # not ``open_page``: what the old page has begun to load is given up
+    page.goto(f"{address}/book/api/lab.html#{old}")
     page.wait_for_url(f"**/{new.name}#{old}")
+    page.close()
