@@ -82,13 +82,9 @@ def expect_frame(figure: Any, step: int, head: int) -> None:
     colour = figure.locator("img").evaluate(
         """async (image) => {
           await image.decode();
-          const canvas = document.createElement("canvas");
-          canvas.width = image.naturalWidth;
-          canvas.height = image.naturalHeight;
-          const context = canvas.getContext("2d");
-          context.drawImage(image, 0, 0);
-          const x = Math.floor(canvas.width / 2), y = Math.floor(canvas.height / 2);
-          return Array.from(context.getImageData(x, y, 1, 1).data.slice(0, 2));
+          const context = new OffscreenCanvas(1, 1).getContext("2d");
+          context.drawImage(image, -image.naturalWidth / 2, -image.naturalHeight / 2);
+          return Array.from(context.getImageData(0, 0, 1, 1).data.slice(0, 2));
         }"""
     )
     assert colour == [step, head]

@@ -99,14 +99,10 @@ def test_the_same_start_and_the_same_inputs_give_the_same_run(
     for row, (a, b) in zip(rows, seen, strict=True):
         assert distance(row["a"], a) < 1e-6
         assert distance(row["b"], b) < 1e-6
-    fields = {
-        "loss": runs.loss,
-        "rightAttention": runs.right_attention,
-        "leadA": runs.lead_a,
-        "leadB": runs.lead_b,
-    }
-    for name, wanted in fields.items():
-        assert distance([row[name] for row in rows], wanted[0]) < 1e-6, name
+    names = ("loss", "rightAttention", "leadA", "leadB")
+    wanted = (runs.loss, runs.right_attention, runs.lead_a, runs.lead_b)
+    for name, values in zip(names, wanted, strict=True):
+        assert distance([row[name] for row in rows], values[0]) < 1e-6, name
     accuracy = [row["tokenAccuracy"] for row in rows]
     assert accuracy == pytest.approx(runs.token_accuracy[0].tolist(), abs=1e-12)
     assert found["branch"] == runs.branches()[0]
