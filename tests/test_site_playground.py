@@ -67,10 +67,8 @@ def settings(page: Any) -> dict[str, str]:
 
 def test_the_tour_leads_through_four_scenes_to_a_summary(at: At) -> None:
     page = at()
-    page.locator(".pg-show-me").press("Enter")
+    page.click(".pg-show-me")
     assert page.evaluate(FOCUSED) == "Words first, then attention"
-    for _ in range(2):
-        page.keyboard.press("Tab")
     words = 0
     for number, branch in enumerate(["aligned", "aligned", "elimination", "aligned"], start=1):
         assert page.inner_text(".pg-story-count") == f"Scene {number} of 4"
@@ -94,18 +92,16 @@ def test_the_tour_leads_through_four_scenes_to_a_summary(at: At) -> None:
             aligned = [int(re.findall(r"(\d+) aligned", text)[0]) for text in (one, eight)]
             assert 30 <= aligned[0] <= 70
             assert aligned[1] >= 95
-        assert page.evaluate(FOCUSED) == "Next"
-        page.keyboard.press("Enter")
+        page.click(".pg-next")
     assert words < 140, "a minute, read at ease"
     summary = page.inner_text(".pg-story")
     assert "What goes wrong" in summary
     assert "half of the starts" in summary
     assert phase_portrait.aligned_share(6, 6, 0.1) == pytest.approx(0.5)
-    page.keyboard.press("Enter")
+    page.click(".pg-next")
     assert page.locator(".pg-story").is_hidden()
     assert page.locator(".pg-view:visible").count() == 7
     assert settings(page)["vocab"] == "10"
-    assert page.evaluate(FOCUSED) == "Pause"
     reaches(page, 10)  # the reader's own coin is tossed at once
 
 
@@ -347,6 +343,18 @@ def test_everything_can_be_done_by_keyboard(at: At) -> None:
         "toss step reset copy handle ask"
     )
     assert {f"pg-{name}" for name in wanted.split()} - reached == set()
+    page.locator(".pg-show-me").focus()
+    for key in ("Enter", "Tab", "Tab"):
+        page.keyboard.press(key)
+    assert page.evaluate(FOCUSED) == "Next"
+    for _ in range(4):
+        page.keyboard.press("Enter")
+    assert page.inner_text(".pg-story-count") == "In short"
+    page.keyboard.press("Enter")
+    assert page.evaluate(FOCUSED) == "Pause", "it runs"
+    reaches(page, 5)
+    page.keyboard.press("Enter")
+    assert page.inner_text(".pg-run") == "Run"
 
 
 def test_every_picture_has_a_name_a_text_and_an_explanation(at: At) -> None:
