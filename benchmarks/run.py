@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -259,14 +260,16 @@ IN_BROWSER = """
 
 def bench_playground() -> None:
     """A run of the reduced model in Chromium, beside the same in Python; one thread, as there."""
-    from playground_page import CHROMIUM, NO_CHROMIUM, playground_script
+    from site_browser import headless, playground_script
 
-    if CHROMIUM is None:
-        print(f"playground left out: {NO_CHROMIUM}")
+    import chromium
+
+    if chromium.find() is None:
+        print(f"playground left out: {chromium.ABSENT}")
         return
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    with playground_script() as run:
+    with contextmanager(headless)() as browser, playground_script(browser) as run:
         for heads in (1, 8):
             config = ReducedConfig(vocab=10, length=10, steps=300, evaluate_every=300, heads=heads)
             given = {"heads": heads, "steps": config.steps}

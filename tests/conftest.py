@@ -22,8 +22,8 @@ if not os.environ.get("LESSONS_INSTALLED"):
     sys.path.insert(0, str(ROOT))
 # The scripts of tools/ are run, not installed; their tests import them by name.
 sys.path += [str(ROOT / "tools"), str(ROOT / "tests")]
-# A browser on the built site, for all tests/test_site*.py.
-pytest_plugins = ["site_browser", "site_playground"]
+# A browser, for the tests of the built site and those of scripts and figures.
+pytest_plugins = ["site_browser"]
 
 
 def pytest_sessionstart() -> None:

@@ -1,18 +1,25 @@
-"""What a reader's browser makes of the page version of `explore`, in headless Chromium."""
+"""What Chromium makes of a figure by `explore`: its page version, and the widget in JupyterLab."""
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import notebook
 from matplotlib.figure import Figure
-from site_browser import in_browser
+from site_browser import PATIENCE, PHONE, ROOT, in_browser, opened
 
 from lessons_lib.figures.explore import PACE, explore
 
-pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = in_browser
 
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
@@ -43,35 +50,22 @@ def block() -> str:
     ).to_html()
 
 
-OpenPage = Callable[..., Any]
+OpenBody = Callable[..., Any]
 
 
 @pytest.fixture
-def open_page(chromium: Any, tmp_path: Path) -> Iterator[OpenPage]:
+def open_body(browser: Any, tmp_path: Path) -> Iterator[OpenBody]:
     """Opens a body as a page; in the end nothing may have been fetched or complained about."""
-    trouble: list[str] = []
-    contexts: list[Any] = []
+    with ExitStack() as stack:
 
-    def noticed(request: Any) -> None:
-        if not request.url.startswith(("file:", "data:")):
-            trouble.append(f"request of {request.url}")
+        def open_it(body: str, **options: Any) -> Any:
+            (tmp_path / "page.html").write_text(PAGE.format(body), encoding="utf-8")
+            given = options | {"offline": True}
+            page, _ = stack.enter_context(opened(browser, tmp_path.as_uri(), "page.html", **given))
+            page.clock.install()  # no test waits for a figure to play: ``PACE`` passes when told
+            return page
 
-    def open_body(body: str, **options: Any) -> Any:
-        file = tmp_path / f"page{len(contexts)}.html"
-        file.write_text(PAGE.format(body), encoding="utf-8")
-        contexts.append(chromium.new_context(offline=True, **options))
-        page = contexts[-1].new_page()
-        page.clock.install()  # no test waits for a figure to play: ``PACE`` passes when told
-        page.on("request", noticed)
-        page.on("console", lambda message: trouble.append(message.text))
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.goto(file.as_uri())
-        return page
-
-    yield open_body
-    for context in contexts:
-        context.close()
-    assert trouble == []
+        yield open_it
 
 
 def slider(figure: Any, name: str) -> Any:
@@ -82,34 +76,28 @@ def button(figure: Any, word: str) -> Any:
     return figure.get_by_role("button", name=f"{word} training step")
 
 
-def description(figure: Any) -> str:
-    return str(figure.locator(".lessons-explore-text").inner_text())
-
-
 def expect_frame(figure: Any, step: int, head: int) -> None:
     """The middle of the image, its alternative text and the description tell the same values."""
     colour = figure.locator("img").evaluate(
         """async (image) => {
           await image.decode();
-          const canvas = document.createElement("canvas");
-          canvas.width = image.naturalWidth;
-          canvas.height = image.naturalHeight;
-          const context = canvas.getContext("2d");
-          context.drawImage(image, 0, 0);
-          const x = Math.floor(canvas.width / 2), y = Math.floor(canvas.height / 2);
-          return Array.from(context.getImageData(x, y, 1, 1).data.slice(0, 2));
+          const context = new OffscreenCanvas(1, 1).getContext("2d");
+          context.drawImage(image, -image.naturalWidth / 2, -image.naturalHeight / 2);
+          return Array.from(context.getImageData(0, 0, 1, 1).data.slice(0, 2));
         }"""
     )
     assert colour == [step, head]
-    assert description(figure) == f"red is {step} & green is {head}"
+    assert (
+        figure.locator(".lessons-explore-text").inner_text() == f"red is {step} & green is {head}"
+    )
     wanted = f"A coloured square (training step {step}, head {head})"
     assert figure.locator("img").get_attribute("alt") == wanted
 
 
 def test_each_slider_moves_by_keyboard_and_changes_frame_and_description(
-    open_page: OpenPage, block: str
+    open_body: OpenBody, block: str
 ) -> None:
-    figure = open_page(block).locator("figure")
+    figure = open_body(block).locator("figure")
     expect_frame(figure, 70, 10)
     for name, key, values in (
         ("training step", "ArrowRight", (140, 10)),
@@ -120,7 +108,7 @@ def test_each_slider_moves_by_keyboard_and_changes_frame_and_description(
         slider(figure, name).press(key)
         expect_frame(figure, *values)
     slider(figure, "training step").press("End")
-    assert "ValueError: broken on purpose" in description(figure)
+    assert "ValueError: broken on purpose" in figure.locator(".lessons-explore-text").inner_text()
     slider(figure, "training step").press("Home")
     slider(figure, "training step").press("ArrowRight")
     slider(figure, "head").press("Home")
@@ -129,8 +117,8 @@ def test_each_slider_moves_by_keyboard_and_changes_frame_and_description(
     assert figure.locator("output").all_inner_texts() == ["70", "10"]
 
 
-def test_play_stops_at_the_end_and_starts_again(open_page: OpenPage, block: str) -> None:
-    figure = open_page(block).locator("figure")
+def test_play_stops_at_the_end_and_starts_again(open_body: OpenBody, block: str) -> None:
+    figure = open_body(block).locator("figure")
     text = figure.locator(".lessons-explore-text")
     button(figure, "Play").press("Enter")
     assert text.get_attribute("aria-live") == "off"
@@ -152,15 +140,15 @@ def test_play_stops_at_the_end_and_starts_again(open_page: OpenPage, block: str)
     expect_frame(figure, 70, 10)
 
 
-def test_with_reduced_motion_nothing_moves_by_itself(open_page: OpenPage, block: str) -> None:
-    figure = open_page(block, reduced_motion="reduce").locator("figure")
+def test_with_reduced_motion_nothing_moves_by_itself(open_body: OpenBody, block: str) -> None:
+    figure = open_body(block, reduced_motion="reduce").locator("figure")
     button(figure, "Next").click()
     figure.page.clock.run_for(3 * PACE)
     expect_frame(figure, 140, 10)
 
 
-def test_two_copies_on_a_page_are_independent(open_page: OpenPage, block: str) -> None:
-    page = open_page(block + block)
+def test_two_copies_on_a_page_are_independent(open_body: OpenBody, block: str) -> None:
+    page = open_body(block + block)
     first, second = page.locator("figure").all()
     slider(second, "training step").press("ArrowRight")
     slider(first, "head").press("End")
@@ -171,23 +159,21 @@ def test_two_copies_on_a_page_are_independent(open_page: OpenPage, block: str) -
 
 
 def test_a_front_end_may_insert_the_block_before_its_scripts_run(
-    open_page: OpenPage, block: str
+    open_body: OpenBody, block: str
 ) -> None:
     """As notebooks do: the text becomes a detached tree, then fresh scripts replace the inert."""
-    page = open_page("<p>output</p>")
+    page = open_body("<p>output</p>")
     page.evaluate(
         """(source) => {
           const output = document.createElement("div");
           output.innerHTML = source;
-          for (const old of Array.from(output.querySelectorAll("script"))) {
+          for (const old of output.querySelectorAll("script")) {
             const fresh = document.createElement("script");
-            for (const attribute of old.attributes) {
-              fresh.setAttribute(attribute.name, attribute.value);
-            }
+            for (const { name, value } of old.attributes) fresh.setAttribute(name, value);
             fresh.textContent = old.textContent;
             old.replaceWith(fresh);
           }
-          document.querySelector("main").appendChild(output);
+          document.querySelector("main").append(output);
         }""",
         block,
     )
@@ -196,26 +182,13 @@ def test_a_front_end_may_insert_the_block_before_its_scripts_run(
     expect_frame(figure, 140, 10)
 
 
-def test_without_javascript_the_still_image_and_its_description_stay(
-    open_page: OpenPage, block: str
-) -> None:
-    figure = open_page(block, java_script_enabled=False).locator("figure")
-    assert figure.locator("img").is_visible()
-    alt = "A coloured square (training step 70, head 10)"
-    assert figure.locator("img").get_attribute("alt") == alt
-    visible = figure.inner_text()
-    for text in ("Colours", "training step 70, head 10", "red is 70 & green is 10", "still image"):
-        assert text in visible
-    assert figure.locator("input, button").count() == 0
-
-
 def test_the_figure_fits_a_phone_and_in_print_the_values_stand_in_words(
-    open_page: OpenPage, block: str
+    open_body: OpenBody, block: str
 ) -> None:
-    page = open_page(block, viewport={"width": 375, "height": 700})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    page = open_body(block, size=PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     image = page.locator("img").bounding_box()
-    assert 340 <= image["width"] <= 375
+    assert 0.9 * PHONE["width"] <= image["width"] <= PHONE["width"]
     assert image["width"] / image["height"] == pytest.approx(5.6 / 3.6, rel=0.01)
     for control in page.locator("input, button").all():
         assert control.bounding_box()["height"] >= 40  # a finger is wider than a mouse pointer
@@ -225,3 +198,70 @@ def test_the_figure_fits_a_phone_and_in_print_the_values_stand_in_words(
     page.emulate_media(media="print")
     assert state.inner_text() == "training step 210, head 10"
     assert not page.locator(".lessons-explore-controls").is_visible()
+
+
+LAB = os.environ.get("JUPYTERLAB") or shutil.which("jupyter-lab")
+CELL = """from lessons_lib.figures.explore import explore
+
+explore(
+    lambda figure, step: figure.add_subplot().plot([0, step]),
+    describe=lambda step: f"The line ends at {step}.",
+    alt="A line",
+    step=[2, 4, 8],
+)"""
+
+
+@pytest.fixture
+def notebook_address(tmp_path: Path) -> Iterator[str]:
+    """A server of JupyterLab with one notebook, whose kernel is the Python of the tests."""
+    assert LAB is not None
+    names = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    content = json.loads(notebook(CELL)) | {"metadata": {"kernelspec": names}}
+    (tmp_path / "figure.ipynb").write_text(json.dumps(content), encoding="utf-8")
+    kernel = [sys.executable, "-m", "ipykernel", "install", "--prefix", str(tmp_path)]
+    subprocess.run(kernel, check=True, capture_output=True)
+    folders = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "RUNTIME")}
+    folders |= {"JUPYTER_PATH": str(tmp_path / "share" / "jupyter"), "HOME": str(tmp_path)}
+    folders |= {"PYTHONPATH": "" if os.environ.get("LESSONS_INSTALLED") else str(ROOT)}
+    options = ["--no-browser", "--allow-root", "--port=0", "--ServerApp.token=t"]
+    options += [f"--ServerApp.root_dir={tmp_path}", "--LabApp.news_url="]
+    with subprocess.Popen(
+        [LAB, *options, "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
+        env=os.environ | folders,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stderr is not None
+        told = []
+        for line in server.stderr:
+            told.append(line)
+            if found := re.search(r"http://127\.0\.0\.1:\d+/", line):
+                yield f"{found[0]}lab/tree/figure.ipynb?token=t"
+                break
+        else:
+            pytest.fail(f"expected the address of a server, found: {''.join(told)}")
+        server.terminate()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(LAB is None, reason="no jupyter-lab on the PATH or in JUPYTERLAB")
+def test_a_figure_is_run_and_moved_by_key_in_jupyterlab(
+    browser: Any, notebook_address: str
+) -> None:
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(notebook_address)
+    page.locator(".jp-CodeCell .cm-content").click()
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+    page.keyboard.press("Control+Enter")
+    output = page.locator(".jp-OutputArea-output")
+    said = output.get_by_text("The line ends at")
+    said.wait_for()
+    assert said.inner_text() == "The line ends at 2."
+    picture = output.locator("img").first
+    before = picture.get_attribute("src")
+    output.locator(".noUi-handle").first.focus()
+    page.keyboard.press("ArrowRight")
+    output.get_by_text("The line ends at 4.").wait_for()
+    assert picture.get_attribute("src") != before
+    page.context.close()

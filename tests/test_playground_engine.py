@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from playground_page import CHROMIUM, NO_CHROMIUM, TALK, Script, playground_script
 from scipy import integrate
 from scipy import stats as scipy_stats
+from site_browser import TALK, Script, in_browser
 
 from lessons_lib import models, stats
 from lessons_lib.lab.mirror import turn_over
@@ -21,23 +20,9 @@ from lessons_lib.tasks import generator
 from lessons_lib.theory import phase_portrait, reduced_model
 from lessons_lib.theory.reduced_model import ReducedConfig, train_reduced
 
-pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
-]
+pytestmark = in_browser
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-
-
-@pytest.fixture(scope="module")
-def script() -> Iterator[Script]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with playground_script() as run:
-        yield run
-    torch.set_num_threads(before)
 
 
 def distance(found: object, wanted: Array) -> float:
@@ -114,14 +99,10 @@ def test_the_same_start_and_the_same_inputs_give_the_same_run(
     for row, (a, b) in zip(rows, seen, strict=True):
         assert distance(row["a"], a) < 1e-6
         assert distance(row["b"], b) < 1e-6
-    fields = {
-        "loss": runs.loss,
-        "rightAttention": runs.right_attention,
-        "leadA": runs.lead_a,
-        "leadB": runs.lead_b,
-    }
-    for name, wanted in fields.items():
-        assert distance([row[name] for row in rows], wanted[0]) < 1e-6, name
+    names = ("loss", "rightAttention", "leadA", "leadB")
+    wanted = (runs.loss, runs.right_attention, runs.lead_a, runs.lead_b)
+    for name, values in zip(names, wanted, strict=True):
+        assert distance([row[name] for row in rows], values[0]) < 1e-6, name
     accuracy = [row["tokenAccuracy"] for row in rows]
     assert accuracy == pytest.approx(runs.token_accuracy[0].tolist(), abs=1e-12)
     assert found["branch"] == runs.branches()[0]
@@ -149,25 +130,10 @@ def test_a_seed_gives_normal_numbers_and_fair_permutations(script: Script) -> No
     assert len(set(found["firsts"])) == 3
 
 
-def test_a_start_has_the_scale_and_the_tilt_that_are_asked_for(script: Script) -> None:
-    settings = {"vocab": 20, "length": 16, "heads": 8, "optimizer": "sgd", "rate": 1, "seed": 5}
-    found = script(
-        """
-        const { Run } = await import("/playground/run.js");
-        const { a, b } = new Run(given).model;
-        return [Array.from(a), Array.from(b)];
-        """,
-        settings | {"scale": 0.25, "startA": 1, "startB": -2, "batch": 32},
-    )
-    for values, size, lead in zip(found, (16, 20), (1, -2), strict=True):
-        noise = np.reshape(values, (8, size, size)) - lead * np.eye(size)
-        assert noise.std() == pytest.approx(0.25, rel=0.05)
-        assert np.diagonal(noise, axis1=1, axis2=2).mean() == pytest.approx(0, abs=0.1)
-        assert scipy_stats.kstest(noise.ravel() / 0.25, "norm").pvalue > 0.01
-
-
-def test_mirror_images_are_those_of_the_reference(script: Script) -> None:
-    """The start of four heads; the reference turns over layers whose weights are that start."""
+def test_a_start_has_its_scale_and_tilt_and_mirror_images_are_those_of_the_reference(
+    script: Script,
+) -> None:
+    """The reference turns over layers whose weights are the start."""
     drawn, *found = script(
         """
         const { Run } = await import("/playground/run.js");
@@ -178,20 +144,24 @@ def test_mirror_images_are_those_of_the_reference(script: Script) -> None:
           return [start, Array.from(run.words)];
         });
         """,
-        {"vocab": 6, "length": 5, "heads": 4, "optimizer": "sgd", "rate": 1, "seed": 5}
+        {"vocab": 20, "length": 16, "heads": 8, "optimizer": "sgd", "rate": 1, "seed": 5}
         | {"scale": 0.25, "startA": 1, "startB": -2, "batch": 32},
     )
+    for values, size, lead in zip(drawn[0], (16, 20), (1, -2), strict=True):
+        noise = np.reshape(values, (8, size, size)) - lead * np.eye(size)
+        assert noise.std() == pytest.approx(0.25, rel=0.05)
+        assert np.diagonal(noise, axis1=1, axis2=2).mean() == pytest.approx(0, abs=0.1)
+        assert scipy_stats.kstest(noise.ravel() / 0.25, "norm").pvalue > 0.01
     for mirror, (start, words) in zip(("turned", "pairs"), found, strict=True):
-        layers = [torch.nn.Linear(size, 4 * size, bias=False) for size in (5, 6)]
+        layers = [torch.nn.Linear(size, 8 * size, bias=False) for size in (16, 20)]
         for layer, values in zip(layers, drawn[0], strict=True):
             layer.weight.data = torch.tensor(values).reshape(layer.weight.shape)
             layer.bias = torch.nn.Parameter(torch.zeros(len(layer.weight)))
-        model: Any = SimpleNamespace(
-            config=SimpleNamespace(heads=4), query=layers[0], value=layers[1]
-        )
+        config = SimpleNamespace(heads=8)
+        model: Any = SimpleNamespace(config=config, query=layers[0], value=layers[1])
         if mirror == "pairs":
             models.make_antithetic(model)
-        for head in range(4 if mirror == "turned" else 0):
+        for head in range(8 if mirror == "turned" else 0):
             turn_over(model, head)
         for layer, values in zip(layers, start, strict=True):
             assert torch.equal(layer.weight.flatten(), torch.tensor(values))
@@ -217,31 +187,21 @@ def test_branches_are_told_apart_as_in_the_reference(script: Script) -> None:
     assert set(found) == {"aligned", "elimination", "undecided"}
 
 
-TALLIES = {
-    "toss": (ReducedConfig(vocab=5, length=5, steps=60), "off"),
-    "spare-but-tilted": (
-        ReducedConfig(vocab=6, length=5, steps=60, start_scale=0.5, start_b=-0.1),
-        "off",
-    ),
-    "two-heads": (ReducedConfig(vocab=5, length=5, steps=120, heads=2), "off"),
-    "turned": (ReducedConfig(vocab=5, length=5, steps=60, start_scale=0.5, start_b=0.1), "turned"),
-    "mirror-images": (ReducedConfig(vocab=5, length=5, steps=120, heads=2), "pairs"),
-}
-
-
-@pytest.mark.parametrize(("config", "mirror"), TALLIES.values(), ids=TALLIES)
-def test_a_tally_is_that_of_the_reference_and_of_the_theory(
-    script: Script, monkeypatch: pytest.MonkeyPatch, config: ReducedConfig, mirror: str
+@pytest.mark.parametrize(
+    ("changes", "steps"),
+    [
+        ({}, 60),
+        ({"vocab": 6, "scale": 0.5, "startB": -0.1}, 60),
+        ({"heads": 2}, 120),
+        ({"scale": 0.5, "startB": 0.1, "mirror": "turned"}, 60),
+        ({"heads": 2, "mirror": "pairs"}, 120),
+    ],
+    ids=["toss", "spare-but-tilted", "two-heads", "turned", "mirror-images"],
+)
+def test_a_tally_is_that_of_single_runs_and_of_the_theory(
+    script: Script, changes: dict[str, Any], steps: int
 ) -> None:
-    drawn = reduced_model._start
-
-    def start(config: ReducedConfig, rng: torch.Generator) -> tuple[torch.Tensor, ...]:
-        pair = drawn(config, rng)
-        if mirror == "off":
-            return pair
-        return tuple(-x if mirror == "turned" else torch.stack([x[0], -x[0]]) for x in pair)
-
-    monkeypatch.setattr(reduced_model, "_start", start)
+    config: dict[str, Any] = {"vocab": 5, "length": 5, "heads": 1, "mirror": "off"} | changes
     found = script(
         TALK
         + """
@@ -261,32 +221,22 @@ def test_a_tally_is_that_of_the_reference_and_of_the_theory(
         });
         return { last, alone, share: alignedShare(config) };
         """,
-        {
-            "config": {"vocab": config.vocab, "length": config.length, "heads": config.heads}
-            | {"scale": config.start_scale, "startB": config.start_b, "seed": 1, "mirror": mirror},
-            "steps": config.steps,
-        },
+        {"config": config, "steps": steps},
     )
     ends = [run["branch"] for run in found["alone"]]
-    ways = ("aligned", "elimination", "undecided")
-    assert found["last"] == {way: ends.count(way) for way in ways} | {
+    counts = {way: ends.count(way) for way in ("aligned", "elimination", "undecided")}
+    assert found["last"] == counts | {
         **{"type": "tally", "stopped": False, "runs": 200, "finished": 200}
     }
-    quick = replace(config, evaluate_every=config.steps)
-    aligned, other = (
-        list(runs).count("aligned")
-        for runs in (ends, train_reduced(quick, range(1000, 1200)).branches())
-    )
-    assert stats.share_difference(aligned, 200, other, 200) > 0.05
-    for count in (aligned, other):
-        within = stats.proportion_interval(count, 200, confidence=0.99)
-        assert within.low < found["share"] < within.high or mirror == "pairs"
-    if mirror == "pairs":  # theory says almost 1; what the inputs add, it does not know
+    if config["mirror"] == "pairs":  # theory says almost 1; what the inputs add, it does not know
         assert found["share"] > 0.99
-        assert min(aligned, other) >= 190
-    if config.heads == 1:  # the start of a run tells its end
+        assert counts["aligned"] >= 190
+    else:
+        within = stats.proportion_interval(counts["aligned"], 200, confidence=0.99)
+        assert within.low < found["share"] < within.high
+    if config["heads"] == 1:  # the start of a run tells its end
         a, b = np.array([[run["a"], run["b"]] for run in found["alone"]]).T
-        above = b > phase_portrait.separatrix(a, config.vocab, config.length)
+        above = b > phase_portrait.separatrix(a, config["vocab"], config["length"])
         assert (above == (np.array(ends) == "aligned")).sum() > 180
 
 

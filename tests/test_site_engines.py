@@ -14,10 +14,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from site_browser import CHAPTERS, CHROMIUM, PAGES, Host, needs_site, served
+from site_browser import CHAPTERS, PAGES, SPY, Host, needs_site, served
 
 import chromium
 
@@ -28,15 +28,15 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:setting remote_server_addr:DeprecationWarning"),
 ]
 
-KEYS = {"Home": "\ue011", "End": "\ue010", "Enter": "\ue007"}
-WATCH = b"""<head><script>
-addEventListener("error", e => {
+KEYS = {"Home": "\ue011", "End": "\ue010"}
+WATCH = f"""<script>{SPY}
+addEventListener("error", e => {{
   document.documentElement.dataset.problems =
     (document.documentElement.dataset.problems || "") + (e.message || e.target.outerHTML) + "; ";
-}, true);
-addEventListener("unhandledrejection", e => {
+}}, true);
+addEventListener("unhandledrejection", e => {{
   document.documentElement.dataset.problems = String(e.reason);
-});
+}});
 </script>"""
 PATIENCE = 60
 """Seconds until what has not come is taken to be missing."""
@@ -45,45 +45,31 @@ PATIENCE = 60
 class Watched(Host):
     """The site, with a script at the head of each page that notes what goes wrong."""
 
-    def do_GET(self) -> None:  # noqa: N802
-        path = Path(self.translate_path(self.path))
-        if path.suffix != ".html" or not path.is_file():
-            return super().do_GET()
-        content = path.read_bytes().replace(b"<head>", WATCH, 1)
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-        return None
+    head = WATCH.encode()
 
 
-class Engine:
-    """A browser, whatever drives it.
+def wait(ready: Callable[[], Any], what: str, patience: float = PATIENCE) -> None:
+    end = time.monotonic() + patience
+    while not ready():
+        assert time.monotonic() < end, f"never true: {what}"
+        time.sleep(0.1)
 
-    Attributes:
-        go: open an address and wait until it is loaded.
-        run: the body of a function in the page -> what it returns.
-        keys: send keys to the first element that a selector finds.
-    """
 
-    def __init__(
-        self, go: Callable[[str], Any], run: Callable[[str], Any], keys: Callable[[str, str], Any]
-    ) -> None:
-        self.go, self.run, self.keys = go, run, keys
+class Engine(NamedTuple):
+    """A browser, whatever drives it: go to an address, run the body of a function, press a key."""
 
-    def until(self, condition: str) -> Any:
-        """What an expression in the page says once it is true."""
-        end = time.monotonic() + PATIENCE
-        while not (found := self.run(f"return {condition}")):
-            assert time.monotonic() < end, f"never true: {condition}"
-            time.sleep(0.1)
-        return found
+    go: Callable[[str], Any]
+    run: Callable[[str], Any]
+    keys: Callable[[str, str], Any]
+
+    def until(self, condition: str) -> None:
+        """Wait until an expression in the page is true."""
+        wait(lambda: self.run(f"return {condition}"), condition)
 
 
 def in_chromium(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """Chromium."""
-    if CHROMIUM is None:
+    if chromium.find() is None:
         pytest.skip(chromium.ABSENT)
     page = request.getfixturevalue("browser").new_page()  # Playwright starts once in a process
     yield Engine(
@@ -102,61 +88,47 @@ def in_firefox(_: pytest.FixtureRequest) -> Iterator[Engine]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         # A free port, which Firefox writes into its profile.
         (Path(profile) / "user.js").write_text('user_pref("marionette.port", 0);\n')
+        port = Path(profile) / "MarionetteActivePort"
         command = [program, "--marionette", "--headless", "--no-remote", "--profile", profile]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
             try:
-                client = Marionette(Path(profile) / "MarionetteActivePort")
-                client.ask("NewSession")
-                client.ask("SetTimeouts", pageLoad=4000 * PATIENCE)
-                yield Engine(client.go, client.run, client.keys)
-                client.close()
+                wait(lambda: port.exists() and port.read_text(), "Firefox listens", 4 * PATIENCE)
+                with socket.create_connection(("127.0.0.1", int(port.read_text()))) as line:
+                    yield driven_by_marionette(line)
             finally:
                 run.terminate()
 
 
-class Marionette:
-    """Firefox's own remote control: JSON over a socket, each message after its length.
+def driven_by_marionette(line: socket.socket) -> Engine:
+    """Firefox's own remote control: JSON over a socket, each message after its length."""
+    file = line.makefile("rb")
 
-    Args:
-        port: file in which Firefox says where it listens, once it does.
-    """
-
-    def __init__(self, port: Path) -> None:
-        end = time.monotonic() + 4 * PATIENCE
-        while not (port.exists() and port.read_text()):
-            assert time.monotonic() < end, "Firefox did not start"
-            time.sleep(0.1)
-        self.socket = socket.create_connection(("127.0.0.1", int(port.read_text())))
-        self.file = self.socket.makefile("rb")
-        self.receive()  # it says hello
-
-    def receive(self) -> Any:
+    def receive() -> Any:
         length = b""
-        while (digit := self.file.read(1)) != b":":
+        while (digit := file.read(1)) != b":":
             length += digit
-        return json.loads(self.file.read(int(length)))
+        return json.loads(file.read(int(length)))
 
-    def ask(self, command: str, **values: Any) -> Any:
+    def ask(command: str, **values: Any) -> Any:
         """What a command of WebDriver answers."""
         text = json.dumps([0, 0, f"WebDriver:{command}", values])
-        self.socket.sendall(f"{len(text.encode())}:{text}".encode())
-        _, _, error, found = self.receive()
+        line.sendall(f"{len(text.encode())}:{text}".encode())
+        _, _, error, found = receive()
         assert error is None, error
         return found["value"] if isinstance(found, dict) and "value" in found else found
 
-    def go(self, address: str) -> None:
-        self.ask("Navigate", url=address)
+    def keys(selector: str, key: str) -> None:
+        (element,) = ask("FindElement", using="css selector", value=selector).values()
+        ask("ElementSendKeys", id=element, text=KEYS[key])
 
-    def run(self, script: str) -> Any:
-        return self.ask("ExecuteScript", script=script, args=[])
-
-    def keys(self, selector: str, key: str) -> None:
-        (element,) = self.ask("FindElement", using="css selector", value=selector).values()
-        self.ask("ElementSendKeys", id=element, text=KEYS[key])
-
-    def close(self) -> None:
-        self.file.close()
-        self.socket.close()
+    receive()  # it says hello
+    ask("NewSession")
+    ask("SetTimeouts", pageLoad=4000 * PATIENCE)
+    return Engine(
+        lambda url: ask("Navigate", url=url),
+        lambda script: ask("ExecuteScript", script=script, args=[]),
+        keys,
+    )
 
 
 def in_webkit(_: pytest.FixtureRequest) -> Iterator[Engine]:
@@ -167,7 +139,6 @@ def in_webkit(_: pytest.FixtureRequest) -> Iterator[Engine]:
         pytest.skip("no WebKitWebDriver and MiniBrowser (webkit2gtk-driver), or no Xvfb")
     from pyvirtualdisplay.display import Display
     from selenium import webdriver
-    from selenium.webdriver.common.by import By
     from selenium.webdriver.webkitgtk.service import Service
 
     options = webdriver.WebKitGTKOptions()
@@ -178,7 +149,7 @@ def in_webkit(_: pytest.FixtureRequest) -> Iterator[Engine]:
         yield Engine(
             driver.get,
             driver.execute_script,
-            lambda selector, key: driver.find_element(By.CSS_SELECTOR, selector).send_keys(
+            lambda selector, key: driver.find_element("css selector", selector).send_keys(
                 KEYS[key]
             ),
         )
@@ -188,7 +159,7 @@ def in_webkit(_: pytest.FixtureRequest) -> Iterator[Engine]:
 @pytest.fixture(scope="module")
 def watched() -> Iterator[str]:
     """Where the watched site is served."""
-    with served(Watched) as found:
+    with served(handler=Watched) as found:
         yield found
 
 
@@ -199,49 +170,51 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     yield from request.param(request)
 
 
-@pytest.fixture(autouse=True)
-def nothing_goes_wrong(engine: Engine, watched: str) -> Iterator[None]:
-    """No test may leave an error on its page, or a request to another host."""
-    yield
-    problems_of(engine, watched)
+@pytest.fixture
+def go(engine: Engine, watched: str) -> Iterator[Callable[[str], None]]:
+    """Opens a page; none may have an error in the end, or a request to another host."""
+
+    def check() -> None:
+        assert engine.run("return document.documentElement.dataset.problems || ''") == ""
+        asked = engine.run("return performance.getEntriesByType('resource').map(e => e.name)")
+        assert [name for name in asked if not name.startswith((watched, "data:", "blob:"))] == []
+
+    def open_it(name: str) -> None:
+        check()
+        engine.go(f"{watched}/{name}")
+
+    engine.go("about:blank")
+    yield open_it
+    check()
 
 
-def problems_of(engine: Engine, watched: str) -> None:
-    assert engine.run("return document.documentElement.dataset.problems || ''") == ""
-    asked = engine.run("return performance.getEntriesByType('resource').map(e => e.name)")
-    assert [name for name in asked if not name.startswith((watched, "data:", "blob:"))] == []
+Go = Callable[[str], None]
 
 
-def test_each_page_loads_without_error_or_foreign_request(engine: Engine, watched: str) -> None:
+def test_each_page_loads_without_error_or_foreign_request(engine: Engine, go: Go) -> None:
     for name in PAGES:
-        engine.go(f"{watched}/{name}.html")
+        go(f"{name}.html")
         engine.until("document.readyState === 'complete'")
         assert engine.run("return document.querySelectorAll('article h1').length") == 1, name
-        problems_of(engine, watched)
 
 
-def test_a_slider_moves_by_key(engine: Engine, watched: str) -> None:
-    engine.go(f"{watched}/{CHAPTERS[1]}.html")
-    engine.run(
-        "document.querySelector('figure.lessons-explore')"
-        ".scrollIntoView({block: 'center', behavior: 'instant'})"
-    )
-    engine.until("document.querySelector('.lessons-explore input')")
-    state = (
-        "const f = document.querySelector('.lessons-explore');"
-        "return [f.innerText, f.querySelector('img').src]"
-    )
-    engine.keys(".lessons-explore input", "Home")
-    first = engine.run(state)
-    engine.keys(".lessons-explore input", "End")
-    last = engine.run(state)
-    assert first[0] != last[0]
-    assert first[1] != last[1]
-    engine.until("document.querySelector('.lessons-explore img').naturalWidth > 100")
+def test_a_slider_moves_by_key(engine: Engine, go: Go) -> None:
+    go(f"{CHAPTERS[1]}.html")
+    figure = "document.querySelector('.lessons-explore')"
+    engine.run(f"{figure}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+    engine.until(f"{figure}.querySelector('input')")
+    seen = []
+    for key in ("Home", "End"):
+        engine.keys(".lessons-explore input", key)
+        seen.append(engine.run(f"return [{figure}.innerText, {figure}.querySelector('img').src]"))
+    (words, frame), (other_words, other_frame) = seen
+    assert words != other_words
+    assert frame != other_frame
+    engine.until(f"{figure}.querySelector('img').naturalWidth > 100")
 
 
-def test_a_formula_is_set(engine: Engine, watched: str) -> None:
-    engine.go(f"{watched}/{CHAPTERS[0]}.html")
+def test_a_formula_is_set(engine: Engine, go: Go) -> None:
+    go(f"{CHAPTERS[0]}.html")
     engine.until("[...document.fonts].some(f => /Course/.test(f.family) && f.status === 'loaded')")
     over, under, whole, letter = engine.run(
         "const f = document.querySelector('div.math mfrac'), box = e => e.getBoundingClientRect();"
@@ -252,38 +225,31 @@ def test_a_formula_is_set(engine: Engine, watched: str) -> None:
     assert whole > 1.5 * letter
 
 
-def test_the_playground_trains_counts_and_stops(engine: Engine, watched: str) -> None:
-    engine.go(f"{watched}/book/playground.html#v=20&l=16&h=8")
+def test_the_playground_trains_counts_and_stops(engine: Engine, go: Go) -> None:
+    go("book/playground.html#v=20&l=16&h=8")
     engine.until("document.querySelector(\"#playground-app[data-step='0']\")")
     click = "document.querySelector('{}').click()"
     step = "Number(document.querySelector('#playground-app').dataset.step)"
     engine.run(click.format(".pg-run"))
     engine.until(f"{step} > 3")
     engine.run(click.format(".pg-run"))
-    engine.until("/^Paused/.test(document.querySelector('[role=status]').textContent)")
-    time.sleep(0.5)  # what was under way
+    engine.until("document.documentElement.dataset.running === 'false'")
     stopped = engine.run(f"return {step}")
-    engine.run(click.format(".pg-count"))
-    engine.until("/Stop/.test(document.querySelector('.pg-count').innerText)")
-    engine.run(click.format(".pg-count"))
-    engine.until("/Count/.test(document.querySelector('.pg-count').innerText)")
+    for told in ("Stop", "Count"):
+        engine.run(click.format(".pg-count"))
+        engine.until(f"document.querySelector('.pg-count').innerText.includes('{told}')")
     assert engine.run(f"return {step}") == stopped
 
 
-@pytest.mark.parametrize(
-    ("typed", "page"),
-    [("permutation", "06_hard_distribution"), ("permutaton", "06_hard_distribution")],
-    ids=["right", "with a typo"],
-)
-def test_search_answers_with_sections(engine: Engine, watched: str, typed: str, page: str) -> None:
-    engine.go(f"{watched}/search.html?q={typed}")
-    links = "[...document.querySelectorAll('#search-results li a')].map(e => e.href)"
-    engine.until(f"{links}.length")
-    found = engine.run(f"return {links}")
-    assert any(page in link for link in found)
-    assert any("#" in link for link in found)
-    quotes = engine.run(
-        "return [...document.querySelectorAll('#search-results .context')].map(e => e.innerText)"
+@pytest.mark.parametrize("typed", ["permutation", "permutaton"], ids=["right", "with a typo"])
+def test_search_answers_with_sections(engine: Engine, go: Go, typed: str) -> None:
+    go(f"search.html?q={typed}")
+    engine.until("document.querySelectorAll('#search-results li a').length")
+    links, quotes = (
+        engine.run(f"return [...document.querySelectorAll('#search-results {part}')].map({what})")
+        for part, what in (("li a", "e => e.href"), (".context", "e => e.innerText"))
     )
+    assert any("06_hard_distribution" in link for link in links)
+    assert any("#" in link for link in links)
     assert any("permutation" in quote.lower() for quote in quotes)
-    assert json.dumps(quotes).count("import ") == 0, "no code"
+    assert not any(code in " ".join(quotes) for code in ("import ", ".ipynb")), "text only"

@@ -1,58 +1,92 @@
-"""The playground as a reader meets it: the tour, a run, a tally, a shared link, a hidden tab."""
+"""The playground as readers meet it: the tour, runs, tallies, links; by keyboard, on a phone."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from site_browser import SITE, in_browser, needs_site
-from site_playground import (
-    APP,
-    PAGE,
-    PICTURE,
-    SOON,
-    VIEWS,
-    OpenAt,
-    follow,
-    reaches,
-    settings,
-    step,
-)
+import site_browser as web
+from playwright.sync_api import expect
 
 from lessons_lib.theory import phase_portrait
 
-pytestmark = [needs_site, *in_browser]
+pytestmark = [web.needs_site, *web.in_browser]
 
+PAGE = "book/playground.html"
+APP = "#playground-app"
+VIEWS = ("attention", "table", "curves", "plane", "choice", "example")
+At = Callable[..., Any]
+
+PICTURE = "id => document.querySelector(`[data-view=${id}] canvas`).toDataURL()"
+CHANGED = f"([id, old]) => ({PICTURE})(id) !== old"
 HIDE = """hidden => {
   Object.defineProperty(document, 'hidden', {configurable: true, get: () => hidden});
   document.dispatchEvent(new Event('visibilitychange'));
 }"""
+FOCUS = """(e => [e.id || e.className, `outline ${getComputedStyle(e).outlineStyle}`])(
+  document.activeElement)"""
+FOCUSED = "document.activeElement.textContent"
 
 
-def test_the_tour_leads_through_four_scenes_to_a_summary(at: OpenAt) -> None:
-    page = at().page
+@pytest.fixture
+def at(open_page: web.OpenPage) -> At:
+    """Opens the playground, with a fragment and with options."""
+
+    def open_at(fragment: str = "", **options: Any) -> Any:
+        page = open_page(f"{PAGE}{fragment}", **options)
+        page.wait_for_selector(f"{APP}[data-step='0']")
+        return page
+
+    return open_at
+
+
+def step(page: Any) -> int:
+    return int(page.get_attribute(APP, "data-step"))
+
+
+def reaches(page: Any, steps: int) -> None:
+    page.wait_for_function(f"n => document.querySelector('{APP}').dataset.step >= n", arg=steps)
+
+
+def rests(page: Any) -> int:
+    """Wait until the worker has said that it does not run any more, and at which step."""
+    page.wait_for_selector("html[data-running=false]", state="attached")
+    return step(page)
+
+
+def settings(page: Any) -> dict[str, str]:
+    """What the form shows."""
+    found: dict[str, str] = page.evaluate(
+        "() => Object.fromEntries([...document.querySelectorAll('.pg-field :is(input, select)')]"
+        ".map(e => [e.id.slice(3), e.value]))"
+    )
+    return found
+
+
+def test_the_tour_leads_through_four_scenes_to_a_summary(at: At) -> None:
+    page = at()
     page.click(".pg-show-me")
-    assert page.evaluate("document.activeElement.textContent") == "Words first, then attention"
-    branches = ["aligned", "aligned", "elimination", "aligned"]
+    assert page.evaluate(FOCUSED) == "Words first, then attention"
     words, heights = 0, set()
-    for number, branch in enumerate(branches, start=1):
+    for number, branch in enumerate(["aligned", "aligned", "elimination", "aligned"], start=1):
         assert page.inner_text(".pg-story-count") == f"Scene {number} of 4"
         for part in ("caption", "ending"):
             words += len(page.text_content(f".pg-story-{part}").split())
         ending = page.locator(".pg-story-ending")
         assert not ending.is_visible(), "what comes of it is not told before it comes"
         assert page.locator(".pg-view:visible").count() == 3
-        page.wait_for_selector(f"{APP}[data-branch={branch}]", timeout=SOON)
+        page.wait_for_selector(f"{APP}[data-branch={branch}]")
         if number in (2, 3):
             ending.filter(has_text=branch, visible=True).wait_for()
-            page.wait_for_selector(".pg-hold:has-text('Again')", timeout=3 * SOON)
+            page.wait_for_selector(".pg-hold:has-text('Again')")
         if number == 3:  # what it costs is said beside the lucky start
             here, lucky = re.findall(r"(\d+)%", page.inner_text(".pg-story-measure"))
             assert int(here) < 50 < int(lucky)
         if number == 4:
-            page.wait_for_selector(
-                ".pg-tally-words:has-text('100 of 100') >> nth=1", timeout=60_000
-            )
+            done = ".pg-tally-words:has-text('100 of 100') >> nth=1"
+            page.wait_for_selector(done)
             one, eight = page.locator(".pg-tally-words").all_inner_texts()
             assert "Theory: 50%" in one
             assert "Theory: 99.6%: one head finds the place in 50% of starts, all 8 miss" in eight
@@ -74,8 +108,8 @@ def test_the_tour_leads_through_four_scenes_to_a_summary(at: OpenAt) -> None:
     reaches(page, 10)  # the reader's own coin is tossed at once
 
 
-def test_the_tour_waits_for_its_reader_and_escape_leaves_it(at: OpenAt) -> None:
-    page = at("#v=7").page
+def test_the_tour_waits_for_its_reader_and_escape_leaves_it(at: At) -> None:
+    page = at("#v=7")
     page.clock.install()
     page.click(".pg-show-me")
     page.clock.run_for(120_000)
@@ -85,38 +119,47 @@ def test_the_tour_waits_for_its_reader_and_escape_leaves_it(at: OpenAt) -> None:
     page.clock.run_for(5_000)
     reaches(page, 1)
     page.evaluate(HIDE, True)
-    page.wait_for_timeout(300)  # what was under way
-    stopped = step(page)
+    stopped = rests(page)
     page.click(".pg-hold:has-text('Pause')")
     page.click(".pg-hold:has-text('Go on')")
-    page.wait_for_timeout(500)
-    assert step(page) == stopped, "a hidden tab rests"
+    assert page.get_attribute("html", "data-told") == "pause", "a hidden tab rests"
     page.evaluate(HIDE, False)
     reaches(page, stopped + 1)
     page.keyboard.press("Escape")
     assert page.locator(".pg-story").is_hidden()
-    assert page.evaluate("document.activeElement.textContent") == "Run"
+    assert page.evaluate(FOCUSED) == "Run"
     assert settings(page)["vocab"] == "7"
     assert page.locator(".pg-view:visible").count() == 7
 
 
-def test_right_answers_stand_beside_how_sure_they_are(at: OpenAt) -> None:
+def test_all_is_in_one_screen_and_each_toss_has_a_seed_of_its_own(at: At) -> None:
+    page = at(size={"width": 1440, "height": 900})
+    for part in (".pg-run", *(f"[data-view={view}] canvas" for view in VIEWS[:4])):
+        expect(page.locator(part)).to_be_in_viewport(ratio=1)
+    seeds = [settings(page)["seed"]]
+    for _ in range(2):
+        page.click(".pg-toss")
+        seeds.append(settings(page)["seed"])
+    assert len(set(seeds)) == 3
+    page.wait_for_url(f"**#seed={seeds[-1]}")
+    page.evaluate("() => { location.hash = ''; }")  # the bare address restores the defaults
+    expect(page.locator("#pg-seed")).to_have_value("1")
+    page = at(size=web.PHONE)
+    page.click(".pg-run")
+    expect(page.locator("[data-view=attention] canvas")).to_be_in_viewport()
+
+
+def test_right_answers_stand_beside_how_sure_they_are(at: At) -> None:
     """A run of elimination: all answers right, and a loss that is hardly below that of a guess."""
-    page = at("#v=6&l=6&r=1&seed=3").page
+    page = at("#v=6&l=6&r=1&seed=3")
     assert "how sure of the right word 17%" in page.inner_text(".pg-state")  # 1/6
     page.click(".pg-run")
-    page.wait_for_function(
-        """() => {
-          const state = document.querySelector('.pg-state').textContent;
-          const [, right, sure] = state.match(/Right answers ([\\d.]+)%, how sure .* ([\\d.]+)%/);
-          return state.includes('elimination') && right === '100' && sure < 50;
-        }""",
-        timeout=SOON,
-    )
+    unsure = re.compile(r"elimination: .* Right answers 100%, how sure .* [1-4]\d(\.\d)?%")
+    expect(page.locator(".pg-state")).to_have_text(unsure)
 
 
-def test_pointing_at_a_cell_tells_its_value_and_marks_both_maps(at: OpenAt) -> None:
-    page = at("#v=4&l=3").page
+def test_pointing_at_a_cell_tells_its_value_and_marks_both_maps(at: At) -> None:
+    page = at("#v=4&l=3")
     canvas = page.locator("[data-view=attention] canvas")
     box = canvas.bounding_box()
     canvas.hover(position={"x": box["width"] / 2, "y": 20 + 0.5 * (box["height"] - 24)})  # middle
@@ -128,12 +171,12 @@ def test_pointing_at_a_cell_tells_its_value_and_marks_both_maps(at: OpenAt) -> N
     marked = {view: page.evaluate(PICTURE, view) for view in VIEWS[:2]}
     page.mouse.move(2, 2)
     for view, old in marked.items():
-        page.wait_for_function(f"([id, old]) => ({PICTURE})(id) !== old", arg=[view, old])
+        page.wait_for_function(CHANGED, arg=[view, old])
         assert page.inner_text(f"[data-view={view}] .pg-value") == ""
 
 
-def test_the_starting_point_is_moved_by_pointer_and_by_keys(at: OpenAt) -> None:
-    page = at("#v=6&l=6", width=1280, height=1200).page
+def test_the_starting_point_is_moved_by_pointer_and_by_keys(at: At) -> None:
+    page = at("#v=6&l=6", size={"width": 1280, "height": 1200})
     handle = page.locator(".pg-handle")
 
     def start() -> list[float]:
@@ -144,9 +187,9 @@ def test_the_starting_point_is_moved_by_pointer_and_by_keys(at: OpenAt) -> None:
     handle.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Shift+ArrowUp")
-    page.wait_for_function("() => document.querySelector('#pg-startB').value === '0.5'")
+    expect(page.locator("#pg-startB")).to_have_value("0.5")
     assert settings(page)["startA"] == "0.05"
-    handle.and_(page.locator("[aria-label*='word lead +0.50']")).wait_for()  # is drawn
+    expect(handle).to_have_attribute("aria-label", re.compile(r"word lead \+0\.50"))  # is drawn
     assert start() == pytest.approx([a + 0.05, b + 0.5], abs=0.011)
     assert "on the side of aligned" in page.text_content("[role=status]")
     label = handle.get_attribute("aria-label")
@@ -154,117 +197,98 @@ def test_the_starting_point_is_moved_by_pointer_and_by_keys(at: OpenAt) -> None:
         "e => [0, 0].map(() => e.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowLeft'})))"
     )
     assert settings(page)["startA"] == "-0.05"
-    page.wait_for_function("l => document.querySelector('.pg-handle').ariaLabel !== l", arg=label)
+    expect(handle).not_to_have_attribute("aria-label", label)
     box, plane = handle.bounding_box(), page.locator("[data-view=plane] canvas").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.down()
     page.mouse.move(plane["x"] + 0.4 * plane["width"], plane["y"] + 0.6 * plane["height"], steps=4)
     page.mouse.up()
-    page.wait_for_function(  # what is drawn lags behind what is dragged
-        r"""() => {
-          const words = document.querySelector('.pg-handle').ariaLabel.replaceAll('\u2212', '-');
-          const leads = [...words.matchAll(/lead [+]?(-?\d\.\d\d)/g)];
-          return words.includes('elimination') && leads.every((lead) => lead[1] < -0.1);
-        }"""
-    )
+    below = r".*lead \u2212(0\.[1-9]|[1-9]).*lead \u2212(0\.[1-9]|[1-9]).*elimination"
+    expect(handle).to_have_attribute("aria-label", re.compile(below))  # what is drawn lags behind
     page.click(".pg-run")
-    page.wait_for_selector(f"{APP}[data-branch=elimination]", timeout=SOON)
+    page.wait_for_selector(f"{APP}[data-branch=elimination]")
 
 
-def test_a_head_and_its_mirror_image_are_counted_beside_the_theory(at: OpenAt) -> None:
-    page = at("#playground-mirror").page
+def test_a_head_and_its_mirror_image_are_counted_beside_the_theory(at: At) -> None:
+    page = at("#playground-mirror")
     assert settings(page).items() >= {"heads": "2", "mirror": "pairs"}.items()
     page.select_option("#pg-runs", "20")
     page.wait_for_selector(".pg-duration:has-text('about')")  # said before it starts
     page.click(".pg-count")
-    page.wait_for_selector(".pg-tally-words:has-text('20 of 20')", timeout=60_000)
+    page.wait_for_selector(".pg-tally-words:has-text('20 of 20')")
     text = page.inner_text(".pg-tally-words")
     counts = [int(number) for number in re.findall(r"(\d+) (?:aligned|elim|undec)", text)]
     assert len(counts) == 3
     assert sum(counts) == 20
     assert counts[0] >= 18
-    widths = page.evaluate(
-        "() => [...document.querySelectorAll('.pg-part')].map(e => parseFloat(e.style.width))"
-    )
-    assert widths == [count * 5 for count in counts]
+    bars = "all => all.map(e => parseFloat(e.style.width))"
+    assert page.locator(".pg-part").evaluate_all(bars) == [count * 5 for count in counts]
     assert re.search(r"95% interval \d+% to [\d.]+%", text)
     share = float(re.findall(r"Theory: ([\d.]+)%: one head .* in 50% of starts", text)[0])
     assert share > 99
     page.select_option("#pg-mirror", "off")
     page.click(".pg-count")
-    page.wait_for_selector(".pg-tally-words:has-text('Theory: 75%') >> nth=0", timeout=60_000)
+    page.wait_for_selector(".pg-tally-words:has-text('Theory: 75%') >> nth=0")
 
 
 @pytest.mark.parametrize("fragment", ["", "#v=7&l=5&h=3"])
-def test_a_run_changes_every_picture_and_its_text(at: OpenAt, fragment: str) -> None:
-    page = at(fragment, width=1280, height=2600).page
-    page.wait_for_function("() => document.querySelectorAll('.pg-words:empty').length === 0")
+def test_a_run_changes_every_picture_and_its_text(at: At, fragment: str) -> None:
+    page = at(fragment, size={"width": 1280, "height": 2600})
+    expect(page.locator(".pg-words:empty")).to_have_count(0)
     before = {view: page.evaluate(PICTURE, view) for view in VIEWS}
     texts = page.locator(".pg-words").all_text_contents()
     page.click(".pg-run")
     reaches(page, 60)
     page.click(".pg-run")
-    assert page.inner_text(".pg-run") == "Run"
-    for view in VIEWS:
-        page.wait_for_function(f"([id, old]) => ({PICTURE})(id) !== old", arg=[view, before[view]])
+    for view, old in before.items():
+        page.wait_for_function(CHANGED, arg=[view, old])
     for number, old in enumerate(texts):
-        page.wait_for_function(
-            "([n, old]) => document.querySelectorAll('.pg-words')[n].textContent !== old",
-            arg=[number, old],
-        )
+        expect(page.locator(".pg-words").nth(number)).not_to_have_text(old)
 
 
-def test_pause_stops_step_makes_one_and_reset_begins_again(at: OpenAt) -> None:
-    page = at().page
+def test_pause_stops_step_makes_one_and_reset_begins_again(at: At) -> None:
+    page = at()
     page.click(".pg-run")
     reaches(page, 10)
     page.click(".pg-run")
-    page.wait_for_function(
-        "() => document.querySelector('[role=status]').textContent.startsWith('Paused')"
-    )
-    page.wait_for_timeout(200)  # what was under way
-    stopped = step(page)
-    page.wait_for_timeout(500)
-    assert step(page) == stopped
+    assert page.inner_text(".pg-run") == "Run"
+    assert page.text_content("[role=status]").startswith("Paused")
+    stopped = rests(page)
     page.click(".pg-step")
     reaches(page, stopped + 1)
-    assert step(page) == stopped + 1
+    assert rests(page) == stopped + 1
     page.click(".pg-reset")
     page.wait_for_selector(f"{APP}[data-step='0']")
 
 
-def test_a_run_that_is_left_alone_rests_and_says_so(at: OpenAt) -> None:
-    page = at("#v=2&l=2").page
+def test_a_run_that_is_left_alone_rests_and_says_so(at: At) -> None:
+    page = at("#v=2&l=2")
     page.select_option("#pg-pace", "fast")
     page.click(".pg-run")
-    page.wait_for_selector(".pg-state:has-text('Paused, to save')", timeout=3 * SOON)
+    page.wait_for_selector(".pg-state:has-text('Paused, to save')")
     assert "Paused, to save" in page.text_content("[role=status]")
     assert page.inner_text(".pg-run") == "Run"
-    rested = step(page)
+    rested = rests(page)
     page.select_option("#pg-pace", "medium")  # at full speed it may rest again before one looks
     page.click(".pg-run")
     reaches(page, rested + 50)
     assert "Paused" not in page.inner_text(".pg-state")
 
 
-def test_a_decision_is_announced_once_in_words(at: OpenAt) -> None:
-    page = at("#v=6&l=6").page
+def test_a_decision_is_announced_once_in_words(at: At) -> None:
+    page = at("#v=6&l=6")
     page.click(".pg-run")
-    page.wait_for_function(
-        "() => document.querySelector('[role=status]').textContent.startsWith('Decided at step')",
-        timeout=SOON,
-    )
-    said = page.text_content("[role=status]")
+    status = page.locator("[role=status]")
+    expect(status).to_have_text(re.compile("^Decided at step"))
+    said = status.text_content()
     reaches(page, step(page) + 50)
-    assert page.text_content("[role=status]") == said
-    speaking = (
-        "[aria-live]:not([aria-live=off]), [role=status], [role=alert], output:not([aria-live])"
-    )
-    assert page.locator(f"{APP} :is({speaking})").count() == 1, "one region speaks"
+    assert status.text_content() == said
+    speaking = "[aria-live]:not([aria-live=off]), [role=alert], output:not([aria-live])"
+    assert page.locator(f"{APP} :is([role=status], {speaking})").count() == 1, "one region speaks"
 
 
-def test_a_control_changes_the_address_and_a_copied_link_restores_all(at: OpenAt) -> None:
-    page = at().page
+def test_a_control_changes_the_address_and_a_copied_link_restores_all(at: At) -> None:
+    page = at()
     page.locator("#pg-heads").press("ArrowRight")
     page.locator("#pg-startB").press("ArrowRight")
     page.select_option("#pg-optimizer", "adam")
@@ -276,38 +300,136 @@ def test_a_control_changes_the_address_and_a_copied_link_restores_all(at: OpenAt
     page.click(".pg-copy")
     copied = re.search(r"http\S+", page.inner_text(".pg-notes"))
     assert copied is None or copied[0] == page.url
-    again = at(page.url[page.url.index("#") :]).page
-    assert settings(again) == wanted
+    assert settings(at(page.url[page.url.index("#") :])) == wanted
 
 
-def test_the_links_of_the_chapters_open_presets(at: OpenAt) -> None:
-    text = (SITE / PAGE).read_text(encoding="utf-8")
-    anchors = set(re.findall(r'href="#playground-([a-z-]+)"', text))
+def test_the_links_of_the_chapters_open_presets(at: At) -> None:
+    anchors = set(
+        re.findall(r'href="#playground-([a-z-]+)"', web.html_of(PAGE.removesuffix(".html")))
+    )
     assert {"spare", "permutation", "heads"} <= anchors
-    page = at("#playground-heads").page
+    page = at("#playground-heads")
     for anchor in [*sorted(anchors - {"heads"}), "heads"]:
-        follow(page, f"#playground-{anchor}")
+        page.evaluate("fragment => { location.hash = fragment; }", f"playground-{anchor}")
         page.wait_for_selector(f"[data-preset={anchor}][aria-pressed=true]")
         assert page.inner_text(".pg-notes") == ""
 
 
-BAD_ADDRESSES: list[tuple[str, str, dict[str, str]]] = [
-    ("#v=6&l=9", "places", {"vocab": "6", "length": "6"}),
-    ("#v=banana", "not a number", {"vocab": "10"}),
-    ("#h=1e99&v=99999999", "largest", {"vocab": "20", "heads": "8"}),
-    ("#colour=red", "no setting", {"vocab": "10"}),
-    ("#preset=nothing", "no preset", {"vocab": "10"}),
-    ("#v=%E0%A4%A", "not a number", {"vocab": "10"}),
-    ("#banana", "banana", {"vocab": "10"}),
-]
-
-
-def test_a_bad_address_falls_back_and_says_so(at: OpenAt) -> None:
-    page = at(BAD_ADDRESSES[0][0]).page
-    for fragment, said, shown in BAD_ADDRESSES:
-        follow(page, fragment)
+def test_a_bad_address_falls_back_and_says_so(at: At) -> None:
+    """What is made of each address is in ``test_playground_messages.py``."""
+    page = at("#v=6&l=9")
+    for fragment, said, shown in (
+        ("#v=6&l=9", "places", {"vocab": "6", "length": "6"}),
+        ("#v=%E0%A4%A", "not a number", {"vocab": "10"}),
+        ("#banana", "banana", {"vocab": "10"}),
+    ):
+        page.evaluate("fragment => { location.hash = fragment; }", fragment)
         page.wait_for_selector(f".pg-notes:has-text('{said}')")
         assert said in page.text_content("[role=status]")
         assert settings(page).items() >= shown.items()
     page.click(".pg-run")
     reaches(page, 5)
+
+
+def test_everything_can_be_done_by_keyboard(at: At) -> None:
+    page = at()
+    page.locator(".pg-show-me").focus()
+    reached: set[str] = set()
+    for _ in range(60):
+        if not page.evaluate(f"!!document.activeElement.closest('{APP}')"):
+            break
+        reached |= set(page.evaluate(FOCUS))
+        page.keyboard.press("Tab")
+    assert "outline none" not in reached, "the focus can be seen"
+    wanted = (
+        "vocab length heads mirror seed scale startA startB optimizer rate pace runs position "
+        "toss step reset copy handle ask"
+    )
+    assert {f"pg-{name}" for name in wanted.split()} - reached == set()
+    page.locator(".pg-show-me").focus()
+    for key in ("Enter", "Tab", "Tab"):
+        page.keyboard.press(key)
+    assert page.evaluate(FOCUSED) == "Next"
+    for _ in range(4):
+        page.keyboard.press("Enter")
+    assert page.inner_text(".pg-story-count") == "In short"
+    page.keyboard.press("Enter")
+    assert page.evaluate(FOCUSED) == "Pause", "it runs"
+    reaches(page, 5)
+    page.keyboard.press("Enter")
+    assert page.inner_text(".pg-run") == "Run"
+
+
+def test_every_picture_has_a_name_a_text_and_an_explanation(at: At) -> None:
+    page = at()
+    for view in VIEWS:
+        canvas = page.locator(f"[data-view={view}] canvas")
+        for attribute in ("aria-labelledby", "aria-describedby"):
+            about = page.locator(f"#{canvas.get_attribute(attribute)}")
+            assert len(about.text_content()) > 10
+        how = page.locator(f"[data-view={view}] .pg-how")
+        assert how.is_hidden()
+        page.click(f"[data-view={view}] .pg-ask")
+        assert len(how.inner_text()) > 30
+
+
+CONTRASTS = """() => {
+  const { Color, getContrast } = axe.commons.color;
+  const style = getComputedStyle(document.getElementById('playground-app'));
+  const names = ['surface', 'text', 'attention', 'words', 'elimination', 'tokens', 'muted'];
+  const [surface, ...drawn] = names.map(name => {
+    const colour = new Color();
+    colour.parseString(style.getPropertyValue(`--pg-${name}`).trim());
+    return colour;
+  });
+  return drawn.map(colour => getContrast(surface, colour));
+}"""
+
+
+@pytest.mark.parametrize(("theme", "size"), [("light", web.DESKTOP), ("dark", web.PHONE)], ids=str)
+def test_it_fits_the_screen_and_has_contrast(at: At, theme: str, size: dict[str, int]) -> None:
+    page = at("#v=20&l=16&h=8", size=size)
+    wide = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    web.show_theme(page, theme)
+    page.select_option("#pg-runs", "20")
+    page.click(".pg-count")
+    page.wait_for_selector(".pg-tally-words")
+    assert page.evaluate(wide) == 0
+    assert web.findings(page, APP) == []
+    page.click(".pg-show-me")
+    assert web.findings(page, APP) == []
+    for _ in range(5):
+        assert page.evaluate(wide) == 0
+        page.click(".pg-next")
+    text, *others = page.evaluate(CONTRASTS)
+    assert text >= 4.5
+    assert 3 <= min(others) <= max(others) <= 21
+
+
+class TestWhereItCannotRun:
+    """A still picture, its description, and what to do."""
+
+    def still(self, page: Any) -> None:
+        page.wait_for_selector(".playground-still img", state="visible")
+        assert len(page.get_attribute(".playground-still img", "alt")) > 100
+        assert "python -m http.server" in page.inner_text(".playground-still")
+        assert page.locator(APP).is_hidden()
+
+    def test_as_a_file(self, open_page: web.OpenPage) -> None:
+        self.still(open_page(PAGE, base=web.SITE.as_uri()))
+
+    def test_without_scripts(self, open_page: web.OpenPage) -> None:
+        self.still(open_page(PAGE, java_script_enabled=False))
+
+    def test_in_print(self, at: At) -> None:
+        page = at()
+        page.emulate_media(media="print")
+        self.still(page)
+
+    def test_where_the_module_does_not_load(self, browser: Any, address: str) -> None:
+        with web.opened(browser, address, f"{web.PAGES[0]}.html") as (page, problems):
+            page.route("**/playground/main.js", lambda route: route.abort())
+            page.goto(f"{address}/{PAGE}")
+            self.still(page)
+            assert problems
+            problems.clear()
