@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 import pandas as pd
@@ -65,10 +65,9 @@ def reduced(a: float, b: float, words: int) -> ladder.Rung:
     model.free.copy_(a * torch.eye(words))
     model.source_embedding.weight.copy_(torch.eye(words + 4))
     model.value.weight.copy_(torch.eye(words + 4))
-    table.zero_()
+    for weights in (table, model.value.bias, last.bias):
+        weights.zero_()
     table[:, -words:] = b * torch.eye(words)
-    for bias in (model.value.bias, last.bias):
-        bias.zero_()
     model.free.requires_grad_()
     table.requires_grad_()
     return model
@@ -117,22 +116,14 @@ def test_leads_by_loop() -> None:
     model = copying.build_copier(config, 2)
     batch = config.task.sample(2, 3)
     out = model(batch)
-    a: list[float] = []
-    b: list[float] = []
-    values = model.values(out.encoder_states)
-    for n in range(2):
-        for t in range(4):
-            word = batch.target[n, t]
-            state = out.decoder_states[n, t]
-            at = [model.readout(state, value)[word] for value in values[n, 0]]
-            for x, rows in (
-                (out.scores[n, 0, t].tolist(), a),
-                ([float(v.detach()) for v in at], b),
-            ):
-                rows.append(x[t] - (sum(x) - x[t]) / 4)
-    assert [float(v.detach()) for v in starts.leads(model, batch)] == pytest.approx(
-        [sum(a) / 8, sum(b) / 8], abs=1e-5
-    )
+    by_hand, values = np.zeros(2), model.values(out.encoder_states)
+    for n, t in product(range(2), range(4)):
+        word, state = batch.target[n, t], out.decoder_states[n, t]
+        at = [float(model.readout(state, value)[word].detach()) for value in values[n, 0]]
+        for k, x in enumerate((out.scores[n, 0, t].tolist(), at)):
+            by_hand[k] += (x[t] - (sum(x) - x[t]) / 4) / 8
+    found = [float(lead.detach()) for lead in starts.leads(model, batch)]
+    assert found == pytest.approx(by_hand.tolist(), abs=1e-5)
 
 
 def test_silenced_words_are_the_dead_ones() -> None:
