@@ -3,11 +3,8 @@
 Arms, tests and what refutes them stand in ``registered/2026-11-29-carried.md``.
 """
 
-from __future__ import annotations
-
 from lessons_lib.lab import records as stored
-from lessons_lib.lab.records import NotMeasuredError
-from lessons_lib.scoreboard.claim import Loader, optional
+from lessons_lib.scoreboard.claim import Loader
 from lessons_lib.scoreboard.contrasts import Runs
 from lessons_lib.scoreboard.mirrored import Hypothesis, advantage, judged, likeness
 
@@ -21,21 +18,12 @@ MORE = (
 
 
 def hypotheses(load: Loader = stored.load) -> list[Hypothesis]:
-    """C1 to C4, as far as they have been measured.
-
-    Raises:
-        NotMeasuredError: none has.
-    """
-    records = optional(load, "carried", "lesson") or {}
-    if not records:
-        remedy = stored.command("carried", "lesson")
-        raise NotMeasuredError(f"no such runs; make them with: {remedy}")
-    runs, found = Runs(records), []
+    """C1 to C4."""
+    runs, found = Runs(load("carried", "lesson")), []
     for name, task, more, less in MORE:
-        if (one := f"{task}-{more}") in records and (other := f"{task}-{less}") in records:
-            says = f"{more} heads align more often than {less} ones"
-            found.append(advantage(f"{name}, {task}", says, runs, one, other))
-    if {"two-query", "two-identical"} <= set(records):
-        says = "only the query turned over: as often as identical heads"
-        found.append(likeness("C4, two", says, runs, "two-query", "two-identical"))
+        says = f"{more} heads align more often than {less} ones"
+        arms = f"{task}-{more}", f"{task}-{less}"
+        found.append(advantage(f"{name}, {task}", says, runs, *arms))
+    says = "only the query turned over: as often as identical heads"
+    found.append(likeness("C4, two", says, runs, "two-query", "two-identical"))
     return judged(found, len(MORE))

@@ -1,7 +1,7 @@
 """What rows on real text rest on: what uniform attention learns, agreement, xi, what is first.
 
-A row on several corpora has one main value, the mean over corpora: run "1.0" of each is averaged
-before. Each corpus is a criterion of its own, but where a row says otherwise.
+A row has one main value, the mean over corpora: run "1.0" of each is averaged before. Each corpus
+is a criterion of its own, but where a row says otherwise.
 """
 
 import pandas as pd
@@ -49,10 +49,9 @@ def cooccurrence_teaches_words(load: Loader, t: Thresholds) -> Measured:
 
 
 def ktiw_comes_first(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
-    """Steps from the half-rise of KTIW to that of attention, both against the dictionary.
+    """Steps from the half-rise of KTIW to that of attention, against dictionary or Model 1.
 
-    Where there is no dictionary, against Model 1, which comes from co-occurrence itself. A second
-    yardstick, where the curves are recorded, is the lag at which both reach ``Thresholds.level``.
+    A second yardstick, where curves are recorded, is the lag at which both reach a level.
     """
     text = RealText(load, "translation")
     lag, told, criteria = text.each("lag"), [], {}
@@ -135,8 +134,8 @@ def xi(load: Loader, t: Thresholds, experiment: str) -> Measured:
     """Xi against xi*, the best performance, as share of what training gains, in each corpus.
 
     Of each run: ``(xi - guess)/(xi* - guess)``, kept in [0, 1]; 1 if the curve never passes
-    A(alpha, beta^uf), and 0 if training gains nothing over the guess. That is the share of the
-    larger class in classification, and 0 in translation, for the accuracy of the next token.
+    A(alpha, beta^uf), and 0 if training gains nothing over the guess: the share of the larger class
+    in classification, 0 in translation.
     """
     text = RealText(load, experiment)
     classes = experiment == "classification"
@@ -162,10 +161,9 @@ def xi(load: Loader, t: Thresholds, experiment: str) -> Measured:
 
 
 def uniform_attention_is_as_good(load: Loader, t: Thresholds) -> Measured:
-    """Accuracy with learned attention less that with uniform attention, at the last step.
+    """Accuracy with learned attention less that with uniform attention, seed by seed.
 
-    A test of non-inferiority: runs of one seed are compared, and the one-sided 95% bound of the
-    difference, of the mean over corpora, is held against ``Thresholds.same``.
+    A test of non-inferiority: the one-sided 95% bound is held against ``Thresholds.same``.
     """
     text = RealText(load, "classification")
     learned, uniform = text.each("accuracy"), text.each("uniform/accuracy")
