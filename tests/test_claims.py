@@ -208,7 +208,7 @@ def test_a_criterion_is_held_refuted_or_open_by_where_its_interval_lies() -> Non
 
 @pytest.mark.parametrize(("arguments", "told"), [
     ("no-such-row", "bad-heads-fail"),
-    ("cannot-copy --seeds=0", "expected at least 1 for --seeds, found 0"),
+    ("cannot-copy --seeds=0", "expected 1 to 5 for --seeds, found 0"),
     ("hard-is-slower --seeds 6", "expected 1 to 5 for --seeds, found 6"),
     ("hard-is-slower --seeds 1", "too few seeds for this row, 1: expected at least two"),
     ("several-heads-align", "nothing to compare with: not measured here: no heads"),

@@ -1,11 +1,12 @@
 """The scoreboard on a page: whatever a row says is in it, for every reader and on every screen."""
 
-from html.parser import HTMLParser
 from typing import Any, get_args
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from matplotlib import pyplot as plt
 from test_plots import contrast
 
@@ -35,69 +36,42 @@ THREE = pd.DataFrame(
 )
 
 
-class Cells(HTMLParser):
-    """The text of each cell, row group by row group, in order; and the tags that were opened."""
-
-    def __init__(self, rows: pd.DataFrame) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.groups: list[list[str]] = [[]]  # the first has the headings
-        self._open: list[str] = []
-        self.feed(ClaimsTable(rows)._repr_html_())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag != "br":
-            self._open.append(tag)
-        if tag == "tbody":
-            self.groups.append([])
-        if tag in ("th", "td"):
-            self.groups[-1].append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag, "each element is closed where it should be"
-
-    def handle_data(self, data: str) -> None:
-        if {"th", "td"} & set(self._open):
-            self.groups[-1][-1] += data
+def soup(rows: pd.DataFrame) -> BeautifulSoup:
+    page = ClaimsTable(rows)._repr_html_()
+    ElementTree.fromstring(page.replace("<br>", ""))  # each element is closed where it should be
+    return BeautifulSoup(page, "html.parser")
 
 
 def test_a_row_of_the_table_says_all_that_is_known_of_a_claim() -> None:
-    table = Cells(THREE)
-    ids = [attrs["id"] for tag, attrs in table.tags if tag == "tbody"]
-    assert ids == [f"claim-{row}" for row in THREE.row], "a link can lead to a row"
-    for row, cells in zip(THREE.itertuples(), table.groups[1:], strict=True):
-        name, ours, runs, verdict, more = cells
+    for row, body in zip(THREE.itertuples(), soup(THREE).select("tbody"), strict=True):
+        name, ours, runs, verdict, more = (cell.get_text() for cell in body.select("th, td"))
+        assert body["id"] == f"claim-{row.row}", "a link can lead to a row"
         assert name == f"{row.claim}{row.part}; chapter 4"
         assert ours == "0.550 [0.410, 0.690]share of words; 95%, over 7 runs"
         assert (runs, verdict.strip()) == (str(row.runs), row.verdict)
-        assert all(
-            str(text) in more
-            for text in (row.published, row.ours, row.rule, row.setup, row.reasons)
-        )
+        told = (row.published, row.ours, row.rule, row.setup, row.reasons)
+        assert all(str(text) in more for text in told)
         assert more.endswith(f"python -m lessons_lib.scoreboard again {row.row}")
 
 
 def test_each_cell_is_named_by_its_heading_for_narrow_screens_and_for_the_blind() -> None:
-    table = Cells(THREE)
-    labels = [attrs["data-label"] for tag, attrs in table.tags if "data-label" in attrs]
-    assert labels == table.groups[0][1:] * 3
-    scopes = [attrs.get("scope") for tag, attrs in table.tags if tag == "th"]
-    assert scopes == ["col"] * 4 + ["rowgroup"] * 3
+    table = soup(THREE)
+    labels = [cell["data-label"] for cell in table.select("[data-label]")]
+    assert labels == [cell.get_text() for cell in table.select("thead th")][1:] * 3
+    assert [cell["scope"] for cell in table.select("th")] == ["col"] * 4 + ["rowgroup"] * 3
     # A cell that is laid out as a block is no cell to a screen reader, unless it says so.
     roles = {"table", "rowgroup", "row", "cell", "columnheader", "rowheader"}
-    for tag, attrs in table.tags:
-        if tag in ("table", "thead", "tbody", "tr", "th", "td"):
-            assert attrs.get("role") in roles, tag
+    parts = table.select("table, thead, tbody, tr, th, td")
+    assert {part.get("role") for part in parts} == roles
 
 
 def test_what_looks_like_html_is_text_and_what_is_not_known_is_left_out() -> None:
     words = {"ours": "a < b & <b>c</b>", "rule": "p < 0.05", "published": ""}
     rows = pd.DataFrame([claim("odd", "supported", **words)])
-    table = Cells(rows)
-    assert f"In full {words['ours']}" in table.groups[-1][-1]
-    assert f"Rule {words['rule']}" in table.groups[-1][-1]
-    assert [tag for tag, _ in table.tags].count("b") == 5, "only our own labels"
+    more = soup(rows).select("td")[-1]
+    assert f"In full {words['ours']}" in more.get_text()
+    assert f"Rule {words['rule']}" in more.get_text()
+    assert len(more.select("b")) == 5, "only our own labels"
     assert "paper" not in ClaimsTable(rows)._repr_html_() + repr(ClaimsTable(rows))
 
 

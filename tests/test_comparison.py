@@ -23,6 +23,8 @@ from lessons_lib.lab.blocks import (
 )
 from lessons_lib.tasks import EOS, PAD, Batch, LabelledBatch
 
+Given = dict[str, Any]
+Rows = dict[tuple[str, int], float]
 STEPS = [0, 10, 25, 40]
 RUNS, UNIFORM = 3, 2
 LENGTHS = [5, 2, 7, 4, 6, 3, 1, 7, 5, 22, 3, 4, 6, 2]
@@ -62,7 +64,7 @@ def trace(seed: int, learned: bool) -> Trace:
 
 
 @pytest.fixture(scope="module")
-def given() -> dict[str, Any]:
+def given() -> Given:
     names = ("px", "px/max", "lr", "guess")
     return {
         "learned": [trace(100 * (k + 1), True) for k in range(RUNS)],
@@ -72,14 +74,12 @@ def given() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def rows(given: dict[str, Any]) -> list[dict[str, Any]]:
-    return compare(HELD_OUT, **given)
-
-
-def value(rows: list[dict[str, Any]], metric: str, step: int = 40) -> float:
-    (found,) = [r["value"] for r in rows if (r["metric"], r["step"]) == (metric, step)]
-    assert isinstance(found, float)
-    return found
+def rows(given: Given) -> Rows:
+    """What is compared, by metric and step."""
+    found = compare(HELD_OUT, **given)
+    by_key = {(row["metric"], row["step"]): row["value"] for row in found}
+    assert len(by_key) == len(found)
+    return by_key
 
 
 def agree(u: Tensor, v: Tensor, part: str) -> float:
@@ -101,7 +101,7 @@ def gold(run: Trace, part: str) -> int:
     return performance(run, part).index(max(performance(run, part)))
 
 
-def stranger(given: dict[str, Any], k: int) -> Trace:
+def stranger(given: Given, k: int) -> Trace:
     """The uniform run that run k is compared with: never that of its own seed."""
     found: Trace = given["uniform"][(1, 0, 1)[k]]
     return found
@@ -109,7 +109,7 @@ def stranger(given: dict[str, Any], k: int) -> Trace:
 
 @pytest.mark.parametrize("reading", READINGS)
 def test_agreements_with_the_checkpoint_chosen_where_the_reading_says(
-    given: dict[str, Any], rows: list[dict[str, Any]], reading: str
+    given: Given, rows: Rows, reading: str
 ) -> None:
     choose, report = READINGS[reading]
     references = given["references"]
@@ -132,64 +132,56 @@ def test_agreements_with_the_checkpoint_chosen_where_the_reading_says(
         for name, both in pairs.items():
             choosing = [agree(u, v, choose) for u, v in both]
             expected = agree(*both[choosing.index(max(choosing))], report)
-            assert value(rows, f"{name}{reading}#{k}") == pytest.approx(expected), name
+            assert rows[f"{name}{reading}#{k}", 40] == pytest.approx(expected), name
         for name, reference in (references | {"px": px}).items():
             if name == "px/max":
                 continue
             expected = agree(alpha, reference, report)
-            assert value(rows, f"A(alpha,{name}){reading}#{k}") == pytest.approx(expected)
+            assert rows[f"A(alpha,{name}){reading}#{k}", 40] == pytest.approx(expected)
         expected = performance(run, report)[g]
-        assert value(rows, f"xi*{reading}#{k}") == pytest.approx(expected)
+        assert rows[f"xi*{reading}#{k}", 40] == pytest.approx(expected)
 
 
-def test_interval_baseline_chance_and_kendalls_tau(
-    given: dict[str, Any], rows: list[dict[str, Any]]
-) -> None:
+def test_interval_baseline_chance_and_kendalls_tau(given: Given, rows: Rows) -> None:
     for k in range(RUNS):
-        low, high = (value(rows, f"A(alpha,uf)/{end}#{k}") for end in ("low", "high"))
-        assert 0 <= low <= value(rows, f"A(alpha,uf)#{k}") <= high <= 1
+        low, high = (rows[f"A(alpha,uf)/{end}#{k}", 40] for end in ("low", "high"))
+        assert 0 <= low <= rows[f"A(alpha,uf)#{k}", 40] <= high <= 1
         assert low < high
         run, betas = given["learned"][k], stranger(given, k).beta
         alpha = run.attention[gold(run, "choosing")]
         chosen = [agree(alpha, beta, "choosing") for beta in betas]
         beta = betas[chosen.index(max(chosen))]
-        taus = [
-            kendalltau(alpha[i, 0, : LENGTHS[i]], beta[i, 0, : LENGTHS[i]]).statistic
-            for i in SHOWN
-            if LENGTHS[i] > 1
-        ]
-        assert value(rows, f"tau(alpha,uf)#{k}") == pytest.approx(float(np.mean(taus)))
+        sides = [(alpha[i, 0, : LENGTHS[i]], beta[i, 0, : LENGTHS[i]]) for i in SHOWN]
+        taus = [kendalltau(u, v).statistic for u, v in sides if len(u) > 1]
+        assert rows[f"tau(alpha,uf)#{k}", 40] == pytest.approx(float(np.mean(taus)))
     # 1/L, or 2/22; the text of one word is always found.
     expected = float(np.mean([1 / 6, 1 / 3, 1, 1 / 7, 1 / 5, 2 / 22, 1 / 3]))
-    assert value(rows, "chance") == pytest.approx(expected)
-    baseline = float(np.mean([value(rows, f"A(alpha,shuffled)#{k}") for k in range(RUNS)]))
+    assert rows["chance", 40] == pytest.approx(expected)
+    baseline = float(np.mean([rows[f"A(alpha,shuffled)#{k}", 40] for k in range(RUNS)]))
     assert baseline == pytest.approx(expected, abs=0.1)
-    assert value(rows, "chance/train") == pytest.approx((1 / 4 + 1 / 6 + 1 / 2) / 3)
+    assert rows["chance/train", 40] == pytest.approx((1 / 4 + 1 / 6 + 1 / 2) / 3)
 
 
-def test_curves_at_each_checkpoint(given: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+def test_curves_at_each_checkpoint(given: Given, rows: Rows) -> None:
     learned, uniform = given["learned"], given["uniform"]
     for k in range(RUNS):
         alpha = learned[k].attention[gold(learned[k], "choosing")]
         for at, step in enumerate(STEPS):
             seen = [agree(alpha, run.attention[at], "shown") for run in learned]
             others = [seen[j] for j in range(RUNS) if j != k]
-            expected = {
-                "own": seen[k],
-                "others": sum(others) / 2,
-                "uf": agree(alpha, stranger(given, k).beta[at], "shown"),
-                "accuracy": learned[k].performance[at],
-                "spread": spreads(HELD_OUT, learned[k])[at],
-            }
+            expected = {"own": seen[k], "others": sum(others) / 2}
+            expected["uf"] = agree(alpha, stranger(given, k).beta[at], "shown")
+            expected["accuracy"] = learned[k].performance[at]
+            expected["spread"] = spreads(HELD_OUT, learned[k])[at]
             if k < UNIFORM:
                 expected["uniform/accuracy"] = uniform[k].performance[at]
             for metric, number in expected.items():
-                assert value(rows, f"{metric}#{k}", step) == pytest.approx(number), (metric, step)
+                assert rows[f"{metric}#{k}", step] == pytest.approx(number), (metric, step)
 
 
 @pytest.mark.parametrize("reading", READINGS)
 def test_xi_is_the_others_performance_where_their_mean_curve_passes(
-    given: dict[str, Any], rows: list[dict[str, Any]], reading: str
+    given: Given, rows: Rows, reading: str
 ) -> None:
     choose, report = READINGS[reading]
     passed = 0
@@ -199,19 +191,19 @@ def test_xi_is_the_others_performance_where_their_mean_curve_passes(
         curves = [[agree(alpha, o.attention[at], report) for o in others] for at in range(4)]
         mean = [sum(curve) / 2 for curve in curves]
         for pair, xi in XI.items():
-            level = value(rows, f"A({pair}){reading}#{k}")
+            level = rows[f"A({pair}){reading}#{k}", 40]
             above = [at for at in range(4) if mean[at] > level + 1e-9]
-            assert value(rows, f"{xi}/passed{reading}#{k}") == float(bool(above))
+            assert rows[f"{xi}/passed{reading}#{k}", 40] == float(bool(above))
             if above:
                 expected = sum(performance(other, report)[above[0]] for other in others) / 2
-                assert value(rows, f"{xi}{reading}#{k}") == pytest.approx(expected)
+                assert rows[f"{xi}{reading}#{k}", 40] == pytest.approx(expected)
                 passed += 1
             else:
-                assert f"{xi}{reading}#{k}" not in {row["metric"] for row in rows}
+                assert f"{xi}{reading}#{k}" not in {metric for metric, _ in rows}
     assert passed, "else nothing was tested"
 
 
-def test_gold_checkpoint_spread_and_readings_of_less(given: dict[str, Any]) -> None:
+def test_gold_checkpoint_spread_and_readings_of_less(given: Given) -> None:
     run = Trace(STEPS, [0.1, 0.9, 0.9, 0.3])
     assert run.gold("choosing") == run.gold("shown") == 3, "the last, without performance elsewhere"
     run.elsewhere["choosing"] = [0.2, 0.1, 0.2, 0.1]
@@ -227,7 +219,7 @@ def test_gold_checkpoint_spread_and_readings_of_less(given: dict[str, Any]) -> N
     assert {"A(alpha,uf)#0", "A(alpha,uf)/max#0"} <= metrics
 
 
-def test_runs_that_cannot_be_compared(given: dict[str, Any]) -> None:
+def test_runs_that_cannot_be_compared(given: Given) -> None:
     for kind, told in (("learned", "runs"), ("uniform", "uniform runs")):
         with pytest.raises(ValueError, match=f"two {told} or more, to compare them, found 1"):
             compare(HELD_OUT, **{**given, kind: given[kind][:1]})

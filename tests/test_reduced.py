@@ -95,6 +95,7 @@ def test_start_has_the_spread_that_was_asked_for() -> None:
         assert lead.std() == pytest.approx(spread, rel=0.1)
 
 
+@pytest.mark.slow
 def test_by_permutations_the_sign_of_the_start_foretells_the_branch() -> None:
     config = ReducedConfig(vocab=6, length=6, start_scale=0.01, steps=150)
     runs = train_reduced(config, range(32))

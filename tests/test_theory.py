@@ -66,15 +66,11 @@ def conserved(a: object, b: object, length: int) -> np.ndarray:
     return np.asarray(y**2 / 2 - potential / length)
 
 
-@pytest.mark.parametrize(("vocab", "length"), [(7, 5), (5, 3), (4, 4), (5, 1)])
-def test_cooccurrence_is_what_counting_all_inputs_gives(vocab: int, length: int) -> None:
+@pytest.mark.parametrize(("vocab", "length"), [(4, 2), (3, 3), (5, 1)])
+def test_cooccurrence_by_counting_and_the_first_margin_by_autograd(vocab: int, length: int) -> None:
     with_first = [words for words in inputs(vocab, length) if 0 in words]
     counted = (sum(o in words for words in with_first) / len(with_first) for o in (0, 1))
     assert theory.cooccurrence(vocab, length) == pytest.approx(tuple(counted))
-
-
-@pytest.mark.parametrize(("vocab", "length"), [(4, 2), (3, 3), (5, 1)])
-def test_first_margin_is_that_of_the_summed_loss(vocab: int, length: int) -> None:
     _, (by_table,) = expected_gradients(symmetric(0.0, 0.0, vocab, length))
     descent = -by_table * length  # the sum over output words in place of the mean
     margins = descent.diagonal()[:, None] - descent[~torch.eye(vocab, dtype=torch.bool)]
@@ -155,18 +151,14 @@ def test_a_start_at_the_origin_aligns_as_soon_as_there_is_a_spare_word() -> None
     np.testing.assert_allclose(slopes, slopes[1], rtol=2e-3)
 
 
-@pytest.mark.parametrize(("vocab", "scale"), [(10, 0.3), (11, 0.1), (11, 0.3), (12, 0.3)])
-def test_share_of_starts_that_align_is_that_right_of_the_separatrix(
-    vocab: int, scale: float
-) -> None:
+@pytest.mark.parametrize("vocab", [10, 11, 12])
+def test_share_of_starts_that_align_is_that_right_of_the_separatrix(vocab: int) -> None:
     rng = np.random.default_rng(0)
-    a = rng.normal(0, scale / 3, 20000)  # a mean of 10 entries minus one of 90: 1/10 + 1/90 = 1/9
-    b = rng.normal(0, scale / math.sqrt(vocab - 1), 20000)
-    counted = (b > theory.separatrix(a, vocab, 10)).mean()
-    one = theory.aligned_share(vocab, 10, scale)
-    assert one == pytest.approx(counted, abs=0.015)
-    two = theory.aligned_share(vocab, 10, scale, heads=2)
-    assert two == pytest.approx(one + (1 - one) * one)
+    a = rng.normal(0, 0.3 / 3, 20000)  # a mean of 10 entries minus one of 90: 1/10 + 1/90 = 1/9
+    b = rng.normal(0, 0.3 / math.sqrt(vocab - 1), 20000)
+    one = theory.aligned_share(vocab, 10, 0.3)
+    assert one == pytest.approx((b > theory.separatrix(a, vocab, 10)).mean(), abs=0.015)
+    assert theory.aligned_share(vocab, 10, 0.3, heads=2) == pytest.approx(one + (1 - one) * one)
 
 
 def test_elimination_comes_close_to_its_floor_and_each_head_takes_its_own_side() -> None:
@@ -219,22 +211,14 @@ def test_flow_of_two_heads_starts_as_the_full_model_does(vocab: int, length: int
     assert float(full.detach()) == pytest.approx(flow.loss[0])
 
 
-@pytest.mark.parametrize(
-    ("b", "rates", "a_end", "b_end"),
-    [
-        (0.0, (0.0, 1.0), 0, 1),  # attention held uniform: KTIW is learned from co-occurrence
-        (0.0, (1.0, 0.0), 0, 0),  # KTIW held at nothing: attention has nowhere to go
-        (2.0, (1.0, 0.0), 1, 1),
-        (-2.0, (1.0, 0.0), -1, -1),
-    ],
-)
-def test_what_is_held_stays_and_the_other_learns_or_does_not(
-    b: float, rates: tuple[float, float], a_end: int, b_end: int
-) -> None:
-    """The asymmetry, in the theory: ends beyond 1, beyond -1, or exactly 0."""
-    flow = theory.symmetric_flow(0.0, b, 9, 5, [0.0, 400.0], rates)
-    for lead, end in ((flow.a[-1], a_end), (flow.b[-1], b_end)):
-        assert lead * end > 1 if end else lead == 0
+def test_what_is_held_stays_and_the_other_learns_or_does_not() -> None:
+    """The asymmetry, in the theory, with attention held uniform, then with KTIW held."""
+    learned = theory.symmetric_flow(0.0, 0.0, 9, 5, [0.0, 400.0], (0.0, 1.0))
+    assert (learned.a[-1], learned.b[-1] > 1) == (0, True)
+    for b in (-2.0, 0.0, 2.0):
+        held = theory.symmetric_flow(0.0, b, 9, 5, [0.0, 400.0], (1.0, 0.0))
+        assert held.b[-1] == b
+        assert held.a[-1] * b > 2 if b else held.a[-1] == 0
 
 
 @pytest.mark.parametrize(("function", "given", "message"), [

@@ -66,9 +66,6 @@ class Measured:
     power: str = ""  #: how often the rule would find what
 
 
-Measure = Callable[[Loader, Thresholds], Measured]
-
-
 @dataclass(frozen=True)
 class Row:
     """A claim of the paper and how it is judged, as ``rows.toml`` has it."""
@@ -78,7 +75,7 @@ class Row:
     part: str  #: of the paper
     claim: str  #: in our words
     rule: str  #: when it is supported; ``{t.far}`` and the like stand for thresholds
-    measure: Measure
+    measure: Callable[[Loader, Thresholds], Measured]
     published: str = ""  #: what the paper says of it, where that is known; its tables are not
 
     def __call__(self, load: Loader = stored.load, thresholds: Thresholds = OURS) -> Claim:

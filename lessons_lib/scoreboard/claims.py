@@ -92,8 +92,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.command is None:
         return _show()
-    if options.seeds is not None and options.seeds < 1:
-        parser.error(f"expected at least 1 for --seeds, found {options.seeds}")
     try:
         with ExitStack() as stack:
             executor = stack.enter_context(cluster_executor(options.scheduler))
@@ -131,7 +129,7 @@ def _again(row: Row, count: int | None, directory: Path, executor: Executor | No
     if claim.found.value is None:
         raise ResultError(f"nothing to compare with: {old['ours']}")
     known = min(len(record.seeds) for record in there.all)
-    if (count or known) > known:
+    if count is not None and not 1 <= count <= known:
         raise ResultError(f"expected 1 to {known} for --seeds, found {count}")
     try:
         expected = row(asked)

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike
 from scipy import stats
 
 from lessons_lib.lab import heads
@@ -61,11 +60,9 @@ class Hypothesis:
 
 def holm(p: Sequence[float], tests: int) -> list[float]:
     """p-values corrected by Holm's method; of the ``tests`` those not at hand count as 1."""
-    order = np.argsort(p)
-    raised = np.maximum.accumulate(np.asarray(p)[order] * (tests - np.arange(len(p))))
-    found = np.empty(len(p))
-    found[order] = np.minimum(raised, 1)
-    return found.tolist()
+    ordered = pd.Series(p, dtype=float).sort_values()
+    raised = ordered * (tests - np.arange(len(ordered)))
+    return raised.cummax().clip(upper=1).sort_index().tolist()
 
 
 def hypotheses(load: Loader = stored.load) -> list[Hypothesis]:
@@ -152,28 +149,22 @@ def _of_starts(load: Loader) -> Iterator[Hypothesis]:
 
 
 def _of_models(load: Loader) -> Iterator[Hypothesis]:
-    """H7: eight bad heads turned over, by share and by time."""
+    """H7: eight bad heads turned over, by share and by time, its median with a bootstrap's ends."""
     runs, arms = Runs(load("turned_models", "lesson")), ("eight-bad-turned", "eight-bad")
     says = "models of eight bad heads align more often when turned over"
     share = advantage("H7, share", says, runs, *arms)
     turned, plain = (runs.of(arm) for arm in arms)
-    saved = _median_saved(plain["step"], turned["step"])
+    steps, rng = (plain["step"].to_numpy(), turned["step"].to_numpy()), np.random.default_rng(0)
+    drawn = [np.median(rng.choice(s, (2000, s.size)), axis=1) for s in steps]
+    low, high = np.quantile(drawn[0] - drawn[1], [0.025, 0.975])
+    median = float(np.median(steps[0]) - np.median(steps[1]))
+    saved = Interval(median, float(low), float(high), sum(s.size for s in steps))
     held = False if share.held is False and saved.low <= 0 <= saved.high else None
     yield replace(share, held=held)
     later = (column for end in (plain, turned) for column in (end["step"], end["solved"]))
     p = time_difference(*later, alternative="less")  # of the first: a lower hazard
     says = "or sooner (median steps saved; where a run never copies, its last step)"
     yield replace(share, name="H7, time", says=says, value=saved, held=held, p=p)
-
-
-def _median_saved(plain: ArrayLike, turned: ArrayLike) -> Interval:
-    """Median of the first group less that of the second, with a percentile bootstrap interval."""
-    steps = np.asarray(plain, dtype=float), np.asarray(turned, dtype=float)
-    saved = float(np.median(steps[0]) - np.median(steps[1]))
-    rng = np.random.default_rng(0)
-    medians = [np.median(rng.choice(s, (2000, s.size)), axis=1) for s in steps]
-    low, high = np.quantile(medians[0] - medians[1], [0.025, 0.975])
-    return Interval(saved, float(low), float(high), sum(s.size for s in steps))
 
 
 def draw(records: Mapping[str, Record], *, ax: Axes | None = None) -> Axes:

@@ -5,15 +5,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from lessons_lib.lab.records import NotMeasuredError
-from lessons_lib.scoreboard import mirrored
-from lessons_lib.scoreboard.claim import (
-    NOT_MEASURED,
-    Loader,
-    Measured,
-    Thresholds,
-    exceeds,
-    optional,
-)
+from lessons_lib.scoreboard import claim, mirrored
+from lessons_lib.scoreboard.claim import NOT_MEASURED, Loader, Measured, Thresholds, exceeds
 from lessons_lib.scoreboard.contrasts import Runs, of, share_contrast
 from lessons_lib.stats import proportion_interval
 
@@ -31,7 +24,7 @@ def _by_size(
     load: Loader, experiment: str, t: Thresholds, told: list[str]
 ) -> Iterator[tuple[str, Runs]]:
     """The runs of an experiment at each size; ``told`` gets where there are none."""
-    there = {scale: optional(load, experiment, scale) for scale in SIZES}
+    there = {scale: claim.optional(load, experiment, scale) for scale in SIZES}
     for scale, size in SIZES.items():
         if records := there[scale]:
             yield size, Runs(records, t)
@@ -64,11 +57,10 @@ def heads_not_parameters(load: Loader, t: Thresholds) -> Measured:
     """H1, H5 and H6 of ``mirrored``, with the levels and margins registered, not those of ``t``."""
     found = [h for h in mirrored.hypotheses(load) if h.name in REGISTERED]
     told = [f"{h.name}: {h.says}, by {h.value.estimate:.2f}" for h in found]
-    if controls := optional(load, "head_controls", "lesson"):
-        others = Runs(controls)
-        names = {"eight heads": "eight", "one wide head": "one-wide", "eight equal heads": "tied"}
-        beside = (f"{name} {others.told(arm)}" for name, arm in names.items())
-        told.append(f"for comparison, of unequal capacity, runs aligned: {', '.join(beside)}")
+    others = Runs(load("head_controls", "lesson"))
+    names = {"eight heads": "eight", "one wide head": "one-wide", "eight equal heads": "tied"}
+    beside = (f"{name} {others.told(arm)}" for name, arm in names.items())
+    told.append(f"for comparison, of unequal capacity, runs aligned: {', '.join(beside)}")
     return Measured(
         "; ".join(told),
         found[0].value,

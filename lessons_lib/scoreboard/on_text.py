@@ -97,7 +97,7 @@ def agreement(
     """A(u, v), the metric of an experiment's records, in each corpus.
 
     Against ``times`` chance, else ``Thresholds.far`` (the paper's claim), and against position (a
-    stricter one). Rivals that the record lacks are named as not measured.
+    stricter one), where it was measured.
     """
     text = RealText(load, experiment)
     found, chance = text.each(metric), text.of_block("chance")
@@ -123,10 +123,8 @@ def agreement(
         shown = ", ".join(f"{name} {value:.2f}" for name, value in beside.items())
         told.append(f"{corpus} {found[corpus].mean():.2f} ({shown})")
     ours = f"{metric}: {', '.join(told)}"
-    if lacking := ["position"] * (not guesses) + ["twin"] * ("twin" not in there):
-        ours += f"; {' and '.join(lacking)}: {NOT_MEASURED}"
     if not guesses:
-        ours += ", so that the paper's claim alone is judged"
+        ours += f"; position and twin: {NOT_MEASURED}, so that the paper's claim alone is judged"
     return text.measured(ours, found, metric, above | ahead)
 
 
@@ -168,9 +166,8 @@ def uniform_attention_is_as_good(load: Loader, t: Thresholds) -> Measured:
     text = RealText(load, "classification")
     learned, uniform = text.each("accuracy"), text.each("uniform/accuracy")
     gap = text.interval((learned - uniform).mean(axis=1), confidence=0.9)
-    told = ", ".join(
-        f"{c} {learned[c].mean():.3f} and {uniform[c].mean():.3f}" for c in text.corpora
-    )
+    means = zip(text.corpora, learned.mean(), uniform.mean(), strict=True)
+    told = ", ".join(f"{corpus} {one:.3f} and {other:.3f}" for corpus, one, other in means)
     return text.measured(
         f"accuracy with learned and with uniform attention: {told}",
         gap,
