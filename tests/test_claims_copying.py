@@ -1,12 +1,11 @@
 """What the scoreboard says of copying follows from the records, and from nothing else."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 from scipy import stats as scipy_stats
 
-from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, make_record
+from lessons_lib.lab.records import COLUMNS, NotMeasuredError, Record, ResultError, make_record
 from lessons_lib.scoreboard import claims
 from lessons_lib.scoreboard.claim import NOT_MEASURED, Claim, Loader, Thresholds
 
@@ -16,19 +15,24 @@ Records = dict[tuple[str, str], dict[str, Record]]
 METRICS = "token_accuracy", "attention_accuracy", "right_mass"
 
 
+def made(rows: Iterable[tuple[int, int, str, float]], name: str = "arm", **config: int) -> Record:
+    """A record of these seeds, steps, metrics and values."""
+    keyed = (dict(zip(COLUMNS, row, strict=True)) for row in rows)
+    return make_record(name, config, keyed, device="cpu", wall_seconds=0)
+
+
 def record(
     arm: str, runs: Sequence[Run], at: Mapping[int, Sequence[float]] | None = None
 ) -> Record:
     """Runs that end so; ``at``: what they have at a step before."""
-    rows: list[dict[str, Any]] = []
+    rows = list[tuple[int, int, str, float]]()
     for seed, (branch, step, solved) in enumerate(runs, start=1):
         looked = {"aligned": 0.9, "undecided": 0.3}.get(branch, 0.0)
         values = {when: [each[seed - 1]] * 3 for when, each in (at or {}).items() if when < step}
         values |= {0: [0.1] * 3, step: [0.97 if solved else 0.6, looked, looked]}
         for when, each in values.items():
-            for metric, value in zip(METRICS, each, strict=True):
-                rows.append({"seed": seed, "step": when, "metric": metric, "value": value})
-    return make_record(arm, {}, rows, device="cpu", wall_seconds=0)
+            rows += [(seed, when, *pair) for pair in zip(METRICS, each, strict=True)]
+    return made(rows, arm)
 
 
 def load_of(found: Records) -> Loader:
@@ -76,12 +80,8 @@ def test_words_drive_attention_if_right_ones_help_and_wrong_ones_harm(
 
 def attention(*found: float) -> Record:
     """Runs that end with these shares of words at which attention finds the right one."""
-    rows = [
-        {"seed": seed, "step": step, "metric": "attention_accuracy", "value": value}
-        for seed, last in enumerate(found, start=1)
-        for step, value in ((0, 0.99), (500, last))
-    ]
-    return make_record("arm", {"length": 10}, rows, device="cpu", wall_seconds=0)
+    lasts = [(seed, 500, "attention_accuracy", last) for seed, last in enumerate(found, start=1)]
+    return made([(seed, 0, metric, 0.99) for seed, _, metric, _ in lasts] + lasts, length=10)
 
 
 @pytest.mark.parametrize(("random", "taught", "verdict"), [

@@ -1,5 +1,6 @@
 """The scoreboard on a page: whatever a row says is in it, for every reader and on every screen."""
 
+from dataclasses import replace
 from typing import Any, get_args
 from xml.etree import ElementTree
 
@@ -8,9 +9,10 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 from matplotlib import pyplot as plt
+from test_claims_copying import made
 from test_plots import contrast
 
-from lessons_lib.lab.records import NotMeasuredError, Record, make_record
+from lessons_lib.lab.records import NotMeasuredError, Record
 from lessons_lib.scoreboard import claims
 from lessons_lib.scoreboard.claim import Claim, Loader, Measured, Row, Thresholds, Verdict
 from lessons_lib.scoreboard.show import LOOKS, ClaimsTable, costs, summary, verdicts
@@ -113,8 +115,7 @@ def test_a_figure_has_a_circle_for_each_claim_in_the_column_of_its_verdict() -> 
 
 def test_a_row_costs_what_its_records_took(monkeypatch: pytest.MonkeyPatch) -> None:
     def runs(n: int, seconds: float) -> Record:
-        rows = [{"seed": seed, "step": 1, "metric": "m", "value": 1.0} for seed in range(n)]
-        return make_record("arm", {}, rows, device="cpu", wall_seconds=seconds)
+        return replace(made((seed, 1, "m", 1.0) for seed in range(n)), wall_seconds=seconds)
 
     def row(name: str, *experiments: tuple[str, str]) -> Row:
         def measure(load: Loader, t: Thresholds) -> Measured:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 from scipy import stats as scipy_stats
+from test_claims_copying import made
 
-from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, make_record
+from lessons_lib.lab.records import NotMeasuredError, Record, ResultError
 from lessons_lib.scoreboard import claims
 from lessons_lib.scoreboard.claim import NOT_MEASURED, OURS, Claim, Thresholds
 
@@ -14,22 +15,18 @@ Values = Mapping[str, float | Sequence[float]]
 SPREAD = (-0.01, 0.0, 0.01, 0.0)
 
 
-def record(arm: str, each: Values, block: Mapping[str, float], size: int = 2) -> Record:
-    """Blocks of ``size`` runs: values of the last step, in the order 1.0, 1.1, 2.0, ...; first 0.
+def record(arm: str, each: Values, block: Mapping[str, float]) -> Record:
+    """Blocks of two runs: values of the last step, in the order 1.0, 1.1, 2.0, ...; first 0.
 
     A single value is spread a little over four runs, so that intervals have a width.
     """
-    rows, blocks = [], {1}
+    rows = [(1, 50, metric, value) for metric, value in block.items()]
     for metric, given in each.items():
         values = [given + d for d in SPREAD] if isinstance(given, int | float) else given
         for i, value in enumerate(values):
-            blocks.add(i // size + 1)
-            for step, shown in ((0, 0.0), (50, value)):
-                row = {"seed": i // size + 1, "step": step}
-                rows.append({**row, "metric": f"{metric}#{i % size}", "value": shown})
-    for metric, value in block.items():
-        rows += [{"seed": b, "step": 50, "metric": metric, "value": value} for b in blocks]
-    return make_record(arm, {}, rows, device="cpu", wall_seconds=0)
+            run = f"{metric}#{i % 2}"
+            rows += [(i // 2 + 1, 0, run, 0.0), (i // 2 + 1, 50, run, value)]
+    return made(rows, arm)
 
 
 def judged(row: str, corpora: Mapping[str, Values], t: Thresholds = OURS, **block: float) -> Claim:
@@ -226,15 +223,9 @@ def test_a_level_is_a_second_yardstick() -> None:
 )
 def test_words_are_held_against_the_better_reference(level: float, verdict: str) -> None:
     words = (level, level + 0.02, level - 0.02)
-    rows = [
-        {"seed": seed, "step": step, "metric": metric, "value": value}
-        for seed, last in enumerate(words, start=1)
-        for step, metric, value in (
-            *((0, "words", 0.01), (2000, "words", last)),
-            *((0, "proxy/words", 0.7), (0, "model1/words", 0.76)),
-        )
-    ]
-    found = {"multi30k": make_record("multi30k", {}, rows, device="cpu", wall_seconds=0)}
+    rows = [(1, 0, "words", 0.01), (1, 0, "proxy/words", 0.7), (1, 0, "model1/words", 0.76)]
+    rows += [(seed, 2000, "words", last) for seed, last in enumerate(words, start=1)]
+    found = {"multi30k": made(rows)}
     claim = claims.rows()["cooccurrence-teaches-words"](lambda name, scale: found)
     assert claim.verdict == verdict
     assert numbers(claim) == pytest.approx(mean_over_corpora(words))

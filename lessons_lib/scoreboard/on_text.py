@@ -8,17 +8,8 @@ import pandas as pd
 
 from lessons_lib.lab.blocks import step_at
 from lessons_lib.lab.records import load as recorded
-from lessons_lib.scoreboard.claim import (
-    NOT_MEASURED,
-    OURS,
-    Loader,
-    Measured,
-    RealText,
-    Thresholds,
-    below,
-    best_scale,
-    exceeds,
-)
+from lessons_lib.scoreboard import claim
+from lessons_lib.scoreboard.claim import Loader, Measured, RealText, Thresholds, exceeds
 from lessons_lib.scoreboard.contrasts import mean_power
 from lessons_lib.stats import seed_interval
 
@@ -31,7 +22,7 @@ def cooccurrence_teaches_words(load: Loader, t: Thresholds) -> Measured:
 
     Against the better of two references that see co-occurrence only: bag-of-words proxy, Model 1.
     """
-    record = best_scale(load, "uniform_translation")["multi30k"]
+    record = claim.best_scale(load, "uniform_translation")["multi30k"]
     value = seed_interval(record.values("words"))
     proxy, model1 = (record.values(f"{name}/words").mean() for name in ("proxy", "model1"))
     best = max(proxy, model1)
@@ -48,7 +39,7 @@ def cooccurrence_teaches_words(load: Loader, t: Thresholds) -> Measured:
     )
 
 
-def ktiw_comes_first(load: Loader = recorded, t: Thresholds = OURS) -> Measured:
+def ktiw_comes_first(load: Loader = recorded, t: Thresholds = claim.OURS) -> Measured:
     """Steps from the half-rise of KTIW to that of attention, against dictionary or Model 1.
 
     A second yardstick, where curves are recorded, is the lag at which both reach a level.
@@ -124,7 +115,8 @@ def agreement(
         told.append(f"{corpus} {found[corpus].mean():.2f} ({shown})")
     ours = f"{metric}: {', '.join(told)}"
     if not guesses:
-        ours += f"; position and twin: {NOT_MEASURED}, so that the paper's claim alone is judged"
+        lacking = f"position and twin: {claim.NOT_MEASURED}"
+        ours += f"; {lacking}, so that the paper's claim alone is judged"
     return text.measured(ours, found, metric, above | ahead)
 
 
@@ -172,7 +164,7 @@ def uniform_attention_is_as_good(load: Loader, t: Thresholds) -> Measured:
         f"accuracy with learned and with uniform attention: {told}",
         gap,
         "accuracy with learned less that with uniform attention",
-        {"uniform attention is as good": below(gap, t.same)},
+        {"uniform attention is as good": claim.below(gap, t.same)},
         f"with the spread found, {gap.n} say so with probability {mean_power(gap, t.same):.2f} if "
         f"there is no difference, and the contrary with as much if it is {2 * t.same:g}",
     )
