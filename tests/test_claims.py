@@ -31,13 +31,11 @@ def hard_distribution(*late: int) -> dict[str, Record]:
     """Five runs each; those of the seeds named copy permutations after step 200 only."""
     steps = {"hard": [330 if seed in late else 100 + seed for seed in SEEDS]}
     steps["easy"] = [40 + seed for seed in SEEDS]
-    return {
-        arm: replace(
-            record(arm, [("aligned", step, True) for step in steps[arm]], {60: [0.2] * 5}),
-            wall_seconds=seconds,
-        )
-        for arm, seconds in (("hard", 90.0), ("easy", 10.0))
-    }
+    found = {}
+    for arm, seconds in (("hard", 90.0), ("easy", 10.0)):
+        ends = [("aligned", step, True) for step in steps[arm]]
+        found[arm] = replace(record(arm, ends, {60: [0.2] * 5}), wall_seconds=seconds)
+    return found
 
 
 def only_hard(name: str, scale: str | None = None) -> dict[str, Record]:
@@ -79,8 +77,7 @@ def test_a_row_is_measured_again_and_compared(
     assert there == [], "measured from scratch, not from what is kept somewhere"
     assert not directory.exists(), "and nothing is left behind"
     printed = capsys.readouterr().out
-    assert "hard_distribution, paper scale: 10 runs to measure" in printed
-    assert "(cpu) they took 100 seconds" in printed
+    assert "hard_distribution, paper scale: 10 runs to measure, recorded in 0:01:40 h" in printed
     assert re.search(r"ours +2 of 5 do not within 200 steps; .*  2 of 5 do not within", printed)
     assert "0.4, lies within the recorded interval" in printed
     monkeypatch.setattr(run, "run", lambda *_, **__: hard_distribution(*SEEDS))
@@ -96,14 +93,11 @@ def test_fewer_seeds_are_faster_and_less_certain(
     assert (seeds, directory) == ((1, 2), tmp_path)
     assert tmp_path.exists()
     printed = capsys.readouterr().out
-    assert "4 runs to measure" in printed
-    assert "they took 40 seconds" in printed, "two fifths of the recorded time"
+    assert "4 runs to measure, recorded in 0:00:40 h" in printed, "two fifths of the time"
     assert "these seeds alone give 0.500 [" in printed
     # Seed 1 copied in time, so it alone gives 0.
     assert main(["again", "cannot-copy", "--seeds", "1"]) == 1
-    printed = capsys.readouterr().out
-    assert "lies outside" in printed
-    assert "of which the recorded runs give 0; the two intervals overlap." in printed
+    assert "lies outside" in capsys.readouterr().out
 
 
 def test_a_verdict_never_changes_because_of_fewer_seeds(
@@ -128,8 +122,9 @@ def test_a_verdict_never_changes_because_of_fewer_seeds(
     assert with_fewer_seeds(few, "in part").verdict == "undecided"
 
 
+@pytest.mark.usefixtures("asked")
 def test_what_was_not_measured_is_undecided_and_the_rest_works(
-    asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     found = scoreboard(load=only_hard).set_index("row")
     there = list(found.index[found["interval"] != "not measured here"])
@@ -141,9 +136,6 @@ def test_what_was_not_measured_is_undecided_and_the_rest_works(
     assert "hard-is-slower: supported\n    Copying is harder" in printed
     assert "cannot-copy: undecided\n" in printed
     assert max(map(len, printed.splitlines())) <= 100
-    assert main(["again", "several-heads-align"]) == 2
-    assert "nothing to compare with: not measured here: no heads" in capsys.readouterr().err
-    assert asked == []
 
 
 def test_a_damaged_record_is_an_error(
@@ -160,30 +152,16 @@ def test_a_damaged_record_is_an_error(
         scoreboard(load=damaged)
 
 
-@pytest.mark.slow
-def test_the_scoreboard_has_a_row_for_each_claim() -> None:
-    found = scoreboard()
-    assert list(found["row"]) == list(claims.rows())
-    assert found["chapter"].is_monotonic_increasing
-    measured = found[found["interval"] != "not measured here"]
-    assert len(measured) >= 14
-    assert not measured.isna().any(axis=None)
-    assert (measured["low"] <= measured["estimate"]).all()
-    assert (measured["estimate"] <= measured["high"]).all()
-
-
-@pytest.mark.parametrize(
-    ("row", "numbers"),
-    [
-        ("hard-is-slower", [on_copying.EARLY]),
-        ("cannot-copy", [on_copying.AUTHORS_STEPS]),
-        ("bad-heads-fail", [on_heads.LAST_LOOK]),
-        ("starts-sort-heads", [on_heads.LAST_LOOK, on_heads.FAILS]),
-        ("heads-not-parameters", [mirrored.LEVEL, mirrored.TESTS, mirrored.LITTLE, mirrored.GAIN]),
-    ],
-)
-def test_a_rule_has_the_numbers_that_are_computed_with(row: str, numbers: list[float]) -> None:
-    assert set(map(str, numbers)) <= set(re.findall(r"[\d.]*\d", claims.rows()[row].rule))
+def test_a_rule_has_the_numbers_that_are_computed_with() -> None:
+    told: dict[str, list[float]] = {
+        "hard-is-slower": [on_copying.EARLY],
+        "cannot-copy": [on_copying.AUTHORS_STEPS],
+        "bad-heads-fail": [on_heads.LAST_LOOK],
+        "starts-sort-heads": [on_heads.LAST_LOOK, on_heads.FAILS],
+        "heads-not-parameters": [mirrored.LEVEL, mirrored.TESTS, mirrored.LITTLE, mirrored.GAIN],
+    }
+    for row, numbers in told.items():
+        assert set(map(str, numbers)) <= set(re.findall(r"[\d.]*\d", claims.rows()[row].rule))
 
 
 def test_a_chapter_needs_its_own_records_only() -> None:
@@ -199,14 +177,11 @@ def test_a_chapter_needs_its_own_records_only() -> None:
         scoreboard(9, load)
 
 
-@pytest.mark.parametrize(
-    ("deviations", "told"),
-    [
-        (("seeds: 5", "corpora: 2"), "the authors', but for seeds and corpora"),
-        (("a", "b"), "differs from the authors' in: a; b"),
-        (("a", "seeds: 5", "b", "c", "d"), "differs from the authors' in: a; b; and 2 more"),
-    ],
-)
+@pytest.mark.parametrize(("deviations", "told"), [
+    (("seeds: 5", "corpora: 2"), "the authors', but for seeds and corpora"),
+    (("a", "b"), "differs from the authors' in: a; b"),
+    (("a", "seeds: 5", "b", "c", "d"), "differs from the authors' in: a; b; and 2 more"),
+])  # fmt: skip
 def test_the_set_up_of_the_records_is_told_in_short(deviations: tuple[str], told: str) -> None:
     found = {arm: replace(r, deviations=deviations) for arm, r in hard_distribution(1).items()}
     assert claims.rows()["cannot-copy"](lambda *_: found).setup == told
@@ -231,15 +206,13 @@ def test_a_criterion_is_held_refuted_or_open_by_where_its_interval_lies() -> Non
         assert exceeds(Interval((low + high) / 2, low, high, 9), 0, 0.2) is held
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        ("no-such-row", "bad-heads-fail"),
-        ("cannot-copy --seeds=0", "expected at least 1 for --seeds, found 0"),
-        ("hard-is-slower --seeds 6", "expected 1 to 5 for --seeds, found 6"),
-        ("hard-is-slower --seeds 1", "too few seeds for this row, 1: expected at least two"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "told"), [
+    ("no-such-row", "bad-heads-fail"),
+    ("cannot-copy --seeds=0", "expected 1 to 5 for --seeds, found 0"),
+    ("hard-is-slower --seeds 6", "expected 1 to 5 for --seeds, found 6"),
+    ("hard-is-slower --seeds 1", "too few seeds for this row, 1: expected at least two"),
+    ("several-heads-align", "nothing to compare with: not measured here: no heads"),
+])  # fmt: skip
 def test_what_cannot_be_measured_is_said_before_the_work(
     asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str], arguments: str, told: str
 ) -> None:

@@ -1,12 +1,11 @@
 """What the scoreboard says of copying follows from the records, and from nothing else."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 from scipy import stats as scipy_stats
 
-from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, make_record
+from lessons_lib.lab.records import COLUMNS, NotMeasuredError, Record, ResultError, make_record
 from lessons_lib.scoreboard import claims
 from lessons_lib.scoreboard.claim import NOT_MEASURED, Claim, Loader, Thresholds
 
@@ -16,19 +15,24 @@ Records = dict[tuple[str, str], dict[str, Record]]
 METRICS = "token_accuracy", "attention_accuracy", "right_mass"
 
 
+def made(rows: Iterable[tuple[int, int, str, float]], name: str = "arm", **config: int) -> Record:
+    """A record of these seeds, steps, metrics and values."""
+    keyed = (dict(zip(COLUMNS, row, strict=True)) for row in rows)
+    return make_record(name, config, keyed, device="cpu", wall_seconds=0)
+
+
 def record(
     arm: str, runs: Sequence[Run], at: Mapping[int, Sequence[float]] | None = None
 ) -> Record:
     """Runs that end so; ``at``: what they have at a step before."""
-    rows: list[dict[str, Any]] = []
+    rows = list[tuple[int, int, str, float]]()
     for seed, (branch, step, solved) in enumerate(runs, start=1):
         looked = {"aligned": 0.9, "undecided": 0.3}.get(branch, 0.0)
         values = {when: [each[seed - 1]] * 3 for when, each in (at or {}).items() if when < step}
         values |= {0: [0.1] * 3, step: [0.97 if solved else 0.6, looked, looked]}
         for when, each in values.items():
-            for metric, value in zip(METRICS, each, strict=True):
-                rows.append({"seed": seed, "step": when, "metric": metric, "value": value})
-    return make_record(arm, {}, rows, device="cpu", wall_seconds=0)
+            rows += [(seed, when, *pair) for pair in zip(METRICS, each, strict=True)]
+    return made(rows, arm)
 
 
 def load_of(found: Records) -> Loader:
@@ -74,34 +78,24 @@ def test_words_drive_attention_if_right_ones_help_and_wrong_ones_harm(
     assert found.found.runs == 100
 
 
-def attention(arm: str, *found: float, length: int = 10) -> Record:
+def attention(*found: float) -> Record:
     """Runs that end with these shares of words at which attention finds the right one."""
-    rows = [
-        {"seed": seed, "step": step, "metric": "attention_accuracy", "value": value}
-        for seed, last in enumerate(found, start=1)
-        for step, value in ((0, 0.99), (500, last))
-    ]
-    return make_record(arm, {"length": length}, rows, device="cpu", wall_seconds=0)
+    lasts = [(seed, 500, "attention_accuracy", last) for seed, last in enumerate(found, start=1)]
+    return made([(seed, 0, metric, 0.99) for seed, _, metric, _ in lasts] + lasts, length=10)
 
 
-@pytest.mark.parametrize(
-    ("random", "taught", "verdict"),
-    [
-        ((0.098, 0.1, 0.103, 0.1), 0.5, "supported"),
-        ((0.12, 0.121, 0.122, 0.121), 0.5, "in part"),
-        ((0.59, 0.6, 0.61, 0.6), 0.5, "not supported"),
-        ((0.098, 0.1, 0.103, 0.1), 0.1, "in part"),
-        ((0.06, 0.1, 0.14, 0.1), 0.5, "undecided"),
-    ],
-    ids=["chance", "a trace", "much", "nothing could be learned anyway", "too few runs to tell"],
-)
+@pytest.mark.parametrize(("random", "taught", "verdict"), [
+    ((0.098, 0.1, 0.103, 0.1), 0.5, "supported"), ((0.12, 0.121, 0.122, 0.121), 0.5, "in part"),
+    ((0.59, 0.6, 0.61, 0.6), 0.5, "not supported"), ((0.098, 0.1, 0.103, 0.1), 0.1, "in part"),
+    ((0.06, 0.1, 0.14, 0.1), 0.5, "undecided"),
+], ids=["chance", "a trace", "much", "no control learns", "too few runs"])  # fmt: skip
 def test_attention_without_words_is_held_against_chance_and_two_controls(
     random: tuple[float, ...], taught: float, verdict: str
 ) -> None:
     arms = {
-        "frozen-all-but-query": attention("a", *random),
-        "frozen-aligned": attention("b", taught - 0.01, taught, taught + 0.01),
-        "frozen-dictionary": attention("c", 0.79, 0.8, 0.8, 0.81),
+        "frozen-all-but-query": attention(*random),
+        "frozen-aligned": attention(taught - 0.01, taught, taught + 0.01),
+        "frozen-dictionary": attention(0.79, 0.8, 0.8, 0.81),
     }
     found = claims.rows()["attention-needs-words"](load_of({("asymmetry", "lesson"): arms}))
     assert found.verdict == verdict
@@ -113,19 +107,16 @@ def test_attention_without_words_is_held_against_chance_and_two_controls(
 
 
 FAST: list[Run] = [("aligned", 50, True), ("aligned", 55, True)] * 6
+IN_TIME: Run = ("aligned", 150, True)
+LATE: Run = ("elimination", 250, True)
+NEVER: Run = ("elimination", 400, False)
 HARD = "hard_distribution"
 
 
-@pytest.mark.parametrize(
-    ("hard", "verdict"),
-    [
-        ([("aligned", 110, True)] * 7 + [("elimination", 400, False)] * 5, "supported"),
-        (FAST, "undecided"),
-        ([("aligned", 58, True)] * 36, "not supported"),
-        ([("aligned", 80, True)] * 36, "supported"),
-    ],
-    ids=["slower", "the same, too few runs", "a tenth later does not matter", "half again"],
-)
+@pytest.mark.parametrize(("hard", "verdict"), [
+    ([("aligned", 110, True)] * 7 + [NEVER] * 5, "supported"), (FAST, "undecided"),
+    ([("aligned", 58, True)] * 36, "not supported"), ([("aligned", 80, True)] * 36, "supported"),
+], ids=["slower", "the same, too few runs", "a tenth later does not matter", "half"])  # fmt: skip
 def test_hard_is_slower_by_time_and_by_the_share_at_step_60(hard: list[Run], verdict: str) -> None:
     easy = FAST * (len(hard) // 12)
     found = judged("hard-is-slower", HARD, {"hard": hard, "easy": easy}, "paper")
@@ -136,8 +127,7 @@ def test_hard_is_slower_by_time_and_by_the_share_at_step_60(hard: list[Run], ver
 @pytest.mark.parametrize(("copying", "told"), [(0, "none of these copies"), (12, "times as long")])
 def test_times_of_runs_that_hardly_ever_copy_refute_nothing(copying: int, told: str) -> None:
     """Both are cut at step 400: a ratio of 1 that says nothing of how long they would take."""
-    runs: list[Run] = [("elimination", 400, False)] * 36
-    runs[:copying] = FAST[:copying]
+    runs = FAST[:copying] + [NEVER] * (36 - copying)
     found = judged("hard-is-slower", HARD, {"hard": runs, "easy": runs}, "paper")
     assert found.found.criteria["permutations take longer"] is None
     assert told in found.found.ours
@@ -158,23 +148,10 @@ def test_accuracies_at_step_60_stand_beside_the_authors() -> None:
         claims.rows()["hard-is-slower"](load_of({(HARD, "paper"): ends}))
 
 
-IN_TIME: Run = ("aligned", 150, True)
-LATE: Run = ("elimination", 250, True)
-NEVER: Run = ("elimination", 400, False)
-
-
-@pytest.mark.parametrize(
-    ("late", "verdict"),
-    [
-        ([NEVER] * 10, "supported"),
-        ([LATE] * 10, "in part"),
-        ([LATE] * 9 + [NEVER], "in part"),
-        ([LATE, LATE] + [NEVER] * 8, "undecided"),
-        ([], "not supported"),
-        ([NEVER], "undecided"),
-    ],
-    ids=["for good", "none for good", "all but one", "some", "nobody fails", "one of 31"],
-)
+@pytest.mark.parametrize(("late", "verdict"), [
+    ([NEVER] * 10, "supported"), ([LATE] * 10, "in part"), ([LATE] * 9 + [NEVER], "in part"),
+    ([LATE] * 2 + [NEVER] * 8, "undecided"), ([], "not supported"), ([NEVER], "undecided"),
+], ids=["for good", "none for good", "all but one", "some", "nobody", "one of 31"])  # fmt: skip
 def test_failing_is_a_share_and_a_hazard(late: list[Run], verdict: str) -> None:
     hard = [IN_TIME] * (30 - len(late) // 2) + late
     found = judged("cannot-copy", HARD, {"hard": hard, "easy": hard}, "paper")
@@ -252,14 +229,10 @@ def test_at_the_authors_size_both_rules_are_read() -> None:
     assert (missing.verdict, missing.interval) == ("undecided", NOT_MEASURED)
 
 
-@pytest.mark.parametrize(
-    ("kinds", "verdict"),
-    [
-        ([3] * 12 + [0] * 12 + [1] * 6, "supported"),
-        ([1, 2] * 45, "not supported"),
-        ([3, 0, 1, 2], "undecided"),
-    ],
-)
+@pytest.mark.parametrize(("kinds", "verdict"), [
+    ([3] * 12 + [0] * 12 + [1] * 6, "supported"), ([1, 2] * 45, "not supported"),
+    ([3, 0, 1, 2], "undecided"),
+])  # fmt: skip
 def test_heads_are_sorted_by_their_starts_if_orders_agree(kinds: list[int], verdict: str) -> None:
     """``kinds``: in how many of three orders each head aligns."""
     n, middle = len(kinds), {190: [0.7] * len(kinds)}

@@ -23,6 +23,8 @@ from lessons_lib.lab.blocks import (
 )
 from lessons_lib.tasks import EOS, PAD, Batch, LabelledBatch
 
+Given = dict[str, Any]
+Rows = dict[tuple[str, int], float]
 STEPS = [0, 10, 25, 40]
 RUNS, UNIFORM = 3, 2
 LENGTHS = [5, 2, 7, 4, 6, 3, 1, 7, 5, 22, 3, 4, 6, 2]
@@ -36,13 +38,9 @@ def noise(*shape: int, seed: int) -> Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def held_out_texts() -> HeldOut[LabelledBatch]:
-    words = torch.arange(22).expand(14, 22) % 5 + 4
-    words = words.where(torch.arange(22) < torch.tensor(LENGTHS)[:, None], PAD)
-    return HeldOut(LabelledBatch(words, torch.tensor([1, 0] * 7)), choosing=4, seen=3)
-
-
-HELD_OUT = held_out_texts()
+INSIDE = torch.arange(22) < torch.tensor(LENGTHS)[:, None]
+WORDS = (torch.arange(22) % 5 + 4).where(INSIDE, PAD)
+HELD_OUT = HeldOut(LabelledBatch(WORDS, torch.tensor([1, 0] * 7)), choosing=4, seen=3)
 
 
 def attention(seed: int) -> Tensor:
@@ -54,19 +52,19 @@ def trace(seed: int, learned: bool) -> Trace:
     """A run whose attention, if any, comes closer to where it ends, partly a common place."""
     final = (attention(1) + attention(seed)) / 2
     mixture = [(1 - w) * attention(seed + k + 1) + w * final for k, w in enumerate((0, 0.5, 0.8))]
+    elsewhere = {"choosing": noise(4, seed=seed + 1), "seen": noise(4, seed=seed + 2)}
     return Trace(
         steps=list(STEPS),
         performance=noise(4, seed=seed).tolist(),
-        elsewhere={
-            part: noise(4, seed=seed + at).tolist() for at, part in ((1, "choosing"), (2, "seen"))
-        },
+        elsewhere={part: values.tolist() for part, values in elsewhere.items()},
         attention=[*mixture, final] if learned else [],
         beta=[noise(14, 1, 22, seed=seed + 50 + k) for k in range(4)],
         saliency={at: noise(14, 1, 22, seed=seed + 60 + at) - 0.5 for at in range(4)},
     )
 
 
-def block() -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def given() -> Given:
     names = ("px", "px/max", "lr", "guess")
     return {
         "learned": [trace(100 * (k + 1), True) for k in range(RUNS)],
@@ -76,19 +74,12 @@ def block() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def given() -> dict[str, Any]:
-    return block()
-
-
-@pytest.fixture(scope="module")
-def rows(given: dict[str, Any]) -> list[dict[str, Any]]:
-    return compare(HELD_OUT, **given)
-
-
-def value(rows: list[dict[str, Any]], metric: str, step: int = 40) -> float:
-    (found,) = [r["value"] for r in rows if (r["metric"], r["step"]) == (metric, step)]
-    assert isinstance(found, float)
-    return found
+def rows(given: Given) -> Rows:
+    """What is compared, by metric and step."""
+    found = compare(HELD_OUT, **given)
+    by_key = {(row["metric"], row["step"]): row["value"] for row in found}
+    assert len(by_key) == len(found)
+    return by_key
 
 
 def agree(u: Tensor, v: Tensor, part: str) -> float:
@@ -110,7 +101,7 @@ def gold(run: Trace, part: str) -> int:
     return performance(run, part).index(max(performance(run, part)))
 
 
-def stranger(given: dict[str, Any], k: int) -> Trace:
+def stranger(given: Given, k: int) -> Trace:
     """The uniform run that run k is compared with: never that of its own seed."""
     found: Trace = given["uniform"][(1, 0, 1)[k]]
     return found
@@ -118,7 +109,7 @@ def stranger(given: dict[str, Any], k: int) -> Trace:
 
 @pytest.mark.parametrize("reading", READINGS)
 def test_agreements_with_the_checkpoint_chosen_where_the_reading_says(
-    given: dict[str, Any], rows: list[dict[str, Any]], reading: str
+    given: Given, rows: Rows, reading: str
 ) -> None:
     choose, report = READINGS[reading]
     references = given["references"]
@@ -141,90 +132,78 @@ def test_agreements_with_the_checkpoint_chosen_where_the_reading_says(
         for name, both in pairs.items():
             choosing = [agree(u, v, choose) for u, v in both]
             expected = agree(*both[choosing.index(max(choosing))], report)
-            assert value(rows, f"{name}{reading}#{k}") == pytest.approx(expected), name
-        for name, reference in (
-            ("px", px),
-            ("lr", references["lr"]),
-            ("guess", references["guess"]),
-        ):
+            assert rows[f"{name}{reading}#{k}", 40] == pytest.approx(expected), name
+        for name, reference in (references | {"px": px}).items():
+            if name == "px/max":
+                continue
             expected = agree(alpha, reference, report)
-            assert value(rows, f"A(alpha,{name}){reading}#{k}") == pytest.approx(expected)
+            assert rows[f"A(alpha,{name}){reading}#{k}", 40] == pytest.approx(expected)
         expected = performance(run, report)[g]
-        assert value(rows, f"xi*{reading}#{k}") == pytest.approx(expected)
+        assert rows[f"xi*{reading}#{k}", 40] == pytest.approx(expected)
 
 
-def test_interval_baseline_chance_and_kendalls_tau(
-    given: dict[str, Any], rows: list[dict[str, Any]]
-) -> None:
+def test_interval_baseline_chance_and_kendalls_tau(given: Given, rows: Rows) -> None:
     for k in range(RUNS):
-        low, high = (value(rows, f"A(alpha,uf)/{end}#{k}") for end in ("low", "high"))
-        assert 0 <= low <= value(rows, f"A(alpha,uf)#{k}") <= high <= 1
+        low, high = (rows[f"A(alpha,uf)/{end}#{k}", 40] for end in ("low", "high"))
+        assert 0 <= low <= rows[f"A(alpha,uf)#{k}", 40] <= high <= 1
         assert low < high
         run, betas = given["learned"][k], stranger(given, k).beta
         alpha = run.attention[gold(run, "choosing")]
         chosen = [agree(alpha, beta, "choosing") for beta in betas]
         beta = betas[chosen.index(max(chosen))]
-        taus = [
-            kendalltau(alpha[i, 0, : LENGTHS[i]], beta[i, 0, : LENGTHS[i]]).statistic
-            for i in SHOWN
-            if LENGTHS[i] > 1
-        ]
-        assert value(rows, f"tau(alpha,uf)#{k}") == pytest.approx(float(np.mean(taus)))
+        sides = [(alpha[i, 0, : LENGTHS[i]], beta[i, 0, : LENGTHS[i]]) for i in SHOWN]
+        taus = [kendalltau(u, v).statistic for u, v in sides if len(u) > 1]
+        assert rows[f"tau(alpha,uf)#{k}", 40] == pytest.approx(float(np.mean(taus)))
     # 1/L, or 2/22; the text of one word is always found.
     expected = float(np.mean([1 / 6, 1 / 3, 1, 1 / 7, 1 / 5, 2 / 22, 1 / 3]))
-    assert value(rows, "chance") == pytest.approx(expected)
-    baseline = float(np.mean([value(rows, f"A(alpha,shuffled)#{k}") for k in range(RUNS)]))
+    assert rows["chance", 40] == pytest.approx(expected)
+    baseline = float(np.mean([rows[f"A(alpha,shuffled)#{k}", 40] for k in range(RUNS)]))
     assert baseline == pytest.approx(expected, abs=0.1)
-    assert value(rows, "chance/train") == pytest.approx((1 / 4 + 1 / 6 + 1 / 2) / 3)
+    assert rows["chance/train", 40] == pytest.approx((1 / 4 + 1 / 6 + 1 / 2) / 3)
 
 
-def test_curves_at_each_checkpoint(given: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+def test_curves_at_each_checkpoint(given: Given, rows: Rows) -> None:
     learned, uniform = given["learned"], given["uniform"]
     for k in range(RUNS):
         alpha = learned[k].attention[gold(learned[k], "choosing")]
         for at, step in enumerate(STEPS):
             seen = [agree(alpha, run.attention[at], "shown") for run in learned]
             others = [seen[j] for j in range(RUNS) if j != k]
-            expected = {
-                "own": seen[k],
-                "others": sum(others) / 2,
-                "uf": agree(alpha, stranger(given, k).beta[at], "shown"),
-                "accuracy": learned[k].performance[at],
-                "spread": spreads(HELD_OUT, learned[k])[at],
-            }
+            expected = {"own": seen[k], "others": sum(others) / 2}
+            expected["uf"] = agree(alpha, stranger(given, k).beta[at], "shown")
+            expected["accuracy"] = learned[k].performance[at]
+            expected["spread"] = spreads(HELD_OUT, learned[k])[at]
             if k < UNIFORM:
                 expected["uniform/accuracy"] = uniform[k].performance[at]
             for metric, number in expected.items():
-                assert value(rows, f"{metric}#{k}", step) == pytest.approx(number), (metric, step)
+                assert rows[f"{metric}#{k}", step] == pytest.approx(number), (metric, step)
 
 
 @pytest.mark.parametrize("reading", READINGS)
 def test_xi_is_the_others_performance_where_their_mean_curve_passes(
-    given: dict[str, Any], rows: list[dict[str, Any]], reading: str
+    given: Given, rows: Rows, reading: str
 ) -> None:
     choose, report = READINGS[reading]
     passed = 0
     for k, run in enumerate(given["learned"]):
         alpha = run.attention[gold(run, choose)]
         others = [other for j, other in enumerate(given["learned"]) if j != k]
-        mean = [
-            sum(agree(alpha, other.attention[at], report) for other in others) / 2
-            for at in range(4)
-        ]
+        curves = [[agree(alpha, o.attention[at], report) for o in others] for at in range(4)]
+        mean = [sum(curve) / 2 for curve in curves]
         for pair, xi in XI.items():
-            level = value(rows, f"A({pair}){reading}#{k}")
+            level = rows[f"A({pair}){reading}#{k}", 40]
             above = [at for at in range(4) if mean[at] > level + 1e-9]
-            assert value(rows, f"{xi}/passed{reading}#{k}") == float(bool(above))
+            assert rows[f"{xi}/passed{reading}#{k}", 40] == float(bool(above))
             if above:
                 expected = sum(performance(other, report)[above[0]] for other in others) / 2
-                assert value(rows, f"{xi}{reading}#{k}") == pytest.approx(expected)
+                assert rows[f"{xi}{reading}#{k}", 40] == pytest.approx(expected)
                 passed += 1
             else:
-                assert f"{xi}{reading}#{k}" not in {row["metric"] for row in rows}
+                assert f"{xi}{reading}#{k}" not in {metric for metric, _ in rows}
     assert passed, "else nothing was tested"
 
 
-def test_gold_checkpoint_spread_and_readings_of_less() -> None:
+def test_gold_checkpoint_spread_and_readings_of_less(given: Given) -> None:
     run = Trace(STEPS, [0.1, 0.9, 0.9, 0.3])
     assert run.gold("choosing") == run.gold("shown") == 3, "the last, without performance elsewhere"
     run.elsewhere["choosing"] = [0.2, 0.1, 0.2, 0.1]
@@ -234,27 +213,22 @@ def test_gold_checkpoint_spread_and_readings_of_less() -> None:
     run.attention += [HELD_OUT.mask / HELD_OUT.mask.sum(-1, keepdim=True), first]
     lengths = [LENGTHS[i] for i in SHOWN if LENGTHS[i] > 1]
     assert spreads(HELD_OUT, run) == pytest.approx([1.0, float(np.mean([1 / n for n in lengths]))])
-    given = block()
-    given["references"].pop("lr")
-    found = compare(HeldOut(HELD_OUT.batch, choosing=4), **given)
-    metrics = {row["metric"] for row in found}
+    fewer = given | {"references": {"px": given["references"]["px"]}}
+    metrics = {row["metric"] for row in compare(HeldOut(HELD_OUT.batch, choosing=4), **fewer)}
     assert not any("/train" in name or "lr" in name for name in metrics)
     assert {"A(alpha,uf)#0", "A(alpha,uf)/max#0"} <= metrics
 
 
-def test_runs_that_cannot_be_compared() -> None:
-    given = block()
-    with pytest.raises(ValueError, match="two runs or more, to compare them, found 1"):
-        compare(HELD_OUT, **{**given, "learned": given["learned"][:1]})
-    with pytest.raises(ValueError, match="two uniform runs or more, to compare them, found 1"):
-        compare(HELD_OUT, **{**given, "uniform": given["uniform"][:1]})
-    given["uniform"][1].beta[2] = torch.full((14, 1, 22), torch.nan)
+def test_runs_that_cannot_be_compared(given: Given) -> None:
+    for kind, told in (("learned", "runs"), ("uniform", "uniform runs")):
+        with pytest.raises(ValueError, match=f"two {told} or more, to compare them, found 1"):
+            compare(HELD_OUT, **{**given, kind: given[kind][:1]})
+    nan = {"references": {"px": torch.full((14, 1, 22), torch.nan)}}
     with pytest.raises(ValueError, match="positions that count, found NaN"):
-        compare(HELD_OUT, **given)
-    given = block()
-    given["references"] = {"px": torch.zeros(14, 1, 22)}  # knows nothing, agrees with everything
+        compare(HELD_OUT, **(given | nan))
+    constant = {"references": {"px": torch.zeros(14, 1, 22)}}  # agrees with everything
     with pytest.warns(UserWarning, match="constant in more than half"):
-        compare(HELD_OUT, **given)
+        compare(HELD_OUT, **(given | constant))
 
 
 def test_held_out_pairs_count_output_words_but_not_their_end() -> None:
@@ -287,18 +261,10 @@ def test_lag_by_hand() -> None:
 
 
 def test_rows_of_blocks_and_of_their_runs_are_told_apart() -> None:
-    frame = pd.DataFrame(
-        [
-            (1, 10, "chance", 0.2),
-            (1, 10, "xi*#0", 0.5),
-            (1, 10, "A(alpha,uf)/max#1", 0.6),
-            (2, 20, "ktiw#12", 0.7),
-            (2, 20, "majority", 0.8),
-        ],
-        columns=["seed", "step", "metric", "value"],
-        index=[7, 3, 5, 9, 1],
-    )
-    found = by_run(frame)
+    metrics = ["chance", "xi*#0", "A(alpha,uf)/max#1", "ktiw#12", "majority"]
+    columns = {"seed": [1, 1, 1, 2, 2], "step": [10, 10, 10, 20, 20], "metric": metrics}
+    columns["value"] = [0.2, 0.5, 0.6, 0.7, 0.8]
+    found = by_run(pd.DataFrame(columns, index=[7, 3, 5, 9, 1]))
     assert found.to_dict("records") == [
         {"run": "1.0", "step": 10, "metric": "xi*", "value": 0.5},
         {"run": "1.1", "step": 10, "metric": "A(alpha,uf)/max", "value": 0.6},

@@ -27,8 +27,6 @@ def test_a_difference_of_shares_by_newcombes_published_examples() -> None:
     assert ends(one) == pytest.approx((0.0524, 0.3339), abs=5e-5)
     assert (one.estimate, one.n) == pytest.approx((0.2, 150))
     assert ends(share_contrast([(9, 10)], [(3, 10)])) == pytest.approx((0.1705, 0.8090), abs=5e-5)
-    turned = share_contrast([(48, 80)], [(56, 70)])
-    assert ends(turned) == pytest.approx((-one.high, -one.low))
 
 
 def test_means_of_shares_add_their_distances_in_squares() -> None:
@@ -89,8 +87,6 @@ def test_a_ratio_of_times_is_welchs_test_of_logarithms() -> None:
     low, high = test.confidence_interval()
     assert ends(found) == pytest.approx((exp(low), exp(high)))
     assert found.n == 7
-    back = time_ratio(other, [True] * 3, one, [True] * 4)
-    assert ends(back) == pytest.approx((1 / found.high, 1 / found.low))
 
 
 def test_times_are_cut_where_the_first_run_was_lost_from_sight() -> None:

@@ -1,6 +1,6 @@
 """Registered hypotheses on mirror images: records of known outcomes have known verdicts."""
 
-from collections.abc import Mapping
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -17,45 +17,42 @@ from lessons_lib.stats import proportion_interval
 CELLS = "LSTM", "GRU"
 
 
-def arms(ends: Mapping[str, list[Run]]) -> dict[str, Record]:
-    return {arm: record(arm, each) for arm, each in ends.items()}
-
-
 def runs(aligned: int, n: int = 96, step: int = 90) -> list[Run]:
     return [("aligned", step, True)] * aligned + [("elimination", 400, True)] * (n - aligned)
 
 
-def pairs(
-    antithetic: int = 90, random: int = 70, identical: int = 50, half: int = 70, spare: int = 96
+@functools.cache
+def arm(*groups: tuple[int, ...]) -> Record:
+    """Runs of each group, one after the other: aligned, of how many, at which step."""
+    return record("arm", [run for group in groups for run in runs(*group)])
+
+
+def everything(
+    *, plain: int = 25, turned: int = 25, step: int = 90, gain: int = 1, loss: int = 1, **pairs: int
 ) -> Records:
-    counts = {"random": random, "identical": identical, "antithetic": antithetic}
-    counts |= {"query": half, "value": half}
-    found = {
-        f"{cell}-{pair}-V-{vocab}": runs(spare if vocab == 17 else aligned)
-        for cell in ("lstm", "gru")
-        for vocab in (16, 17)
-        for pair, aligned in counts.items()
-    }
-    return {("mirror_pairs", "lesson"): arms(found)}
+    """Pairs, so many of 96 aligned; 30 starts, the first 15 good; models of eight bad heads.
 
-
-def starts(gain_bad: int = 1, loss_good: int = 1) -> Records:
-    """Of 30 starts the first 15 are good. So many of 3 orders change when they are turned over."""
-    as_it_is = {f"order-{k}": runs(15, 30) for k in (1, 2, 3)}
-    after = {f"as-it-is-{arm}": ends for arm, ends in as_it_is.items()}
+    Of three orders of a bad and of a good start so many change when it is turned over.
+    """
+    counts = {"antithetic": 90, "random": 70, "identical": 50, "query": 70, "value": 70} | pairs
+    spare = counts.pop("spare", 96)
+    beside: dict[str, Record] = {}
+    for cell in ("lstm", "gru"):
+        beside |= {f"{cell}-{pair}-V-16": arm((aligned,)) for pair, aligned in counts.items()}
+        beside |= {f"{cell}-{pair}-V-17": arm((spare,)) for pair in ("antithetic", "random")}
+    starts = {f"order-{k}": arm((15, 30)) for k in (1, 2, 3)}
+    over = {f"as-it-is-{name}": found for name, found in starts.items()}
     for k in (1, 2, 3):
-        good, bad = 15 * (k > loss_good), 15 * (k <= gain_bad)
-        after[f"turned-order-{k}"] = runs(good, 15) + runs(bad, 15)
-    return {("head_starts", "lesson"): arms(as_it_is), ("turned_heads", "lesson"): arms(after)}
+        over[f"turned-order-{k}"] = arm((15 * (k > loss), 15), (15 * (k <= gain), 15))
+    models = {"eight-bad": arm((plain, 50)), "eight-bad-turned": arm((turned, 50, step))}
+    controls = {name: arm((k, 7)) for k, name in enumerate(("tied", "one-wide", "eight"), start=3)}
+    names = "mirror_pairs", "head_starts", "turned_heads", "turned_models", "head_controls"
+    each = zip(names, (beside, starts, over, models, controls), strict=True)
+    return {(name, "lesson"): found for name, found in each}
 
 
-def models(turned: int, plain: int, step: int = 90) -> Records:
-    found = {"eight-bad": runs(plain, 50), "eight-bad-turned": runs(turned, 50, step)}
-    return {("turned_models", "lesson"): arms(found)}
-
-
-def judged(found: Records) -> dict[str, mirrored.Hypothesis]:
-    return {h.name: h for h in mirrored.hypotheses(load_of(found))}
+def judged(**changed: int) -> dict[str, mirrored.Hypothesis]:
+    return {h.name: h for h in mirrored.hypotheses(load_of(everything(**changed)))}
 
 
 def test_holm_by_hand() -> None:
@@ -64,83 +61,57 @@ def test_holm_by_hand() -> None:
     assert mirrored.holm([0.02, 0.019], 2) == pytest.approx([0.038, 0.038])  # never falls
 
 
-def test_pairs_are_compared_in_each_cell() -> None:
-    found = judged(pairs())
+def test_each_hypothesis_by_its_test() -> None:
+    shown = mirrored.table(load_of(everything(turned=48, gain=2))).set_index("hypothesis")
     names = ("H1", "H2, query", "H2, value", "H3", "H4")
-    wanted = {f"{name}, {cell}": True for cell in CELLS for name in names}
-    assert {name: h.held for name, h in found.items()} == wanted
-    first = found["H1, LSTM"]
-    exact = scipy_stats.fisher_exact(np.array([[90, 6], [70, 26]]), alternative="greater").pvalue
-    assert (first.p, first.value.estimate) == pytest.approx((exact, 20 / 96))
-    # Four p-values of eight, two and two equal: the smaller pair is H1 or H3.
-    assert exact * 5 < (first.corrected or 0) <= exact * 8
-
-
-@pytest.mark.parametrize(("changed", "name", "held"), [
-    ({"antithetic": 56}, "H1", False), ({"antithetic": 76}, "H1", None),
-    ({"identical": 84}, "H3", False), ({"half": 90}, "H2, query", False),
-    ({"half": 60}, "H2, value", None), ({"half": 40}, "H2, value", False),
-    ({"spare": 70}, "H4", False), ({"spare": 90}, "H4", None),
-])  # fmt: skip
-def test_pairs_refute_or_leave_open(changed: dict[str, int], name: str, held: bool | None) -> None:
-    found = judged(pairs(**changed))
-    assert [found[f"{name}, {cell}"].held for cell in CELLS] == [held, held]
-
-
-def test_starts_count_once_for_all_orders() -> None:
-    found = judged(starts(gain_bad=2, loss_good=1))
-    assert [found[name].held for name in ("H5", "H6")] == [True, True]
-    estimates = [found[name].value.estimate for name in ("H5", "H6")]
-    assert estimates == pytest.approx([2 / 3, 1 / 3])
-    assert found["H5"].n == found["H6"].n == (15,)
-    assert found["H5"].p == pytest.approx(2.0**-15, rel=20)  # at least all signs alike
-    none = judged(starts(gain_bad=0, loss_good=0))
-    assert [none[name].held for name in ("H5", "H6")] == [False, False]
-
-
-@pytest.mark.parametrize(
-    ("turned", "plain", "step", "share", "time"),
-    [
-        (48, 25, 90, True, True),
-        (50, 50, 60, None, True),
-        (50, 50, 90, None, None),  # Newcombe's interval ends at .07
-        (50, 50, 150, None, None),
-    ],
-)
-def test_models_are_compared_by_share_or_time(
-    turned: int, plain: int, step: int, share: bool | None, time: bool | None
-) -> None:
-    found = judged(models(turned, plain, step))
-    assert (found["H7, share"].held, found["H7, time"].held) == (share, time)
-    if turned == plain:
-        assert found["H7, share"].p == 1
-        assert found["H7, time"].value.estimate == 90 - step
-
-
-def test_the_table_says_n_and_verdicts() -> None:
-    shown = mirrored.table(load_of({**pairs(), **models(48, 25)}))
-    assert list(shown["hypothesis"])[-2:] == ["H7, share", "H7, time"]
+    wanted = [f"{name}, {cell}" for name in names for cell in CELLS]
+    assert sorted(shown.index) == sorted([*wanted, "H5", "H6", "H7, share", "H7, time"])
     assert set(shown["verdict"]) == {"holds"}
-    assert shown["n"].iloc[0] == "96 and 96"
-    with pytest.raises(NotMeasuredError, match="mirror_pairs --scale lesson"):
+    first = shown.loc["H1, LSTM"]
+    exact = scipy_stats.fisher_exact(np.array([[90, 6], [70, 26]]), alternative="greater").pvalue
+    assert (first["p"], first["estimate"]) == pytest.approx((exact, 20 / 96))
+    assert first["n"] == "96 and 96"
+    assert exact < first["p, corrected"] <= 8 * exact
+    # A start counts once for all of its orders.
+    assert shown.loc[["H5", "H6"], "estimate"].tolist() == pytest.approx([2 / 3, 1 / 3])
+    assert shown.loc[["H5", "H6"], "n"].tolist() == ["15", "15"]
+    with pytest.raises(NotMeasuredError, match="no result of mirror_pairs"):
         mirrored.table(load_of({}))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("changed", "name", "held"), [
+    ({"antithetic": 56}, "H1, {}", False), ({"antithetic": 76}, "H1, {}", None),
+    ({"identical": 84}, "H3, {}", False), ({"query": 90}, "H2, query, {}", False),
+    ({"value": 60}, "H2, value, {}", None), ({"value": 40}, "H2, value, {}", False),
+    ({"spare": 70}, "H4, {}", False), ({"spare": 90}, "H4, {}", None),
+    ({"gain": 0}, "H5", False), ({"loss": 0}, "H6", False),
+    ({"turned": 48}, "H7, share", True), ({"plain": 50, "turned": 50}, "H7, time", None),
+    ({"plain": 50, "turned": 50, "step": 60}, "H7, share", None),
+    ({"plain": 50, "turned": 50, "step": 60}, "H7, time", True),
+])  # fmt: skip
+def test_a_hypothesis_holds_is_refuted_or_open(
+    changed: dict[str, int], name: str, held: bool | None
+) -> None:
+    found = judged(**changed)
+    assert {found[name.format(cell)].held for cell in CELLS} == {held}
 
 
 def test_the_row_on_dynamics_follows_from_the_registered_hypotheses() -> None:
     row = claims.rows()["heads-not-parameters"]
-    everything = {**pairs(), **starts(), **models(25, 25)}
-    assert row(load_of(everything)).verdict == "supported"
-    mixed = row(load_of({**everything, **pairs(antithetic=56)}))
+    assert row(load_of(everything())).verdict == "supported"
+    mixed = row(load_of(everything(antithetic=56)))
+    assert mixed.found.ours.endswith(
+        "eight heads 5 of 7, one wide head 4 of 7, eight equal heads 3 of 7"
+    )
     assert mixed.verdict == "in part"
     assert "H1, LSTM: refuted; H1, GRU: refuted; H5: holds; H6: holds" in mixed.reasons
-    partly = row(load_of(pairs()))
-    assert partly.verdict == "undecided"
-    assert partly.reasons.endswith("H5: open; H6: open")
-    assert row(load_of({})).interval == NOT_MEASURED
+    missing = row(load_of({}))
+    assert (missing.verdict, missing.interval) == ("undecided", NOT_MEASURED)
 
 
 def test_the_figure_shows_each_share_with_its_interval() -> None:
-    ax = mirrored.draw(pairs(antithetic=90, identical=50)["mirror_pairs", "lesson"])
+    ax = mirrored.draw(everything()["mirror_pairs", "lesson"])
     labels = [label.get_text() for label in ax.get_yticklabels()]
     for container, shift in zip(ax.containers, (0.14, -0.14), strict=True):
         assert isinstance(container, ErrorbarContainer)
@@ -159,7 +130,7 @@ def test_the_command_asks_for_seeds_that_were_registered(
 
     def run(name: str, *, seeds: tuple[int, ...], only: list[str]) -> dict[str, Record]:
         asked[name] = seeds
-        return arms(dict.fromkeys(only, runs(2, 3)))
+        return dict.fromkeys(only, arm((2, 3)))
 
     monkeypatch.setattr(mirrored, "run", run)
     assert mirrored.main(["--seeds", "3", "--out", str(tmp_path / "m.png")]) == 0

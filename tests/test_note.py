@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from test_carried import TASKS, hypotheses
 
 from lessons_lib.lab import heads, records
-from lessons_lib.scoreboard import carried, mirrored
+from lessons_lib.scoreboard import mirrored
 from lessons_lib.scoreboard.contrasts import Runs
 
 PAGE = Path(__file__).resolve().parent.parent / "book" / "note_for_researchers.md"
@@ -15,7 +16,7 @@ ROWS = [
     for line in PAGE.read_text(encoding="utf-8").splitlines()
     if re.match(r"\| [CH]\d", line)
 ]
-FOUND = [*mirrored.hypotheses(), *carried.hypotheses()]
+FOUND = [*mirrored.hypotheses(), *hypotheses(records.load("carried", "lesson"))]
 PAIRS = {
     "H1": ("antithetic-V-16", "random-V-16"),
     "H2, query": ("query-V-16", "random-V-16"),
@@ -32,7 +33,7 @@ CARRIED = {
 # In the order of the page: by hypothesis, then by cell or task.
 NAMES = [f"{name}, {cell}" for name in PAIRS for cell in ("LSTM", "GRU")]
 NAMES += ["H5", "H6", "H7, share", "H7, time"]
-NAMES += [f"{name}, {task}" for name in ("C1", "C2") for task in carried.TASKS]
+NAMES += [f"{name}, {task}" for name in ("C1", "C2") for task in TASKS]
 NAMES += ["C3, two", "C4, two"]
 
 

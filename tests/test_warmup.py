@@ -131,18 +131,16 @@ def test_a_position_that_raises_all_words_gains_in_the_first_law_only() -> None:
 @pytest.mark.parametrize(("function", "given", "message"), [
     *((two_words.toy_exit, (0.0, p), "p between 0 and 1, found") for p in (0.0, 1.0, NAN)),
     *((two_words.recovery_time, (d,), "below 0") for d in (0.0, NAN)),
-    (two_words.recovery_time, (-60.0,), r"e\^700"),
-    *((two_words.flow, (times, 0.0, 0.0), "one row of times")
-      for times in ([], [1.0, 1.0], [-1.0, 2.0], [[0.0, 1.0]])),
-    (two_words.toy_flow, ([2.0, 1.0], 0.0, 0.5), "one row of times"),
+    *((two_words.flow, (times, 0.0, 0.0), "t_eval|size|finite")
+      for times in ([], [1.0, 1.0], [-1.0, 2.0], [[0.0, 1.0]], [0.0, NAN])),
+    (two_words.toy_flow, ([2.0, 1.0], 0.0, 0.5), "t_eval"),
     (two_words.value, (0.0, 0.0, 0.5, "hinge"), "found 'hinge'"),
     (two_words.flow, ([1.0], 0.0, 0.0, 0.0, "hinge"), "found 'hinge'"),
     (two_words.gradient_law_logit, ([0.5, 0.6], [1.0, 2.0]), "sum to 1"),
     (two_words.gradient_law_logit, ([1.5, -0.5], [1.0, 2.0]), "0 or above"),
-    (two_words.gradient_law_logit, (0.5, [1.0, 2.0]), r"shape \(\)"),
-    (two_words.gradient_law_logit, ([0.5, 0.5], [1.0, 2.0, 3.0]), r"\(2,\), found \(3,\)"),
+    (two_words.gradient_law_logit, ([0.5, 0.5], [1.0, 2.0, 3.0]), r"\(3,\), .* shape \(2,\)"),
     (two_words.gradient_law_log_probability, ([0.5, 0.5], np.zeros((2, 4)), 4),
-     "words from 0 to 3, found 4 to 4"),
+     r"words from 0 to 3, found \[4\]"),
 ])  # fmt: skip
 def test_what_is_refused(function: Any, given: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):

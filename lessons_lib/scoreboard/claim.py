@@ -1,9 +1,4 @@
-"""A claim of the paper, the rule that judges it, and the verdict that follows from the records.
-
-A ``Row`` has words and a rule, of ``rows.toml``, and a function that measures: from records and
-thresholds to criteria, each held (True), refuted (False) or open (None). It is called for its
-``Claim``.
-"""
+"""A claim of the paper, the rule that judges it, and the verdict that follows from the records."""
 
 from __future__ import annotations
 
@@ -27,6 +22,8 @@ Loader = Callable[[str, str], Mapping[str, Record]]
 ON_TEXT = "paper", "full-size", "both-ways", "left-to-right", "short"
 """Scales, those nearest to the authors' set-up first: the first that was measured is judged."""
 NOT_MEASURED = "not measured here"
+TOLD = {True: "holds", False: "refuted", None: "open"}
+"""What became of a criterion or a hypothesis, in words."""
 
 
 @dataclass(frozen=True)
@@ -69,26 +66,20 @@ class Measured:
     power: str = ""  #: how often the rule would find what
 
 
-Measure = Callable[[Loader, Thresholds], Measured]
-
-
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Row:
-    """A claim of the paper and how it is judged."""
+    """A claim of the paper and how it is judged, as ``rows.toml`` has it."""
 
     name: str  #: its identifier, for the command
     chapter: int  #: where it is discussed
     part: str  #: of the paper
     claim: str  #: in our words
     rule: str  #: when it is supported; ``{t.far}`` and the like stand for thresholds
-    measure: Measure
+    measure: Callable[[Loader, Thresholds], Measured]
     published: str = ""  #: what the paper says of it, where that is known; its tables are not
 
-    def __repr__(self) -> str:
-        return f"Row({self.name!r})"
-
     def __call__(self, load: Loader = stored.load, thresholds: Thresholds = OURS) -> Claim:
-        """The claim as judged by the records; "undecided" where there are none.
+        """The claim as judged by the records: "undecided" where there are none.
 
         A ``ResultError`` names the command where one is damaged, stale or incomplete.
         """
@@ -130,8 +121,7 @@ class Claim:
     @property
     def reasons(self) -> str:
         """What held, what is refuted and what is open."""
-        told = {True: "holds", False: "refuted", None: "open"}
-        return "; ".join(f"{name}: {told[held]}" for name, held in self.found.criteria.items())
+        return "; ".join(f"{name}: {TOLD[held]}" for name, held in self.found.criteria.items())
 
     def to_dict(self) -> dict[str, Any]:
         """The columns of the scoreboard; estimate, low and high are NaN if nothing was measured."""
@@ -184,9 +174,9 @@ def judge(criteria: Collection[bool | None]) -> Verdict:
 
 
 def exceeds(value: Interval, bound: float, matters: float | None = None) -> bool | None:
-    """Whether a value lies above a bound: held if its interval does.
+    """Whether a value lies above a bound: held if its interval does, else open.
 
-    Refuted if it lies below ``matters`` (the bound, if ``None``): too little to matter. Else open.
+    Refuted if it lies below ``matters`` (the bound, if ``None``): too little to matter.
     """
     if value.high < (bound if matters is None else matters):
         return False
@@ -227,8 +217,8 @@ def best_scale(load: Loader, experiment: str) -> Mapping[str, Record]:
 class RealText:
     """Records of an experiment on real text, without those of made-up text (``toy-...``).
 
-    A seed is a block of runs, "1.0", "1.1" and so on, the same in each corpus. ``corpora`` are in
-    the order of the arms, ``rows`` those of single runs, by corpus, as of ``blocks.by_run``.
+    A seed is a block of runs, "1.0", "1.1" and so on, the same in each corpus. ``rows`` are those
+    of single runs, by corpus, as of ``blocks.by_run``.
     """
 
     def __init__(self, load: Loader, experiment: str) -> None:
@@ -251,11 +241,10 @@ class RealText:
             found[arm] = of_metric.groupby("run")["value"].last()
             lacking = found.index[found[arm].isna() & (True if wanted is None else wanted[arm])]
             if len(lacking):
-                more = f", ... ({len(lacking)} runs)" if len(lacking) > 4 else ""
+                known = ", ".join(sorted(set(rows["metric"])))
                 raise KeyError(
                     f"expected the metric {metric!r} of each run in the record {arm}, found none "
-                    f"of {', '.join(lacking[:4])}{more}; there is "
-                    f"{', '.join(sorted(set(rows['metric'])))}"
+                    f"of {', '.join(lacking)}; there is {known}"
                 )
         return found
 
@@ -271,9 +260,9 @@ class RealText:
     def interval(values: pd.Series[float], *, confidence: float = 0.95) -> Interval:
         """Mean over runs, with an interval that allows for likeness within their blocks.
 
-        The unit, counted by ``n``, is the block: the standard error is the cluster-robust one, with
-        Student's t for blocks less one. Below three blocks the unit is the run, and the interval is
-        rather too narrow. The index of the values, two or more, is the name of the run.
+        The unit, counted by ``n``, is the block: the cluster-robust standard error, and Student's t
+        for blocks less one. Below three blocks it is the run, and the interval is rather too
+        narrow. The index of the values is the name of the run.
         """
         mean = seed_interval(values, confidence=confidence)
         sums = (values - mean.estimate).groupby(_block).sum()

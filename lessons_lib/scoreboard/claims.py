@@ -1,6 +1,5 @@
 """The scoreboard: claims of the paper with what we measured beside them.
 
-Everything but the wording is computed from the recorded results when it is asked for.
 ``python -m lessons_lib.scoreboard`` prints the rows, ``again ROW`` measures one of them again from
 scratch and compares the two.
 """
@@ -14,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -54,9 +54,7 @@ def scoreboard(
 ) -> pd.DataFrame:
     """A row for each claim, of one chapter or of all, with the columns of ``Claim.to_dict``.
 
-    Raises:
-        KeyError: the chapter has no claims; the message lists those that have.
-        ResultError: a record is damaged or stale; the message names the command.
+    A ``KeyError`` if the chapter has no claims, a ``ResultError`` if a record is damaged or stale.
     """
     known = dict.fromkeys(row.chapter for row in ROWS)
     if chapter is not None and chapter not in known:
@@ -66,12 +64,14 @@ def scoreboard(
     return pd.DataFrame([row(once, thresholds).to_dict() for row in wanted])
 
 
-def of_first_seeds(load: Loader, count: int) -> Loader:
-    """A loader of the same records with their first seeds only."""
+def of_first_seeds(load: Loader, count: int | None) -> Loader:
+    """A loader of the same records with their first seeds only, and their share of the time."""
 
     def first(record: Record) -> Record:
         kept = record.seeds[:count]
-        return replace(record, rows=tuple(row for row in record.rows if row[0] in kept))
+        seconds = record.wall_seconds * len(kept) / len(record.seeds)
+        rows = tuple(row for row in record.rows if row[0] in kept)
+        return replace(record, rows=rows, wall_seconds=seconds)
 
     return lambda name, scale: {arm: first(record) for arm, record in load(name, scale).items()}
 
@@ -86,19 +86,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     again = commands.add_parser("again", help="measure a row again from scratch and compare")
     again.add_argument("row", choices=list(rows()), metavar="ROW", help=", ".join(rows()))
     again.add_argument("--seeds", type=int, metavar="N", help="the first N seeds only: faster")
-    again.add_argument(
-        "--cache",
-        type=Path,
-        metavar="DIR",
-        help="keep the new runs there, and use those that are there: a run that is stopped goes on,"
-        " and rows on the same experiment share their runs",
-    )
+    kept = "keep new runs there, and use those that are there: a run that is stopped goes on"
+    again.add_argument("--cache", type=Path, metavar="DIR", help=kept)
     again.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, to run there")
     options = parser.parse_args(arguments)
     if options.command is None:
         return _show()
-    if options.seeds is not None and options.seeds < 1:
-        parser.error(f"expected at least 1 for --seeds, found {options.seeds}")
     try:
         with ExitStack() as stack:
             executor = stack.enter_context(cluster_executor(options.scheduler))
@@ -132,26 +125,23 @@ def _again(row: Row, count: int | None, directory: Path, executor: Executor | No
     """Measure the experiments of a row, the first ``count`` seeds or all, and compare."""
     there = Noting(stored.load)
     claim = row(there)
-    old, asked = claim.to_dict(), there.found
+    old, asked = claim.to_dict(), Noting(of_first_seeds(there, count))
     if claim.found.value is None:
         raise ResultError(f"nothing to compare with: {old['ours']}")
-    for (name, scale), records in asked.items():
-        _write(_announcement(name, scale, [*records.values()], count))
     known = min(len(record.seeds) for record in there.all)
-    if count is not None:
-        if count > known:
-            raise ResultError(f"expected 1 to {known} for --seeds, found {count}")
-        try:
-            expected = row(of_first_seeds(there, count))
-        except ValueError as error:  # too few for the row: said before hours of work, not after
-            raise ResultError(f"too few seeds for this row, {count}: {error}") from error
-        _write(
-            f"With fewer seeds the interval is wider. The recorded runs of these seeds alone give "
-            f"{expected.interval}."
-        )
+    if count is not None and not 1 <= count <= known:
+        raise ResultError(f"expected 1 to {known} for --seeds, found {count}")
+    try:
+        expected = row(asked)
+    except ValueError as error:  # too few for the row: said before hours of work, not after
+        raise ResultError(f"too few seeds for this row, {count}: {error}") from error
+    for (name, scale), records in asked.found.items():
+        took = timedelta(seconds=round(sum(record.wall_seconds for record in records.values())))
+        n = sum(len(record.seeds) for record in records.values())
+        _write(f"{name}, {scale} scale: {n} runs to measure, recorded in {took} h of one core.")
 
     def measure(name: str, scale: str) -> Mapping[str, Record]:
-        if (name, scale) not in asked:  # a row may look for more than there is
+        if (name, scale) not in asked.found:  # a row may look for more than there is
             raise NotMeasuredError(f"{name}, {scale} scale: no record to compare with")
         seeds = run.experiment(name).scales[scale].seeds[:count]
         return run.run(name, scale, seeds=seeds, directory=directory, executor=executor)
@@ -166,29 +156,10 @@ def _again(row: Row, count: int | None, directory: Path, executor: Executor | No
             _write(f"{'' if k else name:<9} {left:<{COLUMN}}  {right}".rstrip())
     _write(
         f"\nThe new estimate, {new['estimate']:.4g}, lies {'within' if within else 'outside'} the "
-        f"recorded interval, [{old['low']:.4g}, {old['high']:.4g}]."
+        f"recorded interval, [{old['low']:.4g}, {old['high']:.4g}]. The recorded runs of these "
+        f"seeds alone give {expected.interval}."
     )
-    if count is not None:
-        overlap = new["low"] <= old["high"] and old["low"] <= new["high"]
-        _write(
-            f"It rests on fewer seeds, of which the recorded runs give "
-            f"{expected.to_dict()['estimate']:.4g}; the two intervals "
-            f"{'' if overlap else 'do not '}overlap."
-        )
     return 0 if within else 1
-
-
-def _announcement(name: str, scale: str, records: Sequence[Record], count: int | None) -> str:
-    n = [len(record.seeds[:count]) for record in records]
-    seconds = sum(r.wall_seconds * k / len(r.seeds) for r, k in zip(records, n, strict=True))
-    took = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
-    if seconds >= 7200:
-        took = f"{seconds / 3600:.1f} hours"
-    return (
-        f"{name}, {scale} scale: {sum(n)} runs to measure. As recorded "
-        f"({', '.join(sorted({record.device for record in records}))}) they took {took} one after "
-        "the other; as many go at a time as there are cores."
-    )
 
 
 def _wrapped(text: str, hang: str = "    ") -> str:

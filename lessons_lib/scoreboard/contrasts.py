@@ -1,13 +1,6 @@
 """How many runs align or copy, and when, and whether one arm does so more often or later.
 
-Shares of runs are compared by the interval of their difference: held if it lies above 0, refuted if
-it lies below ``Thresholds.shares``. Times are compared by two tests: held if the log-rank test
-tells them apart, refuted if the interval of the ratio of times lies below ``Thresholds.later``; the
-log-rank test alone could never refute. Where less than half of a group's runs copy, the ratio says
-too little of times to refute anything.
-
-Intervals are closed forms, of 95% unless said otherwise, and assume independent runs; ``power``
-says how often they would tell.
+Intervals are closed forms, of 95% unless said otherwise, and assume independent runs.
 """
 
 from __future__ import annotations
@@ -39,7 +32,7 @@ class Runs:
         self.ends = copying.outcomes(frame(records))
 
     def of(self, arm: str) -> pd.DataFrame:
-        """The ends of an arm's runs; a ``NotMeasuredError`` if there is no such arm."""
+        """The ends of an arm's runs; a ``NotMeasuredError`` if it is not there."""
         if arm not in self.records:
             raise NotMeasuredError(f"no runs of {arm}; there is {', '.join(self.records)}")
         return self.ends.loc[[arm]].droplevel(0)
@@ -85,11 +78,16 @@ class Runs:
         return share_contrast(*([self.aligned(arm) for arm in side] for side in (these, those)))
 
     def more(self, one: str, other: str) -> bool | None:
-        """Whether more runs of one arm align than of another."""
+        """Whether more runs of one arm align; refuted if surely less than ``Thresholds.shares``."""
         return exceeds(self.contrast([one], [other]), 0, self._t.shares)
 
     def later(self, late: str, soon: str) -> tuple[bool | None, str]:
-        """Whether one arm takes longer to copy than another, and the numbers in words."""
+        """Whether one arm takes longer to copy than another, and the numbers in words.
+
+        Held if the log-rank test, which alone could never refute, tells them apart; refuted if the
+        interval of the ratio of times lies below ``Thresholds.later``, and half of each arm copies:
+        of fewer the ratio says too little.
+        """
         groups = [self.of(arm)[column] for arm in (late, soon) for column in ("step", "solved")]
         copied = [group.mean() for group in groups[1::2]]
         if not any(copied):
@@ -141,9 +139,8 @@ def share_contrast(
 def share_power(n: int, share: float, other: float, matters: float) -> tuple[float, float]:
     """How often ``share_contrast`` of two groups of n tells that they differ, and that not.
 
-    Returns:
-        For the true shares ``share`` and ``other`` the probabilities that the interval lies above 0
-        and reaches ``matters``, and that it ends below ``matters``: sums over two binomials.
+    For the true shares ``share`` and ``other`` the probabilities that the interval lies above 0 and
+    reaches ``matters``, and that it ends below ``matters``: sums over two binomials.
     """
     bands = [proportion_interval(k, n) for k in range(n + 1)]
     p, low, high = np.array([(band.estimate, band.low, band.high) for band in bands]).T
@@ -165,12 +162,10 @@ def mean_power(value: Interval, distance: float) -> float:
 
 
 def hazard_interval(waits: ArrayLike, happened: ArrayLike) -> Interval:
-    """Share of those still waiting that reach an event in a unit of time, at a constant rate.
+    """Share of those still waiting that reach an event in a unit of time: ``1 - exp(-rate)``.
 
-    The rate is events over time waited, with the exact interval of a Poisson count (Garwood), and
-    the share is ``1 - exp(-rate)``.
-
-    ``waits``, in units of time, are not all 0; ``happened``: whether it did then. ``(n,)`` both.
+    The constant rate is events over time waited, with the exact interval of a Poisson count
+    (Garwood). ``waits``, not all 0, in units of time, and whether it happened then, ``(n,)``.
     """
     time, events = np.asarray(waits, dtype=float), np.count_nonzero(happened)
     low = scipy_stats.chi2.ppf(0.025, 2 * events) / 2 if events else 0.0
@@ -184,9 +179,9 @@ def time_ratio(
 ) -> Interval:
     """How many times as long one group of runs takes as another: ratio of geometric means.
 
-    Times are cut where the first run that never reached the event was last looked at; up to there
-    nothing is censored, so Welch's t interval of the mean logarithms holds. Where many runs are
-    cut, the true ratio is farther from 1. Times below 1 count as 1. Arguments are those of
+    Times, of 1 or more, are cut where the first run that never reached the event was last looked
+    at; up to there nothing is censored, so Welch's t interval of the mean logarithms holds. The
+    more are cut, the farther from 1 is the true ratio. Arguments are those of
     ``incidence.time_difference``; a ``ValueError`` if a group has fewer than two runs.
     """
     one, other = np.asarray(times, dtype=float), np.asarray(other_times, dtype=float)

@@ -16,16 +16,15 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike
 from scipy import stats
 
 from lessons_lib.lab import heads
 from lessons_lib.lab import records as stored
 from lessons_lib.lab.incidence import time_difference
-from lessons_lib.lab.records import NotMeasuredError, Record
+from lessons_lib.lab.records import Record
 from lessons_lib.lab.run import experiment, run
 from lessons_lib.plots import ROLES, use_style
-from lessons_lib.scoreboard.claim import Loader, exceeds, optional
+from lessons_lib.scoreboard.claim import TOLD, Loader, exceeds
 from lessons_lib.scoreboard.contrasts import Runs, share_contrast
 from lessons_lib.stats import Interval, proportion_interval, seed_interval
 
@@ -61,49 +60,35 @@ class Hypothesis:
 
 def holm(p: Sequence[float], tests: int) -> list[float]:
     """p-values corrected by Holm's method; of the ``tests`` those not at hand count as 1."""
-    order = np.argsort(p)
-    raised = np.maximum.accumulate(np.asarray(p)[order] * (tests - np.arange(len(p))))
-    found = np.empty(len(p))
-    found[order] = np.minimum(raised, 1)
-    return found.tolist()
+    ordered = pd.Series(p, dtype=float).sort_values()
+    raised = ordered * (tests - np.arange(len(ordered)))
+    return raised.cummax().clip(upper=1).sort_index().tolist()
 
 
 def hypotheses(load: Loader = stored.load) -> list[Hypothesis]:
-    """H1 to H7, as far as they have been measured. H7 holds if one of its two rows does."""
-    found = [*_of_pairs(load), *_of_starts(load), *_of_models(load)]
-    if not found:
-        remedy = stored.command("mirror_pairs", "lesson")
-        raise NotMeasuredError(f"no mirror images; make them with: {remedy}")
-    return judged(found, TESTS)
+    """H1 to H7. H7 holds if one of its two rows does."""
+    return judged([*_of_pairs(load), *_of_starts(load), *_of_models(load)], TESTS)
 
 
 def judged(found: Sequence[Hypothesis], tests: int) -> list[Hypothesis]:
     """Hypotheses with p-values corrected for so many tests; those below ``LEVEL`` hold."""
-    judged = list(found)
-    corrected = iter(holm([h.p for h in found if h.p is not None], tests))
-    for k, h in enumerate(found):
-        if h.p is not None:
-            p = next(corrected)
-            held = True if p < LEVEL and h.held is None else h.held
-            judged[k] = replace(h, corrected=p, held=held)
+    judged, corrected = [], iter(holm([h.p for h in found if h.p is not None], tests))
+    for h in found:
+        p = None if h.p is None else next(corrected)
+        holds = p is not None and p < LEVEL and h.held is None
+        judged.append(replace(h, corrected=p, held=True if holds else h.held))
     return judged
 
 
 def table(load: Loader = stored.load) -> pd.DataFrame:
     """``hypotheses`` as a table: estimate, interval, n, p-values, verdict."""
-    return tabulated(hypotheses(load))
-
-
-def tabulated(found: Sequence[Hypothesis]) -> pd.DataFrame:
-    """Hypotheses as a table, a row each."""
-    told = {True: "holds", False: "refuted", None: "open"}
     return pd.DataFrame(
         {
             **{"hypothesis": h.name, "says": h.says, "estimate": h.value.estimate},
             **{"low": h.value.low, "high": h.value.high, "n": " and ".join(map(str, h.n))},
-            **{"p": h.p, "p, corrected": h.corrected, "verdict": told[h.held]},
+            **{"p": h.p, "p, corrected": h.corrected, "verdict": TOLD[h.held]},
         }
-        for h in found
+        for h in hypotheses(load)
     )
 
 
@@ -113,7 +98,7 @@ def advantage(name: str, says: str, runs: Runs, more: str, less: str) -> Hypothe
     sides = [(k, n - k) for k, n in shares]
     p = float(stats.fisher_exact(np.array(sides), alternative="greater").pvalue)
     n = tuple(n for _, n in shares)
-    return Hypothesis(name, says, value, n, sum(n), _refuted(value.high < LITTLE), p)
+    return Hypothesis(name, says, value, n, sum(n), False if value.high < LITTLE else None, p)
 
 
 def likeness(name: str, says: str, runs: Runs, one: str, other: str) -> Hypothesis:
@@ -122,18 +107,14 @@ def likeness(name: str, says: str, runs: Runs, one: str, other: str) -> Hypothes
     tight = share_contrast([runs.aligned(one)], [runs.aligned(other)], confidence=0.9)
     alike = tight.low > -SAME and tight.high < SAME
     differs = found.value.low > LITTLE or found.value.high < -LITTLE
-    return replace(found, held=True if alike else _refuted(differs), p=None)
+    return replace(found, held=True if alike else False if differs else None, p=None)
 
 
 def _of_pairs(load: Loader) -> Iterator[Hypothesis]:
-    """H1 to H4, in the cells that have been measured."""
-    if (records := optional(load, "mirror_pairs", "lesson")) is None:
-        return
-    runs = Runs(records)
+    """H1 to H4, in each cell."""
+    runs = Runs(load("mirror_pairs", "lesson"))
     for cell, name in CELLS.items():
         arms = {pair: f"{cell}-{pair}-V-16" for pair in PAIRS}
-        if not set(arms.values()) <= set(records):
-            continue
         random = arms["random"]
         says = "a head and its image align more often than two heads"
         yield advantage(f"H1, {name}", says, runs, arms["antithetic"], random)
@@ -142,26 +123,17 @@ def _of_pairs(load: Loader) -> Iterator[Hypothesis]:
         for half in ("query", "value"):
             says = f"only the {half} turned over: as often as two heads"
             yield likeness(f"H2, {half}, {name}", says, runs, arms[half], random)
-        spare = [f"{cell}-{pair}-V-17" for pair in ("antithetic", "random")]
-        if set(spare) <= set(records):
-            shares = [proportion_interval(*runs.aligned(arm)) for arm in spare]
-            above = [exceeds(share, 0.9) for share in shares]
-            yield Hypothesis(
-                f"H4, {name}",
-                "with a spare word nearly all runs align, in both arms (the smaller share)",
-                min(shares, key=lambda share: share.estimate),
-                tuple(share.n for share in shares),
-                sum(share.n for share in shares),
-                False if False in above else None if None in above else True,
-            )
+        spare = [runs.aligned(f"{cell}-{pair}-V-17") for pair in ("antithetic", "random")]
+        smaller = min((proportion_interval(*s) for s in spare), key=lambda s: s.estimate)
+        says = "with a spare word nearly all runs align, in both arms (the smaller share)"
+        n = tuple(n for _, n in spare)
+        yield Hypothesis(f"H4, {name}", says, smaller, n, sum(n), exceeds(smaller, 0.9))
 
 
 def _of_starts(load: Loader) -> Iterator[Hypothesis]:
     """H5 and H6: each start's share of orders aligned, turned over less as it is."""
-    if (records := optional(load, "turned_heads", "lesson")) is None:
-        return
+    ends = Runs(load("turned_heads", "lesson")).ends["branch"].eq("aligned").astype(float)
     kinds = heads.classify_starts(stored.frame(load("head_starts", "lesson")))
-    ends = Runs(records).ends["branch"].eq("aligned").astype(float)
     turned = ends.index.get_level_values("arm").str.startswith("turned")
     gain = ends[turned].groupby("seed").mean() - ends[~turned].groupby("seed").mean()
     for name, kind, sign, says in (
@@ -172,38 +144,27 @@ def _of_starts(load: Loader) -> Iterator[Hypothesis]:
         value = seed_interval(change)
         p = float(stats.wilcoxon(change, alternative="greater").pvalue) if change.any() else 1.0
         count = int(ends.index.get_level_values("seed").isin(change.index).sum())
-        yield Hypothesis(name, says, value, (len(change),), count, _refuted(value.high < GAIN), p)
+        held = False if value.high < GAIN else None
+        yield Hypothesis(name, says, value, (len(change),), count, held, p)
 
 
 def _of_models(load: Loader) -> Iterator[Hypothesis]:
-    """H7: eight bad heads turned over, by share and by time."""
-    if (records := optional(load, "turned_models", "lesson")) is None:
-        return
-    runs, arms = Runs(records), ("eight-bad-turned", "eight-bad")
+    """H7: eight bad heads turned over, by share and by time, its median with a bootstrap's ends."""
+    runs, arms = Runs(load("turned_models", "lesson")), ("eight-bad-turned", "eight-bad")
     says = "models of eight bad heads align more often when turned over"
     share = advantage("H7, share", says, runs, *arms)
     turned, plain = (runs.of(arm) for arm in arms)
-    saved = _median_saved(plain["step"], turned["step"])
-    held = _refuted(share.held is False and saved.low <= 0 <= saved.high)
+    steps, rng = (plain["step"].to_numpy(), turned["step"].to_numpy()), np.random.default_rng(0)
+    drawn = [np.median(rng.choice(s, (2000, s.size)), axis=1) for s in steps]
+    low, high = np.quantile(drawn[0] - drawn[1], [0.025, 0.975])
+    median = float(np.median(steps[0]) - np.median(steps[1]))
+    saved = Interval(median, float(low), float(high), sum(s.size for s in steps))
+    held = False if share.held is False and saved.low <= 0 <= saved.high else None
     yield replace(share, held=held)
     later = (column for end in (plain, turned) for column in (end["step"], end["solved"]))
     p = time_difference(*later, alternative="less")  # of the first: a lower hazard
     says = "or sooner (median steps saved; where a run never copies, its last step)"
     yield replace(share, name="H7, time", says=says, value=saved, held=held, p=p)
-
-
-def _refuted(condition: bool) -> bool | None:
-    return False if condition else None
-
-
-def _median_saved(plain: ArrayLike, turned: ArrayLike) -> Interval:
-    """Median of the first group less that of the second, with a percentile bootstrap interval."""
-    steps = np.asarray(plain, dtype=float), np.asarray(turned, dtype=float)
-    saved = float(np.median(steps[0]) - np.median(steps[1]))
-    rng = np.random.default_rng(0)
-    medians = [np.median(rng.choice(s, (2000, s.size)), axis=1) for s in steps]
-    low, high = np.quantile(medians[0] - medians[1], [0.025, 0.975])
-    return Interval(saved, float(low), float(high), sum(s.size for s in steps))
 
 
 def draw(records: Mapping[str, Record], *, ax: Axes | None = None) -> Axes:
@@ -231,16 +192,14 @@ def draw(records: Mapping[str, Record], *, ax: Axes | None = None) -> Axes:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train pairs of heads again, print their shares and draw them."""
     parser = argparse.ArgumentParser(prog="python -m lessons_lib.scoreboard.mirrored")
-    parser.add_argument(
-        "--seeds", type=int, default=12, help="of 96; 12 take a minute and a half on two cores"
-    )
-    parser.add_argument("--cell", action="append", choices=list(CELLS), help="default: lstm")
+    parser.add_argument("--seeds", type=int, default=12, help="of 96; 12 take two minutes")
+    parser.add_argument("--cell", choices=list(CELLS), default="lstm")
     parser.add_argument("--out", type=Path, default=Path("mirrored.png"), help="the figure")
     options = parser.parse_args(arguments)
     registered = experiment("mirror_pairs").scales["lesson"].seeds
     if not 1 <= options.seeds <= len(registered):
         parser.error(f"expected 1 to {len(registered)} seeds, found {options.seeds}")
-    arms = [f"{cell}-{pair}-V-16" for cell in options.cell or ["lstm"] for pair in PAIRS]
+    arms = [f"{options.cell}-{pair}-V-16" for pair in PAIRS]
     records = run("mirror_pairs", seeds=registered[: options.seeds], only=arms)
     for arm in records:
         sys.stdout.write(f"{arm:24} {Runs(records).told(arm)} aligned\n")

@@ -40,10 +40,10 @@ def words_drive_attention(load: Loader, t: Thresholds) -> Measured:
 
 
 def attention_needs_words(load: Loader, t: Thresholds) -> Measured:
-    """Attention where all but the query is frozen: at random, or with right words.
+    """Attention where all but the query is frozen at random, against two controls.
 
-    The two controls say that attention could be learned here: the same random states allow more
-    (the query is taught directly), and right words lead to more.
+    They say that it could be learned here: by the same states, the query taught directly, and with
+    right words.
     """
     records = load("asymmetry", "lesson")
     arms = [records[f"frozen-{arm}"] for arm in ("all-but-query", "aligned", "dictionary")]
@@ -102,8 +102,7 @@ def cannot_copy(load: Loader, t: Thresholds) -> Measured:
     """Whether runs fail within the authors' 200 steps, and whether those that do fail for good.
 
     The second is the hazard after step 200: of the runs that cannot copy yet, the share that learn
-    it in 100 steps, at a constant rate. It rests on all of their steps, not on the last run. Where
-    runs hardly ever fail, it is refuted with the first.
+    it in 100 steps. Where runs hardly ever fail, it is refuted with the first.
     """
     hard = Runs(best_scale(load, "hard_distribution")).of("hard")
     late = hard[~hard["solved"] | (hard["step"] > AUTHORS_STEPS)]

@@ -5,15 +5,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from lessons_lib.lab.records import NotMeasuredError
-from lessons_lib.scoreboard import mirrored
-from lessons_lib.scoreboard.claim import (
-    NOT_MEASURED,
-    Loader,
-    Measured,
-    Thresholds,
-    exceeds,
-    optional,
-)
+from lessons_lib.scoreboard import claim, mirrored
+from lessons_lib.scoreboard.claim import NOT_MEASURED, Loader, Measured, Thresholds, exceeds
 from lessons_lib.scoreboard.contrasts import Runs, of, share_contrast
 from lessons_lib.stats import proportion_interval
 
@@ -31,7 +24,7 @@ def _by_size(
     load: Loader, experiment: str, t: Thresholds, told: list[str]
 ) -> Iterator[tuple[str, Runs]]:
     """The runs of an experiment at each size; ``told`` gets where there are none."""
-    there = {scale: optional(load, experiment, scale) for scale in SIZES}
+    there = {scale: claim.optional(load, experiment, scale) for scale in SIZES}
     for scale, size in SIZES.items():
         if records := there[scale]:
             yield size, Runs(records, t)
@@ -42,7 +35,7 @@ def _by_size(
 
 
 def several_heads_align(load: Loader, t: Thresholds) -> Measured:
-    """Share of runs aligned with one head and with eight, LSTM and GRU, lesson scale."""
+    """Share of runs aligned with one head and with eight, LSTM and GRU."""
     runs = Runs(load("heads", "lesson"), t)
     eight, one = ("lstm-8", "gru-8"), ("lstm-1", "gru-1")
     cells = {"LSTM": (eight[0], one[0]), "GRU": (eight[1], one[1])}
@@ -61,33 +54,24 @@ def several_heads_align(load: Loader, t: Thresholds) -> Measured:
 
 
 def heads_not_parameters(load: Loader, t: Thresholds) -> Measured:
-    """Heads of equal capacity, whose starts differ in a sign only: H1, H5 and H6 of ``mirrored``.
-
-    Arms of other capacity stand beside. Levels and margins are those registered, not ``t``.
-    """
+    """H1, H5 and H6 of ``mirrored``, with the levels and margins registered, not those of ``t``."""
     found = [h for h in mirrored.hypotheses(load) if h.name in REGISTERED]
     told = [f"{h.name}: {h.says}, by {h.value.estimate:.2f}" for h in found]
-    if controls := optional(load, "head_controls", "lesson"):
-        others = Runs(controls)
-        names = {"eight heads": "eight", "one wide head": "one-wide", "eight equal heads": "tied"}
-        beside = (f"{name} {others.told(arm)}" for name, arm in names.items())
-        told.append(f"for comparison, of unequal capacity, runs aligned: {', '.join(beside)}")
-    held = {h.name: h.held for h in found}
+    others = Runs(load("head_controls", "lesson"))
+    names = {"eight heads": "eight", "one wide head": "one-wide", "eight equal heads": "tied"}
+    beside = (f"{name} {others.told(arm)}" for name, arm in names.items())
+    told.append(f"for comparison, of unequal capacity, runs aligned: {', '.join(beside)}")
     return Measured(
         "; ".join(told),
-        found[0].value if found else None,
-        f"{found[0].name}: difference of shares of runs aligned" if found else "",
+        found[0].value,
+        f"{found[0].name}: difference of shares of runs aligned",
         sum(h.runs for h in found),
-        {name: held.get(name) for name in REGISTERED},
+        {h.name: h.held for h in found},
     )
 
 
 def bad_heads_fail(load: Loader, t: Thresholds) -> Measured:
-    """Eight bad heads against seven bad ones and a good one: how often, and how soon?
-
-    At the authors' size by both rules: theirs (copies by their last evaluation) and ours (aligned,
-    with as many steps as it takes).
-    """
+    """Eight bad heads against seven and a good one; at the authors' size by their rule, too."""
     bad, good = "eight-bad", "seven-bad-one-good"
     told, total, criteria = list[str](), 0, dict[str, bool | None]()
     for size, runs in _by_size(load, "head_mix", t, told):
@@ -121,10 +105,9 @@ def bad_heads_fail(load: Loader, t: Thresholds) -> Measured:
 
 
 def starts_sort_heads(load: Loader, t: Thresholds) -> Measured:
-    """Heads by their starts: is the outcome the same whatever the order of the data?
+    """Heads with the same outcome whatever the order of the data.
 
-    Against what the shares of outcomes alone would give, were the orders independent: the sum of
-    their cubes for three orders.
+    Against what the shares of outcomes would give, were orders independent: the sum of their cubes.
     """
     told, total, criteria = list[str](), 0, dict[str, bool | None]()
     for size, runs in _by_size(load, "head_starts", t, told):

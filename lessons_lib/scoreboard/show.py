@@ -1,7 +1,4 @@
-"""The scoreboard as a page shows it: a table for any front-end, a figure, and what a row costs.
-
-The data frames are those of ``claims.scoreboard``. Nothing is typed here but labels.
-"""
+"""The scoreboard as a page shows it: a table for any front-end, a figure, and what a row costs."""
 
 import html
 from collections.abc import Mapping
@@ -21,8 +18,7 @@ from lessons_lib.scoreboard.claim import Loader, Noting, Verdict
 class Look(NamedTuple):
     """How a verdict is drawn: a circle, how far it is filled, its colour, and a mark in it.
 
-    The colours are told apart by colour-blind readers and have a contrast of 3:1 and more on white
-    and on dark pages. They never stand without the circle and the word.
+    Colour-blind readers tell the colours apart, whose contrast on any page is 3:1 and more.
     """
 
     filled: Literal["none", "left", "full"]
@@ -38,22 +34,14 @@ LOOKS: Mapping[Verdict, Look] = {
 }
 """From worse to better."""
 HEADINGS = ("Claim", "Ours, interval", "Runs", "Verdict")
-MORE = {
-    "The paper": "published",
-    "In full": "ours",
-    "Set-up": "setup",
-    "Rule": "rule",
-    "Why": "reasons",
-}
+MORE = {"The paper": "published", "In full": "ours", "Set-up": "setup"}
+MORE |= {"Rule": "rule", "Why": "reasons"}
 """What a row unfolds, where there is any: what the paper says, values in full, and so on."""
 
 
 @dataclass(frozen=True)
 class ClaimsTable:
-    """The scoreboard as an HTML table, or as text; at the end of a cell it shows itself.
-
-    It needs no style sheet of a site, and on a narrow screen each claim becomes a card.
-    """
+    """The scoreboard as an HTML table, on a narrow screen as cards, or as text."""
 
     rows: pd.DataFrame  #: of ``claims.scoreboard``
 
@@ -67,9 +55,7 @@ class ClaimsTable:
         return "\n\n".join([f"{summary(self.rows)}.", *blocks])
 
     def _repr_html_(self) -> str:
-        heads = "".join(
-            f'<th scope="col" role="columnheader">{heading}</th>' for heading in HEADINGS
-        )
+        heads = "".join(f'<th scope="col" role="columnheader">{name}</th>' for name in HEADINGS)
         bodies = "\n".join(map(_body, self.rows.to_dict("records")))
         return (
             f'<div class="lessons-claims">\n<style>{_STYLE}</style>\n'
@@ -94,11 +80,8 @@ def _body(row: Mapping[Any, Any]) -> str:
         f'<td role="cell" data-label="{label}"><div>{content}</div></td>'
         for label, content in zip(HEADINGS[1:], contents, strict=True)
     )
-    rest = "".join(
-        f"<p><b>{label}</b> <span>{text[name]}</span></p>"
-        for label, name in MORE.items()
-        if text[name]
-    )
+    there = {label: text[name] for label, name in MORE.items() if text[name]}
+    rest = "".join(f"<p><b>{label}</b> <span>{told}</span></p>" for label, told in there.items())
     return (
         f'<tbody role="rowgroup" class="is-{kind}" id="claim-{text["row"]}">\n'
         f'<tr role="row"><th scope="rowgroup" role="rowheader">{text["claim"]}'
@@ -118,10 +101,7 @@ def summary(rows: pd.DataFrame) -> str:
 
 
 def verdicts(rows: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """One circle for each claim, in the column of its verdict; claims by part of the paper.
-
-    Rows are those of ``claims.scoreboard``; without axes it is a new figure of fitting height.
-    """
+    """One circle for each claim, in the column of its verdict; claims by part of the paper."""
     groups = [(str(part), group) for part, group in rows.groupby("part", sort=False)]
     if ax is None:
         height = 0.26 * (len(rows) + 1.4 * len(groups)) + 0.7
@@ -155,9 +135,8 @@ def verdicts(rows: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 def costs(load: Loader = stored.load) -> pd.DataFrame:
     """What it takes to measure each row again, as its records say; the cheapest first.
 
-    Index the identifier of the row; columns ``experiment`` (with its scale), ``seeds``, ``jobs``
-    (seeds of all arms) and ``seconds`` (of all jobs, one after the other). Rows that were not
-    measured are left out.
+    A row for each that was measured, by its identifier; columns ``experiment`` (with its scale),
+    ``seeds``, ``jobs`` (seeds of all arms) and ``seconds`` (of all jobs, one after the other).
     """
     once, found = Noting(load), {}
     for row in claims.ROWS:

@@ -22,23 +22,14 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Odds:
-    """What the linear theory says of some starts that share gains, drive and noise.
+    """What the linear theory says of some starts that share gains, drive and noise."""
 
-    Attributes:
-        rate: r, growth of u for each unit of learning rate times updates.
-        weights: w, ``(2,)``.
-        lead: ``w . x``, of each start, ``(starts,)``.
-        drive: ``w . d / r``, in the units of ``lead``.
-        noise: standard deviation that the inputs add, in the same units.
-        chance: that a start aligns, over streams of inputs, ``(starts,)``.
-    """
-
-    rate: float
-    weights: Array
-    lead: Array
-    drive: float
-    noise: float
-    chance: Array
+    rate: float  #: r, growth of u for each unit of learning rate times updates
+    weights: Array  #: w, ``(2,)``
+    lead: Array  #: ``w . x``, of each start, ``(starts,)``
+    drive: float  #: ``w . d / r``, in the units of ``lead``
+    noise: float  #: standard deviation that the inputs add, in the same units
+    chance: Array  #: that a start aligns, over streams of inputs, ``(starts,)``
 
     @property
     def start_share(self) -> float:
@@ -52,15 +43,9 @@ def odds(
 ) -> Odds:
     """Chance of each start: ``Phi((w . x + w . d / r) / sqrt(rate w . S w / (2 r)))``.
 
-    Args:
-        places: x of each start, ``(starts, 2)``: attention, words.
-        gains: K, ``(2, 2)``.
-        drive: d, ``(2,)``.
-        covariance: S of the velocity between batches, ``(2, 2)``.
-        rate: learning rate.
-
-    Raises:
-        ValueError: no direction grows.
+    From x of each start, ``(starts, 2)``: attention, words; gains K, ``(2, 2)``; drive d, ``(2,)``;
+    covariance S of the velocity between batches, ``(2, 2)``; and the learning rate. A
+    ``ValueError`` if no direction grows.
     """
     values, vectors = np.linalg.eig(np.asarray(gains, dtype=float).T)
     grows = int(values.real.argmax())

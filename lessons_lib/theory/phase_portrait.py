@@ -13,9 +13,8 @@ this form (up to constants that the two softmaxes ignore), which leaves two numb
 
 Time is learning rate times updates; the loss is the mean over output words, in nats, in expectation
 over inputs. The derivations are our own; the paper only states that V = L is hard.
-Everywhere ``vocab`` is V and ``length`` is L, and sizes that no such task has are a ``ValueError``:
-L above V, or below 2 (below 1 in the first two functions, where V is at least 2). Results have the
-shape of the arguments, broadcast.
+Everywhere ``vocab`` is V and ``length`` is L; L above V or below 2 (below 1 in the first two
+functions) is a ``ValueError``. Results have the shape of the arguments, broadcast.
 """
 
 from __future__ import annotations
@@ -36,35 +35,31 @@ Rates = tuple[float, float]
 
 
 def cooccurrence(vocab: int, length: int) -> tuple[float, float]:
-    """Probability that o is in the output, given that i is in the input.
-
-    1 for the right pair, o = i, and ``(L-1)/(V-1)``, at V = L no less, for every wrong one.
-    """
-    _check(vocab, length, shortest=1)
+    """Probability of o in the output if i is in the input: 1 for o = i, else ``(L-1)/(V-1)``."""
+    check_sizes(vocab, length, shortest=1)
     return 1.0, (length - 1) / (vocab - 1)
 
 
 def first_gradient_margin(vocab: int, length: int) -> float:
     """How much the first step of gradient descent prefers the right word: (V-L) / (V(V-1)).
 
-    With uniform attention and ``B = 0``: the expected ``-d loss / d B[i, i]`` minus
-    ``-d loss / d B[i, o]`` for o other than i, with the loss *summed* over the L output words.
+    With uniform attention and ``B = 0``, of the loss *summed* over the L output words.
     """
-    _check(vocab, length, shortest=1)
+    check_sizes(vocab, length, shortest=1)
     return (vocab - length) / (vocab * (vocab - 1))
 
 
 def right_attention(a: ArrayLike, length: int) -> Array:
     """p, attention on the right position, in (0, 1); 1/L at a = 0."""
-    _check(length, length)
+    check_sizes(length, length)
     return np.asarray(expit(np.asarray(a, dtype=float) - math.log(length - 1)))
 
 
 def symmetric_loss(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> Array:
-    """Loss of each output word: ``log(1 + (L-1) exp(-(p-q) b) + (V-L) exp(-p b))``.
+    """Loss of each output word: ``log(1 + (L-1) exp(-(p-q) b) + (V-L) exp(-p b))``, in nats.
 
-    In nats, above 0; ``log V`` wherever b = 0. The 1 stands for the right word, the other terms for
-    the input's other words and for the spare words, those not in the input.
+    The 1 stands for the right word, the other terms for the input's other words and for the spare
+    words, those not in the input.
     """
     return _loss(*_one_head(a, b), vocab, length)
 
@@ -72,9 +67,9 @@ def symmetric_loss(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> Array
 def symmetric_velocity(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> tuple[Array, Array]:
     """``(a', b')`` of gradient flow in all entries of A and B: ``-ell_a/(L-1)``, ``-ell_b/(V-1)``.
 
-    Where the factors come from: the mean over the L output steps gives each diagonal entry of A the
-    gradient ``ell_a / L``, and, since a softmax ignores constants, each other entry of its row
-    ``-1/(L-1)`` times that; their difference is ``ell_a / (L-1)``. Likewise for B.
+    The mean over the L output steps gives each diagonal entry of A the gradient ``ell_a / L``, and,
+    since a softmax ignores constants, each other entry of its row ``-1/(L-1)`` times that; their
+    difference is ``ell_a / (L-1)``. Likewise for B.
     """
     by_a, by_b = _gradient(*_one_head(a, b), vocab, length)
     return -by_a[0] / (length - 1), -by_b[0] / (vocab - 1)
@@ -83,11 +78,9 @@ def symmetric_velocity(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> t
 def early_growth(times: ArrayLike, vocab: int, length: int) -> tuple[Array, Array]:
     """``(a, b)`` of the flow from the origin, early on: KTIW grows like t, attention like t^2.
 
-    At uniform attention the drive ``d = (V-L) / (L V (V-1))`` moves b, ``b = d t``, and nothing
-    moves a. Then b does, ``a' = b / L^2``, and so ``a = d t^2 / (2 L^2)``. Both are the first
-    terms of the Taylor series. At V = L the drive is 0 and nothing moves.
+    The first terms of the Taylor series: at uniform attention the drive ``d = (V-L) / (L V (V-1))``
+    moves b alone, ``b = d t``; then b moves a, ``a' = b / L^2``, and so ``a = d t^2 / (2 L^2)``.
     """
-    _check(vocab, length)
     t = np.asarray(times, dtype=float)
     drive = first_gradient_margin(vocab, length) / length
     return drive * t**2 / (2 * length**2), drive * t
@@ -96,10 +89,10 @@ def early_growth(times: ArrayLike, vocab: int, length: int) -> tuple[Array, Arra
 def saddle(vocab: int, length: int) -> float:
     """A at the only rest point of the flow, ``(a, 0)`` with ``a = -log((V-1)/(L-1))``: p = 1/V.
 
-    The origin at V = L, to the left of it with spare words. Above and right of it everything flows
-    to alignment, a and b to plus infinity; below and left to elimination, both to minus infinity.
+    Above and right of it everything flows to alignment, a and b to plus infinity; below and left to
+    elimination, both to minus infinity.
     """
-    _check(vocab, length)
+    check_sizes(vocab, length)
     return -math.log((vocab - 1) / (length - 1))
 
 
@@ -107,9 +100,8 @@ def separatrix(a: ArrayLike, vocab: int, length: int, rates: Rates = (1.0, 1.0))
     """The b that divides the branches: starts above it align, starts below it eliminate.
 
     It is the orbit that runs into the saddle, here integrated outwards from it as a function of a.
-    It is positive left of the saddle, negative right of it. Near the origin at V = L it is
-    ``b = -a`` at equal rates: the sign of a + b decides. ``rates``, above 0, are factors on the
-    learning rates of attention and of the table: where the first is r, it is ``b = -a / sqrt(r)``.
+    ``rates``, above 0, are factors on the learning rates of attention and of the table. Near the
+    origin at V = L it is ``b = -a sqrt(rates[1] / rates[0])``.
     """
     centre = saddle(vocab, length)
     offset = np.asarray(a, dtype=float) - centre
@@ -141,27 +133,23 @@ def aligned_share(vocab: int, length: int, scale: float, heads: int = 1) -> floa
 
     With independent normal entries of this standard deviation in A and B, their leads (mean
     diagonal minus mean off-diagonal entry) have the variances ``scale^2/(L-1)`` and
-    ``scale^2/(V-1)``, and a start aligns if their sum is above the saddle. One half at V = L. It
-    takes the separatrix for a straight line of slope -1, so it holds for V near L and leads small.
-    With H heads some head aligns with ``1 - (1 - share)^H``: near the saddle none notices another.
-    A ``ValueError`` if ``scale`` is not above 0, or there is no head.
+    ``scale^2/(V-1)``, and a start aligns if their sum is above the saddle: the separatrix is taken
+    for a straight line of slope -1, so V is near L and leads are small. With H heads some head
+    aligns with ``1 - (1 - share)^H``: near the saddle none notices another. A ``ValueError`` if
+    ``scale`` is not above 0, or there is no head.
     """
-    _check(vocab, length)
     if not scale > 0 or heads < 1:
-        raise ValueError(
-            f"expected a scale above 0 and one head or more, found scale {scale} and {heads} heads"
-        )
-    spread = scale * math.sqrt(1 / (length - 1) + 1 / (vocab - 1))
-    return float(1 - ndtr(saddle(vocab, length) / spread) ** heads)
+        raise ValueError(f"expected scale above 0 and heads of 1 or more, found {scale}, {heads}")
+    spreads = saddle(vocab, length) / scale / math.sqrt(1 / (length - 1) + 1 / (vocab - 1))
+    return float(1 - ndtr(spreads) ** heads)
 
 
 def elimination_floor(vocab: int, length: int) -> float:
-    """What the loss stays above while b < 0: ``log(1 + V - L)`` nats, 0 at V = L.
+    """What the loss stays above while b < 0: ``log(1 + V - L)`` nats.
 
-    With b < 0 attended words vote against themselves, and nothing speaks against spare words: who
-    sees all words of the input but one can only guess among the 1 + V - L that are not seen.
+    Who sees all words of the input but one can only guess among the 1 + V - L that are not seen.
     """
-    _check(vocab, length)
+    check_sizes(vocab, length)
     return math.log(1 + vocab - length)
 
 
@@ -187,15 +175,13 @@ def symmetric_flow(
     """Gradient flow of the reduced model from ``A_k = a_k I``, ``B_k = b_k I`` at time 0.
 
     a and b are numbers or ``(heads,)``; the logits of heads are averaged. ``rates``, 0 or above,
-    are factors on the learning rates of attention and of the table. An intervention is a start or a
-    rate: with (0, 1) attention is held, with (1, 0) KTIW is. A ``ValueError`` if a and b are not as
-    many, or a rate is negative.
+    are factors on the learning rates of attention and of the table: with (0, 1) attention is held,
+    with (1, 0) KTIW is. A ``ValueError`` if a and b are not as many, or a rate is negative.
     """
-    _check(vocab, length)
     if np.shape(a) != np.shape(b) or np.ndim(a) > 1 or not np.size(a) or min(rates) < 0:
         raise ValueError(
             "expected a and b of one shape, a number or (heads,), and rates of at least 0, found "
-            f"shapes {np.shape(a)} and {np.shape(b)} and rates {rates}"
+            f"{np.shape(a)}, {np.shape(b)} and rates {rates}"
         )
 
     def move(_: float, state: Array) -> Array:
@@ -217,13 +203,12 @@ def _one_head(a: ArrayLike, b: ArrayLike) -> tuple[Array, Array]:
 
 
 def _loss(a: Array, b: Array, vocab: int, length: int) -> Array:
-    """Loss of each output word; the heads are the first axis, which goes."""
     exponents, weights, _ = _competitors(a, b, vocab, length)
     return np.asarray(logsumexp(exponents, b=weights, axis=0))
 
 
 def _gradient(a: Array, b: Array, vocab: int, length: int) -> tuple[Array, Array]:
-    """Derivatives of ``_loss`` by a and by b; the heads are the first axis."""
+    """Derivatives of ``_loss`` by a and by b, whose first axis are the heads."""
     exponents, weights, p = _competitors(a, b, vocab, length)
     # Probability of the right word, of the other words of the input, and of the spare words.
     _, others, spare = weights * np.exp(exponents - logsumexp(exponents, b=weights, axis=0))
@@ -234,11 +219,8 @@ def _gradient(a: Array, b: Array, vocab: int, length: int) -> tuple[Array, Array
 
 
 def _competitors(a: Array, b: Array, vocab: int, length: int) -> tuple[Array, Array, Array]:
-    """Logit minus the right one's, for right, other and spare words; how many; and p.
-
-    The heads are the first axis of a, b and p; of the others the three kinds of words are.
-    """
-    _check(vocab, length)
+    """Logit minus the right one's, for right, other and spare words (axis 0); how many; and p."""
+    check_sizes(vocab, length)
     p = right_attention(a, length)
     lead = (length * p - 1) / (length - 1)  # p - q
     against = (-(lead * b).mean(0), -(p * b).mean(0))
@@ -246,7 +228,8 @@ def _competitors(a: Array, b: Array, vocab: int, length: int) -> tuple[Array, Ar
     return np.stack([np.zeros_like(against[0]), *against]), counts, p
 
 
-def _check(vocab: int, length: int, shortest: int = 2) -> None:
+def check_sizes(vocab: int, length: int, shortest: int = 2) -> None:
+    """A ``ValueError`` if no task has inputs of so many different words of the vocabulary."""
     if not (shortest <= length <= vocab and vocab >= 2):
         raise ValueError(
             f"expected {shortest} <= length <= vocab and two words or more, found length {length} "

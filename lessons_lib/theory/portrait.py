@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import logit
 
 Array = NDArray[np.float64]
 
@@ -17,27 +18,17 @@ Array = NDArray[np.float64]
 def attention_lead(right_attention: ArrayLike, positions: int) -> Array:
     """a, by how much the right position leads: ``log(p (L-1) / (1-p))``, 0 where uniform.
 
-    The inverse of ``phase_portrait.right_attention``, for L positions, the end symbol included. A
-    ``ValueError`` if p is not inside (0, 1), or there is one position only.
+    The inverse of ``phase_portrait.right_attention``, for L positions, the end symbol included.
     """
     p = np.asarray(right_attention, dtype=float)
-    if positions < 2 or not ((p > 0) & (p < 1)).all():
-        raise ValueError(
-            "expected attention inside (0, 1) and two positions or more, found attention from "
-            f"{p.min(initial=1)} to {p.max(initial=0)} and {positions} positions"
-        )
-    return np.asarray(np.log(p) - np.log1p(-p) + np.log(positions - 1))
+    return np.asarray(logit(p) + np.log(positions - 1))
 
 
 def in_plane(frame: pd.DataFrame, positions: int) -> pd.DataFrame:
     """Where each head of each run stands at each step at which it was measured.
 
-    Takes tidy rows (seed, step, metric, value, and arm where there are several) of
-    ``copying.measure_copier``, and L as ``attention_lead`` does.
-
-    Returns:
-        Columns a, b (the margin, in nats), those of ``frame`` that are an index (arm, seed, step),
-        and ``head``, which is 0 where there is one head only.
+    From tidy rows (seed, step, metric, value, and arm where there are several) of
+    ``copying.measure_copier`` to the columns arm, seed, step, head (from 0), a, b (the margin).
     """
     index = [name for name in ("arm", "seed", "step") if name in frame]
     rows = frame.assign(
@@ -63,12 +54,6 @@ def same_side(a: ArrayLike, b: ArrayLike) -> tuple[int, int]:
 def growth_exponent(steps: ArrayLike, values: ArrayLike) -> float:
     """The n of the power law ``values ~ steps^n``: the least-squares slope in logarithms.
 
-    A ``ValueError`` if there are fewer than two points, or one is not above 0.
+    Two points or more, all above 0.
     """
-    x, y = np.asarray(steps, dtype=float), np.asarray(values, dtype=float)
-    if x.shape != y.shape or x.size < 2 or not ((x > 0).all() and (y > 0).all()):
-        raise ValueError(
-            "expected two or more steps and as many values, all above 0, found shapes "
-            f"{x.shape} and {y.shape}, values {y.ravel()[:5]}"
-        )
-    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+    return float(np.polyfit(np.log(steps), np.log(values), 1)[0])

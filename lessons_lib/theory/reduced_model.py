@@ -24,6 +24,7 @@ from torch.nn.functional import one_hot
 
 from lessons_lib.config import Configuration, check_fields, refuse
 from lessons_lib.tasks import FIRST_WORD, Copying, generator
+from lessons_lib.theory.phase_portrait import check_sizes
 
 Array = NDArray[np.float64]
 Branch = Literal["aligned", "elimination", "undecided"]
@@ -53,11 +54,7 @@ class ReducedConfig(Configuration):
     start_b: float = 0.0  #: added to the diagonal of every B at the start
 
     def __post_init__(self) -> None:
-        if not 2 <= self.length <= self.vocab:
-            raise ValueError(
-                f"expected 2 <= length <= vocab, found length {self.length} and vocab "
-                f"{self.vocab}: an input is that many different words of the vocabulary"
-            )
+        check_sizes(self.vocab, self.length)
         check_fields(self, "heads", "batch_size", "evaluate_every")
         rate, scale, starts = self.learning_rate, self.start_scale, (self.start_a, self.start_b)
         refuse(  # NaN fails these, too
@@ -121,9 +118,8 @@ def reduced_losses(logits: Tensor, words: Tensor) -> Tensor:
 def train_reduced(config: ReducedConfig, seeds: Sequence[int]) -> ReducedRuns:
     """Train one run for each seed, all side by side.
 
-    A seed sets a run's start and its inputs, so that runs are independent, and what becomes of one
-    does not depend on which others stand beside it (beyond rounding). A ``ValueError`` if there is
-    no seed, or one comes twice.
+    A seed sets a run's start and its inputs: what becomes of it does not depend, beyond rounding,
+    on which others stand beside it. A ``ValueError`` if there is no seed, or one comes twice.
     """
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"expected one or more different seeds, found {list(seeds)}")
@@ -150,11 +146,12 @@ def train_reduced(config: ReducedConfig, seeds: Sequence[int]) -> ReducedRuns:
 
 def _start(config: ReducedConfig, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """A and B of one run: ``(heads, tgt, src)`` and ``(heads, vocab, vocab)``."""
-    found = []
-    for size, lead in ((config.length, config.start_a), (config.vocab, config.start_b)):
+
+    def draw(size: int, lead: float) -> Tensor:
         noise = torch.randn(config.heads, size, size, generator=rng, dtype=torch.float64)
-        found.append(config.start_scale * noise + lead * torch.eye(size, dtype=torch.float64))
-    return found[0], found[1]
+        return config.start_scale * noise + lead * torch.eye(size, dtype=torch.float64)
+
+    return draw(config.length, config.start_a), draw(config.vocab, config.start_b)
 
 
 def _words(config: ReducedConfig, inputs: int, seed: int | torch.Generator) -> Tensor:
@@ -164,7 +161,7 @@ def _words(config: ReducedConfig, inputs: int, seed: int | torch.Generator) -> T
 
 
 def _batches(config: ReducedConfig, rngs: Sequence[torch.Generator]) -> Iterator[Tensor]:
-    """As many batches as there are steps, ``(runs, batch, src)``, each run's from its generator."""
+    """A batch for each step, ``(runs, batch, src)``, each run's from its own generator."""
     for done in range(0, config.steps, _AHEAD):
         drawn = torch.stack([_words(config, _AHEAD * config.batch_size, rng) for rng in rngs])
         yield from drawn.split(config.batch_size, dim=1)[: config.steps - done]
