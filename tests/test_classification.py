@@ -62,24 +62,31 @@ def values(history: History, metric: str) -> dict[int, float]:
     return {row["step"]: row["value"] for row in history.rows if row["metric"] == metric}
 
 
+def encoded(ready: Prepared, texts: tuple[str, ...]) -> list[list[int]]:
+    return [[BOS, *ready.vocab.encode(words(text))[:9], EOS] for text in texts]
+
+
+def held_out(ready: Prepared, first: int, last: int) -> list[list[int]]:
+    return [row[row != PAD].tolist() for row in ready.held_out.batch.source[first:last]]
+
+
 def test_parts_are_numbered_by_the_words_of_the_first(
     ready: Prepared, parts: list[LabelledCorpus]
 ) -> None:
     assert len(ready.vocab) == 60
     assert len(ready.train) == 83
-    held_out = ready.held_out
-    assert held_out.parts == {
-        "choosing": slice(11),
-        "shown": slice(11, 34),
-        "seen": slice(34, None),
-    }
-    assert ready.texts == parts[1].texts[:11] + parts[2].texts[:23]
+    ends = {"choosing": slice(11), "shown": slice(11, 34), "seen": slice(34, None)}
+    assert ready.held_out.parts == ends
     drawn = random.Random(1).sample(range(83), k=23)  # as the authors draw them
-    texts = ready.texts + tuple(parts[0].texts[i] for i in drawn)
-    labels = parts[1].labels[:11] + parts[2].labels[:23] + tuple(parts[0].labels[i] for i in drawn)
-    assert held_out.batch.label.tolist() == list(labels)
-    for text, row in zip(texts, held_out.batch.source, strict=True):
-        assert row[row != PAD].tolist() == [BOS, *ready.vocab.encode(words(text))[:9], EOS]
+    seen = replace(
+        parts[0],
+        texts=tuple(parts[0].texts[i] for i in drawn),
+        labels=tuple(parts[0].labels[i] for i in drawn),
+    )
+    labels = parts[1].labels[:11] + parts[2].labels[:23] + seen.labels
+    assert ready.held_out.batch.label.tolist() == list(labels)
+    texts = parts[1].texts[:11] + parts[2].texts[:23] + seen.texts
+    assert held_out(ready, 0, 57) == encoded(ready, texts)
     only_train = {word for text in parts[0].texts for word in words(text)}
     assert set(ready.vocab.words[4:]) <= only_train
 
@@ -92,67 +99,69 @@ def test_texts_are_passed_over_that_are_known_or_have_no_words(parts: list[Label
     test = replace(test, texts=(*val.texts[1:3], train.texts[7], "qu vex zyx", *test.texts[4:]))
     config = replace(TINY, vocab_size=None, min_count=3, chosen_on=500)
     found = prepare(config, train, val, test)
-    assert found.texts == val.texts[1:3] + val.texts[4:] + test.texts[3:26]
+    texts = val.texts[1:3] + val.texts[4:] + test.texts[3:26]
+    assert held_out(found, 0, 50) == encoded(found, texts)
     assert found.held_out.parts["shown"] == slice(27, 50)
     assert found.held_out.batch.source[27, :6].tolist() == [BOS, UNK, UNK, UNK, EOS, PAD]
     everything = [word for text in parts[0].texts for word in words(text)]
     assert set(found.vocab.words[4:]) == {w for w in everything if everything.count(w) > 2}
 
 
-def test_a_run_is_looked_at_before_at_checkpoints_and_at_the_end(
-    ready: Prepared, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[classifier.Classifier] = []
+Seen = list[tuple[classifier.Classifier, Tensor]]
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
+    """Models and batches, as they come into training."""
+    found: Seen = []
     honest = classifier.class_loss
 
     def spy(model: classifier.Classifier, batch: LabelledBatch) -> Tensor:
-        seen.append(model)
+        found.append((model, batch.source))
         return honest(model, batch)
 
-    # Most accurate at the end, so that this is the model whose saliency is asked for.
     monkeypatch.setattr(classifier, "class_loss", spy)
+    return found
+
+
+def test_a_run_is_looked_at_before_at_checkpoints_and_at_the_end(
+    ready: Prepared, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Most accurate at the end, so that this is the model whose saliency is asked for.
     accuracies = iter(range(12))
     monkeypatch.setattr(classifier, "class_accuracy", lambda score, batch: next(accuracies))
     trace = train_classifier(TINY, ready, "learned", 5)
     assert trace.steps == [0, 3, 8, 12]
-    assert [len(x) for x in (trace.performance, trace.attention, trace.beta)] == [4, 4, 4]
-    assert (trace.performance, trace.elsewhere) == (
-        [1, 4, 7, 10],
-        {"choosing": [0, 3, 6, 9], "seen": [2, 5, 8, 11]},
-    )
+    assert (len(trace.attention), len(trace.beta)) == (4, 4)
+    assert trace.performance == [1, 4, 7, 10]
+    assert trace.elsewhere == {"choosing": [0, 3, 6, 9], "seen": [2, 5, 8, 11]}
     batch, width = ready.held_out.batch, ready.held_out.batch.source.shape[1]
     assert {tuple(x.shape) for x in trace.attention + trace.beta} == {(57, 1, width)}
-    with probes.evaluating(seen[-1]):
-        out = seen[-1](batch)
+    model, _ = seen[-1]
+    with probes.evaluating(model):
+        out = model(batch)
     torch.testing.assert_close(trace.attention[-1], out.attention[:, 0])
     sign, mask = batch.label * 2 - 1, batch.source_mask
     found = trace.beta[-1][:, 0][mask]
     torch.testing.assert_close(found, (out.word_scores * sign[:, None])[mask])
     assert trace.saliency.keys() == {3}
-    torch.testing.assert_close(trace.saliency[3], label_saliency(seen[-1], batch))
+    torch.testing.assert_close(trace.saliency[3], label_saliency(model, batch))
 
 
 def test_twins_start_alike_and_saliency_is_there_where_a_run_may_be_gold(
-    ready: Prepared, monkeypatch: pytest.MonkeyPatch
+    ready: Prepared, seen: Seen
 ) -> None:
-    seen: list[Tensor] = []
-    honest = classifier.class_loss
-
-    def spy(model: classifier.Classifier, batch: LabelledBatch) -> Tensor:
-        seen.append(batch.source)
-        return honest(model, batch)
-
-    monkeypatch.setattr(classifier, "class_loss", spy)
     config = replace(TINY, learning_rate=0.3)
     run = train_classifier(config, ready, "learned", 6)
     twin = train_classifier(config, ready, "uniform", 6)
+    other = train_classifier(config, ready, "learned", 7)
     assert torch.equal(run.beta[0], twin.beta[0])
     assert not torch.equal(run.beta[-1], twin.beta[-1])
-    assert (twin.attention, twin.saliency) == ([], {})
-    assert all(torch.equal(a, b) for a, b in zip(seen[:12], seen[12:], strict=True))
-    other = train_classifier(config, ready, "learned", 7)
     assert not torch.equal(run.beta[0], other.beta[0])
-    assert any(not torch.equal(a, b) for a, b in zip(seen[:12], seen[24:], strict=True))
+    assert (twin.attention, twin.saliency) == ([], {})
+    batches = [[source for _, source in seen[at : at + 12]] for at in (0, 12, 24)]
+    assert all(map(torch.equal, batches[0], batches[1]))
+    assert not all(map(torch.equal, batches[0], batches[2]))
     assert run.saliency.keys() == {run.gold(part) for part in ready.held_out.parts}
     assert len(run.saliency) > 1, "else nothing was tested"
     sign = ready.held_out.batch.label * 2.0 - 1

@@ -79,8 +79,3 @@ def test_contradictions_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         replace(config, **change)
-
-
-def test_a_typo_is_no_setting() -> None:
-    with pytest.raises(ValueError, match="unknown key 'epochs' in a Classification"):
-        Classification.from_dict({"epochs": 3})

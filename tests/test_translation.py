@@ -37,14 +37,8 @@ DICTIONARY = toy_dictionary("de", "en")
 
 
 def part(corpus: ParallelCorpus, first: int, size: int) -> ParallelCorpus:
-    rows = slice(first, first + size)
-    assert corpus.alignment is not None
-    return replace(
-        corpus,
-        source=corpus.source[rows],
-        target=corpus.target[rows],
-        alignment=corpus.alignment[rows],
-    )
+    sides = ("source", "target", "alignment")
+    return replace(corpus, **{s: getattr(corpus, s)[first : first + size] for s in sides})
 
 
 def without_alignment(corpus: ParallelCorpus) -> ParallelCorpus:
@@ -52,12 +46,10 @@ def without_alignment(corpus: ParallelCorpus) -> ParallelCorpus:
 
 
 def made_ready(
-    parts: list[ParallelCorpus],
-    dictionary: Mapping[str, frozenset[str]] | None,
-    config: Translation = TINY,
+    parts: list[ParallelCorpus], dictionary: Mapping[str, frozenset[str]] | None
 ) -> Pairs:
     train, val, test = parts
-    return prepare_pairs(config, train, val, test, dictionary)
+    return prepare_pairs(TINY, train, val, test, dictionary)
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +61,7 @@ def parts() -> list[ParallelCorpus]:
 @pytest.fixture(scope="module")
 def ready(parts: list[ParallelCorpus]) -> Pairs:
     """With a dictionary, without alignments: as on real text."""
-    plain = [without_alignment(corpus) for corpus in parts]
-    return made_ready(plain, DICTIONARY)
+    return made_ready([*map(without_alignment, parts)], DICTIONARY)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +110,7 @@ def test_a_gold_alignment_comes_before_a_dictionary(
     expected = probes.dictionary_gold(ready.held_out.batch, aligned.dictionary)
     assert torch.equal(gold_of(ready), expected)
     assert not torch.equal(gold_of(aligned), gold_of(ready))
-    plain = [without_alignment(corpus) for corpus in parts]
+    plain = [*map(without_alignment, parts)]
     nothing = made_ready(plain, None)
     assert (nothing.gold, nothing.dictionary) == (None, None)
     # An alignment of one held-out part alone serves nobody.
@@ -172,7 +163,7 @@ def test_twins_start_from_the_same_weights_and_see_the_same_batches(
     assert not torch.equal(run.beta[-1], twin.beta[-1])
     assert (twin.attention, known) == ([], [])
     assert len(seen) == 24
-    assert all(torch.equal(a, b) for a, b in zip(seen[:12], seen[12:], strict=True))
+    assert all(map(torch.equal, seen[:12], seen[12:]))
     _, other, _ = train_translator(TINY, ready, "learned", 6)
     assert not torch.equal(run.beta[0], other.beta[0])
 
@@ -225,25 +216,24 @@ def test_curves_and_lags(history: History, ready: Pairs, with_gold: bool) -> Non
     m1, shown = references(ready, 1)["m1"], ready.held_out.shown
     for k in range(2):
         _, trace, known = train_translator(TINY, ready, "learned", 2 + k)  # block 1 of two runs
-        expected: dict[str, list[float]] = {"ktiw/words": known} if with_gold else {}
+        curves: dict[str, list[float]] = {"ktiw/words": known} if with_gold else {}
         for name, seen in (("ktiw", trace.beta), ("attention", trace.attention)):
-            expected[f"{name}/m1"] = [ready.held_out.agree(m1, one) for one in seen]
+            curves[f"{name}/m1"] = [ready.held_out.agree(m1, one) for one in seen]
             if with_gold:
                 gold = gold_of(ready)[shown]
                 hits = [(one[shown].argmax(-1) == gold)[gold >= 0] for one in seen]
-                expected[f"{name}/gold"] = [float(hit.double().mean()) for hit in hits]
-        for name, curve in expected.items():
+                curves[f"{name}/gold"] = [float(hit.double().mean()) for hit in hits]
+        for name, curve in curves.items():
             assert list(values(history, f"{name}#{k}").values()) == pytest.approx(curve), name
-        lags, by_m1 = (
-            blocks.lag(trace.steps, expected[f"ktiw/{kind}"], expected[f"attention/{kind}"])
+        single, by_m1 = (
+            blocks.lag(trace.steps, curves[f"ktiw/{kind}"], curves[f"attention/{kind}"])
             for kind in ("gold" if with_gold else "m1", "m1")
         )
-        single = dict(lags)
+        if single:
+            spread = list(values(history, f"spread#{k}").values())
+            single["spread/at-ktiw"] = float(np.interp(single["rise/ktiw"], trace.steps, spread))
         if by_m1:
             single["lag/m1"] = by_m1["lag"]
-        if lags:
-            spread = list(values(history, f"spread#{k}").values())
-            single["spread/at-ktiw"] = float(np.interp(lags["rise/ktiw"], trace.steps, spread))
         for name in ("rise/ktiw", "rise/attention", "lag", "lag/m1", "spread/at-ktiw"):
             there = {12: pytest.approx(single[name])} if name in single else {}
             assert values(history, f"{name}#{k}") == there
@@ -256,9 +246,7 @@ def test_what_uniform_attention_learns_of_words(
         corpus="toy", max_words=9, vocab_size=60, d_embed=7, d_hidden=5, batch_size=8, steps=6,
         evaluate_every=3, pairs_measured=19, proxy_steps=10, dictionary_words=11, pairs_per_word=2,
     )  # fmt: skip
-    plain = {
-        name: without_alignment(one) for name, one in zip(("train", "val"), parts, strict=False)
-    }
+    plain = dict(zip(("train", "val", "test"), map(without_alignment, parts), strict=True))
     monkeypatch.setattr(loaders, "load_parallel", lambda *name: plain[name[-1]])
     history = uniform_translation(config, 3)
     measured = {"token_accuracy", "gold", "proxy", "model1", "words"}
