@@ -58,7 +58,7 @@ def test_branches_counts_outcomes_and_gives_their_median_times() -> None:
         **{"median step aligned": 65.0, "median step elimination": 250.0},
     }
     names = ["n", "aligned", "elimination", "median step aligned"]
-    assert found.loc["easy", names].tolist() == [2, 2, 0, 25.0]
+    assert found.T["easy"][names].tolist() == [2, 2, 0, 25.0]
     assert found["median step elimination"].isna().to_dict() == {"hard": False, "easy": True}
 
 

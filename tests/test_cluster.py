@@ -15,6 +15,7 @@ import pytest
 from lessons_lib.lab import cluster, records, run
 from lessons_lib.lab.catalogue import Experiment, Scale
 
+Patch = pytest.MonkeyPatch
 # A module of its own: the workers have to import the function that they are to run.
 WORKER = '''
 import os
@@ -66,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
-def _entry(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _entry(folder: Path, tmp_path: Path, monkeypatch: Patch) -> None:
     """Registers an experiment whose runs leave notes."""
     module = import_module("drawing_worker")
     monkeypatch.setattr(records, "PACKAGED", tmp_path / "package")
@@ -97,8 +98,8 @@ def refused(address: str, capsys: Any) -> str:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_workers_with_another_package_are_named_before_anything_runs(
-    address: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+def test_workers_with_another_package_are_named_first(
+    address: str, folder: Path, monkeypatch: Patch, capsys: Any
 ) -> None:
     ask = cluster._asking()
     answers = iter([lambda: "0.0.9 (source 0123456789ab)", ask])
@@ -123,9 +124,7 @@ def test_a_killed_worker_loses_no_finished_seed(address: str, folder: Path, tmp_
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_scheduler_that_is_not_there_is_said(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
+def test_a_missing_scheduler_is_said(folder: Path, monkeypatch: Patch, capsys: Any) -> None:
     begun = set(folder.glob("begun-*"))
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "distributed", None)

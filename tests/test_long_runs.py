@@ -50,7 +50,7 @@ def train(
 
 
 @pytest.mark.parametrize("until", [0, 1, 5, 8])
-def test_a_run_that_was_stopped_ends_as_one_that_was_not(
+def test_a_run_that_was_stopped_ends_as_any_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: int
 ) -> None:
     monkeypatch.setattr("lessons_lib.lab.long_runs.SAVE_EVERY", 3)

@@ -21,6 +21,9 @@ from lessons_lib.lab.catalogue import REGISTRY, Experiment, Scale
 from lessons_lib.lab.records import PACKAGED, NotMeasuredError, ResultError, read
 from lessons_lib.training import History
 
+Patch = pytest.MonkeyPatch
+Captured = pytest.CaptureFixture[str]
+
 
 @dataclass(frozen=True)
 class Dice(Configuration):
@@ -56,15 +59,15 @@ Register = Callable[..., None]
 
 
 @pytest.fixture(autouse=True)
-def register(monkeypatch: pytest.MonkeyPatch) -> Iterator[Register]:
+def register(monkeypatch: Patch) -> Iterator[Register]:
     """Registers the die, throws it in this process, and hands out how to register it otherwise."""
 
-    def scales(run_one: catalogue.Run = throw, **scales: Scale) -> None:
+    def scales(run_one: catalogue.Run, **scales: Scale) -> None:
         entry = Experiment("How many pips?", run_one, scales, catalogue.last_values)
         monkeypatch.setattr(run, "REGISTRY", {"dice": entry})
 
     MEASURED.clear()
-    scales(**SCALES)
+    scales(throw, **SCALES)
     with ThreadPoolExecutor(1) as pool:
         honest = parallel.run_seeds
         monkeypatch.setattr(
@@ -93,13 +96,11 @@ def test_run_joins_the_seeds_of_each_arm(tmp_path: Path) -> None:
     assert measured(tmp_path, scale="lesson")["coin"].seeds == (1, 2)
 
 
-def test_a_run_goes_on_and_equal_configurations_share_their_runs(
-    tmp_path: Path, register: Register
-) -> None:
+def test_a_run_goes_on_and_equal_settings_share_runs(tmp_path: Path, register: Register) -> None:
     measured(tmp_path, seeds=[2])
     assert measured(tmp_path)["six"].seeds == (1, 2, 9)
     assert MEASURED == [(6, 2), (4, 2), (6, 1), (6, 9), (4, 1), (4, 9)]
-    register(again=Scale({"other": Dice(4), "new": Dice(5)}, (2, 9)))
+    register(throw, again=Scale({"other": Dice(4), "new": Dice(5)}, (2, 9)))
     found = measured(tmp_path)
     assert pips(found, "other") == {2: 2.0, 9: 1.0}
     assert pips(found, "new") == {2: 2.0, 9: 4.0}
@@ -115,9 +116,7 @@ def test_a_run_goes_on_and_equal_configurations_share_their_runs(
     ],
     ids=["altered", "truncated", "another seed"],
 )
-def test_a_damaged_seed_is_reported_set_aside_and_measured_again(
-    tmp_path: Path, damage: Any, complaint: str
-) -> None:
+def test_a_damaged_seed_is_measured_again(tmp_path: Path, damage: Any, complaint: str) -> None:
     measured(tmp_path, scale="lesson")
     one, two = (next(tmp_path.rglob(f"seed-{seed}.json")) for seed in (1, 2))
     broken = damage(two.read_text(), one.read_text())
@@ -146,9 +145,7 @@ def _finished(where: Path) -> dict[Path, str]:
     "fork" not in multiprocessing.get_all_start_methods(), reason="starts 20 processes by fork"
 )
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_run_killed_at_any_of_20_moments_loses_no_finished_seed(
-    tmp_path: Path, register: Register
-) -> None:
+def test_a_run_killed_at_20_moments_loses_no_seed(tmp_path: Path, register: Register) -> None:
     context = multiprocessing.get_context("fork")  # spawn would import PyTorch 20 times
     moments = random.Random(0)
     # The pool of ``register`` has no thread yet, so that each process starts one of its own.
@@ -177,22 +174,20 @@ def test_a_run_killed_at_any_of_20_moments_loses_no_finished_seed(
     assert not list(tmp_path.rglob("*set-aside*"))
 
 
-def cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def cli(capsys: Captured, *arguments: str) -> str:
     assert run.main(arguments) == 0
     return capsys.readouterr().out
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def package(tmp_path: Path, monkeypatch: Patch) -> Path:
     """A package directory and a cache of the test's own."""
     monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(records, "PACKAGED", tmp_path / "package")
     return tmp_path / "package"
 
 
-def test_command_line_from_nothing_to_a_report(
-    package: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_command_line_from_nothing_to_a_report(package: Path, capsys: Captured) -> None:
     assert "paper: 3 seeds of 2 arms: six, four" in cli(capsys, "list")
     assert re.search(r"dice +paper +2 +3 +0 +no result 'six'", cli(capsys, "status"))
     assert run.main(["report"]) == 1
@@ -223,10 +218,8 @@ def test_what_cannot_be_written_is_said_before_the_first_run(tmp_path: Path, tak
     assert MEASURED == []
 
 
-def test_a_scale_may_have_a_run_of_its_own_of_which_the_ends_are_kept(
-    tmp_path: Path, register: Register
-) -> None:
-    register(paper=Scale({"six": Dice()}, (1, 2), ends_only=True, run=throw_thrice))
+def test_a_scale_may_have_its_own_run_and_keep_ends(tmp_path: Path, register: Register) -> None:
+    register(throw, paper=Scale({"six": Dice()}, (1, 2), ends_only=True, run=throw_thrice))
     frame = measured(tmp_path)["six"].frame()
     thrown = frame[frame.metric == "pips"]
     assert thrown.groupby("seed").step.agg(list).to_dict() == {1: [0, 3], 2: [0, 3]}
@@ -243,20 +236,16 @@ def test_a_scale_may_have_a_run_of_its_own_of_which_the_ends_are_kept(
         (("--scale", "huge"), "no scale 'huge' of dice; there is paper, lesson"),
     ],
 )
-def test_what_the_command_line_refuses(
-    arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_commands_refused(arguments: tuple[str, ...], complaint: str, capsys: Captured) -> None:
     with pytest.raises(SystemExit):
         run.main(["run", "dice", *arguments])
     assert complaint in capsys.readouterr().err
     assert MEASURED == []
 
 
-def test_records_of_other_settings_are_stale_and_say_what_differs(
-    package: Path, capsys: pytest.CaptureFixture[str], register: Register
-) -> None:
+def test_stale_records_say_why(package: Path, capsys: Captured, register: Register) -> None:
     told = Scale({"six": Dice(), "four": Dice(4)}, (1, 2), deviations=("four sides", "seeds: 2"))
-    register(lesson=told)
+    register(throw, lesson=told)
     cli(capsys, "run", "dice")
     assert run.current("dice")["four"].deviations == ("four sides", "seeds: 2")
     shown = cli(capsys, "report", "dice")
@@ -267,19 +256,17 @@ def test_records_of_other_settings_are_stale_and_say_what_differs(
         ({"arms": {"six": Dice(3)}}, "differs in sides"),
     ]
     for changed, message in changes:
-        register(lesson=replace(told, **changed))
+        register(throw, lesson=replace(told, **changed))
         with pytest.raises(ResultError, match=message):
             run.current("dice", "lesson")
-    register(lesson=told)
+    register(throw, lesson=told)
     path = package / "dice" / "lesson" / "four.json"
     path.write_text(path.read_text().replace("four sides", "no sides"))
     with pytest.raises(ResultError, match="does not match its checksum"):
         run.current("dice")
 
 
-def test_arms_can_be_run_and_loaded_apart(
-    package: Path, capsys: pytest.CaptureFixture[str], register: Register
-) -> None:
+def test_arms_are_run_and_loaded_apart(package: Path, capsys: Captured, register: Register) -> None:
     with pytest.raises(NotMeasuredError, match="no result of dice, paper scale; make it with"):
         records.load("dice", "paper")
     assert "1 records of 3 seeds" in cli(capsys, "run", "dice", "--arm", "four")
@@ -289,7 +276,7 @@ def test_arms_can_be_run_and_loaded_apart(
     assert "2 records of 3 seeds" in cli(capsys, "run", "dice", "--arm", "six", "--arm", "four")
     assert len(records.load("dice")) == 2
     # What is not recorded is said, is no failure, and can be run all the same.
-    register(large=Scale({"six": Dice()}, (1, 2, 3), recorded=False))
+    register(throw, large=Scale({"six": Dice()}, (1, 2, 3), recorded=False))
     assert re.search(r"dice +large +1 +3 +2 +not recorded", cli(capsys, "status"))
     assert "no result 'six'" in cli(capsys, "report")
     cli(capsys, "run", "dice")
@@ -305,9 +292,7 @@ EVERY = [
 
 
 @pytest.mark.parametrize(("name", "scale"), EVERY)
-def test_packaged_records_are_intact_complete_and_reported(
-    name: str, scale: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_packaged_records_are_complete_and_told(name: str, scale: str, monkeypatch: Patch) -> None:
     monkeypatch.setattr(run, "REGISTRY", REGISTRY)
     records = run.current(name, scale)
     assert list(records) == list(REGISTRY[name].scales[scale].arms)

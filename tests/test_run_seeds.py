@@ -91,9 +91,7 @@ def alone(worker: ModuleType) -> Numbers:
 
 
 @pytest.mark.slow
-def test_processes_give_what_each_run_gives_alone_in_any_order(
-    worker: ModuleType, alone: Numbers
-) -> None:
+def test_processes_give_what_each_run_gives_alone(worker: ModuleType, alone: Numbers) -> None:
     with seed_pool(2) as pool:
         for seeds in (SEEDS, SEEDS[::-1], SEEDS[1:2]):
             found = run_seeds(worker.copier, CONFIG, seeds, executor=pool)
@@ -148,9 +146,7 @@ run_seeds(run, TrainConfig(), (0, 1))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["no guard", "killed"])
-def test_a_pool_that_broke_names_the_usual_causes_and_no_seed(
-    worker: ModuleType, tmp_path: Path, way: str
-) -> None:
+def test_a_broken_pool_names_usual_causes(worker: ModuleType, tmp_path: Path, way: str) -> None:
     if way == "killed":
         with pytest.raises(RuntimeError) as caught:
             run_seeds(worker.dies, CONFIG, (0, 1))
@@ -169,7 +165,7 @@ def test_a_pool_that_broke_names_the_usual_causes_and_no_seed(
 
 
 @pytest.mark.slow
-def test_done_is_called_in_the_order_of_ending_and_one_bar_counts(
+def test_done_is_called_in_order_of_ending_and_one_bar_counts(
     worker: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     order: list[int] = []

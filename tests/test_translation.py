@@ -1,7 +1,7 @@
 """The translation experiment on a handful of sentences: what is trained, measured and named."""
 
-from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,19 +15,12 @@ from lessons_lib.corpora.toy_language import toy_dictionary, toy_parallel
 from lessons_lib.corpora.vocabulary import words
 from lessons_lib.ibm_model1 import fit_model1
 from lessons_lib.lab import blocks, translation
-from lessons_lib.lab.translation import (
-    Pairs,
-    Translation,
-    UniformTranslation,
-    compare_translators,
-    load_pairs,
-    prepare_pairs,
-    train_translator,
-    uniform_translation,
-)
+from lessons_lib.lab.translation import Pairs, Translation, compare_translators, train_translator
 from lessons_lib.tasks import EOS, PAD, Batch
 from lessons_lib.training import History
 
+Patch = pytest.MonkeyPatch
+Corpora = list[ParallelCorpus]
 TINY = Translation(
     corpus="toy", runs=2, max_words=9, vocab_size=60, width=6, batch_size=8, learning_rate=0.02,
     steps=12, checkpoints=(3, 8), chosen_on=7, reported_on=13, proxy_steps=15,
@@ -45,21 +38,19 @@ def without_alignment(corpus: ParallelCorpus) -> ParallelCorpus:
     return replace(corpus, alignment=None)
 
 
-def made_ready(
-    parts: list[ParallelCorpus], dictionary: Mapping[str, frozenset[str]] | None
-) -> Pairs:
+def made_ready(parts: Corpora, entries: Any) -> Pairs:
     train, val, test = parts
-    return prepare_pairs(TINY, train, val, test, dictionary)
+    return translation.prepare_pairs(TINY, train, val, test, entries)
 
 
 @pytest.fixture(scope="module")
-def parts() -> list[ParallelCorpus]:
+def parts() -> Corpora:
     corpus = toy_parallel(250, seed=3)
     return [part(corpus, 0, 160), part(corpus, 160, 40), part(corpus, 200, 50)]
 
 
 @pytest.fixture(scope="module")
-def ready(parts: list[ParallelCorpus]) -> Pairs:
+def ready(parts: Corpora) -> Pairs:
     """With a dictionary, without alignments: as on real text."""
     return made_ready([*map(without_alignment, parts)], DICTIONARY)
 
@@ -78,9 +69,7 @@ def gold_of(ready: Pairs) -> Tensor:
     return ready.gold
 
 
-def test_parts_are_numbered_by_the_words_of_the_first(
-    ready: Pairs, parts: list[ParallelCorpus]
-) -> None:
+def test_parts_are_numbered_by_the_first(ready: Pairs, parts: Corpora) -> None:
     assert (len(ready.source_vocab), len(ready.target_vocab)) == (60, 60)
     held_out = ready.held_out
     assert (held_out.choosing, len(held_out.batch)) == (7, 20)
@@ -99,9 +88,7 @@ def test_parts_are_numbered_by_the_words_of_the_first(
     assert set(ready.source_vocab.words[4:]) <= known
 
 
-def test_a_gold_alignment_comes_before_a_dictionary(
-    ready: Pairs, parts: list[ParallelCorpus]
-) -> None:
+def test_a_gold_alignment_comes_before_a_dictionary(ready: Pairs, parts: Corpora) -> None:
     aligned = made_ready(parts, DICTIONARY)
     batch = aligned.held_out.batch
     assert batch.gold is not None
@@ -114,13 +101,13 @@ def test_a_gold_alignment_comes_before_a_dictionary(
     nothing = made_ready(plain, None)
     assert (nothing.gold, nothing.dictionary) == (None, None)
     # An alignment of one held-out part alone serves nobody.
-    assert prepare_pairs(TINY, plain[0], parts[1], plain[2], None).gold is None
+    assert translation.prepare_pairs(TINY, plain[0], parts[1], plain[2], None).gold is None
     # Where both name a position, it is nearly always the same.
     both = (gold_of(aligned) >= 0) & (gold_of(ready) >= 0)
     assert float((gold_of(aligned) == gold_of(ready))[both].double().mean()) > 0.9
 
 
-def test_a_run_is_looked_at_before_at_checkpoints_and_at_the_end(ready: Pairs) -> None:
+def test_a_run_is_seen_at_its_checkpoints(ready: Pairs) -> None:
     model, trace, known = train_translator(TINY, ready, "learned", 5)
     assert trace.steps == [0, 3, 8, 12]
     assert {len(x) for x in (trace.performance, trace.attention, trace.beta, known)} == {4}
@@ -146,9 +133,7 @@ def test_a_run_is_looked_at_before_at_checkpoints_and_at_the_end(ready: Pairs) -
     assert known[-1] == pytest.approx(sum(hits) / 10)
 
 
-def test_twins_start_from_the_same_weights_and_see_the_same_batches(
-    ready: Pairs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_twins_start_alike_and_see_the_same_batches(ready: Pairs, monkeypatch: Patch) -> None:
     seen: list[Tensor] = []
     honest = models.sequence_loss
 
@@ -190,9 +175,7 @@ def test_references_that_look_at_no_sentence(ready: Pairs) -> None:
     assert not torch.equal(found["px"], other)
 
 
-def test_a_corpus_comes_with_the_dictionary_that_there_is(
-    monkeypatch: pytest.MonkeyPatch, parts: list[ParallelCorpus]
-) -> None:
+def test_a_corpus_comes_with_the_dictionary_there_is(monkeypatch: Patch, parts: Corpora) -> None:
     """The embedded corpus has its own; Wiktionary's is of German and English."""
     by_split = dict(zip(("train", "val", "test"), parts, strict=True))
     monkeypatch.setattr(loaders, "load_parallel", lambda *name: by_split[name[-1]])
@@ -203,7 +186,7 @@ def test_a_corpus_comes_with_the_dictionary_that_there_is(
         ("multi30k", "de", known["de-en"]),
         ("multi30k", "cs", None),
     ):
-        ready = load_pairs(replace(TINY, corpus=corpus, source=source))
+        ready = translation.load_pairs(replace(TINY, corpus=corpus, source=source))
         assert ready.dictionary == made_ready(parts, entries).dictionary
 
 
@@ -239,16 +222,14 @@ def test_curves_and_lags(history: History, ready: Pairs, with_gold: bool) -> Non
             assert values(history, f"{name}#{k}") == there
 
 
-def test_what_uniform_attention_learns_of_words(
-    parts: list[ParallelCorpus], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = UniformTranslation(
+def test_what_uniform_attention_learns(parts: Corpora, monkeypatch: Patch) -> None:
+    config = translation.UniformTranslation(
         corpus="toy", max_words=9, vocab_size=60, d_embed=7, d_hidden=5, batch_size=8, steps=6,
         evaluate_every=3, pairs_measured=19, proxy_steps=10, dictionary_words=11, pairs_per_word=2,
     )  # fmt: skip
     plain = dict(zip(("train", "val", "test"), map(without_alignment, parts), strict=True))
     monkeypatch.setattr(loaders, "load_parallel", lambda *name: plain[name[-1]])
-    history = uniform_translation(config, 3)
+    history = translation.uniform_translation(config, 3)
     measured = {"token_accuracy", "gold", "proxy", "model1", "words"}
     once = {f"{name}/{kind}" for name in ("proxy", "model1") for kind in ("gold", "words")}
     once |= {"diagonal/gold", "diagonal/proxy", "chance"}
@@ -256,5 +237,5 @@ def test_what_uniform_attention_learns_of_words(
     for name in measured | once:
         assert list(values(history, name)) == ([0, 3, 6] if name in measured else [0]), name
     assert all(0 <= row["value"] <= 1 for row in history.rows if row["metric"] != "loss")
-    assert uniform_translation(config, 3).rows == history.rows
-    assert uniform_translation(config, 4).rows != history.rows
+    assert translation.uniform_translation(config, 3).rows == history.rows
+    assert translation.uniform_translation(config, 4).rows != history.rows

@@ -16,6 +16,7 @@ from lessons_lib.lab.translator import Ready, Translator, prepare, run_translato
 from lessons_lib.tasks import BOS, EOS, PAD, Batch
 from lessons_lib.training import History, adam
 
+Patch = pytest.MonkeyPatch
 TINY = Translator(
     corpus="toy", pieces=250, width=6, batch_size=64, order="source", steps=6, checkpoints=(1, 4),
     measured_on=9, beam=2, proxy_epochs=2, proxy_batch_size=2500,
@@ -96,8 +97,8 @@ def ready() -> Ready:
 @pytest.mark.slow
 def test_a_corpus_in_pieces(ready: Ready) -> None:
     held_out = ready.held_out
-    ends = {"choosing": slice(9), "shown": slice(9, 18), "seen": slice(18, None)}
-    assert held_out.parts == ends
+    parts = {"choosing": slice(9), "shown": slice(9, 18), "seen": slice(18, None)}
+    assert held_out.parts == parts
     batch = held_out.batch
     assert len(batch) == 27
     assert bool((batch.source[:, 0] == BOS).all())
@@ -132,9 +133,7 @@ def test_what_is_looked_at_is_what_whole_batches_show(ready: Ready) -> None:
     assert whole == pytest.approx(probes.token_accuracy(model(everything).logits, everything))
 
 
-def test_bleu_is_100_where_the_reference_is_written(
-    ready: Ready, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bleu_is_100_where_the_reference_is_written(ready: Ready, monkeypatch: Patch) -> None:
     model = TINY.build("learned", 5)
     batch = ready.held_out.batch[ready.held_out.shown]
     answers = {
@@ -201,7 +200,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Hi
 
 @pytest.mark.slow
 def test_a_block_is_compared_and_kept(
-    history: tuple[Path, History], ready: Ready, monkeypatch: pytest.MonkeyPatch
+    history: tuple[Path, History], ready: Ready, monkeypatch: Patch
 ) -> None:
     cache, found = history
     metrics = {row["metric"] for row in found.rows}

@@ -1,11 +1,9 @@
 """Runs that are compared with each other: the gold run, uniform runs, further ordinary runs.
 
 A *block* is a few runs of one experiment that differ in their seed only. Each ordinary run is the
-gold run once: its attention alpha is held against the probe of a run with uniform attention,
-against references that know co-occurrence only, and against the attention of the others at each
-checkpoint (which gives xi). Uniform run j has the start and the batches of ordinary run j: it is
-its *twin*, and a better oracle for that reason alone. So run k is compared with uniform run k + 1,
-counted in a circle.
+gold run once, with attention alpha. Uniform run j has the start and the batches of ordinary run j:
+it is its *twin*, and a better oracle for that reason alone. So run k is compared with uniform run
+k + 1, counted in a circle.
 
 Checkpoints are chosen: the gold run's by its performance, the others' by the agreement in
 question, on the sentences that ``READINGS`` names.
@@ -80,7 +78,8 @@ class HeldOut(Generic[Data]):
     end_symbol: bool = False  #: whether the end symbol of a target counts, as in the authors' code
 
     def __post_init__(self) -> None:
-        if not 0 < self.choosing < (held_out := len(self.batch) - self.seen):
+        held_out = len(self.batch) - self.seen
+        if not 0 < self.choosing < held_out:
             raise ValueError(
                 f"expected 1 to {held_out - 1} sentences that choose, of {held_out}, found "
                 f"{self.choosing}"
@@ -88,7 +87,7 @@ class HeldOut(Generic[Data]):
 
     @property
     def parts(self) -> dict[str, slice]:
-        """``choosing``, ``shown`` and, if there are any, ``seen``: which rows of the batch."""
+        """Which rows of the batch are ``choosing``, ``shown`` and, if there are any, ``seen``."""
         end = len(self.batch) - self.seen
         parts = {"choosing": slice(self.choosing), "shown": slice(self.choosing, end)}
         return parts | ({"seen": slice(end, None)} if self.seen else {})
@@ -154,7 +153,7 @@ def ended(rows: Iterable[Row], steps: int, began: float, at_least: float = 0.0) 
 
 @dataclass(frozen=True)
 class GoldRun(Generic[Data]):
-    """A run of a block with all that it is compared with; the fields are those of ``compare``."""
+    """A run of a block with all that it is compared with."""
 
     held_out: HeldOut[Data]
     run: Trace
@@ -244,12 +243,9 @@ def compare(
 ) -> list[Row]:
     """The table of agreements and their curves, for each run of a block in turn as the gold run.
 
-    Args:
-        held_out: what was measured on.
-        learned: the ordinary runs, two or more.
-        uniform: runs with uniform attention, two or more, of the seeds of the first ordinary runs.
-        references: candidates ``(batch, tgt, src)``, ``"px"`` among them; one under a name that
-            ends in ``/max`` takes its place where the authors choose.
+    Two or more ordinary runs and two or more with uniform attention, of the first seeds. References
+    are candidates ``(batch, tgt, src)``, ``"px"`` among them; one under a name that ends in
+    ``/max`` takes its place where the authors choose. A ``ValueError`` for NaN in what runs showed.
 
     Returns:
         Rows ``step, metric, value``; the metric of run k ends in ``#k``. For each reading, with its
@@ -263,14 +259,12 @@ def compare(
         At each checkpoint: ``own`` (A(alpha, alpha_t) of the gold run itself), ``others`` (mean
         over the other runs), ``uf`` (A(alpha, beta^uf_t)), ``accuracy``, ``uniform/accuracy`` (the
         twin's) and ``spread`` of attention.
-
-    Raises:
-        ValueError: NaN in what the runs showed.
     """
     steps, parts = learned[0].steps, held_out.parts
     readings = [reading for reading, both in READINGS.items() if set(both) <= parts.keys()]
     chances = {f"chance{r}": held_out.chance(READINGS[r][1]) for r in readings if r != "/max"}
     rows = as_rows(steps, chances)
+    k: int
     for k, run in enumerate(learned):
         stranger, twin = uniform[(k + 1) % len(uniform)], uniform[k] if k < len(uniform) else None
         others = [*learned[k + 1 :], *learned[:k]]
@@ -288,10 +282,7 @@ def spreads(held_out: HeldOut[Data], run: Trace) -> list[float]:
 
 
 def half_rise(steps: Sequence[float], values: Sequence[float]) -> float:
-    """The training step, interpolated, at which a curve is first half-way to its last value.
-
-    A ``ValueError`` for NaN in the curve.
-    """
+    """The step, interpolated, at which a curve is first half-way up; ``ValueError`` for NaN."""
     y = np.asarray(values, dtype=float)
     if np.isnan(y).any():
         raise ValueError(f"expected a number for each step, found {y.tolist()}, with NaN")
@@ -336,4 +327,7 @@ def step_at(rows: pd.DataFrame, metric: str, level: float) -> pd.Series[float]:
             f"expected the metric {metric!r}, found {', '.join(sorted(set(rows['metric'])))}"
         )
     curves = chosen.pivot(index="step", columns="run", values="value").cummax()
-    return curves.apply(lambda curve: np.interp(level, curve, curve.index, right=np.nan))
+    reached: pd.Series[float] = curves.apply(
+        lambda curve: np.interp(level, curve, curve.index, right=np.nan)
+    )
+    return reached

@@ -7,9 +7,10 @@ Settings were chosen on seeds from 1000 on; the seeds named here are others. Wor
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from lessons_lib.stats import proportion_interval, seed_interval
 
 Run = Callable[[Any, int], training.History]
 Report = Callable[[Mapping[str, Record]], pd.DataFrame]
+Arms = Mapping[str, Configuration]
 
 
 @dataclass(frozen=True)
@@ -124,18 +126,15 @@ three output words that never occur in place of one, classifiers with another pr
 as they are and say themselves how they were made; to run them again makes new ones."""
 
 
-def _told(*groups: str) -> tuple[str, ...]:
-    """Deviations of some groups of ``WORDS``, one after the other."""
-    return tuple(point for group in groups for point in WORDS["deviations"][group])
+OURS = ("ours", "small")
+CAPTIONS = ("width 128 (256)", "translator", "captions")
 
 
-OURS = _told("ours", "small")
-CAPTIONS = ("width 128 (256)", *_told("translator", "captions"))
-
-
-def _short(arms: Mapping[str, Configuration], seeds: int, *told: str, **options: Any) -> Scale:
-    """A scale with the seeds from 1 on, and what differs in it."""
-    return Scale(arms, tuple(range(1, seeds + 1)), deviations=told, **options)
+def _short(arms: Arms, seeds: int | range, *told: str, **options: Any) -> Scale:
+    """A scale with the seeds from 1 on, or others, and deviations: groups of ``WORDS``, or text."""
+    seeds = range(1, seeds + 1) if isinstance(seeds, int) else seeds
+    groups = (WORDS["deviations"][one] if one.isidentifier() else [one] for one in told)
+    return Scale(arms, tuple(seeds), deviations=tuple(chain(*groups)), **options)
 
 
 _large = partial(_short, recorded=False)
@@ -144,11 +143,10 @@ Entry = tuple[Run, Mapping[str, Scale], Report]
 
 
 def _survey(
-    run: Run, arms: Mapping[str, Configuration], seeds: int | range, report: Report = branches
+    run: Run, arms: Arms, seeds: int | range, report: Report = branches, told: Iterable[str] = OURS
 ) -> Entry:
-    """An experiment of ours with small models, of which the outcomes are kept."""
-    seeds = range(1, seeds + 1) if isinstance(seeds, int) else seeds
-    return run, {"lesson": Scale(arms, tuple(seeds), True, deviations=OURS)}, report
+    """An experiment with small models, of which the outcomes are kept."""
+    return run, {"lesson": _short(arms, seeds, *told, ends_only=True)}, report
 
 
 def _hard_and_easy(hard: copying.CopyingConfig, vocab: int) -> dict[str, copying.CopyingConfig]:
@@ -165,7 +163,7 @@ _ENTRIES: dict[str, Entry] = {
         {
             "short": _short(
                 {"multi30k": translation.UniformTranslation()},
-                *(4, *_told("translator"), "2,000 updates (36,000)", *_told("ours")),
+                *(4, "translator", "2,000 updates (36,000)", "ours"),
             )
         },
         last_values,
@@ -175,16 +173,15 @@ _ENTRIES: dict[str, Entry] = {
         {
             "paper": _large(
                 classification.classifications(),
-                *(1, "seeds: 6 to 11 (12 to 17, 20)", *_told("classification")),
+                *(1, "seeds: 6 to 11 (12 to 17, 20)", "classification"),
             ),
             "left-to-right": _short(
                 classification.short_classifications(bidirectional=False),
-                *(2, *_told("classification", "short_texts")),
-                "the encoder reads from left to right only",
+                *(2, "classification", "short_texts", "the encoder reads from left to right only"),
             ),
             "both-ways": _short(
                 classification.short_classifications(bidirectional=True, left_out=("ag_scitech",)),
-                *(2, *_told("classification", "short_texts")),
+                *(2, "classification", "short_texts"),
             ),
         },
         comparisons,
@@ -193,7 +190,7 @@ _ENTRIES: dict[str, Entry] = {
         translation.run_translation,
         {
             "full-size": _large(
-                translator.translators(), 1, *_told("full_size"), run=translator.run_translator
+                translator.translators(), 1, "full_size", run=translator.run_translator
             ),
             "short": _short(translation.translations(), 2, *CAPTIONS),
         },
@@ -201,37 +198,31 @@ _ENTRIES: dict[str, Entry] = {
     ),
     "words_first_translation": (
         words_first.run_words_first,
-        {"lesson": _large(words_first.words_given(), 6, *_told("ours"), *CAPTIONS)},
+        {"lesson": _large(words_first.words_given(), 6, "ours", *CAPTIONS)},
         last_values,
     ),
     "hard_distribution": (
         copying.run_copying,
         {
             "paper": _short(_hard_and_easy(copying.PAPER, 60), 24, "seeds: 1 to 24 (0 to 19)"),
-            "lesson": _short(_hard_and_easy(copying.SMALL, 24), 48, *_told("small")),
+            "lesson": _short(_hard_and_easy(copying.SMALL, 24), 48, "small"),
             "bfloat16": _large(
                 {"hard": replace(copying.PAPER, bfloat16=True)},
-                *(16, *_told("bfloat16"), "seeds: 1 to 16 (0 to 19)"),
+                *(16, "bfloat16", "seeds: 1 to 16 (0 to 19)"),
             ),
         },
         branches,
     ),
     "other_seeds": (
         copying.run_copying,
-        {
-            "lesson": Scale(
-                _hard_and_easy(copying.SMALL, 24), tuple(range(101, 149)), deviations=_told("small")
-            )
-        },
+        {"lesson": _short(_hard_and_easy(copying.SMALL, 24), range(101, 149), "small")},
         branches,
     ),
     "knife_edge": (
         copying.run_copying,
         {
             "lesson": _short(copying.phases(), 12, *OURS, ends_only=True),
-            "full-size": _short(
-                {"one-spare-word": replace(copying.PAPER, vocab=41)}, 12, *_told("ours")
-            ),
+            "full-size": _short({"one-spare-word": replace(copying.PAPER, vocab=41)}, 12, "ours"),
         },
         branches,
     ),
@@ -241,33 +232,24 @@ _ENTRIES: dict[str, Entry] = {
             "lesson": _short(copying.forks(), 6, *OURS, ends_only=True),
             # At the paper's size other inputs from the start, followed until the sign is plain.
             "full-size": _short(
-                *(copying.forks(replace(copying.PAPER, steps=60), (0,)), 3, *_told("ours")),
-                ends_only=True,
+                copying.forks(replace(copying.PAPER, steps=60), (0,)), 3, "ours", ends_only=True
             ),
         },
         branches,
     ),
-    "heads": (
-        copying.run_copying,
-        {"lesson": _short(copying.several_heads(), 32, *_told("small"), ends_only=True)},
-        branches,
-    ),
+    "heads": _survey(copying.run_copying, copying.several_heads(), 32, told=["small"]),
     "head_starts": (
         heads.run_heads,
         {
-            "lesson": _short(_orders(heads.ONE_HEAD), 64, *_told("small"), ends_only=True),
+            "lesson": _short(_orders(heads.ONE_HEAD), 64, "small", ends_only=True),
             "bfloat16": _large(
-                *(_orders(heads.PAPER_HEAD), 32, *_told("bfloat16")),
+                *(_orders(heads.PAPER_HEAD), 32, "bfloat16"),
                 "seeds: 32 heads (as many as it takes to find 20 good and 20 bad ones)",
             ),
         },
         branches,
     ),
-    "head_mix": (
-        heads.run_heads,
-        {"lesson": _short(heads.assembled(), 50, *_told("small"), ends_only=True)},
-        branches,
-    ),
+    "head_mix": _survey(heads.run_heads, heads.assembled(), 50, told=["small"]),
     "head_controls": _survey(heads.run_heads, heads.head_controls(), 24),
     "odds": _survey(copying.run_copying, copying.odds(), 32),
     "ktiw_first": _survey(interventions.run_intervention, interventions.ktiw_first(), 24),

@@ -97,16 +97,16 @@ def prepare(
     """
     parts = train, val, test
     cut = [[tuple(vocabulary.words(text)) for text in part.texts] for part in parts]
-    limits = {"max_size": config.vocab_size, "min_count": config.min_count}
-    vocab = vocabulary.Vocabulary.build(cut[0], **limits)
+    most, least = config.vocab_size, config.min_count
+    vocab = vocabulary.Vocabulary.build(cut[0], max_size=most, min_count=least)
     to_learn, *others = (
         encode_labelled(part, vocab, config.positive, config.max_words, ends=config.ends)
         for part in parts
     )
     batches, known = [], set(cut[0])
     sizes = config.chosen_on, config.reported_on
-    for corpus, part, words, most in zip(parts[1:], others, cut[1:], sizes, strict=True):
-        fresh = [k for k, i in enumerate(part.index.tolist()) if words[i] not in known][:most]
+    for corpus, part, words, limit in zip(parts[1:], others, cut[1:], sizes, strict=True):
+        fresh = [k for k, i in enumerate(part.index.tolist()) if words[i] not in known][:limit]
         known |= set(words)
         batches.append(part.batch(fresh))
         if batches[-1].label.unique().numel() < 2:
@@ -189,14 +189,11 @@ def compare_classifiers(
 ) -> training.History:
     """Train a block of classifiers, ordinary and uniform ones, and compare them.
 
-    Run k has the seed ``block * runs + k``. In a directory each run is kept when it is done, so
-    that a block that was stopped goes on.
-
-    Returns:
-        History with the metrics of ``blocks.compare`` (references of ``word_tables``, ``guesses``);
-        for each run ``ktiw`` at each checkpoint: how often the word that speaks most for the label
-        in the logistic regression is on top in the run's own probe, and ``blocks.lag`` between that
-        and ``own``. ``majority`` is the share of the larger side.
+    Run k has the seed ``block * runs + k``; in a directory it is kept when it is done. Metrics are
+    those of ``blocks.compare`` (references of ``word_tables``, ``guesses``); ``majority``, the
+    share of the larger side; ``ktiw`` at each checkpoint: how often the word that speaks most for
+    the label in the logistic regression is on top in the run's own probe; and ``blocks.lag``
+    between that and ``own``.
     """
     began = time.perf_counter()
     held_out, batch = ready.held_out, ready.held_out.batch
@@ -224,8 +221,8 @@ def compare_classifiers(
         alpha = trace.attention[trace.gold("choosing")]
         ktiw = held_out.agreements(references["lr"], trace.beta)
         own = held_out.agreements(alpha, trace.attention)
-        found = {"ktiw": ktiw, **blocks.lag(trace.steps, ktiw, own)}
-        rows += blocks.as_rows(trace.steps, found, f"#{k}")
+        rows += blocks.as_rows(trace.steps, {"ktiw": ktiw}, f"#{k}")
+        rows += blocks.as_rows(trace.steps, blocks.lag(trace.steps, ktiw, own), f"#{k}")
     trained = sum(trace.seconds for trace in (*learned, *uniform))
     return blocks.ended(rows, config.steps, began, trained)
 

@@ -52,21 +52,12 @@ def train_kept(
 ) -> dict[int, float]:
     """Train with Adam, keep the weights of every checkpoint, and go on where a run was stopped.
 
-    On a processor, a run that was stopped ends with the weights that it would have had without. Its
-    eight parameters are those of ``training.train``, and what stops and keeps a run:
-
-    Args:
-        model: as it starts; trained in place.
-        batches: gives the stream of batches without the first so many.
-        loss: scalar loss of the model on a batch.
-        config: checkpoints are its ``also_evaluate``, 0 and the last step.
-        folder: of this run alone, for ``weights`` and state.
-        validate: performance, larger is better; called at checkpoints in evaluation mode.
-        patience: the run ends when no checkpoint for so many updates was better than the best.
-        seed: of dropout.
-
-    Returns:
-        Checkpoint -> performance. Where the files are of a run of more steps, that run's.
+    On a processor, a run that was stopped ends with the weights that it would have had without. The
+    eight parameters are those of ``training.train``, but for these: ``batches`` gives the stream
+    without the first so many; checkpoints are ``also_evaluate``, 0 and the last step; the folder is
+    of this run alone; ``validate``, larger is better, is called at checkpoints in evaluation mode;
+    and when none was better than the best for ``patience`` updates, the run ends. Returned is
+    checkpoint -> performance; where the files are of a run of more steps, that run's.
     """
     where = pick_device()
     model.to(where).train()

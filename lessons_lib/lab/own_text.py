@@ -97,35 +97,28 @@ def agreement_table(
             left out, longer texts lose their end), ``vocab_size``, ``chosen_on``, ``reported_on``.
 
     Raises:
-        ValueError: fewer than ``LEAST`` different texts or pairs can be used, texts are not cut
-            into words, or a class is missing, altogether or in a part of the split.
+        ValueError: fewer than ``LEAST`` different texts or pairs, texts that are not cut into
+            words, or a part of the split without a class.
 
     Warns:
         UserWarning: more than a tenth was left out or shortened, or most words are unknown.
     """
-    settings |= {"runs": runs, "steps": steps}
+    settings |= {"runs": runs, "steps": steps, **({"positive": positive} if positive else {})}
     if isinstance(corpus, LabelledCorpus):
-        return _labelled(corpus, settings, seed, positive, progress)
-    if not isinstance(corpus, ParallelCorpus):
-        raise TypeError(
-            "expected a corpus from read_parallel or read_labelled, found "
-            f"{type(corpus).__name__}; read your files with one of these first"
-        )
-    if positive is not None:
-        raise ValueError(f"expected no class for sentence pairs, found positive={positive!r}")
-    return _parallel(corpus, settings, seed, progress)
+        return _labelled(corpus, settings, seed, progress)
+    if isinstance(corpus, ParallelCorpus):
+        return _parallel(corpus, settings, seed, progress)
+    raise TypeError(
+        f"expected a corpus from read_parallel or read_labelled, found {type(corpus).__name__}; "
+        "read your files with one of these first"
+    )
 
 
-def _labelled(
-    corpus: LabelledCorpus, settings: dict[str, Any], seed: int, positive: str | None, bars: bool
-) -> OwnText:
+def _labelled(corpus: LabelledCorpus, settings: dict[str, Any], seed: int, bars: bool) -> OwnText:
     looks = tuple(s for s in classification.SHORT_CHECKPOINTS if s < settings["steps"])
-    usual = {"corpus": corpus.name, "positive": positive or corpus.classes[-1], "ends": True}
+    usual = {"corpus": corpus.name, "positive": corpus.classes[-1], "ends": True}
     usual |= {"uniform_runs": settings["runs"], "checkpoints": looks}
     config = replace(classification.short(**usual, d_embed=128, d_hidden=128), **settings)
-    if len(there := set(corpus.labels)) < 2:
-        only = ", ".join(corpus.classes[label] for label in there)
-        raise ValueError(f"expected texts of two classes in {corpus.name!r}, found one: {only}")
     split = _split([corpus.texts], config.max_words, seed, shorten=True)
     parts = [replace(corpus, **_at(rows, corpus, "texts", "labels")) for rows in split.parts]
     ready = classification.prepare(config, *parts)
@@ -233,7 +226,8 @@ def _sharing(items: Sequence[Sequence[Hashable]]) -> list[list[int]]:
     links = [
         (i, first.setdefault(one, i)) for i, item in enumerate(items) for one in enumerate(item)
     ]
-    graph = coo_array(([True] * len(links), tuple(zip(*links, strict=True))), [len(items)] * 2)
+    size = len(items), len(items)
+    graph = coo_array(([True] * len(links), tuple(zip(*links, strict=True))), shape=size)
     groups: dict[int, list[int]] = {}
     for i, group in enumerate(connected_components(graph, directed=False)[1].tolist()):
         groups.setdefault(group, []).append(i)

@@ -54,18 +54,16 @@ def run_seeds(
     neither on how many run beside it, nor on the order, nor on the executor.
 
     Args:
-        run: gives the history of ``(config, seed)``: a function of a module, not of a notebook, as
-            other processes have to find it by name.
+        run: gives the history of ``(config, seed)``; a function of a module, not of a notebook.
         config: handed to ``run``.
         seeds: different from each other; the histories come in their order.
         executor: any one, such as that of a Dask cluster; a ``seed_pool`` if ``None``.
-        progress: label of the one progress bar, which counts runs, or ``None`` for none.
+        progress: label of the one progress bar, or ``None`` for none.
         done: called with seed and history as soon as a run has ended.
 
     Raises:
         ValueError: a seed is asked for twice.
-        RuntimeError: a run failed, or a process of the pool ended. Runs that have ended by then
-            were handed to ``done``.
+        RuntimeError: a run failed, or a process of the pool ended.
     """
     if len(set(seeds)) != len(seeds):
         raise ValueError(f"expected different seeds, found {list(seeds)}")

@@ -79,20 +79,11 @@ def run(
 ) -> dict[str, Record]:
     """Measure the seeds that are missing, in parallel, and join those of each arm into a record.
 
-    Each seed that is done is written to a file of its own at once. Two runs at once measure some
-    seeds twice and do no other harm. A file that cannot be used is set aside, with a warning, and
-    measured again.
-
-    Args:
-        name: of the experiment.
-        scale: the first one if ``None``.
-        seeds: instead of the registered ones.
-        only: these arms.
-        directory: where seeds are kept; ``None``: in the cache.
-        executor: as in ``parallel.run_seeds``.
-
-    Raises:
-        OSError: the directory cannot be written; no run was begun.
+    Each seed that is done is written to a file of its own at once, in a directory or in the cache.
+    Two runs at once measure some seeds twice and do no other harm. A file that cannot be used is
+    set aside, with a warning. ``seeds`` stand in place of the registered ones, ``only`` names some
+    arms, ``executor`` is that of ``parallel.run_seeds``. An ``OSError`` before any run is begun if
+    the directory cannot be written.
     """
     scale, chosen = _scale(name, scale)
     wanted = chosen.seeds if seeds is None else tuple(seeds)

@@ -74,10 +74,10 @@ class Translation(OnPairs):
 
 @dataclass(frozen=True)
 class Pairs:
-    """A parallel corpus made ready for the comparison."""
+    """A parallel corpus made ready for the comparison: to learn from, to measure on."""
 
-    train: batches.EncodedPairs  #: pairs to learn from
-    held_out: blocks.HeldOut[Batch]  #: pairs to measure on
+    train: batches.EncodedPairs
+    held_out: blocks.HeldOut[Batch]
     source_vocab: vocabulary.Vocabulary
     target_vocab: vocabulary.Vocabulary
     #: source word (identifier) -> its right translations, the frequent words first
@@ -160,12 +160,9 @@ def train_translator(
 ) -> tuple[models.Seq2Seq, blocks.Trace, list[float]]:
     """One translator from one seed, and what it showed on the held-out pairs.
 
-    Twins of one seed, of either of ``KINDS``, start from the same weights and see the same batches.
-    ``prepare`` is done with the model before, ``progress`` is the label of a progress bar.
-
-    Returns:
-        The model; its trace (performance is the accuracy of the next word); and at each checkpoint
-        the share of frequent words whose best translation is in the dictionary, if there is one.
+    Twins, of either of ``KINDS``, share start and batches. ``prepare`` is done with the model
+    before. Returned with it and its trace (of accuracy of the next word): the share, at each
+    checkpoint, of frequent words whose best translation is in the dictionary, if there is one.
     """
     shape = models.Seq2SeqConfig(
         *(*ready.sizes, config.width, config.width),
@@ -253,13 +250,10 @@ def compare_translators(
 ) -> training.History:
     """Train a block of translators with their uniform twins and compare them.
 
-    Run k of a block has the seed ``block * runs + k``.
-
-    Returns:
-        History with the metrics of ``blocks.compare`` (references ``px``, ``m1``, ``diagonal``),
-        those of ``judged`` by Model 1 and by ``gold``, and ``ktiw/words`` where a dictionary is
-        there. Then ``blocks.lag`` between the gold curves (else those of Model 1), ``lag/m1``
-        between those of Model 1, and ``spread/at-ktiw``: ``spread`` when KTIW is half-way up.
+    Run k has the seed ``block * runs + k``. Metrics are those of ``blocks.compare`` (references
+    ``px``, ``m1``, ``diagonal``) and of ``judged`` by Model 1 and ``gold``; ``ktiw/words`` where a
+    dictionary is there; ``blocks.lag`` between the gold curves (else those of Model 1); ``lag/m1``
+    between those of Model 1; ``spread/at-ktiw``: ``spread`` when KTIW is half-way up.
     """
     began = time.perf_counter()
     held_out = ready.held_out
