@@ -14,7 +14,7 @@ from lessons_lib.lab import own_text
 
 @pytest.mark.slow
 def test_labelled_texts_give_the_table() -> None:
-    texts = toy_labelled()
+    texts = toy_labelled("val")
     texts = replace(texts, texts=texts.texts[:120], labels=texts.labels[:120])
     found = own_text.agreement_table(texts, steps=6, progress=False)
     names = set(found.table.index)
@@ -147,7 +147,8 @@ def test_other_scripts_are_taken_and_mostly_unknown_words_are_said() -> None:
     own_text._warn_of_unknown(vocab, ["a x ! ?", "b, z"])
 
 
-RARE = replace(toy_labelled(), texts=toy_labelled().texts[:60], labels=(1, *[0] * 59))
+RARE = toy_labelled("val")
+RARE = replace(RARE, texts=RARE.texts[:60], labels=(1, *[0] * 59))
 REFUSED: list[tuple[object, type[Exception], str]] = [
     ("mine.txt", TypeError, "from read_parallel or read_labelled, found str"),
     (labelled([f"text {i}" for i in range(60)], [1] * 60), ValueError, "found only 'yes' am"),
