@@ -3,25 +3,16 @@
 import json
 import math
 import re
-from collections.abc import Mapping
 
 import pytest
 from test_claims_copying import Run, record
 
-from lessons_lib.config import Configuration, digest
+from lessons_lib.config import digest
 from lessons_lib.lab import copying, records
 from lessons_lib.lab.catalogue import REGISTRY, branches, comparisons, last_values
 from lessons_lib.lab.records import Record
 
-SCALES = [
-    pytest.param(name, scale, id=f"{name}-{scale}")
-    for name, entry in REGISTRY.items()
-    for scale in entry.scales
-]
-
-
-def arms(name: str, scale: str = "lesson") -> Mapping[str, Configuration]:
-    return REGISTRY[name].scales[scale].arms
+SCALES = [(name, scale) for name, entry in REGISTRY.items() for scale in entry.scales]
 
 
 @pytest.mark.parametrize(("name", "scale"), SCALES)
@@ -66,9 +57,8 @@ def test_branches_counts_outcomes_and_gives_their_median_times() -> None:
         # Of those that copy: 50 and 80; 300 and 200.
         **{"median step aligned": 65.0, "median step elimination": 250.0},
     }
-    easy_row = found.loc["easy"]
-    assert (easy_row["n"], easy_row["aligned"], easy_row["elimination"]) == (2, 2, 0)
-    assert easy_row["median step aligned"] == 25.0
+    names = ["n", "aligned", "elimination", "median step aligned"]
+    assert found.T["easy"][names].tolist() == [2, 2, 0, 25.0]
     assert found["median step elimination"].isna().to_dict() == {"hard": False, "easy": True}
 
 
@@ -90,7 +80,11 @@ def measured(rows: Rows) -> Record:
     return records.make_record("x", {"sides": 6}, found, device="cpu", wall_seconds=1)
 
 
-def test_tables_have_means_over_seeds_or_over_the_runs_of_all_blocks() -> None:
+def t_interval(mean: float, half: float, n: int) -> str:
+    return f"{mean:.3f} [{mean - half:.3f}, {mean + half:.3f}] (n = {n})"
+
+
+def test_tables_have_means_over_seeds() -> None:
     rows: Rows = [
         *((1, 0, "pips", 99.0), (1, 20, "pips", 1.0), (1, 3, "pips", 98.0)),
         *((2, 0, "pips", 97.0), (2, 10, "pips", 2.0)),
@@ -101,11 +95,13 @@ def test_tables_have_means_over_seeds_or_over_the_runs_of_all_blocks() -> None:
     assert list(found.columns) == ["six", "four"]
     assert set(found.index) == {"pips", "eyes"}
     # Student's t with 2 degrees of freedom at 95%: 4.302653 standard errors; variance 7.
-    half = 4.302653 * math.sqrt(7 / 3)
-    assert found.loc["pips", "six"] == f"3.000 [{3 - half:.3f}, {3 + half:.3f}] (n = 3)"
+    assert found.loc["pips", "six"] == t_interval(3, 4.302653 * math.sqrt(7 / 3), 3)
     assert found.loc["eyes", "four"] == "5.000 [5.000, 5.000] (n = 2)"
     assert found["four"].isna().to_dict() == {"pips": True, "eyes": False}
-    rows = [
+
+
+def test_tables_have_means_over_the_runs_of_all_blocks() -> None:
+    rows: Rows = [
         # Two blocks of two runs; a curve counts with its last value.
         *((1, 0, "own#0", 0.9), (1, 30, "own#0", 1.0), (1, 30, "own#1", 2.0)),
         *((2, 0, "own#0", 0.9), (2, 30, "own#0", 4.0), (2, 30, "own#1", 5.0)),
@@ -114,6 +110,5 @@ def test_tables_have_means_over_seeds_or_over_the_runs_of_all_blocks() -> None:
     ]
     found = comparisons({"six": measured(rows)})
     # Student's t with 3 degrees of freedom at 95%: 3.182446 standard errors; variance 10/3.
-    half = 3.182446 * math.sqrt(10 / 3 / 4)
-    own = f"3.000 [{3 - half:.3f}, {3 + half:.3f}] (n = 4)"
+    own = t_interval(3, 3.182446 * math.sqrt(10 / 3 / 4), 4)
     assert found["six"].to_dict() == {"own": own, "xi": "0.750"}

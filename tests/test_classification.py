@@ -15,20 +15,14 @@ from lessons_lib.corpora.files import LabelledCorpus
 from lessons_lib.corpora.loaders import toy_labelled
 from lessons_lib.corpora.vocabulary import words
 from lessons_lib.lab import blocks, classification
-from lessons_lib.lab.classification import (
-    Classification,
-    Prepared,
-    compare_classifiers,
-    prepare,
-    run_classification,
-    train_classifier,
-)
+from lessons_lib.lab.classification import Classification, Prepared, prepare, train_classifier
 from lessons_lib.lab.saliency import label_saliency
 from lessons_lib.lab.word_tables import guesses, proxy_loss, word_tables
 from lessons_lib.models import build_bag_of_words
 from lessons_lib.tasks import BOS, EOS, PAD, UNK, LabelledBatch
 from lessons_lib.training import History
 
+Patch = pytest.MonkeyPatch
 TINY = Classification(
     corpus="toy", positive="animal", runs=3, uniform_runs=2, max_words=9, vocab_size=60,
     min_count=1, d_embed=6, d_hidden=8, batch_size=7, learning_rate=0.02, steps=12, checkpoints=(3,
@@ -55,31 +49,36 @@ def ready(parts: list[LabelledCorpus]) -> Prepared:
 
 @pytest.fixture(scope="module")
 def history(ready: Prepared) -> History:
-    return compare_classifiers(TINY, ready, 1)
+    return classification.compare_classifiers(TINY, ready, 1)
 
 
 def values(history: History, metric: str) -> dict[int, float]:
     return {row["step"]: row["value"] for row in history.rows if row["metric"] == metric}
 
 
-def test_parts_are_numbered_by_the_words_of_the_first(
-    ready: Prepared, parts: list[LabelledCorpus]
-) -> None:
+def encoded(ready: Prepared, texts: tuple[str, ...]) -> list[list[int]]:
+    return [[BOS, *ready.vocab.encode(words(text))[:9], EOS] for text in texts]
+
+
+def held_out(ready: Prepared, first: int, last: int) -> list[list[int]]:
+    return [row[row != PAD].tolist() for row in ready.held_out.batch.source[first:last]]
+
+
+def test_parts_are_numbered_by_the_first(ready: Prepared, parts: list[LabelledCorpus]) -> None:
     assert len(ready.vocab) == 60
     assert len(ready.train) == 83
-    held_out = ready.held_out
-    assert held_out.parts == {
-        "choosing": slice(11),
-        "shown": slice(11, 34),
-        "seen": slice(34, None),
-    }
-    assert ready.texts == parts[1].texts[:11] + parts[2].texts[:23]
+    ends = {"choosing": slice(11), "shown": slice(11, 34), "seen": slice(34, None)}
+    assert ready.held_out.parts == ends
     drawn = random.Random(1).sample(range(83), k=23)  # as the authors draw them
-    texts = ready.texts + tuple(parts[0].texts[i] for i in drawn)
-    labels = parts[1].labels[:11] + parts[2].labels[:23] + tuple(parts[0].labels[i] for i in drawn)
-    assert held_out.batch.label.tolist() == list(labels)
-    for text, row in zip(texts, held_out.batch.source, strict=True):
-        assert row[row != PAD].tolist() == [BOS, *ready.vocab.encode(words(text))[:9], EOS]
+    seen = replace(
+        parts[0],
+        texts=tuple(parts[0].texts[i] for i in drawn),
+        labels=tuple(parts[0].labels[i] for i in drawn),
+    )
+    labels = parts[1].labels[:11] + parts[2].labels[:23] + seen.labels
+    assert ready.held_out.batch.label.tolist() == list(labels)
+    texts = parts[1].texts[:11] + parts[2].texts[:23] + seen.texts
+    assert held_out(ready, 0, 57) == encoded(ready, texts)
     only_train = {word for text in parts[0].texts for word in words(text)}
     assert set(ready.vocab.words[4:]) <= only_train
 
@@ -92,67 +91,65 @@ def test_texts_are_passed_over_that_are_known_or_have_no_words(parts: list[Label
     test = replace(test, texts=(*val.texts[1:3], train.texts[7], "qu vex zyx", *test.texts[4:]))
     config = replace(TINY, vocab_size=None, min_count=3, chosen_on=500)
     found = prepare(config, train, val, test)
-    assert found.texts == val.texts[1:3] + val.texts[4:] + test.texts[3:26]
+    texts = val.texts[1:3] + val.texts[4:] + test.texts[3:26]
+    assert held_out(found, 0, 50) == encoded(found, texts)
     assert found.held_out.parts["shown"] == slice(27, 50)
     assert found.held_out.batch.source[27, :6].tolist() == [BOS, UNK, UNK, UNK, EOS, PAD]
     everything = [word for text in parts[0].texts for word in words(text)]
     assert set(found.vocab.words[4:]) == {w for w in everything if everything.count(w) > 2}
 
 
-def test_a_run_is_looked_at_before_at_checkpoints_and_at_the_end(
-    ready: Prepared, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[classifier.Classifier] = []
+Seen = list[tuple[classifier.Classifier, Tensor]]
+
+
+@pytest.fixture
+def seen(monkeypatch: Patch) -> Seen:
+    """Models and batches, as they come into training."""
+    found: Seen = []
     honest = classifier.class_loss
 
     def spy(model: classifier.Classifier, batch: LabelledBatch) -> Tensor:
-        seen.append(model)
+        found.append((model, batch.source))
         return honest(model, batch)
 
-    # Most accurate at the end, so that this is the model whose saliency is asked for.
     monkeypatch.setattr(classifier, "class_loss", spy)
+    return found
+
+
+def test_a_run_is_seen_at_its_checkpoints(ready: Prepared, seen: Seen, monkeypatch: Patch) -> None:
+    # Most accurate at the end, so that this is the model whose saliency is asked for.
     accuracies = iter(range(12))
     monkeypatch.setattr(classifier, "class_accuracy", lambda score, batch: next(accuracies))
     trace = train_classifier(TINY, ready, "learned", 5)
     assert trace.steps == [0, 3, 8, 12]
-    assert [len(x) for x in (trace.performance, trace.attention, trace.beta)] == [4, 4, 4]
-    assert (trace.performance, trace.elsewhere) == (
-        [1, 4, 7, 10],
-        {"choosing": [0, 3, 6, 9], "seen": [2, 5, 8, 11]},
-    )
+    assert (len(trace.attention), len(trace.beta)) == (4, 4)
+    assert trace.performance == [1, 4, 7, 10]
+    assert trace.elsewhere == {"choosing": [0, 3, 6, 9], "seen": [2, 5, 8, 11]}
     batch, width = ready.held_out.batch, ready.held_out.batch.source.shape[1]
     assert {tuple(x.shape) for x in trace.attention + trace.beta} == {(57, 1, width)}
-    with probes.evaluating(seen[-1]):
-        out = seen[-1](batch)
+    model, _ = seen[-1]
+    with probes.evaluating(model):
+        out = model(batch)
     torch.testing.assert_close(trace.attention[-1], out.attention[:, 0])
     sign, mask = batch.label * 2 - 1, batch.source_mask
     found = trace.beta[-1][:, 0][mask]
     torch.testing.assert_close(found, (out.word_scores * sign[:, None])[mask])
     assert trace.saliency.keys() == {3}
-    torch.testing.assert_close(trace.saliency[3], label_saliency(seen[-1], batch))
+    torch.testing.assert_close(trace.saliency[3], label_saliency(model, batch))
 
 
-def test_twins_start_alike_and_saliency_is_there_where_a_run_may_be_gold(
-    ready: Prepared, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[Tensor] = []
-    honest = classifier.class_loss
-
-    def spy(model: classifier.Classifier, batch: LabelledBatch) -> Tensor:
-        seen.append(batch.source)
-        return honest(model, batch)
-
-    monkeypatch.setattr(classifier, "class_loss", spy)
+def test_twins_start_alike_and_saliency_is_where_runs_are_gold(ready: Prepared, seen: Seen) -> None:
     config = replace(TINY, learning_rate=0.3)
     run = train_classifier(config, ready, "learned", 6)
     twin = train_classifier(config, ready, "uniform", 6)
+    other = train_classifier(config, ready, "learned", 7)
     assert torch.equal(run.beta[0], twin.beta[0])
     assert not torch.equal(run.beta[-1], twin.beta[-1])
-    assert (twin.attention, twin.saliency) == ([], {})
-    assert all(torch.equal(a, b) for a, b in zip(seen[:12], seen[12:], strict=True))
-    other = train_classifier(config, ready, "learned", 7)
     assert not torch.equal(run.beta[0], other.beta[0])
-    assert any(not torch.equal(a, b) for a, b in zip(seen[:12], seen[24:], strict=True))
+    assert (twin.attention, twin.saliency) == ([], {})
+    batches = [[source for _, source in seen[at : at + 12]] for at in (0, 12, 24)]
+    assert all(map(torch.equal, batches[0], batches[1]))
+    assert not all(map(torch.equal, batches[0], batches[2]))
     assert run.saliency.keys() == {run.gold(part) for part in ready.held_out.parts}
     assert len(run.saliency) > 1, "else nothing was tested"
     sign = ready.held_out.batch.label * 2.0 - 1
@@ -202,13 +199,9 @@ def test_guesses_that_know_no_word_by_hand() -> None:
 
 
 @pytest.mark.slow
-def test_every_metric_is_there_and_ktiw_comes_from_the_run_itself(
-    history: History, ready: Prepared
-) -> None:
+def test_every_metric_is_there_and_ktiw_is_the_runs_own(history: History, ready: Prepared) -> None:
     names = {row["metric"] for row in history.rows}
-    final = {f"A({p})" for p in ("alpha,uf", "uf,px", "px,uf", "delta,uf", "-delta,uf", "lr,uf")}
-    final |= {f"A(alpha,{u})" for u in ("beta", "px", "lr", "last", "first", "start", "end")}
-    final |= {"A(alpha,shuffled)", "tau(alpha,uf)", "xi/passed", "xi*"}
+    final = {f"A(alpha,{u})" for u in ("uf", "beta", "px", "lr", "last", "first", "start", "end")}
     assert {name for name in names if "#" not in name} == {"chance", "chance/train", "majority"}
     assert all(row["value"] == row["value"] for row in history.rows)
     batch = ready.held_out.batch
@@ -226,48 +219,38 @@ def test_every_metric_is_there_and_ktiw_comes_from_the_run_itself(
         for name, number in blocks.lag(trace.steps, curve, own).items():
             assert values(history, f"{name}#{k}") == {12: pytest.approx(number)}
     torch.manual_seed(11)
-    assert compare_classifiers(TINY, ready, 1).rows == history.rows
+    assert classification.compare_classifiers(TINY, ready, 1).rows == history.rows
 
 
 QUICK = replace(TINY, steps=1, checkpoints=(), proxy_epochs=1)
 
 
-def spied(monkeypatch: pytest.MonkeyPatch, allowed: int = 1000) -> list[tuple[str, int]]:
-    """Which runs are trained; after so many the machine is switched off."""
-    asked: list[tuple[str, int]] = []
-
-    def spy(config: Classification, ready: Prepared, kind: Any, seed: int, label: Any) -> Any:
-        if len(asked) == allowed:
-            raise KeyboardInterrupt
-        asked.append((kind, seed))
-        return train_classifier(config, ready, kind, seed, label)
-
-    monkeypatch.setattr(classification, "train_classifier", spy)
-    return asked
-
-
 @pytest.mark.slow
-def test_a_block_that_is_stopped_goes_on_where_it_was(
-    ready: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_block_that_stopped_goes_on(ready: Prepared, tmp_path: Path, monkeypatch: Patch) -> None:
     monkeypatch.setenv("LESSONS_CACHE", str(tmp_path))
     monkeypatch.setattr(classification, "load_labelled", lambda name, split: split)
     monkeypatch.setattr(classification, "prepare", lambda config, *splits: ready)
-    asked = spied(monkeypatch, allowed=4)
+    asked: list[str] = []
+
+    def spy(config: Classification, ready: Prepared, kind: Any, seed: int, label: Any) -> Any:
+        if len(asked) == 4:  # once
+            asked.append("switched off")
+            raise KeyboardInterrupt
+        asked.append(f"{kind}-{seed}")
+        return train_classifier(config, ready, kind, seed, label)
+
+    monkeypatch.setattr(classification, "train_classifier", spy)
     with pytest.raises(KeyboardInterrupt):
-        run_classification(QUICK, 1)
-    assert asked == [("learned", 3), ("learned", 4), ("learned", 5), ("uniform", 3)]
+        classification.run_classification(QUICK, 1)
+    assert asked == ["learned-3", "learned-4", "learned-5", "uniform-3", "switched off"]
     (kept,) = (sources.cache_directory() / "runs").iterdir()
-    names = ["learned-3.pt", "learned-4.pt", "learned-5.pt", "uniform-3.pt"]
-    assert sorted(path.name for path in kept.iterdir()) == names
-    asked = spied(monkeypatch)
-    found = run_classification(QUICK, 1)
-    assert asked == [("uniform", 4)]
-    asked.clear()
-    assert found.rows == compare_classifiers(QUICK, ready, 1).rows
-    run_classification(replace(QUICK, learning_rate=0.03), 2)
-    assert asked[-5:] == [*(("learned", 6 + k) for k in range(3)), ("uniform", 6), ("uniform", 7)]
+    assert sorted(path.stem for path in kept.iterdir()) == asked[:4]
+    found = classification.run_classification(QUICK, 1)
+    assert asked[5:] == ["uniform-4"]
+    assert found.rows == classification.compare_classifiers(QUICK, ready, 1).rows
+    classification.run_classification(replace(QUICK, learning_rate=0.03), 2)
+    assert asked[-5:] == ["learned-6", "learned-7", "learned-8", "uniform-6", "uniform-7"]
     assert len(list(kept.parent.iterdir())) == 2, "another configuration, other runs"
     (kept / "uniform-4.pt").write_bytes(b"half a run")
     with pytest.raises(ValueError, match=r"uniform-4\.pt, found a damaged file; remove it"):
-        run_classification(QUICK, 1)
+        classification.run_classification(QUICK, 1)

@@ -15,6 +15,7 @@ import pytest
 from lessons_lib.lab import cluster, records, run
 from lessons_lib.lab.catalogue import Experiment, Scale
 
+Patch = pytest.MonkeyPatch
 # A module of its own: the workers have to import the function that they are to run.
 WORKER = '''
 import os
@@ -61,47 +62,50 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (found / "drawing_worker.py").write_text(WORKER, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(found))
-        paths = [str(found), str(Path(run.__file__).parents[1])]
-        patch.setenv("PYTHONPATH", os.pathsep.join(paths))
+        patch.setenv("PYTHONPATH", f"{found}{os.pathsep}{Path(run.__file__).parents[2]}")
         yield found
 
 
 @pytest.fixture(autouse=True)
-def entry(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _entry(folder: Path, tmp_path: Path, monkeypatch: Patch) -> None:
     """Registers an experiment whose runs leave notes."""
     module = import_module("drawing_worker")
     monkeypatch.setattr(records, "PACKAGED", tmp_path / "package")
     monkeypatch.setenv("LESSONS_CACHE", str(folder / "cache"))
-    scale = Scale({"one": module.Where(str(folder))}, SEEDS)
-    found = Experiment("Which?", module.draw, {"lesson": scale}, lambda r: pd.DataFrame())
+    scales = {"lesson": Scale({"one": module.Where(str(folder))}, SEEDS)}
+    found = Experiment("Which?", module.draw, scales, lambda r: pd.DataFrame())
     monkeypatch.setattr(run, "REGISTRY", {"drawing": found})
 
 
 @pytest.fixture(scope="module")
 def address(folder: Path) -> Iterator[str]:
     """A cluster on this machine with two workers, processes of their own."""
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Dask's own, about ports and event loops
-        distributed = pytest.importorskip("distributed", reason="Dask is not installed")
         with distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None
         ) as local:
             yield local.scheduler_address
 
 
-@pytest.mark.slow
-def test_workers_with_another_package_are_named_before_anything_runs(
-    address: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
-    def older() -> str:
-        return "0.0.9 (source 0123456789ab)"
+def refused(address: str, capsys: Any) -> str:
+    """What the command line says when it cannot run there."""
+    with pytest.raises(SystemExit):
+        run.main(["run", "drawing", "--scheduler", address])
+    return str(capsys.readouterr().err)
 
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_workers_with_another_package_are_named_first(
+    address: str, folder: Path, monkeypatch: Patch, capsys: Any
+) -> None:
     ask = cluster._asking()
-    answers = iter([older, ask])
+    answers = iter([lambda: "0.0.9 (source 0123456789ab)", ask])
     monkeypatch.setattr(cluster, "_asking", lambda: next(answers))
-    assert run.main(["run", "drawing", "--scheduler", address]) == 2
-    told = capsys.readouterr().err
-    assert f"with lessons_lib {ask()}, found 0.0.9 (source 0123456789ab) on the work" in told
+    told = refused(address, capsys)
+    assert f"with lessons_lib {ask()}, found 0.0.9 (source 0123456789ab); start" in told
     assert not list(folder.glob("begun-*"))
 
 
@@ -119,19 +123,14 @@ def test_a_killed_worker_loses_no_finished_seed(address: str, folder: Path, tmp_
     assert record.rows == alone.rows
 
 
-def test_a_scheduler_that_is_not_there_is_said(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
+@pytest.mark.filterwarnings("ignore")
+def test_a_missing_scheduler_is_said(folder: Path, monkeypatch: Patch, capsys: Any) -> None:
     begun = set(folder.glob("begun-*"))
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "distributed", None)
-        assert run.main(["run", "drawing", "--scheduler", "tcp://127.0.0.1:9"]) == 2
-    assert "pip install distributed" in capsys.readouterr().err
+        assert "pip install distributed" in refused("tcp://127.0.0.1:9", capsys)
     pytest.importorskip("distributed", reason="Dask is not installed")
     monkeypatch.setattr(cluster, "PATIENCE", "0.2s")
     for address in ("tcp://127.0.0.1:9", "nonsense://x"):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            assert run.main(["run", "drawing", "--scheduler", address]) == 2
-        assert f"expected a Dask scheduler at {address}, found none" in capsys.readouterr().err
+        assert f"expected a Dask scheduler at {address}, found none" in refused(address, capsys)
     assert set(folder.glob("begun-*")) == begun

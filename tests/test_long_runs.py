@@ -1,7 +1,9 @@
 """Runs that are kept in files: stopped anywhere, they end as if they had not been stopped."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +19,9 @@ SHAPE = models.Seq2SeqConfig(
 CONFIG = TrainConfig(steps=11, learning_rate=0.01, also_evaluate=(2, 7))
 
 
+Validate = Callable[[models.Seq2Seq], float]
+
+
 class StoppedError(RuntimeError):
     pass
 
@@ -30,30 +35,22 @@ def stream(skip: int, until: int = 99) -> Iterator[Batch]:
     raise StoppedError
 
 
+def performance(model: models.Seq2Seq) -> float:
+    assert not model.training
+    return -float(models.sequence_loss(model, next(stream(0))))
+
+
 def train(
-    folder: Path, until: int = 99, patience: int = 99
+    folder: Path, until: int = 99, patience: int = 99, validate: Validate = performance
 ) -> tuple[models.Seq2Seq, dict[int, float]]:
-    model = models.build(SHAPE, 3)
-
-    def performance(model: models.Seq2Seq) -> float:
-        assert not model.training
-        return -float(models.sequence_loss(model, next(stream(0))))
-
-    found = train_kept(
-        model,
-        lambda skip: stream(skip, until),
-        models.sequence_loss,
-        CONFIG,
-        folder,
-        validate=performance,
-        patience=patience,
-        seed=5,
-    )
-    return model, found
+    model, loss = models.build(SHAPE, 3), models.sequence_loss
+    batches = partial(stream, until=until)
+    ends: dict[str, Any] = {"validate": validate, "patience": patience}
+    return model, train_kept(model, batches, loss, CONFIG, folder, **ends, seed=5)
 
 
 @pytest.mark.parametrize("until", [0, 1, 5, 8])
-def test_a_run_that_was_stopped_ends_as_one_that_was_not(
+def test_a_run_that_was_stopped_ends_as_any_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: int
 ) -> None:
     monkeypatch.setattr("lessons_lib.lab.long_runs.SAVE_EVERY", 3)
@@ -80,33 +77,19 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
 
 def test_a_run_that_stands_still_ends(tmp_path: Path) -> None:
     values = iter([0.3, 0.2, 0.3, 0.5])
-    found = train_kept(
-        models.build(SHAPE, 3),
-        stream,
-        models.sequence_loss,
-        CONFIG,
-        tmp_path,
-        validate=lambda model: next(values),
-        patience=7,
-        seed=5,
-    )
+    _, found = train(tmp_path, patience=7, validate=lambda model: next(values))
     assert found == {0: 0.3, 2: 0.2, 7: 0.3}, "equal is not better"
 
 
 def test_what_is_kept_is_made_once(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "one.pt"
-    made = kept(path, lambda: {"a": torch.arange(3), "b": [0.5]})
-
-    def never() -> None:
-        raise AssertionError("made again")
-
-    again = kept(path, never)
-    assert torch.equal(made["a"], again["a"])
-    assert again["b"] == [0.5]
-
     def fails() -> None:
         raise StoppedError
 
+    path = tmp_path / "deep" / "one.pt"
+    made = kept(path, lambda: {"a": torch.arange(3), "b": [0.5]})
+    again = kept(path, fails)
+    assert torch.equal(made["a"], again["a"])
+    assert again["b"] == [0.5]
     with pytest.raises(StoppedError):
         kept(tmp_path / "two.pt", fails)
     assert sorted(file.name for file in tmp_path.rglob("*.*")) == ["one.pt"]

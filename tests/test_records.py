@@ -1,6 +1,7 @@
-import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,29 +9,27 @@ from lessons_lib.config import digest
 from lessons_lib.lab.records import ResultError, make_record, merge, read, save
 
 ROWS = [
-    {"seed": 3, "step": 0, "metric": "accuracy", "value": 0.1},
-    {"seed": 3, "step": 20, "metric": "accuracy", "value": 0.75},
-    {"seed": 1, "step": 0, "metric": "accuracy", "value": 0.2},
-    {"seed": 1, "step": 10, "metric": "accuracy", "value": 0.5},
-    {"seed": 1, "step": 10, "metric": "loss", "value": 0.0002003004},
+    {"seed": seed, "step": step, "metric": metric, "value": value}
+    for seed, step, metric, value in (
+        *((3, 0, "accuracy", 0.1), (3, 20, "accuracy", 0.75), (1, 0, "accuracy", 0.2)),
+        *((1, 10, "accuracy", 0.5), (1, 10, "loss", 0.0002003004)),
+    )
 ]
 CONFIG = {"width": 8, "tasks": [1, 2], "name": "x"}
 
 
-def saved(directory: Path) -> Path:
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A record in a file."""
     record = make_record("first", CONFIG, ROWS, device="cpu", wall_seconds=1.234)
-    save(record, directory / "first.json")
-    return directory / "first.json"
+    save(record, tmp_path / "first.json")
+    return tmp_path / "first.json"
 
 
-def test_round_trip_with_provenance(tmp_path: Path) -> None:
-    saved(tmp_path)
-    record = read("first", directory=tmp_path, config=CONFIG)
-    assert record.seeds == (1, 3)
-    assert record.config == CONFIG
-    assert record.config_hash == digest(CONFIG)
-    assert record.device == "cpu"
-    assert record.wall_seconds == 1.2
+def test_round_trip_with_provenance(path: Path) -> None:
+    record = read("first", directory=path.parent, config=CONFIG)
+    assert (record.seeds, record.config, record.config_hash) == ((1, 3), CONFIG, digest(CONFIG))
+    assert (record.device, record.wall_seconds) == ("cpu", 1.2)
     assert {"python", "torch", "numpy", "scipy", "lessons-lib"} <= set(record.versions)
     assert len(record.date) == len("2026-01-31")
     assert record.rows == (
@@ -39,9 +38,8 @@ def test_round_trip_with_provenance(tmp_path: Path) -> None:
     ), "sorted, six significant digits"
 
 
-def test_values_of_each_seed(tmp_path: Path) -> None:
-    saved(tmp_path)
-    record = read("first", directory=tmp_path)
+def test_values_of_each_seed(path: Path) -> None:
+    record = read("first", directory=path.parent)
     assert record.values("accuracy").to_dict() == {1: 0.5, 3: 0.75}
     assert record.values("accuracy", step=0).to_dict() == {1: 0.2, 3: 0.1}
     with pytest.raises(KeyError, match="there is accuracy, loss"):
@@ -50,62 +48,57 @@ def test_values_of_each_seed(tmp_path: Path) -> None:
         record.values("accuracy", step=7)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "altered", "not json", "not a record"])
-def test_damaged_result_is_never_used_and_left_as_it_is(tmp_path: Path, damage: str) -> None:
-    path = saved(tmp_path)
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace("0.75", "0.95"),
+        lambda text: "hello",
+        lambda text: "[1, 2]",
+    ],
+    ids=["truncated", "altered", "not json", "not a record"],
+)
+def test_damaged_result_is_never_used_and_left_as_it_is(path: Path, damage: Any) -> None:
     text = path.read_text()
-    broken = {
-        "truncated": text[: len(text) // 2],
-        "altered": text.replace("0.75", "0.95"),
-        "not json": "hello",
-        "not a record": "[1, 2]",
-    }[damage]
-    assert broken != text
-    path.write_text(broken)
+    path.write_text(damage(text))
+    assert path.read_text() != text
     with pytest.raises(ResultError, match=r"damaged.*lab run first"):
-        read("first", directory=tmp_path)
-    assert path.read_text() == broken
+        read("first", directory=path.parent)
+    assert path.read_text() == damage(text)
 
 
-def test_a_result_that_is_missing_or_stale_names_the_command(tmp_path: Path) -> None:
+def test_a_result_that_is_missing_or_stale_names_the_command(path: Path) -> None:
     with pytest.raises(ResultError, match=r"no result 'nix'.*lessons_lib.lab run nix"):
-        read("nix", directory=tmp_path)
-    path = saved(tmp_path)
+        read("nix", directory=path.parent)
     with pytest.raises(ResultError, match=r"stale.*differs in tasks, width.*run first"):
-        read("first", directory=tmp_path, config={"width": 9, "tasks": [2], "name": "x"})
+        read("first", directory=path.parent, config={"width": 9, "tasks": [2], "name": "x"})
     content = json.loads(path.read_text())
     del content["checksum"], content["series"]  # whatever another schema lacks
     content["schema"] = 0
     path.write_text(json.dumps({**content, "checksum": digest(content)}))
     with pytest.raises(ResultError, match="expected schema 2, found 0"):
-        read("first", directory=tmp_path)
+        read("first", directory=path.parent)
 
 
-def test_a_failing_save_keeps_what_was_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = saved(tmp_path)
-    before = path.read_bytes()
+def test_a_failing_save_keeps_what_was_there(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, record = path.read_bytes(), read("first", directory=path.parent)
 
     def full(*_: object) -> None:
         raise OSError("no space left")
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OSError, match="no space"):
-        saved(tmp_path)
+        save(record, path)
     assert path.read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["first.json"]
+    assert [p.name for p in path.parent.iterdir()] == ["first.json"]
 
 
 def test_merge_joins_seeds_of_one_configuration() -> None:
     one = make_record("m", CONFIG, ROWS[:2], device="cpu", wall_seconds=2)
     two = make_record("m", CONFIG, ROWS[2:], device="cuda", wall_seconds=3)
-    both = merge([one, two])
-    assert both.seeds == (1, 3)
-    assert both.wall_seconds == 5
-    assert both.device == "cpu, cuda"
-    older = dataclasses.replace(two, versions={**two.versions, "torch": "2.2.0"})
-    assert merge([one, older]).versions["torch"] == f"{one.versions['torch']}, 2.2.0"
+    both = merge([one, replace(two, versions={**two.versions, "torch": "2.2.0"})])
+    assert (both.seeds, both.wall_seconds, both.device) == ((1, 3), 5, "cpu, cuda")
+    assert both.versions == {**one.versions, "torch": f"{one.versions['torch']}, 2.2.0"}
 
 
 def test_a_value_that_is_no_number_is_refused() -> None:

@@ -2,11 +2,9 @@
 
 import multiprocessing
 import os
-import random
 import re
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,6 +21,9 @@ from lessons_lib.lab.catalogue import REGISTRY, Experiment, Scale
 from lessons_lib.lab.records import PACKAGED, NotMeasuredError, ResultError, read
 from lessons_lib.training import History
 
+Patch = pytest.MonkeyPatch
+Captured = pytest.CaptureFixture[str]
+
 
 @dataclass(frozen=True)
 class Dice(Configuration):
@@ -30,13 +31,11 @@ class Dice(Configuration):
 
 
 MEASURED: list[tuple[int, int]] = []
-SLOWNESS = 0.0
 
 
 def throw(config: Dice, seed: int) -> History:
     """Notes what it was asked for; the pips follow from the seed."""
     MEASURED.append((config.sides, seed))
-    time.sleep(SLOWNESS)
     row = {"step": 0, "metric": "pips", "value": seed % config.sides}
     return History((row,), 7, True, 0.5, "cpu")
 
@@ -47,64 +46,60 @@ def throw_thrice(config: Dice, seed: int) -> History:
     return History(rows, 3, False, 0.5, "cpu")
 
 
-ENTRY = Experiment(
-    "How many pips?",
-    throw,
-    {
-        "paper": Scale({"six": Dice(), "four": Dice(4)}, (1, 2, 9)),
-        "lesson": Scale({"coin": Dice(2)}, (1, 2)),
-    },
-    catalogue.last_values,
-)
+SCALES = {
+    "paper": Scale({"six": Dice(), "four": Dice(4)}, (1, 2, 9)),
+    "lesson": Scale({"coin": Dice(2)}, (1, 2)),
+}
+Register = Callable[..., None]
 
 
 @pytest.fixture(autouse=True)
-def dice(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, int]]]:
-    """Registers the die, throws it in this process, and hands out the list of throws."""
+def register(monkeypatch: Patch) -> Iterator[Register]:
+    """Registers the die, throws it in this process, and hands out how to register it otherwise."""
+
+    def scales(**scales: Scale) -> None:
+        entry = Experiment("How many pips?", throw, scales, catalogue.last_values)
+        monkeypatch.setattr(run, "REGISTRY", {"dice": entry})
+
     MEASURED.clear()
-    monkeypatch.setattr(run, "REGISTRY", {"dice": ENTRY})
+    scales(**SCALES)
     with ThreadPoolExecutor(1) as pool:
-        run_in_pool = parallel.run_seeds
+        honest = parallel.run_seeds
         monkeypatch.setattr(
-            parallel,
-            "run_seeds",
-            lambda *args, **options: run_in_pool(*args, **{**options, "executor": pool}),
+            *(parallel, "run_seeds"),
+            lambda *args, **options: honest(*args, **{**options, "executor": pool}),
         )
-        yield MEASURED
+        yield scales
 
 
-def measured(where: Path, **options: object) -> dict[str, records.Record]:
-    return run.run("dice", directory=where, **options)  # type: ignore[arg-type]
+def measured(where: Path, **options: Any) -> dict[str, records.Record]:
+    return run.run("dice", directory=where, **options)
 
 
 def pips(records: dict[str, records.Record], arm: str = "six") -> dict[int, float]:
     return dict(zip(records[arm].seeds, records[arm].values("pips"), strict=True))
 
 
-def test_run_joins_the_seeds_of_each_arm(dice: list[tuple[int, int]], tmp_path: Path) -> None:
+def test_run_joins_the_seeds_of_each_arm(tmp_path: Path) -> None:
     records = measured(tmp_path)
     assert list(records) == ["six", "four"]
     assert pips(records) == {1: 1.0, 2: 2.0, 9: 3.0}
     assert pips(records, "four") == {1: 1.0, 2: 2.0, 9: 1.0}
-    assert records["six"].name == "six"
-    assert records["six"].config == {"sides": 6}
-    assert records["six"].wall_seconds == 1.5
-    assert dice == [(6, 1), (6, 2), (6, 9), (4, 1), (4, 2), (4, 9)]
+    six = records["six"]
+    assert (six.name, six.config, six.wall_seconds) == ("six", {"sides": 6}, 1.5)
+    assert MEASURED == [(6, 1), (6, 2), (6, 9), (4, 1), (4, 2), (4, 9)]
     assert measured(tmp_path, scale="lesson")["coin"].seeds == (1, 2)
 
 
-def test_a_run_goes_on_and_equal_configurations_share_their_runs(
-    dice: list[tuple[int, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_goes_on_and_equal_settings_share_runs(tmp_path: Path, register: Register) -> None:
     measured(tmp_path, seeds=[2])
     assert measured(tmp_path)["six"].seeds == (1, 2, 9)
-    assert dice == [(6, 2), (4, 2), (6, 1), (6, 9), (4, 1), (4, 9)]
-    again = replace(ENTRY, scales={"paper": Scale({"other": Dice(4), "new": Dice(5)}, (2, 9))})
-    monkeypatch.setattr(run, "REGISTRY", {"again": again})
-    found = run.run("again", directory=tmp_path)
+    assert MEASURED == [(6, 2), (4, 2), (6, 1), (6, 9), (4, 1), (4, 9)]
+    register(again=Scale({"other": Dice(4), "new": Dice(5)}, (2, 9)))
+    found = measured(tmp_path)
     assert pips(found, "other") == {2: 2.0, 9: 1.0}
     assert pips(found, "new") == {2: 2.0, 9: 4.0}
-    assert dice[6:] == [(5, 2), (5, 9)]
+    assert MEASURED[6:] == [(5, 2), (5, 9)]
 
 
 @pytest.mark.parametrize(
@@ -116,9 +111,7 @@ def test_a_run_goes_on_and_equal_configurations_share_their_runs(
     ],
     ids=["altered", "truncated", "another seed"],
 )
-def test_a_damaged_seed_is_reported_set_aside_and_measured_again(
-    dice: list[tuple[int, int]], tmp_path: Path, damage: Any, complaint: str
-) -> None:
+def test_a_damaged_seed_is_measured_again(tmp_path: Path, damage: Any, complaint: str) -> None:
     measured(tmp_path, scale="lesson")
     one, two = (next(tmp_path.rglob(f"seed-{seed}.json")) for seed in (1, 2))
     broken = damage(two.read_text(), one.read_text())
@@ -126,92 +119,65 @@ def test_a_damaged_seed_is_reported_set_aside_and_measured_again(
     with pytest.warns(UserWarning, match=f"{complaint}; set aside as seed-2.json.set-aside-"):
         records = measured(tmp_path, scale="lesson")
     assert pips(records, "coin") == {1: 1.0, 2: 0.0}
-    assert dice == [(2, 1), (2, 2), (2, 2)]
+    assert MEASURED == [(2, 1), (2, 2), (2, 2)]
     (aside,) = tmp_path.rglob("*.set-aside-*")
     assert aside.read_text() == broken
     assert read("seed-2", directory=two.parent).seeds == (2,)
 
 
-def _throw_slowly(where: str, slowness: float) -> None:
-    """All throws, in this process, a little slower than the die falls by itself."""
-    global SLOWNESS
-    SLOWNESS = slowness
+def _throw_and_die(where: Path, moment: str) -> None:
+    """A run that is killed while its second seed is written."""
+    honest = Path.replace
+
+    def dying(temporary: Path, target: Path) -> None:
+        second = target.name == "seed-2.json"
+        if second and moment == "half written":
+            temporary.write_text(temporary.read_text()[:40])
+        if not second or moment == "renamed":
+            honest(temporary, target)
+        if second:
+            os.kill(os.getpid(), signal.SIGKILL)
+
     # The bar's own lock is shared by forked processes: one that is killed may leave it closed.
     tqdm.set_lock(threading.RLock())
-    many = {"dice": replace(ENTRY, scales={"paper": MANY})}
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
-        patch.setattr(run, "REGISTRY", many)
-        run.run("dice", directory=Path(where), executor=pool)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "replace", dying)
+        measured(where)
 
 
-MANY = Scale({"six": Dice()}, tuple(range(100)))
-
-
-def _finished(where: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in where.rglob("seed-*.json")}
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(
-    "fork" not in multiprocessing.get_all_start_methods(), reason="starts 20 processes by fork"
-)
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="starts by fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_run_killed_at_any_of_20_moments_loses_no_finished_seed(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")  # spawn would import PyTorch 20 times
-    moments = random.Random(0)
-    before: dict[str, str] = {}
-    killed = 0
-    while killed < 20:
-        process = context.Process(target=_throw_slowly, args=(str(tmp_path), 0.004))
-        process.start()
-        assert process.pid is not None
-        # By progress and not by the clock: a busy machine may not get far in a given time.
-        wanted = len(before) + moments.randrange(5)
-        while len(list(tmp_path.rglob("seed-*.json"))) < wanted and process.is_alive():
-            time.sleep(0.001)
-        time.sleep(moments.uniform(0, 0.008))
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
-        killed += process.exitcode == -signal.SIGKILL
-        after = _finished(tmp_path)
-        # What was finished is still there, as it was; nothing is half a file.
-        assert before.items() <= after.items()
-        for name in after:
-            found = tmp_path.glob(f"*/{name}")
-            records.read(name.removesuffix(".json"), directory=next(found).parent)
-        before = after
-        assert len(after) < 100, "the run has ended: nothing is left to kill"
-    assert len(before) >= 10, "the kills came before anything was finished"
-    process = context.Process(target=_throw_slowly, args=(str(tmp_path), 0.0))
+@pytest.mark.parametrize("moment", ["half written", "written", "renamed"])
+def test_a_run_that_is_killed_loses_no_finished_seed(tmp_path: Path, moment: str) -> None:
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=_throw_and_die, args=(tmp_path, moment))
     process.start()
     process.join()
-    assert process.exitcode == 0
-    assert before.items() <= _finished(tmp_path).items()
-    assert len(_finished(tmp_path)) == 100
+    assert process.exitcode == -signal.SIGKILL
+    assert pips(measured(tmp_path)) == {1: 1.0, 2: 2.0, 9: 3.0}
+    again = [(6, 9)] if moment == "renamed" else [(6, 2), (6, 9)]
+    assert MEASURED[:-3] == again, "and then the other arm"
     assert not list(tmp_path.rglob("*set-aside*"))
 
 
-def cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def cli(capsys: Captured, *arguments: str) -> str:
     assert run.main(arguments) == 0
     return capsys.readouterr().out
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def package(tmp_path: Path, monkeypatch: Patch) -> Path:
     """A package directory and a cache of the test's own."""
     monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(records, "PACKAGED", tmp_path / "package")
     return tmp_path / "package"
 
 
-def test_command_line_from_nothing_to_a_report(
-    package: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_command_line_from_nothing_to_a_report(package: Path, capsys: Captured) -> None:
     assert "paper: 3 seeds of 2 arms: six, four" in cli(capsys, "list")
-    shown = cli(capsys, "status")
-    assert re.search(r"dice +paper +2 +3 +0 +no result 'six'", shown)
+    assert re.search(r"dice +paper +2 +3 +0 +no result 'six'", cli(capsys, "status"))
     assert run.main(["report"]) == 1
-    assert "make it again with: python -m lessons_lib.lab run dice" in (capsys.readouterr().out)
+    assert "make it again with: python -m lessons_lib.lab run dice" in capsys.readouterr().out
 
     assert "2 of 3 seeds are done" in cli(capsys, "run", "dice", "--seeds", "2")
     assert not package.exists()
@@ -229,23 +195,18 @@ def test_command_line_from_nothing_to_a_report(
 
 
 @pytest.mark.parametrize("taken", ["cache", "package", "out"])
-def test_what_cannot_be_written_is_said_before_the_first_run(
-    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: str
-) -> None:
-    del package
+@pytest.mark.usefixtures("package")
+def test_what_cannot_be_written_is_said_before_the_first_run(tmp_path: Path, taken: str) -> None:
     (tmp_path / taken).touch()
-    monkeypatch.setattr("lessons_lib.lab.parallel.run_seeds", lambda *_, **__: pytest.fail("began"))
     where = ["--out", str(tmp_path / "out")] if taken == "out" else []
     with pytest.raises(OSError, match=rf"{taken}.* cannot be written .*LESSONS_CACHE"):
         run.main(["run", "dice", *where])
+    assert MEASURED == []
 
 
-def test_a_scale_may_have_a_run_of_its_own_of_which_the_ends_are_kept(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    once = Scale({"six": Dice()}, (1, 2), ends_only=True, run=throw_thrice)
-    monkeypatch.setattr(run, "REGISTRY", {"dice": replace(ENTRY, scales={"paper": once})})
-    frame = run.run("dice", directory=tmp_path)["six"].frame()
+def test_a_scale_may_have_its_own_run_and_keep_ends(tmp_path: Path, register: Register) -> None:
+    register(paper=Scale({"six": Dice()}, (1, 2), ends_only=True, run=throw_thrice))
+    frame = measured(tmp_path)["six"].frame()
     thrown = frame[frame.metric == "pips"]
     assert thrown.groupby("seed").step.agg(list).to_dict() == {1: [0, 3], 2: [0, 3]}
     assert thrown.value.tolist() == [1.0, 4.0, 2.0, 5.0]
@@ -255,51 +216,32 @@ def test_a_scale_may_have_a_run_of_its_own_of_which_the_ends_are_kept(
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("run", "dice", "--arm", "five"), "dice has no arm 'five'; there is six, four"),
-        (("run", "dice", "--seeds", "4"), "expected 1 to 3 for --seeds, found 4"),
-        (("run", "dice", "--seeds", "0"), "expected 1 to 3 for --seeds, found 0"),
-        (("run", "dice", "--scale", "huge"), "no scale 'huge' of dice; there is paper, lesson"),
+        (("--arm", "five"), "dice has no arm 'five'; there is six, four"),
+        (("--seeds", "4"), "expected 1 to 3 for --seeds, found 4"),
+        (("--seeds", "0"), "expected 1 to 3 for --seeds, found 0"),
+        (("--scale", "huge"), "no scale 'huge' of dice; there is paper, lesson"),
     ],
 )
-def test_what_the_command_line_refuses(
-    arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_commands_refused(arguments: tuple[str, ...], complaint: str, capsys: Captured) -> None:
     with pytest.raises(SystemExit):
-        run.main(arguments)
+        run.main(["run", "dice", *arguments])
     assert complaint in capsys.readouterr().err
     assert MEASURED == []
 
 
-Register = Callable[..., None]
-
-
-@pytest.fixture
-def register(monkeypatch: pytest.MonkeyPatch) -> Register:
-    """Registers the die with other scales."""
-
-    def scales(**scales: Scale) -> None:
-        monkeypatch.setattr(run, "REGISTRY", {"dice": replace(ENTRY, scales=scales)})
-
-    return scales
-
-
-def test_records_of_other_settings_are_stale_and_say_what_differs(
-    package: Path, capsys: pytest.CaptureFixture[str], register: Register
-) -> None:
+def test_stale_records_say_why(package: Path, capsys: Captured, register: Register) -> None:
     told = Scale({"six": Dice(), "four": Dice(4)}, (1, 2), deviations=("four sides", "seeds: 2"))
     register(lesson=told)
     cli(capsys, "run", "dice")
     assert run.current("dice")["four"].deviations == ("four sides", "seeds: 2")
     shown = cli(capsys, "report", "dice")
     assert "Differs from the authors' set-up in:\n  - four sides\n  - seeds: 2\n" in shown
-    for changed, message in (
-        (
-            {"deviations": ()},
-            r"deviations .* set-up none, found four sides, seeds: 2; .* --scale le",
-        ),
-        ({"seeds": tuple(range(1, 9))}, r"expected seeds 1, 2, \.\.\. 8 \(8 of them\), found 1, 2"),
+    changes: list[tuple[dict[str, Any], str]] = [
+        ({"deviations": ()}, r"expected deviations \(\), found \('four sides'.* --scale lesson"),
+        ({"seeds": (1, 8)}, r"expected seeds \(1, 8\), found \(1, 2\)"),
         ({"arms": {"six": Dice(3)}}, "differs in sides"),
-    ):
+    ]
+    for changed, message in changes:
         register(lesson=replace(told, **changed))
         with pytest.raises(ResultError, match=message):
             run.current("dice", "lesson")
@@ -310,9 +252,7 @@ def test_records_of_other_settings_are_stale_and_say_what_differs(
         run.current("dice")
 
 
-def test_arms_can_be_run_and_loaded_apart(
-    package: Path, capsys: pytest.CaptureFixture[str], register: Register
-) -> None:
+def test_arms_are_run_and_loaded_apart(package: Path, capsys: Captured, register: Register) -> None:
     with pytest.raises(NotMeasuredError, match="no result of dice, paper scale; make it with"):
         records.load("dice", "paper")
     assert "1 records of 3 seeds" in cli(capsys, "run", "dice", "--arm", "four")
@@ -338,9 +278,7 @@ EVERY = [
 
 
 @pytest.mark.parametrize(("name", "scale"), EVERY)
-def test_packaged_records_are_intact_complete_and_reported(
-    name: str, scale: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_packaged_records_are_complete_and_told(name: str, scale: str, monkeypatch: Patch) -> None:
     monkeypatch.setattr(run, "REGISTRY", REGISTRY)
     records = run.current(name, scale)
     assert list(records) == list(REGISTRY[name].scales[scale].arms)

@@ -1,7 +1,7 @@
 """The translation experiment on a handful of sentences: what is trained, measured and named."""
 
-from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,19 +15,12 @@ from lessons_lib.corpora.toy_language import toy_dictionary, toy_parallel
 from lessons_lib.corpora.vocabulary import words
 from lessons_lib.ibm_model1 import fit_model1
 from lessons_lib.lab import blocks, translation
-from lessons_lib.lab.translation import (
-    Pairs,
-    Translation,
-    UniformTranslation,
-    compare_translators,
-    load_pairs,
-    prepare_pairs,
-    train_translator,
-    uniform_translation,
-)
+from lessons_lib.lab.translation import Pairs, Translation, compare_translators, train_translator
 from lessons_lib.tasks import EOS, PAD, Batch
 from lessons_lib.training import History
 
+Patch = pytest.MonkeyPatch
+Corpora = list[ParallelCorpus]
 TINY = Translation(
     corpus="toy", runs=2, max_words=9, vocab_size=60, width=6, batch_size=8, learning_rate=0.02,
     steps=12, checkpoints=(3, 8), chosen_on=7, reported_on=13, proxy_steps=15,
@@ -37,40 +30,29 @@ DICTIONARY = toy_dictionary("de", "en")
 
 
 def part(corpus: ParallelCorpus, first: int, size: int) -> ParallelCorpus:
-    rows = slice(first, first + size)
-    assert corpus.alignment is not None
-    return replace(
-        corpus,
-        source=corpus.source[rows],
-        target=corpus.target[rows],
-        alignment=corpus.alignment[rows],
-    )
+    sides = ("source", "target", "alignment")
+    return replace(corpus, **{s: getattr(corpus, s)[first : first + size] for s in sides})
 
 
 def without_alignment(corpus: ParallelCorpus) -> ParallelCorpus:
     return replace(corpus, alignment=None)
 
 
-def made_ready(
-    parts: list[ParallelCorpus],
-    dictionary: Mapping[str, frozenset[str]] | None,
-    config: Translation = TINY,
-) -> Pairs:
+def made_ready(parts: Corpora, entries: Any) -> Pairs:
     train, val, test = parts
-    return prepare_pairs(config, train, val, test, dictionary)
+    return translation.prepare_pairs(TINY, train, val, test, entries)
 
 
 @pytest.fixture(scope="module")
-def parts() -> list[ParallelCorpus]:
+def parts() -> Corpora:
     corpus = toy_parallel(250, seed=3)
     return [part(corpus, 0, 160), part(corpus, 160, 40), part(corpus, 200, 50)]
 
 
 @pytest.fixture(scope="module")
-def ready(parts: list[ParallelCorpus]) -> Pairs:
+def ready(parts: Corpora) -> Pairs:
     """With a dictionary, without alignments: as on real text."""
-    plain = [without_alignment(corpus) for corpus in parts]
-    return made_ready(plain, DICTIONARY)
+    return made_ready([*map(without_alignment, parts)], DICTIONARY)
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +69,7 @@ def gold_of(ready: Pairs) -> Tensor:
     return ready.gold
 
 
-def test_parts_are_numbered_by_the_words_of_the_first(
-    ready: Pairs, parts: list[ParallelCorpus]
-) -> None:
+def test_parts_are_numbered_by_the_first(ready: Pairs, parts: Corpora) -> None:
     assert (len(ready.source_vocab), len(ready.target_vocab)) == (60, 60)
     held_out = ready.held_out
     assert (held_out.choosing, len(held_out.batch)) == (7, 20)
@@ -108,9 +88,7 @@ def test_parts_are_numbered_by_the_words_of_the_first(
     assert set(ready.source_vocab.words[4:]) <= known
 
 
-def test_a_gold_alignment_comes_before_a_dictionary(
-    ready: Pairs, parts: list[ParallelCorpus]
-) -> None:
+def test_a_gold_alignment_comes_before_a_dictionary(ready: Pairs, parts: Corpora) -> None:
     aligned = made_ready(parts, DICTIONARY)
     batch = aligned.held_out.batch
     assert batch.gold is not None
@@ -119,17 +97,17 @@ def test_a_gold_alignment_comes_before_a_dictionary(
     expected = probes.dictionary_gold(ready.held_out.batch, aligned.dictionary)
     assert torch.equal(gold_of(ready), expected)
     assert not torch.equal(gold_of(aligned), gold_of(ready))
-    plain = [without_alignment(corpus) for corpus in parts]
+    plain = [*map(without_alignment, parts)]
     nothing = made_ready(plain, None)
     assert (nothing.gold, nothing.dictionary) == (None, None)
     # An alignment of one held-out part alone serves nobody.
-    assert prepare_pairs(TINY, plain[0], parts[1], plain[2], None).gold is None
+    assert translation.prepare_pairs(TINY, plain[0], parts[1], plain[2], None).gold is None
     # Where both name a position, it is nearly always the same.
     both = (gold_of(aligned) >= 0) & (gold_of(ready) >= 0)
     assert float((gold_of(aligned) == gold_of(ready))[both].double().mean()) > 0.9
 
 
-def test_a_run_is_looked_at_before_at_checkpoints_and_at_the_end(ready: Pairs) -> None:
+def test_a_run_is_seen_at_its_checkpoints(ready: Pairs) -> None:
     model, trace, known = train_translator(TINY, ready, "learned", 5)
     assert trace.steps == [0, 3, 8, 12]
     assert {len(x) for x in (trace.performance, trace.attention, trace.beta, known)} == {4}
@@ -155,9 +133,7 @@ def test_a_run_is_looked_at_before_at_checkpoints_and_at_the_end(ready: Pairs) -
     assert known[-1] == pytest.approx(sum(hits) / 10)
 
 
-def test_twins_start_from_the_same_weights_and_see_the_same_batches(
-    ready: Pairs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_twins_start_alike_and_see_the_same_batches(ready: Pairs, monkeypatch: Patch) -> None:
     seen: list[Tensor] = []
     honest = models.sequence_loss
 
@@ -172,7 +148,7 @@ def test_twins_start_from_the_same_weights_and_see_the_same_batches(
     assert not torch.equal(run.beta[-1], twin.beta[-1])
     assert (twin.attention, known) == ([], [])
     assert len(seen) == 24
-    assert all(torch.equal(a, b) for a, b in zip(seen[:12], seen[12:], strict=True))
+    assert all(map(torch.equal, seen[:12], seen[12:]))
     _, other, _ = train_translator(TINY, ready, "learned", 6)
     assert not torch.equal(run.beta[0], other.beta[0])
 
@@ -199,9 +175,7 @@ def test_references_that_look_at_no_sentence(ready: Pairs) -> None:
     assert not torch.equal(found["px"], other)
 
 
-def test_a_corpus_comes_with_the_dictionary_that_there_is(
-    monkeypatch: pytest.MonkeyPatch, parts: list[ParallelCorpus]
-) -> None:
+def test_a_corpus_comes_with_the_dictionary_there_is(monkeypatch: Patch, parts: Corpora) -> None:
     """The embedded corpus has its own; Wiktionary's is of German and English."""
     by_split = dict(zip(("train", "val", "test"), parts, strict=True))
     monkeypatch.setattr(loaders, "load_parallel", lambda *name: by_split[name[-1]])
@@ -212,7 +186,7 @@ def test_a_corpus_comes_with_the_dictionary_that_there_is(
         ("multi30k", "de", known["de-en"]),
         ("multi30k", "cs", None),
     ):
-        ready = load_pairs(replace(TINY, corpus=corpus, source=source))
+        ready = translation.load_pairs(replace(TINY, corpus=corpus, source=source))
         assert ready.dictionary == made_ready(parts, entries).dictionary
 
 
@@ -225,42 +199,37 @@ def test_curves_and_lags(history: History, ready: Pairs, with_gold: bool) -> Non
     m1, shown = references(ready, 1)["m1"], ready.held_out.shown
     for k in range(2):
         _, trace, known = train_translator(TINY, ready, "learned", 2 + k)  # block 1 of two runs
-        expected: dict[str, list[float]] = {"ktiw/words": known} if with_gold else {}
+        curves: dict[str, list[float]] = {"ktiw/words": known} if with_gold else {}
         for name, seen in (("ktiw", trace.beta), ("attention", trace.attention)):
-            expected[f"{name}/m1"] = [ready.held_out.agree(m1, one) for one in seen]
+            curves[f"{name}/m1"] = [ready.held_out.agree(m1, one) for one in seen]
             if with_gold:
                 gold = gold_of(ready)[shown]
                 hits = [(one[shown].argmax(-1) == gold)[gold >= 0] for one in seen]
-                expected[f"{name}/gold"] = [float(hit.double().mean()) for hit in hits]
-        for name, curve in expected.items():
+                curves[f"{name}/gold"] = [float(hit.double().mean()) for hit in hits]
+        for name, curve in curves.items():
             assert list(values(history, f"{name}#{k}").values()) == pytest.approx(curve), name
-        lags, by_m1 = (
-            blocks.lag(trace.steps, expected[f"ktiw/{kind}"], expected[f"attention/{kind}"])
+        single, by_m1 = (
+            blocks.lag(trace.steps, curves[f"ktiw/{kind}"], curves[f"attention/{kind}"])
             for kind in ("gold" if with_gold else "m1", "m1")
         )
-        single = dict(lags)
+        if single:
+            spread = list(values(history, f"spread#{k}").values())
+            single["spread/at-ktiw"] = float(np.interp(single["rise/ktiw"], trace.steps, spread))
         if by_m1:
             single["lag/m1"] = by_m1["lag"]
-        if lags:
-            spread = list(values(history, f"spread#{k}").values())
-            single["spread/at-ktiw"] = float(np.interp(lags["rise/ktiw"], trace.steps, spread))
         for name in ("rise/ktiw", "rise/attention", "lag", "lag/m1", "spread/at-ktiw"):
             there = {12: pytest.approx(single[name])} if name in single else {}
             assert values(history, f"{name}#{k}") == there
 
 
-def test_what_uniform_attention_learns_of_words(
-    parts: list[ParallelCorpus], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = UniformTranslation(
+def test_what_uniform_attention_learns(parts: Corpora, monkeypatch: Patch) -> None:
+    config = translation.UniformTranslation(
         corpus="toy", max_words=9, vocab_size=60, d_embed=7, d_hidden=5, batch_size=8, steps=6,
         evaluate_every=3, pairs_measured=19, proxy_steps=10, dictionary_words=11, pairs_per_word=2,
     )  # fmt: skip
-    plain = {
-        name: without_alignment(one) for name, one in zip(("train", "val"), parts, strict=False)
-    }
+    plain = dict(zip(("train", "val", "test"), map(without_alignment, parts), strict=True))
     monkeypatch.setattr(loaders, "load_parallel", lambda *name: plain[name[-1]])
-    history = uniform_translation(config, 3)
+    history = translation.uniform_translation(config, 3)
     measured = {"token_accuracy", "gold", "proxy", "model1", "words"}
     once = {f"{name}/{kind}" for name in ("proxy", "model1") for kind in ("gold", "words")}
     once |= {"diagonal/gold", "diagonal/proxy", "chance"}
@@ -268,5 +237,5 @@ def test_what_uniform_attention_learns_of_words(
     for name in measured | once:
         assert list(values(history, name)) == ([0, 3, 6] if name in measured else [0]), name
     assert all(0 <= row["value"] <= 1 for row in history.rows if row["metric"] != "loss")
-    assert uniform_translation(config, 3).rows == history.rows
-    assert uniform_translation(config, 4).rows != history.rows
+    assert translation.uniform_translation(config, 3).rows == history.rows
+    assert translation.uniform_translation(config, 4).rows != history.rows

@@ -16,6 +16,7 @@ from lessons_lib.lab.translator import Ready, Translator, prepare, run_translato
 from lessons_lib.tasks import BOS, EOS, PAD, Batch
 from lessons_lib.training import History, adam
 
+Patch = pytest.MonkeyPatch
 TINY = Translator(
     corpus="toy", pieces=250, width=6, batch_size=64, order="source", steps=6, checkpoints=(1, 4),
     measured_on=9, beam=2, proxy_epochs=2, proxy_batch_size=2500,
@@ -54,29 +55,26 @@ class Plain(nn.Module):
         return torch.stack(logits), torch.stack(attention)
 
 
+def padded(rows: list[list[int]]) -> Tensor:
+    return nn.utils.rnn.pad_sequence([*map(torch.tensor, rows)], True, PAD)
+
+
 def test_the_model_is_the_plain_one() -> None:
     config = replace(Translator(), pieces=13, width=6)
     model = config.build("learned", 3).eval()
     plain = Plain(13, 6, 2)
     weights = model.state_dict()
-    names = {
-        **{"embedding": "source_embedding", "encoder": "encoder", "decoder": "decoder"},
-        **{"query": "query", "value": "value"},
-        **{"hidden": "readout_layers.0", "output": "readout_layers.2"},
-    }
+    names = {"embedding": "source_embedding"}
+    names |= {"hidden": "readout_layers.0", "output": "readout_layers.2"}
     found = {}
     for name in plain.state_dict():
         room, _, rest = name.partition(".")
-        found[name] = weights.pop(f"{names[room]}.{rest}")
+        found[name] = weights.pop(f"{names.get(room, room)}.{rest}")
     plain.load_state_dict(found)
     assert list(weights) == ["target_embedding.weight"], "nothing else is learned"
     assert model.target_embedding is model.source_embedding
     sources = [[1, 4, 5, 6, 2], [1, 7, 2], [1, 8, 9, 10, 11, 12, 2]]
     targets = [[12, 11, 5, 2], [4, 2], [6, 6, 3, 8, 9, 2]]
-
-    def padded(rows: list[list[int]]) -> Tensor:
-        most = max(map(len, rows))
-        return torch.tensor([row + [PAD] * (most - len(row)) for row in rows])
 
     batch = Batch(padded(sources), padded(targets))
     out = model(batch)
@@ -87,9 +85,7 @@ def test_the_model_is_the_plain_one() -> None:
         torch.testing.assert_close(out.logits[row, :t], logits)
         torch.testing.assert_close(out.attention[row, 0, :t, :s], attention)
         assert not out.attention[row, 0, :t, s:].any()
-        total = total - sum(
-            (logits.log_softmax(-1)[k, word] for k, word in enumerate(target)), torch.zeros(())
-        )
+        total = total - logits.log_softmax(-1)[torch.arange(t), torch.tensor(target)].sum()
     torch.testing.assert_close(models.sequence_loss(model, batch), total / 12)
 
 
@@ -101,11 +97,8 @@ def ready() -> Ready:
 @pytest.mark.slow
 def test_a_corpus_in_pieces(ready: Ready) -> None:
     held_out = ready.held_out
-    assert {name: (rows.start, rows.stop) for name, rows in held_out.parts.items()} == {
-        "choosing": (None, 9),
-        "shown": (9, 18),
-        "seen": (18, None),
-    }
+    parts = {"choosing": slice(9), "shown": slice(9, 18), "seen": slice(18, None)}
+    assert held_out.parts == parts
     batch = held_out.batch
     assert len(batch) == 27
     assert bool((batch.source[:, 0] == BOS).all())
@@ -115,9 +108,8 @@ def test_a_corpus_in_pieces(ready: Ready) -> None:
         written = [ready.subwords.decode(ids) for ids in batch.target[rows]]
         assert written == ready.references[name], "upper case is kept"
     # The end symbols count, on both sides.
-    assert int(held_out.mask.sum()) == int(
-        (batch.source_mask.sum(1) * batch.target_mask.sum(1)).sum()
-    )
+    entries = batch.source_mask.sum(1) * batch.target_mask.sum(1)
+    assert int(held_out.mask.sum()) == int(entries.sum())
     train = {tuple(ids.tolist()) for ids in ready.train.batch(range(len(ready.train))).target}
     width = len(next(iter(train)))
     seen = [tuple([*ids.tolist(), *[PAD] * width][:width]) for ids in batch.target[18:]]
@@ -141,9 +133,7 @@ def test_what_is_looked_at_is_what_whole_batches_show(ready: Ready) -> None:
     assert whole == pytest.approx(probes.token_accuracy(model(everything).logits, everything))
 
 
-def test_bleu_is_100_where_the_reference_is_written(
-    ready: Ready, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bleu_is_100_where_the_reference_is_written(ready: Ready, monkeypatch: Patch) -> None:
     model = TINY.build("learned", 5)
     batch = ready.held_out.batch[ready.held_out.shown]
     answers = {
@@ -210,7 +200,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Hi
 
 @pytest.mark.slow
 def test_a_block_is_compared_and_kept(
-    history: tuple[Path, History], ready: Ready, monkeypatch: pytest.MonkeyPatch
+    history: tuple[Path, History], ready: Ready, monkeypatch: Patch
 ) -> None:
     cache, found = history
     metrics = {row["metric"] for row in found.rows}

@@ -1,15 +1,12 @@
 """Runs that are compared with each other: the gold run, uniform runs, further ordinary runs.
 
 A *block* is a few runs of one experiment that differ in their seed only. Each ordinary run is the
-gold run once: its attention alpha is held against the probe of a run with uniform attention,
-against references that know co-occurrence only, and against the attention that the others of the
-block had at each checkpoint (which gives xi). Uniform run j has the seed of ordinary run j and is
-its *twin*: same start, same batches, and a better oracle for that reason alone. So run k is
-compared with uniform run k + 1, counted in a circle, which never is its own.
+gold run once, with attention alpha. Uniform run j has the start and the batches of ordinary run j:
+it is its *twin*, and a better oracle for that reason alone. So run k is compared with uniform run
+k + 1, counted in a circle.
 
 Checkpoints are chosen: the gold run's by its performance, the others' by the agreement in
-question. ``READINGS`` says on which sentences. The authors choose on the very sentences that they
-report, so that each of their values is a maximum over checkpoints; ours are chosen on others.
+question, on the sentences that ``READINGS`` names.
 """
 
 from __future__ import annotations
@@ -39,7 +36,7 @@ READINGS: Mapping[str, tuple[str, str]] = {
     "/train": ("seen", "seen"),
 }
 """What is added to the name of a value -> the sentences that choose a checkpoint, and those on
-which the value is measured. The second and the third are the authors': held-out and training."""
+which the value is measured. The second and the third are the authors'."""
 XI = {
     **{"alpha,uf": "xi", "px,uf": "xi(px)", "delta,uf": "xi(delta)"},
     **{"-delta,uf": "xi(-delta)", "lr,uf": "xi(lr)", "alpha,beta": "xi(beta)"},
@@ -52,9 +49,8 @@ class Trace:
     """What one run showed at each checkpoint. Grows while the run is trained."""
 
     steps: list[int] = field(default_factory=list)  #: updates that were made
-    #: Task performance on the reported sentences, and by part of ``HeldOut`` on the others. Without
-    #: the latter the gold checkpoint is the last.
-    performance: list[float] = field(default_factory=list)
+    performance: list[float] = field(default_factory=list)  #: on the reported sentences
+    #: the same by other parts of ``HeldOut``; without them the gold checkpoint is the last
     elsewhere: dict[str, list[float]] = field(default_factory=dict)
     attention: list[Tensor] = field(default_factory=list)  #: ``(batch, tgt, src)``; none if uniform
     beta: list[Tensor] = field(default_factory=list)  #: lexical probe, ``(batch, tgt, src)``
@@ -82,18 +78,19 @@ class HeldOut(Generic[Data]):
     end_symbol: bool = False  #: whether the end symbol of a target counts, as in the authors' code
 
     def __post_init__(self) -> None:
-        if not 0 < self.choosing < len(self.batch) - self.seen:
+        held_out = len(self.batch) - self.seen
+        if not 0 < self.choosing < held_out:
             raise ValueError(
-                f"expected 1 to {len(self.batch) - self.seen - 1} sentences that choose, of "
-                f"{len(self.batch) - self.seen}, found {self.choosing}"
+                f"expected 1 to {held_out - 1} sentences that choose, of {held_out}, found "
+                f"{self.choosing}"
             )
 
     @property
     def parts(self) -> dict[str, slice]:
-        """``choosing``, ``shown`` and, if there are any, ``seen``: which rows of the batch."""
+        """Which rows of the batch are ``choosing``, ``shown`` and, if there are any, ``seen``."""
         end = len(self.batch) - self.seen
         parts = {"choosing": slice(self.choosing), "shown": slice(self.choosing, end)}
-        return {**parts, "seen": slice(end, None)} if self.seen else parts
+        return parts | ({"seen": slice(end, None)} if self.seen else {})
 
     @property
     def shown(self) -> slice:
@@ -131,10 +128,9 @@ def joined(parts: Sequence[Tensor], fill: int = 0) -> Tensor:
 def schedule(config: Any, steps: int | None = None, **options: Any) -> TrainConfig:
     """How a run of a text configuration is trained: evaluated at its checkpoints, or by options."""
     steps = config.steps if steps is None else steps
-    usual: dict[str, Any] = {"evaluate_every": max(steps, 1)}
-    usual |= {"also_evaluate": getattr(config, "checkpoints", ())}
-    usual |= {"bfloat16": getattr(config, "bfloat16", False), **options}
-    return TrainConfig(steps, config.learning_rate, **usual)
+    also, narrow = getattr(config, "checkpoints", ()), getattr(config, "bfloat16", False)
+    usual = {"evaluate_every": max(steps, 1), "also_evaluate": also, "bfloat16": narrow}
+    return TrainConfig(steps, config.learning_rate, **{**usual, **options})
 
 
 def as_rows(
@@ -143,10 +139,9 @@ def as_rows(
     """Rows ``step, metric, value`` of curves, or of single values, which stand at the last step."""
     found: list[Row] = []
     for metric, values in curves.items():
-        pairs = (
-            [(steps[-1], values)] if isinstance(values, float) else zip(steps, values, strict=True)
-        )
-        found += [{"step": s, "metric": f"{metric}{after}", "value": float(v)} for s, v in pairs]
+        curve = ([values], steps[-1:]) if isinstance(values, float) else (values, steps)
+        pairs = zip(*curve, strict=True)
+        found += [{"step": s, "metric": f"{metric}{after}", "value": float(v)} for v, s in pairs]
     return found
 
 
@@ -158,7 +153,7 @@ def ended(rows: Iterable[Row], steps: int, began: float, at_least: float = 0.0) 
 
 @dataclass(frozen=True)
 class GoldRun(Generic[Data]):
-    """A run of a block with all that it is compared with; the fields are those of ``compare``."""
+    """A run of a block with all that it is compared with."""
 
     held_out: HeldOut[Data]
     run: Trace
@@ -248,40 +243,30 @@ def compare(
 ) -> list[Row]:
     """The table of agreements and their curves, for each run of a block in turn as the gold run.
 
-    Args:
-        held_out: what was measured on.
-        learned: the ordinary runs, two or more.
-        uniform: runs with uniform attention, two or more, of the seeds of the first ordinary runs.
-        references: candidates ``(batch, tgt, src)``, ``"px"`` among them; one under a name that
-            ends in ``/max`` takes its place where the authors choose.
+    Two or more ordinary runs and two or more with uniform attention, of the first seeds. References
+    are candidates ``(batch, tgt, src)``, ``"px"`` among them; one under a name that ends in
+    ``/max`` takes its place where the authors choose. A ``ValueError`` for NaN in what runs showed.
 
     Returns:
         Rows ``step, metric, value``; the metric of run k ends in ``#k``. For each reading, with its
-        suffix: ``A(alpha,uf)``, ``A(delta,uf)``, ``A(alpha,beta)`` (of a run of another seed),
-        ``A(uf,px)`` as the paper writes it and ``A(px,uf)`` as its code computes it, ``A(lr,uf)``,
-        ``A(-delta,uf)`` (the released sign), ``A(alpha,twin)``, ``A(alpha,NAME)`` per reference;
-        ``tau(alpha,uf)``: Kendall's tau; ``A(alpha,shuffled)``: the paper's baseline, the others'
-        attention shuffled; ``chance``: expected agreement without knowledge; ``xi`` (if it is
-        passed) and ``xi/passed`` for ``A(alpha,uf)``, and so on (``XI``); ``xi*``, the gold run's
-        performance. ``A(alpha,uf)/low`` and ``/high``: 95% bootstrap interval over sentences.
+        suffix: ``A(alpha,uf)``, ``A(delta,uf)``, ``A(-delta,uf)`` (the released sign),
+        ``A(alpha,beta)`` (of another seed), ``A(uf,px)`` as the paper writes it and ``A(px,uf)`` as
+        its code computes it, ``A(lr,uf)``, ``A(alpha,twin)``, ``A(alpha,NAME)`` per reference;
+        ``tau(alpha,uf)``: Kendall's; ``A(alpha,shuffled)``: others' attention shuffled; ``chance``:
+        without knowledge; ``xi`` (if it is passed) and ``xi/passed``, for each of ``XI``; ``xi*``,
+        the gold run's performance. ``A(alpha,uf)/low``, ``/high``: 95% interval over sentences.
 
         At each checkpoint: ``own`` (A(alpha, alpha_t) of the gold run itself), ``others`` (mean
         over the other runs), ``uf`` (A(alpha, beta^uf_t)), ``accuracy``, ``uniform/accuracy`` (the
         twin's) and ``spread`` of attention.
-
-    Raises:
-        ValueError: fewer than two runs of a kind, or NaN in what they showed.
     """
-    for kind, runs in (("", learned), ("uniform ", uniform)):
-        if len(runs) < 2:
-            raise ValueError(f"expected two {kind}runs or more, to compare them, found {len(runs)}")
     steps, parts = learned[0].steps, held_out.parts
     readings = [reading for reading, both in READINGS.items() if set(both) <= parts.keys()]
     chances = {f"chance{r}": held_out.chance(READINGS[r][1]) for r in readings if r != "/max"}
     rows = as_rows(steps, chances)
     k: int
     for k, run in enumerate(learned):
-        stranger, twin = uniform[(k + 1) % len(uniform)], dict(enumerate(uniform)).get(k)
+        stranger, twin = uniform[(k + 1) % len(uniform)], uniform[k] if k < len(uniform) else None
         others = [*learned[k + 1 :], *learned[:k]]
         gold = GoldRun(held_out, run, stranger, twin, others, references)
         for reading in readings:
@@ -297,10 +282,7 @@ def spreads(held_out: HeldOut[Data], run: Trace) -> list[float]:
 
 
 def half_rise(steps: Sequence[float], values: Sequence[float]) -> float:
-    """The training step at which a curve is first half-way from its first to its last value.
-
-    Between two evaluations it is interpolated linearly; a ``ValueError`` for NaN in the curve.
-    """
+    """The step, interpolated, at which a curve is first half-way up; ``ValueError`` for NaN."""
     y = np.asarray(values, dtype=float)
     if np.isnan(y).any():
         raise ValueError(f"expected a number for each step, found {y.tolist()}, with NaN")

@@ -19,8 +19,7 @@ def cluster_executor(address: str | None) -> Iterator[Executor | None]:
     A run whose worker dies is done again by another one. Workers that join later are not asked.
 
     Raises:
-        ClusterError: Dask is not installed, the scheduler does not answer or has no workers, or
-            the package of a worker is another one.
+        ClusterError: no Dask, no scheduler, no worker, or one with another package.
     """
     if address is None:
         yield None
@@ -37,13 +36,12 @@ def cluster_executor(address: str | None) -> Iterator[Executor | None]:
             f"{error}); start one with: dask scheduler"
         ) from None
     with client:
-        theirs, ours = client.run(_asking()), _asking()()
-        others = sorted({str(found) for found in theirs.values() if found != ours})
-        if not theirs or others:
-            found = f"{', '.join(others)} on the workers" if others else "no worker"
+        theirs, ours = set(client.run(_asking()).values()), _asking()()
+        if theirs != {ours}:
             raise ClusterError(
-                f"expected workers of {address} with lessons_lib {ours}, found {found}; start them "
-                "where this package is installed, with: dask worker"
+                f"expected workers of {address} with lessons_lib {ours}, found "
+                f"{', '.join(sorted(theirs - {ours})) or 'none'}; start them where this package is "
+                "installed, with: dask worker"
             )
         yield client.get_executor()
 
@@ -61,9 +59,8 @@ def _asking() -> Callable[[], str]:
             return "(not installed)"
         folder = Path(str(lessons_lib.__file__)).parent
         found = hashlib.sha256()
-        files = [path for kind in ("py", "toml") for path in folder.rglob(f"*.{kind}")]
-        for name in sorted(path.relative_to(folder).as_posix() for path in files):
-            found.update(name.encode() + b"\0" + (folder / name).read_bytes())
+        for path in sorted(path for path in folder.rglob("*.*") if path.suffix in (".py", ".toml")):
+            found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
         return f"{lessons_lib.__version__} (source {found.hexdigest()[:12]})"
 
     return version

@@ -25,13 +25,12 @@ def kept(path: Path, make: Callable[[], Any]) -> Any:
         return torch.load(path, mmap=True, weights_only=True)
     except (RuntimeError, EOFError, UnpicklingError) as error:
         raise ValueError(
-            f"expected the run that was kept in {path}, found a damaged file; remove it, and the "
-            "run is made again"
+            f"expected a run that was kept in {path}, found a damaged file; remove it"
         ) from error
 
 
 def save(values: Any, path: Path) -> None:
-    """Write tensors and plain values; the file is whole at every moment, or not there."""
+    """Write tensors and plain values with ``write_whole``."""
     write_whole(path, lambda temporary: torch.save(values, temporary))
 
 
@@ -53,21 +52,12 @@ def train_kept(
 ) -> dict[int, float]:
     """Train with Adam, keep the weights of every checkpoint, and go on where a run was stopped.
 
-    On a processor, a run that was stopped ends with the weights that it would have had without. Its
-    eight parameters are those of ``training.train``, and what stops and keeps a run:
-
-    Args:
-        model: as it starts; trained in place.
-        batches: gives the stream of batches without the first so many.
-        loss: scalar loss of the model on a batch.
-        config: checkpoints are its ``also_evaluate``, 0 and the last step.
-        folder: of this run alone: ``weights`` of each checkpoint, and the state to go on from.
-        validate: performance, larger is better; called at checkpoints in evaluation mode.
-        patience: the run ends when no checkpoint for so many updates was better than the best.
-        seed: of dropout.
-
-    Returns:
-        Checkpoint -> performance, in order. Where the files are of a run of more steps, that run's.
+    On a processor, a run that was stopped ends with the weights that it would have had without. The
+    eight parameters are those of ``training.train``, but for these: ``batches`` gives the stream
+    without the first so many; checkpoints are ``also_evaluate``, 0 and the last step; the folder is
+    of this run alone; ``validate``, larger is better, is called at checkpoints in evaluation mode;
+    and when none was better than the best for ``patience`` updates, the run ends. Returned is
+    checkpoint -> performance; where the files are of a run of more steps, that run's.
     """
     where = pick_device()
     model.to(where).train()
@@ -86,9 +76,9 @@ def train_kept(
         stream = iter(batches(step))
 
         def keep() -> None:
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-            now = {"random": torch.get_rng_state(), "step": step, "found": found}
-            save({**state, **now}, state_path)
+            now: dict[str, Any] = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+            now |= {"random": torch.get_rng_state(), "step": step, "found": found}
+            save(now, state_path)
 
         while True:
             if step in checkpoints and step not in found:

@@ -6,7 +6,6 @@ import warnings
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -98,53 +97,38 @@ def agreement_table(
             left out, longer texts lose their end), ``vocab_size``, ``chosen_on``, ``reported_on``.
 
     Raises:
-        TypeError: not a corpus, or a setting that there is not.
-        ValueError: fewer than ``LEAST`` different texts or pairs can be used, texts are not cut
-            into words, or a class is missing, altogether or in a part of the split.
+        ValueError: fewer than ``LEAST`` different texts or pairs, texts that are not cut into
+            words, or a part of the split without a class.
 
     Warns:
         UserWarning: more than a tenth was left out or shortened, or most words are unknown.
     """
-    settings |= {"runs": runs, "steps": steps}
+    settings |= {"runs": runs, "steps": steps, **({"positive": positive} if positive else {})}
     if isinstance(corpus, LabelledCorpus):
-        return _labelled(corpus, settings, seed, positive, progress)
-    if not isinstance(corpus, ParallelCorpus):
-        raise TypeError(
-            "expected a corpus from read_parallel or read_labelled, found "
-            f"{type(corpus).__name__}; read your files with one of these first"
-        )
-    if positive is not None:
-        raise ValueError(f"expected no class for sentence pairs, found positive={positive!r}")
-    return _parallel(corpus, settings, seed, progress)
+        return _labelled(corpus, settings, seed, progress)
+    if isinstance(corpus, ParallelCorpus):
+        return _parallel(corpus, settings, seed, progress)
+    raise TypeError(
+        f"expected a corpus from read_parallel or read_labelled, found {type(corpus).__name__}; "
+        "read your files with one of these first"
+    )
 
 
-def _labelled(
-    corpus: LabelledCorpus,
-    settings: dict[str, Any],
-    seed: int,
-    positive: str | None,
-    progress: bool,
-) -> OwnText:
+def _labelled(corpus: LabelledCorpus, settings: dict[str, Any], seed: int, bars: bool) -> OwnText:
     looks = tuple(s for s in classification.SHORT_CHECKPOINTS if s < settings["steps"])
-    usual = {"corpus": corpus.name, "ends": True, "uniform_runs": settings["runs"]}
-    usual |= {"positive": corpus.classes[-1] if positive is None else positive}
-    usual |= {"runs": settings["runs"], "checkpoints": looks, "d_embed": 128, "d_hidden": 128}
-    config = replace(classification.short(**usual), **settings)
-    if len(set(corpus.labels)) < 2:
-        only = ", ".join(corpus.classes[label] for label in set(corpus.labels))
-        raise ValueError(f"expected texts of two classes in {corpus.name!r}, found one: {only}")
+    usual = {"corpus": corpus.name, "positive": corpus.classes[-1], "ends": True}
+    usual |= {"uniform_runs": settings["runs"], "checkpoints": looks}
+    config = replace(classification.short(**usual, d_embed=128, d_hidden=128), **settings)
     split = _split([corpus.texts], config.max_words, seed, shorten=True)
     parts = [replace(corpus, **_at(rows, corpus, "texts", "labels")) for rows in split.parts]
     ready = classification.prepare(config, *parts)
     notice = split.said(corpus.name, ready.held_out)
     _warn_of_unknown(ready.vocab, [*parts[1].texts, *parts[2].texts])
-    history = classification.compare_classifiers(config, ready, seed, progress=progress)
+    history = classification.compare_classifiers(config, ready, seed, progress=bars)
     return _summed_up(history, notice)
 
 
-def _parallel(
-    corpus: ParallelCorpus, settings: dict[str, Any], seed: int, progress: bool
-) -> OwnText:
+def _parallel(corpus: ParallelCorpus, settings: dict[str, Any], seed: int, bars: bool) -> OwnText:
     looks = tuple(s for s in translation.CHECKPOINTS if s < settings["steps"])
     languages = corpus.name, corpus.source_language, corpus.target_language
     config = replace(translation.Translation(*languages, checkpoints=looks), **settings)
@@ -155,7 +139,7 @@ def _parallel(
     notice = split.said(corpus.name, ready.held_out)
     _warn_of_unknown(ready.source_vocab, [*val.source, *test.source])
     _warn_of_unknown(ready.target_vocab, [*val.target, *test.target])
-    history = translation.compare_translators(config, ready, seed, progress=progress)
+    history = translation.compare_translators(config, ready, seed, progress=bars)
     return _summed_up(history, notice)
 
 
@@ -196,8 +180,7 @@ class _Split:
 def _split(sides: Sequence[Sequence[str]], most: int | None, seed: int, *, shorten: bool) -> _Split:
     """What can be used, split 80:10:10 so that no sentence stands in two parts.
 
-    Of the texts, or of both sides of the pairs, ``most`` words count. What is longer loses its end,
-    or is left out. The seed is that of the order.
+    Of each side ``most`` words count: what is longer loses its end, or is left out.
     """
     pieces = [[tuple(words(line)) for line in side] for side in sides]
     for side, cut in zip(sides, pieces, strict=True):
@@ -223,8 +206,8 @@ def _split(sides: Sequence[Sequence[str]], most: int | None, seed: int, *, short
         why = "".join(f", {number} {reason}" for reason, number in left_out.items())
         raise ValueError(
             f"expected at least {LEAST} texts or pairs, found {len(groups)} that share no sentence "
-            f"(of {len(pieces[0])}{why}; the longest has {longest} words). Of fewer, too few are "
-            "left to report on; bring more, or set max_words=..."
+            f"(of {len(pieces[0])}{why}; the longest has {longest} words); bring more, or set "
+            "max_words=..."
         )
     random.Random(seed).shuffle(groups)
     groups.sort(key=lambda group: len(group) <= len(kept) // 10)  # large ones are learned from
@@ -239,16 +222,15 @@ def _split(sides: Sequence[Sequence[str]], most: int | None, seed: int, *, short
 
 def _sharing(items: Sequence[Sequence[Hashable]]) -> list[list[int]]:
     """Positions of items, those together that share a sentence with each other or a third one."""
-    nodes = range(len(items))
-    sentence = {
-        one: len(items) + k for k, one in enumerate(dict.fromkeys(chain(*map(enumerate, items))))
-    }
-    links = [(i, sentence[one]) for i in nodes for one in enumerate(items[i])]
-    size = len(items) + len(sentence)
-    graph = coo_array(([True] * len(links), tuple(zip(*links, strict=True))), shape=(size, size))
+    first: dict[Hashable, int] = {}
+    links = [
+        (i, first.setdefault(one, i)) for i, item in enumerate(items) for one in enumerate(item)
+    ]
+    size = len(items), len(items)
+    graph = coo_array(([True] * len(links), tuple(zip(*links, strict=True))), shape=size)
     groups: dict[int, list[int]] = {}
-    for i, group in zip(nodes, connected_components(graph, directed=False)[1], strict=False):
-        groups.setdefault(int(group), []).append(i)
+    for i, group in enumerate(connected_components(graph, directed=False)[1].tolist()):
+        groups.setdefault(group, []).append(i)
     return list(groups.values())
 
 
@@ -259,8 +241,7 @@ def _refuse_uncut(lines: Sequence[str], cut: Sequence[Sequence[str]]) -> None:
         raise ValueError(
             f"expected sentences of several words with blanks between them, found {single} of one "
             f"word and {uncut} of a script without blanks among {len(lines)}, such as "
-            f"{max(lines, key=len)[:40]!r}; attention has nothing to choose from there. If the "
-            f"language is written like that, {_CUT}"
+            f"{max(lines, key=len)[:40]!r}. If the language is written like that, {_CUT}"
         )
 
 
@@ -270,8 +251,8 @@ def _warn_of_unknown(vocab: Vocabulary, lines: Iterable[str]) -> None:
     if 2 * unknown > len(held_out):
         warnings.warn(
             f"{unknown} of {len(held_out)} words to report on do not occur among those learned "
-            "from, so that the models cannot tell them apart and the table says little. Bring "
-            f"more text, allow a larger vocab_size=..., or {_CUT}",
+            "from, so that the table says little. Bring more text, allow a larger vocab_size=..., "
+            f"or {_CUT}",
             stacklevel=4,
         )
 

@@ -24,7 +24,7 @@ a worker process ended before its run did. The usual causes, and their remedies:
 - the program, or the function that it hands over, is in no file that a worker could import (read
   from standard input, typed, or in a notebook); write it into a file, the function into a module
 - the process was killed, for example for want of memory; run fewer at once: seed_pool(processes)
-What a worker itself said is above, if it said anything."""
+What a worker itself said is above."""
 
 
 @dataclass(frozen=True)
@@ -50,23 +50,20 @@ def run_seeds(
 ) -> SeedRuns:
     """Run one configuration from many seeds, as many at a time as the executor has workers.
 
-    Each run has one thread to itself, and takes its randomness from its seed alone. So its result
-    depends neither on how many run beside it, nor on the order, nor on the executor.
+    Each run has one thread, and its randomness from its seed alone, so that its result depends
+    neither on how many run beside it, nor on the order, nor on the executor.
 
     Args:
-        run: gives the history of ``(config, seed)``: a function of a module, not of a notebook, as
-            other processes have to find it by name.
+        run: gives the history of ``(config, seed)``; a function of a module, not of a notebook.
         config: handed to ``run``.
         seeds: different from each other; the histories come in their order.
-        executor: any ``concurrent.futures.Executor``, such as that of a Dask cluster; the caller
-            shuts it down. If ``None``, a ``seed_pool``.
-        progress: label of the one progress bar, which counts runs, or ``None`` for none.
+        executor: any one, such as that of a Dask cluster; a ``seed_pool`` if ``None``.
+        progress: label of the one progress bar, or ``None`` for none.
         done: called with seed and history as soon as a run has ended.
 
     Raises:
         ValueError: a seed is asked for twice.
-        RuntimeError: a run failed, or a process of the pool ended; the message names the seed, or
-            the usual causes. Runs that have ended by then were handed to ``done``.
+        RuntimeError: a run failed, or a process of the pool ended.
     """
     if len(set(seeds)) != len(seeds):
         raise ValueError(f"expected different seeds, found {list(seeds)}")
@@ -81,14 +78,7 @@ def run_seeds(
             for future in as_completed(waiting):
                 # Let go of: where a result lies on a worker, its loss would have it done again.
                 seed = waiting.pop(future)
-                try:
-                    found[seed] = future.result()
-                except BrokenExecutor:
-                    raise
-                except Exception as error:
-                    raise RuntimeError(
-                        f"the run of seed {seed} failed: {type(error).__name__}: {error}"
-                    ) from error
+                found[seed] = future.result()
                 del future
                 if done is not None:
                     done(seed, found[seed])
@@ -103,9 +93,7 @@ def run_seeds(
 
 def available_cores() -> int:
     """How many cores this process may use, which is not always how many the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
@@ -123,7 +111,7 @@ def seed_pool(processes: int | None = None) -> Iterator[Executor]:
     try:
         yield pool
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
 
 
 def _die_with_parent() -> None:
@@ -147,5 +135,8 @@ def _alone(run: Callable[[Config, int], History], config: Config, seed: int) -> 
         torch.set_num_threads(1)
         try:
             return run(config, seed)
+        except Exception as error:
+            problem = f"the run of seed {seed} failed: {type(error).__name__}: {error}"
+            raise RuntimeError(problem) from error
         finally:
             torch.set_num_threads(threads)

@@ -1,7 +1,6 @@
 """The record of a run: what was measured, from which configuration, on what, and when.
 
-A record is one JSON file. It carries a checksum of its own content, so that a damaged or altered
-file is noticed when it is loaded. Those that the book shows lie in ``lessons_lib/records``.
+A record is one JSON file with a checksum of its content, so that damage is noticed.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +42,8 @@ class Record:
     """Measurements of one configuration over some seeds, with provenance."""
 
     name: str
-    #: the configuration as plain values; its hash identifies the experiment.
-    config: Mapping[str, Any]
-    #: tidy measurements ``(seed, step, metric, value)``, sorted by seed, metric and step; values
-    #: have six significant digits.
+    config: Mapping[str, Any]  #: as plain values
+    #: ``(seed, step, metric, value)``, sorted by seed, metric, step; six significant digits
     rows: tuple[Row, ...]
     device: str  #: where it ran: ``"cpu"``, ``"cuda"`` or ``"mps"``
     wall_seconds: float  #: time of all its seeds together, as if run one after the other
@@ -72,17 +68,16 @@ class Record:
 
     def values(self, metric: str, step: int | None = None) -> pd.Series[float]:
         """One metric for each seed, at a step or the last one; a ``KeyError`` if none."""
-        frame = self.frame()
-        known = sorted(frame["metric"].unique())
-        frame = frame[frame["metric"] == metric]
-        if frame.empty:
-            raise KeyError(f"no metric {metric!r} in {self.name}; there is {', '.join(known)}")
-        if step is not None:
-            steps = sorted(frame["step"].unique())
-            frame = frame[frame["step"] == step]
-            if frame.empty:
-                raise KeyError(f"no step {step} of {metric} in {self.name}; there is {steps}")
-        return frame.sort_values("step").groupby("seed")["value"].last()
+        whole = self.frame()
+        found = whole[whole["metric"] == metric]
+        if found.empty:
+            known = ", ".join(sorted(whole["metric"].unique()))
+            raise KeyError(f"no metric {metric!r} in {self.name}; there is {known}")
+        if step is not None and not (found["step"] == step).any():
+            steps = sorted(found["step"].unique())
+            raise KeyError(f"no step {step} of {metric} in {self.name}; there is {steps}")
+        found = found if step is None else found[found["step"] == step]
+        return found.sort_values("step").groupby("seed")["value"].last()
 
 
 def make_record(
@@ -114,28 +109,24 @@ def _sorted(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 def merge(records: Sequence[Record]) -> Record:
     """Records of one configuration and different seeds as one."""
-    versions: dict[str, dict[str, None]] = {}
-    for record in records:
-        for package, version in record.versions.items():
-            versions.setdefault(package, {})[version] = None
+    versions = {
+        package: ", ".join(dict.fromkeys(record.versions[package] for record in records))
+        for package in records[0].versions
+    }
     return replace(
         records[0],
         rows=_sorted(row for record in records for row in record.rows),
         device=", ".join(sorted({record.device for record in records})),
         wall_seconds=round(sum(record.wall_seconds for record in records), 1),
         date=max(record.date for record in records),
-        versions={package: ", ".join(found) for package, found in versions.items()},
+        versions=versions,
     )
 
 
 def ends_of(record: Record) -> Record:
     """A record with the first and the last step of each seed only."""
-    rows = list[Row]()
-    for _, of_seed in groupby(record.rows, key=lambda row: row[0]):
-        kept = [*of_seed]
-        steps = [row[1] for row in kept]
-        rows += [row for row in kept if row[1] in (min(steps), max(steps))]
-    return replace(record, rows=tuple(rows))
+    ends = record.frame().groupby("seed")["step"].agg(["min", "max"]).T.to_dict("list")
+    return replace(record, rows=tuple(row for row in record.rows if row[1] in ends[row[0]]))
 
 
 def frame(records: Mapping[str, Record]) -> pd.DataFrame:
@@ -156,7 +147,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def save(record: Record, path: Path) -> None:
-    """Write a record; the file is whole at every moment, or not there."""
+    """Write a record with ``write_whole``."""
     # A series [seed, metric, [steps], [values]] has a third of the size of single rows.
     series: dict[tuple[int, str], list[Any]] = {}
     for seed, step, metric, value in record.rows:
@@ -183,10 +174,9 @@ def command(name: str, scale: str) -> str:
 
 
 def load(name: str, scale: str | None = None, directory: Path | None = None) -> dict[str, Record]:
-    """The records of an experiment, arm by arm. Reads files and nothing else.
+    """The records of an experiment, arm by arm; ``directory``: the package's own if ``None``.
 
-    The scale may be left out where there is one only; ``run.current`` asks whether records match
-    the catalogue. ``directory`` is the package's own if ``None``.
+    ``run.current`` asks whether they match the catalogue.
 
     Raises:
         NotMeasuredError: there is none; the message names the command that makes it.
@@ -216,8 +206,8 @@ def read(
 
     Raises:
         NotMeasuredError: it is missing.
-        ResultError: it is damaged (not JSON, or its checksum does not match) or stale (another
-            schema or configuration). The message names ``remedy``, which makes it again.
+        ResultError: it is damaged, or stale (another schema or configuration). The message names
+            ``remedy``, which makes it again.
     """
     path = directory / f"{name}.json"
     remedy = f"make it again with: {remedy or f'python -m lessons_lib.lab run {name}'}"
@@ -240,9 +230,8 @@ def read(
     made_with = content["config"]
     if config is not None and digest(config) != content["config_hash"]:
         keys = sorted(set(config) | set(made_with))
-        differing = [key for key in keys if config.get(key) != made_with.get(key)]
-        problem = "stale: made with another configuration (differs in "
-        raise refused(f"{problem}{', '.join(differing)})")
+        differing = ", ".join(key for key in keys if config.get(key) != made_with.get(key))
+        raise refused(f"stale: made with another configuration (differs in {differing})")
     return Record(
         rows=tuple(
             (int(seed), int(step), str(metric), float(value))

@@ -1,4 +1,4 @@
-"""Experiments by name: what each asks, its configurations and seeds, and how to run it again.
+"""Experiments by name: how to run them again, and what is there.
 
 ``python -m lessons_lib.lab list`` shows them, ``run NAME`` measures what is missing and
 writes the records that the book shows, ``status`` says what is there, and ``report`` prints the
@@ -12,7 +12,7 @@ import uuid
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -38,19 +38,16 @@ def experiment(name: str) -> Experiment:
 def _scale(name: str, scale: str | None) -> tuple[str, Scale]:
     """A scale by its name, and the name: that of the first one if ``None``."""
     scales = experiment(name).scales
-    scale = next(iter(scales)) if scale is None else scale
+    scale = scale or next(iter(scales))
     if scale not in scales:
         raise KeyError(f"no scale {scale!r} of {name}; there is {', '.join(scales)}")
     return scale, scales[scale]
 
 
 def current(name: str, scale: str | None = None) -> dict[str, Record]:
-    """``records.load``, where they were made with the present configurations and seeds.
+    """``records.load``, and a ``ResultError`` if one is missing, damaged or stale.
 
-    Raises:
-        KeyError: no such experiment or scale; the message lists those that are.
-        ResultError: a record is missing, damaged or stale, or says that it differs from the
-            authors' set-up in other points than its scale; the message names the command.
+    Stale: made with another configuration, seeds or deviations than those that are registered.
     """
     scale, chosen = _scale(name, scale)
     where = records.PACKAGED / name / scale
@@ -60,23 +57,15 @@ def current(name: str, scale: str | None = None) -> dict[str, Record]:
     for arm, config in chosen.arms.items():
         expected = None if earlier else config.to_dict()
         record = records.read(arm, directory=where, config=expected, remedy=remedy)
-        for what, wanted, there in (
-            ("seeds", chosen.seeds, record.seeds),
-            ("deviations from the authors' set-up", chosen.deviations, record.deviations),
-        ):
-            if wanted != there and not earlier:
+        for what in () if earlier else ("seeds", "deviations"):
+            wanted, there = getattr(chosen, what), getattr(record, what)
+            if wanted != there:
                 raise ResultError(
-                    f"the result {where / arm}.json is stale: expected {what} {_brief(wanted)}, "
-                    f"found {_brief(there)}; make it again with: {remedy}"
+                    f"the result {where / arm}.json is stale: expected {what} {wanted}, found "
+                    f"{there}; make it again with: {remedy}"
                 )
         found[arm] = record
     return found
-
-
-def _brief(seeds: Sequence[object]) -> str:
-    if len(seeds) > 4:
-        return f"{seeds[0]}, {seeds[1]}, ... {seeds[-1]} ({len(seeds)} of them)"
-    return ", ".join(map(str, seeds)) or "none"
 
 
 def run(
@@ -90,27 +79,18 @@ def run(
 ) -> dict[str, Record]:
     """Measure the seeds that are missing, in parallel, and join those of each arm into a record.
 
-    Each seed that is done is written to a file of its own at once, whole or not at all. Two runs at
-    once measure some seeds twice and do no other harm. A file that is damaged, altered or of
-    another format is set aside under another name, with a warning, and measured again.
-
-    Args:
-        name: of the experiment.
-        scale: the first one if ``None``.
-        seeds: instead of the registered ones.
-        only: these arms.
-        directory: where seeds are kept; ``None``: in the cache.
-        executor: as in ``parallel.run_seeds``.
-
-    Raises:
-        KeyError: no such experiment or scale.
-        OSError: a directory where seeds are kept cannot be written; no run was begun.
+    Each seed that is done is written to a file of its own at once, in a directory or in the cache.
+    Two runs at once measure some seeds twice and do no other harm. A file that cannot be used is
+    set aside, with a warning. ``seeds`` stand in place of the registered ones, ``only`` names some
+    arms, ``executor`` is that of ``parallel.run_seeds``. An ``OSError`` before any run is begun if
+    the directory cannot be written.
     """
     scale, chosen = _scale(name, scale)
     wanted = chosen.seeds if seeds is None else tuple(seeds)
     work = chosen.run or experiment(name).run
     made = {}
-    with ExitStack() as stack:
+    # One pool for all arms; it starts no process before there is work.
+    with nullcontext(executor) if executor else parallel.seed_pool() as pool:
         for position, (arm, config) in enumerate(chosen.arms.items()):
             if only is not None and arm not in only:
                 continue
@@ -118,16 +98,9 @@ def run(
             found = {seed: record for seed in wanted if (record := _finished(kept, config, seed))}
             if missing := [seed for seed in wanted if seed not in found]:
                 make_writable(kept)
-                if executor is None:  # one pool for all arms, and only if there is work
-                    executor = stack.enter_context(parallel.seed_pool())
-            parallel.run_seeds(
-                work,
-                config,
-                missing,
-                executor=executor,
-                progress=f"{name} {scale} {arm}" if missing else None,
-                done=partial(_keep, found, kept, config),
-            )
+                done = partial(_keep, found, kept, config)
+                label = f"{name} {scale} {arm}"
+                parallel.run_seeds(work, config, missing, executor=pool, progress=label, done=done)
             record = records.merge([found[seed] for seed in wanted])
             record = replace(record, name=arm, deviations=chosen.deviations, position=position)
             made[arm] = records.ends_of(record) if chosen.ends_only else record
@@ -136,8 +109,8 @@ def run(
 
 def _kept(work: Run, config: Configuration, directory: Path | None) -> Path:
     """Where the seeds of a configuration are kept: the same for all experiments that share it."""
-    place = directory or cache_directory() / "runs"
-    return place / f"{work.__name__}-{digest(config.to_dict())[:16]}"
+    name = f"{work.__name__}-{digest(config.to_dict())[:16]}"
+    return (directory or cache_directory() / "runs") / name
 
 
 def _keep(
@@ -195,7 +168,7 @@ def _write(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def _show_list() -> int:
+def _show_list() -> None:
     for name, entry in REGISTRY.items():
         _write(f"{name}: {entry.question}")
         for scale, chosen in entry.scales.items():
@@ -203,21 +176,19 @@ def _show_list() -> int:
             plural = "arms" if len(arms) > 1 else "arm"
             named = ", ".join(arms if len(arms) <= 8 else [*arms[:2], "...", arms[-1]])
             _write(f"  {scale}: {len(chosen.seeds)} seeds of {len(arms)} {plural}: {named}")
-    return 0
 
 
-def _show_reports(names: Sequence[str]) -> int:
-    failed = 0
-    for name in names:
-        for scale, chosen in experiment(name).scales.items():
-            _write(f"\n{name}, {scale} scale: {experiment(name).question}")
-            told = "\n  - ".join(chosen.deviations) or "nothing"
-            _write(f"Differs from the authors' set-up in:\n  - {told}\n")
-            try:
-                _write(experiment(name).report(current(name, scale)).to_string())
-            except ResultError as error:
-                _write(str(error))
-                failed = max(failed, int(chosen.recorded))
+def _show_report(name: str) -> int:
+    failed, entry = 0, REGISTRY[name]
+    for scale, chosen in entry.scales.items():
+        told = "\n  - ".join(chosen.deviations) or "nothing"
+        _write(f"\n{name}, {scale} scale: {entry.question}")
+        _write(f"Differs from the authors' set-up in:\n  - {told}\n")
+        try:
+            _write(entry.report(current(name, scale)).to_string())
+        except ResultError as error:
+            _write(str(error))
+            failed |= chosen.recorded
     return failed
 
 
@@ -238,38 +209,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runner.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, to run there")
     runner.add_argument("--out", type=Path, help="directory of the records (default: the package)")
     options = parser.parse_args(arguments)
-    if options.command == "list":
-        return _show_list()
-    if options.command == "status":
+    if options.command == "run":
+        _run(options, parser)
+    elif options.command == "list":
+        _show_list()
+    elif options.command == "status":
         _write(status().to_string(index=False))
-        return 0
-    if options.command == "report":
-        return _show_reports([options.name] if options.name else list(REGISTRY))
+    else:
+        return max(map(_show_report, [options.name] if options.name else REGISTRY))
+    return 0
+
+
+def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    name = options.name
     try:
-        options.scale, scale = _scale(options.name, options.scale)
+        scale, chosen = _scale(name, options.scale)
     except KeyError as error:
         parser.error(error.args[0])
-    total = len(scale.seeds)
+    total = len(chosen.seeds)
     if options.seeds is not None and not 1 <= options.seeds <= total:
         parser.error(f"expected 1 to {total} for --seeds, found {options.seeds}")
-    if wrong := [arm for arm in options.arm or () if arm not in scale.arms]:
-        parser.error(f"{options.name} has no arm {wrong[0]!r}; there is {', '.join(scale.arms)}")
-    return _run(options, scale.seeds[: options.seeds], total)
-
-
-def _run(options: argparse.Namespace, seeds: Sequence[int], total: int) -> int:
-    where = (options.out or records.PACKAGED) / options.name / options.scale
+    if wrong := set(options.arm or ()) - set(chosen.arms):
+        parser.error(f"{name} has no arm {wrong.pop()!r}; there is {', '.join(chosen.arms)}")
+    seeds = chosen.seeds[: options.seeds]
+    where = (options.out or records.PACKAGED) / name / scale
     write = len(seeds) == total or options.out is not None
     if write:
         make_writable(where)
     try:
         with cluster_executor(options.scheduler) as executor:
-            made = run(
-                options.name, options.scale, seeds=seeds, only=options.arm, executor=executor
-            )
+            made = run(name, scale, seeds=seeds, only=options.arm, executor=executor)
     except ClusterError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+        parser.error(str(error))
     for arm, record in made.items() if write else ():
         records.save(record, where / f"{arm}.json")
     _write(
@@ -278,4 +249,3 @@ def _run(options: argparse.Namespace, seeds: Sequence[int], total: int) -> int:
         else f"{len(seeds)} of {total} seeds are done and kept in the cache; the records in the "
         "package stay as they are until all are (or give --out)"
     )
-    return 0

@@ -74,17 +74,15 @@ class Translation(OnPairs):
 
 @dataclass(frozen=True)
 class Pairs:
-    """A parallel corpus made ready for the comparison."""
+    """A parallel corpus made ready for the comparison: to learn from, to measure on."""
 
-    train: batches.EncodedPairs  #: pairs to learn from
-    held_out: blocks.HeldOut[Batch]  #: pairs to measure on
+    train: batches.EncodedPairs
+    held_out: blocks.HeldOut[Batch]
     source_vocab: vocabulary.Vocabulary
     target_vocab: vocabulary.Vocabulary
-    #: for source words (identifiers) the set of their right translations, the frequent words first;
-    #: ``None`` where there is no dictionary.
+    #: source word (identifier) -> its right translations, the frequent words first
     dictionary: Mapping[int, frozenset[int]] | None
-    #: for each held-out output word the right position, where alignment or dictionary name one,
-    #: ``(batch, tgt)``; ``None`` where there is neither.
+    #: right position of each held-out output word by alignment or dictionary, ``(batch, tgt)``
     gold: Tensor | None
 
     @property
@@ -160,14 +158,11 @@ def train_translator(
     progress: str | None = None,
     prepare: Callable[[models.Seq2Seq], object] | None = None,
 ) -> tuple[models.Seq2Seq, blocks.Trace, list[float]]:
-    """One translator from one seed, and what it showed at its checkpoints on the held-out pairs.
+    """One translator from one seed, and what it showed on the held-out pairs.
 
-    Twins of one seed, of either of ``KINDS``, start from the same weights and see the same batches.
-    ``prepare`` is done with the model before, ``progress`` is the label of a progress bar.
-
-    Returns:
-        The model; its trace (performance is the accuracy of the next word); and at each checkpoint
-        the share of frequent words whose best translation is in the dictionary, if there is one.
+    Twins, of either of ``KINDS``, share start and batches. ``prepare`` is done with the model
+    before. Returned with it and its trace (of accuracy of the next word): the share, at each
+    checkpoint, of frequent words whose best translation is in the dictionary, if there is one.
     """
     shape = models.Seq2SeqConfig(
         *(*ready.sizes, config.width, config.width),
@@ -199,18 +194,11 @@ def train_translator(
                 known.append(float(probes.ktiw(table, asked).mean()))
         return {}
 
-    model = models.build(shape, seed)
+    model, stream = models.build(shape, seed), ready.train.batches(config.batch_size, seed)
     if prepare is not None:
         prepare(model)
-    training.train(
-        model,
-        ready.train.batches(config.batch_size, seed),
-        models.sequence_loss,
-        blocks.schedule(config),
-        evaluate=look,
-        seed=seed,
-        progress=progress,
-    )
+    how, loss = blocks.schedule(config), models.sequence_loss
+    training.train(model, stream, loss, how, evaluate=look, seed=seed, progress=progress)
     return model, trace, known
 
 
@@ -245,17 +233,16 @@ def judged(
 ) -> dict[str, list[float]]:
     """How often probe and attention of a run are on top where a judge is, at each checkpoint.
 
-    ``ktiw/NAME`` and ``attention/NAME`` for each judge ``(batch, tgt, src)``, and for gold
-    positions ``(batch, tgt)``, if there are any, under the name ``gold``.
+    ``ktiw/NAME`` and ``attention/NAME`` for each judge ``(batch, tgt, src)``, and under the name
+    ``gold`` for right positions ``(batch, tgt)``.
     """
     curves, rows = dict[str, list[float]](), held_out.shown
     for kind, shown in (("ktiw", run.beta), ("attention", run.attention)):
         for name, judge in judges.items():
             curves[f"{kind}/{name}"] = held_out.agreements(judge, shown)
         if gold is not None:
-            curves[f"{kind}/gold"] = [
-                probes.attention_accuracy(one[rows], gold[rows]) for one in shown
-            ]
+            right = [probes.attention_accuracy(one[rows], gold[rows]) for one in shown]
+            curves[f"{kind}/gold"] = right
     return curves
 
 
@@ -264,13 +251,10 @@ def compare_translators(
 ) -> training.History:
     """Train a block of translators with their uniform twins and compare them.
 
-    Run k of a block has the seed ``block * runs + k``.
-
-    Returns:
-        History with the metrics of ``blocks.compare`` (references ``px``, ``m1``, ``diagonal``),
-        those of ``judged`` by Model 1 and by ``gold``, and ``ktiw/words`` where a dictionary is
-        there. Then ``blocks.lag`` between the gold curves (else those of Model 1), ``lag/m1``
-        between those of Model 1, and ``spread/at-ktiw``: ``spread`` when KTIW is half-way up.
+    Run k has the seed ``block * runs + k``. Metrics are those of ``blocks.compare`` (references
+    ``px``, ``m1``, ``diagonal``) and of ``judged`` by Model 1 and ``gold``; ``ktiw/words`` where a
+    dictionary is there; ``blocks.lag`` between the gold curves (else those of Model 1); ``lag/m1``
+    between those of Model 1; ``spread/at-ktiw``: ``spread`` when KTIW is half-way up.
     """
     began = time.perf_counter()
     held_out = ready.held_out
@@ -279,15 +263,13 @@ def compare_translators(
         seed = block * config.runs + k
         labels = [f"run {k}, {kind} attention" if progress else None for kind in KINDS]
         model, trace, known = train_translator(config, ready, "learned", seed, labels[0])
-        device = next(model.parameters()).device
-        delta = saliency(model, held_out.batch.to(device)).cpu()
-        trace.saliency[trace.gold("choosing")] = delta
+        batch = held_out.batch.to(next(model.parameters()).device)
+        trace.saliency[trace.gold("choosing")] = saliency(model, batch).cpu()
         learned.append(trace)
         words.append(known)
         uniform.append(train_translator(config, ready, "uniform", seed, labels[1])[1])
-    references = candidates(
-        cooccurrence_tables(config, ready.train, ready.sizes, block), held_out.batch
-    )
+    tables = cooccurrence_tables(config, ready.train, ready.sizes, block)
+    references = candidates(tables, held_out.batch)
     rows = blocks.compare(held_out, learned, uniform, references)
     kind = "m1" if ready.gold is None else "gold"
     for k, run in enumerate(learned):
@@ -314,12 +296,11 @@ def run_translation(config: Translation, seed: int) -> training.History:
 def uniform_translation(config: UniformTranslation, seed: int) -> training.History:
     """Train the proxy and a model with uniform attention from one seed; measure on held-out pairs.
 
-    Metrics of the uniform model at each evaluated step: ``token_accuracy``; ``gold``, how often
-    the lexical probe is largest at the position that the dictionary names; ``proxy`` and
-    ``model1``, agreement A(beta^uf, .) with the two references; ``words``, the share of frequent
-    words whose best translation is in the dictionary. At step 0 also what the references and
-    guesses reach: ``proxy/gold``, ``proxy/words``, ``model1/gold``, ``model1/words``,
-    ``diagonal/gold``, ``diagonal/proxy`` and ``chance``.
+    Metrics at each evaluated step: ``token_accuracy``; ``gold``, how often the lexical probe is
+    largest where the dictionary says; ``proxy`` and ``model1``, agreement A(beta^uf, .) with the
+    two; ``words``, the share of frequent words whose best translation is in the dictionary. At step
+    0 also what others reach: ``proxy/gold`` and ``/words``, ``model1/gold`` and ``/words``,
+    ``diagonal/gold``, ``diagonal/proxy``, ``chance``.
     """
     parts, entries = _loaded(config, "train", "val")
     (train, val), source, target = _numbered(config, parts)
@@ -362,14 +343,10 @@ def uniform_translation(config: UniformTranslation, seed: int) -> training.Histo
         dropout=config.dropout,
         attention="uniform",
     )
-    history = training.train(
-        models.build(shape, seed),
-        train.batches(config.batch_size, seed),
-        models.sequence_loss,
-        blocks.schedule(config, evaluate_every=config.evaluate_every),
-        evaluate=measure,
-        seed=seed,
-    )
+    stream = train.batches(config.batch_size, seed)
+    schedule = blocks.schedule(config, evaluate_every=config.evaluate_every)
+    model, loss = models.build(shape, seed), models.sequence_loss
+    history = training.train(model, stream, loss, schedule, evaluate=measure, seed=seed)
     return replace(history, rows=(*blocks.as_rows([0], once), *history.rows))
 
 

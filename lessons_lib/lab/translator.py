@@ -3,15 +3,12 @@
 A source is the begin symbol, pieces, the end symbol, all of which can be attended to; the end of
 the target is an output word like any other, also where agreement is counted.
 
-Checked against ``translation/*.py`` of the authors' code. What their code really computes, where
-that is not obvious:
+What ``translation/*.py`` of the authors' code really computes, where that is not obvious:
 
-- The proxy's training loss sums the log-probabilities of *all* entries of the padded target: begin
-  symbol, pieces, end symbol and padding, so it learns to foretell padding, too. Its validation loss
-  has pieces and end symbol only. Its probe is the softmax of embeddings times output weights,
-  without the bias.
-- Delta is the derivative of the log-probability: of the right sign, unlike that of their
-  classification scripts.
+- The proxy's training loss sums the log-probabilities of *all* entries of the padded target, begin
+  symbol and padding, too; its validation loss has pieces and end symbol only. Its probe is the
+  softmax of embeddings times output weights, without the bias.
+- Delta is the derivative of the log-probability, unlike in their classification scripts.
 - Their A(uf, px) has its arguments the other way round: the best position by px is looked up in uf.
 - Their A(alpha, beta) takes beta from the run that is compared, not from the gold run.
 """
@@ -42,15 +39,6 @@ CHECKPOINTS = (
     *(24000, 28000, 32000, 36000),
 )
 """The authors' checkpoints on Multi30k."""
-DEVIATIONS = (
-    "18,000 updates at most (theirs: 36,000), fewer if validation accuracy stood still for 4,000",
-    "pairs of one batch have sources of similar length (theirs: any)",
-    "300 pairs of each part are compared (theirs: the 1,014 of the validation part, and as many of "
-    "the training part)",
-    "two uniform runs, of the seeds of the ordinary runs (theirs: one, of a seed of its own); each "
-    "ordinary run is the gold run once and is compared with the uniform run of another seed",
-)
-"""What differs from the authors' set-up on captions, seeds apart."""
 
 
 @dataclass(frozen=True)
@@ -115,24 +103,21 @@ class Ready:
 
 def prepare(config: Translator) -> Ready:
     """Load a corpus, find its pieces in both sides of the training part, and number it."""
-    corpora = [
-        loaders.load_parallel(config.corpus, config.source, config.target, split)
-        for split in ("val", "test", "train")
-    ]
+    languages, splits = (config.source, config.target), ("val", "test", "train")
+    corpora = [loaders.load_parallel(config.corpus, *languages, split) for split in splits]
     lines = [*corpora[-1].target, *corpora[-1].source]
     subwords = vocabulary.train_subwords(lines, config.pieces)
-    encoded = [
-        batches.encode_parallel(corpus, subwords, subwords, framed=True) for corpus in corpora
-    ]
-    val, test, train = encoded
+    encode = batches.encode_parallel
+    val, test, train = (encode(corpus, subwords, subwords, framed=True) for corpus in corpora)
     sample = random.Random(1).sample(range(len(train)), min(len(corpora[0]), len(train)))
-    chosen = [rows[: config.measured_on] for rows in (range(len(val)), range(len(test)), sample)]
+    wanted = (val, range(len(val))), (test, range(len(test))), (train, sample)
     parts, references = [], {}
-    for name, corpus, part, rows in zip(
-        ("choosing", "shown", "seen"), corpora, encoded, chosen, strict=True
+    for name, corpus, (part, rows) in zip(
+        ("choosing", "shown", "seen"), corpora, wanted, strict=True
     ):
-        parts.append(part.batch(rows))
-        references[name] = [corpus.target[i] for i in part.index[list(rows)].tolist()]
+        chosen = list(rows[: config.measured_on])
+        parts.append(part.batch(chosen))
+        references[name] = [corpus.target[i] for i in part.index[chosen].tolist()]
     held_out = blocks.HeldOut(joined(parts), len(parts[0]), len(parts[2]), end_symbol=True)
     return Ready(train, val, held_out, references, subwords)
 
@@ -164,9 +149,7 @@ def train_translator(
     found = long_runs.train_kept(
         config.build(attention, seed),
         lambda skip: ready.train.batches(config.batch_size, seed, order=config.order, skip=skip),
-        models.sequence_loss,
-        blocks.schedule(config),
-        folder,
+        *(models.sequence_loss, blocks.schedule(config), folder),
         validate=lambda model: accuracy(model, ready.validation),
         patience=config.patience,
         seed=seed,
@@ -222,18 +205,18 @@ def trace(
     model = config.build(attention, seed)
     learned = attention == "learned"
 
-    def shown(kind: str, step: int, measure: Callable[[models.Seq2Seq], Any]) -> Any:
+    def shown(kind: str, step: int, measure: Callable[[], Any]) -> Any:
         """What a measurement gave at a checkpoint, kept in a file."""
 
         def make() -> Any:
             path = long_runs.weights(folder, step)
             model.load_state_dict(torch.load(path, weights_only=True))
-            return measure(model)
+            return measure()
 
         return long_runs.kept(folder / f"{kind}-{step:06d}.pt", make)
 
-    kind = f"seen-{config.measured_on}-{config.beam}"
-    seen = [shown(kind, step, lambda model: look(config, ready, model)) for step in found]
+    kind, delta = f"seen-{config.measured_on}-{config.beam}", f"delta-{config.measured_on}"
+    seen = [shown(kind, step, lambda: look(config, ready, model)) for step in found]
     beta = [one["beta"] for one in seen]
     alpha = [one["attention"] for one in seen] if learned else []
     traces = []
@@ -241,11 +224,8 @@ def trace(
         by_part = {name: [one[measure][name] for one in seen] for name in ready.held_out.parts}
         one = blocks.Trace([*found], [*by_part["shown"]], by_part, [*alpha], [*beta])
         for best in {one.gold(part) for part in by_part} if learned else ():
-            one.saliency[best] = shown(
-                f"delta-{config.measured_on}",
-                one.steps[best],
-                lambda model: saliency(model, ready.held_out.batch),
-            )
+            step = one.steps[best]
+            one.saliency[best] = shown(delta, step, lambda: saliency(model, ready.held_out.batch))
         traces.append(replace(one, seconds=time.perf_counter() - began))
     return traces[0], traces[1]
 
@@ -288,12 +268,9 @@ def proxy_table(config: Translator, ready: Ready, seed: int) -> Tensor:
 def run_translator(config: Translator, seed: int) -> training.History:
     """One block of the authors' translators and all that the paper's table compares.
 
-    Run k of a block has the seed ``block * runs + k``. Weights, and what was seen of them, are kept
-    in the cache: a block that is stopped goes on where it was.
-
-    Returns:
-        History with the metrics of ``blocks.compare``; under ``bleu/`` those that change with BLEU
-        as the performance; and for each run those of ``translation.judged`` by Model 1.
+    Run k has the seed ``block * runs + k``. Weights, and what was seen of them, are kept in the
+    cache. Metrics are those of ``blocks.compare``; under ``bleu/`` those that change with BLEU as
+    the performance; and for each run those of ``translation.judged`` by Model 1.
     """
     began = time.perf_counter()
     ready = prepare(config)

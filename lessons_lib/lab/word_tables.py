@@ -28,18 +28,15 @@ def proxy_loss(model: BagOfWords, batch: LabelledBatch) -> Tensor:
 
 
 def guesses(batch: LabelledBatch) -> dict[str, Tensor]:
-    """Candidates ``(batch, 1, src)`` that know no word.
-
-    ``last`` and ``first`` prefer later and earlier words, ``start`` and ``end`` the symbols there.
-    """
+    """Candidates ``(batch, 1, src)`` that know no word, but later and earlier ones, and symbols."""
     positions = torch.arange(batch.source.shape[1]).expand_as(batch.source)
     start, end = batch.source == BOS, batch.source == EOS
     found = {
         "last": positions.masked_fill(start | end, -1),
         "first": (-positions).masked_fill(start | end, -len(positions[0])),
     }
-    found |= {"start": -positions} if bool(start.any()) else {}
-    found |= {"end": positions} if bool(end.any()) else {}
+    found |= {"start": -positions} if start.any() else {}
+    found |= {"end": positions} if end.any() else {}
     return {name: guess[:, None] for name, guess in found.items()}
 
 
@@ -66,18 +63,13 @@ def word_tables(config: Classification, ready: Prepared, seed: int) -> dict[str,
                 tables[f"px{suffix}"] = table - proxy.output.bias
         return {}
 
-    epoch = -(-len(ready.train) // config.proxy_batch_size)
-    training.train(
-        proxy,
-        ready.train.batches(config.proxy_batch_size, seed, config.proxy_epochs, whole=False),
-        proxy_loss,
-        training.TrainConfig(
-            epoch * config.proxy_epochs, config.proxy_learning_rate, evaluate_every=epoch
-        ),
-        evaluate=look,
-        seed=seed,
-        device="cpu",
+    size, epochs = config.proxy_batch_size, config.proxy_epochs
+    epoch = -(-len(ready.train) // size)
+    stream = ready.train.batches(size, seed, epochs, whole=False)
+    schedule = training.TrainConfig(
+        epoch * epochs, config.proxy_learning_rate, evaluate_every=epoch
     )
+    training.train(proxy, stream, proxy_loss, schedule, evaluate=look, seed=seed, device="cpu")
     everything = ready.train.batch(range(len(ready.train)))
     regressions = logistic_tables(everything, len(ready.vocab), parts)
     return {**tables, **{f"lr{suffix}": table for suffix, table in regressions.items()}}
@@ -88,11 +80,8 @@ def logistic_tables(
 ) -> dict[str, Tensor]:
     """Coefficients of a logistic regression on the bag of words, ``(source_vocab,)`` each.
 
-    The features are relative frequencies. scikit-learn fits with an L2 penalty for each of
-    ``STRENGTHS``, and each part gets the first that is most often right there.
-
-    Raises:
-        ValueError: all texts have one label.
+    Features are relative frequencies. Of fits with each of ``STRENGTHS`` (L2) each part gets the
+    first that is most often right there. A ``ValueError`` if all texts have one label.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression

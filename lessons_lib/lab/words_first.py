@@ -10,21 +10,7 @@ arms differ in the table only; all have the same number of updates of either kin
 - ``shuffled``: Model 1 with its rows exchanged among source words of like frequency;
 - ``frequencies``: for each word how often each target word occurs: as much training, no words.
 
-Hypotheses and rule, written before the runs. ``attention/gold`` is how often attention is largest
-where the dictionary says, ``attention/wrong`` its agreement with the table of ``shuffled``, in all
-arms. The *step* of a run is that at which ``attention/gold`` is first half-way from its value at 0
-to its last value in the arm ``frequencies`` of the same seed.
-
-1. *Right words hasten attention*: the step is smaller with ``model1`` than with ``frequencies``.
-2. *Wrong words draw attention*: the largest ``attention/wrong`` is larger with ``shuffled`` than
-   with ``frequencies``.
-3. *Wrong words delay it*: the step is larger with ``shuffled`` than with ``frequencies``, or never
-   comes.
-
-Each is judged over six seeds, paired: supported where all six show it, not supported where three or
-fewer do, else undecided. Where the direction is a coin's, all six show it once in 64; where each
-shows it with probability 0.95, in 74% of such experiments. That KTIW drives attention on real text
-is supported if 1 and 2 are, not supported if neither is; 3 says how far.
+Hypotheses and rule were written before the runs: ``registered/2026-11-28-words-first.md``.
 """
 
 import time
@@ -75,8 +61,7 @@ def exchanged(size: int, seed: int) -> Tensor:
 def tables(ready: Pairs, seed: int) -> dict[str, Tensor]:
     """What each arm is prepared with: rows that sum to 1, float ``(source_vocab, target_vocab)``.
 
-    A word of which a table says nothing, and the unknown word, has the frequencies of the target
-    words in its row.
+    A word of which a table says nothing, and the unknown word, gets target words' frequencies.
     """
     sizes = ready.sizes
     counts = torch.bincount(ready.train.target_ids, minlength=sizes[1]).double()
@@ -84,11 +69,8 @@ def tables(ready: Pairs, seed: int) -> dict[str, Tensor]:
     dictionary = torch.zeros(sizes, dtype=torch.float64)
     for word, translations in (ready.dictionary or {}).items():
         dictionary[word, list(translations)] = 1 / len(translations)
-    found = {
-        "model1": translation.model1(ready.train, sizes),
-        "dictionary": dictionary,
-        "frequencies": frequencies,
-    }
+    found = {"model1": translation.model1(ready.train, sizes), "dictionary": dictionary}
+    found["frequencies"] = frequencies
     for name, table in found.items():
         said = (table.sum(1, keepdim=True) > 0).index_fill(0, torch.tensor([UNK]), False)
         found[name] = torch.where(said, table, frequencies).float()
@@ -114,10 +96,10 @@ def said_of_words(model: models.Seq2Seq, words: Tensor) -> Tensor:
 def run_words_first(config: WordsFirst, seed: int) -> training.History:
     """Prepare and train one translator.
 
-    At each checkpoint of the ordinary training on held-out pairs: ``accuracy``, ``spread`` of
-    attention, and those of ``translation.judged`` by dictionary (``gold``), Model 1 (``m1``) and
-    its shuffled rows (``wrong``). At step 0 also ``prepared``, the loss at which the preparation
-    ended, less the entropy of the table.
+    At each checkpoint on held-out pairs: ``accuracy``, ``spread`` of attention, and those of
+    ``translation.judged`` by dictionary (``gold``), Model 1 (``m1``) and its shuffled rows
+    (``wrong``). At step 0 also ``prepared``, the last loss of the preparation less the table's
+    entropy.
     """
     began = time.perf_counter()
     ready = load_pairs(config)
@@ -132,13 +114,9 @@ def run_words_first(config: WordsFirst, seed: int) -> training.History:
         return missed
 
     def prepare(model: models.Seq2Seq) -> None:
-        history = training.train(
-            model,
-            words_alone(ready, config.prepare_words, seed),
-            loss,
-            blocks.schedule(config, config.prepare_steps, also_evaluate=()),
-            seed=seed,
-        )
+        stream = words_alone(ready, config.prepare_words, seed)
+        how = blocks.schedule(config, config.prepare_steps, also_evaluate=())
+        history = training.train(model, stream, loss, how, seed=seed)
         rows.extend({**row, "step": 0, "metric": "prepared"} for row in history.rows)
 
     rows: list[blocks.Row] = []
