@@ -1,14 +1,18 @@
 """The note for researchers says what the records say: each row of its table is computed again."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from test_carried import TASKS, hypotheses
 
 from lessons_lib.lab import heads, records
 from lessons_lib.scoreboard import mirrored
 from lessons_lib.scoreboard.contrasts import Runs
+from lessons_lib.stats import seed_interval
 
 PAGE = Path(__file__).resolve().parent.parent / "book" / "note_for_researchers.md"
 ROWS = [
@@ -91,3 +95,29 @@ def test_models_of_eight_heads_are_counted() -> None:
         f"where eight random heads need {steps[2]} and align in {random}.",
     ):
         assert told in text
+
+
+def test_translators_are_compared_by_seed() -> None:
+    made = records.load("translated", "lesson")
+
+    def last(arm: str, metric: str) -> pd.Series[float]:
+        rows = made[arm].frame().query("metric == @metric").sort_values("step")
+        return rows.groupby("seed")["value"].last()
+
+    text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    at_gold = {arm: last(arm, "attention/gold").mean() for arm in made}
+    shares = [at_gold[arm] for arm in ("antithetic", "random", "identical")]
+    told_of = "{:.2f} of the words at the end, of two random heads for {:.2f}, "
+    assert (told_of + "of a head and its copy for {:.2f}").format(*shares) in text
+    differences = {
+        metric: [
+            seed_interval(last(other, metric) - last("antithetic", metric))
+            for other in ("random", "identical")
+        ]
+        for metric in ("attention/gold", "lag")
+    }
+    told = [f"{d.estimate:.2f} [{d.low:.2f}, {d.high:.2f}]" for d in differences["attention/gold"]]
+    assert "*less* by {} and {}.".format(*told) in text
+    less, more = differences["lag"]
+    assert f"shorter by {less.estimate:.0f} steps [{less.low:.0f}, {less.high:.0f}]" in text
+    assert f"longer by {-more.estimate:.0f} [{-more.high:.0f}, {-more.low:.0f}]" in text

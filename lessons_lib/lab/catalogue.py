@@ -243,9 +243,9 @@ _ENTRIES: dict[str, Entry] = {
         heads.run_heads,
         {
             "lesson": _short(_orders(heads.ONE_HEAD), 64, "small", ends_only=True),
-            "bfloat16": _large(
-                *(_orders(heads.PAPER_HEAD), 32, "bfloat16"),
-                "seeds: 32 heads (as many as it takes to find 20 good and 20 bad ones)",
+            "bfloat16": _short(
+                *(_orders(heads.PAPER_HEAD), 24, "bfloat16"),
+                "seeds: 24 heads (as many as it takes to find 20 good and 20 bad ones)",
             ),
         },
         branches,
@@ -268,8 +268,8 @@ _ENTRIES: dict[str, Entry] = {
         mirror.run_turned,
         {
             "lesson": _short(mirror.turned_heads(heads.ONE_HEAD), 64, *OURS, ends_only=True),
-            "bfloat16": _large(
-                mirror.turned_heads(heads.PAPER_HEAD, orders=(2001,)), 32, "ours", "bfloat16"
+            "bfloat16": _short(
+                mirror.turned_heads(heads.PAPER_HEAD, orders=(2001,)), 24, "ours", "bfloat16"
             ),
         },
         branches,
@@ -282,7 +282,7 @@ _ENTRIES: dict[str, Entry] = {
     "carried": _survey(carried.run_carried, carried.carried(), range(2101, 2149)),
     "translated": (
         translated.run_translated,
-        {"lesson": _large(translated.translated(), range(2201, 2213), "ours", *CAPTIONS)},
+        {"lesson": _short(translated.translated(), range(2201, 2207), "ours", *CAPTIONS)},
         last_values,
     ),
     "dead_words": _survey(starts.run_dead, starts.dead_words(), 16),
