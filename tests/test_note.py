@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from scipy import stats
 from test_carried import TASKS, hypotheses
 
 from lessons_lib.lab import heads, records
 from lessons_lib.scoreboard import mirrored
 from lessons_lib.scoreboard.contrasts import Runs
+from lessons_lib.scoreboard.on_heads import COPIES, FAILS, LAST_LOOK
 from lessons_lib.stats import seed_interval
 
 PAGE = Path(__file__).resolve().parent.parent / "book" / "note_for_researchers.md"
@@ -121,3 +123,30 @@ def test_translators_are_compared_by_seed() -> None:
     less, more = differences["lag"]
     assert f"shorter by {less.estimate:.0f} steps [{less.low:.0f}, {less.high:.0f}]" in text
     assert f"longer by {-more.estimate:.0f} [{-more.high:.0f}, {-more.low:.0f}]" in text
+
+
+def test_heads_at_the_papers_size_are_sorted_and_turned_over() -> None:
+    sorting, turning = (
+        Runs(records.load(name, "bfloat16")) for name in ("head_starts", "turned_heads")
+    )
+    at = pd.DataFrame({arm: sorting.accuracy(arm, LAST_LOOK) for arm in sorting.records})
+    kinds = {"good": (at >= COPIES).all(axis=1), "bad": (at < FAILS).all(axis=1)}
+    kinds["mixed"] = ~(kinds["good"] | kinds["bad"])
+    sides = ("as-it-is-order-2001", "turned-order-2001")
+    copies = pd.DataFrame({arm: turning.accuracy(arm, LAST_LOOK) >= COPIES for arm in sides})
+    counts = {name: (int(of.sum()), *copies[of].sum()) for name, of in kinds.items()}
+    assert counts == {"good": (12, 12, 2), "bad": (3, 0, 3), "mixed": (9, 2, 8)}
+    p = {}
+    for name, (more, less) in {"good": sides, "bad": sides[::-1]}.items():
+        of = copies[kinds[name]]
+        won, lost = (int((of[a] & ~of[b]).sum()) for a, b in ((more, less), (less, more)))
+        p[name] = stats.binomtest(won, won + lost, alternative="greater").pvalue
+    text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    assert "P6 holds: with the fourth order 12 of the 12 good heads copy by update 190" in text
+    assert f"by Holm: $p$ = {2 * p['good']:.3f})" in text
+    assert f"three cannot decide ($p$ = {p['bad']:.2f})" in text
+    starts = heads.classify_starts(records.frame(sorting.records))
+    aligned = turning.ends["branch"].eq("aligned").unstack("arm")
+    by_ours = {kind: aligned[starts == kind][sides[1]] for kind in ("good", "bad")}
+    told = [f"{len(of)}" for of in by_ours.values()] + [f"{of.sum()}" for of in by_ours.values()]
+    assert told == ["12", "9", "2", "9"]
