@@ -25,8 +25,8 @@ export const SCENES = [
       "what each word stands for",
       " (orange: knowledge to translate individual words) and ",
       "where to look",
-      " (blue: attention). Who is missing in a sentence is missing in its copy: a clue. Words come " +
-        "first, attention follows.",
+      " (blue: attention). Who is missing in a sentence is missing in its copy. That teaches words " +
+        "first; attention follows.",
     ],
     config: { ...SIX, vocab: 12 },
     pace: 14,
@@ -36,14 +36,14 @@ export const SCENES = [
   {
     title: "The same words every time: a coin toss",
     caption: [
-      "Now all six are in each sentence: ",
+      "Now nobody is ever missing: ",
       "no clue",
-      ". Words and attention start with a small lean, by chance (the dot). Its side of the dashed " +
-        "line is the coin.",
+      ". Words and attention start with a small lean, by chance (the dot). The dashed line divides " +
+        "lucky from unlucky.",
     ],
     branch: "aligned",
     ending: [
-      "Lucky: each pulls the other up. It looks at the word it copies: ",
+      "Lucky: known words draw attention, attention teaches words. It looks at the word it copies: ",
       "aligned",
       ".",
     ],
@@ -60,7 +60,8 @@ export const SCENES = [
     ending: [
       "Unlucky: each pushes the other down. It looks ",
       "everywhere but at its word",
-      ". Each word it sees says \u201cnot me\u201d (\u2212); who is left is right, but unsure: ",
+      ". Each word it sees says \u201cnot me\u201d (\u2212). Nobody names the right one; it is " +
+        "left over, unsurely: ",
       "elimination",
       ".",
     ],
@@ -89,7 +90,8 @@ export const SCENES = [
 const SUMMARY = [
   "",
   "What goes wrong:",
-  " with the same words in every sentence there is no clue. Words and attention lean by chance, and " +
+  " with the same words in every sentence nothing is missing, and there is no clue which word stands " +
+    "for which. Words and attention lean by chance, and " +
     "pull each other on, up or down. From half of the starts the model never looks at the word it " +
     "copies: its answers become right, but stay unsure for long. ",
   "Why more heads help:",
