@@ -151,7 +151,7 @@ RARE = toy_labelled("val")
 RARE = replace(RARE, texts=RARE.texts[:60], labels=(1, *[0] * 59))
 REFUSED: list[tuple[object, type[Exception], str]] = [
     ("mine.txt", TypeError, "from read_parallel or read_labelled, found str"),
-    (labelled([f"text {i}" for i in range(60)], [1] * 60), ValueError, "found 48 of .yes. and 0 others"),
+    (labelled([f"text {i}" for i in range(60)], [1] * 60), ValueError, "48 of .yes. and 0 others"),
     # One text cannot be in all three parts.
     (RARE, ValueError, "texts of both sides in 'toy', found 0 of 'animal' and"),
     (pairs(*[5] * 49), ValueError, "at least 50 texts or pairs, found 49 "),
