@@ -38,6 +38,33 @@ def brightest(colour: str) -> int:
     return max(map(int, re.findall(r"\d+", colour)[:3]))
 
 
+# What there is to see when the browser first paints something.
+AT_FIRST_PAINT = """new PerformanceObserver(() => { window.seen ??= {
+  words: document.querySelector('article')?.textContent.length ?? 0,
+  formulas: document.querySelectorAll('article math').length,
+  paper: getComputedStyle(document.body).backgroundColor,
+}; }).observe({type: 'paint', buffered: true});"""
+
+
+def test_on_a_slow_line_the_first_picture_has_text_formulas_and_colours(
+    browser: Any, address: str
+) -> None:
+    """At 400 kbit/s; what is counted is what is there, not how long it took."""
+    context = browser.new_context(color_scheme="dark")
+    page = context.new_page()
+    page.add_init_script(AT_FIRST_PAINT)
+    slow = {"downloadThroughput": 50_000, "uploadThroughput": 50_000, "latency": 100}
+    line = context.new_cdp_session(page)
+    line.send("Network.emulateNetworkConditions", {"offline": False, **slow})
+    page.goto(f"{address}/{web.CHAPTERS[0]}.html", wait_until="commit", timeout=60_000)
+    page.wait_for_function("window.seen", timeout=60_000)
+    seen = page.evaluate("window.seen")
+    assert seen["words"] > 500
+    assert seen["formulas"] > 5
+    assert brightest(seen["paper"]) < 60
+    context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts late", "no scripts"])
 def test_before_any_script_comes_colours_and_formulas_are_there(
