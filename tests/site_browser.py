@@ -197,12 +197,16 @@ SPY = """window.Worker = class extends Worker {
   constructor(...given) {
     super(...given);
     this.addEventListener('message', ({data}) => {
-      if (data?.running !== undefined) document.documentElement.dataset.running = data.running;
+      if (this.trains && data?.running !== undefined)
+        document.documentElement.dataset.running = data.running;
     });
   }
   postMessage(...given) {
     super.postMessage(...given);
-    document.documentElement.dataset.told = given[0]?.type;
+    const told = document.documentElement.dataset.told = given[0]?.type;
+    if (told !== 'run' && told !== 'step') return;
+    this.trains = true;  // and is not the worker that counts
+    document.documentElement.dataset.running = true;
   }
 };"""
 """Notes on the page what the playground's workers are told, and whether one says that it runs."""
