@@ -101,13 +101,21 @@ def in_firefox(_: pytest.FixtureRequest) -> Iterator[Engine]:
 
 def driven_by_marionette(line: socket.socket) -> Engine:
     """Firefox's own remote control: JSON over a socket, each message after its length."""
-    file = line.makefile("rb")
+
+    def read(count: int) -> bytes:
+        # Not by a file of the socket: that would keep it open when it is closed.
+        found = b""
+        while len(found) < count:
+            part = line.recv(count - len(found))
+            assert part, "Firefox has ended"
+            found += part
+        return found
 
     def receive() -> Any:
         length = b""
-        while (digit := file.read(1)) != b":":
+        while (digit := read(1)) != b":":
             length += digit
-        return json.loads(file.read(int(length)))
+        return json.loads(read(int(length)))
 
     def ask(command: str, **values: Any) -> Any:
         """What a command of WebDriver answers."""
