@@ -107,6 +107,8 @@ def test_translators_are_compared_by_seed() -> None:
         return rows.groupby("seed")["value"].last()
 
     text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    assert {len(record.seeds) for record in made.values()} == {6}
+    assert "two heads, six seeds in each arm, 700 updates" in text
     at_gold = {arm: last(arm, "attention/gold").mean() for arm in made}
     shares = [at_gold[arm] for arm in ("antithetic", "random", "identical")]
     told_of = "{:.2f} of the words at the end, of two random heads for {:.2f}, "
@@ -135,18 +137,27 @@ def test_heads_at_the_papers_size_are_sorted_and_turned_over() -> None:
     sides = ("as-it-is-order-2001", "turned-order-2001")
     copies = pd.DataFrame({arm: turning.accuracy(arm, LAST_LOOK) >= COPIES for arm in sides})
     counts = {name: (int(of.sum()), *copies[of].sum()) for name, of in kinds.items()}
-    assert counts == {"good": (12, 12, 2), "bad": (3, 0, 3), "mixed": (9, 2, 8)}
     p = {}
     for name, (more, less) in {"good": sides, "bad": sides[::-1]}.items():
         of = copies[kinds[name]]
         won, lost = (int((of[a] & ~of[b]).sum()) for a, b in ((more, less), (less, more)))
         p[name] = stats.binomtest(won, won + lost, alternative="greater").pvalue
     text = " ".join(PAGE.read_text(encoding="utf-8").split())
-    assert "P6 holds: with the fourth order 12 of the 12 good heads copy by update 190" in text
+    told = "{1} of the {0} good heads copy by update {3} as they are, and {2} turned over"
+    assert f"P6 holds: with the fourth order {told.format(*counts['good'], LAST_LOOK)}" in text
     assert f"by Holm: $p$ = {2 * p['good']:.3f})" in text
     assert f"three cannot decide ($p$ = {p['bad']:.2f})" in text
     starts = heads.classify_starts(records.frame(sorting.records))
     aligned = turning.ends["branch"].eq("aligned").unstack("arm")
     by_ours = {kind: aligned[starts == kind][sides[1]] for kind in ("good", "bad")}
-    told = [f"{len(of)}" for of in by_ours.values()] + [f"{of.sum()}" for of in by_ours.values()]
-    assert told == ["12", "9", "2", "9"]
+    sharper = [number for kind in by_ours.values() for number in (len(kind), int(kind.sum()))]
+    for told, numbers in (
+        ("of the {} bad heads {} and {} do,", counts["bad"]),
+        ("The {} heads between go from {} to {}.", counts["mixed"]),
+        (
+            "{} align with each of the three orders, and turned over {} of them; "
+            "{} with none, and turned over all {}.",
+            sharper,
+        ),
+    ):
+        assert told.format(*numbers) in text

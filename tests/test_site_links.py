@@ -241,7 +241,7 @@ def test_an_equation_has_the_number_that_the_editions_give_it(name: str) -> None
 
 @pytest.mark.parametrize("name", [name for name in web.PAGES if name.startswith("book/api")])
 def test_no_page_of_the_reference_is_endless(name: str) -> None:
-    assert len(soup(web.SITE / f"{name}.html").select("dl.py > dt[id]")) < 120
+    assert len(soup(web.SITE / f"{name}.html").select("dl.py > dt[id]")) < 100
 
 
 @pytest.mark.parametrize("fell_back", [True, False])
