@@ -14,7 +14,8 @@ from lessons_lib.corpora.files import ParallelCorpus
 from lessons_lib.corpora.toy_language import toy_dictionary, toy_parallel
 from lessons_lib.corpora.vocabulary import words
 from lessons_lib.ibm_model1 import fit_model1
-from lessons_lib.lab import blocks, translation
+from lessons_lib.lab import blocks, mirror, translated, translation
+from lessons_lib.lab.copying import extended
 from lessons_lib.lab.translation import Pairs, Translation, compare_translators, train_translator
 from lessons_lib.tasks import EOS, PAD, Batch
 from lessons_lib.training import History
@@ -156,6 +157,42 @@ def test_twins_start_alike_and_see_the_same_batches(ready: Pairs, monkeypatch: P
 def references(ready: Pairs, block: int) -> dict[str, Tensor]:
     tables = translation.cooccurrence_tables(TINY, ready.train, ready.sizes, block)
     return translation.candidates(tables, ready.held_out.batch)
+
+
+@pytest.mark.parametrize("pair", ["random", "identical", "both"])
+def test_two_heads_are_a_pair_from_the_start(
+    ready: Pairs, pair: mirror.Pair, monkeypatch: Patch
+) -> None:
+    """A head and its image cancel where both look at one position: the probe is flat at step 0."""
+    config = extended(TINY, translated.PairTranslation, pair=pair)
+    runs: list[blocks.Trace] = []
+
+    def kept(*args: Any, **options: Any) -> Any:
+        found = train_translator(*args, **options)
+        runs.append(found[1])
+        return found
+
+    monkeypatch.setattr(translation, "load_pairs", lambda _: ready)
+    monkeypatch.setattr(translation, "train_translator", kept)
+    rows = translated.run_translated(config, 5).rows
+    (run,) = runs
+    inside = ready.held_out.mask
+    spreads = [
+        (probe.masked_fill(~inside, 0).amax(-1) - probe.masked_fill(~inside, 2).amin(-1))[
+            inside.any(-1)
+        ].max()
+        for probe in (run.beta[0], run.beta[-1])
+    ]
+    assert (spreads[0] < 1e-6) == (pair == "both")
+    assert spreads[1] > 1e-4
+    told = {row["metric"]: row["value"] for row in rows if row["step"] == TINY.steps}
+    shown = ready.held_out.shown
+    assert ready.gold is not None
+    expected = probes.attention_accuracy(run.attention[-1][shown], ready.gold[shown])
+    assert told["attention/gold"] == pytest.approx(expected)
+    assert told["accuracy"] == run.performance[-1]
+    with pytest.raises(ValueError, match="expected two heads, found 3"):
+        replace(config, heads=3)
 
 
 def test_references_that_look_at_no_sentence(ready: Pairs) -> None:

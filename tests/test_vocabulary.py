@@ -190,6 +190,13 @@ def test_texts_that_cannot_be_told_apart(
         encode_labelled(replace(TEXTS, **change), VOCAB, positive, max_words)
 
 
+@pytest.mark.parametrize("link", [(1, 2), (2, 1), (-1, 0), (0, -1)])
+def test_a_link_stays_inside_its_sentences(link: tuple[int, int]) -> None:
+    wrong = ParallelCorpus("w", "de", "en", ("ein Hund",), ("a dog",), ((link,),))
+    with pytest.raises(ValueError, match=r"pair 0: .* below \(2, 2\), found \(.?\d, .?\d\)"):
+        encode_parallel(wrong, *vocabularies(wrong))
+
+
 def rows(batches: Iterable[Rows]) -> list[Any]:
     """Sentences without their padding, with what they are translated or labelled as."""
     found = []
@@ -248,6 +255,17 @@ def test_batches_depend_on_the_seed_alone_and_go_on_without_end(
     torch.manual_seed(11)
     endless, other = (islice(encoded.batches(200, seed), len(found)) for seed in (4, 5))
     assert rows(endless) == rows(found) != rows(other)
+
+
+@pytest.mark.parametrize("name", ["toy", "animals"])
+@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"epochs": 0}])
+def test_no_batches_are_refused_at_once(
+    name: str, wrong: dict[str, int], request: pytest.FixtureRequest
+) -> None:
+    encoded: EncodedPairs | EncodedTexts = request.getfixturevalue(name)
+    arguments: dict[str, Any] = {"batch_size": 5, "seed": 1, "epochs": 1} | wrong
+    with pytest.raises(ValueError, match=f"expected {next(iter(wrong))} of at least 1, found 0"):
+        encoded.batches(**arguments)
 
 
 def test_sources_of_one_length_and_any_pairs(toy: EncodedPairs) -> None:

@@ -80,12 +80,13 @@ class EncodedPairs:
             key = self.source_lengths * (int(self.target_lengths.max()) + 1) + self.target_lengths
         else:
             key = torch.zeros_like(self.index)  # a stable sort leaves the random order as it is
-        return map(self.batch, islice(_dealt(key, batch_size, seed, epochs), skip, None))
+        rounds = _rounds(batch_size, epochs)  # at once: a generator would complain only when asked
+        return map(self.batch, islice(_dealt(key, batch_size, seed, rounds), skip, None))
 
 
-def _dealt(key: Tensor, batch_size: int, seed: int, epochs: int | None) -> Iterator[Tensor]:
+def _dealt(key: Tensor, batch_size: int, seed: int, rounds: Iterable[int]) -> Iterator[Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    for _ in count() if epochs is None else range(epochs):
+    for _ in rounds:
         for pool in torch.randperm(len(key), generator=generator).split(batch_size * _POOL):
             parts = pool[key[pool].argsort(stable=True)].split(batch_size)
             for part in torch.randperm(len(parts), generator=generator).tolist():
@@ -122,7 +123,8 @@ def encode_parallel(
     Pairs are left out where a side is empty or has more than ``max_words`` pieces, ``EOS`` not
     counted. The gold alignment is taken over where both sides are numbered by words and sources are
     not ``framed`` by ``BOS`` and ``EOS``, as positions of them; of several source words of a target
-    word the first one listed counts. A ``ValueError`` if no pair is left.
+    word the first one listed counts. A ``ValueError`` if no pair is left, or an alignment points
+    outside its sentences.
     """
     most = float("inf") if max_words is None else max_words
     kept: dict[int, tuple[list[int], list[int]]] = {}
@@ -139,14 +141,27 @@ def encode_parallel(
     sources, targets = (_flat(side) for side in zip(*kept.values(), strict=True))
     gold = None
     if by_words and corpus.alignment is not None and not framed:
-        links = (_gold(corpus.alignment[i], len(pair[1])) for i, pair in kept.items())
+        links = (_gold(corpus.alignment[i], i, *map(len, pair)) for i, pair in kept.items())
         gold = _flat(list(links))[0]
     return EncodedPairs(*sources, *targets, torch.tensor(list(kept)), gold)
 
 
-def _gold(links: Sequence[tuple[int, int]], target: int) -> list[int]:
-    """The source position of each target word, ``-1`` where there is none (so for EOS)."""
-    first = dict(reversed(links))  # of several the one listed first
+def _rounds(batch_size: int, epochs: int | None) -> Iterable[int]:
+    for what, value in (("batch_size", batch_size), ("epochs", epochs)):
+        if value is not None and value < 1:
+            raise ValueError(f"expected {what} of at least 1, found {value}")
+    return count() if epochs is None else range(epochs)
+
+
+def _gold(links: Sequence[tuple[int, int]], pair: int, source: int, target: int) -> list[int]:
+    """For each target word the source word that is linked to it first, or -1."""
+    for to, from_ in links:
+        if not (0 <= to < target - 1 and 0 <= from_ < source):
+            raise ValueError(
+                f"pair {pair}: expected a link (target, source) below ({target - 1}, {source}), "
+                f"found {(to, from_)}; alignments count the words and marks that words() finds"
+            )
+    first = dict(reversed(links))
     return [first.get(to, -1) for to in range(target)]
 
 
@@ -176,8 +191,8 @@ class EncodedTexts:
         Where there are fewer texts than ``batch_size``, a batch has them all. ``whole``: whether an
         epoch leaves out the few texts that do not fill a batch. Else as ``EncodedPairs.batches``.
         """
-        generator, size = torch.Generator().manual_seed(seed), min(batch_size, len(self))
-        rounds = count() if epochs is None else range(epochs)
+        rounds, size = _rounds(batch_size, epochs), min(batch_size, len(self))
+        generator = torch.Generator().manual_seed(seed)
         orders = (torch.randperm(len(self), generator=generator) for _ in rounds)
         parts = (rows for order in orders for rows in order.split(size))
         return (self.batch(rows) for rows in parts if len(rows) == size or not whole)

@@ -24,11 +24,6 @@ _NO_TEXT = {
     rb"\x80[\x02-\x05]": "a file of data",
 }
 """The first bytes of what is no text, and its name."""
-_MARKS = {
-    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
-    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
-}
-"""Encodings that mark their beginning; that of UTF-32 may look like the other."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +83,21 @@ def _in_order(classes: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
+def _wide(raw: bytes) -> str:
+    """The UTF-16 or UTF-32, as Python calls it, that bytes are in, marked or not; or ``""``."""
+    if raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    blanks = raw.count(b" ") + raw.count(b"\n")
+    for name in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be") if b"\0" in raw else ():
+        text = raw.decode(name, errors="replace")
+        # In other bytes most of 0x20 and 0x0A would be parts of some rare letter.
+        if "\ufffd" not in text and 0 < blanks <= 2 * len(re.findall("[ \n]", text)):
+            return name
+    return ""
+
+
 def _decoded(path: Path, encoding: str) -> str:
     """The text of a file, plain or gzipped, if it is text and in this encoding."""
     raw = path.read_bytes()
@@ -98,22 +108,21 @@ def _decoded(path: Path, encoding: str) -> str:
             raise ValueError(
                 f"{path}: expected a whole gzip file, found a damaged one ({error}); copy it again"
             ) from error
-    codec = codecs.lookup(encoding).name
-    marked = next((name for name, marks in _MARKS.items() if raw.startswith(marks)), "")
-    wide = marked or codec.startswith(tuple(_MARKS))
+    codec, wide = codecs.lookup(encoding).name, _wide(raw)
+    meant_wide = codec.startswith(("utf-16", "utf-32"))
     found = next((name for start, name in _NO_TEXT.items() if re.match(start, raw)), "")
-    if not wide and b"\0" in raw:
-        found = found or "bytes 0, which no text has but UTF-16 and UTF-32"
+    if not wide and not meant_wide and b"\0" in raw:
+        found = found or "bytes 0, which no text has"
     if found:
         raise ValueError(
             f"{path}: expected a file of text, found {found}. Unpack it, or save what is in it as "
             "plain text (UTF-8), and read that"
         )
-    if not codec.startswith(marked):
-        raise ValueError(f"{path}: expected {encoding}, found {marked}; say encoding={marked!r}")
+    if wide and not codec.startswith(wide) and f"{codec}-le" != wide:
+        raise ValueError(f"{path}: expected {encoding}, found {wide}; say encoding={wide!r}")
     # As these nearly any bytes can be read; what can be read as UTF-8 is hardly ever one of them.
     western = codec in ("iso8859-1", "cp1252") and not raw.isascii()
-    blind = western or (wide and not marked and b"\0" not in raw)
+    blind = western or (meant_wide and not wide and b"\0" not in raw)
     if blind and "\ufffd" not in raw.decode(errors="replace"):
         raise ValueError(f"{path}: expected {encoding}, found UTF-8; leave encoding out")
     try:
