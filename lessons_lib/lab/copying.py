@@ -87,11 +87,11 @@ class CopyingConfig(Configuration):
         )
 
 
-Settings = TypeVar("Settings", bound=CopyingConfig)
+Settings = TypeVar("Settings", bound=Configuration)
 Measure = Callable[[models.Seq2Seq, Batch], dict[str, float]]
 
 
-def extended(base: CopyingConfig, kind: type[Settings], **changes: Any) -> Settings:
+def extended(base: Configuration, kind: type[Settings], **changes: Any) -> Settings:
     """A configuration of another kind with the fields of one, and changes."""
     return kind.from_dict({**base.to_dict(), **changes})
 
