@@ -6,10 +6,13 @@ difference, not even in training: to change both factors turns over their gradie
 changes nothing. Registered in ``registered/2026-11-29-carried.md``.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import get_args
 
-from torch import Generator
+import torch
+from torch import Generator, Tensor
 from torch.nn.functional import pad
 
 from lessons_lib import training
@@ -56,6 +59,25 @@ class CarriedConfig(transformer.TransformerConfig):
         return kind(self.vocab, self.length, end_symbol=self.end_symbol)
 
 
+@dataclass(frozen=True)
+class ControlledConfig(CarriedConfig):
+    """The same with the second half of the heads held at its start, or all heads put back to it."""
+
+    frozen: bool = False  #: whether the second half of the heads stays as it starts
+    reset_at: int = 0  #: updates after which heads alone get their start back; 0: they do not
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at, steps = self.reset_at, self.steps
+        refuse({f"reset_at from 0 to below steps ({steps}), found {at}": not 0 <= at < steps})
+
+
+def head_weights(model: transformer.Transformer) -> list[tuple[torch.nn.Parameter, int]]:
+    """What belongs to heads, each with the axis that runs over them: all but ``join``'s bias."""
+    parts = (model.query, model.key, model.value)
+    return [*((w, 0) for part in parts for w in part.parameters()), (model.join.weight, 1)]
+
+
 def build_carried(config: CarriedConfig, seed: int) -> transformer.Transformer:
     """The Transformer with the second half of its heads made from the first, before training."""
     model = transformer.build_transformer(config, seed)
@@ -73,6 +95,40 @@ def build_carried(config: CarriedConfig, seed: int) -> transformer.Transformer:
 def run_carried(config: CarriedConfig, seed: int) -> training.History:
     """Train one Transformer with heads and their images; metrics as ``transformer.measure``."""
     return train_copier(build_carried(config, seed), config, seed, measure=transformer.measure)
+
+
+def run_controlled(config: ControlledConfig, seed: int) -> training.History:
+    """``run_carried`` with heads that are held, or put back to their start while the rest stays."""
+    model = build_carried(config, seed)
+    weights = head_weights(model)
+    start = [weight.detach().clone() for weight, _ in weights]
+
+    def first_half(gradient: Tensor, axis: int) -> Tensor:
+        kept, held = gradient.chunk(2, axis)
+        return torch.cat([kept, torch.zeros_like(held)], axis)
+
+    for weight, axis in weights if config.frozen else ():
+        weight.register_hook(partial(first_half, axis=axis))
+
+    def batches() -> Iterator[Batch]:
+        for step, batch in enumerate(config.task.stream(config.batch_size, seed)):
+            if 0 < step == config.reset_at:
+                for (weight, _), value in zip(weights, start, strict=True):
+                    weight.data.copy_(value)
+            yield batch
+
+    return train_copier(model, config, seed, batches(), measure=transformer.measure)
+
+
+def controlled() -> dict[str, ControlledConfig]:
+    """Two random heads and two antithetic ones, the second held, or both put back at step 20."""
+    two = extended(transformer.TRANSFORMER, ControlledConfig, heads=2)
+    kinds = {"frozen": replace(two, frozen=True), "reset": replace(two, reset_at=20)}
+    return {
+        f"two-{called(pair)}-{kind}": replace(base, pair=pair)
+        for kind, base in kinds.items()
+        for pair in ("random", "both")
+    }
 
 
 def carried() -> dict[str, CarriedConfig]:

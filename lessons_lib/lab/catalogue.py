@@ -280,6 +280,7 @@ _ENTRIES: dict[str, Entry] = {
         range(2001, 2051),
     ),
     "carried": _survey(carried.run_carried, carried.carried(), range(2101, 2149)),
+    "carried_controls": _survey(carried.run_controlled, carried.controlled(), range(2101, 2149)),
     "translated": (
         translated.run_translated,
         {"lesson": _short(translated.translated(), range(2201, 2207), "ours", *CAPTIONS)},

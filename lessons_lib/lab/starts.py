@@ -60,7 +60,7 @@ def run_dead(config: DeadConfig, seed: int) -> training.History:
 def dead_words() -> dict[str, DeadConfig]:
     """Words in the output layer that never occur; the last arm silences them."""
     base = extended(SMALL, DeadConfig)
-    found = {f"dead-{count}": replace(base, dead_words=count) for count in (0, 8, 16)}
+    found = {f"dead-{count}": replace(base, dead_words=count) for count in (0, 3, 8, 16)}
     return {**found, "dead-16-silenced": replace(base, dead_words=16, silenced=True)}
 
 
