@@ -72,7 +72,7 @@ class ControlledConfig(CarriedConfig):
         refuse({f"reset_at from 0 to below steps ({steps}), found {at}": not 0 <= at < steps})
 
 
-def head_weights(model: transformer.Transformer) -> list[tuple[torch.nn.Parameter, int]]:
+def head_weights(model: transformer.Transformer) -> list[tuple[Tensor, int]]:
     """What belongs to heads, each with the axis that runs over them: all but ``join``'s bias."""
     parts = (model.query, model.key, model.value)
     return [*((w, 0) for part in parts for w in part.parameters()), (model.join.weight, 1)]
