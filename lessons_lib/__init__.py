@@ -2,11 +2,11 @@
 
 The shelf, in the order of reading::
 
-    tasks        inputs: copying, its hard distribution, keywords
-    models       the paper's encoder-decoder: Seq2Seq computes attention
+    tasks        inputs: Copying() is the hard distribution; keywords
+    models       the paper's encoder-decoder: Seq2Seq.scores and .attend compute attention
     classifier   the paper's classifier of texts;  ibm_model1: words from co-occurrence alone
     training     one loop for all of them
-    probes       what a model would say if it looked at one word alone: KTIW
+    probes       lexical_probe: what a model would say if it looked at one word alone (KTIW)
     agreement    A(u, v) and xi: do two ways of weighing words agree?
     stats        intervals and tests;  plots: colours;  config: configurations
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from scipy.stats import fisher_exact
 from test_mirrored import arm
 
-from lessons_lib import probes
+from lessons_lib import models, probes
 from lessons_lib.lab import carried, mirror
 from lessons_lib.lab.copying import extended
 from lessons_lib.lab.records import Record
@@ -43,6 +44,18 @@ def hypotheses(records: Mapping[str, Record]) -> list[Hypothesis]:
     says = "only the query turned over: as often as identical heads"
     found.append(likeness("C4, two", says, runs, "two-query", "two-identical"))
     return judged(found, len(MORE))
+
+
+def controls(records: Mapping[str, Record]) -> list[Hypothesis]:
+    """K1 to K3, as they are registered in ``registered/2026-11-29-carried-controls.md``."""
+    runs, free, held = Runs(records), "two-antithetic", "two-antithetic-frozen"
+    says = "antithetic heads align more often where both learn than with the second held"
+    found = [advantage("K1", says, runs, free, held)]
+    says = "with the second held, antithetic heads align as often as random ones"
+    found.append(likeness("K2", says, runs, held, "two-random-frozen"))
+    says = "put back after 20 updates, antithetic heads align more often than random ones"
+    found.append(advantage("K3", says, runs, "two-antithetic-reset", "two-random-reset"))
+    return judged(found, 2)
 
 
 def test_ranking_by_brute_force() -> None:
@@ -93,3 +106,34 @@ def test_registered_hypotheses_have_the_verdicts_of_known_outcomes() -> None:
     exact = fisher_exact(np.array([[47, 1], [30, 18]]), alternative="greater").pvalue
     assert first.p == pytest.approx(exact)
     assert first.corrected == pytest.approx(5 * exact)  # of seven the third smallest
+
+
+@pytest.mark.parametrize("change", [{"frozen": True}, {"reset_at": 1}])
+def test_controls_hold_the_second_half_of_the_heads_or_put_all_heads_back(
+    change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = extended(TINY, carried.ControlledConfig, pair="both", **change)
+    seen = []
+
+    def trained(model: Any, config: Any, seed: int, batches: Any, measure: Any) -> None:
+        start = {name: p.detach().clone() for name, p in model.named_parameters()}
+        models.sequence_loss(model, next(batches)).backward()
+        for name, p in model.named_parameters():
+            seen.append(name)
+            of_heads = name.split(".")[0] in ("query", "key", "value") or name == "join.weight"
+            first, second = p.grad.chunk(2, 1 if name == "join.weight" else 0)
+            if of_heads and name != "key.bias":  # adds the same to all scores of a step
+                assert bool(first.any()), name
+                assert bool(second.any()) != config.frozen, name
+            p.data.add_(1.0)
+        next(batches)
+        for name, p in model.named_parameters():
+            of_heads = name.split(".")[0] in ("query", "key", "value") or name == "join.weight"
+            back = of_heads and config.reset_at > 0
+            torch.testing.assert_close(p.detach(), start[name] if back else start[name] + 1)
+
+    monkeypatch.setattr(carried, "train_copier", trained)
+    carried.run_controlled(config, 3)
+    assert "join.weight" in seen
+    with pytest.raises(ValueError, match=r"reset_at from 0 to below steps \(2\), found 2"):
+        replace(config, reset_at=2)
