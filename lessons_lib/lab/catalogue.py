@@ -181,7 +181,7 @@ _ENTRIES: dict[str, Entry] = {
                 *(2, "classification", "short_texts", "the encoder reads from left to right only"),
             ),
             "both-ways": _short(
-                classification.short_classifications(bidirectional=True, left_out=("ag_scitech",)),
+                classification.short_classifications(bidirectional=True),
                 *(2, "classification", "short_texts"),
             ),
         },

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -253,12 +253,9 @@ def classifications() -> dict[str, Classification]:
     return found | {"imdb": Classification("imdb", "pos", proxy_learning_rate=5e-5, **limits)}
 
 
-def short_classifications(
-    *, bidirectional: bool, left_out: Container[str] = ()
-) -> dict[str, Classification]:
-    """Short runs of a classifier that reads in one direction, or in both; arms left out by name."""
+def short_classifications(*, bidirectional: bool) -> dict[str, Classification]:
+    """Short runs of a classifier that reads in one direction, or in both."""
     return {
-        arm: short(corpus=side[0], positive=side[1], bidirectional=bidirectional)
-        for arm, side in SIDES.items()
-        if arm not in left_out
+        arm: short(corpus=corpus, positive=positive, bidirectional=bidirectional)
+        for arm, (corpus, positive) in SIDES.items()
     }

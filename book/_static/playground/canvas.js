@@ -5,6 +5,7 @@ const NAMES = [
   "words",
   "elimination",
   "tokens",
+  "sure",
   "text",
   "muted",
   "surface",

@@ -23,7 +23,7 @@ export const curves = {
     ["words", "solid", "words known"],
     ["attention", "dashed", "attention"],
     ["tokens", "dotted", "answers"],
-    ["tokens", "thin", "how sure"],
+    ["sure", "thin", "how sure"],
   ],
 
   height(width, _, most) {
@@ -55,7 +55,7 @@ export const curves = {
     }
     context.globalAlpha = 1;
     line(context, path((row) => row.tokenAccuracy), colours.tokens, 3, [1, 5]);
-    line(context, path(sure), colours.tokens, 1.5);
+    line(context, path(sure), colours.sure, 1.5);
     line(context, path((row) => Math.max(...row.rightAttention)), colours.attention, 2.5, [8, 4]);
     const known = history.known.map(([step, share]) => [x(step), y(share)]);
     line(context, known, colours.words, 2.5);

@@ -69,17 +69,14 @@ class Row {
       this.parts[n].style.width = `${(100 * report[way]) / this.runs}%`;
     });
     const [low, high] = wilson(report.aligned, report.finished);
-    const share = report.finished && !this.plain
-      ? ` Aligned: ${percent(report.aligned / report.finished)}, ` +
-        `95% interval ${percent(low)} to ${percent(high)}.`
-      : "";
+    const share = percent(report.aligned / report.finished);
+    const interval = ` (${share}, 95% interval ${percent(low)} to ${percent(high)})`;
+    const others = `, ${report.elimination} elimination, ${report.undecided} undecided`;
     write(
       this.words,
-      `${report.finished} of ${count(this.runs, "run")}: ${report.aligned} aligned` +
-        (this.plain
-          ? ""
-          : `, ${report.elimination} elimination, ${report.undecided} undecided`) +
-        `.${share} ${this.theory}`,
+      `Aligned: ${report.aligned} of ${count(report.finished, "run")}` +
+        (report.finished && !this.plain ? interval : "") +
+        `${this.plain ? "" : others}. ${this.theory}`,
     );
   }
 }
