@@ -50,11 +50,11 @@ def controls(records: Mapping[str, Record]) -> list[Hypothesis]:
     """K1 to K3, as they are registered in ``registered/2026-11-29-carried-controls.md``."""
     runs, free, held = Runs(records), "two-antithetic", "two-antithetic-frozen"
     says = "antithetic heads align more often where both learn than with the second held"
-    found = [advantage("K1", says, runs, free, held)]
+    found = [advantage("K1, two", says, runs, free, held)]
     says = "with the second held, antithetic heads align as often as random ones"
-    found.append(likeness("K2", says, runs, held, "two-random-frozen"))
+    found.append(likeness("K2, two", says, runs, held, "two-random-frozen"))
     says = "put back after 20 updates, antithetic heads align more often than random ones"
-    found.append(advantage("K3", says, runs, "two-antithetic-reset", "two-random-reset"))
+    found.append(advantage("K3, two", says, runs, "two-antithetic-reset", "two-random-reset"))
     return judged(found, 2)
 
 

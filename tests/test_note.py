@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from scipy import stats
-from test_carried import TASKS, hypotheses
+from test_carried import TASKS, controls, hypotheses
 
 from lessons_lib.lab import heads, records
 from lessons_lib.scoreboard import mirrored
@@ -20,9 +20,10 @@ PAGE = Path(__file__).resolve().parent.parent / "book" / "note_for_researchers.m
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
     for line in PAGE.read_text(encoding="utf-8").splitlines()
-    if re.match(r"\| [CH]\d", line)
+    if re.match(r"\| [CHK]\d", line)
 ]
-FOUND = [*mirrored.hypotheses(), *hypotheses(records.load("carried", "lesson"))]
+TRANSFORMERS = {**records.load("carried"), **records.load("carried_controls")}
+FOUND = [*mirrored.hypotheses(), *hypotheses(TRANSFORMERS), *controls(TRANSFORMERS)]
 PAIRS = {
     "H1": ("antithetic-V-16", "random-V-16"),
     "H2, query": ("query-V-16", "random-V-16"),
@@ -35,12 +36,15 @@ CARRIED = {
     "C2": ("antithetic", "identical"),
     "C3": ("value", "random"),
     "C4": ("query", "identical"),
+    "K1": ("antithetic", "antithetic-frozen"),
+    "K2": ("antithetic-frozen", "random-frozen"),
+    "K3": ("antithetic-reset", "random-reset"),
 }
 # In the order of the page: by hypothesis, then by cell or task.
 NAMES = [f"{name}, {cell}" for name in PAIRS for cell in ("LSTM", "GRU")]
 NAMES += ["H5", "H6", "H7, share", "H7, time"]
 NAMES += [f"{name}, {task}" for name in ("C1", "C2") for task in TASKS]
-NAMES += ["C3, two", "C4, two"]
+NAMES += [f"{name}, two" for name in ("C3", "C4", "K1", "K2", "K3")]
 
 
 def test_it_has_every_hypothesis_that_was_measured() -> None:
@@ -66,7 +70,7 @@ def test_a_row_of_its_table_is_that_of_the_records(row: list[str], name: str) ->
         )
     kind, _, cell = name.rpartition(", ")
     if kind in PAIRS | CARRIED:
-        runs = Runs(records.load("mirror_pairs" if kind in PAIRS else "carried", "lesson"))
+        runs = Runs(records.load("mirror_pairs") if kind in PAIRS else TRANSFORMERS)
         told = [runs.aligned(f"{cell.lower()}-{arm}") for arm in (PAIRS | CARRIED)[kind]]
         assert counts == f"{told[0][0]} and {told[1][0]} of {told[0][1]}"
 

@@ -116,12 +116,7 @@ WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="ut
 """What is said of experiments: their ``questions``, and groups of ``deviations`` by name."""
 
 
-EARLIER = frozenset(
-    {
-        "classification/left-to-right",
-        "forks/full-size",
-    }
-)
+EARLIER = frozenset({"classification/left-to-right"})
 """Experiments and scales whose records were made by an earlier version of the code: copiers with
 three output words that never occur in place of one, classifiers with another proxy. They are read
 as they are and say themselves how they were made; to run them again makes new ones."""

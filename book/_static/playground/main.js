@@ -242,7 +242,9 @@ class Playground {
       this.say(`Decided at step ${snapshot.step}, ${RESULTS[result]}.`);
     }
     if (this.scene?.kept) this.kept = this.history.rows;
-    if (this.scene?.compared && this.kept) this.story.compare(this.history.rows.at(-1), this.kept);
+    const last = this.history.rows.at(-1);
+    if (this.scene?.compared && this.kept) this.story.compare(last, this.kept);
+    if (this.scene?.measured) this.story.compare(last, []);
     if (this.scene && snapshot.step) this.story.reveal(result);
   }
 

@@ -24,10 +24,10 @@ export const SCENES = [
     caption: [
       "A model copies sentences of animals. It learns ",
       "what each word stands for",
-      " (orange: knowledge to translate individual words) and ",
+      " (orange: knowledge to translate individual words, KTIW) and ",
       "where to look",
-      " (blue: attention). No lion in the sentence, none in the copy: such clues teach words " +
-        "without looking. Then looking pays.",
+      " (blue: attention). No lion in the sentence, none in the copy: that teaches words without " +
+        "looking. Then looking pays.",
     ],
     config: { ...SIX, vocab: 12 },
     pace: 14,
@@ -39,12 +39,12 @@ export const SCENES = [
     caption: [
       "Now all animals are always there: ",
       "no such clue",
-      ". Words and attention lean a little, by chance: the dot, above the dashed line.",
+      ". Words and attention lean a little, by chance: the dot. Above the dashed line is lucky.",
     ],
     branch: "aligned",
     ending: [
-      "Lucky: it looks more at the word to copy, which learns to say \u201cme\u201d (+); so it is " +
-        "worth a look. Each drives the other up: ",
+      "Lucky: it looks more at the word to copy, which learns to say \u201cme\u201d (+); so " +
+        "looking there pays. Each drives the other up: ",
       "aligned",
       ".",
     ],
@@ -60,8 +60,8 @@ export const SCENES = [
     branch: "elimination",
     ending: [
       "Unlucky: it looks more at the others, which are not the answer and learn to say " +
-        "\u201cnot me\u201d (\u2212); then no answer is worth a look. Each drives the other down; " +
-        "the answer is what nobody denies: ",
+        "\u201cnot me\u201d (\u2212). All words do; so looking at the right one hurts, and it looks " +
+        "away. It ends by ruling out the others: ",
       "elimination",
       ".",
     ],
@@ -74,14 +74,15 @@ export const SCENES = [
   {
     title: "Eight heads, eight tosses",
     caption: [
-      "Eight heads, each two maps and a toss of its own. Unlucky ones say no to wrong words; the " +
-        "lucky one, here head 6, says yes to the right one. Nothing is contradicted: ",
+      "Eight heads, each two maps and a toss of its own. Unlucky ones vote against wrong words, the " +
+        "lucky one, here head 6, for the right word. Votes add up: ",
       "one lucky head is enough",
       ". How many of 100 runs have one?",
     ],
     config: { ...SIX, heads: 8, seed: EIGHT_TOSSES, rate: 8 },
     pace: 40,
     until: 400,
+    measured: true,
     views: ["attention", "plane", "tally"],
     tally: [ONE_HEAD, EIGHT_HEADS],
   },
@@ -183,15 +184,12 @@ export class Story {
     this.app.say(this.ending.textContent);
   }
 
-  /** How sure the run is, beside the run that was kept, at the same step. */
+  /** How sure the run is; where one was kept to compare with, beside it, at the same step. */
   compare(row, kept) {
     const there = kept.find(({ step }) => step === row.step);
-    if (!there || row.step === 0) return;
-    write(
-      this.measure,
-      `Step ${row.step}: ${percent(sure(row))} sure of the right word; with the lucky start ` +
-        `${percent(sure(there))}.`,
-    );
+    if (row.step === 0 || (kept.length && !there)) return;
+    const beside = there ? `; with the lucky start ${percent(sure(there))}` : "";
+    write(this.measure, `Step ${row.step}: ${percent(sure(row))} sure of the right word${beside}.`);
   }
 
   /** The scene has nothing more to show: it can be seen again. */
