@@ -15,20 +15,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from lessons_lib import probes, training
 from lessons_lib.agreement import agreement
+from lessons_lib.classifier import ClassifierConfig, build_classifier, class_loss
 from lessons_lib.corpora import loaders
 from lessons_lib.corpora.batches import EncodedPairs, encode_parallel
 from lessons_lib.corpora.vocabulary import Vocabulary, words
-from lessons_lib.lab import catalogue, parallel
+from lessons_lib.lab import catalogue, copying, parallel, translator
 from lessons_lib.lab.saliency import saliency
 from lessons_lib.models import (
     BagOfWords,
@@ -38,7 +40,7 @@ from lessons_lib.models import (
     build_bag_of_words,
     sequence_loss,
 )
-from lessons_lib.tasks import PAD, Batch, Copying
+from lessons_lib.tasks import FIRST_WORD, PAD, Batch, Copying, LabelledBatch
 from lessons_lib.theory.reduced_model import ReducedConfig, train_reduced
 
 sys.path += [str(Path(__file__).resolve().parent.parent / name) for name in ("tools", "tests")]
@@ -73,46 +75,174 @@ def compare(what: str, ours: Call, theirs: Call, repeats: int = 5, scale: float 
 class Plain(nn.Module):
     """An encoder-decoder with attention as one writes it for equal lengths: about a dozen lines."""
 
-    def __init__(self, vocab: int, width: int) -> None:
+    def __init__(self, vocab: int, width: int, layers: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
+        self.both = layers > 1  # as the authors' translator, which also reads from the right
+        wide = width * (2 if self.both else 1)
         self.embedding = nn.Embedding(vocab, width)
-        self.encoder = nn.LSTM(width, width, batch_first=True)
-        self.decoder = nn.LSTM(width, width, batch_first=True)
-        self.query, self.value = nn.Linear(width, width), nn.Linear(width, width)
-        self.output = nn.Sequential(nn.Linear(2 * width, width), nn.Tanh(), nn.Linear(width, vocab))
+        options: dict[str, Any] = {"num_layers": layers, "dropout": dropout, "batch_first": True}
+        self.encoder = nn.LSTM(width, width, bidirectional=self.both, **options)
+        self.decoder = nn.LSTM(width, width, **options)
+        self.query, self.value = nn.Linear(width, wide), nn.Linear(wide, width)
+        between = nn.ReLU() if self.both else nn.Tanh()
+        self.output = nn.Sequential(nn.Linear(2 * width, width), between, nn.Linear(width, vocab))
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits, ``(batch, tgt, vocab)``."""
         h, last = self.encoder(self.embedding(batch.source))
-        s, _ = self.decoder(self.embedding(batch.decoder_input), last)
+        start = tuple((end[0::2] + end[1::2]) / 2 for end in last) if self.both else last
+        s, _ = self.decoder(self.embedding(batch.decoder_input), start)
         alpha = (self.query(s) @ h.mT).softmax(-1)
         logits: Tensor = self.output(torch.cat([s, alpha @ self.value(h)], -1))
         return logits
 
 
-def step_of(model: nn.Module, loss: Callable[[Batch], Tensor]) -> Callable[[], None]:
-    """One update on a fresh batch of the paper's copying task."""
-    optimizer, stream = torch.optim.Adam(model.parameters()), COPYING.stream(128, 0)
+class PlainClassifier(nn.Module):
+    """The same for the classifier."""
+
+    def __init__(self, vocab: int, d_embed: int, width: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocab, d_embed)
+        self.encoder = nn.LSTM(d_embed, width, batch_first=True, bidirectional=True)
+        self.scorer = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, 1))
+        self.readout = nn.Linear(2 * width, 1)
+
+    def forward(self, batch: LabelledBatch) -> Tensor:
+        """Log-odds, ``(batch,)``."""
+        h, _ = self.encoder(self.embedding(batch.source))
+        score: Tensor = (self.scorer(h).softmax(1) * self.readout(h)).sum((1, 2))
+        return score
+
+
+def step_of(
+    model: nn.Module, loss: Callable[[Any], Tensor], batches: Iterator[Any], narrow: bool = False
+) -> Callable[[], None]:
+    """One update on the next batch; ``narrow``: with autocast to bfloat16."""
+    optimizer = torch.optim.Adam(model.parameters())
 
     def step() -> None:
         optimizer.zero_grad()
-        loss(next(stream)).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=narrow):
+            value = loss(next(batches))
+        value.backward()
         optimizer.step()
 
     return step
 
 
-def bench_step() -> None:
-    """The same equations: attention that is handed out, masks and checks should cost little."""
-    size = COPYING.vocab_size
-    mine = build(Seq2SeqConfig(size, size, shared_embeddings=True), 0)
-    plain = Plain(size, 256)
-    theirs = step_of(plain, lambda b: cross_entropy(plain(b).flatten(0, 1), b.target.flatten()))
-    compare(
-        "a training step, width 256, length 40",
-        step_of(mine, lambda b: sequence_loss(mine, b)),
-        theirs,
+def operations(model: nn.Module, positions: int) -> float:
+    """Floating-point operations of one update: 6 for each weight and position, tables left out."""
+    tables = [m.weight.numel() for m in model.modules() if isinstance(m, nn.Embedding)]
+    return 6.0 * positions * (sum(p.numel() for p in model.parameters()) - sum(tables))
+
+
+def product_rate() -> float:
+    """Operations a second of products of 1,024 x 1,024 matrices in float32, the best of ten."""
+    a, b = torch.rand(1024, 1024), torch.rand(1024, 1024)
+    times = []
+    for _ in range(10):
+        began = time.perf_counter()
+        torch.mm(a, b)
+        times.append(time.perf_counter() - began)
+    return float(2 * 1024**3 / min(times))
+
+
+def bench_paper() -> None:
+    """An update of each of the paper's models: ours, whole sentences without us, and bfloat16.
+
+    Texts and sentences are drawn at random and have equal lengths, so that masks cost something and
+    save nothing: 40 words to copy, 20 words to classify, 16 subwords to translate.
+    """
+    generator = torch.Generator().manual_seed(0)
+    rate = product_rate()
+
+    def drawn(size: int, count: int, length: int) -> Tensor:
+        return torch.randint(FIRST_WORD, size, (count, length), generator=generator)
+
+    words, pieces = 10_000, 8000
+    text = LabelledBatch(drawn(words, 32, 20), torch.arange(32) % 2)
+    pair = Batch(drawn(pieces, 16, 16), drawn(pieces, 16, 16))
+    copied = COPYING.sample(128, 0)
+    copier, translated = Plain(COPYING.vocab_size, 256), Plain(pieces, 256, 2, 0.5)
+    texts = PlainClassifier(words, 300, 256)
+
+    def next_word(model: nn.Module, batch: Batch) -> Tensor:
+        return cross_entropy(model(batch).flatten(0, 1), batch.target.flatten())
+
+    def label(batch: LabelledBatch) -> Tensor:
+        return binary_cross_entropy_with_logits(texts(batch), batch.label.float())
+
+    rows: tuple[tuple[str, nn.Module, Any, nn.Module, Any, Any, int], ...] = (
+        (
+            *("copier", copying.build_copier(copying.PAPER, 0), sequence_loss),
+            *(copier, partial(next_word, copier), copied, 128 * 41),
+        ),
+        (
+            *("classifier", build_classifier(ClassifierConfig(words), 0), class_loss),
+            *(texts, label, text, 32 * 20),
+        ),
+        (
+            *("translator", translator.Translator().build("learned", 0), sequence_loss),
+            *(translated, partial(next_word, translated), pair, 16 * 16),
+        ),
     )
+    for name, ours, loss, plain, theirs, batch, positions in rows:
+        ours.train()
+        usual, narrow = (
+            step_of(ours, partial(loss, ours), repeat(batch), n) for n in (False, True)
+        )
+        compare(f"an update of the paper's {name}", usual, step_of(plain, theirs, repeat(batch)))
+        compare("  the same in bfloat16, beside float32", narrow, usual)
+        began = time.perf_counter()
+        for _ in range(5):
+            usual()
+        share = 5 * operations(plain, positions) / (time.perf_counter() - began) / rate
+        print(f"  share of the machine's rate of matrix products: {share:.0%}")
+
+
+def bench_figure() -> None:
+    """The figure of chapter 6 at the authors' size: what early stop, two processes, bfloat16 bring.
+
+    The usual way trains one run after the other for 200 updates, whole sentences at once, and looks
+    every 10. It is timed on one run of each kind and multiplied, ours on 4 seeds of each.
+    """
+    seeds = range(101, 105)
+    hard = replace(copying.PAPER, steps=200)
+
+    def usual(config: copying.CopyingConfig) -> None:
+        model, held_out = Plain(config.task.vocab_size, 256), config.task.sample(50, 1)
+        stream = config.task.stream(config.batch_size, 0)
+        update = step_of(
+            model, lambda b: cross_entropy(model(b).flatten(0, 1), b.target.flatten()), stream
+        )
+        for step in range(config.steps):
+            update()
+            if step % config.evaluate_every == 0:
+                with torch.no_grad():
+                    model(held_out).argmax(-1)
+
+    both = hard, replace(hard, vocab=60)
+    began = time.perf_counter()
+    for config in both:
+        usual(config)
+    theirs = (time.perf_counter() - began) * len(seeds)
+    print(f"200 updates, {len(seeds)} seeds each of hard and easy, the usual way: {theirs:.0f} s")
+    ways: dict[str, dict[str, Any]] = {
+        "one process, no early stop": {"stop_at": 1.01},
+        "one process": {},
+        "a process for each core": {},
+        "the same in bfloat16": {"bfloat16": True},
+    }
+    for name, changes in ways.items():
+        began, aligned = time.perf_counter(), []
+        with parallel.seed_pool(1 if name.startswith("one") else None) as pool:
+            for config in both:
+                some = replace(config, **changes)
+                runs = parallel.run_seeds(copying.run_copying, some, seeds, executor=pool)
+                ends = copying.outcomes(runs.frame())
+                aligned.append(f"{int((ends.branch == 'aligned').sum())} of {len(ends)}")
+        spent = time.perf_counter() - began
+        print(f"  {name:<28}{spent:7.0f} s   ratio {theirs / spent:4.1f}   aligned {aligned}")
 
 
 def bench_seeds() -> None:

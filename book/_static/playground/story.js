@@ -26,8 +26,8 @@ export const SCENES = [
       "what each word stands for",
       " (orange: knowledge to translate individual words, KTIW) and ",
       "where to look",
-      " (blue: attention). No lion in the sentence, none in the copy: that teaches words without " +
-        "looking. Then looking pays.",
+      " (blue: attention). A missing lion is missing in the copy: that tells what \u201clion\u201d " +
+        "stands for, without looking. Then looking pays.",
     ],
     config: { ...SIX, vocab: 12 },
     pace: 14,
@@ -37,14 +37,15 @@ export const SCENES = [
   {
     title: "The same words every time: a coin toss",
     caption: [
-      "Now all animals are always there: ",
+      "Now all are always there: ",
       "no such clue",
-      ". Words and attention lean a little, by chance: the dot. Above the dashed line is lucky.",
+      ". By chance, words and attention begin a little right or wrong: the dot. Above the dashed " +
+        "line right outweighs.",
     ],
     branch: "aligned",
     ending: [
-      "Lucky: it looks more at the word to copy, which learns to say \u201cme\u201d (+); so " +
-        "looking there pays. Each drives the other up: ",
+      "Lucky: it looks more at the word to copy, which learns \u201cme\u201d (+); so looking " +
+        "there pays. Each drives the other up: ",
       "aligned",
       ".",
     ],
@@ -56,12 +57,11 @@ export const SCENES = [
   },
   {
     title: "The coin falls on the other side",
-    caption: ["Another toss: a dot below the line."],
+    caption: ["Another toss: below the line."],
     branch: "elimination",
     ending: [
-      "Unlucky: it looks more at the others, which are not the answer and learn to say " +
-        "\u201cnot me\u201d (\u2212). All words do; so looking at the right one hurts, and it looks " +
-        "away. It ends by ruling out the others: ",
+      "Unlucky: it looks more at the others, no answers, which learn \u201cnot me\u201d (\u2212). In " +
+        "time all words say so: looking at the right one hurts. It ends by ruling out the others: ",
       "elimination",
       ".",
     ],
@@ -74,14 +74,14 @@ export const SCENES = [
   {
     title: "Eight heads, eight tosses",
     caption: [
-      "Eight heads, each two maps and a toss of its own. Unlucky ones vote against wrong words, the " +
-        "lucky one, here head 6, for the right word. Votes add up: ",
+      "Eight heads: eight tosses, two maps each. Unlucky ones only vote wrong words down, the " +
+        "lucky one, here head 6, votes the right word up. None opposes it: ",
       "one lucky head is enough",
       ". How many of 100 runs have one?",
     ],
     config: { ...SIX, heads: 8, seed: EIGHT_TOSSES, rate: 8 },
-    pace: 40,
-    until: 400,
+    pace: 60,
+    until: 600,
     measured: true,
     views: ["attention", "plane", "tally"],
     tally: [ONE_HEAD, EIGHT_HEADS],
