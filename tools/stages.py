@@ -33,7 +33,7 @@ LIMITS = {  # what: lines of all together, and where; a file of lessons_lib has 
     "of these, the shelf": (2_300, ["lessons_lib/*.py"]),
     "tools": (2_200, ["tools/**/*.py"]),
     "extensions": (400, ["book/**/*.py"]),
-    "benchmarks, problem set": (700, ["benchmarks/**/*.py", "assignment/**/*.py"]),
+    "benchmarks, problem set": (850, ["benchmarks/**/*.py", "assignment/**/*.py"]),
     "tests": (13_000, ["tests/**/*.py"]),
 }
 SHELF_FILES, FILE_LINES = 12, 450

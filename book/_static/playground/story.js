@@ -26,7 +26,7 @@ export const SCENES = [
       "what each word stands for",
       " (orange: knowledge to translate individual words, KTIW) and ",
       "where to look",
-      " (blue: attention). A missing lion is missing in the copy: that tells what \u201clion\u201d " +
+      " (blue: attention). Where no lion is, the copy has none: so it learns what \u201clion\u201d " +
         "stands for, without looking. Then looking pays.",
     ],
     config: { ...SIX, vocab: 12 },
@@ -37,10 +37,10 @@ export const SCENES = [
   {
     title: "The same words every time: a coin toss",
     caption: [
-      "Now all are always there: ",
+      "Now every animal is in every sentence: ",
       "no such clue",
       ". By chance, words and attention begin a little right or wrong: the dot. Above the dashed " +
-        "line right outweighs.",
+        "line, right prevails.",
     ],
     branch: "aligned",
     ending: [
@@ -60,8 +60,9 @@ export const SCENES = [
     caption: ["Another toss: below the line."],
     branch: "elimination",
     ending: [
-      "Unlucky: it looks more at the others, no answers, which learn \u201cnot me\u201d (\u2212). In " +
-        "time all words say so: looking at the right one hurts. It ends by ruling out the others: ",
+      "Unlucky: it looks more at the others, which are not the answer and learn \u201cnot me\u201d " +
+        "(\u2212). Each is an other elsewhere; so soon the right one says it, too, and looking there " +
+        "hurts. It ends by ruling out: ",
       "elimination",
       ".",
     ],
@@ -79,7 +80,7 @@ export const SCENES = [
       "one lucky head is enough",
       ". How many of 100 runs have one?",
     ],
-    config: { ...SIX, heads: 8, seed: EIGHT_TOSSES, rate: 8 },
+    config: { ...SIX, heads: 8, seed: EIGHT_TOSSES, rate: 16 },
     pace: 60,
     until: 600,
     measured: true,
