@@ -245,7 +245,19 @@ _ENTRIES: dict[str, Entry] = {
         },
         branches,
     ),
-    "head_mix": _survey(heads.run_heads, heads.assembled(), 50, told=["small"]),
+    "head_mix": (
+        heads.run_heads,
+        {
+            "lesson": _short(heads.assembled(), 50, "small", ends_only=True),
+            "bfloat16": _short(
+                *(heads.assembled_at_size(), 16, "bfloat16"),
+                "seeds: 16 models each, of 24 heads",
+                "heads are good or bad if they align with all or none of three orders of the data; "
+                "theirs: if they copy by update 200, or are below 0.6 then",
+            ),
+        },
+        branches,
+    ),
     "head_controls": _survey(heads.run_heads, heads.head_controls(), 24),
     "odds": _survey(copying.run_copying, copying.odds(), 32),
     "ktiw_first": _survey(interventions.run_intervention, interventions.ktiw_first(), 24),
