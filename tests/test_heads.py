@@ -13,7 +13,7 @@ from test_copying import noted
 from torch import Tensor, nn
 
 from lessons_lib import models, probes
-from lessons_lib.lab import copying, mirror, records
+from lessons_lib.lab import copying, heads, mirror, records
 from lessons_lib.lab.copying import build_copier
 from lessons_lib.lab.heads import HeadsConfig, classify_starts, remove_heads, run_heads
 from lessons_lib.tasks import generator
@@ -181,6 +181,21 @@ def trained_by_hand(config: HeadsConfig, seeds: tuple[int, ...], data_seed: int)
         optimizer.step()
         found.append(heads_of(model))
     return found
+
+
+@pytest.mark.parametrize(
+    ("scale", "good", "bad"),
+    [
+        ("lesson", heads.GOOD_HEADS, heads.BAD_HEADS),
+        ("bfloat16", heads.PAPER_GOOD_HEADS, heads.PAPER_BAD_HEADS),
+    ],
+)
+def test_good_and_bad_heads_are_those_of_the_record(
+    scale: str, good: tuple[int, ...], bad: tuple[int, ...]
+) -> None:
+    kinds = classify_starts(records.frame(records.load("head_starts", scale)))
+    assert tuple(kinds.index[kinds == "good"]) == good
+    assert tuple(kinds.index[kinds == "bad"]) == bad
 
 
 @pytest.mark.parametrize(
