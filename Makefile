@@ -12,7 +12,7 @@ COURSE = $(PYTHON) tools/course.py
 
 help:
 	@echo "make book        execute the chapters that changed and build the site"
-	@echo "make check       style, types, the tests that are not slow: after each change, under a minute"
+	@echo "make check       style, types, the tests that are not slow: after each change, about a minute"
 	@echo "make test        style, types, unit tests, every chapter once, the built site"
 	@echo "make serve       show the built site on http://127.0.0.1:8000"
 	@echo "make notebooks   execute, and write the outputs back into book/ for committing (CHAPTERS=01: one)"
