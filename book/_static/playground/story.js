@@ -26,8 +26,8 @@ export const SCENES = [
       "what each word stands for",
       " (orange: knowledge to translate individual words, KTIW) and ",
       "where to look",
-      " (blue: attention). Where no lion is, the copy has none: so it learns what \u201clion\u201d " +
-        "stands for, without looking. Then looking pays.",
+      " (blue: attention). No lion in a sentence, none in its copy: such clues tell what " +
+        "\u201clion\u201d stands for, without looking. Then looking pays.",
     ],
     config: { ...SIX, vocab: 12 },
     pace: 14,
@@ -61,7 +61,7 @@ export const SCENES = [
     branch: "elimination",
     ending: [
       "Unlucky: it looks more at the others, which are not the answer and learn \u201cnot me\u201d " +
-        "(\u2212). Each is an other elsewhere; so soon the right one says it, too, and looking there " +
+        "(\u2212). Each is often an \u201cother\u201d, so all learn it: looking at the right one now " +
         "hurts. It ends by ruling out: ",
       "elimination",
       ".",
