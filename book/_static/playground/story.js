@@ -40,7 +40,7 @@ export const SCENES = [
       "Now every animal is in every sentence: ",
       "no such clue",
       ". By chance, words and attention begin a little right or wrong: the dot. Above the dashed " +
-        "line, right prevails.",
+        "line, what is right prevails.",
     ],
     branch: "aligned",
     ending: [
@@ -75,7 +75,7 @@ export const SCENES = [
   {
     title: "Eight heads, eight tosses",
     caption: [
-      "Eight heads: eight tosses, two maps each. Unlucky ones only vote wrong words down, the " +
+      "Eight heads: eight tosses, maps of their own. Unlucky ones only vote wrong words down, the " +
         "lucky one, here head 6, votes the right word up. None opposes it: ",
       "one lucky head is enough",
       ". How many of 100 runs have one?",
