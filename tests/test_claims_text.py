@@ -262,3 +262,45 @@ def test_what_is_missing_in_a_record_is_said_with_its_command(
 ) -> None:
     with pytest.raises(ResultError, match=message):
         judged(row, corpora)
+
+
+def words_given(model1: Sequence[float], drawn: Sequence[float]) -> dict[str, Record]:
+    """Three seeds: the step at which attention, in a line, is at 1, and its most at wrong words."""
+    arms: dict[str, tuple[Sequence[float], Sequence[float]]] = {
+        "model1": (model1, (0.1, 0.1, 0.1)),
+        "dictionary": ((20, 20, 20), (0.1, 0.1, 0.1)),
+        "shuffled": ((100, 100, 100), drawn),
+        "frequencies": ((80, 80, 80), (0.1, 0.2, 0.1)),
+    }
+    found = {}
+    for arm, (steps, most) in arms.items():
+        rows = []
+        for seed, (step, wrong) in enumerate(zip(steps, most, strict=True), start=1):
+            for at in range(0, 101, 10):
+                rows.append((seed, at, "attention/gold", min(at / step, 1.0)))
+                rows.append((seed, at, "attention/wrong", wrong * at / 100))
+        found[arm] = made(rows, arm)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("model1", "drawn", "held"),
+    [
+        ((40, 20, 60), (0.3, 0.3, 0.3), (True, True)),
+        ((40, 20, 100), (0.3, 0.1, 0.05), (None, False)),
+        ((90, 80, 10), (0.3, 0.2, 0.3), (False, None)),
+    ],
+)
+def test_words_drive_translation_as_registered(
+    model1: Sequence[float], drawn: Sequence[float], held: tuple[bool | None, bool | None]
+) -> None:
+    given = words_given(model1, drawn)
+    claim = claims.rows()["words-drive-translation"](lambda name, scale: given, OURS)
+    assert tuple(claim.found.criteria.values()) == held
+    # Half-way: at half of the steps of a straight line; 40 without words.
+    low, high = map(
+        float, scipy_stats.ttest_1samp([40 - s / 2 for s in model1], 0).confidence_interval()
+    )
+    mean = 40 - sum(model1) / 6
+    assert numbers(claim) == pytest.approx((mean, low, high))
+    assert claim.found.runs == 12

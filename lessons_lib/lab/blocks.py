@@ -316,10 +316,11 @@ def by_run(frame: pd.DataFrame) -> pd.DataFrame:
     return found.reset_index(drop=True)[["run", "step", "metric", "value"]]
 
 
-def step_at(rows: pd.DataFrame, metric: str, level: float) -> pd.Series[float]:
+def step_at(rows: pd.DataFrame, metric: str, level: float | pd.Series[float]) -> pd.Series[float]:
     """The training step at which each run's curve first reaches a level, interpolated; NaN: never.
 
-    Rows are those of ``by_run``; a ``ValueError`` if no run has the metric.
+    Rows are those of ``by_run``; a level may be given for each run. A ``ValueError`` if no run has
+    the metric.
     """
     chosen = rows[rows["metric"] == metric]
     if chosen.empty:
@@ -327,7 +328,8 @@ def step_at(rows: pd.DataFrame, metric: str, level: float) -> pd.Series[float]:
             f"expected the metric {metric!r}, found {', '.join(sorted(set(rows['metric'])))}"
         )
     curves = chosen.pivot(index="step", columns="run", values="value").cummax()
+    levels = pd.Series(level, index=curves.columns)
     reached: pd.Series[float] = curves.apply(
-        lambda curve: np.interp(level, curve, curve.index, right=np.nan)
+        lambda curve: np.interp(levels[curve.name], curve, curve.index, right=np.nan)
     )
     return reached

@@ -82,6 +82,44 @@ def _judged(text: RealText, corpus: str) -> str:
     return corpus if text.has(corpus, "ktiw/gold") else f"{corpus} (by Model 1)"
 
 
+def words_drive_translation(load: Loader, t: Thresholds) -> Measured:
+    """Attention of translators that were given right, wrong or no words, paired by seed.
+
+    As in ``registered/2026-11-28-words-first.md``: a hypothesis is held where all runs show it,
+    refuted where half of them or fewer do. The third, that wrong words delay, is told, not judged.
+    """
+    made = load("words_first_translation", "lesson")
+    rows = {arm: record.frame().rename(columns={"seed": "run"}) for arm, record in made.items()}
+    looked = rows["frequencies"].query("metric == 'attention/gold'").sort_values("step")
+    ends = looked.groupby("run")["value"].agg(["first", "last"])
+    steps = {arm: step_at(rows[arm], "attention/gold", ends.mean(axis=1)) for arm in rows}
+    plain = steps["frequencies"]
+    drawn = {
+        arm: rows[arm].query("metric == 'attention/wrong'").groupby("run")["value"].max()
+        for arm in ("shuffled", "frequencies")
+    }
+    shown = {
+        "right words hasten attention": steps["model1"] < plain,
+        "wrong words draw attention": drawn["shuffled"] > drawn["frequencies"],
+        "wrong words delay it": ~(steps["shuffled"] <= plain),
+    }
+    medians = ", ".join(f"{arm} {step.median():.0f}" for arm, step in steps.items())
+    most = " and ".join(f"{of.mean():.2f}" for of in drawn.values())
+    hits = ", ".join(f"{name} in {of.sum()} of {len(of)}" for name, of in shown.items())
+    return Measured(
+        f"updates until attention is half-way (median): {medians}; at most {most} of attention "
+        f"where wrong words point, with them and without words; {hits} runs",
+        seed_interval((plain - steps["model1"]).dropna()),
+        "updates by which attention is half-way sooner after right words than after no words",
+        sum(len(record.seeds) for record in made.values()),
+        {
+            name: True if of.all() else False if of.sum() <= len(of) / 2 else None
+            for name, of in list(shown.items())[:2]
+        },
+        over="seeds",
+    )
+
+
 def agreement(
     load: Loader, t: Thresholds, experiment: str, metric: str, times: float | None = None
 ) -> Measured:
