@@ -171,6 +171,10 @@ _ENTRIES: dict[str, Entry] = {
                 classification.classifications(),
                 *(1, "seeds: 6 to 11 (12 to 17, 20)", "classification"),
             ),
+            "paper-sms": _short(
+                {"sms_spam": classification.classifications()["sms_spam"]},
+                *(1, "seeds: 6 to 11 (12 to 17, 20)", "classification"),
+            ),
             "left-to-right": _short(
                 classification.short_classifications(bidirectional=False),
                 *(2, "classification", "short_texts", "the encoder reads from left to right only"),

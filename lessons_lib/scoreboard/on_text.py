@@ -82,7 +82,7 @@ def _judged(text: RealText, corpus: str) -> str:
     return corpus if text.has(corpus, "ktiw/gold") else f"{corpus} (by Model 1)"
 
 
-def words_drive_translation(load: Loader, t: Thresholds) -> Measured:
+def words_drive_translation(load: Loader = recorded, t: Thresholds = claim.OURS) -> Measured:
     """Attention of translators that were given right, wrong or no words, paired by seed.
 
     As in ``registered/2026-11-28-words-first.md``: a hypothesis is held where all runs show it,
