@@ -198,7 +198,7 @@ _ENTRIES: dict[str, Entry] = {
     ),
     "words_first_translation": (
         words_first.run_words_first,
-        {"lesson": _large(words_first.words_given(), 6, "ours", *CAPTIONS)},
+        {"lesson": _short(words_first.words_given(), 6, "ours", *CAPTIONS)},
         last_values,
     ),
     "hard_distribution": (
@@ -253,7 +253,7 @@ _ENTRIES: dict[str, Entry] = {
         heads.run_heads,
         {
             "lesson": _short(heads.assembled(), 50, "small", ends_only=True),
-            "bfloat16": _short(
+            "bfloat16": _large(
                 *(heads.assembled_at_size(), 16, "bfloat16"),
                 "seeds: 16 models each, of 24 heads",
                 "heads are good or bad if they align with all or none of three orders of the data; "
