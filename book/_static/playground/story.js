@@ -61,8 +61,8 @@ export const SCENES = [
     branch: "elimination",
     ending: [
       "Unlucky: it looks more at the others, which are not the answer and learn \u201cnot me\u201d " +
-        "(\u2212). Each is often an \u201cother\u201d, so all learn it: looking at the right one now " +
-        "hurts. It ends by ruling out: ",
+        "(\u2212). Each is often an \u201cother\u201d, so all do: looking at the right one now " +
+        "votes it down. It ends by ruling out: ",
       "elimination",
       ".",
     ],
