@@ -5,10 +5,11 @@ import { sure } from "./reading.js";
 import { DEFAULTS } from "./settings.js";
 
 const SIX = { ...DEFAULTS, vocab: 6, length: 6, rate: 1 };
-const LUCKY = 1;
-const UNLUCKY = 3;
-/** One of its eight heads is lucky, the sixth. */
-const EIGHT_TOSSES = 15;
+/** In both, words and attention lean the same way. */
+const LUCKY = 52;
+const UNLUCKY = 49;
+/** One of its eight heads is lucky, the seventh, in words and attention. */
+const EIGHT_TOSSES = 251;
 /** For the tally: quick steps, the same for each head (the heads share the gradient). */
 const ONE_HEAD = { ...SIX, rate: 10 };
 const EIGHT_HEADS = { ...SIX, heads: 8, rate: 80 };
@@ -76,7 +77,7 @@ export const SCENES = [
     title: "Eight heads, eight tosses",
     caption: [
       "Eight heads: eight tosses, maps of their own. Unlucky ones only vote wrong words down, the " +
-        "lucky one, here head 6, votes the right word up. None opposes it: ",
+        "lucky one, here head 7, votes the right word up. None opposes it: ",
       "one lucky head is enough",
       ". How many of 100 runs have one?",
     ],
