@@ -62,8 +62,8 @@ export const SCENES = [
     branch: "elimination",
     ending: [
       "Unlucky: it looks more at the others, which are not the answer and learn \u201cnot me\u201d " +
-        "(\u2212). Each is often an \u201cother\u201d, so all do: looking at the right one now " +
-        "votes it down. It ends by ruling out: ",
+        "(\u2212). Each is often an \u201cother\u201d, so every word learns it: looking at the right " +
+        "one now votes it down. It ends by ruling out: ",
       "elimination",
       ".",
     ],
