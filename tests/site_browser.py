@@ -11,6 +11,7 @@ import io
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial
@@ -35,6 +36,15 @@ ALL_PAGES = [*PAGES, *MADE_BY_SPHINX]
 PHONE, DESKTOP = {"width": 375, "height": 740}, {"width": 1280, "height": 900}
 PATIENCE = 60_000
 """Milliseconds until what has not come is taken to be missing."""
+
+
+def wait(ready: Callable[[], Any], what: str, patience: float = PATIENCE / 1000) -> None:
+    """Return when it is true; fail after so many seconds."""
+    end = time.monotonic() + patience
+    while not ready():
+        assert time.monotonic() < end, f"never true: {what}"
+        time.sleep(0.1)
+
 
 needs_site = pytest.mark.skipif(
     not SITE.is_dir(), reason=f"there is no site in {SITE}: run `make book` first"

@@ -6,17 +6,19 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import notebook
 from matplotlib.figure import Figure
-from site_browser import PATIENCE, PHONE, ROOT, in_browser, opened
+from site_browser import PATIENCE, PHONE, ROOT, in_browser, opened, wait
 
 from lessons_lib.figures.explore import PACE, explore
 
@@ -211,6 +213,11 @@ explore(
 )"""
 
 
+def answers(place: tuple[str, int]) -> bool:
+    with socket.socket() as line:
+        return line.connect_ex(place) == 0
+
+
 @pytest.fixture
 def notebook_address(tmp_path: Path) -> Iterator[str]:
     """A server of JupyterLab with one notebook, whose kernel is the Python of the tests."""
@@ -235,7 +242,9 @@ def notebook_address(tmp_path: Path) -> Iterator[str]:
         told = []
         for line in server.stderr:
             told.append(line)
-            if found := re.search(r"http://127\.0\.0\.1:\d+/", line):
+            if found := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
+                place = "127.0.0.1", int(found[1])  # told before it is open
+                wait(partial(answers, place), "the server answers")
                 yield f"{found[0]}lab/tree/figure.ipynb?token=t"
                 break
         else:

@@ -11,13 +11,12 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from site_browser import CHAPTERS, PAGES, SPY, Host, needs_site, served
+from site_browser import CHAPTERS, PAGES, SPY, Host, needs_site, served, wait
 
 import chromium
 
@@ -46,13 +45,6 @@ class Watched(Host):
     """The site, with a script at the head of each page that notes what goes wrong."""
 
     head = WATCH.encode()
-
-
-def wait(ready: Callable[[], Any], what: str, patience: float = PATIENCE) -> None:
-    end = time.monotonic() + patience
-    while not ready():
-        assert time.monotonic() < end, f"never true: {what}"
-        time.sleep(0.1)
 
 
 class Engine(NamedTuple):
