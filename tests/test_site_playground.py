@@ -95,7 +95,7 @@ def test_the_tour_leads_through_four_scenes_to_a_summary(at: At) -> None:
             assert aligned[1] >= 95
         heights.add(page.locator(".pg-next").bounding_box()["y"])
         page.click(".pg-next")
-    assert words < 190, "a minute, read at ease"
+    assert words < 165, "a minute, read at ease"
     assert len(heights) == 1, "one need not look for the button"
     summary = page.inner_text(".pg-story")
     assert "What goes wrong" in summary

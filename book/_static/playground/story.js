@@ -23,12 +23,12 @@ export const SCENES = [
   {
     title: "Words first, then attention",
     caption: [
-      "A model copies sentences of animals. It learns ",
+      "A model copies animals. It learns ",
       "what each word stands for",
-      " (orange: knowledge to translate individual words, KTIW) and ",
+      " (orange: knowledge to translate individual words) and ",
       "where to look",
-      " (blue: attention). No lion in a sentence, none in its copy: such clues tell what " +
-        "\u201clion\u201d stands for, without looking. Then looking pays.",
+      " (blue: attention). No lion in a sentence, none in its copy: such clues teach words " +
+        "without looking.",
     ],
     config: { ...SIX, vocab: 12 },
     pace: 14,
@@ -38,14 +38,14 @@ export const SCENES = [
   {
     title: "The same words every time: a coin toss",
     caption: [
-      "Now every animal is in every sentence: ",
+      "Now every sentence has all animals: ",
       "no such clue",
-      ". By chance, words and attention begin a little right or wrong: the dot. Above the dashed " +
-        "line, what is right prevails.",
+      ". Words and attention begin a little right or wrong, by chance: the dot, above the dashed " +
+        "line.",
     ],
     branch: "aligned",
     ending: [
-      "Lucky: it looks more at the word to copy, which learns \u201cme\u201d (+); so looking " +
+      "Lucky: it looks more at the word to copy, which learns \u201cme\u201d (+); looking " +
         "there pays. Each drives the other up: ",
       "aligned",
       ".",
@@ -58,11 +58,11 @@ export const SCENES = [
   },
   {
     title: "The coin falls on the other side",
-    caption: ["Another toss: below the line."],
+    caption: ["Below the line."],
     branch: "elimination",
     ending: [
-      "Unlucky: it looks more at the others, which are not the answer and learn \u201cnot me\u201d " +
-        "(\u2212). Each is often an \u201cother\u201d, so every word learns it: looking at the right " +
+      "Unlucky: it looks more at the others, which learn \u201cnot me\u201d " +
+        "(\u2212). Each is often \u201cother\u201d, so every word learns it: looking at the right " +
         "one now votes it down. It ends by ruling out: ",
       "elimination",
       ".",
@@ -76,10 +76,10 @@ export const SCENES = [
   {
     title: "Eight heads, eight tosses",
     caption: [
-      "Eight heads: eight tosses, maps of their own. Unlucky ones only vote wrong words down, the " +
-        "lucky one, here head 7, votes the right word up. None opposes it: ",
+      "Eight heads: eight tosses. Unlucky ones only vote wrong words down, the " +
+        "lucky one, head 7, votes the right one up. None opposes: ",
       "one lucky head is enough",
-      ". How many of 100 runs have one?",
+      ". How many runs have one?",
     ],
     config: { ...SIX, heads: 8, seed: EIGHT_TOSSES, rate: 16 },
     pace: 60,
