@@ -11,12 +11,13 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from lessons_lib.models import BagOfWords, Seq2Seq
 from lessons_lib.tasks import EOS, FIRST_WORD, Batch, check_shape
 
-CELLS_AT_ONCE = 2**22
-"""Numbers of the (batch, tgt, src, vocab) table held at once, 16 MiB; larger tables are slower."""
+CELLS_AT_ONCE = 2**19
+"""Numbers of the (pairs, vocab) table held at once, 2 MiB: what a core's cache has room for."""
 
 
 @contextmanager
@@ -42,9 +43,8 @@ def lexical_probe(
 
     ``beta_{t,l}`` is computed from ``readout([s_t; V h_l])``: the context is the value of position
     l alone (with several heads all of them look there), the decoder state is the teacher-forced
-    one, without dropout. Paper, section 3. Beta is ``(batch, tgt, src)``, at padded positions 0
-    (``-inf`` on the other scales). Rows of padded output words mean nothing: mask them with
-    ``batch.target_mask``.
+    one, without dropout. Paper, section 3. Beta is ``(batch, tgt, src)``; where either word is
+    padding it is 0 (``-inf`` on the other scales).
 
     Args:
         model: an encoder-decoder.
@@ -60,43 +60,43 @@ def lexical_probe(
         raise ValueError(f"expected scale probability, log_probability or logit, found {scale!r}")
     if len(batch) == 0:
         raise ValueError("expected at least one sentence to probe, found an empty batch")
-    parts = []
     with evaluating(model):
-        for part, logits in _alone(model, batch, head):
-            right = part.target[:, :, None, None].expand(-1, -1, logits.shape[2], 1)
-            beta = logits.gather(-1, right).squeeze(-1)  # b t l
-            if scale != "logit":
-                beta = beta - logits.logsumexp(-1)
-            parts.append(beta.masked_fill(~part.source_mask[:, None, :], -torch.inf))
-    beta = torch.cat(parts)
+        beta = model.source_embedding.weight.new_full(pair_mask(batch).shape, -torch.inf)
+        for (row, t, position), logits in _alone(model, batch, head):
+            right = batch.target[row, t]
+            if scale == "logit":
+                found = logits.gather(-1, right[:, None]).squeeze(-1)
+            else:
+                found = -cross_entropy(logits, right, reduction="none")
+            beta[row, t, position] = found
     return beta.exp() if scale == "probability" else beta
 
 
-def _alone(model: Seq2Seq, batch: Batch, head: int | None = None) -> Iterator[tuple[Batch, Tensor]]:
-    """Parts of a batch, each with its logits where all attention is on one position, for each.
+def _alone(
+    model: Seq2Seq, batch: Batch, head: int | None = None
+) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
+    """Pairs of output word and position, with the logits where all attention is on the position.
 
-    The logits are ``(batch, tgt, src, vocab)``; a part has as many rows as ``CELLS_AT_ONCE`` has
-    room for.
+    Yields ``(row, t, l)``, each ``(pairs,)``, and logits ``(pairs, vocab)``: all that is not
+    padding, in parts for which ``CELLS_AT_ONCE`` has room.
     """
     if head is not None and not 0 <= head < model.config.heads:
         raise ValueError(f"expected a head from 0 to {model.config.heads - 1}, found {head}")
-    tgt, src = batch.target.shape[1], batch.source.shape[1]
-    rows = max(1, CELLS_AT_ONCE // (tgt * src * model.config.target_vocab))
-    for first in range(0, len(batch), rows):
-        part = batch[first : first + rows]
-        out = model(part)
-        values = model.values(out.encoder_states)  # b k l d
-        if head is None:
-            contexts = model.merge(values)[:, None].expand(-1, tgt, -1, -1)  # b t l c
-        else:
-            # What the other heads say, and for this one nothing; then what it alone would say.
-            others = out.attention @ values  # b k t d
-            others[:, head] = 0.0
-            alone = torch.zeros_like(values)
-            alone[:, head] = values[:, head]
-            contexts = model.merge(others)[:, :, None] + model.merge(alone)[:, None]  # b t l c
-        states = out.decoder_states[:, :, None, :].expand(-1, -1, src, -1)
-        yield part, model.readout(states, contexts)
+    out = model(batch)
+    values = model.values(out.encoder_states)  # b k l d
+    others = out.attention @ values  # b k t d: what each head says where it looks
+    if head is None:
+        others.zero_()
+    else:
+        others[:, head] = 0.0
+        values[:, torch.arange(values.shape[1]) != head] = 0.0
+    rest, here = model.merge(others), model.merge(values)
+    for pairs in (
+        pair_mask(batch).nonzero().split(max(1, CELLS_AT_ONCE // model.config.target_vocab))
+    ):
+        row, t, position = pairs.unbind(1)
+        states, contexts = out.decoder_states[row, t], rest[row, t] + here[row, position]
+        yield (row, t, position), model.readout(states, contexts)
 
 
 def table_probe(table: Tensor, batch: Batch) -> Tensor:
@@ -133,12 +133,11 @@ def seq2seq_table(model: Seq2Seq, batches: list[Batch]) -> Tensor:
     seen = torch.zeros(c.source_vocab, dtype=torch.float64)
     with evaluating(model):
         for batch in batches:
-            for part, logits in _alone(model, batch):
-                steps = part.target_mask[:, :, None, None]
-                bag = (logits.softmax(-1) * steps).sum(1) / steps.sum(1)  # b l v
-                words = part.source[part.source_mask].cpu()
-                total.index_add_(0, words, bag[part.source_mask].double().cpu())
-                seen.index_add_(0, words, torch.ones(len(words), dtype=torch.float64))
+            steps = batch.target_mask.sum(1)
+            for (row, _, position), logits in _alone(model, batch):
+                bag = logits.softmax(-1).double() / steps[row, None]
+                total.index_add_(0, batch.source[row, position].cpu(), bag.cpu())
+            seen += batch.source[batch.source_mask].cpu().bincount(minlength=c.source_vocab)
     return total / seen.clamp(min=1)[:, None]
 
 

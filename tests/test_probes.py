@@ -62,9 +62,9 @@ def test_lexical_probe_is_the_model_whose_heads_look_at_one_position(
                 logits = model(BATCH, attention=moved).logits
             said = {"logit": logits, "log_probability": logits.log_softmax(-1)}
             expected = said.get(scale, logits.softmax(-1)).gather(-1, BATCH.target[..., None])
-            rows = BATCH.source_mask[:, position]
-            torch.testing.assert_close(beta[rows, :, position], expected[rows, :, 0])
-        assert (beta[1, :, 2:] == (0.0 if scale == "probability" else -math.inf)).all()
+            there = GRID[:, :, position]
+            torch.testing.assert_close(beta[there][:, position], expected[there][:, 0])
+        assert (beta[~GRID] == (0.0 if scale == "probability" else -math.inf)).all()
         found.append(beta[GRID])
     pairs = [(a, b) for i, a in enumerate(found) for b in found[:i]]
     assert min(float((a - b).abs().max()) for a, b in pairs) > 1e-3, "all four differ"
