@@ -40,7 +40,7 @@ class Amount(NamedTuple):
 
 
 def of_text(text: str) -> Amount:
-    """What Markdown has to read; a formula within a line, or a reference, is a word."""
+    """What Markdown has to read; a formula within a line, or a number of one, is a word."""
 
     def unfold(found: re.Match[str]) -> str:
         if found["name"] == "math":
@@ -53,7 +53,8 @@ def of_text(text: str) -> Amount:
     text = FENCE.sub(unfold, text)
     text = re.sub(r"^```.*?^```|^:[\w-]+:.*?$|^\([\w-]+\)=$", "", text, flags=re.M | re.S)
     text, shown = re.subn(r"\$\$.+?\$\$", " ", text, flags=re.S)
-    text = re.sub(r"\$[^$]+\$|\{(?:term|doc|ref|eq|cite(?::t)?)\}`[^`]*`", "word", text)
+    text = re.sub(r"\{(?:term|doc|ref)\}`([^`<]+)[^`]*`", lambda a: a[1].replace("_", " "), text)
+    text = re.sub(r"\$[^$]+\$|\{(?:eq|cite(?::t)?)\}`[^`]*`", "word", text)
     return Amount(len(re.findall(r"\w[\w'’.,%-]*", text)), shown)
 
 
@@ -101,7 +102,6 @@ def row(notebook: dict[str, Any]) -> list[str]:
     before = itertools.takewhile(lambda cell: cell.get("id") != slow["cell"], notebook["cells"])
     text = "\n".join("".join(c["source"]) for c in before if c["cell_type"] == "markdown")
     step = re.findall(r"^#+ (.+)$", text, re.MULTILINE)[-1]
-    # Little of its time on a processor: others had it.
     busy = " (on a busy machine)" * (run["seconds"] > 2 * run.get("cpu_seconds", run["seconds"]))
     time, memory = f"{run['seconds']:.0f}&nbsp;s{busy}", f"{run['peak_mb'] / 1000:.1f}&nbsp;GB"
     return [time, memory, f"{slow['seconds']:.0f}&nbsp;s: {step}"]
