@@ -6,10 +6,9 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from lessons_lib.scoreboard.claim import RealText
+from lessons_lib.scoreboard.claim import RealText, mean_power, tells
 from lessons_lib.scoreboard.contrasts import (
     hazard_interval,
-    mean_power,
     share_contrast,
     share_power,
     time_ratio,
@@ -53,6 +52,10 @@ def test_power_of_a_mean_as_tables_have_it() -> None:
     half = 2.262157 / 10**0.5
     assert mean_power(Interval(3, 3 - half, 3 + half, 10), 1.0) == pytest.approx(0.803, abs=5e-4)
     assert mean_power(Interval(3, 3, 3, 10), 0.1) == 1.0
+    assert "10 seeds tell a mean from a bound that is 1 away with" in tells(
+        Interval(3, 3 - half, 3 + half, 10)
+    )
+    assert "that is 0 away" in tells(Interval(3, 3, 3, 10))
 
 
 def test_the_unit_of_an_interval_over_runs_is_the_block() -> None:
@@ -66,8 +69,8 @@ def test_the_unit_of_an_interval_over_runs_is_the_block() -> None:
     uneven = pd.Series([1.0, 3, 4, 4, 4, 8], ["1.0", "1.1", "2.0", "2.1", "2.2", "13.0"])
     half = scipy_stats.t.ppf(0.975, 2) * (1.5 * 32) ** 0.5 / 6
     assert ends(RealText.interval(uneven)) == pytest.approx((4 - half, 4 + half))
-    # Fewer than three blocks leave the run as the unit.
-    few = pd.Series([1.0, 5.0, 2.0, 4.0], ["1.0", "1.1", "2.0", "2.1"])
+    # A single block leaves the run as the unit.
+    few = pd.Series([1.0, 5.0, 2.0, 4.0], ["1.0", "1.1", "1.2", "1.3"])
     assert RealText.interval(few) == seed_interval(few)
 
 

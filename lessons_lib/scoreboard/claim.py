@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pandas as pd
-from scipy.stats import t as student
+from scipy import stats
+from scipy.optimize import brentq
 
 from lessons_lib.config import Configuration
 from lessons_lib.lab import blocks
@@ -189,6 +190,26 @@ def below(value: Interval, bound: float) -> bool | None:
     return None if found is None else not found
 
 
+def mean_power(value: Interval, distance: float) -> float:
+    """Probability that a t interval like this one lies wholly on the right side of a bound.
+
+    From the noncentral t distribution; ``distance``, above 0, is from the true mean to the bound.
+    """
+    critical = stats.t.ppf(0.5 + value.confidence / 2, value.n - 1)
+    error = (value.high - value.low) / 2 / critical
+    return float(stats.nct.sf(critical, value.n - 1, distance / error)) if error else 1.0
+
+
+def tells(value: Interval, over: str = "seeds") -> str:
+    """How far from a bound a mean has to be to lie beyond it 8 times in 10, in words."""
+    most = 100 * (value.high - value.low)
+    far = brentq(lambda distance: mean_power(value, distance) - 0.8, 0, most) if most else 0.0
+    return (
+        f"with the spread found, {value.n} {over} tell a mean from a bound that is {far:.2g} away "
+        "with probability 0.80"
+    )
+
+
 def with_fewer_seeds(claim: Claim, verdict: Verdict) -> Claim:
     """A claim measured on some of the seeds: a verdict other than that of all is "undecided"."""
     if claim.verdict in (verdict, "undecided"):
@@ -261,15 +282,15 @@ class RealText:
         """Mean over runs, with an interval that allows for likeness within their blocks.
 
         The unit, counted by ``n``, is the block: the cluster-robust standard error, and Student's t
-        for blocks less one. Below three blocks it is the run, and the interval is rather too
-        narrow. The index of the values is the name of the run.
+        for blocks less one. In a single block it is the run, and the interval is too narrow. The
+        index of the values is the name of the run.
         """
         mean = seed_interval(values, confidence=confidence)
         sums = (values - mean.estimate).groupby(_block).sum()
-        if (n := len(sums)) < 3:
+        if (n := len(sums)) < 2:
             return mean
         error = (n / (n - 1) * float((sums**2).sum())) ** 0.5 / mean.n
-        half = float(student.ppf(0.5 + confidence / 2, n - 1)) * error
+        half = float(stats.t.ppf(0.5 + confidence / 2, n - 1)) * error
         return replace(mean, low=mean.estimate - half, high=mean.estimate + half, n=n)
 
     def above(self, values: pd.DataFrame, bound: float) -> dict[str, bool | None]:
@@ -289,8 +310,9 @@ class RealText:
             main = self.interval(main.mean(axis=1))
         count = len(self.corpora)
         what += ", one corpus" if count == 1 else f", mean of {count} corpora"
-        several = len({*map(_block, self._runs)}) > 2
+        several = len({*map(_block, self._runs)}) > 1
         over = "blocks of runs" if several else "runs, which share comparisons"
+        power = power or tells(main, over.partition(",")[0])
         return Measured(ours, main, what, count * len(self._runs), criteria, over, power)
 
 

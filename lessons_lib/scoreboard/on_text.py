@@ -10,7 +10,6 @@ from lessons_lib.lab.blocks import step_at
 from lessons_lib.lab.records import load as recorded
 from lessons_lib.scoreboard import claim
 from lessons_lib.scoreboard.claim import Loader, Measured, RealText, Thresholds, exceeds
-from lessons_lib.scoreboard.contrasts import mean_power
 from lessons_lib.stats import seed_interval
 
 POSITION = "last", "first", "diagonal"
@@ -36,6 +35,7 @@ def cooccurrence_teaches_words(load: Loader, t: Thresholds) -> Measured:
             f"knows {share:g} of the better reference's words": exceeds(value, share * best)
             for share in (t.teaches, t.teaches_some)
         },
+        power=claim.tells(value),
     )
 
 
@@ -106,10 +106,11 @@ def words_drive_translation(load: Loader = recorded, t: Thresholds = claim.OURS)
     medians = ", ".join(f"{arm} {step.median():.0f}" for arm, step in steps.items())
     most = " and ".join(f"{of.mean():.2f}" for of in drawn.values())
     hits = ", ".join(f"{name} in {of.sum()} of {len(of)}" for name, of in shown.items())
+    sooner = seed_interval((plain - steps["model1"]).dropna())
     return Measured(
         f"updates until attention is half-way (median): {medians}; at most {most} of attention "
         f"where wrong words point, with them and without words; {hits} runs",
-        seed_interval((plain - steps["model1"]).dropna()),
+        sooner,
         "updates by which attention is half-way sooner after right words than after no words",
         sum(len(record.seeds) for record in made.values()),
         {
@@ -117,6 +118,7 @@ def words_drive_translation(load: Loader = recorded, t: Thresholds = claim.OURS)
             for name, of in list(shown.items())[:2]
         },
         over="seeds",
+        power=claim.tells(sooner),
     )
 
 
@@ -203,6 +205,7 @@ def uniform_attention_is_as_good(load: Loader, t: Thresholds) -> Measured:
         gap,
         "accuracy with learned less that with uniform attention",
         {"uniform attention is as good": claim.below(gap, t.same)},
-        f"with the spread found, {gap.n} say so with probability {mean_power(gap, t.same):.2f} if "
-        f"there is no difference, and the contrary with as much if it is {2 * t.same:g}",
+        f"with the spread found, {gap.n} say so with probability "
+        f"{claim.mean_power(gap, t.same):.2f} if there is no difference, and the contrary with as "
+        f"much if it is {2 * t.same:g}",
     )
