@@ -23,9 +23,9 @@ from environment import CourseError
 from labels import Settings, read_settings
 
 ROOT = Path(__file__).resolve().parent.parent
-OLD = Settings("0.3.0", "https://github.com/old/course", "https://old.example/course", "ab" * 32)
+OLD = Settings("0.3.0", "https://github.com/old/course", "https://old.github.io/course", "ab" * 32)
 PLACEHOLDER = Settings("0.3.0", "https://course.invalid/repository", "https://course.invalid/site")
-NEW = Settings("0.4.1", "https://github.com/new/lessons", "https://new.example/book")
+NEW = Settings("0.4.1", "https://github.com/new/lessons", "https://new.github.io/book")
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="there is no git on the PATH")
 
@@ -44,7 +44,7 @@ wheel_sha256 = "{OLD.wheel_sha256}"
     "lessons_lib/__init__.py": f'"""Tiny."""\n\n__version__ = "{OLD.version}"\n',
     "CITATION.cff": "cff-version: 1.2.0\nversion: 0.3.0\ndate-released: 2020-02-29\nauthors: []\n",
     "book/course.bib": (
-        f"@x{{y,\n  year = {{2020}},\n  version = {{0.3.0}},\n  url = {{{OLD.site}}}\n}}\n"
+        f"@x{{y,\n  year    = {{2020}},\n  version = {{0.3.0}},\n  url     = {{{OLD.site}}}\n}}\n"
     ),
     "CHANGELOG.md": "# Changes\n\n## Unreleased\n\n- New thing.\n\n## 0.3.0 - 2020-02-29\n\nOld.\n",
     "README.md": f"Read {OLD.site}/x, take {OLD.wheel} from {OLD.repository}.\n",
@@ -100,7 +100,7 @@ def test_a_release_names_version_and_addresses_everywhere_and_says_what_to_commi
     tiny: Any, capsys: Any
 ) -> None:
     root, day = tiny.root, datetime.date.today().isoformat()
-    assert release.release(tiny, NEW.version, NEW.repository + "/", NEW.site) == 0
+    assert release.release(tiny, NEW.version, NEW.repository + ".git/", NEW.site) == 0
     name = "lessons_lib-0.4.1-py3-none-any.whl"
     digest = hashlib.sha256((root / "dist" / name).read_bytes()).hexdigest()
     assert read_settings(root) == replace(NEW, wheel_sha256=digest)
@@ -108,8 +108,8 @@ def test_a_release_names_version_and_addresses_everywhere_and_says_what_to_commi
     cited = yaml.safe_load((root / "CITATION.cff").read_text())
     assert (cited["version"], str(cited["date-released"])) == ("0.4.1", day)
     assert (cited["url"], cited["repository-code"]) == (NEW.site, NEW.repository)
-    bib = f"@x{{y,\n  year = {{{day[:4]}}},\n  version = {{0.4.1}},\n  url = {{{NEW.site}}}\n}}\n"
-    assert (root / "book" / "course.bib").read_text() == bib
+    fields = [f"  year    = {{{day[:4]}}},", "  version = {0.4.1},", f"  url     = {{{NEW.site}}}"]
+    assert (root / "book" / "course.bib").read_text().splitlines()[1:-1] == fields
     assert (root / "CHANGELOG.md").read_text() == (
         f"# Changes\n\n## Unreleased\n\nNothing yet.\n\n## 0.4.1 - {day}\n\n- New thing.\n\n"
         "## 0.3.0 - 2020-02-29\n\nOld.\n"
@@ -193,7 +193,13 @@ def test_a_wrong_wish_changes_nothing(tiny: Any) -> None:
         ("0.3.0rc1", "", "", "above the present 0.3.0"),
         ("0.4.0", "https://gitlab.com/a/b", "", "github.com/OWNER/NAME"),
         ("0.4.0", "https://github.com/a", "", "github.com/OWNER/NAME"),
-        ("0.4.0", "", "example.org", "--site: expected https"),
+        ("0.4.0", "https://github.com/a/b?x=1", "", "github.com/OWNER/NAME"),
+        ("0.4.0", "https://github.com/<you>/course", "", "make release needs REPOSITORY="),
+        ("0.4.0", "https://github.com/OWNER/NAME", "", "make release needs REPOSITORY="),
+        ("0.4.0", "", "https://example.com", "make release needs SITE="),
+        ("0.4.0", "", "https://book.example/", "make release needs SITE="),
+        ("0.4.0", "", "you.github.io/course", "--site: expected https"),
+        ("0.4.0", "", "https://a.io/b#c", "--site: expected https"),
         ("0.4.2", "", "", "exists already"),
     ]:
         with pytest.raises(CourseError, match=f"(?s){words}.*Nothing was changed"):
@@ -228,15 +234,29 @@ def test_a_failure_on_the_way_changes_nothing(
     assert snapshot(tiny.root) == before
 
 
-def test_this_project_could_be_released() -> None:
-    """The lines that a release rewrites are there, and agree with each other."""
-    settings = read_settings(ROOT)
+def test_this_project_could_be_released(tmp_path: Path) -> None:
+    """A release finds each of its lines in the files as they are, and no old one is left."""
+    old = read_settings(ROOT)
+    assert old.wheel_sha256 or old.repository == PLACEHOLDER.repository
+    names = ("pyproject.toml", "lessons_lib/__init__.py", "CITATION.cff", "book/course.bib")
+    changes = "CHANGELOG.md"
+    pages = [path for name in release.NAMED_IN for path in ROOT.glob(name)]
+    for path in [*pages, *(ROOT / name for name in (*names, changes))]:
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
     scope: dict[str, str] = {}
-    exec((ROOT / "lessons_lib" / "__init__.py").read_text(encoding="utf-8"), scope)
-    assert scope["__version__"] == settings.version
-    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert str(cited["version"]) == settings.version
-    assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
-    with pytest.raises(CourseError, match="REPOSITORY"):
-        release.checked_address("repository", PLACEHOLDER.repository)
-    assert settings.wheel_sha256 or settings.repository == PLACEHOLDER.repository
+    exec((ROOT / names[1]).read_text(encoding="utf-8"), scope)
+    cited = yaml.safe_load((ROOT / names[2]).read_text(encoding="utf-8"))
+    assert {scope["__version__"], str(cited["version"])} == {old.version}
+    text = (tmp_path / changes).read_text("utf-8")
+    (tmp_path / changes).write_text(text.replace("Nothing yet.", "- A thing."), "utf-8")
+    new = replace(NEW, version="77.8", wheel_sha256=old.wheel_sha256)
+    release.renew(tmp_path, old, new, "2077-08-09")
+    assert read_settings(tmp_path) == new
+    for name in names[1:]:
+        assert "77.8" in (tmp_path / name).read_text("utf-8"), name
+    for name in (*names, *(str(page.relative_to(ROOT)) for page in pages)):
+        text = (tmp_path / name).read_text("utf-8")
+        assert not [word for word in (old.repository, old.site) if word in text], name
+    assert "## Unreleased\n\nNothing yet.\n\n## 77.8 - " in (tmp_path / changes).read_text("utf-8")

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import nbformat
 
 import website
-from environment import CourseError, Project, write_atomically
+from environment import Project, write_atomically
 from execute import KERNEL
 from labels import Book, Settings, read_book, read_settings
 from plain import Converter
@@ -78,14 +77,8 @@ def install_cell(settings: Settings) -> str:
 
 
 def colab_address(settings: Settings, name: str) -> str:
-    """Address that opens a chapter in Colab. CourseError: the repository is not on GitHub."""
-    parts = urlsplit(settings.repository)
-    path = parts.path.strip("/")
-    if parts.scheme != "https" or parts.netloc != "github.com" or path.count("/") != 1:
-        raise CourseError(
-            "[tool.course] repository: expected https://github.com/OWNER/NAME, "
-            f"found {settings.repository!r}"
-        )
+    """Address that opens a chapter in Colab, of a repository on GitHub."""
+    path = settings.repository.removeprefix("https://github.com/")
     host = "https://colab.research.google.com/github"
     return f"{host}/{path}/blob/{settings.tag}/colab/{name}.ipynb"
 
