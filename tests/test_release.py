@@ -118,8 +118,7 @@ def test_a_release_names_version_and_addresses_everywhere_and_says_what_to_commi
     for folder, kept in (("book", True), ("colab", False), ("student", False)):
         for stem in ("01_one", "02_two"):
             text = (root / folder / f"{stem}.ipynb").read_text(encoding="utf-8")
-            assert f'WHEEL = \\"{NEW.wheel}\\"' in text
-            assert f'SHA256 = \\"{digest}\\"' in text
+            assert f'%pip install -q \\"{NEW.wheel}#sha256={digest}\\"' in text
             assert (f"/new/lessons/blob/v0.4.1/colab/{stem}.ipynb" in text) is kept
             assert not [old for old in (OLD.repository, OLD.site, "0.3.0") if old in text]
     cells = nbformat.read(root / "book" / "01_one.ipynb", as_version=4).cells
