@@ -207,24 +207,3 @@ def test_a_command_is_done_by_the_python_of_the_environment(
     assert course.main() == 1, "no such folder"
     assert len(asked) == 2
     assert course.INSIDE not in os.environ, "what it starts begins outside"
-
-
-def test_the_switch_of_torch_is_an_option_and_a_variable(monkeypatch: Any) -> None:
-    monkeypatch.delenv("TORCH", raising=False)
-    assert course.parse(["book"]).torch == "plain"
-    assert course.parse(["test", "--torch", "cpu"]).torch == "cpu"
-    monkeypatch.setenv("TORCH", "cpu")
-    assert course.parse(["book"]).torch == "cpu"
-    monkeypatch.setenv("TORCH", "gpu")
-    with pytest.raises(SystemExit):
-        course.parse(["book"])
-
-
-def test_lines_are_counted_against_their_limits(project: Any, capsys: Any) -> None:
-    for lines, status in ((451, 1), (450, 0)):
-        (project.root / "lessons_lib" / "long.py").write_text("x = 1\n" * lines, encoding="utf-8")
-        assert course.run(course.parse(["lines"]), project) == status
-        said = [row for row in capsys.readouterr().out.splitlines() if "long.py" in row]
-        assert len(said) == 1
-        assert f"{lines} of    450" in said[0]
-        assert said[0].endswith("TOO MANY") is bool(status)
