@@ -63,6 +63,15 @@ def tree_digest(top: Path, paths: Iterable[Path]) -> str:
     return digest(part for both in sorted(files) for part in both)
 
 
+def git(root: Path, *words: str) -> str:
+    """What a git command says. CourseError: it failed."""
+    command = ["git", "-c", "core.quotePath=false", *words]
+    done = subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", check=False)
+    if done.returncode:
+        raise CourseError(f"git {' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write all of a file or leave the one that is there."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,6 @@ import datetime
 import hashlib
 import re
 import shutil
-import subprocess
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 import editions
 import environment
-from environment import CourseError, Project
+from environment import CourseError, Project, git
 from labels import Settings, read_settings
 
 FORMS = {
@@ -25,15 +24,6 @@ FORMS = {
 # Nobody can register these (RFC 2606): they stand in for an address not known yet.
 NOWHERE = re.compile(r"//([^/]*\.)?(invalid|example(\.\w+)?|test)(/|$)|OWNER/NAME|<")
 NAMED_IN = ("README.md", "CONTRIBUTING.md", "_config.yml", "book/*.md")  # addresses, in the text
-
-
-def git(root: Path, *words: str) -> str:
-    """What a git command says. CourseError: it failed."""
-    command = ["git", *words]
-    done = subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", check=False)
-    if done.returncode:
-        raise CourseError(f"git {' '.join(words)}: {done.stderr.strip()}")
-    return done.stdout
 
 
 def checked_version(new: str, present: str) -> str:

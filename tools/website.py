@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from environment import (
     call,
     child_environment,
     digest,
+    git,
     tree_digest,
     write_atomically,
 )
@@ -121,21 +121,15 @@ def page_dates(root: Path) -> dict[str, str]:
     The date of the build is right for what is left out: a page with changes that are not committed,
     and all without git, in a copy without its whole history, or in somebody else's repository.
     """
-
-    def git(*words: str) -> list[str]:
-        command = ["git", "-c", "core.quotePath=false", *words]
-        done = subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", check=True)
-        return done.stdout.splitlines()
-
     pages = "--", "book/*.md", "book/*.ipynb"
     try:
-        shallow, top = git("rev-parse", "--is-shallow-repository", "--show-toplevel")
-        if shallow != "false" or Path(top) != root.resolve():
+        about = git(root, "rev-parse", "--is-shallow-repository", "--show-toplevel").splitlines()
+        if about[0] != "false" or Path(about[1]) != root.resolve():
             return {}
-        changed = {line[3:] for line in git("status", "--porcelain", "--no-renames", *pages)}
-        known = [page for page in git("ls-files", *pages) if page not in changed]
-        return {page: git("log", "-1", "--format=%cs", "--", page)[0] for page in known}
-    except (OSError, subprocess.CalledProcessError):
+        changed = git(root, "status", "--porcelain", "--no-renames", *pages).splitlines()
+        known = set(git(root, "ls-files", *pages).splitlines()) - {line[3:] for line in changed}
+        return {page: git(root, "log", "-1", "--format=%cs", "--", page).strip() for page in known}
+    except (OSError, CourseError):
         return {}
 
 
