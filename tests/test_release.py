@@ -127,8 +127,8 @@ def test_a_release_names_version_and_addresses_everywhere_and_says_what_to_commi
     said = capsys.readouterr().out
     for words in ("git tag -a v0.4.1", 'git commit -m "Release 0.4.1"', NEW.wheel, "CITATION.cff"):
         assert words in said
-    assert release.git(root, "tag", "--list") == ""
-    assert len(release.git(root, "log", "--oneline").splitlines()) == 1
+    assert environment.git(root, "tag", "--list") == ""
+    assert len(environment.git(root, "log", "--oneline").splitlines()) == 1
     git(root, "commit", "--quiet", "--all", "-m", "done")
     (root / "CHANGELOG.md").write_text("## Unreleased\n\nMore.\n", encoding="utf-8")
     git(root, "commit", "--quiet", "--all", "-m", "more")
@@ -190,7 +190,7 @@ def strangers(text: str, settings: Settings) -> set[str]:
 
 def test_no_address_that_is_committed_leads_to_a_stranger() -> None:
     """But for tests, from which nobody installs. The built site: see ``test_site_links``."""
-    names = release.git(ROOT, "ls-files", "-z").rstrip("\0").split("\0")
+    names = environment.git(ROOT, "ls-files", "-z").rstrip("\0").split("\0")
     files = [ROOT / name for name in names if not name.startswith("tests/")]
     settings = read_settings(ROOT)
     texts = {f: f.read_text(encoding="utf-8", errors="replace") for f in files if f.is_file()}
