@@ -12,7 +12,7 @@ import uuid
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from lessons_lib.config import Configuration, digest
-from lessons_lib.corpora.sources import cache_directory, make_writable
+from lessons_lib.corpora.sources import CorpusUnavailable, cache_directory, make_writable
 from lessons_lib.lab import parallel, records
 from lessons_lib.lab.catalogue import EARLIER, REGISTRY, Experiment, Run, Scale
 from lessons_lib.lab.cluster import ClusterError, cluster_executor
@@ -210,8 +210,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runner.add_argument("--out", type=Path, help="directory of the records (default: the package)")
     options = parser.parse_args(arguments)
     if options.command == "run":
-        _run(options, parser)
-    elif options.command == "list":
+        return _run(options, parser)
+    if options.command == "list":
         _show_list()
     elif options.command == "status":
         _write(status().to_string(index=False))
@@ -220,7 +220,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    """Measure arm by arm, each written when it is done; 1 if a corpus of some arm is not there."""
     name = options.name
     try:
         scale, chosen = _scale(name, options.scale)
@@ -236,16 +237,29 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     write = len(seeds) == total or options.out is not None
     if write:
         make_writable(where)
-    try:
-        with cluster_executor(options.scheduler) as executor:
-            made = run(name, scale, seeds=seeds, only=options.arm, executor=executor)
-    except ClusterError as error:
-        parser.error(str(error))
-    for arm, record in made.items() if write else ():
-        records.save(record, where / f"{arm}.json")
+    arms = [arm for arm in chosen.arms if arm in (options.arm or chosen.arms)]
+    lacking = []
+    with ExitStack() as stack:
+        try:
+            executor = stack.enter_context(cluster_executor(options.scheduler))
+        except ClusterError as error:
+            parser.error(str(error))
+        pool = executor or stack.enter_context(parallel.seed_pool())
+        for arm in arms:
+            try:
+                made = run(name, scale, seeds=seeds, only=[arm], executor=pool)
+            except CorpusUnavailable as error:
+                lacking.append(arm)
+                sys.stderr.write(f"{arm}: not measured here: {error}\n")
+                continue
+            if write:
+                records.save(made[arm], where / f"{arm}.json")
     _write(
-        f"{len(made)} records of {len(seeds)} seeds each written to {where}"
+        f"{len(arms) - len(lacking)} records of {len(seeds)} seeds each written to {where}"
         if write
         else f"{len(seeds)} of {total} seeds are done and kept in the cache; the records in the "
         "package stay as they are until all are (or give --out)"
     )
+    if lacking:
+        _write(f"not measured here: {', '.join(lacking)}")
+    return 1 if lacking else 0

@@ -21,6 +21,7 @@ from typing import Any
 
 import pandas as pd
 
+from lessons_lib.corpora.sources import CorpusUnavailable
 from lessons_lib.lab import records as stored
 from lessons_lib.lab import run
 from lessons_lib.lab.cluster import ClusterError, cluster_executor
@@ -98,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="again-"))
             directory = options.cache or Path(scratch)
             return _again(rows()[options.row], options.seeds, directory, executor)
-    except (ClusterError, ResultError) as error:
+    except (ClusterError, CorpusUnavailable, ResultError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
 
