@@ -179,7 +179,10 @@ def test_a_chapter_needs_its_own_records_only() -> None:
 
 @pytest.mark.parametrize(("deviations", "told"), [
     (("seeds: 5", "corpora: 2"), "the authors', but for seeds and corpora"),
+    (("measured: x", "measured: y"),
+     "the authors', but for seeds and corpora; measured otherwise: x; y"),
     (("a", "b"), "differs from the authors' in: a; b"),
+    (("measured: x", "a", "b"), "differs from the authors' in: a; b; and 1 more"),
     (("a", "seeds: 5", "b", "c", "d"), "differs from the authors' in: a; b; and 2 more"),
 ])  # fmt: skip
 def test_the_set_up_of_the_records_is_told_in_short(deviations: tuple[str], told: str) -> None:

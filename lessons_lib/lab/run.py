@@ -57,9 +57,9 @@ def current(name: str, scale: str | None = None) -> dict[str, Record]:
     for arm, config in chosen.arms.items():
         expected = None if earlier else config.to_dict()
         record = records.read(arm, directory=where, config=expected, remedy=remedy)
-        for what in () if earlier else ("seeds", "deviations"):
-            wanted, there = getattr(chosen, what), getattr(record, what)
-            if wanted != there:
+        for what, wanted in {"seeds": chosen.seeds, "deviations": chosen.told(arm)}.items():
+            there = getattr(record, what)
+            if wanted != there and not earlier:
                 raise ResultError(
                     f"the result {where / arm}.json is stale: expected {what} {wanted}, found "
                     f"{there}; make it again with: {remedy}"
@@ -102,7 +102,7 @@ def run(
                 label = f"{name} {scale} {arm}"
                 parallel.run_seeds(work, config, missing, executor=pool, progress=label, done=done)
             record = records.merge([found[seed] for seed in wanted])
-            record = replace(record, name=arm, deviations=chosen.deviations, position=position)
+            record = replace(record, name=arm, deviations=chosen.told(arm), position=position)
             made[arm] = records.ends_of(record) if chosen.ends_only else record
     return made
 
@@ -181,7 +181,8 @@ def _show_list() -> None:
 def _show_report(name: str) -> int:
     failed, entry = 0, REGISTRY[name]
     for scale, chosen in entry.scales.items():
-        told = "\n  - ".join(chosen.deviations) or "nothing"
+        points = dict.fromkeys(point for arm in chosen.arms for point in chosen.told(arm))
+        told = "\n  - ".join(points) or "nothing"
         _write(f"\n{name}, {scale} scale: {entry.question}")
         _write(f"Differs from the authors' set-up in:\n  - {told}\n")
         try:

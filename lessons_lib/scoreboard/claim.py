@@ -157,10 +157,12 @@ class Noting:
     def setup(self) -> str:
         """In what they differ from the authors' set-up but seeds and corpora: the first points."""
         points = dict.fromkeys(point for record in self.all for point in record.deviations)
-        told = [point for point in points if not point.startswith(("seeds:", "corpora:"))]
+        told = [p for p in points if not p.startswith(("seeds:", "corpora:", "measured:"))]
+        others = [p.removeprefix("measured: ") for p in points if p.startswith("measured:")]
         if not told:
-            return "the authors', but for seeds and corpora"
-        more = f"; and {len(told) - 2} more" if len(told) > 2 else ""
+            otherwise = f"; measured otherwise: {'; '.join(others)}" if others else ""
+            return f"the authors', but for seeds and corpora{otherwise}"
+        more = f"; and {rest} more" if (rest := len(told) + len(others) - 2) > 0 else ""
         return f"differs from the authors' in: {'; '.join(told[:2])}{more}"
 
 
