@@ -24,7 +24,7 @@ from lessons_lib.corpora.sources import CorpusUnavailable, cache_directory, make
 from lessons_lib.lab import parallel, records
 from lessons_lib.lab.catalogue import EARLIER, REGISTRY, Experiment, Run, Scale
 from lessons_lib.lab.cluster import ClusterError, cluster_executor
-from lessons_lib.lab.records import Record, ResultError, command
+from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, command
 from lessons_lib.training import History
 
 
@@ -44,10 +44,11 @@ def _scale(name: str, scale: str | None) -> tuple[str, Scale]:
     return scale, scales[scale]
 
 
-def current(name: str, scale: str | None = None) -> dict[str, Record]:
+def current(name: str, scale: str | None = None, *, whole: bool = True) -> dict[str, Record]:
     """``records.load``, and a ``ResultError`` if one is missing, damaged or stale.
 
-    Stale: made with another configuration, seeds or deviations than those that are registered.
+    Stale: made with another configuration, seeds or deviations than those that are registered. If
+    not the ``whole`` of it is asked for, some arms may be missing, and the seeds be others.
     """
     scale, chosen = _scale(name, scale)
     where = records.PACKAGED / name / scale
@@ -56,8 +57,11 @@ def current(name: str, scale: str | None = None) -> dict[str, Record]:
     found = {}
     for arm, config in chosen.arms.items():
         expected = None if earlier else config.to_dict()
+        if not (whole or (where / f"{arm}.json").exists()):
+            continue
         record = records.read(arm, directory=where, config=expected, remedy=remedy)
-        for what, wanted in {"seeds": chosen.seeds, "deviations": chosen.told(arm)}.items():
+        seeds = chosen.seeds if whole else record.seeds
+        for what, wanted in {"seeds": seeds, "deviations": chosen.told(arm)}.items():
             there = getattr(record, what)
             if wanted != there and not earlier:
                 raise ResultError(
@@ -65,7 +69,14 @@ def current(name: str, scale: str | None = None) -> dict[str, Record]:
                     f"{there}; make it again with: {remedy}"
                 )
         found[arm] = record
+    if not found:
+        raise NotMeasuredError(f"no result of {name}, {scale} scale; make it with: {remedy}")
     return found
+
+
+def checked(name: str, scale: str) -> dict[str, Record]:
+    """Those arms of a result that are there: what the scoreboard reads."""
+    return current(name, scale, whole=False)
 
 
 def run(

@@ -12,13 +12,13 @@ from scipy.stats import t as student
 
 from lessons_lib.config import Configuration
 from lessons_lib.lab import blocks
-from lessons_lib.lab import records as stored
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, command
+from lessons_lib.lab.run import checked
 from lessons_lib.stats import Interval, seed_interval
 
 Verdict = Literal["supported", "in part", "not supported", "undecided"]
 Loader = Callable[[str, str], Mapping[str, Record]]
-"""Records of an experiment at a scale, arm by arm: ``records.load``, or one that measures."""
+"""Records of an experiment at a scale, arm by arm: ``run.checked``, or one that measures."""
 ON_TEXT = "paper", "full-size", "both-ways", "left-to-right", "short"
 """Scales, those nearest to the authors' set-up first: the first that was measured is judged."""
 NOT_MEASURED = "not measured here"
@@ -78,7 +78,7 @@ class Row:
     measure: Callable[[Loader, Thresholds], Measured]
     published: str = ""  #: what the paper says of it, where that is known; its tables are not
 
-    def __call__(self, load: Loader = stored.load, thresholds: Thresholds = OURS) -> Claim:
+    def __call__(self, load: Loader = checked, thresholds: Thresholds = OURS) -> Claim:
         """The claim as judged by the records: "undecided" where there are none.
 
         A ``ResultError`` names the command where one is damaged, stale or incomplete.

@@ -22,7 +22,6 @@ from typing import Any
 import pandas as pd
 
 from lessons_lib.corpora.sources import CorpusUnavailable
-from lessons_lib.lab import records as stored
 from lessons_lib.lab import run
 from lessons_lib.lab.cluster import ClusterError, cluster_executor
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError
@@ -51,7 +50,7 @@ def rows() -> dict[str, Row]:
 
 
 def scoreboard(
-    chapter: int | None = None, load: Loader = stored.load, thresholds: Thresholds = OURS
+    chapter: int | None = None, load: Loader = run.checked, thresholds: Thresholds = OURS
 ) -> pd.DataFrame:
     """A row for each claim, of one chapter or of all, with the columns of ``Claim.to_dict``.
 
@@ -106,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _show() -> int:
     """Print what there is; a row without records says so."""
-    status, load = 0, Noting(stored.load)
+    status, load = 0, Noting(run.checked)
     for row in ROWS:
         try:
             told = row(load).to_dict()
@@ -124,7 +123,7 @@ def _show() -> int:
 
 def _again(row: Row, count: int | None, directory: Path, executor: Executor | None) -> int:
     """Measure the experiments of a row, the first ``count`` seeds or all, and compare."""
-    there = Noting(stored.load)
+    there = Noting(run.checked)
     claim = row(there)
     old, asked = claim.to_dict(), Noting(of_first_seeds(there, count))
     if claim.found.value is None:

@@ -22,7 +22,7 @@ from lessons_lib.lab import heads
 from lessons_lib.lab import records as stored
 from lessons_lib.lab.incidence import time_difference
 from lessons_lib.lab.records import Record
-from lessons_lib.lab.run import experiment, run
+from lessons_lib.lab.run import checked, experiment, run
 from lessons_lib.plots import ROLES, use_style
 from lessons_lib.scoreboard.claim import TOLD, Loader, exceeds
 from lessons_lib.scoreboard.contrasts import Runs, share_contrast
@@ -65,7 +65,7 @@ def holm(p: Sequence[float], tests: int) -> list[float]:
     return raised.cummax().clip(upper=1).sort_index().tolist()
 
 
-def hypotheses(load: Loader = stored.load) -> list[Hypothesis]:
+def hypotheses(load: Loader = checked) -> list[Hypothesis]:
     """H1 to H7. H7 holds if one of its two rows does."""
     return judged([*_of_pairs(load), *_of_starts(load), *_of_models(load)], TESTS)
 
@@ -80,7 +80,7 @@ def judged(found: Sequence[Hypothesis], tests: int) -> list[Hypothesis]:
     return judged
 
 
-def table(load: Loader = stored.load) -> pd.DataFrame:
+def table(load: Loader = checked) -> pd.DataFrame:
     """``hypotheses`` as a table: estimate, interval, n, p-values, verdict."""
     return pd.DataFrame(
         {
