@@ -40,7 +40,7 @@ def cluster_executor(address: str | None) -> Iterator[Executor | None]:
     except (OSError, ValueError) as error:
         raise ClusterError(
             f"expected a Dask scheduler at {address}, found none ({type(error).__name__}: "
-            f"{error}); start one with: dask scheduler"
+            f"{str(error) or 'no answer'}); start one with: dask scheduler"
         ) from None
     with client:
         if theirs != {ours := _asking()()}:
@@ -53,10 +53,7 @@ def cluster_executor(address: str | None) -> Iterator[Executor | None]:
 
 
 def _in_time(work: Callable[[], tuple[Any, set[str]]]) -> tuple[Any, set[str]]:
-    """What work returns or raises; a ``TimeoutError`` if that takes too long.
-
-    Dask waits for ever for a scheduler that takes the connection and says nothing.
-    """
+    """``work()``. Dask waits for ever for a scheduler that takes the connection and is silent."""
     found = Future[tuple[Any, set[str]]]()
 
     def run() -> None:
@@ -66,10 +63,7 @@ def _in_time(work: Callable[[], tuple[Any, set[str]]]) -> tuple[Any, set[str]]:
             found.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
-    try:
-        return found.result(3 * PATIENCE)
-    except TimeoutError as error:
-        raise TimeoutError(str(error) or f"no answer in {3 * PATIENCE:g} seconds") from None
+    return found.result(3 * PATIENCE)
 
 
 def _asking() -> Callable[[], str]:

@@ -74,9 +74,8 @@ def current(name: str, scale: str | None = None, *, whole: bool = True) -> dict[
     return found
 
 
-def checked(name: str, scale: str) -> dict[str, Record]:
-    """Those arms of a result that are there: what the scoreboard reads."""
-    return current(name, scale, whole=False)
+checked = partial(current, whole=False)
+"""Those arms of a result that are there, as the scoreboard reads them."""
 
 
 def run(
@@ -274,4 +273,4 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     )
     if lacking:
         _write(f"not measured here: {', '.join(lacking)}")
-    return 1 if lacking else 0
+    return bool(lacking)

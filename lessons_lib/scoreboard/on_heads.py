@@ -109,9 +109,8 @@ def bad_heads_fail(load: Loader, t: Thresholds) -> Measured:
 
 def _sets(runs: Runs, arm: str) -> int:
     """Of how many different sets of heads an arm's models are put together."""
-    record = runs.records[arm]
-    config = HeadsConfig.from_dict(record.config)
-    return len({frozenset(config.head_seeds(seed)) for seed in record.seeds})
+    config = HeadsConfig.from_dict(runs.records[arm].config)
+    return len({frozenset(config.head_seeds(seed)) for seed in runs.records[arm].seeds})
 
 
 def starts_sort_heads(load: Loader, t: Thresholds) -> Measured:
