@@ -98,7 +98,7 @@ def test_a_wrong_or_missing_deviation_is_found(monkeypatch: pytest.MonkeyPatch) 
     ):
         wrong = replace(entry, scales={"lesson": replace(honest, deviations=lie)})
         with monkeypatch.context() as patch:
-            patch.setitem(REGISTRY, "words_first_translation", wrong)  # type: ignore[arg-type]
+            patch.setitem(REGISTRY, "words_first_translation", wrong)
             with pytest.raises(AssertionError, match=r"steps|scaled_scores"):
                 test_deviations_are_those_of_the_configuration("words_first_translation", "lesson")
 
