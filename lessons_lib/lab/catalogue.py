@@ -192,7 +192,7 @@ _ENTRIES: dict[str, Entry] = {
             "full-size": _large(
                 translator.translators(), 1, "full_size", run=translator.run_translator
             ),
-            "short": _short(translation.translations(), 3, *CAPTIONS),
+            "short": _short(translation.translations(), 2, *CAPTIONS),
         },
         comparisons,
     ),
