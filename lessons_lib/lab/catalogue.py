@@ -256,7 +256,7 @@ _ENTRIES: dict[str, Entry] = {
         },
         branches,
     ),
-    "heads": _survey(copying.run_copying, copying.several_heads(), 32, told=("small", "copies")),
+    "heads": _survey(copying.run_copying, copying.several_heads(), 32, told=("small", "heads")),
     "head_starts": (
         heads.run_heads,
         {
