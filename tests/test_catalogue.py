@@ -51,7 +51,7 @@ def test_branches_counts_outcomes_and_gives_their_median_times() -> None:
     assert found.index.tolist() == ["hard", "easy"]
     row = found.loc["hard"].to_dict()
     low, high = wilson(3, 7)
-    assert row.pop("share aligned") == f"{3 / 7:.3f} [{low:.3f}, {high:.3f}] (n = 7)"
+    assert row.pop("share aligned") == f"{3 / 7:.3f} [{low:.3f}, {high:.3f}] (n\u00a0=\u00a07)"
     assert row == {
         **{"n": 7, "aligned": 3, "elimination": 3, "undecided": 1, "solved": 5},
         # Of those that copy: 50 and 80; 300 and 200.
@@ -81,7 +81,7 @@ def measured(rows: Rows) -> Record:
 
 
 def t_interval(mean: float, half: float, n: int) -> str:
-    return f"{mean:.3f} [{mean - half:.3f}, {mean + half:.3f}] (n = {n})"
+    return f"{mean:.3f} [{mean - half:.3f}, {mean + half:.3f}] (n\u00a0=\u00a0{n})"
 
 
 def test_tables_have_means_over_seeds() -> None:
@@ -96,7 +96,7 @@ def test_tables_have_means_over_seeds() -> None:
     assert set(found.index) == {"pips", "eyes"}
     # Student's t with 2 degrees of freedom at 95%: 4.302653 standard errors; variance 7.
     assert found.loc["pips", "six"] == t_interval(3, 4.302653 * math.sqrt(7 / 3), 3)
-    assert found.loc["eyes", "four"] == "5.000 [5.000, 5.000] (n = 2)"
+    assert found.loc["eyes", "four"] == "5.000 [5.000, 5.000] (n\u00a0=\u00a02)"
     assert found["four"].isna().to_dict() == {"pips": True, "eyes": False}
 
 

@@ -191,7 +191,7 @@ def test_command_line_from_nothing_to_a_report(package: Path, capsys: Captured) 
     assert re.search(r"dice +lesson +1 +2 +2 +complete", shown)
     shown = cli(capsys, "report", "dice")
     assert "dice, paper scale: How many pips?" in shown
-    assert re.search(r"pips +2\.000 \[-0\.484, 4\.484\] \(n = 3\)", shown)
+    assert re.search(r"pips +2\.000 \[-0\.484, 4\.484\] \(n\xa0=\xa03\)", shown)
 
 
 @pytest.mark.parametrize("taken", ["cache", "package", "out"])

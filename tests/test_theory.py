@@ -67,15 +67,15 @@ def conserved(a: object, b: object, length: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("vocab", "length"), [(4, 2), (3, 3), (5, 1)])
-def test_cooccurrence_by_counting_and_the_first_margin_by_autograd(vocab: int, length: int) -> None:
+def test_cooccurrence_by_counting_and_the_first_lead_by_autograd(vocab: int, length: int) -> None:
     with_first = [words for words in inputs(vocab, length) if 0 in words]
     counted = (sum(o in words for words in with_first) / len(with_first) for o in (0, 1))
     assert theory.cooccurrence(vocab, length) == pytest.approx(tuple(counted))
     _, (by_table,) = expected_gradients(symmetric(0.0, 0.0, vocab, length))
     descent = -by_table * length  # the sum over output words in place of the mean
-    margins = descent.diagonal()[:, None] - descent[~torch.eye(vocab, dtype=torch.bool)]
-    expected = torch.full_like(margins, theory.first_gradient_margin(vocab, length))
-    torch.testing.assert_close(margins, expected, atol=1e-12, rtol=0)
+    leads = descent.diagonal()[:, None] - descent[~torch.eye(vocab, dtype=torch.bool)]
+    expected = torch.full_like(leads, theory.first_gradient_lead(vocab, length))
+    torch.testing.assert_close(leads, expected, atol=1e-12, rtol=0)
     assert (float(expected[0, 0]) == 0) == (vocab == length)
 
 
@@ -212,7 +212,7 @@ def test_flow_of_two_heads_starts_as_the_full_model_does(vocab: int, length: int
 
 
 def test_what_is_held_stays_and_the_other_learns_or_does_not() -> None:
-    """The asymmetry, in the theory, with attention held uniform, then with KTIW held."""
+    """The asymmetry, in the theory, with attention held uniform, then with words held."""
     learned = theory.symmetric_flow(0.0, 0.0, 9, 5, [0.0, 400.0], (0.0, 1.0))
     assert (learned.a[-1], learned.b[-1] > 1) == (0, True)
     for b in (-2.0, 0.0, 2.0):
@@ -222,7 +222,7 @@ def test_what_is_held_stays_and_the_other_learns_or_does_not() -> None:
 
 
 @pytest.mark.parametrize(("function", "given", "message"), [
-    (theory.first_gradient_margin, (1, 1), "found length 1 and vocab 1"),
+    (theory.first_gradient_lead, (1, 1), "found length 1 and vocab 1"),
     (theory.right_attention, (0.0, 1), "2 <= length"), (theory.saddle, (4, 5), "<= vocab"),
     (theory.symmetric_flow, (0.0, 0.0, 4, 5, [0, 1]), "found length 5 and vocab 4"),
     (theory.aligned_share, (6, 5, 0.0), "scale above 0 .*found 0.0"),

@@ -170,23 +170,28 @@ class GoldRun(Generic[Data]):
         """What is compared: name, u, v, run; ``None`` stands for the run's beta."""
         g = self.run.gold(READINGS[reading][0])
         alpha, delta = self.run.attention[g], self.run.saliency[g]
-        px = self.reference("px", reading)
+        px, twin = self.reference("px", reading), self.twin
         yield "alpha,uf", alpha, None, self.uniform
         yield "px,uf", px, None, self.uniform
-        yield "uf,px", None, px, self.uniform
         yield "delta,uf", delta, None, self.uniform
         yield "-delta,uf", -delta, None, self.uniform
         yield "alpha,beta", alpha, None, self.others[0]
         if "lr" in self.references:
             yield "lr,uf", self.reference("lr", reading), None, self.uniform
-        if self.twin is not None:
-            yield "alpha,twin", alpha, None, self.twin
+        for name in self.references:
+            if not name.endswith("/max"):
+                yield f"uf,{name}", None, self.reference(name, reading), self.uniform
+        if twin is not None:
+            yield "alpha,twin", alpha, None, twin
+            yield "delta,twin", delta, None, twin
+            yield "uf,twin", None, twin.beta[-1], self.uniform
 
     def table(self, reading: str, seed: int) -> Iterator[tuple[str, float]]:
         """Metric and value for all that ``compare`` names as one value of a run."""
         held_out, (choose, report) = self.held_out, READINGS[reading]
         g = self.run.gold(choose)
         alpha, rows = self.run.attention[g], held_out.parts[report]
+        delta = self.run.saliency[g]
         mask = held_out.mask[rows]
         agreed = [held_out.agreements(alpha, other.attention, report) for other in self.others]
         performance = [other.performance_on(report) for other in self.others]
@@ -213,6 +218,7 @@ class GoldRun(Generic[Data]):
             if not name.endswith("/max"):
                 guess = self.reference(name, reading)
                 yield f"A(alpha,{name})", held_out.agree(alpha, guess, report)
+                yield f"A(delta,{name})", held_out.agree(delta, guess, report)
         shuffles = [
             agreement.shuffled_agreement(alpha[rows], a[rows], mask, seed=seed, repeats=1)
             for other in self.others
@@ -251,7 +257,8 @@ def compare(
         Rows ``step, metric, value``; the metric of run k ends in ``#k``. For each reading, with its
         suffix: ``A(alpha,uf)``, ``A(delta,uf)``, ``A(-delta,uf)`` (the released sign),
         ``A(alpha,beta)`` (of another seed), ``A(uf,px)`` as the paper writes it and ``A(px,uf)`` as
-        its code computes it, ``A(lr,uf)``, ``A(alpha,twin)``, ``A(alpha,NAME)`` per reference;
+        its code computes it, ``A(lr,uf)``, and of alpha, delta and uf each ``A(alpha,twin)`` and
+        ``A(alpha,NAME)`` per reference;
         ``tau(alpha,uf)``: Kendall's; ``A(alpha,shuffled)``: others' attention shuffled; ``chance``:
         without knowledge; ``xi`` (if it is passed) and ``xi/passed``, for each of ``XI``; ``xi*``,
         the gold run's performance. ``A(alpha,uf)/low``, ``/high``: 95% interval over sentences.

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pandas as pd
-from scipy.stats import t as student
+from scipy import stats
+from scipy.optimize import brentq
 
 from lessons_lib.config import Configuration
 from lessons_lib.lab import blocks
@@ -189,6 +190,26 @@ def below(value: Interval, bound: float) -> bool | None:
     return None if found is None else not found
 
 
+def mean_power(value: Interval, distance: float) -> float:
+    """Probability that a t interval like this one lies wholly on the right side of a bound.
+
+    From the noncentral t distribution; ``distance``, above 0, is from the true mean to the bound.
+    """
+    critical = stats.t.ppf(0.5 + value.confidence / 2, value.n - 1)
+    error = (value.high - value.low) / 2 / critical
+    return float(stats.nct.sf(critical, value.n - 1, distance / error)) if error else 1.0
+
+
+def tells(value: Interval, over: str = "seeds") -> str:
+    """How far from a bound a mean has to be to lie beyond it 8 times in 10, in words."""
+    most = 100 * (value.high - value.low)
+    far = brentq(lambda distance: mean_power(value, distance) - 0.8, 0, most) if most else 0.0
+    return (
+        f"with the spread found, {value.n} {over} tell a mean from a bound that is {far:.2g} away "
+        "with probability 0.80"
+    )
+
+
 def with_fewer_seeds(claim: Claim, verdict: Verdict) -> Claim:
     """A claim measured on some of the seeds: a verdict other than that of all is "undecided"."""
     if claim.verdict in (verdict, "undecided"):
@@ -257,24 +278,35 @@ class RealText:
         return pd.Series({arm: r.values(metric).mean() for arm, r in self._records.items()})
 
     @staticmethod
-    def interval(values: pd.Series[float], *, confidence: float = 0.95) -> Interval:
-        """Mean over runs, with an interval that allows for likeness within their blocks.
+    def intervals(values: pd.DataFrame, *, confidence: float = 0.95) -> dict[str, Interval]:
+        """Mean over runs in each corpus, with an interval that allows for likeness within blocks.
 
-        The unit, counted by ``n``, is the block: the cluster-robust standard error, and Student's t
-        for blocks less one. Below three blocks it is the run, and the interval is rather too
-        narrow. The index of the values is the name of the run.
+        The unit, counted by ``n``, is the block. The variance between blocks is pooled over
+        corpora, as in an analysis of variance, with Student's t of as many degrees as there are
+        blocks less corpora: two blocks of one corpus alone say next to nothing. Where each corpus
+        has a single block, the unit is the run, and the interval is too narrow. The index of the
+        values is the name of the run; runs without a value are left out.
         """
-        mean = seed_interval(values, confidence=confidence)
-        sums = (values - mean.estimate).groupby(_block).sum()
-        if (n := len(sums)) < 3:
-            return mean
-        error = (n / (n - 1) * float((sums**2).sum())) ** 0.5 / mean.n
-        half = float(student.ppf(0.5 + confidence / 2, n - 1)) * error
-        return replace(mean, low=mean.estimate - half, high=mean.estimate + half, n=n)
+        error, degrees = _between_blocks(values)
+        found = {}
+        for corpus, column in values.items():
+            mean = seed_interval(column.dropna(), confidence=confidence)
+            if degrees:
+                mean = _around(mean, error, degrees, len({*map(_block, column.dropna().index)}))
+            found[str(corpus)] = mean
+        return found
+
+    @staticmethod
+    def whole(values: pd.DataFrame, *, confidence: float = 0.95) -> Interval:
+        """Mean over corpora and runs, with an interval as of ``intervals``, over all blocks."""
+        mean = seed_interval(values.mean(axis=1), confidence=confidence)
+        error, degrees = _between_blocks(values)
+        count = int(values.groupby(_block).mean().notna().sum().sum())
+        return _around(mean, error, degrees, count) if degrees else mean
 
     def above(self, values: pd.DataFrame, bound: float) -> dict[str, bool | None]:
         """Criteria: whether a value of each run exceeds a bound, in each corpus."""
-        return {corpus: exceeds(self.interval(values[corpus]), bound) for corpus in self.corpora}
+        return {corpus: exceeds(value, bound) for corpus, value in self.intervals(values).items()}
 
     def measured(
         self,
@@ -286,13 +318,27 @@ class RealText:
     ) -> Measured:
         """A row's result; ``main``: a value of each run and corpus, judged by the mean of these."""
         if isinstance(main, pd.DataFrame):
-            main = self.interval(main.mean(axis=1))
+            main = self.whole(main)
         count = len(self.corpora)
         what += ", one corpus" if count == 1 else f", mean of {count} corpora"
-        several = len({*map(_block, self._runs)}) > 2
+        several = len({*map(_block, self._runs)}) > 1
         over = "blocks of runs" if several else "runs, which share comparisons"
+        power = power or tells(main, over.partition(",")[0])
         return Measured(ours, main, what, count * len(self._runs), criteria, over, power)
 
 
 def _block(run: str) -> str:
     return run.partition(".")[0]
+
+
+def _between_blocks(values: pd.DataFrame) -> tuple[float, int]:
+    """Standard deviation of blocks' means within corpora, pooled, and its degrees of freedom."""
+    means = values.groupby(_block).mean()
+    degrees = int((means.notna().sum() - 1).clip(lower=0).sum())
+    squares = float(((means - means.mean()) ** 2).sum().sum())
+    return (squares / degrees) ** 0.5 if degrees else math.nan, degrees
+
+
+def _around(mean: Interval, deviation: float, degrees: int, n: int) -> Interval:
+    half = float(stats.t.ppf(0.5 + mean.confidence / 2, degrees)) * deviation / n**0.5
+    return replace(mean, low=mean.estimate - half, high=mean.estimate + half, n=n)

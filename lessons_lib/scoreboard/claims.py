@@ -128,7 +128,7 @@ def _again(row: Row, count: int | None, directory: Path, executor: Executor | No
     old, asked = claim.to_dict(), Noting(of_first_seeds(there, count))
     if claim.found.value is None:
         raise ResultError(f"nothing to compare with: {old['ours']}")
-    known = min(len(record.seeds) for record in there.all)
+    known = max(len(record.seeds) for record in there.all)
     if count is not None and not 1 <= count <= known:
         raise ResultError(f"expected 1 to {known} for --seeds, found {count}")
     try:

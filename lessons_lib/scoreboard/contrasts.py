@@ -151,16 +151,6 @@ def share_power(n: int, share: float, other: float, matters: float) -> tuple[flo
     return float(chance[(begins > 0) & ~small].sum()), float(chance[small].sum())
 
 
-def mean_power(value: Interval, distance: float) -> float:
-    """Probability that a t interval like this one lies wholly on the right side of a bound.
-
-    From the noncentral t distribution; ``distance``, above 0, is from the true mean to the bound.
-    """
-    critical = scipy_stats.t.ppf(0.5 + value.confidence / 2, value.n - 1)
-    error = (value.high - value.low) / 2 / critical
-    return float(scipy_stats.nct.sf(critical, value.n - 1, distance / error)) if error else 1.0
-
-
 def hazard_interval(waits: ArrayLike, happened: ArrayLike) -> Interval:
     """Share of those still waiting that reach an event in a unit of time: ``1 - exp(-rate)``.
 

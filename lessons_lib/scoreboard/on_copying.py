@@ -5,7 +5,15 @@ from itertools import count
 from scipy.stats import binom
 
 from lessons_lib.scoreboard import contrasts
-from lessons_lib.scoreboard.claim import Loader, Measured, Thresholds, below, best_scale, exceeds
+from lessons_lib.scoreboard.claim import (
+    Loader,
+    Measured,
+    Thresholds,
+    below,
+    best_scale,
+    exceeds,
+    mean_power,
+)
 from lessons_lib.scoreboard.contrasts import Runs, of
 from lessons_lib.stats import Interval, proportion_interval, seed_interval
 
@@ -64,7 +72,7 @@ def attention_needs_words(load: Loader, t: Thresholds) -> Measured:
         },
         over="seeds",
         power=f"at chance exactly, {random.n} runs would show it with probability "
-        f"{contrasts.mean_power(random, t.trace):.2f}",
+        f"{mean_power(random, t.trace):.2f}",
     )
 
 

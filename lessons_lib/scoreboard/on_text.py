@@ -10,7 +10,6 @@ from lessons_lib.lab.blocks import step_at
 from lessons_lib.lab.records import load as recorded
 from lessons_lib.scoreboard import claim
 from lessons_lib.scoreboard.claim import Loader, Measured, RealText, Thresholds, exceeds
-from lessons_lib.scoreboard.contrasts import mean_power
 from lessons_lib.stats import seed_interval
 
 POSITION = "last", "first", "diagonal"
@@ -36,6 +35,7 @@ def cooccurrence_teaches_words(load: Loader, t: Thresholds) -> Measured:
             f"knows {share:g} of the better reference's words": exceeds(value, share * best)
             for share in (t.teaches, t.teaches_some)
         },
+        power=claim.tells(value),
     )
 
 
@@ -45,20 +45,23 @@ def ktiw_comes_first(load: Loader = recorded, t: Thresholds = claim.OURS) -> Mea
     A second yardstick, where curves are recorded, is the lag at which both reach a level.
     """
     text = RealText(load, "translation")
-    lag, told, criteria = text.each("lag"), [], {}
+    lag, at_level = text.each("lag"), {}
     for corpus in text.corpora:
         kind = "gold" if text.has(corpus, "ktiw/gold") else "m1"
         curves = f"ktiw/{kind}", f"attention/{kind}"
-        lags = {"half-way up": lag[corpus]}
         if text.has(corpus, *curves):
             ktiw, attention = (step_at(text.rows[corpus], curve, t.level) for curve in curves)
-            lags[f"at {t.level:g}"] = (attention - ktiw).dropna()
-        shown = []
-        for where, found in lags.items():
-            if len(found) > 1:
-                value = text.interval(found)
-                criteria[f"{where}, {corpus}"] = exceeds(value, 0)
-                shown.append(f"{where} {value.estimate:.0f} [{value.low:.0f}, {value.high:.0f}]")
+            if (reached := (attention - ktiw).dropna()).size > 1:
+                at_level[corpus] = reached
+    lags = {"half-way up": lag, f"at {t.level:g}": pd.DataFrame(at_level)}
+    values = {where: text.intervals(found) for where, found in lags.items()}
+    told, criteria = [], dict[str, bool | None]()
+    for corpus in text.corpora:
+        there = {where: found[corpus] for where, found in values.items() if corpus in found}
+        criteria |= {f"{where}, {corpus}": exceeds(v, 0) for where, v in there.items()}
+        shown = (
+            f"{where} {v.estimate:.0f} [{v.low:.0f}, {v.high:.0f}]" for where, v in there.items()
+        )
         told.append(f"{_judged(text, corpus)} {', '.join(shown)}")
     ours = f"steps from the rise of KTIW to that of attention: {'; '.join(told)}"
     return text.measured(ours, lag, "steps by which KTIW is ahead half-way up", criteria)
@@ -106,10 +109,11 @@ def words_drive_translation(load: Loader = recorded, t: Thresholds = claim.OURS)
     medians = ", ".join(f"{arm} {step.median():.0f}" for arm, step in steps.items())
     most = " and ".join(f"{of.mean():.2f}" for of in drawn.values())
     hits = ", ".join(f"{name} in {of.sum()} of {len(of)}" for name, of in shown.items())
+    sooner = seed_interval((plain - steps["model1"]).dropna())
     return Measured(
         f"updates until attention is half-way (median): {medians}; at most {most} of attention "
         f"where wrong words point, with them and without words; {hits} runs",
-        seed_interval((plain - steps["model1"]).dropna()),
+        sooner,
         "updates by which attention is half-way sooner after right words than after no words",
         sum(len(record.seeds) for record in made.values()),
         {
@@ -117,6 +121,7 @@ def words_drive_translation(load: Loader = recorded, t: Thresholds = claim.OURS)
             for name, of in list(shown.items())[:2]
         },
         over="seeds",
+        power=claim.tells(sooner),
     )
 
 
@@ -138,13 +143,15 @@ def agreement(
         if all(text.has(corpus, rival) for corpus in text.corpora)
     }
     guesses = [there[name] for name in POSITION if name in there]
-    above, ahead, told = {}, {}, []
-    for corpus in text.corpora:
+    above, told = {}, []
+    best = {
+        c: max((guess[c] for guess in guesses), key=pd.Series.mean) for c in text.corpora if guesses
+    }
+    gap = text.above(found - pd.DataFrame(best), 0) if best else {}
+    ahead = {f"above position, {corpus}": held for corpus, held in gap.items()}
+    for corpus, value in text.intervals(found).items():
         bound = (times or t.far) * chance[corpus]
-        above[f"far above chance, {corpus}"] = exceeds(text.interval(found[corpus]), bound)
-        if guesses:
-            best = max((guess[corpus] for guess in guesses), key=pd.Series.mean)
-            ahead[f"above position, {corpus}"] = exceeds(text.interval(found[corpus] - best), 0)
+        above[f"far above chance, {corpus}"] = exceeds(value, bound)
         beside = {"chance": chance[corpus]}
         beside |= {name: runs[corpus].mean() for name, runs in there.items()}
         if text.has(corpus, most := f"{metric}/max"):
@@ -191,18 +198,22 @@ def xi(load: Loader, t: Thresholds, experiment: str) -> Measured:
 def uniform_attention_is_as_good(load: Loader, t: Thresholds) -> Measured:
     """Accuracy with learned attention less that with uniform attention, seed by seed.
 
-    A test of non-inferiority: the one-sided 95% bound is held against ``Thresholds.same``.
+    Non-inferiority: the one-sided 95% bound is held against ``Thresholds.same``. An interval of
+    90% that lies wholly within it, on both sides, is the test of equivalence, which is told.
     """
     text = RealText(load, "classification")
     learned, uniform = text.each("accuracy"), text.each("uniform/accuracy")
-    gap = text.interval((learned - uniform).mean(axis=1), confidence=0.9)
+    gap = text.whole(learned - uniform, confidence=0.9)
     means = zip(text.corpora, learned.mean(), uniform.mean(), strict=True)
     told = ", ".join(f"{corpus} {one:.3f} and {other:.3f}" for corpus, one, other in means)
+    alike = "shown" if max(-gap.low, gap.high) < t.same else "not shown"
     return text.measured(
-        f"accuracy with learned and with uniform attention: {told}",
+        f"accuracy with learned and with uniform attention: {told}; {alike} within {t.same:g} both "
+        "ways",
         gap,
         "accuracy with learned less that with uniform attention",
         {"uniform attention is as good": claim.below(gap, t.same)},
-        f"with the spread found, {gap.n} say so with probability {mean_power(gap, t.same):.2f} if "
-        f"there is no difference, and the contrary with as much if it is {2 * t.same:g}",
+        f"with the spread found, {gap.n} say so with probability "
+        f"{claim.mean_power(gap, t.same):.2f} if there is no difference, and the contrary with as "
+        f"much if it is {2 * t.same:g}",
     )

@@ -40,7 +40,7 @@ def cooccurrence(vocab: int, length: int) -> tuple[float, float]:
     return 1.0, (length - 1) / (vocab - 1)
 
 
-def first_gradient_margin(vocab: int, length: int) -> float:
+def first_gradient_lead(vocab: int, length: int) -> float:
     """How much the first step of gradient descent prefers the right word: (V-L) / (V(V-1)).
 
     With uniform attention and ``B = 0``, of the loss *summed* over the L output words.
@@ -82,7 +82,7 @@ def early_growth(times: ArrayLike, vocab: int, length: int) -> tuple[Array, Arra
     moves b alone, ``b = d t``; then b moves a, ``a' = b / L^2``, and so ``a = d t^2 / (2 L^2)``.
     """
     t = np.asarray(times, dtype=float)
-    drive = first_gradient_margin(vocab, length) / length
+    drive = first_gradient_lead(vocab, length) / length
     return drive * t**2 / (2 * length**2), drive * t
 
 
@@ -176,7 +176,7 @@ def symmetric_flow(
 
     a and b are numbers or ``(heads,)``; the logits of heads are averaged. ``rates``, 0 or above,
     are factors on the learning rates of attention and of the table: with (0, 1) attention is held,
-    with (1, 0) KTIW is. A ``ValueError`` if a and b are not as many, or a rate is negative.
+    with (1, 0) words are. A ``ValueError`` if a and b are not as many, or a rate is negative.
     """
     if np.shape(a) != np.shape(b) or np.ndim(a) > 1 or not np.size(a) or min(rates) < 0:
         raise ValueError(

@@ -78,7 +78,7 @@ class ReducedRuns:
     token_accuracy: Array  #: share of words that have the highest logit, ``(runs, checks)``
     right_attention: Array  #: mean attention on the right position, ``(runs, checks, heads)``
     lead_a: Array  #: mean diagonal minus mean off-diagonal of A, a of the theory, the same shape
-    lead_b: Array  #: the same of B, the margin of KTIW, b of the theory
+    lead_b: Array  #: the same of B, b of the theory
 
     def branches(self) -> tuple[Branch, ...]:
         """Where each run looks at the end.
