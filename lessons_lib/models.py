@@ -329,11 +329,13 @@ def bag_loss(model: BagOfWords, batch: Batch) -> Tensor:
     return -total / batch.target_mask.sum()
 
 
-def require_pairs(model: nn.Module) -> None:
-    """Refuse a model whose heads are no images of each other by query and value alone.
+def make_antithetic(model: Seq2Seq) -> None:
+    """Make the second half of the heads the mirror image of the first half, in place.
 
-    A ``ValueError`` if it has no heads, an odd number, or such as have a key or output columns of
-    their own (a Transformer's): those have to be copied, as ``lab.carried.build_carried`` does.
+    ``Q_{H/2+k} = -Q_k`` and ``V_{H/2+k} = -V_k``, biases included. To first order the leads of the
+    two, of the right position and of the right word, are ``(a, b)`` and ``(-a, -b)``. A
+    ``ValueError`` if a model has no heads, an odd number, or such as have a key or output columns
+    of their own (a Transformer's): those have to be copied, as ``lab.carried.build_carried`` does.
     """
     config, kind = getattr(model, "config", None), type(model).__name__
     heads, merge = getattr(config, "heads", 0), getattr(config, "merge", "average")
@@ -345,16 +347,6 @@ def require_pairs(model: nn.Module) -> None:
             "output columns to be copied, as lab.carried.build_carried does": merge != "average",
         }
     )
-
-
-def make_antithetic(model: Seq2Seq) -> None:
-    """Make the second half of the heads the mirror image of the first half, in place.
-
-    ``Q_{H/2+k} = -Q_k`` and ``V_{H/2+k} = -V_k``, biases included. To first order the leads of the
-    two, of the right position and of the right word, are ``(a, b)`` and ``(-a, -b)``. A
-    ``ValueError`` as from ``require_pairs``.
-    """
-    require_pairs(model)
     with torch.no_grad():
         for weights in (*model.query.parameters(), *model.value.parameters()):
             weights.copy_(torch.cat([weights.chunk(2)[0], -weights.chunk(2)[0]]))

@@ -181,7 +181,8 @@ def turned(**changed: object) -> mirror.TurnedConfig:
      "queries and values, found a BagOfWords"),
     (lambda: mirror.turn_over(replace(heads.ONE_HEAD, inner=9).assemble([1]), 0),
      "one layer of queries and one of values, found 2"),
-    (lambda: mirror.pair_up(built(heads=4), "both"), "two heads, found 4"),
+    (lambda: mirror.pair_up(built(heads=4), "both"), "two heads and merge 'average', found .4"),
+    (lambda: mirror.pair_up(built(merge="concatenate"), "both"), "two heads .*, 'conc"),
     (lambda: mirror.pair_up(built(), "keys"),  # type: ignore[arg-type]
      "what to be one of both, query, value, found 'keys'"),
     (lambda: extended(TRANSFORMER, carried.CarriedConfig, heads=3), "even number .*, found 3"),

@@ -187,7 +187,7 @@ def test_heads_at_the_papers_size_are_sorted_and_turned_over() -> None:
     assert f"by Holm: P = {2 * p['good']:.3f})" in text
     assert "P5 stays open: of {} bad heads {} and {} do".format(*counts["bad"]) in text
     assert f"three cannot decide (P = {p['bad']:.2f})" in text
-    assert "Of the {} heads between {} and {} do".format(*counts["mixed"]) in text
+    assert "Of the {} heads in between, {} and {} do".format(*counts["mixed"]) in text
     assert f"(on their own, P = {p['mixed']:.2f})" in text
     aligned = turning.ends["branch"].eq("aligned").unstack("arm")[[*sides]]
     wanted = []

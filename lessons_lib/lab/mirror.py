@@ -82,10 +82,10 @@ def turn_over(model: models.Seq2Seq, head: int, what: Turned = "both") -> None:
 def pair_up(model: models.Seq2Seq, pair: Pair) -> None:
     """Make the second of two heads from the first, in place.
 
-    A ``ValueError`` as from ``models.require_pairs``, or if there are more than two.
+    A ``ValueError`` if there are not two, or they have keys or output columns of their own.
     """
-    models.require_pairs(model)
-    refuse({f"two heads, found {model.config.heads}": model.config.heads != 2})
+    found = model.config.heads, model.config.merge
+    refuse({f"two heads and merge 'average', found {found}": found != (2, "average")})
     for weights in heads.by_head(model) if pair != "random" else ():
         weights[1] = weights[0]
     if pair != "random" and pair != "identical":
