@@ -192,14 +192,16 @@ def draw(records: Mapping[str, Record], *, ax: Axes | None = None) -> Axes:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train pairs of heads again, print their shares and draw them."""
     parser = argparse.ArgumentParser(prog="python -m lessons_lib.scoreboard.mirrored")
-    parser.add_argument("--seeds", type=int, default=12, help="of 96; 12 take two minutes")
-    parser.add_argument("--cell", choices=list(CELLS), default="lstm")
+    told = "of 96; 12 take three minutes on two cores"
+    parser.add_argument("--seeds", type=int, default=12, help=told)
+    parser.add_argument("--cell", choices=list(CELLS), help="one of the two; without, both")
     parser.add_argument("--out", type=Path, default=Path("mirrored.png"), help="the figure")
     options = parser.parse_args(arguments)
     registered = experiment("mirror_pairs").scales["lesson"].seeds
     if not 1 <= options.seeds <= len(registered):
         parser.error(f"expected 1 to {len(registered)} seeds, found {options.seeds}")
-    arms = [f"{options.cell}-{pair}-V-16" for pair in PAIRS]
+    cells = [options.cell] if options.cell else CELLS
+    arms = [f"{cell}-{pair}-V-16" for cell in cells for pair in PAIRS]
     records = run("mirror_pairs", seeds=registered[: options.seeds], only=arms)
     for arm in records:
         sys.stdout.write(f"{arm:24} {Runs(records).told(arm)} aligned\n")
