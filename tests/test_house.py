@@ -23,7 +23,9 @@ def test_imports_go_down_only() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("module", ["lessons_lib", "lessons_lib.theory.two_words"])
+@pytest.mark.parametrize(
+    "module", ["lessons_lib", "lessons_lib.theory.two_words", "lessons_lib.scoreboard.show"]
+)
 def test_light_modules_do_not_load_torch(module: str) -> None:
     program = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], check=False)

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 from test_carried import TASKS, controls, hypotheses
 
-from lessons_lib.lab import heads, records
+from lessons_lib.lab import outcomes, records
 from lessons_lib.scoreboard import mirrored
 from lessons_lib.scoreboard.contrasts import Runs
 from lessons_lib.scoreboard.on_heads import COPIES, FAILS, LAST_LOOK
@@ -76,7 +76,7 @@ def test_a_row_of_its_table_is_that_of_the_records(row: list[str], name: str) ->
 
 
 def test_single_heads_are_counted_over_starts_and_orders() -> None:
-    kinds = heads.classify_starts(records.frame(records.load("head_starts", "lesson")))
+    kinds = outcomes.classify_starts(records.frame(records.load("head_starts", "lesson")))
     aligned = Runs(records.load("turned_heads", "lesson")).ends["branch"].eq("aligned")
     for name, kind, turned_first in (("H5", "bad", True), ("H6", "good", False)):
         of_kind = aligned[aligned.index.get_level_values("seed").isin(kinds.index[kinds == kind])]
@@ -151,7 +151,7 @@ def test_heads_at_the_papers_size_are_sorted_and_turned_over() -> None:
     assert f"P6 holds: with the fourth order {told.format(*counts['good'], LAST_LOOK)}" in text
     assert f"by Holm: $p$ = {2 * p['good']:.3f})" in text
     assert f"three cannot decide ($p$ = {p['bad']:.2f})" in text
-    starts = heads.classify_starts(records.frame(sorting.records))
+    starts = outcomes.classify_starts(records.frame(sorting.records))
     aligned = turning.ends["branch"].eq("aligned").unstack("arm")
     by_ours = {kind: aligned[starts == kind][sides[1]] for kind in ("good", "bad")}
     sharper = [number for kind in by_ours.values() for number in (len(kind), int(kind.sum()))]

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from lessons_lib import training
 from lessons_lib.corpora.files import LabelledCorpus, ParallelCorpus
 from lessons_lib.corpora.vocabulary import Vocabulary, words
-from lessons_lib.lab import blocks, classification, translation
+from lessons_lib.lab import blocks, classification, outcomes, translation
 from lessons_lib.tasks import UNK
 
 LEAST = 50
@@ -259,7 +259,7 @@ def _warn_of_unknown(vocab: Vocabulary, lines: Iterable[str]) -> None:
 
 def _summed_up(history: training.History, notice: str) -> OwnText:
     last = history.frame().assign(seed=0)
-    single = blocks.by_run(last[last["step"] == last["step"].max()]).groupby("metric")["value"]
+    single = outcomes.by_run(last[last["step"] == last["step"].max()]).groupby("metric")["value"]
     table = single.agg(mean="mean", lowest="min", highest="max", runs="size")
     table = table.reindex([m for m in ROWS if m in table.index]).rename_axis(None)
     return OwnText(

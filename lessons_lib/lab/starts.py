@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib import models, training
-from lessons_lib.lab import copying, heads, ladder, mirror, records, transformer
+from lessons_lib.lab import copying, heads, ladder, mirror, outcomes, records, transformer
 from lessons_lib.lab.copying import SMALL, CopyingConfig, extended, word_positions
 from lessons_lib.tasks import EOS, FIRST_WORD, Batch, generator
 from lessons_lib.theory.odds import Odds, odds
@@ -300,7 +300,7 @@ def compared() -> pd.DataFrame:
     for arm, (config, (name, other)) in sources().items():
         found = foretold(measured[arm].frame(), config.learning_rate)
         runs = records.load(name, "lesson")[other].frame()
-        up = copying.outcomes(runs).query("branch != 'undecided'")["branch"] == "aligned"
+        up = outcomes.of_runs(runs).query("branch != 'undecided'")["branch"] == "aligned"
         both = pd.DataFrame({"chance": found.chance, "u": found.lead}, sorted(measured[arm].seeds))
         both = both.join(up, how="inner")
         took = both.pop("branch")

@@ -12,7 +12,7 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from lessons_lib.config import Configuration
-from lessons_lib.lab import blocks
+from lessons_lib.lab import outcomes
 from lessons_lib.lab import records as stored
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, command
 from lessons_lib.stats import Interval, seed_interval
@@ -239,14 +239,14 @@ class RealText:
     """Records of an experiment on real text, without those of made-up text (``toy-...``).
 
     A seed is a block of runs, "1.0", "1.1" and so on, the same in each corpus. ``rows`` are those
-    of single runs, by corpus, as of ``blocks.by_run``.
+    of single runs, by corpus, as of ``outcomes.by_run``.
     """
 
     def __init__(self, load: Loader, experiment: str) -> None:
         records = best_scale(load, experiment)
         self._records = {arm: r for arm, r in records.items() if not arm.startswith("toy-")}
         self.corpora = tuple(self._records)
-        self.rows = {arm: blocks.by_run(r.frame()) for arm, r in self._records.items()}
+        self.rows = {arm: outcomes.by_run(r.frame()) for arm, r in self._records.items()}
         self._runs = sorted(set().union(*(rows["run"] for rows in self.rows.values())))
         if not self._runs:
             raise KeyError(f"no single runs of real text in {experiment}")

@@ -22,7 +22,6 @@ from typing import Any
 import pandas as pd
 
 from lessons_lib.lab import records as stored
-from lessons_lib.lab import run
 from lessons_lib.lab.cluster import ClusterError, cluster_executor
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError
 from lessons_lib.scoreboard import on_copying, on_heads, on_text
@@ -49,19 +48,13 @@ def rows() -> dict[str, Row]:
     return {row.name: row for row in ROWS}
 
 
-def scoreboard(
-    chapter: int | None = None, load: Loader = stored.load, thresholds: Thresholds = OURS
-) -> pd.DataFrame:
-    """A row for each claim, of one chapter or of all, with the columns of ``Claim.to_dict``.
+def scoreboard(load: Loader = stored.load, thresholds: Thresholds = OURS) -> pd.DataFrame:
+    """A row for each claim, with the columns of ``Claim.to_dict``.
 
-    A ``KeyError`` if the chapter has no claims, a ``ResultError`` if a record is damaged or stale.
+    A ``ResultError`` if a record is damaged or stale.
     """
-    known = dict.fromkeys(row.chapter for row in ROWS)
-    if chapter is not None and chapter not in known:
-        raise KeyError(f"no claims of chapter {chapter}; there are some of {list(known)}")
     once = Noting(load)
-    wanted = [row for row in ROWS if chapter in (None, row.chapter)]
-    return pd.DataFrame([row(once, thresholds).to_dict() for row in wanted])
+    return pd.DataFrame([row(once, thresholds).to_dict() for row in ROWS])
 
 
 def of_first_seeds(load: Loader, count: int | None) -> Loader:
@@ -123,6 +116,8 @@ def _show() -> int:
 
 def _again(row: Row, count: int | None, directory: Path, executor: Executor | None) -> int:
     """Measure the experiments of a row, the first ``count`` seeds or all, and compare."""
+    from lessons_lib.lab import run  # judging alone loads no model
+
     there = Noting(stored.load)
     claim = row(there)
     old, asked = claim.to_dict(), Noting(of_first_seeds(there, count))
