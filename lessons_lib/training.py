@@ -1,4 +1,4 @@
-"""One training run, and the same run from many seeds in parallel."""
+"""The loop in which every model of the course is trained and, on the way, evaluated."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +14,6 @@ from lessons_lib.config import Configuration, check_fields, refuse
 from lessons_lib.tasks import Batch, LabelledBatch
 
 Model = TypeVar("Model", bound=nn.Module)
-Config = TypeVar("Config", bound=Configuration)
 Data = TypeVar("Data", Batch, LabelledBatch)
 
 
