@@ -91,7 +91,10 @@ def train(
     progress: str | None = None,
     rate_factors: Sequence[tuple[Sequence[nn.Parameter], float]] = (),
 ) -> History:
-    """Train a model in place. Of its nine parameters a loop needs the first three.
+    """Train a model in place.
+
+    Nine parameters, because this is the only loop: each of the last six is what some chapter or
+    experiment differs in, and has a default.
 
     The history has the training loss (metric ``"loss"``, the mean since the last evaluation) and
     all that ``evaluate`` gave.

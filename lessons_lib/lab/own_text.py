@@ -83,7 +83,8 @@ def agreement_table(
 
     Different texts or pairs are shuffled and split 80:10:10: to learn from, to choose checkpoints
     on, to report on. Of what repeats the first one counts, and pairs that share a sentence stay
-    together. Each run is trained once with learned and once with uniform attention.
+    together. Each run is trained once with learned and once with uniform attention. So many
+    parameters, because it is the one call of a reader, who may change any of them, or none.
 
     Args:
         corpus: from ``files.read_parallel`` or ``files.read_labelled``.

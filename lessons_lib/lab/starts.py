@@ -1,8 +1,9 @@
-"""What a copier's start says of its branch: leads, velocities and gains at step 0, by autograd.
+"""Does a copier's start tell, before any training, which branch its run will take?
 
-A lead's velocity is its gradient times the optimiser's step; Adam's is the gradient over the root
-of its mean square over batches at the start. Gains are how velocities change where the weights are
-moved along the optimiser's way to a larger lead.
+Leads, their velocities and gains are measured at step 0, by autograd. A lead's velocity is its
+gradient times the optimiser's step; Adam's is the gradient over the root of its mean square over
+batches at the start. Gains are how velocities change where the weights are moved along the
+optimiser's way to a larger lead.
 """
 
 import time
