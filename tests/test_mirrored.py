@@ -141,7 +141,7 @@ def test_the_command_asks_for_seeds_that_were_registered(
         asked[name] = seeds
         return dict.fromkeys(only, arm((2, 3)))
 
-    monkeypatch.setattr(mirrored, "run", run)
+    monkeypatch.setattr("lessons_lib.lab.run.run", run)
     assert mirrored.main(["--seeds", "3", "--out", str(tmp_path / "m.png")]) == 0
     assert asked == {"mirror_pairs": (2001, 2002, 2003)}
     told = capsys.readouterr().out

@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 from test_carried import TASKS, controls, hypotheses
 
-from lessons_lib.lab import heads, records, starts
-from lessons_lib.lab.incidence import time_difference
+from lessons_lib.lab import outcomes, records, starts
+from lessons_lib.lab.outcomes import time_difference
 from lessons_lib.scoreboard import mirrored
 from lessons_lib.scoreboard.contrasts import Runs
 from lessons_lib.scoreboard.mirrored import LEVEL
@@ -90,7 +90,7 @@ def test_a_row_of_its_table_is_that_of_the_records(row: list[str], name: str) ->
 
 
 def test_single_heads_are_counted_over_starts_and_orders() -> None:
-    kinds = heads.classify_starts(records.frame(records.load("head_starts", "lesson")))
+    kinds = outcomes.classify_starts(records.frame(records.load("head_starts", "lesson")))
     aligned = Runs(records.load("turned_heads", "lesson")).ends["branch"].eq("aligned")
     for name, kind, turned_first in (("H5", "bad", True), ("H6", "good", False)):
         of_kind = aligned[aligned.index.get_level_values("seed").isin(kinds.index[kinds == kind])]
@@ -203,7 +203,7 @@ def test_heads_at_the_papers_size_are_sorted_and_turned_over() -> None:
     assert [row[:-1] for row in found] == wanted
     assert [row[-1] for row in found] == ["open", "holds", ""]
     assert p["bad"] > LEVEL > 2 * p["good"]
-    starts = heads.classify_starts(records.frame(sorting.records))
+    starts = outcomes.classify_starts(records.frame(sorting.records))
     sharper = {
         kind: (int((starts == kind).sum()), *aligned[starts == kind].sum()) for kind in kinds
     }

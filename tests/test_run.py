@@ -236,13 +236,17 @@ def test_what_cannot_be_written_is_said_before_the_first_run(tmp_path: Path, tak
     assert MEASURED == []
 
 
-def test_a_scale_may_have_its_own_run_and_keep_ends(tmp_path: Path, register: Register) -> None:
+def test_a_scale_may_have_its_own_run_and_keep_ends(
+    tmp_path: Path, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
     register(paper=Scale({"six": Dice()}, (1, 2), ends_only=True, run=throw_thrice))
     frame = measured(tmp_path)["six"].frame()
     thrown = frame[frame.metric == "pips"]
     assert thrown.groupby("seed").step.agg(list).to_dict() == {1: [0, 3], 2: [0, 3]}
     assert thrown.value.tolist() == [1.0, 4.0, 2.0, 5.0]
-    assert run.status(tmp_path)["runs in the cache"].tolist() == [2]
+    monkeypatch.setattr(run, "cache_directory", lambda: tmp_path)
+    (tmp_path / "runs").symlink_to(tmp_path, target_is_directory=True)
+    assert run.status()["runs in the cache"].tolist() == [2]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ import pandas as pd
 from lessons_lib import training
 from lessons_lib.config import Configuration
 from lessons_lib.lab import (
-    blocks,
     carried,
     classification,
     copying,
@@ -28,6 +27,7 @@ from lessons_lib.lab import (
     interventions,
     ladder,
     mirror,
+    outcomes,
     starts,
     transformer,
     translated,
@@ -93,12 +93,12 @@ def last_values(records: Mapping[str, Record]) -> pd.DataFrame:
 
 def comparisons(records: Mapping[str, Record]) -> pd.DataFrame:
     """Mean over the runs of all blocks of each final metric, with intervals, a column an arm."""
-    return _intervals({arm: blocks.by_run(r.frame()) for arm, r in records.items()}, "run")
+    return _intervals({arm: outcomes.by_run(r.frame()) for arm, r in records.items()}, "run")
 
 
 def branches(records: Mapping[str, Record]) -> pd.DataFrame:
     """How many runs of each arm took which branch, with Wilson intervals, and when they copied."""
-    ends = copying.outcomes(frame(records))
+    ends = outcomes.of_runs(frame(records))
     rows = {}
     for arm in records:
         of_arm = ends.loc[arm]

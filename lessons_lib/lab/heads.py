@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import pandas as pd
 import torch
 from torch import nn
 
@@ -157,21 +156,6 @@ def remove_heads(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
             said = model.readout(out.decoder_states, model.merge(kept)).argmax(-1)
             found[f"accuracy/without_head{head}"] = copying.word_accuracy(said, batch)
     return found
-
-
-def classify_starts(frame: pd.DataFrame) -> "pd.Series[str]":
-    """For each seed (a head) whether its start is ``"good"``, ``"bad"`` or ``"mixed"``.
-
-    Good: aligned in every arm (order of the data), bad: in none; rows are tidy, of single heads.
-    A ``ValueError`` if a seed has not been run in every arm.
-    """
-    aligned = (copying.outcomes(frame)["branch"] == "aligned").unstack("arm")
-    partly = aligned.index[aligned.isna().any(axis=1)].tolist()
-    refuse({f"each seed in every arm, found {partly} in some arms only": bool(partly)})
-    kind = pd.Series("mixed", index=aligned.index, name="start")
-    kind[aligned.all(axis=1)] = "good"
-    kind[~aligned.any(axis=1)] = "bad"
-    return kind
 
 
 ONE_HEAD = extended(copying.SMALL, HeadsConfig, cell="gru", shared_embeddings=False, steps=600)

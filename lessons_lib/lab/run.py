@@ -156,13 +156,13 @@ def _finished(kept: Path, config: Configuration, seed: int) -> Record | None:
     return None
 
 
-def status(directory: Path | None = None) -> pd.DataFrame:
+def status() -> pd.DataFrame:
     """For each experiment and scale the seeds in the cache, and the state of its records."""
     rows = []
     for name, entry in REGISTRY.items():
         for scale, chosen in entry.scales.items():
             work = chosen.run or entry.run
-            kept = [_kept(work, config, directory) for config in chosen.arms.values()]
+            kept = [_kept(work, config, None) for config in chosen.arms.values()]
             done = sum((k / f"seed-{seed}.json").exists() for k in kept for seed in chosen.seeds)
             try:
                 current(name, scale)

@@ -12,14 +12,22 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from lessons_lib.config import Configuration
-from lessons_lib.lab import blocks
+from lessons_lib.lab import outcomes
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, command
-from lessons_lib.lab.run import checked
 from lessons_lib.stats import Interval, seed_interval
 
 Verdict = Literal["supported", "in part", "not supported", "undecided"]
 Loader = Callable[[str, str], Mapping[str, Record]]
 """Records of an experiment at a scale, arm by arm: ``run.checked``, or one that measures."""
+
+
+def checked(name: str, scale: str) -> Mapping[str, Record]:
+    """``run.checked``, imported when it is called: to judge other records loads no model."""
+    from lessons_lib.lab import run
+
+    return run.checked(name, scale)
+
+
 ON_TEXT = "paper", "full-size", "both-ways", "left-to-right", "short"
 """Scales, those nearest to the authors' set-up first: the first that was measured is judged."""
 NOT_MEASURED = "not measured here"
@@ -241,14 +249,14 @@ class RealText:
     """Records of an experiment on real text, without those of made-up text (``toy-...``).
 
     A seed is a block of runs, "1.0", "1.1" and so on, the same in each corpus. ``rows`` are those
-    of single runs, by corpus, as of ``blocks.by_run``.
+    of single runs, by corpus, as of ``outcomes.by_run``.
     """
 
     def __init__(self, load: Loader, experiment: str) -> None:
         records = best_scale(load, experiment)
         self._records = {arm: r for arm, r in records.items() if not arm.startswith("toy-")}
         self.corpora = tuple(self._records)
-        self.rows = {arm: blocks.by_run(r.frame()) for arm, r in self._records.items()}
+        self.rows = {arm: outcomes.by_run(r.frame()) for arm, r in self._records.items()}
         self._runs = sorted(set().union(*(rows["run"] for rows in self.rows.values())))
         if not self._runs:
             raise KeyError(f"no single runs of real text in {experiment}")

@@ -18,13 +18,11 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from scipy import stats
 
-from lessons_lib.lab import heads
 from lessons_lib.lab import records as stored
-from lessons_lib.lab.incidence import time_difference
+from lessons_lib.lab.outcomes import classify_starts, time_difference
 from lessons_lib.lab.records import Record
-from lessons_lib.lab.run import checked, experiment, run
 from lessons_lib.plots import ROLES, use_style
-from lessons_lib.scoreboard.claim import TOLD, Loader, exceeds
+from lessons_lib.scoreboard.claim import TOLD, Loader, checked, exceeds
 from lessons_lib.scoreboard.contrasts import Runs, share_contrast
 from lessons_lib.stats import Interval, proportion_interval, seed_interval
 
@@ -133,7 +131,7 @@ def _of_pairs(load: Loader) -> Iterator[Hypothesis]:
 def _of_starts(load: Loader) -> Iterator[Hypothesis]:
     """H5 and H6: each start's share of orders aligned, turned over less as it is."""
     ends = Runs(load("turned_heads", "lesson")).ends["branch"].eq("aligned").astype(float)
-    kinds = heads.classify_starts(stored.frame(load("head_starts", "lesson")))
+    kinds = classify_starts(stored.frame(load("head_starts", "lesson")))
     turned = ends.index.get_level_values("arm").str.startswith("turned")
     gain = ends[turned].groupby("seed").mean() - ends[~turned].groupby("seed").mean()
     for name, kind, sign, says in (
@@ -191,6 +189,8 @@ def draw(records: Mapping[str, Record], *, ax: Axes | None = None) -> Axes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train pairs of heads again, print their shares and draw them."""
+    from lessons_lib.lab.run import experiment, run  # judging alone loads no model
+
     parser = argparse.ArgumentParser(prog="python -m lessons_lib.scoreboard.mirrored")
     told = "of 96; 12 take three minutes on two cores"
     parser.add_argument("--seeds", type=int, default=12, help=told)

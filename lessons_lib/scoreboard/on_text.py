@@ -6,7 +6,7 @@ is a criterion of its own, but where a row says otherwise.
 
 import pandas as pd
 
-from lessons_lib.lab.blocks import step_at
+from lessons_lib.lab.outcomes import step_at
 from lessons_lib.lab.records import load as recorded
 from lessons_lib.scoreboard import claim
 from lessons_lib.scoreboard.claim import Loader, Measured, RealText, Thresholds, exceeds
