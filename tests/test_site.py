@@ -259,6 +259,24 @@ def test_search_works_from_a_downloaded_folder(browser: Any) -> None:
         problems[:] = [problem for problem in problems if not re.match(unread, problem)]
 
 
+TYPOS = {"permuation": "permutation", "elimnation": "elimination", "eliminaton": "elimination"}
+TYPOS |= {"saddel": "saddle", "premutation": "permutation", "dicitonary": "dictionary"}
+TYPOS |= {"clasifier": "classifier", "mirorr": "mirror", "softmx": "softmax", "enocder": "encoder"}
+
+
+def test_search_takes_a_typo_for_the_word_that_is_meant(open_page: web.OpenPage) -> None:
+    page = open_page("search.html?q=zzqx")
+    page.get_by_text("did not match any documents").wait_for()
+    for typo, meant in TYPOS.items():
+        page.evaluate("typed => Search.performSearch(typed)", typo)
+        said = page.locator("#search-results [role=status]").inner_text()
+        assert re.fullmatch(f"“{typo}” is nowhere. .* pages found for “{meant}s?”.", said)
+        marks = page.locator("#search-results mark").all_inner_texts()
+        assert any(meant in mark.lower() for mark in marks)
+    for code in ("(name=", "(tuple[", "encoder_states:"):
+        assert code not in page.locator("#search-results").inner_text()
+
+
 def scroll_down_and_up(page: Any) -> None:
     for place in (3000, 2400):
         page.evaluate(
