@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import site_browser as web
 from playwright.sync_api import expect
+from pypdf import PdfReader
 
 WEIGHT = 900e3
 """Bytes that a page may take before a reader scrolls, with all that it loads, as they travel."""
@@ -90,6 +92,22 @@ def test_paper_is_light_whatever_the_theme(open_page: web.OpenPage) -> None:
     for event, theme in (("beforeprint", "light"), ("afterprint", "dark")):
         page.evaluate("name => dispatchEvent(new Event(name))", event)
         assert page.evaluate("() => document.documentElement.dataset.theme") == theme
+
+
+@pytest.mark.parametrize("name", ["book/11_scoreboard", "book/instructors"])
+def test_printed_no_sheet_but_the_last_ends_half_way(open_page: web.OpenPage, name: str) -> None:
+    """By the lowest words on each; that one chapter and the guide have all that could not break."""
+    *sheets, _ = PdfReader(io.BytesIO(open_page(f"{name}.html").pdf(format="A4"))).pages
+    assert len(sheets) > 10
+    for number, sheet in enumerate(sheets, start=1):
+        lines: list[float] = []
+
+        def note(text: str, page: Any, place: Any, *_: Any, lines: list[float] = lines) -> None:
+            if text.strip():
+                lines.append(place[4] * page[1] + place[5] * page[3] + page[5])
+
+        sheet.extract_text(visitor_text=note)
+        assert min(lines) < sheet.mediabox.height / 2, f"sheet {number}"
 
 
 SIZES = """() => Object.fromEntries(performance.getEntries()
