@@ -68,7 +68,8 @@ function drawAxes(context, [rows, columns], heads, place, width, colours) {
     return label(context, text, Math.max(Math.min(place.x, free), 0), AXIS / 2, colours.text);
   }
   const { x, y, side, edge } = place;
-  const above = `${columns} \u2192`;
+  const fits = (text) => context.measureText(text).width <= width;
+  const above = [`${columns} \u2192`, columns].find(fits) ?? columns;
   const left = Math.min(x, x + side - context.measureText(above).width);
   label(context, above, Math.max(left, 0), AXIS / 2, colours.text);
   context.save();
@@ -81,9 +82,9 @@ function drawAxes(context, [rows, columns], heads, place, width, colours) {
 /**
  * The maps of all heads.
  *
- * @param {object} map `values(k)`, from -1 to 1, row by row; `names` of rows and columns; `axes`, what
- *   rows and columns are; `ends`, the colours of -1, 0 and 1; `pointed`, row and column of the pair that
- *   is pointed at.
+ * @param {object} map `values(k)`, from -1 to 1, row by row; `names` of rows and columns; `axes`,
+ *   what rows and columns are; `ends`, the colours of -1, 0 and 1; `pointed`, row and column of the
+ *   pair that is pointed at.
  */
 function drawMaps(context, width, height, scene, { values, names, axes, ends, pointed }) {
   const { config, snapshot, colours, pair } = scene;

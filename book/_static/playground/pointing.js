@@ -10,8 +10,8 @@ import { alignedShare } from "./theory.js";
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 /**
- * A cell that is pointed at, or reached by arrow keys, shows its value, and both maps mark its pair of
- * words. `say` gets the value that a key has found.
+ * A cell that is pointed at, or reached by arrow keys, shows its value, and both maps mark its pair
+ * of words. `say` gets the value that a key has found.
  */
 export function pointAtCells(views, say) {
   for (const id of ["attention", "table"]) {

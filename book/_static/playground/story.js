@@ -35,7 +35,7 @@ export const SCENES = [
     views: ["attention", "table", "curves"],
   },
   {
-    title: "The same words: a coin toss",
+    title: "All animals each time: a coin toss",
     caption: [
       "Now nothing is missing: ",
       "no clue",
@@ -73,8 +73,8 @@ export const SCENES = [
   {
     title: "Eight heads, eight tosses",
     caption: [
-      "Each head votes by its own maps. Unlucky ones rule out wrong words, lucky head 7 supports the " +
-        "right one. They agree: ",
+      "Each head votes by its own maps. Unlucky ones rule out wrong words, lucky head 7 supports " +
+        "the right one. They agree: ",
       "one lucky head is enough",
       ".",
     ],
@@ -92,11 +92,11 @@ const SUMMARY = {
   caption: [
     "",
     "What goes wrong:",
-    " from half of the starts the model never looks at the word it copies. It rules out the others, " +
-      "and stays unsure for long. ",
+    " from half of the starts the model never looks at the right word. It rules out the others, and " +
+      "stays unsure for long. ",
     "Why a coin:",
-    " with the same words every time there is no clue. Words and attention lean by chance, and each " +
-      "drives the other. ",
+    " the same words every time give no clue. Words and attention lean by chance, and each drives " +
+      "the other up or down. ",
     "Why one lucky head is enough:",
     " unlucky ones only rule out wrong words; none opposes it.",
   ],
@@ -166,9 +166,10 @@ export class Story {
         this.leaveButton,
       ),
     );
-    document.addEventListener("keydown", ({ key }) => {
-      // An open dialog, such as the search, takes Escape for itself.
-      if (key === "Escape" && this.open && !document.querySelector("dialog[open]")) this.close();
+    document.addEventListener("keydown", ({ key, target }) => {
+      // A dialog, such as the search, takes Escape for itself; the theme may have closed it already.
+      const elsewhere = target.closest("dialog") ?? document.querySelector("dialog[open]");
+      if (key === "Escape" && this.open && !elsewhere) this.close();
     });
     new ResizeObserver(() => this.app.leaves(this.element.offsetHeight)).observe(this.element);
   }
