@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from markdown_it import MarkdownIt
 
 from lessons_lib.corpora.loaders import load_parallel
@@ -88,6 +89,17 @@ def test_pages_that_moved_lead_to_pages_that_are_there() -> None:
         addresses = set(re.findall(r"[\w-]+\.html", page.read_text(encoding="utf-8")))
         (target,) = addresses
         assert (ROOT / "book" / target).with_suffix(".ipynb").exists()
+
+
+def test_places_that_moved_lead_to_places_that_are_there() -> None:
+    """That no page has a place twice, and that its links lead somewhere, test_site_links holds."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    for page, places in config["sphinx"]["config"]["html_context"]["moved"].items():
+        for old, new in places.items():
+            target, _, label = new.partition("#")
+            for name, place, there in ((page, old, False), (f"book/{target}", label, True)):
+                text = (ROOT / name).with_suffix(".ipynb").read_text(encoding="utf-8")
+                assert (f":label: {place.removeprefix('equation-')}\\n" in text) is there, place
 
 
 def found(name: str, modules: dict[str, str]) -> bool:

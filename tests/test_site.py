@@ -400,3 +400,13 @@ def test_an_old_address_in_the_reference_leads_on(browser: Any, address: str, ol
     page.goto(f"{address}/book/api/lab.html#{old}")
     page.wait_for_url(f"**/{new.name}#{old}")
     page.close()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_an_old_place_in_a_chapter_leads_on(browser: Any, address: str, scripts: bool) -> None:
+    page = browser.new_page(java_script_enabled=scripts)
+    page.goto(f"{address}/book/04_ktiw_emerges.html#ch04-xi")
+    if not scripts:
+        page.click(".moved a:visible")
+    page.wait_for_url("**/08_real_text.html#ch08-xi")
+    page.close()

@@ -176,7 +176,7 @@ def command(name: str, scale: str) -> str:
 def load(name: str, scale: str | None = None, directory: Path | None = None) -> dict[str, Record]:
     """The records of an experiment, arm by arm; ``directory``: the package's own if ``None``.
 
-    ``run.current`` asks whether they match the catalogue.
+    ``run.current`` and ``run.checked`` ask whether they match the catalogue.
 
     Raises:
         NotMeasuredError: there is none; the message names the command that makes it.

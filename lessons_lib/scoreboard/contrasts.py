@@ -58,12 +58,13 @@ class Runs:
         """The median step at which runs of an arm copy, or end, in words."""
         return f"{self.of(arm)['step'].median():.0f}"
 
-    def accuracy(self, arm: str, step: int) -> pd.Series[float]:
-        """Word accuracy of each run at a step; of a run that copied before, when it did.
+    def accuracy(self, arm: str, step: int, *, end: bool = False) -> pd.Series[float]:
+        """Accuracy of each run at a step, or when it copied before; ``end``: with the end symbol.
 
         A ``ResultError`` if the record keeps the ends of its runs only.
         """
-        rows = self.records[arm].frame().query("metric == 'token_accuracy'")
+        rows = self.records[arm].frame()
+        rows = rows[rows["metric"] == ("accuracy_with_end" if end else "token_accuracy")]
         last = rows.groupby("seed")["step"].max()
         lacking = set(last.index[last > step]) - set(rows.loc[rows["step"] == step, "seed"])
         if lacking:

@@ -10,9 +10,8 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from lessons_lib.lab import records as stored
 from lessons_lib.scoreboard import claims
-from lessons_lib.scoreboard.claim import Loader, Noting, Verdict
+from lessons_lib.scoreboard.claim import Loader, Noting, Verdict, checked
 
 
 class Look(NamedTuple):
@@ -134,7 +133,7 @@ def verdicts(rows: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def costs(load: Loader = stored.load) -> pd.DataFrame:
+def costs(load: Loader = checked) -> pd.DataFrame:
     """What it takes to measure each row again, as its records say; the cheapest first.
 
     A row for each that was measured, by its identifier; columns ``experiment`` (with its scale),
