@@ -35,6 +35,13 @@ TOLD = {True: "holds", False: "refuted", None: "open"}
 """What became of a criterion or a hypothesis, in words."""
 
 
+def checked(name: str, scale: str) -> Mapping[str, Record]:
+    """``lab.run.checked``: records as the catalogue has them now. To compare loads all models."""
+    from lessons_lib.lab import run
+
+    return run.checked(name, scale)
+
+
 @dataclass(frozen=True)
 class Thresholds(Configuration):
     """Where the rules of the scoreboard draw their lines. All are finite and above 0."""

@@ -189,7 +189,7 @@ def draw(records: Mapping[str, Record], *, ax: Axes | None = None) -> Axes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train pairs of heads again, print their shares and draw them."""
-    from lessons_lib.lab.run import experiment, run  # judging alone loads no model
+    from lessons_lib.lab.run import experiment, run  # which load all models
 
     parser = argparse.ArgumentParser(prog="python -m lessons_lib.scoreboard.mirrored")
     told = "of 96; 12 take three minutes on two cores"
