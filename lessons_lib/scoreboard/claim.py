@@ -20,14 +20,6 @@ Verdict = Literal["supported", "in part", "not supported", "undecided"]
 Loader = Callable[[str, str], Mapping[str, Record]]
 """Records of an experiment at a scale, arm by arm: ``run.checked``, or one that measures."""
 
-
-def checked(name: str, scale: str) -> Mapping[str, Record]:
-    """``run.checked``, imported when it is called: to judge other records loads no model."""
-    from lessons_lib.lab import run
-
-    return run.checked(name, scale)
-
-
 ON_TEXT = "paper", "full-size", "both-ways", "left-to-right", "short"
 """Scales, those nearest to the authors' set-up first: the first that was measured is judged."""
 NOT_MEASURED = "not measured here"
