@@ -30,7 +30,7 @@ from lessons_lib.classifier import ClassifierConfig, build_classifier, class_los
 from lessons_lib.corpora import loaders
 from lessons_lib.corpora.batches import EncodedPairs, encode_parallel
 from lessons_lib.corpora.vocabulary import Vocabulary, words
-from lessons_lib.lab import catalogue, copying, parallel, translator
+from lessons_lib.lab import catalogue, copying, outcomes, parallel, translator
 from lessons_lib.lab.saliency import saliency
 from lessons_lib.models import (
     BagOfWords,
@@ -239,7 +239,7 @@ def bench_figure() -> None:
             for config in both:
                 some = replace(config, **changes)
                 runs = parallel.run_seeds(copying.run_copying, some, seeds, executor=pool)
-                ends = copying.outcomes(runs.frame())
+                ends = outcomes.of_runs(runs.frame())
                 aligned.append(f"{int((ends.branch == 'aligned').sum())} of {len(ends)}")
         spent = (time.perf_counter() - began) * 200 / changes.get("steps", 200)
         told = "" if "steps" in changes else f"   aligned {' and '.join(aligned)}"

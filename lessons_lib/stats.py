@@ -25,7 +25,8 @@ class Interval:
     confidence: float = 0.95  #: coverage aimed at, in (0, 1)
 
     def __str__(self) -> str:
-        return f"{self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}] (n = {self.n})"
+        runs = f"(n\u00a0=\u00a0{self.n})"  # in a narrow column no line ends within it
+        return f"{self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}] {runs}"
 
 
 def mean_interval(values: ArrayLike, *, confidence: float = 0.95, seed: int = 0) -> Interval:

@@ -177,4 +177,6 @@ def test_the_derivation_on_the_board_ends_where_the_theory_begins() -> None:
     assert r"b = \delta\,\tau , \quad a = \frac{\delta}{2L^2}\,\tau^2" in board
     for V, L, t in ((7, 4, 0.3), (5, 5, 2.0)):
         d = (V - L) / (L * V * (V - 1))
-        assert phase_portrait.early_growth(t, V, L) == pytest.approx((d / (2 * L**2) * t**2, d * t))
+        flow = phase_portrait.symmetric_flow(0.0, 0.0, V, L, [t])
+        ends = flow.a[0], flow.b[0]
+        assert ends == pytest.approx((d / (2 * L**2) * t**2, d * t), rel=0.02)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -75,6 +76,24 @@ def test_contents_and_bookmarks_of_the_pdf_lead_to_chapters_and_sections(
     assert chapters <= set(found)
     assert any(re.fullmatch(r"7\.\d+\. Takeaways", title) for title in found)
     assert len(found) == len(set(found))
+
+
+@pytest.mark.slow
+@web.with_chromium
+def test_the_note_for_researchers_is_printed_on_three_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As its first line and the first page of the book say. Title and contents come before it."""
+    from pypdf import PdfReader
+
+    name, page = "book/note_for_researchers", tmp_path / "note.html"
+    monkeypatch.setattr(website, "page_sources", lambda _: {name: web.ROOT / f"{name}.md"})
+    page.write_text(offline.document(PROJECT, web.SITE), encoding="utf-8")
+    with ThreadPoolExecutor(1) as apart:
+        printed = apart.submit(chromium.printed, page).result()
+    sheets = [sheet.extract_text() for sheet in PdfReader(io.BytesIO(printed)).pages]
+    assert "To cite it" in sheets[-1]
+    assert len(sheets) == 2 + 3, f"expected 3 pages of A4, found {len(sheets) - 2}"
 
 
 def test_without_chromium_printing_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import torch
 from scipy.stats import norm
 
 from lessons_lib.agreement import chance_agreement, shuffled
-from lessons_lib.lab.incidence import cumulative_incidence, time_difference
+from lessons_lib.lab.outcomes import cumulative_incidence, time_difference
 from lessons_lib.stats import (
     Interval,
     mean_interval,
@@ -29,7 +29,7 @@ def test_equal_values_are_their_own_interval() -> None:
     assert mean_interval([0.25]) == Interval(0.25, 0.25, 0.25, 1)
     assert mean_interval([2.0, 2.0, 2.0]) == Interval(2.0, 2.0, 2.0, 3)
     assert seed_interval([0.5, 0.5]) == Interval(0.5, 0.5, 0.5, 2)
-    assert str(Interval(0.5, 0.25, 0.75, 8)) == "0.500 [0.250, 0.750] (n = 8)"
+    assert str(Interval(0.5, 0.25, 0.75, 8)) == "0.500 [0.250, 0.750] (n\u00a0=\u00a08)"
 
 
 def test_seed_interval_by_hand() -> None:

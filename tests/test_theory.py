@@ -55,6 +55,15 @@ def expected_gradients(at: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     return by_a, by_b
 
 
+def word_loss(a: Any, b: Any, vocab: int, length: int) -> np.ndarray:
+    """Loss of each output word of one head, ``log(1 + (L-1) exp(-(p-q) b) + (V-L) exp(-p b))``."""
+    p = theory.right_attention(a, length)
+    terms = [0.0 * p * b, np.log(length - 1) - (p - (1 - p) / (length - 1)) * b]
+    spare = [np.log(vocab - length) - p * b] if vocab > length else []
+    found: np.ndarray = np.logaddexp.reduce([*terms, *spare])
+    return found
+
+
 def conserved(a: object, b: object, length: int) -> np.ndarray:
     """``b^2/2 - (e^a + (L-2) a + (L-1) e^-a) / L``, which the flow at V = L leaves unchanged.
 
@@ -67,20 +76,20 @@ def conserved(a: object, b: object, length: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("vocab", "length"), [(4, 2), (3, 3), (5, 1)])
-def test_cooccurrence_by_counting_and_the_first_margin_by_autograd(vocab: int, length: int) -> None:
+def test_cooccurrence_by_counting_and_the_first_lead_by_autograd(vocab: int, length: int) -> None:
     with_first = [words for words in inputs(vocab, length) if 0 in words]
     counted = (sum(o in words for words in with_first) / len(with_first) for o in (0, 1))
     assert theory.cooccurrence(vocab, length) == pytest.approx(tuple(counted))
     _, (by_table,) = expected_gradients(symmetric(0.0, 0.0, vocab, length))
     descent = -by_table * length  # the sum over output words in place of the mean
-    margins = descent.diagonal()[:, None] - descent[~torch.eye(vocab, dtype=torch.bool)]
-    expected = torch.full_like(margins, theory.first_gradient_margin(vocab, length))
-    torch.testing.assert_close(margins, expected, atol=1e-12, rtol=0)
+    leads = descent.diagonal()[:, None] - descent[~torch.eye(vocab, dtype=torch.bool)]
+    expected = torch.full_like(leads, theory.first_gradient_lead(vocab, length))
+    torch.testing.assert_close(leads, expected, atol=1e-12, rtol=0)
     assert (float(expected[0, 0]) == 0) == (vocab == length)
 
 
 def test_loss_and_attention_by_hand() -> None:
-    found = theory.symmetric_loss(A, B, 7, 5)
+    found = word_loss(A, B, 7, 5)
     assert found.shape == (4, 5)
     for words in ((0, 1, 2, 3, 4), (6, 2, 5, 0, 3)):
         for (i, b), (j, a) in itertools.product(enumerate(B[:, 0]), enumerate(A)):
@@ -90,8 +99,8 @@ def test_loss_and_attention_by_hand() -> None:
     # p = 8/12, q = 1/12, with b = log 2 times 12/7 the input's other words count half
     by_hand = math.log(1 + 4 / 2 + 2 * 2 ** (-8 / 7))
     at = math.log(8), math.log(2) * 12 / 7
-    assert theory.symmetric_loss(*at, 7, 5) == pytest.approx(by_hand)
-    assert np.isfinite(theory.symmetric_loss(-50.0, -2e4, 7, 5)), "far out nothing overflows"
+    assert word_loss(*at, 7, 5) == pytest.approx(by_hand)
+    assert np.isfinite(word_loss(-50.0, -2e4, 7, 5)), "far out nothing overflows"
 
 
 @SIZES
@@ -165,7 +174,7 @@ def test_elimination_comes_close_to_its_floor_and_each_head_takes_its_own_side()
     floor = theory.elimination_floor(7, 5)
     assert (floor, theory.elimination_floor(6, 6)) == pytest.approx((math.log(3), 0))
     below = -np.geomspace(1e-3, 1e3, 30)[:, None]
-    assert (theory.symmetric_loss(np.linspace(-30, 5, 36), below, 7, 5) > floor - 1e-12).all()
+    assert (word_loss(np.linspace(-30, 5, 36), below, 7, 5) > floor - 1e-12).all()
     flow = theory.symmetric_flow(-3.0, -3.0, 7, 5, [0, 1e3, 1e5])
     assert 0 < flow.loss[-1] - floor < 0.01
     assert flow.right_attention[-1] < 0.001
@@ -183,19 +192,18 @@ def test_flow_is_the_limit_of_small_steps() -> None:
     flow = theory.symmetric_flow(0.3, -0.1, 7, 5, [7.0, 50.0])
     assert flow.times.tolist() == [7.0, 50.0]
     assert (flow.a[-1], flow.b[-1]) == pytest.approx((a, b), rel=5e-3)
-    np.testing.assert_allclose(flow.loss, theory.symmetric_loss(flow.a, flow.b, 7, 5))
+    np.testing.assert_allclose(flow.loss, word_loss(flow.a, flow.b, 7, 5))
     np.testing.assert_allclose(flow.right_attention, theory.right_attention(flow.a, 5))
 
 
 def test_early_on_word_knowledge_grows_like_t_and_attention_like_t_squared() -> None:
     times = np.array([1.0, 2.0, 4.0])
-    a, b = theory.early_growth(times, 12, 7)
-    by_hand = (12 - 7) / (7 * 12 * 11)  # the drive
-    np.testing.assert_allclose(b, by_hand * times)
-    np.testing.assert_allclose(a, by_hand * times**2 / 2 / 49)
+    drive = (12 - 7) / (7 * 12 * 11)
     flow = theory.symmetric_flow(0.0, 0.0, 12, 7, times)
-    np.testing.assert_allclose([flow.a, flow.b], [a, b], rtol=5e-3)
-    assert np.abs(theory.early_growth(times, 7, 7)).max() == 0
+    early = [drive * times**2 / 2 / 49, drive * times]
+    np.testing.assert_allclose([flow.a, flow.b], early, rtol=5e-3)
+    still = theory.symmetric_flow(0.0, 0.0, 7, 7, times)
+    np.testing.assert_allclose([still.a, still.b], 0, atol=1e-12)
 
 
 @SIZES
@@ -212,7 +220,7 @@ def test_flow_of_two_heads_starts_as_the_full_model_does(vocab: int, length: int
 
 
 def test_what_is_held_stays_and_the_other_learns_or_does_not() -> None:
-    """The asymmetry, in the theory, with attention held uniform, then with KTIW held."""
+    """The asymmetry, in the theory, with attention held uniform, then with words held."""
     learned = theory.symmetric_flow(0.0, 0.0, 9, 5, [0.0, 400.0], (0.0, 1.0))
     assert (learned.a[-1], learned.b[-1] > 1) == (0, True)
     for b in (-2.0, 0.0, 2.0):
@@ -222,7 +230,7 @@ def test_what_is_held_stays_and_the_other_learns_or_does_not() -> None:
 
 
 @pytest.mark.parametrize(("function", "given", "message"), [
-    (theory.first_gradient_margin, (1, 1), "found length 1 and vocab 1"),
+    (theory.first_gradient_lead, (1, 1), "found length 1 and vocab 1"),
     (theory.right_attention, (0.0, 1), "2 <= length"), (theory.saddle, (4, 5), "<= vocab"),
     (theory.symmetric_flow, (0.0, 0.0, 4, 5, [0, 1]), "found length 5 and vocab 4"),
     (theory.aligned_share, (6, 5, 0.0), "scale above 0 .*found 0.0"),

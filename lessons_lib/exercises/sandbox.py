@@ -70,22 +70,26 @@ def limited(work: Callable[[], Any], seconds: float) -> Any:
     Nothing stops code that calls itself wherever it is stopped, nor one long call of compiled code.
     """
     own, worker, working, rung = sys._getframe(), threading.get_ident(), False, 0
+    asked = False  # and not answered: on a slow machine rings would ring within rings
     over, traced = threading.Event(), sys.gettrace()
     raise_soon = ctypes.pythonapi.PyThreadState_SetAsyncExc
     stop = functools.partial(_RAISE_SOON, worker, OutOfTime)
     main = _SIGNAL is not None and threading.current_thread() is threading.main_thread()
 
     def ask() -> None:
+        nonlocal asked
         wait = seconds
         while not over.wait(wait):
             wait = _AGAIN
-            if working and main:
+            if working and main and not asked:
+                asked = True
                 signal.pthread_kill(worker, _SIGNAL)
-            elif working:
+            elif working and not main:
                 raise_soon(ctypes.c_ulong(worker), ctypes.py_object(OutOfTime))
 
     def ring(_: int, frame: FrameType | None) -> None:
-        nonlocal rung
+        nonlocal rung, asked
+        asked = False
         # Never in the lines below, which put things back, and not within itself.
         if not working or frame is own or (frame and frame.f_code is ring.__code__):
             return

@@ -282,7 +282,7 @@ SPARE = replace(INTERVENED, spare=8)
 
 
 def ktiw_first() -> dict[str, InterventionConfig]:
-    """KTIW given first, right or wrong or neither, and KTIW frozen, right, wrong or at random.
+    """Words given first, right or wrong or neither, and words frozen, right, wrong or at random.
 
     ``pretrained-hard`` learns first which words are spare ones, and no word.
     """

@@ -23,14 +23,12 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from lessons_lib.config import Configuration, check_fields, refuse
-from lessons_lib.tasks import FIRST_WORD, Copying, generator
+from lessons_lib.tasks import FIRST_WORD, HELD_OUT_SEED, Copying, generator
 from lessons_lib.theory.phase_portrait import check_sizes
 
 Array = NDArray[np.float64]
 Branch = Literal["aligned", "elimination", "undecided"]
 
-HELD_OUT_SEED = 2**31
-"""Seed of the inputs on which every run is measured; no run trains from it."""
 MEASURED = 64
 """How many held-out inputs there are."""
 _AHEAD = 16
@@ -78,7 +76,7 @@ class ReducedRuns:
     token_accuracy: Array  #: share of words that have the highest logit, ``(runs, checks)``
     right_attention: Array  #: mean attention on the right position, ``(runs, checks, heads)``
     lead_a: Array  #: mean diagonal minus mean off-diagonal of A, a of the theory, the same shape
-    lead_b: Array  #: the same of B, the margin of KTIW, b of the theory
+    lead_b: Array  #: the same of B, b of the theory
 
     def branches(self) -> tuple[Branch, ...]:
         """Where each run looks at the end.
