@@ -36,7 +36,7 @@ help:
 	@echo "PYTHON=python3.12  the Python that makes .venv        TORCH=cpu  torch without CUDA"
 	@echo "LESSONS_DATA=dir   where the corpora are already"
 
-book check test env editions assignment slides pdf bundle lint format lines links serve:
+book check test env editions assignment slides pdf bundle lint format lines links:
 	@$(COURSE) $@
 
 notebooks:
@@ -47,6 +47,9 @@ bench:
 
 grade:
 	@$(COURSE) grade "$(or $(SUBMISSIONS),$(error make grade SUBMISSIONS=directory))"
+
+serve:
+	@$(PYTHON) -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
 lock:
 	@$(COURSE) lock $(if $(UPGRADE),--upgrade)

@@ -14,7 +14,8 @@ Behind it are rooms; the door of each, ``help(lessons_lib.lab)``, says where to 
 
     theory       what can be derived: two words, and the plane of the hard distribution
     corpora      real text: the course's, or yours
-    lab          every experiment of the book, and the records behind its numbers
+    lab          every experiment of the book
+    records      the numbers of the book, as data: lab.records.load("NAME") reads one
     scoreboard   the paper's claims, judged by the records
     exercises    check("1.2", answer);  figures: figures with a slider
 """

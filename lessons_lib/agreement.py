@@ -18,9 +18,12 @@ from torch import Tensor
 from lessons_lib.stats import Interval, ratio_interval
 from lessons_lib.tasks import check_shape
 
+TOP = 0.05
+"""So large a share of the positions counts as the top: the paper's 5%."""
+
 
 def agreement(
-    reference: Tensor, candidate: Tensor, mask: Tensor | None = None, top: float = 0.05
+    reference: Tensor, candidate: Tensor, mask: Tensor | None = None, top: float = TOP
 ) -> float:
     """A(u, v), in [0, 1]: how often the best position by u is among the top positions by v.
 
@@ -38,7 +41,7 @@ def agreement(
 
 
 def found_in_top(
-    reference: Tensor, candidate: Tensor, mask: Tensor | None = None, top: float = 0.05
+    reference: Tensor, candidate: Tensor, mask: Tensor | None = None, top: float = TOP
 ) -> tuple[Tensor, Tensor]:
     """Row by row what ``agreement`` is the mean of: found or not, and whether the row counts.
 
@@ -95,17 +98,16 @@ def top_count(lengths: Tensor, top: float) -> Tensor:
     return exact.ceil().long().clamp(min=1)
 
 
-def chance_agreement(lengths: Tensor | Sequence[int], top: float = 0.05) -> float:
-    """Expected agreement with a shuffled candidate without ties: the mean of ``ceil(top L)/L``.
+def chance_agreement(lengths: Tensor | Sequence[int]) -> float:
+    """Expected agreement with a shuffled candidate without ties: the mean of ``ceil(L/20)/L``.
 
     ``lengths`` are the source lengths L of the output tokens. In (0, 1]; ``1/L`` on sentences of up
-    to 20 words when ``top`` is 5%. A ``ValueError`` if there is no length, or one is below 1, or
-    ``top`` is out of range.
+    to 20 words. A ``ValueError`` if there is no length, or one is below 1.
     """
     sizes = torch.as_tensor(lengths)
     if sizes.numel() == 0 or int(sizes.min()) < 1:
         raise ValueError("expected source lengths of at least 1 word, found none or a smaller one")
-    return float((top_count(sizes, top) / sizes.double()).mean())
+    return float((top_count(sizes, TOP) / sizes.double()).mean())
 
 
 def shuffled(candidate: Tensor, mask: Tensor, seed: int) -> Tensor:

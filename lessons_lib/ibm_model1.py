@@ -24,9 +24,6 @@ class Model1:
     #: t(o | i), float64, ``(source_vocab, target_vocab)``; a row sums to 1, or to 0 for a source
     #: word that was never seen. Row ``NULL`` belongs to the empty word.
     table: Tensor
-    #: of a target word in nats, the mean over the corpus, before each step of EM and after the
-    #: last, up to the constant of the alignment prior
-    log_likelihood: tuple[float, ...]
 
 
 def fit_model1(
@@ -61,25 +58,16 @@ def fit_model1(
     may_align = torch.cat([torch.full((len(source), 1), empty_word), source != PAD], dim=1)
 
     table = torch.full((source_vocab, target_vocab), 1 / target_vocab, dtype=torch.float64)
-    history: list[float] = []
-    for step in range(iterations + 1):
+    for _ in range(iterations):
         counts = torch.zeros_like(table).view(-1)
-        total, tokens = 0.0, 0
         for first in range(0, len(source), CHUNK):
             rows = slice(first, first + CHUNK)
             x, y = words[rows], target[rows]
             cell = x[:, None, :] * target_vocab + y[:, :, None]  # b t l: index into the flat table
             usable = may_align[rows][:, None, :] & (y != PAD)[:, :, None]
             likely = table.view(-1)[cell] * usable
-            norm = likely.sum(-1, keepdim=True)
-            share = likely / norm.clamp(min=1e-300)
+            share = likely / likely.sum(-1, keepdim=True).clamp(min=1e-300)
             counts.index_add_(0, cell.view(-1), share.view(-1))
-            real = y != PAD
-            prior = may_align[rows].sum(1, keepdim=True).expand_as(real)[real]
-            total += float((norm.squeeze(-1)[real] / prior).clamp(min=1e-300).log().sum())
-            tokens += int(real.sum())
-        history.append(total / max(tokens, 1))
-        if step < iterations:
-            counts = counts.view_as(table)
-            table = counts / counts.sum(1, keepdim=True).clamp(min=1e-300)
-    return Model1(table, tuple(history))
+        counts = counts.view_as(table)
+        table = counts / counts.sum(1, keepdim=True).clamp(min=1e-300)
+    return Model1(table)

@@ -334,10 +334,19 @@ def make_antithetic(model: Seq2Seq) -> None:
 
     ``Q_{H/2+k} = -Q_k`` and ``V_{H/2+k} = -V_k``, biases included. To first order the leads of the
     two, of the right position and of the right word, are ``(a, b)`` and ``(-a, -b)``. A
-    ``ValueError`` if the number of heads is odd.
+    ``ValueError`` if a model has no heads, an odd number, or such as have a key or output columns
+    of their own (a Transformer's): those have to be copied, as ``lab.carried.build_carried`` does.
     """
-    if model.config.heads % 2:
-        raise ValueError(f"expected an even number of heads, found {model.config.heads}")
+    config, kind = getattr(model, "config", None), type(model).__name__
+    heads, merge = getattr(config, "heads", 0), getattr(config, "merge", "average")
+    refuse(
+        {
+            f"a model whose heads have queries and values, found a {kind}": heads < 1,
+            f"an even number of heads, found {heads}": heads % 2 > 0,
+            f"averaged contexts, found a {kind} with merge {merge!r}, whose heads have keys or "
+            "output columns to be copied, as lab.carried.build_carried does": merge != "average",
+        }
+    )
     with torch.no_grad():
         for weights in (*model.query.parameters(), *model.value.parameters()):
             weights.copy_(torch.cat([weights.chunk(2)[0], -weights.chunk(2)[0]]))

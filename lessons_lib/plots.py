@@ -15,30 +15,24 @@ from numpy.typing import ArrayLike
 
 from lessons_lib.stats import Interval
 
-_ROLES = {
-    "attention": ("#0072B2", "learned attention (alpha); a run that aligns; the usual model"),
-    "elimination": ("#882255", "attention off the right position; a run that eliminates"),
-    "words": ("#D55E00", "knowledge of words (KTIW), as the probe beta reads it"),
-    "uniform": ("#D55E00", "a model with uniform attention, which can know nothing but words"),
-    "proxy": ("#009E73", "the bag-of-words proxy (beta px)"),
-    "model1": ("#A070E8", "IBM Model 1"),
-    "tokens": ("#6B4A00", "token accuracy, loss"),
-    "other": (
-        "#332288",
-        "what is set beside the usual: another model, several heads, easy data, another size",
-    ),
-    "gold": ("#000000", "the right answer; what theory foretells"),
-    "chance": ("#6E6E6E", "what no knowledge gives: chance, position alone, a zero line"),
+ROLES: Mapping[str, str] = {
+    "attention": "#0072B2",
+    "elimination": "#882255",
+    "words": "#D55E00",
+    "uniform": "#D55E00",
+    "proxy": "#009E73",
+    "model1": "#A070E8",
+    "tokens": "#6B4A00",
+    "other": "#332288",
+    "gold": "#000000",
+    "chance": "#6E6E6E",
 }
-ROLES: Mapping[str, str] = {role: color for role, (color, _) in _ROLES.items()}
-"""One colour for one thing in every chapter.
+"""One colour for one thing in every chapter; a table on the notation page says what.
 
 Begun from Okabe and Ito, and changed until any two can be told apart by people with each kind of
 colour blindness, and each stands out from white. ``words`` and ``uniform`` are one colour on
 purpose: under uniform attention, knowledge of words is all that a model can have.
 """
-MEANINGS: Mapping[str, str] = {role: meaning for role, (_, meaning) in _ROLES.items()}
-"""What each role stands for; the page on notation shows it as a table."""
 FAINT = "#BBBBBB"
 """Lines and areas behind the data: a flow, contours, a band."""
 

@@ -149,7 +149,7 @@ def top_translations(scores: Tensor, words: Tensor, k: int = 1) -> Tensor:
 
 
 def ktiw(scores: Tensor, dictionary: Mapping[int, frozenset[int]]) -> Tensor:
-    """KTIW against a dictionary: for each listed source word, is its best translation in it?
+    """Words translated: for each listed source word, is its best translation in the dictionary?
 
     ``scores`` ``(source_vocab, target_vocab)`` are higher where better, as a table p(o | i); the
     dictionary has for source words the set of their right translations, as identifiers. The answers

@@ -1,4 +1,4 @@
-"""One training run, and the same run from many seeds in parallel."""
+"""The loop in which every model of the course is trained and, on the way, evaluated."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +14,6 @@ from lessons_lib.config import Configuration, check_fields, refuse
 from lessons_lib.tasks import Batch, LabelledBatch
 
 Model = TypeVar("Model", bound=nn.Module)
-Config = TypeVar("Config", bound=Configuration)
 Data = TypeVar("Data", Batch, LabelledBatch)
 
 
@@ -92,7 +91,10 @@ def train(
     progress: str | None = None,
     rate_factors: Sequence[tuple[Sequence[nn.Parameter], float]] = (),
 ) -> History:
-    """Train a model in place. Of its nine parameters a loop needs the first three.
+    """Train a model in place.
+
+    Nine parameters, because this is the only loop: each of the last six is what some chapter or
+    experiment differs in, and has a default.
 
     The history has the training loss (metric ``"loss"``, the mean since the last evaluation) and
     all that ``evaluate`` gave.

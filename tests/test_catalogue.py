@@ -3,6 +3,8 @@
 import json
 import math
 import re
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from test_claims_copying import Run, record
@@ -10,6 +12,7 @@ from test_claims_copying import Run, record
 from lessons_lib.config import digest
 from lessons_lib.lab import copying, records
 from lessons_lib.lab.catalogue import REGISTRY, branches, comparisons, last_values
+from lessons_lib.lab.classification import Classification
 from lessons_lib.lab.records import Record
 
 SCALES = [(name, scale) for name, entry in REGISTRY.items() for scale in entry.scales]
@@ -34,10 +37,70 @@ def test_what_is_registered_can_be_measured_kept_and_said(name: str, scale: str)
         assert digest(kept) == digest(config.to_dict())
     assert len(set(found.values())) == len(found)
     assert chosen.ends_only or len(found) <= 10, "its records would be too large"
-    told = chosen.deviations
-    differs = [point for point in told if not point.startswith(("seeds:", "corpora:"))]
-    assert scale.startswith("paper") == (not differs), "paper only if it is the authors' set-up"
-    assert len(set(told)) == len(told)
+    for told in map(chosen.told, found):
+        differs = [p for p in told if not p.startswith(("seeds:", "corpora:", "measured:"))]
+        assert scale.startswith("paper") == (not differs), "paper only if it is the authors' set-up"
+        assert not any("measured" in p for p in told if p.startswith(("seeds:", "corpora:")))
+        assert len(set(told)) == len(told)
+
+
+THEIRS: dict[str, Any] = {
+    "width": 256, "dropout": 0.5, "learning_rate": 1e-3, "batch_size": 16, "steps": 36_000,
+    "patience": 36_000, "vocab_size": 8000, "pieces": 8000, "max_words": None,
+    "scaled_scores": False, "measured_on": 1014, "reported_on": 1014, "chosen_on": 1014,
+}  # fmt: skip
+"""What the authors' translators have, and in a classifier's configuration stands as its default."""
+NAMED = {
+    "width": r"^width (\d+)", "dropout": r"^dropout ([\d.]+)",
+    "learning_rate": r"^Adam at ([\d.]+)", "batch_size": r"^Adam.*batches of (\d+)",
+    "patience": r"stood still for ([\d,]+)",
+    "steps": r"(?:^|^short: |^measured: up to )([\d,]+) updates",
+    "vocab_size": r"(?:vocabularies of|vocabulary has at most) ([\d,]+) words",
+    "pieces": r"vocabulary of ([\d,]+) word pieces",
+    "max_words": r"(?:pairs of at most|cut at) (\d+) words",
+    "measured_on": r"^measured: on (\d+) pairs of each",
+    "reported_on": r"^measured: on (?:at most )?([\d,]+) (?:pairs,|held-out)",
+    "chosen_on": r"chosen on (?:at most )?([\d,]+)", "scaled_scores": r"^scores (divided)",
+    "proxy_steps": r"^proxy.* ([\d,]+) updates", "stop_at": r"until ([\d.]+) of the words",
+    "proxy_learning_rate": r"^proxy.*Adam at ([\d.]+)", "measured": r"read on (\d+)",
+    "uniform_runs": r"(\d+) uniform runs of the seeds", "runs": r"blocks of (\d+)",
+    "bidirectional": r"from left to (right) only", "bfloat16": r"in (bfloat16)$",
+    "ends": r"^texts.* (no) start", "heads": r"^(two) heads",
+}  # fmt: skip
+"""How a list of deviations names the value of a field; the authors' stands in brackets."""
+
+
+@pytest.mark.parametrize(("name", "scale"), SCALES)
+def test_deviations_are_those_of_the_configuration(name: str, scale: str) -> None:
+    chosen = REGISTRY[name].scales[scale]
+    for arm, config in chosen.arms.items():
+        points = [re.sub(r"\([^)]*\)", "", p) for p in chosen.told(arm) if p[:6] != "small:"]
+        theirs = THEIRS if hasattr(config, "source") else {}
+        if isinstance(config, Classification):
+            theirs = Classification(proxy_learning_rate=config.proxy_learning_rate).to_dict()
+        for key, pattern in NAMED.items():
+            said = [match[1].replace(",", "") for p in points if (match := re.search(pattern, p))]
+            value = getattr(config, key, None)
+            for one in said:
+                told = {"divided": 1, "right": 0, "bfloat16": 1, "no": 0, "two": 2}.get(one, one)
+                assert float(told) == value, f"{arm}: {key} is {value}, and the list says {one}"
+            if key in theirs and hasattr(config, key):
+                assert said or value == theirs[key] or key == "chosen_on", f"{arm}: {key}"
+
+
+def test_a_wrong_or_missing_deviation_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = REGISTRY["words_first_translation"]
+    honest = entry.scales["lesson"]
+    for lie in (
+        (*honest.deviations, "scores divided by the square root of the width (not scaled)"),
+        (*honest.deviations, "700 updates (36,000)"),
+        tuple(p for p in honest.deviations if "{steps" not in p),
+    ):
+        wrong = replace(entry, scales={"lesson": replace(honest, deviations=lie)})
+        with monkeypatch.context() as patch:
+            patch.setitem(REGISTRY, "words_first_translation", wrong)
+            with pytest.raises(AssertionError, match=r"steps|scaled_scores"):
+                test_deviations_are_those_of_the_configuration("words_first_translation", "lesson")
 
 
 def test_branches_counts_outcomes_and_gives_their_median_times() -> None:

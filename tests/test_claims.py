@@ -1,6 +1,7 @@
 """A doubter can read the scoreboard, run one command, and get a row again within its interval."""
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from lessons_lib.scoreboard import claims, mirrored, on_copying, on_heads
 from lessons_lib.scoreboard.claim import (
     Loader,
     Measured,
+    Noting,
     Row,
     Thresholds,
     below,
@@ -61,7 +63,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     entry = run.experiment("hard_distribution")
     few = {"paper": replace(entry.scales["paper"], seeds=SEEDS)}
     monkeypatch.setattr(run, "REGISTRY", {"hard_distribution": replace(entry, scales=few)})
-    monkeypatch.setattr(records, "load", only_hard)
+    monkeypatch.setattr(run, "checked", only_hard)
     monkeypatch.setattr(run, "run", measure)
     return calls
 
@@ -144,12 +146,39 @@ def test_a_damaged_record_is_an_error(
     def damaged(*_: object, **__: object) -> dict[str, Record]:
         raise ResultError("the result is damaged; make it again with: ...")
 
-    monkeypatch.setattr(records, "load", damaged)
+    monkeypatch.setattr(run, "checked", damaged)
     assert main([]) == 1
     assert "cannot-copy\n    the result is damaged; make it again" in capsys.readouterr().out
     assert main(["again", "cannot-copy"]) == 2
     with pytest.raises(ResultError, match="make it again"):
         scoreboard(load=damaged)
+
+
+@pytest.mark.parametrize(("lie", "complaint"), [
+    ({"deviations": ("it was trained on the moon",)}, "expected deviations .*'seeds: 1 to 24"),
+    ({"config": {"width": 64}}, "made with another configuration"),
+], ids=["deviations", "configuration"])  # fmt: skip
+def test_a_record_that_is_not_as_registered_is_refused(
+    lie: dict[str, Any],
+    complaint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    where = tmp_path / "hard_distribution" / "paper"
+    shutil.copytree(records.PACKAGED / "hard_distribution" / "paper", where)
+    monkeypatch.setattr(records, "PACKAGED", tmp_path)
+    row = claims.rows()["cannot-copy"]
+    assert row().found.runs == 24
+    (where / "easy.json").unlink()  # other arms can be read without it
+    assert row().found.runs == 24
+    altered = records.read("hard", directory=where)
+    records.save(replace(altered, **lie), where / "hard.json")
+    with pytest.raises(ResultError, match=complaint):
+        row()
+    assert main([]) == 1
+    assert main(["again", "cannot-copy"]) == 2
+    assert re.search(complaint, capsys.readouterr().err)
 
 
 def test_a_rule_has_the_numbers_that_are_computed_with() -> None:
@@ -164,22 +193,24 @@ def test_a_rule_has_the_numbers_that_are_computed_with() -> None:
         assert set(map(str, numbers)) <= set(re.findall(r"[\d.]*\d", claims.rows()[row].rule))
 
 
-def test_a_chapter_needs_its_own_records_only() -> None:
+def test_rows_that_share_an_experiment_load_it_once() -> None:
     asked = []
 
     def load(name: str, scale: str) -> dict[str, Record]:
         asked.append((name, scale))
         return hard_distribution(1)
 
-    assert set(scoreboard(6, load)["chapter"]) == {6}
-    assert asked == [("hard_distribution", "paper")], "and each experiment is loaded once"
-    with pytest.raises(KeyError, match="no claims of chapter 9; there are some of"):
-        scoreboard(9, load)
+    once = Noting(load)
+    assert len([row(once) for row in claims.ROWS if row.chapter == 6]) > 1
+    assert asked == [("hard_distribution", "paper")]
 
 
 @pytest.mark.parametrize(("deviations", "told"), [
     (("seeds: 5", "corpora: 2"), "the authors', but for seeds and corpora"),
+    (("measured: x", "measured: y"),
+     "the authors', but for seeds and corpora; measured otherwise: x; y"),
     (("a", "b"), "differs from the authors' in: a; b"),
+    (("measured: x", "a", "b"), "differs from the authors' in: a; b; and 1 more"),
     (("a", "seeds: 5", "b", "c", "d"), "differs from the authors' in: a; b; and 2 more"),
 ])  # fmt: skip
 def test_the_set_up_of_the_records_is_told_in_short(deviations: tuple[str], told: str) -> None:

@@ -1,6 +1,7 @@
 """What the scoreboard says of copying follows from the records, and from nothing else."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from scipy import stats as scipy_stats
@@ -12,7 +13,7 @@ from lessons_lib.scoreboard.claim import NOT_MEASURED, Claim, Loader, Thresholds
 Run = tuple[str, int, bool]
 """Branch at the end, step of the end, whether it copies then."""
 Records = dict[tuple[str, str], dict[str, Record]]
-METRICS = "token_accuracy", "attention_accuracy", "right_mass"
+METRICS = "token_accuracy", "accuracy_with_end", "attention_accuracy", "right_mass"
 
 
 def made(rows: Iterable[tuple[int, int, str, float]], name: str = "arm", **config: int) -> Record:
@@ -28,8 +29,8 @@ def record(
     rows = list[tuple[int, int, str, float]]()
     for seed, (branch, step, solved) in enumerate(runs, start=1):
         looked = {"aligned": 0.9, "undecided": 0.3}.get(branch, 0.0)
-        values = {when: [each[seed - 1]] * 3 for when, each in (at or {}).items() if when < step}
-        values |= {0: [0.1] * 3, step: [0.97 if solved else 0.6, looked, looked]}
+        values = {when: [each[seed - 1]] * 4 for when, each in (at or {}).items() if when < step}
+        values |= {0: [0.1] * 4, step: [0.97 if solved else 0.6] * 2 + [looked] * 2}
         for when, each in values.items():
             rows += [(seed, when, *pair) for pair in zip(METRICS, each, strict=True)]
     return made(rows, arm)
@@ -202,7 +203,9 @@ def head_mix(bad: int, step: int, scale: str) -> Records:
         "seven-bad-one-good": [("aligned", 180, True)] * 40 + [("aligned", 300, True)] * 10,
     }
     at = {190: [0.55] * 50}
-    return {("head_mix", scale): {arm: record(arm, runs, at) for arm, runs in arms.items()}}
+    found = {arm: record(arm, runs, at) for arm, runs in arms.items()}
+    pool = {"pool": (1, 2, 3, 4, 5, 6, 7), "drawn": 6, "heads": 6}  # of these there are 7 sets
+    return {("head_mix", scale): {arm: replace(r, config=pool) for arm, r in found.items()}}
 
 
 @pytest.mark.parametrize(
@@ -222,6 +225,7 @@ def test_at_the_authors_size_both_rules_are_read() -> None:
     found = claims.rows()["bad-heads-fail"](load_of(both))
     assert found.verdict == "in part"
     assert "copy by step 190: 0 of 50 (below 0.6 then: 50) and 40 of 50" in found.found.ours
+    assert "there are 7 different sets of eight bad heads" in found.found.ours
     assert "fewer bad ones align, the authors' size: refuted" in found.reasons
     assert found.to_dict()["estimate"] == pytest.approx(0.8)
     assert found.found.runs == 200
@@ -251,3 +255,16 @@ def test_heads_are_sorted_by_their_starts_if_orders_agree(kinds: list[int], verd
     theirs = row(load_of({("head_starts", "bfloat16"): arms}))
     assert f"their rule: {good} good, 0 bad" in theirs.found.ours
     assert theirs.found.runs == 3 * n
+
+
+def test_the_authors_rule_for_heads_counts_the_end_symbol() -> None:
+    """Of three heads one is bad, one only by words; the third copies only with the end symbol."""
+    ends = {1: (0.55, 0.56), 2: (0.59, 0.61), 3: (0.949, 0.951)}
+    rows = [
+        (head, 190, metric, value)
+        for head, both in ends.items()
+        for metric, value in zip(METRICS, (*both, 0.0, 0.0), strict=True)
+    ]
+    arms = {f"order-{k}": made(rows) for k in (1, 2, 3)}
+    found = claims.rows()["starts-sort-heads"](load_of({("head_starts", "bfloat16"): arms}))
+    assert "their rule: 1 good, 1 bad of 3 heads" in found.found.ours

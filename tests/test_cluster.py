@@ -1,7 +1,12 @@
 """Runs on a cluster: a lost worker costs nothing but time, and a wrong one is found before."""
 
 import os
+import re
+import shutil
+import socket
+import subprocess
 import sys
+import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -98,14 +103,33 @@ def refused(address: str, capsys: Any) -> str:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_workers_with_another_package_are_named_first(
-    address: str, folder: Path, monkeypatch: Patch, capsys: Any
+def test_a_worker_with_another_package_is_named_first(
+    address: str, folder: Path, tmp_path: Path, capsys: Any
 ) -> None:
-    ask = cluster._asking()
-    answers = iter([lambda: "0.0.9 (source 0123456789ab)", ask])
-    monkeypatch.setattr(cluster, "_asking", lambda: next(answers))
-    told = refused(address, capsys)
-    assert f"with lessons_lib {ask()}, found 0.0.9 (source 0123456789ab); start" in told
+    from distributed import Client
+
+    package = Path(run.__file__).parents[1]
+    altered = tmp_path / "altered"
+    shutil.copytree(package, altered / package.name, ignore=shutil.ignore_patterns("records"))
+    with (altered / package.name / "tasks.py").open("a", encoding="utf-8") as file:
+        file.write("# altered\n")
+    words = ["-m", "distributed.cli.dask_worker", address, "--no-nanny", "--no-dashboard"]
+    where = {**os.environ, "PYTHONPATH": str(altered)}
+    with (
+        Client(address) as client,
+        subprocess.Popen([sys.executable, *words], cwd=tmp_path, env=where) as third,
+    ):
+        try:
+            client.wait_for_workers(3, timeout=60)
+            told = refused(address, capsys)
+        finally:
+            third.terminate()
+            third.wait(60)
+        while len(client.scheduler_info()["workers"]) > 2:
+            time.sleep(0.05)
+    ours, wrong = re.findall(r"[0-9.]+ \(source [0-9a-f]{12}\)", told)
+    assert f"with lessons_lib {ours}, found {wrong}; start them" in told
+    assert ours == cluster._asking()() != wrong
     assert not list(folder.glob("begun-*"))
 
 
@@ -130,7 +154,9 @@ def test_a_missing_scheduler_is_said(folder: Path, monkeypatch: Patch, capsys: A
         patch.setitem(sys.modules, "distributed", None)
         assert "pip install distributed" in refused("tcp://127.0.0.1:9", capsys)
     pytest.importorskip("distributed", reason="Dask is not installed")
-    monkeypatch.setattr(cluster, "PATIENCE", "0.2s")
-    for address in ("tcp://127.0.0.1:9", "nonsense://x"):
-        assert f"expected a Dask scheduler at {address}, found none" in refused(address, capsys)
+    monkeypatch.setattr(cluster, "PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # takes the connection, says nothing
+        silent = f"tcp://127.0.0.1:{mute.getsockname()[1]}"
+        for address in ("tcp://127.0.0.1:9", "nonsense://x", silent):
+            assert f"expected a Dask scheduler at {address}, found none" in refused(address, capsys)
     assert set(folder.glob("begun-*")) == begun

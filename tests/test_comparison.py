@@ -15,12 +15,11 @@ from lessons_lib.lab.blocks import (
     XI,
     HeldOut,
     Trace,
-    by_run,
     compare,
     lag,
     spreads,
-    step_at,
 )
+from lessons_lib.lab.outcomes import by_run, step_at
 from lessons_lib.tasks import EOS, PAD, Batch, LabelledBatch
 
 Given = dict[str, Any]

@@ -59,19 +59,41 @@ def test_power_of_a_mean_as_tables_have_it() -> None:
 
 
 def test_the_unit_of_an_interval_over_runs_is_the_block() -> None:
-    even = pd.Series([1.0, 1.2, 3.0, 3.4, 2.0, 2.6], ["1.0", "1.1", "2.0", "2.1", "5.0", "5.1"])
-    assert RealText.interval(even).n == 3
+    runs = ["1.0", "1.1", "2.0", "2.1", "5.0", "5.1"]
+    even = pd.DataFrame({"sst2": [1.0, 1.2, 3.0, 3.4, 2.0, 2.6]}, runs)
     for confidence in (0.95, 0.9):
-        found = RealText.interval(even[::-1], confidence=confidence)
         by_block = seed_interval([1.1, 3.2, 2.3], confidence=confidence)
-        assert ends(found) == pytest.approx(ends(by_block))
-    # Mean 4; sums of residuals -4, 0, 4; variance 3/2 * 32 / 36, and t of two degrees.
-    uneven = pd.Series([1.0, 3, 4, 4, 4, 8], ["1.0", "1.1", "2.0", "2.1", "2.2", "13.0"])
-    half = scipy_stats.t.ppf(0.975, 2) * (1.5 * 32) ** 0.5 / 6
-    assert ends(RealText.interval(uneven)) == pytest.approx((4 - half, 4 + half))
+        (found,) = RealText.intervals(even[::-1], confidence=confidence).values()
+        whole = RealText.whole(even, confidence=confidence)
+        assert ends(found) == ends(whole) == pytest.approx(ends(by_block))
+        assert (found.n, whole.n) == (3, 3)
     # A single block leaves the run as the unit.
-    few = pd.Series([1.0, 5.0, 2.0, 4.0], ["1.0", "1.1", "1.2", "1.3"])
-    assert RealText.interval(few) == seed_interval(few)
+    few = pd.DataFrame({"sst2": [1.0, 5.0, 2.0, 4.0]}, ["1.0", "1.1", "1.2", "1.3"])
+    expected = seed_interval([1.0, 5.0, 2.0, 4.0])
+    assert RealText.intervals(few) == {"sst2": expected}
+    assert RealText.whole(few) == expected
+
+
+def test_the_variance_between_blocks_is_pooled_over_corpora() -> None:
+    """Means of blocks 1 and 3, 2 and 8 and, of three, 4, 6 and 5: 2 + 18 + 2 by 1 + 1 + 2."""
+    lacking = float("nan")
+    values = pd.DataFrame(
+        {
+            "a": [0.0, 2.0, 3.0, 3.0, lacking],
+            "b": [2.0, 2.0, 9.0, 7.0, lacking],
+            "c": [4.0, 4.0, 6.0, lacking, 5.0],
+        },
+        ["1.0", "1.1", "2.0", "2.1", "3.0"],
+    )
+    half = scipy_stats.t.ppf(0.975, 4) * (22 / 4) ** 0.5
+    found = RealText.intervals(values)
+    assert {c: v.n for c, v in found.items()} == {"a": 2, "b": 2, "c": 3}
+    assert ends(found["a"]) == pytest.approx((2 - half / 2**0.5, 2 + half / 2**0.5))
+    assert ends(found["c"]) == pytest.approx((4.75 - half / 3**0.5, 4.75 + half / 3**0.5))
+    whole = RealText.whole(values)
+    mean = (2 + 8 / 3 + 6 + 5 + 5) / 5
+    assert whole.estimate == pytest.approx(mean)
+    assert ends(whole) == pytest.approx((mean - half / 7**0.5, mean + half / 7**0.5))
 
 
 def test_a_hazard_by_the_exact_interval_of_a_count() -> None:

@@ -17,8 +17,8 @@ from lessons_lib.lab.copying import (
     CopyingConfig,
     ForkedConfig,
     build_copier,
-    outcomes,
 )
+from lessons_lib.lab.outcomes import of_runs
 from lessons_lib.tasks import EOS, PAD, Batch
 
 CONFIG = CopyingConfig(vocab=7, length=5, width=12)
@@ -227,7 +227,7 @@ START = {0: (0.1, 0.2, 0.125)}
 )
 def test_branch_and_time_by_hand(curve: Curve, expected: tuple[int, bool, str]) -> None:
     high: Curve = {0: (0.1, 0.2, 0.4), 10: (0.96, 0.3, 0.35)}
-    found = outcomes(frame_of(s10=high, s1={**START, **curve}, s7=ALIGNED))
+    found = of_runs(frame_of(s10=high, s1={**START, **curve}, s7=ALIGNED))
     assert list(found.columns) == ["step", "solved", "branch"]
     assert found.index.tolist() == [1, 7, 10]
     assert tuple(found.loc[1]) == expected
@@ -239,7 +239,7 @@ def test_arms_may_share_seeds_and_one_head_is_enough() -> None:
     heads: Curve = {step: (*values, step * 0.03) for step, values in ELIMINATION.items()}
     hard = frame_of(s1=ELIMINATION, s2=heads).assign(arm="hard")
     frame = pd.concat([hard, frame_of(s1=ALIGNED).assign(arm="easy")], ignore_index=True)
-    found = outcomes(frame)
+    found = of_runs(frame)
     assert found["branch"].to_dict() == {
         ("easy", 1): "aligned",
         ("hard", 1): "elimination",
@@ -248,4 +248,4 @@ def test_arms_may_share_seeds_and_one_head_is_enough() -> None:
     assert found.loc["hard"]["step"].to_dict() == {1: 30, 2: 30}
     for metric in NAMES[:3]:
         with pytest.raises(ValueError, match=rf"expected the metrics .*none of \['{metric}'\]"):
-            outcomes(frame[frame.metric != metric])
+            of_runs(frame[frame.metric != metric])

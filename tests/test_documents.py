@@ -1,13 +1,16 @@
 """The examples in README and refresher do what the page says."""
 
 import contextlib
+import importlib
 import io
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 from markdown_it import MarkdownIt
 
 from lessons_lib.corpora.loaders import load_parallel
@@ -86,3 +89,56 @@ def test_pages_that_moved_lead_to_pages_that_are_there() -> None:
         addresses = set(re.findall(r"[\w-]+\.html", page.read_text(encoding="utf-8")))
         (target,) = addresses
         assert (ROOT / "book" / target).with_suffix(".ipynb").exists()
+
+
+def test_places_that_moved_lead_to_places_that_are_there() -> None:
+    """That no page has a place twice, and that its links lead somewhere, test_site_links holds."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    for page, places in config["sphinx"]["config"]["html_context"]["moved"].items():
+        for old, new in places.items():
+            target, _, label = new.partition("#")
+            for name, place, there in ((page, old, False), (f"book/{target}", label, True)):
+                text = (ROOT / name).with_suffix(".ipynb").read_text(encoding="utf-8")
+                assert (f":label: {place.removeprefix('equation-')}\\n" in text) is there, place
+
+
+def found(name: str, modules: dict[str, str]) -> bool:
+    """Whether ``module.name`` is there; fields of a dataclass are, if they have no default, too."""
+    first, *parts = name.split(".")
+    at: Any = importlib.import_module(modules[first])
+    for part in parts:
+        if hasattr(at, part):
+            at = getattr(at, part)
+        elif part in getattr(at, "__dataclass_fields__", {}):
+            return True
+        elif hasattr(at, "__path__"):
+            at = importlib.import_module(f"{at.__name__}.{part}")
+        else:
+            return False
+    return True
+
+
+def test_names_of_ours_that_pages_mention_are_there() -> None:
+    files = (ROOT / "lessons_lib").rglob("*.py")
+    paths = [path.relative_to(ROOT).with_suffix("").parts for path in files]
+    names = [".".join(parts).removesuffix(".__init__") for parts in paths]
+    modules = {name.rpartition(".")[2]: name for name in names if "__main__" not in name}
+    texts = {
+        path.name: path.read_text(encoding="utf-8")
+        for path in [*ROOT.glob("*.md"), *(ROOT / "book").rglob("*.md"), *ROOT.glob("slides/*.md")]
+        if path.name != "CHANGELOG.md"
+    }
+    for path in sorted((ROOT / "book").glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        said = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+        texts[path.name] = "\n".join(said)
+    endings = {"py", "toml", "css", "js"}
+    wrong, told = [], 0
+    for page, text in texts.items():
+        for name in re.findall(r"(?<!`)`(?:lessons_lib\.)?(\w+(?:\.\w+)+)[^`\n]*`(?!`)", text):
+            first, *_, last = name.split(".")
+            if first in modules and last not in endings:
+                told += 1
+                wrong += [] if found(name, modules) else [f"{page}: {name}"]
+    assert told > 50
+    assert not wrong

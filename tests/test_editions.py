@@ -107,26 +107,6 @@ def test_no_line_of_a_solution_is_in_the_student_edition(path: Path) -> None:
 
 
 @each_chapter
-def test_the_student_edition_lacks_only_solutions_and_folded_explanations(path: Path) -> None:
-    colab = editions.edition(BOOK, path).cells
-    student = editions.edition(BOOK, path, student=True).cells
-    _, solved = split_solutions(nbformat.read(path, as_version=4).cells)
-    code = {cell["id"]: cell.source for cell in student if cell.cell_type == "code"}
-    gone = [c for c in colab if c.cell_type == "code" and c["id"] not in code]
-    assert lines_of([cell.source for cell in gone]) <= lines_of(solved)
-    assert code.items() <= {c["id"]: c.source for c in colab}.items()
-    hints = [sum(c.source.count("<b>Hint") for c in cells) for cells in (colab, student)]
-    assert hints[0] == hints[1] > 0
-    folded = [
-        summary
-        for cell in student
-        if "**Exercise " in cell.source
-        for summary in re.findall(r"<summary>(.*?)</summary>", cell.source)
-    ]
-    assert all(summary.startswith("<b>Hint") for summary in folded)
-
-
-@each_chapter
 def test_no_link_of_the_student_edition_needs_colab(path: Path) -> None:
     cells = editions.edition(BOOK, path, student=True).cells
     assert not any("#scrollTo" in cell.source for cell in cells)

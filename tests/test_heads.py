@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from lessons_lib import models, probes
 from lessons_lib.lab import copying, heads, mirror, records
 from lessons_lib.lab.copying import build_copier
-from lessons_lib.lab.heads import HeadsConfig, classify_starts, remove_heads, run_heads
+from lessons_lib.lab.heads import HeadsConfig, remove_heads, run_heads
+from lessons_lib.lab.outcomes import classify_starts
 from lessons_lib.tasks import generator
 
 ONE = HeadsConfig(

@@ -13,13 +13,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lessons_lib.lab import interventions
-from lessons_lib.lab.copying import HELD_OUT_SEED, build_copier, measure_copier, outcomes
+from lessons_lib.lab.copying import HELD_OUT_SEED, build_copier, measure_copier
 from lessons_lib.lab.interventions import (
     InterventionConfig,
     build_held,
     preparation_batches,
     run_intervention,
 )
+from lessons_lib.lab.outcomes import of_runs
 from lessons_lib.tasks import EOS, PAD, Batch
 
 WRONG = {4: 5, 5: 6, 6: 7, 7: 8, 8: 4, 9: 10, 10: 11, 11: 9, EOS: EOS}
@@ -217,7 +218,7 @@ def test_a_run_is_the_plain_training_loop_on_its_seeds_inputs(
         assert of[metric] == list(range(n + 5))
     assert of["loss"] == [n + k for k in range(1, 5)], "of the task, not of the preparation"
     assert of["accuracy/right_only"] == [n + 4]
-    assert outcomes(frame.assign(seed=1)).loc[1, "step"] == n + 4
+    assert of_runs(frame.assign(seed=1)).loc[1, "step"] == n + 4
 
 
 @pytest.mark.parametrize("hold", ["gold", "uniform", "snapshot", "nothing"])

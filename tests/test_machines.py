@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
-import subprocess
 import sys
 import venv
 import zipfile
@@ -130,50 +128,18 @@ def run(project: Project, *words: str) -> int:
         return course.main()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="makes symbolic links")
-@pytest.mark.parametrize("link", [False, True], ids=["directory", "link"])
-@pytest.mark.parametrize("harm", ["upgraded", "removed", "of the system"])
-def test_an_environment_whose_python_is_not_its_own_is_made_again(
-    tmp_path: Path, monkeypatch: Any, harm: str, link: bool
+def test_only_an_environment_with_a_python_of_its_own_and_pip_works(
+    made: Project, tmp_path: Path
 ) -> None:
-    project = Project(tmp_path / "course")
-    project.root.mkdir()
-    if link:
-        (tmp_path / "large disk").mkdir()
-        project.venv.symlink_to(tmp_path / "large disk")
-    made: list[str] = []
-
-    def create(words: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
-        """An environment with a package pip of one file, in no time."""
-        if words[1:3] != ["-m", "venv"]:
-            return start(words, **options)
-        venv.create(words[3], symlinks=True)
-        (lib,) = Path(words[3]).glob("lib/python*/site-packages")
-        (lib / "pip").mkdir()
-        (lib / "pip" / "__init__.py").touch()
-        made.append("made")
-        return subprocess.CompletedProcess(words, 0)
-
-    start = subprocess.run
-    monkeypatch.setattr(subprocess, "run", create)
-    environment.create(project)
-    assert environment.works(project)
-    (project.venv / "left.txt").touch()
-    if harm == "removed":
-        project.python.unlink()
-        project.python.symlink_to("/gone/python3")
-    elif harm == "of the system":  # without this file, Python installs into the system
-        (project.venv / "pyvenv.cfg").unlink()
-    else:  # the same path leads to a Python with another library directory
-        for place in project.venv.rglob("site-packages"):
-            (place / "pip").rename(place / "pip_of_another_python")
-    assert not environment.works(project)
-    environment.refuse_foreign(project)
-    environment.create(project)
-    assert environment.works(project)
-    assert made == ["made", "made"]
-    assert not (project.venv / "left.txt").exists()
-    assert project.venv.is_symlink() is link
+    assert environment.works(made)
+    other = Project(tmp_path)
+    assert not environment.works(other), "nothing is there"
+    other.python = Path(sys._base_executable)  # type: ignore[attr-defined]
+    assert not environment.works(other), "the system's: what is installed in it stays there"
+    venv.create(tmp_path / "bare", symlinks=os.name != "nt")
+    other.venv = tmp_path / "bare"
+    other.python = other.venv / made.python.relative_to(made.venv)
+    assert not environment.works(other), "no pip, as after its Python became another"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="makes symbolic links")
@@ -234,22 +200,6 @@ def test_corpora_in_no_directory_stop_every_command_at_once(
     monkeypatch.setattr(environment, "create", lambda _: pytest.fail("began"))
     assert run(project, "book") == 1
     assert f"expected a directory, found none in '{tmp_path / value}'" in capsys.readouterr().err
-
-
-@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
-def test_make_hands_on_a_path_as_it_is(tmp_path: Path) -> None:
-    program = tmp_path / "tools" / "course.py"
-    program.parent.mkdir()
-    program.write_text("import os; print([os.environ[n] for n in ('LESSONS_DATA', 'TORCH')])")
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    given = {"LESSONS_DATA": "~/a  b/ü", "TORCH": "cpu", "PYTHON": sys.executable}
-    command = ["make", "--no-print-directory", "env"]
-    words = [f"{name}={value}" for name, value in given.items()]
-    for arguments, variables in ((command + words, dict[str, str]()), (command, given)):
-        done = subprocess.run(
-            arguments, cwd=tmp_path, env=os.environ | variables, capture_output=True, check=True
-        )
-        assert done.stdout.decode() == "['~/a  b/ü', 'cpu']\n"
 
 
 def test_cleaning_says_what_it_removed(project: Any, tmp_path: Path, capsys: Any) -> None:

@@ -1,20 +1,29 @@
 """Registered hypotheses on mirror images: records of known outcomes have known verdicts."""
 
 import functools
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.container import ErrorbarContainer
 from scipy import stats as scipy_stats
 from test_claims_copying import Records, Run, load_of, record
 
+from lessons_lib import classifier, models
+from lessons_lib.lab import carried, heads, mirror
+from lessons_lib.lab.copying import extended
 from lessons_lib.lab.records import NotMeasuredError, Record
+from lessons_lib.lab.transformer import TRANSFORMER, build_transformer
 from lessons_lib.scoreboard import claims, mirrored
 from lessons_lib.scoreboard.claim import NOT_MEASURED
 from lessons_lib.stats import proportion_interval
 
 CELLS = "LSTM", "GRU"
+TWO = models.Seq2SeqConfig(9, 8, d_embed=5, d_hidden=6, heads=2)
+BAG = models.BagOfWords(9, 8, 5)
 
 
 def runs(aligned: int, n: int = 96, step: int = 90) -> list[Run]:
@@ -132,10 +141,64 @@ def test_the_command_asks_for_seeds_that_were_registered(
         asked[name] = seeds
         return dict.fromkeys(only, arm((2, 3)))
 
-    monkeypatch.setattr(mirrored, "run", run)
+    monkeypatch.setattr("lessons_lib.lab.run.run", run)
     assert mirrored.main(["--seeds", "3", "--out", str(tmp_path / "m.png")]) == 0
     assert asked == {"mirror_pairs": (2001, 2002, 2003)}
-    assert "lstm-antithetic-V-16     2 of 3 aligned" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "lstm-antithetic-V-16     2 of 3 aligned" in told
+    assert "gru-antithetic-V-16      2 of 3 aligned" in told, "both cells, as in the figure"
     assert (tmp_path / "m.png").stat().st_size > 0
     with pytest.raises(SystemExit):
         mirrored.main(["--seeds", "97"])
+
+
+def built(**changed: object) -> models.Seq2Seq:
+    return models.build(models.Seq2SeqConfig.from_dict(TWO.to_dict() | changed), 1)
+
+
+def turned(**changed: object) -> mirror.TurnedConfig:
+    return mirror.TurnedConfig.from_dict({**heads.ONE_HEAD.to_dict(), "turned": True, **changed})
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda: models.make_antithetic(built(heads=3)), "an even number of heads, found 3"),
+    (lambda: models.make_antithetic(BAG),  # type: ignore[arg-type]
+     "queries and values, found a BagOfWords"),
+    (lambda: models.make_antithetic(
+        classifier.build_classifier(classifier.ClassifierConfig(9), 1)  # type: ignore[arg-type]
+    ), "queries and values, found a Classifier"),
+    (lambda: models.make_antithetic(built(merge="concatenate")),
+     "averaged contexts, found a Seq2Seq with merge 'concatenate'"),
+    (lambda: models.make_antithetic(build_transformer(replace(TRANSFORMER, heads=2), 1)),
+     "found a Transformer .* to be copied, as lab.carried.build_carried does"),
+    (lambda: turned(heads=2, tied_until=2), "tied_until 0 where heads are turned .*, found 2"),
+    (lambda: turned(inner=64), "inner None where heads are turned over.*, found 64"),
+    (lambda: mirror.turn_over(built(), 7), "a head from 0 to 1, found 7"),
+    (lambda: mirror.turn_over(built(), -1), "a head from 0 to 1, found -1"),
+    (lambda: mirror.turn_over(built(), 0, "keys"),  # type: ignore[arg-type]
+     "what to be one of both, query, value, found 'keys'"),
+    (lambda: mirror.turn_over(BAG, 0),  # type: ignore[arg-type]
+     "queries and values, found a BagOfWords"),
+    (lambda: mirror.turn_over(replace(heads.ONE_HEAD, inner=9).assemble([1]), 0),
+     "one layer of queries and one of values, found 2"),
+    (lambda: mirror.pair_up(built(heads=4), "both"), "two heads and merge 'average', found .4"),
+    (lambda: mirror.pair_up(built(merge="concatenate"), "both"), "two heads .*, 'conc"),
+    (lambda: mirror.pair_up(built(), "keys"),  # type: ignore[arg-type]
+     "what to be one of both, query, value, found 'keys'"),
+    (lambda: extended(TRANSFORMER, carried.CarriedConfig, heads=3), "even number .*, found 3"),
+])  # fmt: skip
+def test_what_has_no_image_is_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^expected .*{message}"):
+        make()
+
+
+def test_a_head_of_a_transformer_may_be_turned_over_where_it_stands() -> None:
+    """Its key and its columns of the output stay as they are."""
+    model, drawn = (build_transformer(replace(TRANSFORMER, heads=2), 1) for _ in range(2))
+    mirror.turn_over(model, 1)
+    for name, part in model.named_parameters():
+        was = drawn.get_parameter(name).detach()
+        if name.startswith(("query.", "value.")):
+            first, second = was.chunk(2)
+            was = torch.cat([first, -second])
+        assert torch.equal(part.detach(), was), name

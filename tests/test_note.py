@@ -1,4 +1,4 @@
-"""The note for researchers says what the records say: each row of its table is computed again."""
+"""The note for researchers and its page of hypotheses say what the records say, row by row."""
 
 from __future__ import annotations
 
@@ -10,18 +10,32 @@ import pytest
 from scipy import stats
 from test_carried import TASKS, controls, hypotheses
 
-from lessons_lib.lab import heads, records
+from lessons_lib.lab import outcomes, records, starts
+from lessons_lib.lab.outcomes import time_difference
 from lessons_lib.scoreboard import mirrored
 from lessons_lib.scoreboard.contrasts import Runs
+from lessons_lib.scoreboard.mirrored import LEVEL
 from lessons_lib.scoreboard.on_heads import COPIES, FAILS, LAST_LOOK
-from lessons_lib.stats import seed_interval
+from lessons_lib.stats import proportion_interval, seed_interval
 
-PAGE = Path(__file__).resolve().parent.parent / "book" / "note_for_researchers.md"
-ROWS = [
-    [cell.strip() for cell in line.strip("|").split("|")]
-    for line in PAGE.read_text(encoding="utf-8").splitlines()
-    if re.match(r"\| [CHK]\d", line)
-]
+BOOK = Path(__file__).resolve().parent.parent / "book"
+NOTE, PAGE = (
+    (BOOK / name).read_text(encoding="utf-8")
+    for name in ("note_for_researchers.md", "note_all_hypotheses.md")
+)
+
+
+def rows(page: str, first: str) -> list[list[str]]:
+    """The cells of those rows of a page's tables whose first cell begins so."""
+    found = (line for line in page.splitlines() if re.match(rf"\| {first}", line))
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in found]
+
+
+def in_words(page: str) -> str:
+    return " ".join(page.split())
+
+
+ROWS = rows(PAGE, r"[CHK]\d")
 TRANSFORMERS = {**records.load("carried"), **records.load("carried_controls")}
 FOUND = [*mirrored.hypotheses(), *hypotheses(TRANSFORMERS), *controls(TRANSFORMERS)]
 PAIRS = {
@@ -76,7 +90,7 @@ def test_a_row_of_its_table_is_that_of_the_records(row: list[str], name: str) ->
 
 
 def test_single_heads_are_counted_over_starts_and_orders() -> None:
-    kinds = heads.classify_starts(records.frame(records.load("head_starts", "lesson")))
+    kinds = outcomes.classify_starts(records.frame(records.load("head_starts", "lesson")))
     aligned = Runs(records.load("turned_heads", "lesson")).ends["branch"].eq("aligned")
     for name, kind, turned_first in (("H5", "bad", True), ("H6", "good", False)):
         of_kind = aligned[aligned.index.get_level_values("seed").isin(kinds.index[kinds == kind])]
@@ -85,6 +99,17 @@ def test_single_heads_are_counted_over_starts_and_orders() -> None:
         first, second = sides if turned_first else sides[::-1]
         (row,) = (row for row in ROWS if row[0] == name)
         assert row[2] == f"{first} and {second} of {int(over.sum())}"
+    mixed = kinds.index[kinds == "mixed"]
+    found = aligned.unstack("seed")[mixed].sum(axis=1)
+    turned, plain = (
+        int(found[found.index.str.startswith(side)].sum()) for side in ("turned", "as-it-is")
+    )
+    of = 3 * len(mixed)
+    assert (
+        f"The {len(mixed)} mixed heads align in {plain} of {of} runs as they are, and in {turned} "
+        "turned over." in in_words(NOTE)
+    )
+    assert f"in {turned} of {of} runs turned over, and in {plain} of {of}" in in_words(PAGE)
 
 
 def test_models_of_eight_heads_are_counted() -> None:
@@ -94,7 +119,8 @@ def test_models_of_eight_heads_are_counted() -> None:
     (row,) = (row for row in ROWS if row[0] == "H7" and row[2])
     assert row[2] == f"{turned} and {plain} of {of}"
     steps = [int(runs.ends.loc[arm].step.median()) for arm in arms]
-    text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    text = in_words(NOTE)
+    assert f"align in {random} of {of}, after {steps[2]} steps (median)" in in_words(PAGE)
     for told in (
         f"Eight bad heads align in {plain} of {of} models, after {steps[1]} steps (median);",
         f"the same heads turned over in all {turned}, after {steps[0]},",
@@ -104,31 +130,39 @@ def test_models_of_eight_heads_are_counted() -> None:
 
 
 def test_translators_are_compared_by_seed() -> None:
+    """T1 to T3, as they are registered in ``registered/2026-11-29-translators.md``."""
     made = records.load("translated", "lesson")
 
     def last(arm: str, metric: str) -> pd.Series[float]:
-        rows = made[arm].frame().query("metric == @metric").sort_values("step")
-        return rows.groupby("seed")["value"].last()
+        of_arm = made[arm].frame().query("metric == @metric").sort_values("step")
+        return of_arm.groupby("seed")["value"].last()
 
-    text = " ".join(PAGE.read_text(encoding="utf-8").split())
     assert {len(record.seeds) for record in made.values()} == {6}
-    assert "two heads, six seeds in each arm, 700 updates" in text
-    at_gold = {arm: last(arm, "attention/gold").mean() for arm in made}
-    shares = [at_gold[arm] for arm in ("antithetic", "random", "identical")]
-    told_of = "{:.2f} of the words at the end, of two random heads for {:.2f}, "
-    assert (told_of + "of a head and its copy for {:.2f}").format(*shares) in text
-    differences = {
-        metric: [
-            seed_interval(last(other, metric) - last("antithetic", metric))
-            for other in ("random", "identical")
-        ]
-        for metric in ("attention/gold", "lag")
-    }
-    told = [f"{d.estimate:.2f} [{d.low:.2f}, {d.high:.2f}]" for d in differences["attention/gold"]]
-    assert "*less* by {} and {}.".format(*told) in text
-    less, more = differences["lag"]
-    assert f"shorter by {less.estimate:.0f} steps [{less.low:.0f}, {less.high:.0f}]" in text
-    assert f"longer by {-more.estimate:.0f} [{-more.high:.0f}, {-more.low:.0f}]" in text
+    wanted, tight = [], {}
+    for name, metric, most, digits in (
+        ("T1", "rise/attention", 30, 0),
+        ("T2", "lag", 30, 0),
+        ("T3", "attention/gold", 0.03, 2),
+    ):
+        arms = [last(arm, metric) for arm in ("antithetic", "random", "identical")]
+        differences = [seed_interval(arms[0] - other) for other in arms[1:]]
+        found = all(d.low > 0 or d.high < 0 for d in differences)
+        excluded = all(-most < d.low and d.high < most for d in differences)
+        sign = "more" if differences[0].estimate > 0 else "less"
+        verdict = f"found: {sign}" if found else "excluded" if excluded else "open"
+        means = [f"{arm.mean():.{digits}f} ({arm.std():.{digits}f})" for arm in arms]
+        for mean, d in zip(means[1:], differences, strict=True):
+            ends = (f"{part:+.{digits}f}" for part in (d.estimate, d.low, d.high))
+            difference = "{} [{}, {}]".format(*ends)
+            wanted.append([name, f"{means[0]} and {mean}", difference, verdict])
+        tight[name] = [f"{-d.estimate:.2f} [{-d.high:.2f}, {-d.low:.2f}]" for d in differences]
+    assert [[row[0], *row[2:]] for row in rows(PAGE, r"T\d")] == wanted
+    at_end = (
+        "fewer words than that of two random heads, by {}, or of a head and its copy, by {} (T3)"
+    )
+    assert at_end.format(*tight["T3"]) in in_words(NOTE)
+    assert [row[-1] for row in wanted] == ["open"] * 4 + ["found: less"] * 2
+    assert "When attention rises (T1), and its lag behind words (T2), are open" in in_words(NOTE)
 
 
 def test_heads_at_the_papers_size_are_sorted_and_turned_over() -> None:
@@ -142,26 +176,108 @@ def test_heads_at_the_papers_size_are_sorted_and_turned_over() -> None:
     copies = pd.DataFrame({arm: turning.accuracy(arm, LAST_LOOK) >= COPIES for arm in sides})
     counts = {name: (int(of.sum()), *copies[of].sum()) for name, of in kinds.items()}
     p = {}
-    for name, (more, less) in {"good": sides, "bad": sides[::-1]}.items():
+    by_kind = {"good": sides, "bad": sides[::-1], "mixed": sides[::-1]}
+    for name, (more, less) in by_kind.items():
         of = copies[kinds[name]]
         won, lost = (int((of[a] & ~of[b]).sum()) for a, b in ((more, less), (less, more)))
         p[name] = stats.binomtest(won, won + lost, alternative="greater").pvalue
-    text = " ".join(PAGE.read_text(encoding="utf-8").split())
-    told = "{1} of the {0} good heads copy by update {3} as they are, and {2} turned over"
-    assert f"P6 holds: with the fourth order {told.format(*counts['good'], LAST_LOOK)}" in text
-    assert f"by Holm: $p$ = {2 * p['good']:.3f})" in text
-    assert f"three cannot decide ($p$ = {p['bad']:.2f})" in text
-    starts = heads.classify_starts(records.frame(sorting.records))
-    aligned = turning.ends["branch"].eq("aligned").unstack("arm")
-    by_ours = {kind: aligned[starts == kind][sides[1]] for kind in ("good", "bad")}
-    sharper = [number for kind in by_ours.values() for number in (len(kind), int(kind.sum()))]
-    for told, numbers in (
-        ("of the {} bad heads {} and {} do,", counts["bad"]),
-        ("The {} heads between go from {} to {}.", counts["mixed"]),
-        (
-            "{} align with each of the three orders, and turned over {} of them; "
-            "{} with none, and turned over all {}.",
-            sharper,
-        ),
+    text = in_words(NOTE)
+    told = "of {0} good heads {1} copy by update {3} as they are, and {2} turned over"
+    assert f"P6 holds: {told.format(*counts['good'], LAST_LOOK)}" in text
+    assert f"by Holm: P = {2 * p['good']:.3f})" in text
+    assert "P5 stays open: of {} bad heads {} and {} do".format(*counts["bad"]) in text
+    assert f"three cannot decide (P = {p['bad']:.2f})" in text
+    assert "Of the {} heads in between, {} and {} do".format(*counts["mixed"]) in text
+    assert f"(on their own, P = {p['mixed']:.2f})" in text
+    aligned = turning.ends["branch"].eq("aligned").unstack("arm")[[*sides]]
+    wanted = []
+    for name, number, called, corrected in (
+        ("P5", "bad", "bad", f"{p['bad']:.2f}"),
+        ("P6", "good", "good", f"{2 * p['good']:.3f}"),
+        ("–", "mixed", "between", f"{p['mixed']:.2f}"),
     ):
-        assert told.format(*numbers) in text
+        of, copied, turned = counts[number]
+        ours = "{} and {}".format(*aligned[kinds[number]].sum())
+        wanted.append([name, f"{of} {called}", f"{copied} and {turned}", ours, corrected])
+    found = rows(PAGE, "(P[56]|–) ")
+    assert [row[:-1] for row in found] == wanted
+    assert [row[-1] for row in found] == ["open", "holds", ""]
+    assert p["bad"] > LEVEL > 2 * p["good"]
+    starts = outcomes.classify_starts(records.frame(sorting.records))
+    sharper = {
+        kind: (int((starts == kind).sum()), *aligned[starts == kind].sum()) for kind in kinds
+    }
+    assert (
+        "{} good ({} align as they are, {} turned over), ".format(*sharper["good"])
+        + "{} bad ({} and {}), ".format(*sharper["bad"])
+        + "{} mixed ({} and {}).".format(*sharper["mixed"])
+    ) in in_words(PAGE)
+
+
+def test_all_arms_of_transformers_are_shown() -> None:
+    runs, wanted = Runs(TRANSFORMERS), []
+    for arm in TRANSFORMERS:
+        k, n = runs.aligned(arm)
+        share = proportion_interval(k, n)
+        shown = f"{share.estimate:.2f} [{share.low:.2f}, {share.high:.2f}]"
+        wanted.append([f"`{arm}`", f"{k} of {n}", shown, runs.median(arm)])
+    assert rows(PAGE, "`") == wanted
+    text, told = in_words(NOTE), {arm: runs.aligned(arm)[0] for arm in TRANSFORMERS}
+    numbers = [told[f"{task}-{kind}"] for task in TASKS for kind in ("antithetic", "random")]
+    said = "Of 48 runs images and random heads align in {} and {} (two heads), {} and {} (four), "
+    assert (said + "{} and {} (ranking):").format(*numbers) in text
+    assert f"held at its start insures nothing ({told['two-antithetic-frozen']} of 48 runs)" in text
+    assert f"are as well insured ({told['two-antithetic-reset']})" in text
+    held = {h.name: h.held for h in FOUND}
+    first = [held[f"C1, {task}"] for task in TASKS]
+    assert (first, {held[f"C2, {task}"] for task in TASKS}) == ([True, None, True], {True})
+    assert (held["C3, two"], held["C4, two"]) == (None, None)
+
+
+def test_what_an_image_costs_in_steps() -> None:
+    runs, medians, wanted = Runs(records.load("mirror_pairs")), [], []
+    for cell in ("LSTM", "GRU"):
+        for vocab, says in ((16, "no spare word"), (17, "one spare word")):
+            arms = [f"{cell.lower()}-{kind}-V-{vocab}" for kind in ("antithetic", "random")]
+            ends = [runs.of(arm) for arm in arms]
+            assert all(end.solved.all() for end in ends)
+            p = time_difference(*(end[c] for end in ends for c in ("step", "solved")))
+            assert p < 1e-4
+            medians.append([runs.median(arm) for arm in arms])
+            wanted.append([cell, says, *medians[-1], f"{p:.0e}".replace("e-0", "e-")])
+    assert rows(PAGE, "(LSTM|GRU) ") == wanted
+    (sooner, later), (gru_sooner, gru_later) = medians[:2], medians[2:]
+    text = in_words(NOTE)
+    told = "after {} steps against {} (LSTM, median), {} against {} (GRU); without one they copy"
+    assert told.format(*later, *gru_later) in text
+    assert "sooner, after {} against {} and {} against {} (log".format(*sooner, *gru_sooner) in text
+
+
+def test_the_table_of_the_note_is_that_of_the_page() -> None:
+    """Counts, P and verdicts of both cells in a row; H5 to H7 have a GRU only."""
+    wanted = []
+    for names in (["H1"], ["H2", "query"], ["H2", "value"], ["H3"], ["H4"], ["H5"], ["H6"], ["H7"]):
+        part = [row for row in ROWS if row[0] == names[0] and row[2]]
+        if len(names) > 1:
+            first = next(k for k, row in enumerate(part) if names[1] in row[1])
+            part = part[first : first + 2]
+        counts, of = zip(*(row[2].split(" of ") for row in part), strict=True)
+        cells = [
+            c + (f", P = {row[4]}" if row[4] else "") for c, row in zip(counts, part, strict=True)
+        ]
+        verdicts = dict.fromkeys(row[5] for row in part)
+        wanted.append([names[0], *[""] * (2 - len(part)), *cells, of[0], "; ".join(verdicts)])
+        assert len(set(of)) == 1
+    assert [[row[0], *row[2:]] for row in rows(NOTE, r"H\d")] == wanted
+
+
+def test_what_a_turned_value_does_to_attention_differs_between_cells() -> None:
+    """Correlation of eight heads' leads of attention with those of their originals."""
+    images = records.load("images", "lesson")
+    gru, lstm = (starts.alike(images[cell].frame())["value/a"] for cell in ("gru", "lstm"))
+    assert gru[0] > 0.9
+    assert gru[7] < -0.8
+    assert lstm[15] > 0.8
+    text = in_words(NOTE)
+    assert "turned over in the value only, they look the opposite way after seven updates." in text
+    assert "at step 15 they look as their originals do" in text

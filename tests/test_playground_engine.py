@@ -13,10 +13,11 @@ import torch
 from scipy import integrate
 from scipy import stats as scipy_stats
 from site_browser import TALK, Script, in_browser
+from test_theory import word_loss
 
 from lessons_lib import models, stats
 from lessons_lib.lab.mirror import turn_over
-from lessons_lib.tasks import generator
+from lessons_lib.tasks import HELD_OUT_SEED, generator
 from lessons_lib.theory import phase_portrait, reduced_model
 from lessons_lib.theory.reduced_model import ReducedConfig, train_reduced
 
@@ -60,7 +61,7 @@ def test_the_same_start_and_the_same_inputs_give_the_same_run(
     rng = generator(3)
     start = reduced_model._start(config, rng)
     batches = [words.flatten().tolist() for words in reduced_model._batches(config, [rng])]
-    held_out = reduced_model._words(config, reduced_model.MEASURED, reduced_model.HELD_OUT_SEED)
+    held_out = reduced_model._words(config, reduced_model.MEASURED, HELD_OUT_SEED)
     found = script(
         """
         const { Model, Sgd, Adam, lossAndGradient, measure, branch } =
@@ -263,7 +264,7 @@ def test_the_theory_is_that_of_the_reference(script: Script) -> None:
         assert here["saddle"] == pytest.approx(phase_portrait.saddle(vocab, length), abs=1e-12)
         flow = np.stack(phase_portrait.symmetric_velocity(a, b, vocab, length), axis=-1)
         np.testing.assert_allclose(here["flow"], flow, rtol=1e-9, atol=1e-15)
-        loss = phase_portrait.symmetric_loss(a, b, vocab, length)
+        loss = word_loss(a, b, vocab, length)
         np.testing.assert_allclose(here["loss"], loss, rtol=1e-12)
         attention = phase_portrait.right_attention(grid, length)
         np.testing.assert_allclose(here["attention"], attention, rtol=1e-12)

@@ -12,9 +12,8 @@ from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.mathtext import MathTextParser
 from matplotlib.patches import Rectangle
 
-from lessons_lib.lab.incidence import cumulative_incidence, draw
+from lessons_lib.lab.outcomes import cumulative_incidence, draw
 from lessons_lib.plots import (
-    MEANINGS,
     ROLES,
     attention_map,
     curves,
@@ -98,9 +97,7 @@ def test_the_measure_of_distance_knows_what_is_confused() -> None:
     assert apart("#C04848", "#6B7A20", "deuteranopia") < 8
 
 
-def test_roles_have_meanings_and_colours_of_their_own_that_stand_out_from_white() -> None:
-    assert list(MEANINGS) == list(ROLES)
-    assert len(set(MEANINGS.values())) == len(ROLES)
+def test_roles_have_colours_of_their_own_that_stand_out_from_white() -> None:
     shared = [role for role in ROLES if list(ROLES.values()).count(ROLES[role]) > 1]
     assert shared == ["words", "uniform"], "on purpose, and no others"
     for role, color in ROLES.items():

@@ -60,12 +60,15 @@ def test_what_a_text_has_is_counted_by_hand() -> None:
     assert times.of_text(TEXT) == Amount(words=24, formulas=2)
 
 
-def code(lines: int, tags: list[str], picture: bool) -> dict[str, Any]:
-    outputs = [{"data": {"image/png": ""} if picture else {"text/plain": "1"}}]
+def code(lines: int, tags: list[str], picture: dict[str, Any]) -> dict[str, Any]:
+    outputs = [{"data": picture or {"text/plain": "1"}}]
     source = ["x\n"] * lines
     return {
         "cell_type": "code", "source": source, "metadata": {"tags": tags}, "outputs": outputs
     }  # fmt: skip
+
+
+PNG, SVG = {"image/png": ""}, {"text/html": ["<div>", '<svg class="a">']}
 
 
 def text(source: str) -> dict[str, Any]:
@@ -74,8 +77,8 @@ def text(source: str) -> dict[str, Any]:
 
 def test_sections_have_their_figures_and_shown_lines_and_no_exercises() -> None:
     cells = [
-        text("# Title"), code(3, [], picture=True), text("More.\n\n## One\n\nWord."),
-        code(5, ["hide-input"], picture=True), code(7, ["hide-cell"], picture=True),
+        text("# Title"), code(3, [], PNG), text("More.\n\n## One\n\nWord."),
+        code(5, ["hide-input"], SVG), code(7, ["hide-cell"], PNG), code(4, ["hide-input"], {}),
         text("## Exercises"), text("Many words."), text("## Takeaways\n\nThree words there."),
     ]  # fmt: skip
     found = times.sections({"cells": cells})
@@ -124,26 +127,33 @@ def test_the_course_is_read_in_about_five_hours() -> None:
     assert told in (ROOT / "book" / "index.md").read_text(encoding="utf-8")
 
 
+def marked(path: Path) -> dict[str, str]:
+    """The sections of a chapter that belong to the short path: title by label, in their order."""
+    return dict(re.findall(r"^\((path-[\w-]+)\)=\n## (.+)$", markdown(path), re.MULTILINE))
+
+
 def short_path() -> list[tuple[str, list[str]]]:
-    """Chapter and sections of each stop."""
+    """Chapter and labels of each stop, as the first page lists them."""
     page = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
     listed = page.split("### The short path")[1].split("\nAt any time")[0]
     stops = re.findall(r"^\d\. \{doc\}`(\w+)`: (.+)$", listed, re.MULTILINE)
-    return [(chapter, re.findall(r"\*([^*]+)\*", told)) for chapter, told in stops]
+    return [(chapter, re.findall(r"\{ref\}`(path-[\w-]+)`", told)) for chapter, told in stops]
 
 
 def test_the_short_path_takes_ninety_minutes() -> None:
     amounts = []
-    for chapter, titles in short_path():
-        found = times.sections(read(ROOT / "book" / f"{chapter}.ipynb"))
-        amounts += [found[title] for title in titles]
+    for chapter, labels in short_path():
+        path = ROOT / "book" / f"{chapter}.ipynb"
+        found, titles = times.sections(read(path)), marked(path)
+        amounts += [found[titles[label]] for label in labels]
     assert 80 <= Amount.total(*amounts).minutes <= 100
 
 
 def test_each_stop_of_the_short_path_is_marked_in_its_chapter() -> None:
+    """In the note at its top and at each of its sections, and nothing else is."""
     stops = short_path()
     assert [chapter for chapter, _ in stops] == [path.stem for path in PART_ONE]
-    for number, (chapter, titles) in enumerate(stops, start=1):
-        text = markdown(ROOT / "book" / f"{chapter}.ipynb")
-        (note,) = re.findall(rf"\*\*Short path, {number} of 7\.\*\* (.+)", text)
-        assert re.findall(r"\*([^*]+)\*", note) == titles
+    for number, ((_, labels), path) in enumerate(zip(stops, PART_ONE, strict=True), start=1):
+        head = rf"\*\*\{{ref\}}`Short path <short-path>`, {number} of 7\.\*\* (.+)"
+        (note,) = re.findall(head, markdown(path))
+        assert re.findall(r"\{ref\}`([\w-]+)`", note) == labels == list(marked(path))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from test_theory import word_loss
 from torch.nn.functional import cross_entropy
 
 from lessons_lib.theory import phase_portrait
@@ -49,7 +50,7 @@ def test_one_step_of_descent_from_a_symmetric_start_is_one_of_the_flow() -> None
     for lead, start, velocity in leads:
         np.testing.assert_allclose(lead[:, 0, 0], start, rtol=1e-12)
         np.testing.assert_allclose(lead[:, 1, 0], start + 0.25 * float(velocity), rtol=1e-10)
-    np.testing.assert_allclose(runs.loss[:, 0], phase_portrait.symmetric_loss(0.7, -1.3, 7, 5))
+    np.testing.assert_allclose(runs.loss[:, 0], word_loss(0.7, -1.3, 7, 5))
     p = phase_portrait.right_attention(0.7, 5)
     np.testing.assert_allclose(runs.right_attention[:, 0, 0], p)
 

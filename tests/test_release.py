@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -23,9 +22,9 @@ from environment import CourseError
 from labels import Settings, read_settings
 
 ROOT = Path(__file__).resolve().parent.parent
-OLD = Settings("0.3.0", "https://github.com/old/course", "https://old.example/course", "ab" * 32)
+OLD = Settings("0.3.0", "https://github.com/old/course", "https://old.github.io/course", "ab" * 32)
 PLACEHOLDER = Settings("0.3.0", "https://course.invalid/repository", "https://course.invalid/site")
-NEW = Settings("0.4.1", "https://github.com/new/lessons", "https://new.example/book")
+NEW = Settings("0.4.1", "https://github.com/new/lessons", "https://new.github.io/book")
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="there is no git on the PATH")
 
@@ -44,7 +43,7 @@ wheel_sha256 = "{OLD.wheel_sha256}"
     "lessons_lib/__init__.py": f'"""Tiny."""\n\n__version__ = "{OLD.version}"\n',
     "CITATION.cff": "cff-version: 1.2.0\nversion: 0.3.0\ndate-released: 2020-02-29\nauthors: []\n",
     "book/course.bib": (
-        f"@x{{y,\n  year = {{2020}},\n  version = {{0.3.0}},\n  url = {{{OLD.site}}}\n}}\n"
+        f"@x{{y,\n  year    = {{2020}},\n  version = {{0.3.0}},\n  url     = {{{OLD.site}}}\n}}\n"
     ),
     "CHANGELOG.md": "# Changes\n\n## Unreleased\n\n- New thing.\n\n## 0.3.0 - 2020-02-29\n\nOld.\n",
     "README.md": f"Read {OLD.site}/x, take {OLD.wheel} from {OLD.repository}.\n",
@@ -100,7 +99,7 @@ def test_a_release_names_version_and_addresses_everywhere_and_says_what_to_commi
     tiny: Any, capsys: Any
 ) -> None:
     root, day = tiny.root, datetime.date.today().isoformat()
-    assert release.release(tiny, NEW.version, NEW.repository + "/", NEW.site) == 0
+    assert release.release(tiny, NEW.version, NEW.repository + ".git/", NEW.site) == 0
     name = "lessons_lib-0.4.1-py3-none-any.whl"
     digest = hashlib.sha256((root / "dist" / name).read_bytes()).hexdigest()
     assert read_settings(root) == replace(NEW, wheel_sha256=digest)
@@ -108,8 +107,8 @@ def test_a_release_names_version_and_addresses_everywhere_and_says_what_to_commi
     cited = yaml.safe_load((root / "CITATION.cff").read_text())
     assert (cited["version"], str(cited["date-released"])) == ("0.4.1", day)
     assert (cited["url"], cited["repository-code"]) == (NEW.site, NEW.repository)
-    bib = f"@x{{y,\n  year = {{{day[:4]}}},\n  version = {{0.4.1}},\n  url = {{{NEW.site}}}\n}}\n"
-    assert (root / "book" / "course.bib").read_text() == bib
+    fields = [f"  year    = {{{day[:4]}}},", "  version = {0.4.1},", f"  url     = {{{NEW.site}}}"]
+    assert (root / "book" / "course.bib").read_text().splitlines()[1:-1] == fields
     assert (root / "CHANGELOG.md").read_text() == (
         f"# Changes\n\n## Unreleased\n\nNothing yet.\n\n## 0.4.1 - {day}\n\n- New thing.\n\n"
         "## 0.3.0 - 2020-02-29\n\nOld.\n"
@@ -119,8 +118,7 @@ def test_a_release_names_version_and_addresses_everywhere_and_says_what_to_commi
     for folder, kept in (("book", True), ("colab", False), ("student", False)):
         for stem in ("01_one", "02_two"):
             text = (root / folder / f"{stem}.ipynb").read_text(encoding="utf-8")
-            assert f'WHEEL = \\"{NEW.wheel}\\"' in text
-            assert f'SHA256 = \\"{digest}\\"' in text
+            assert f'%pip install -q \\"{NEW.wheel}#sha256={digest}\\"' in text
             assert (f"/new/lessons/blob/v0.4.1/colab/{stem}.ipynb" in text) is kept
             assert not [old for old in (OLD.repository, OLD.site, "0.3.0") if old in text]
     cells = nbformat.read(root / "book" / "01_one.ipynb", as_version=4).cells
@@ -161,27 +159,60 @@ def test_the_first_release_needs_addresses_and_brings_badges(tiny: Any, quick: N
     assert NEW.wheel in text
 
 
-STRANGERS = re.compile(
-    r"how-attention-learns(\.github\.io|/course)|//github\.com/YOU\b|//YOU\.|/gh/YOU\b"
-    r"|colab\.research\.google\.com/github/[\w]|pip install[^`\n]*https?://(?!github\.com/<)"
+ADDRESS = re.compile(r"https?://([\w.<>-]+)([\w./<>-]*)")
+# Nobody can register these; or they are well known, and not to be had by somebody else.
+KNOWN = re.compile(
+    r"\.*|127\.0\.0\.1|localhost|YOUR-HUB|<you>\.github\.io|([\w-]+\.)*(invalid|example)|github(\.com)?"
+    r"|(arxiv|doi|creativecommons|www\.w3|semver|download\.pytorch|mybinder|tug|example)\.org"
+    r"|raw\.githubusercontent\.com|ai\.stanford\.edu|otter-grader\.readthedocs\.io|marp\.app"
+    r"|colab\.research\.google\.com"
 )
+# Whose these are depends on the path: corpora are pinned to a commit, all else only stands in.
+OWNED = {
+    "github.com": r"/?|/\.+|/OWNER/NAME|/<you>/.*",
+    "colab.research.google.com": "(/github/?)?|/github/<you>/.*",
+    "mybinder.org": "/?|/v2/gh/(<you>/.*)?",
+    "raw.githubusercontent.com": r"/[\w-]+/[\w-]+/[0-9a-f]{40}/.*",
+}
+BY_NAME = re.compile(r"pip install[^`\n]*?[ '\"]lessons[-_]lib(?![\w.-]*\.whl)")
 
 
-def test_before_a_release_no_address_leads_to_a_stranger() -> None:
-    """In all that is committed, and in the built site where there is one."""
-    if read_settings(ROOT).wheel_sha256:
-        return
+def strangers(text: str, settings: Settings) -> set[str]:
+    """What a text names that is not ours, and that somebody could make his own."""
+    found = set(BY_NAME.findall(text))
+    for address, host, path in ((m[0], m[1], m[2]) for m in ADDRESS.finditer(text)):
+        ours = settings.wheel_sha256 and address.startswith((settings.repository, settings.site))
+        known = KNOWN.fullmatch(host.rstrip("."))
+        if not ours and not (known and re.fullmatch(OWNED.get(host, ".*"), path.rstrip("."))):
+            found.add(address)
+    return found
+
+
+def test_no_address_that_is_committed_leads_to_a_stranger() -> None:
+    """But for tests, from which nobody installs. The built site: see ``test_site_links``."""
     names = release.git(ROOT, "ls-files", "-z").rstrip("\0").split("\0")
     files = [ROOT / name for name in names if not name.startswith("tests/")]
-    site = os.environ.get("LESSONS_SITE")
-    files += [path for path in Path(site).rglob("*") if path.is_file()] if site else []
-    found = {
-        f"{path}: {match[0]}"
-        for path in files
-        if path.is_file()
-        for match in STRANGERS.finditer(path.read_text(encoding="utf-8", errors="replace"))
-    }
-    assert not found
+    settings = read_settings(ROOT)
+    texts = {f: f.read_text(encoding="utf-8", errors="replace") for f in files if f.is_file()}
+    found = {f.name: strangers(text, settings) for f, text in texts.items() if "\0" not in text}
+    assert {name: new for name, new in found.items() if new} == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[x](https://github.com/somebody/course)", "https://github.com/somebody/course"),
+        ("see https://course-of-ours.org.", "https://course-of-ours.org."),
+        ("https://colab.research.google.com/github/a/b", None),
+        ("`pip install -q lessons-lib`", "pip install -q lessons-lib"),
+        ("pip install 'lessons_lib>=1'", "pip install 'lessons_lib"),
+        ("https://raw.githubusercontent.com/a/b/main/c.txt", None),
+    ],
+)
+def test_an_address_of_a_stranger_is_found(text: str, words: str | None) -> None:
+    assert strangers(text, PLACEHOLDER) == {words or text}
+    assert strangers(f"{NEW.repository}/x {NEW.site}", replace(NEW, wheel_sha256="ab")) == set()
+    assert len(strangers(f"{NEW.repository}/x {NEW.site}", NEW)) == 2
 
 
 def test_a_wrong_wish_changes_nothing(tiny: Any) -> None:
@@ -193,7 +224,13 @@ def test_a_wrong_wish_changes_nothing(tiny: Any) -> None:
         ("0.3.0rc1", "", "", "above the present 0.3.0"),
         ("0.4.0", "https://gitlab.com/a/b", "", "github.com/OWNER/NAME"),
         ("0.4.0", "https://github.com/a", "", "github.com/OWNER/NAME"),
-        ("0.4.0", "", "example.org", "--site: expected https"),
+        ("0.4.0", "https://github.com/a/b?x=1", "", "github.com/OWNER/NAME"),
+        ("0.4.0", "https://github.com/<you>/course", "", "make release needs REPOSITORY="),
+        ("0.4.0", "https://github.com/OWNER/NAME", "", "make release needs REPOSITORY="),
+        ("0.4.0", "", "https://example.com", "make release needs SITE="),
+        ("0.4.0", "", "https://book.example/", "make release needs SITE="),
+        ("0.4.0", "", "you.github.io/course", "--site: expected https"),
+        ("0.4.0", "", "https://a.io/b#c", "--site: expected https"),
         ("0.4.2", "", "", "exists already"),
     ]:
         with pytest.raises(CourseError, match=f"(?s){words}.*Nothing was changed"):
@@ -228,15 +265,29 @@ def test_a_failure_on_the_way_changes_nothing(
     assert snapshot(tiny.root) == before
 
 
-def test_this_project_could_be_released() -> None:
-    """The lines that a release rewrites are there, and agree with each other."""
-    settings = read_settings(ROOT)
+def test_this_project_could_be_released(tmp_path: Path) -> None:
+    """A release finds each of its lines in the files as they are, and no old one is left."""
+    old = read_settings(ROOT)
+    assert old.wheel_sha256 or old.repository == PLACEHOLDER.repository
+    names = ("pyproject.toml", "lessons_lib/__init__.py", "CITATION.cff", "book/course.bib")
+    changes = "CHANGELOG.md"
+    pages = [path for name in release.NAMED_IN for path in ROOT.glob(name)]
+    for path in [*pages, *(ROOT / name for name in (*names, changes))]:
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
     scope: dict[str, str] = {}
-    exec((ROOT / "lessons_lib" / "__init__.py").read_text(encoding="utf-8"), scope)
-    assert scope["__version__"] == settings.version
-    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert str(cited["version"]) == settings.version
-    assert "## Unreleased" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
-    with pytest.raises(CourseError, match="REPOSITORY"):
-        release.checked_address("repository", PLACEHOLDER.repository)
-    assert settings.wheel_sha256 or settings.repository == PLACEHOLDER.repository
+    exec((ROOT / names[1]).read_text(encoding="utf-8"), scope)
+    cited = yaml.safe_load((ROOT / names[2]).read_text(encoding="utf-8"))
+    assert {scope["__version__"], str(cited["version"])} == {old.version}
+    text = (tmp_path / changes).read_text("utf-8")
+    (tmp_path / changes).write_text(text.replace("Nothing yet.", "- A thing."), "utf-8")
+    new = replace(NEW, version="77.8", wheel_sha256=old.wheel_sha256)
+    release.renew(tmp_path, old, new, "2077-08-09")
+    assert read_settings(tmp_path) == new
+    for name in names[1:]:
+        assert "77.8" in (tmp_path / name).read_text("utf-8"), name
+    for name in (*names, *(str(page.relative_to(ROOT)) for page in pages)):
+        text = (tmp_path / name).read_text("utf-8")
+        assert not [word for word in (old.repository, old.site) if word in text], name
+    assert "## Unreleased\n\nNothing yet.\n\n## 77.8 - " in (tmp_path / changes).read_text("utf-8")

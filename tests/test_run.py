@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import re
 import signal
 import threading
@@ -16,6 +17,7 @@ import pytest
 from tqdm.auto import tqdm
 
 from lessons_lib.config import Configuration
+from lessons_lib.corpora.sources import CorpusUnavailable
 from lessons_lib.lab import catalogue, parallel, records, run
 from lessons_lib.lab.catalogue import REGISTRY, Experiment, Scale
 from lessons_lib.lab.records import PACKAGED, NotMeasuredError, ResultError, read
@@ -194,6 +196,36 @@ def test_command_line_from_nothing_to_a_report(package: Path, capsys: Captured) 
     assert re.search(r"pips +2\.000 \[-0\.484, 4\.484\] \(n\xa0=\xa03\)", shown)
 
 
+def no_corpus_for_six(config: Dice, seed: int) -> History:
+    """Finds a corpus for four sides only."""
+    if config.sides == 6:
+        raise CorpusUnavailable("pips are not here.\nTwo remedies: this and that", "not here")
+    return throw(config, seed)
+
+
+def test_without_a_corpus_other_arms_are_measured_and_written(
+    package: Path, capsys: Captured, register: Register
+) -> None:
+    register(paper=Scale({"six": Dice(), "four": Dice(4)}, (1, 2), run=no_corpus_for_six))
+    assert run.main(["run", "dice"]) == 1
+    told = capsys.readouterr()
+    assert "six: not measured here: pips are not here.\nTwo remedies: this and that" in told.err
+    assert "1 records of 2 seeds" in told.out
+    assert told.out.endswith("not measured here: six\n")
+    assert [path.name for path in package.rglob("*.json")] == ["four.json"]
+    sent = pickle.loads(pickle.dumps(CorpusUnavailable("all of it", "in one line")))
+    assert (str(sent), sent.reason) == ("all of it", "in one line")
+
+
+def test_arms_that_were_done_are_written_when_a_later_one_fails(
+    package: Path, register: Register
+) -> None:
+    register(paper=Scale({"four": Dice(4), "none": Dice(0)}, (1, 2)))
+    with pytest.raises(RuntimeError, match="seed 1 failed: ZeroDivisionError"):
+        run.main(["run", "dice"])
+    assert [path.name for path in package.rglob("*.json")] == ["four.json"]
+
+
 @pytest.mark.parametrize("taken", ["cache", "package", "out"])
 @pytest.mark.usefixtures("package")
 def test_what_cannot_be_written_is_said_before_the_first_run(tmp_path: Path, taken: str) -> None:
@@ -204,13 +236,17 @@ def test_what_cannot_be_written_is_said_before_the_first_run(tmp_path: Path, tak
     assert MEASURED == []
 
 
-def test_a_scale_may_have_its_own_run_and_keep_ends(tmp_path: Path, register: Register) -> None:
+def test_a_scale_may_have_its_own_run_and_keep_ends(
+    tmp_path: Path, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
     register(paper=Scale({"six": Dice()}, (1, 2), ends_only=True, run=throw_thrice))
     frame = measured(tmp_path)["six"].frame()
     thrown = frame[frame.metric == "pips"]
     assert thrown.groupby("seed").step.agg(list).to_dict() == {1: [0, 3], 2: [0, 3]}
     assert thrown.value.tolist() == [1.0, 4.0, 2.0, 5.0]
-    assert run.status(tmp_path)["runs in the cache"].tolist() == [2]
+    monkeypatch.setattr(run, "cache_directory", lambda: tmp_path)
+    (tmp_path / "runs").symlink_to(tmp_path, target_is_directory=True)
+    assert run.status()["runs in the cache"].tolist() == [2]
 
 
 @pytest.mark.parametrize(

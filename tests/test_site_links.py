@@ -18,6 +18,7 @@ import site_browser as web
 from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
 from mdit_py_plugins.anchors import anchors_plugin
+from test_release import strangers
 
 from environment import Project
 from labels import read_book, read_settings
@@ -98,6 +99,16 @@ def test_an_edition_links_to_places_that_the_site_has(path: Path) -> None:
         target = web.SITE / (unquote(page) or "index.html")
         assert target.is_file(), address
         assert reaches(target, unquote(fragment)), address
+
+
+def test_no_address_on_a_page_leads_to_a_stranger() -> None:
+    settings = read_settings(web.ROOT)
+    pages = [*BUILT, *web.SITE.glob("_sources/**/*.*")]
+    texts = {
+        str(page.relative_to(web.SITE)): html.unescape(page.read_text("utf-8")) for page in pages
+    }
+    found = {name: strangers(text, settings) for name, text in texts.items()}
+    assert {name: new for name, new in found.items() if new} == {}
 
 
 def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:

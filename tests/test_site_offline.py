@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -13,6 +14,7 @@ import pytest
 import site_browser as web
 
 import chromium
+import environment
 import offline
 import website
 from environment import CourseError, Project
@@ -76,6 +78,24 @@ def test_contents_and_bookmarks_of_the_pdf_lead_to_chapters_and_sections(
     assert len(found) == len(set(found))
 
 
+@pytest.mark.slow
+@web.with_chromium
+def test_the_note_for_researchers_is_printed_on_three_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As its first line and the first page of the book say. Title and contents come before it."""
+    from pypdf import PdfReader
+
+    name, page = "book/note_for_researchers", tmp_path / "note.html"
+    monkeypatch.setattr(website, "page_sources", lambda _: {name: web.ROOT / f"{name}.md"})
+    page.write_text(offline.document(PROJECT, web.SITE), encoding="utf-8")
+    with ThreadPoolExecutor(1) as apart:
+        printed = apart.submit(chromium.printed, page).result()
+    sheets = [sheet.extract_text() for sheet in PdfReader(io.BytesIO(printed)).pages]
+    assert "To cite it" in sheets[-1]
+    assert len(sheets) == 2 + 3, f"expected 3 pages of A4, found {len(sheets) - 2}"
+
+
 def test_without_chromium_printing_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CHROMIUM", raising=False)
@@ -87,8 +107,9 @@ def test_without_chromium_printing_says_what_to_do(monkeypatch: pytest.MonkeyPat
 def test_without_a_site_printing_and_packing_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(CourseError, match="make book"):
         offline.document(PROJECT, tmp_path)
+    (tmp_path / "pyproject.toml").write_bytes((web.ROOT / "pyproject.toml").read_bytes())
     with pytest.raises(CourseError, match="make book"):
-        offline.contents(PROJECT, tmp_path, tmp_path / "lessons_lib.whl")
+        offline.pack(Project(tmp_path))
 
 
 def test_what_was_made_of_the_site_is_offered_on_each_page(tmp_path: Path) -> None:
@@ -111,17 +132,22 @@ def test_what_was_made_of_the_site_is_offered_on_each_page(tmp_path: Path) -> No
 
 @web.with_chromium
 def test_the_bundle_has_all_parts_and_its_site_works_from_its_folder(
-    tmp_path: Path, open_page: web.OpenPage
+    tmp_path: Path, open_page: web.OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wheel = tmp_path / "lessons_lib-1.0-py3-none-any.whl"
-    wheel.write_bytes(b"wheel")
-    files = offline.contents(PROJECT, web.SITE, wheel)
-    offline.write(files, "course", tmp_path / "one.zip")
-    offline.write(dict(reversed(files.items())), "course", tmp_path / "two.zip")
-    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
-    assert (tmp_path / "one.zip").stat().st_size < 25 * 2**20
-    shutil.unpack_archive(tmp_path / "one.zip", tmp_path)
-    course = tmp_path / "course"
+    def wheel(_: Project, folder: Path) -> Path:
+        (folder / "lessons_lib-1.0-py3-none-any.whl").write_bytes(b"wheel")
+        return folder / "lessons_lib-1.0-py3-none-any.whl"
+
+    monkeypatch.setattr(environment, "build_package", wheel)
+    project = Project(web.ROOT)
+    project.build = tmp_path
+    shutil.copytree(web.SITE, tmp_path / "html")
+    for _ in range(2):  # the second holds no first
+        offline.pack(project)
+    (made,) = tmp_path.glob("*.zip")
+    assert made.stat().st_size < 25 * 2**20
+    shutil.unpack_archive(made, tmp_path)
+    course = tmp_path / made.stem
     for path in website.chapters(PROJECT):
         for folder in ("notebooks", "student"):
             assert json.loads((course / folder / path.name).read_text("utf-8"))["cells"]

@@ -4,7 +4,7 @@ import torch
 from scipy.stats import norm
 
 from lessons_lib.agreement import chance_agreement, shuffled
-from lessons_lib.lab.incidence import cumulative_incidence, time_difference
+from lessons_lib.lab.outcomes import cumulative_incidence, time_difference
 from lessons_lib.stats import (
     Interval,
     mean_interval,

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,12 +42,14 @@ def test_a_failing_cell_is_named_and_does_not_hide_the_other_chapters(
     """And a chapter runs in an empty directory, of which it keeps no trace but what it took."""
     project.write_notebook("01_one", "x = 1", "", "1 / 0  # here", "print('never')")
     look = "from pathlib import Path\nprint(sorted(Path().iterdir()))\nPath('left').touch()"
-    slow, much = "import time\ntime.sleep(0.6)", "much = b'x' * 300_000_000"
+    much = "much = b'x' * 300_000_000"
     still = "import os\nos.environ['LESSONS_STATIC_FIGURES']"
-    project.write_notebook("02_two", look, slow, much, "2", still)
+    project.write_notebook("02_two", look, "1", much, "2", still)
     old = project.build / "html" / "index.html"
     environment.write_atomically(old, "the site of yesterday")
+    began = time.monotonic()
     assert website.book(project) == 1
+    took = time.monotonic() - began
     said = capfd.readouterr().out
     for words in ("01_one.ipynb: code cell 3 (id cell-3) failed", "1 / 0  # here", "ZeroDivision"):
         assert words in said
@@ -65,10 +68,10 @@ def test_a_failing_cell_is_named_and_does_not_hide_the_other_chapters(
     assert "version" not in done["metadata"]["language_info"]
     assert not [*project.root.glob("left"), *project.root.glob("book/left")]
     found = done["metadata"][website.RUN]
-    assert {"cell-2", "cell-3"} <= {each["cell"] for each in found["slowest"]}
-    assert found["seconds"] >= 0.6
-    assert 300 < found["peak_mb"] < 900
-    assert 0 < found["cpu_seconds"] < 60
+    assert len(found["slowest"]) == execute.SLOWEST
+    assert 0 <= found["seconds"] <= took
+    assert 300 < found["peak_mb"] < 300_000, "megabytes"
+    assert 0 < found["cpu_seconds"] < took * (os.cpu_count() or 1)
     assert 1 <= found["cores"] <= (os.cpu_count() or 1)
     assert found["python"] == platform.python_version()
     assert found["torch"] == "", "nothing is loaded for the sake of the record"

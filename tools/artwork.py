@@ -84,7 +84,7 @@ def _plane(runs: ReducedRuns, ax: Axes) -> None:
     vocab, length, gold = runs.config.vocab, runs.config.length, plots.ROLES["gold"]
     a, b = np.meshgrid(np.linspace(-END, END, 40), np.linspace(-END, END, 40))
     flow = phase_portrait.symmetric_velocity(a, b, vocab, length)
-    ax.streamplot(a, b, *flow, color="#BBBBBB", linewidth=0.7)
+    ax.streamplot(a, b, *flow, color=plots.FAINT, linewidth=0.7)
     line = np.linspace(-END, END, 100)
     ax.plot(line, phase_portrait.separatrix(line, vocab, length), color=gold, ls="--")
     ax.plot(phase_portrait.saddle(vocab, length), 0, "X", color=gold, ms=9)

@@ -6,7 +6,6 @@ the wheel of ``lessons_lib`` in it, on Gradescope or on this computer.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import re
@@ -23,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas
 from packaging.requirements import Requirement
 
 import environment
@@ -256,15 +256,17 @@ def grade_one(
 
 def write_grades(grades: list[Grade], target: Path) -> None:
     """Write ``grades.csv``, and ``written.md`` with the answers that a person grades."""
-    columns = sorted({name for grade in grades for name in grade.points})
+    questions = sorted({name for grade in grades for name in grade.points})
+    columns = ["submission", *questions, "automatic", "of", "problem", "remarks"]
+    sums = [{"automatic": sum(g.points.values()), "of": sum(g.possible.values())} for g in grades]
+    rows = [
+        {"submission": one.name, "problem": one.problem, "remarks": one.remarks, **one.points}
+        | (both if one.points else {})
+        for one, both in zip(grades, sums, strict=True)
+    ]
     target.mkdir(parents=True, exist_ok=True)
-    with (target / "grades.csv").open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["submission", *columns, "automatic", "of", "problem", "remarks"])
-        for one in grades:
-            row = [f"{one.points[name]:g}" if name in one.points else "" for name in columns]
-            sums = [f"{sum(each.values()):g}" * bool(each) for each in (one.points, one.possible)]
-            table.writerow([one.name, *row, *sums, one.problem, one.remarks])
+    table = pandas.DataFrame(rows, columns=columns)
+    table.to_csv(target / "grades.csv", index=False, float_format="%g")
     answers = [f"# {one.name}\n\n{one.written or '(no answer found)'}\n" for one in grades]
     (target / "written.md").write_text("\n".join(answers), encoding="utf-8")
 

@@ -48,7 +48,6 @@ COMMANDS = {  # the function that does each, with the options as its arguments, 
     "bundle": ("offline:pack", "one file for machines without network: site, notebooks, package"),
     "release": ("release:release", "write a new version everywhere and build the wheel"),
     "links": ("website:check_links", "follow the external links of the committed book"),
-    "serve": ("website:serve", "show the built site on http://127.0.0.1:8000"),
     "lock": ("environment:lock", "pin requirements.in exactly in requirements.txt"),
     "clean": ("environment:clean", "remove what was built; the environment stays"),
 }
@@ -78,7 +77,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add["release"].add_argument("version", help="for example 0.2.0")
     add["release"].add_argument("--repository", default="", help="its address, if it changes")
     add["release"].add_argument("--site", default="", help="address of the book, if it changes")
-    add["serve"].add_argument("--port", type=int, default=8000)
     add["lock"].add_argument("--upgrade", action="store_true", help="take the newest allowed")
     add["clean"].add_argument("--all", action="store_true", help="remove the environment as well")
     found = parser.parse_args(arguments)

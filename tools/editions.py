@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import nbformat
 
 import website
-from environment import CourseError, Project, write_atomically
+from environment import Project, write_atomically
 from execute import KERNEL
 from labels import Book, Settings, read_book, read_settings
 from plain import Converter
@@ -28,33 +27,17 @@ SHOWN_TAG = "set-up"  # folded on the site; in a notebook, where it runs first, 
 # What the editions lack: a folded guard would stop a reader who changes what it asserts.
 LEFT_OUT_TAGS = {"remove-cell", "hide-cell"}
 # What a reader's runtime has stays as it is: pip replaces nothing that fits the loose ranges of
-# pyproject.toml. `packaging` comes with every Jupyter kernel. Whether a restart helps, a fresh
-# Python says: pip may have installed for the user, or to a place that its settings name.
+# pyproject.toml. `packaging` comes with every Jupyter kernel. The package is not imported before,
+# so that a new one needs no restart; where one is needed, %pip says so.
 INSTALL_CELL = """\
 # @title Install lessons_lib, the course's package (does nothing where it is there)
-import sys
-from importlib.util import find_spec
-from subprocess import getstatusoutput
+from importlib.metadata import distributions
 
 from packaging.version import Version
 
-WHEEL = "@WHEEL@"
-SHA256 = "@SHA256@"
-found = None
-try:
-    import lessons_lib as found
-
-    ready = Version(found.__version__) >= Version("@VERSION@")
-except (ImportError, AttributeError):
-    ready = False
-if not ready:
-    python = f'"{sys.executable}"'
-    install = f'{python} -m pip install -q "{WHEEL}#sha256={SHA256}"'
-    failed, said = getstatusoutput(f'{install} && {python} -c "import lessons_lib"')
-    if failed:
-        raise RuntimeError(f"{said}\\n\\nThe command was: {install}")
-    if found or not find_spec("lessons_lib"):
-        raise RuntimeError(f"Installed. Restart the kernel (in use now: {found}).")
+found = [Version(each.version) for each in distributions(name="lessons_lib")]
+if not found or found[0] < Version("@VERSION@"):
+    %pip install -q "@WHEEL@#sha256=@SHA256@"
 """
 # Before a release there is no address to install from.
 CHECKOUT_CELL = """\
@@ -78,14 +61,8 @@ def install_cell(settings: Settings) -> str:
 
 
 def colab_address(settings: Settings, name: str) -> str:
-    """Address that opens a chapter in Colab. CourseError: the repository is not on GitHub."""
-    parts = urlsplit(settings.repository)
-    path = parts.path.strip("/")
-    if parts.scheme != "https" or parts.netloc != "github.com" or path.count("/") != 1:
-        raise CourseError(
-            "[tool.course] repository: expected https://github.com/OWNER/NAME, "
-            f"found {settings.repository!r}"
-        )
+    """Address that opens a chapter in Colab, of a repository on GitHub."""
+    path = settings.repository.removeprefix("https://github.com/")
     host = "https://colab.research.google.com/github"
     return f"{host}/{path}/blob/{settings.tag}/colab/{name}.ipynb"
 

@@ -8,13 +8,13 @@ network (arrow keys turn pages, N shows the notes), the same for Marp, and with 
 from __future__ import annotations
 
 import base64
-import html
 import re
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import nbformat
+from jinja2 import Template
 from markdown_it import MarkdownIt
 from math_core import LatexToMathML
 from mdit_py_plugins.dollarmath import dollarmath_plugin
@@ -27,9 +27,9 @@ NOTES = re.compile(r"<!--(.*?)-->\n*", re.DOTALL)
 
 
 class Figure(NamedTuple):
-    """A picture of the book, and its text for those who cannot see it."""
+    """A picture of the book in base64, and its text for those who cannot see it."""
 
-    png: bytes
+    png: str
     alt: str
 
 
@@ -58,7 +58,7 @@ def find_figure(book: Path, chapter: str, cell_id: str) -> Figure:
     alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
     if not alt:
         raise CourseError(f"{where}: expected mystnb.image.alt in the metadata of the cell")
-    return Figure(base64.b64decode(pictures[0]), alt)
+    return Figure("".join(pictures[0].split()), alt)
 
 
 def read_slides(text: str) -> list[Slide]:
@@ -79,35 +79,25 @@ def write(root: Path, out: Path) -> Path:
     def formula(latex: str, options: dict[str, Any]) -> str:
         return converter.convert_with_local_state(latex, displaystyle=options["display_mode"])
 
-    def picture(figure: Figure) -> str:
-        code = base64.b64encode(figure.png).decode()
-        return f'<img alt="{html.escape(figure.alt)}" src="data:image/png;base64,{code}">'
-
     text = (root / "slides" / "lecture.md").read_text(encoding="utf-8")
     figures = {names: find_figure(root / "book", *names) for names in FIGURE.findall(text)}
     shutil.rmtree(out / "figures", ignore_errors=True)
     (out / "figures").mkdir(parents=True)
     for names, figure in figures.items():
-        (out / "figures" / f"{'-'.join(names)}.png").write_bytes(figure.png)
+        (out / "figures" / f"{'-'.join(names)}.png").write_bytes(base64.b64decode(figure.png))
     marp = FIGURE.sub(r"![bg right:50% fit](figures/\1-\2.png)\n\n", text)
     (out / "lecture.md").write_text(marp, encoding="utf-8")
 
     converter = LatexToMathML()
     markdown = MarkdownIt("commonmark").use(dollarmath_plugin, renderer=formula)
-    parts = []
-    for number, slide in enumerate(read_slides(text), start=1):
-        pictures = "".join(picture(figures[names]) for names in slide.figures)
-        beside = f'<div class="figures">{pictures}</div>' if pictures else ""
-        parts.append(
-            f'<section id="{number}"><div class="slide{"" if pictures else " wide"}">'
-            f'<div class="words">{markdown.render(slide.body)}</div>{beside}'
-            f'<footer>{number}</footer></div><aside aria-label="Notes">'
-            f"{markdown.renderInline(slide.notes)}</aside></section>"
-        )
-    font = base64.b64encode((root / "book/_static/formulas.woff2").read_bytes()).decode()
     page = out / "lecture.html"
     template = (root / "slides" / "page.html").read_text(encoding="utf-8")
-    whole = template.replace("@FONT@", font).replace("@SLIDES@", "\n".join(parts))
+    whole = Template(template, autoescape=True).render(
+        font=base64.b64encode((root / "book/_static/formulas.woff2").read_bytes()).decode(),
+        slides=read_slides(text),
+        figures=figures,
+        markdown=markdown,
+    )
     page.write_text(whole, encoding="utf-8")
     return page
 

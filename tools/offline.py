@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import io
 import logging
+import shutil
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -172,42 +172,24 @@ def print_book(project: Project) -> int:
     return 0
 
 
-def contents(project: Project, site: Path, wheel: Path) -> dict[str, bytes]:
-    """What is in the bundle, by path: the site, both editions, the wheel of ``lessons_lib``."""
+def pack(project: Project) -> int:
+    """Make the bundle, one folder with all that its README.txt says, and offer it on each page."""
+    site, settings = project.build / "html", read_settings(project.root)
     if not (site / "index.html").exists():
         raise CourseError(f"expected a site in {site}, found none; run `make book` first")
-    files = {name: project.root / name for name in ("LICENSE", "CITATION.cff")}
-    files[wheel.name] = wheel
-    for folder, name in (("colab", "notebooks"), ("student", "student")):
-        files |= {f"{name}/{path.name}": path for path in (project.root / folder).glob("*.ipynb")}
-    files |= {
-        f"site/{path.relative_to(site).as_posix()}": path
-        for path in site.rglob("*")
-        if path.is_file() and (path.parent != site or path.suffix != ".zip")
-    }
-    settings = read_settings(project.root)
-    words = (project.root / "tools" / "bundle.txt").read_text(encoding="utf-8")
-    words = words.format(version=settings.version, wheel=wheel.name, site=settings.site)
-    return {"README.txt": words.encode(), **{n: path.read_bytes() for n, path in files.items()}}
-
-
-def write(files: Mapping[str, bytes], top: str, target: Path) -> None:
-    """Write an archive with one folder; the same files give the same bytes, in any order."""
-    with zipfile.ZipFile(target, "w") as archive:
-        for name in sorted(files):
-            entry = zipfile.ZipInfo(f"{top}/{name}")  # of 1980: the bytes depend on content alone
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, files[name], zipfile.ZIP_DEFLATED, compresslevel=9)
-
-
-def pack(project: Project) -> int:
-    """Make the bundle, and offer it on each page."""
-    site = project.build / "html"
-    top = f"how-attention-learns-{read_settings(project.root).version}"
-    target = project.build / f"{top}.zip"
-    with tempfile.TemporaryDirectory() as folder:
-        wheel = environment.build_package(project, Path(folder))
-        write(contents(project, site, wheel), top, target)
+    top = f"how-attention-learns-{settings.version}"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / top
+        shutil.copytree(site, folder / "site", ignore=shutil.ignore_patterns(f"{top[:-5]}*.zip"))
+        shutil.copytree(project.root / "colab", folder / "notebooks")
+        shutil.copytree(project.root / "student", folder / "student")
+        for file in ("LICENSE", "CITATION.cff"):
+            shutil.copy(project.root / file, folder)
+        wheel = environment.build_package(project, folder)
+        words = (project.root / "tools" / "bundle.txt").read_text(encoding="utf-8")
+        words = words.format(version=settings.version, wheel=wheel.name, site=settings.site)
+        (folder / "README.txt").write_text(words, encoding="utf-8")
+        target = Path(shutil.make_archive(str(project.build / top), "zip", name))
     website.offer(site, target)
     print(f"{target}: {target.stat().st_size / 2**20:.1f} MB")
     return 0

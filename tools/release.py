@@ -10,7 +10,6 @@ import subprocess
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from packaging.version import InvalidVersion, Version
 
@@ -19,8 +18,12 @@ import environment
 from environment import CourseError, Project
 from labels import Settings, read_settings
 
-# No name that ends so can be registered (RFC 2606): it stands in for an address not known yet.
-NOWHERE = ".invalid"
+FORMS = {
+    "repository": r"https://github\.com/[\w-]+/[\w.-]+",
+    "site": r"https://[\w.-]+(/[\w./~-]*)?",
+}
+# Nobody can register these (RFC 2606): they stand in for an address not known yet.
+NOWHERE = re.compile(r"//([^/]*\.)?(invalid|example(\.\w+)?|test)(/|$)|OWNER/NAME|<")
 NAMED_IN = ("README.md", "CONTRIBUTING.md", "_config.yml", "book/*.md")  # addresses, in the text
 
 
@@ -45,13 +48,14 @@ def checked_version(new: str, present: str) -> str:
 
 
 def checked_address(option: str, address: str) -> str:
-    """An address without the slash at its end. CourseError: it is none, or only stands in."""
-    parts = urlsplit(address)
-    if (parts.hostname or "").endswith(NOWHERE):
+    """An address without what its end may have. CourseError: it is none, or only stands in."""
+    address = address.rstrip("/").removesuffix(".git")
+    if NOWHERE.search(address):
         raise CourseError(f"make release needs {option.upper()}=https://..., found {address!r}")
-    if parts.scheme != "https" or not parts.netloc:
-        raise CourseError(f"--{option}: expected https://..., found {address!r}")
-    return address.rstrip("/")
+    if not re.fullmatch(FORMS[option], address):
+        form = {"repository": "https://github.com/OWNER/NAME"}.get(option, "https://...")
+        raise CourseError(f"--{option}: expected {form}, found {address!r}")
+    return address
 
 
 def rewrite(path: Path, *changes: tuple[str, str]) -> None:
@@ -67,15 +71,16 @@ def rewrite(path: Path, *changes: tuple[str, str]) -> None:
 def renew(root: Path, old: Settings, new: Settings, date: str) -> None:
     """Write version, date and addresses into the files of a checkout, but for the notebooks."""
     names = ("version", "repository", "site")
-    lines = [(f"^{name} = .*$", f'{name} = "{getattr(new, name)}"') for name in names]
-    rewrite(root / "pyproject.toml", *lines)
+    rewrite(
+        root / "pyproject.toml", *[(f"^{n} = .*$", f'{n} = "{getattr(new, n)}"') for n in names]
+    )
     module = root / "lessons_lib" / "__init__.py"
     rewrite(module, ("^__version__ = .*$", f'__version__ = "{new.version}"'))
     cited = f"date-released: {date}\nurl: {new.site}\nrepository-code: {new.repository}"
     dated = r"^date-released: .*(\nurl: .*)?(\nrepository-code: .*)?$"
     rewrite(root / "CITATION.cff", ("^version: .*$", f"version: {new.version}"), (dated, cited))
-    fields = {"version": new.version, "year": date[:4], "url": new.site}.items()
-    entry = [(rf"(?<=^  {name} = \{{).*(?=\}})", value) for name, value in fields]
+    fields = {"year": date[:4], "version": new.version, "url": new.site}.items()
+    entry = [(rf"^  {name} += \{{[^}}]*", f"  {name:<7} = {{{value}") for name, value in fields]
     rewrite(root / "book" / "course.bib", *entry)
     heading = f"## Unreleased\n\nNothing yet.\n\n## {new.version} - {date}\n\n"
     try:
@@ -106,7 +111,6 @@ def release(project: Project, version: str, repository: str, site: str) -> int:
             repository=checked_address("repository", repository or old.repository),
             site=checked_address("site", site or old.site),
         )
-        editions.colab_address(new, "any")  # refuses what Colab cannot open
         if changed := git(root, "status", "--porcelain"):
             raise CourseError(f"expected everything committed, found changes:\n{changed[:1000]}")
         if git(root, "tag", "--list", new.tag).strip():

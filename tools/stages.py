@@ -6,7 +6,6 @@ import shutil
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
-from collections import Counter
 from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 
@@ -116,36 +115,17 @@ STAGES = {**LINT, "unit": unit, "chapters": chapters, "site": site}
 CHECK = {**LINT, "quick": quick}
 
 
-def counted(path: Path) -> Counter[str]:
-    """How many tests passed, failed and were skipped, from pytest's own record."""
-    total: Counter[str] = Counter()
-    for suite in ElementTree.parse(path).iter("testsuite") if path.exists() else ():
-        number = {kind: int(suite.get(kind, 0)) for kind in ("failures", "errors", "skipped")}
-        passed = int(suite.get("tests", 0)) - sum(number.values())
-        total.update(failed=number.pop("failures"), passed=passed, **number)
-    return total
-
-
-def told(total: Counter[str]) -> str:
-    """Counts as pytest writes them."""
-    kinds = [kind for kind in ("failed", "passed", "skipped", "errors") if total[kind]]
-    return ", ".join(f"{total[kind]} {kind}" for kind in kinds)
-
-
 def run_stages(
     project: Project,
     known: Mapping[str, Callable[[Project], int]],
     only: Container[str] | None = None,
 ) -> int:
-    """Run stages, all of them even when one fails, and end with a table and the sum, as pytest.
+    """Run stages, all of them even when one fails, and end with a line for each.
 
     Returns:
         0 if every stage passed.
     """
-    table: list[str] = []
-    failed: list[str] = []
-    total: Counter[str] = Counter()
-    began = time.monotonic()
+    rows: list[str] = []
     for name, function in known.items():
         if only and name not in only:
             continue
@@ -153,17 +133,16 @@ def run_stages(
         record.unlink(missing_ok=True)
         print("\n" + f" {name}: {function.__doc__} ".center(78, "-"), flush=True)
         start = time.monotonic()
-        failed += [name] if function(project) else []
-        counts = counted(record)
-        total += counts
-        verdict = "FAILED" if name in failed else "passed"
-        table.append(f"{name:<12}{verdict:<10}{time.monotonic() - start:8.1f}   {told(counts)}")
-    print("\n".join([f"\n{'stage':<12}{'result':<10}{'seconds':>8}   tests", *table]))
+        verdict = "FAILED" if function(project) else "passed"
+        suites = ElementTree.parse(record).iter("testsuite") if record.exists() else ()
+        kinds = ("tests", "failures", "errors", "skipped")
+        said = "; ".join(f"{kind} {each.get(kind)}" for each in suites for kind in kinds)
+        rows.append(f"{name:<12}{verdict:<10}{time.monotonic() - start:8.1f} s   {said}".rstrip())
+    failed = any("FAILED" in row for row in rows)
+    print("\n".join(["", *rows]))
     if failed:
-        print(f"Failed: {', '.join(failed)}; one stage: python tools/course.py test --only STAGE")
-    summary = f" {told(total) or 'no tests ran'} in {time.monotonic() - began:.2f}s "
-    print(summary.center(78, "="), flush=True)
-    return int(bool(failed))
+        print("One stage alone: python tools/course.py test --only STAGE")
+    return int(failed)
 
 
 def lines(project: Project) -> int:

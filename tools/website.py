@@ -261,12 +261,3 @@ def check_links(project: Project) -> int:
     stage(project, source, {})
     options = ["-q", "--builder", "linkcheck", "--path-output", str(project.build / "links")]
     return call(project, [*JUPYTER_BOOK, str(source), *options])
-
-
-def serve(project: Project, port: int) -> int:
-    """Show the site that `make book` built until somebody stops it."""
-    site = project.build / "html"
-    if not site.exists():
-        raise CourseError(f"expected a site in {site}, found none; run `make book` first")
-    where = ["--bind", "127.0.0.1", "--directory", str(site)]
-    return call(project, ["-m", "http.server", str(port), *where])

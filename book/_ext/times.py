@@ -62,7 +62,7 @@ def of_code(cell: dict[str, Any]) -> Amount:
     """What a code cell of a notebook has to read."""
     tags = set(cell["metadata"].get("tags", []))
     shown = [] if tags & UNSEEN else cell.get("outputs", [])
-    figures = sum("image/png" in output.get("data", {}) for output in shown)
+    figures = sum(bool(re.search("image/(png|svg)|<svg", str(o.get("data")))) for o in shown)
     return Amount(0, 0, figures, 0 if tags & FOLDED else len("".join(cell["source"]).splitlines()))
 
 

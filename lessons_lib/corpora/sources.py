@@ -38,6 +38,9 @@ class CorpusUnavailable(RuntimeError):  # noqa: N818 (it is a state, like a miss
         super().__init__(message)
         self.reason = reason
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.reason)  # from one process to another
+
 
 class CorpusAltered(RuntimeError):  # noqa: N818
     """A file that the reader keeps in ``LESSONS_DATA`` is not the pinned one."""

@@ -1,12 +1,14 @@
 """How every experiment of the book is run, recorded and read back.
 
-Begin with ``catalogue``: what was run, with which settings and seeds; each entry names the function
-that trains one run from one seed. A chapter's numbers are ``records.load(NAME, SCALE)``, read from
-``lessons_lib/records/NAME/SCALE/ARM.json``, whose first line has settings and seeds. Made in
+Begin with ``catalogue``: what was run, with which settings and seeds, by which function. A
+chapter's numbers are ``records.load(NAME, SCALE)``, and ``outcomes`` says what became of its runs;
+``run``, ``parallel``, ``long_runs`` and ``cluster`` make records. Of which chapters:
 
-- ``translation``: chapters 3, 4 and 8;  ``classification``: 8;  ``interventions``: 5
-- ``copying``: 6 and 9, for example ``records.load("hard_distribution", "paper")``
-- ``heads``, ``mirror``: 7;  ``starts``, ``ladder``, ``dark``: 9;  ``transformer``, ``carried``: 10
+- 3, 4, 8, real text: ``translation``, ``classification``, ``translator`` (the authors' size),
+  ``words_first``, ``translated`` (two heads), ``own_text`` (yours); ``blocks`` compares runs, with
+  ``saliency``, ``word_tables`` and ``decoding``
+- 5: ``interventions``;  6: ``copying``;  7: ``heads``, ``mirror``
+- 9: ``starts``, ``dark``, ``ladder``;  10: ``transformer``, ``carried``
 
 ``python -m lessons_lib.lab list`` shows all, ``run NAME`` measures what is missing.
 """

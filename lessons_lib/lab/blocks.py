@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -310,33 +309,3 @@ def lag(
         return {}
     first, second = (half_rise(steps, values) for values in (ktiw, attention))
     return {"rise/ktiw": first, "rise/attention": second, "lag": second - first}
-
-
-def by_run(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of single runs of blocks: run (``"1.0"``: block 1, run 0), step, metric, value.
-
-    From a ``Record.frame()``. Metrics of a whole block are left out, and ``#0`` cut off.
-    """
-    name, mark, k = frame["metric"].str.rpartition("#").to_numpy().T
-    runs = frame["seed"].astype(str) + "." + k
-    found: pd.DataFrame = frame.assign(run=runs, metric=name)[mark == "#"]
-    return found.reset_index(drop=True)[["run", "step", "metric", "value"]]
-
-
-def step_at(rows: pd.DataFrame, metric: str, level: float | pd.Series[float]) -> pd.Series[float]:
-    """The training step at which each run's curve first reaches a level, interpolated; NaN: never.
-
-    Rows are those of ``by_run``; a level may be given for each run. A ``ValueError`` if no run has
-    the metric.
-    """
-    chosen = rows[rows["metric"] == metric]
-    if chosen.empty:
-        raise ValueError(
-            f"expected the metric {metric!r}, found {', '.join(sorted(set(rows['metric'])))}"
-        )
-    curves = chosen.pivot(index="step", columns="run", values="value").cummax()
-    levels = pd.Series(level, index=curves.columns)
-    reached: pd.Series[float] = curves.apply(
-        lambda curve: np.interp(levels[curve.name], curve, curve.index, right=np.nan)
-    )
-    return reached

@@ -49,8 +49,9 @@ class CarriedConfig(transformer.TransformerConfig):
     ranked: bool = False  #: whether the task is ``Ranking`` in place of copying
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        # Before the width is divided among them: that would be the first complaint.
         refuse({f"an even number of heads, found {self.heads}": self.heads % 2 > 0})
+        super().__post_init__()
 
     @property
     def task(self) -> Copying:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,6 @@ import pandas as pd
 from lessons_lib import training
 from lessons_lib.config import Configuration
 from lessons_lib.lab import (
-    blocks,
     carried,
     classification,
     copying,
@@ -28,6 +27,7 @@ from lessons_lib.lab import (
     interventions,
     ladder,
     mirror,
+    outcomes,
     starts,
     transformer,
     translated,
@@ -51,10 +51,16 @@ class Scale:
     seeds: tuple[int, ...]  #: those of every arm. Settings were chosen on other seeds.
     ends_only: bool = False  #: whether records keep the first and last step only, to be small
     recorded: bool = True  #: whether the package holds its records; some would take too long
-    #: from the authors' set-up. A scale is called ``paper`` only if all of them begin with "seeds:"
-    #: or "corpora:"
+    #: from the authors' set-up, ``{field}`` for one of the configuration. A scale is called
+    #: ``paper`` only if all of them begin with "seeds:", "corpora:" or "measured:"
     deviations: tuple[str, ...] = ()
+    own: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  #: those of one arm only
     run: Run | None = None  #: as in ``Experiment``, where it is another one at this size
+
+    def told(self, arm: str) -> tuple[str, ...]:
+        """The deviations of an arm."""
+        fields = self.arms[arm].to_dict()
+        return tuple(p.format(**fields) for p in (*self.deviations, *self.own.get(arm, ())))
 
 
 @dataclass(frozen=True)
@@ -87,12 +93,12 @@ def last_values(records: Mapping[str, Record]) -> pd.DataFrame:
 
 def comparisons(records: Mapping[str, Record]) -> pd.DataFrame:
     """Mean over the runs of all blocks of each final metric, with intervals, a column an arm."""
-    return _intervals({arm: blocks.by_run(r.frame()) for arm, r in records.items()}, "run")
+    return _intervals({arm: outcomes.by_run(r.frame()) for arm, r in records.items()}, "run")
 
 
 def branches(records: Mapping[str, Record]) -> pd.DataFrame:
     """How many runs of each arm took which branch, with Wilson intervals, and when they copied."""
-    ends = copying.outcomes(frame(records))
+    ends = outcomes.of_runs(frame(records))
     rows = {}
     for arm in records:
         of_arm = ends.loc[arm]
@@ -117,20 +123,24 @@ WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="ut
 
 
 EARLIER = frozenset({"classification/left-to-right"})
-"""Experiments and scales whose records were made by an earlier version of the code: copiers with
-three output words that never occur in place of one, classifiers with another proxy. They are read
-as they are and say themselves how they were made; to run them again makes new ones."""
+"""Experiments and scales whose records an earlier version of the code made: classifiers with other
+proxies. They are read as they are and say themselves how; to run them again makes new ones."""
 
 
 OURS = ("ours", "small")
-CAPTIONS = ("width 128 (256)", "translator", "captions")
+CAPTIONS = ("captions", "translator")
+ALONE = "measured: on {reported_on} pairs, each run by itself"
 
 
 def _short(arms: Arms, seeds: int | range, *told: str, **options: Any) -> Scale:
     """A scale with the seeds from 1 on, or others, and deviations: groups of ``WORDS``, or text."""
     seeds = range(1, seeds + 1) if isinstance(seeds, int) else seeds
+    return Scale(arms, tuple(seeds), deviations=_said(*told), **options)
+
+
+def _said(*told: str) -> tuple[str, ...]:
     groups = (WORDS["deviations"][one] if one.isidentifier() else [one] for one in told)
-    return Scale(arms, tuple(seeds), deviations=tuple(chain(*groups)), **options)
+    return tuple(chain(*groups))
 
 
 _large = partial(_short, recorded=False)
@@ -159,7 +169,7 @@ _ENTRIES: dict[str, Entry] = {
         {
             "short": _short(
                 {"multi30k": translation.UniformTranslation()},
-                *(4, "translator", "2,000 updates (36,000)", "ours"),
+                *(4, "translator", "ours"),
             )
         },
         last_values,
@@ -170,6 +180,7 @@ _ENTRIES: dict[str, Entry] = {
             "paper": _large(
                 classification.classifications(),
                 *(1, "seeds: 6 to 11 (12 to 17, 20)", "classification"),
+                own={"imdb": _said("long_texts")},
             ),
             "paper-sms": _short(
                 {"sms_spam": classification.classifications()["sms_spam"]},
@@ -190,32 +201,40 @@ _ENTRIES: dict[str, Entry] = {
         translation.run_translation,
         {
             "full-size": _large(
-                translator.translators(), 1, "full_size", run=translator.run_translator
+                *(translator.translators(), 1, "full_size"),
+                run=translator.run_translator,
+                own={"ja-en": _said("japanese")},
             ),
-            "short": _short(translation.translations(), 3, *CAPTIONS),
+            "short": _short(
+                *(translation.translations(), 2, *CAPTIONS, "scaled", "blocks"),
+                "corpora: Multi30k German-English both ways, Czech-English, and an embedded corpus "
+                "(Multi30k German-English among five)",
+            ),
         },
         comparisons,
     ),
     "words_first_translation": (
         words_first.run_words_first,
-        {"lesson": _short(words_first.words_given(), 6, "ours", *CAPTIONS)},
+        {"lesson": _short(words_first.words_given(), 6, "ours", *CAPTIONS, ALONE)},
         last_values,
     ),
     "hard_distribution": (
         copying.run_copying,
         {
-            "paper": _short(_hard_and_easy(copying.PAPER, 60), 24, "seeds: 1 to 24 (0 to 19)"),
-            "lesson": _short(_hard_and_easy(copying.SMALL, 24), 48, "small"),
+            "paper": _short(
+                _hard_and_easy(copying.PAPER, 60), 24, "seeds: 1 to 24 (0 to 19)", "copies"
+            ),
+            "lesson": _short(_hard_and_easy(copying.SMALL, 24), 48, "small", "copies"),
             "bfloat16": _large(
                 {"hard": replace(copying.PAPER, bfloat16=True)},
-                *(16, "bfloat16", "seeds: 1 to 16 (0 to 19)"),
+                *(16, "bfloat16", "seeds: 1 to 16 (0 to 19)", "copies"),
             ),
         },
         branches,
     ),
     "other_seeds": (
         copying.run_copying,
-        {"lesson": _short(_hard_and_easy(copying.SMALL, 24), range(101, 149), "small")},
+        {"lesson": _short(_hard_and_easy(copying.SMALL, 24), range(101, 149), "small", "copies")},
         branches,
     ),
     "knife_edge": (
@@ -237,13 +256,13 @@ _ENTRIES: dict[str, Entry] = {
         },
         branches,
     ),
-    "heads": _survey(copying.run_copying, copying.several_heads(), 32, told=["small"]),
+    "heads": _survey(copying.run_copying, copying.several_heads(), 32, told=("small", "heads")),
     "head_starts": (
         heads.run_heads,
         {
-            "lesson": _short(_orders(heads.ONE_HEAD), 64, "small", ends_only=True),
+            "lesson": _short(_orders(heads.ONE_HEAD), 64, "small", "heads", ends_only=True),
             "bfloat16": _short(
-                *(_orders(heads.PAPER_HEAD), 24, "bfloat16"),
+                *(_orders(heads.PAPER_HEAD), 24, "bfloat16", "heads"),
                 "seeds: 24 heads (as many as it takes to find 20 good and 20 bad ones)",
             ),
         },
@@ -252,12 +271,10 @@ _ENTRIES: dict[str, Entry] = {
     "head_mix": (
         heads.run_heads,
         {
-            "lesson": _short(heads.assembled(), 50, "small", ends_only=True),
+            "lesson": _short(heads.assembled(), 50, "small", "heads", "mixed", ends_only=True),
             "bfloat16": _large(
-                *(heads.assembled_at_size(), 16, "bfloat16"),
-                "seeds: 16 models each, of 24 heads",
-                "heads are good or bad if they align with all or none of three orders of the data; "
-                "theirs: if they copy by update 200, or are below 0.6 then",
+                *(heads.assembled_at_size(), 16, "bfloat16", "heads", "mixed"),
+                "seeds: 16 models each, of 24 heads (theirs: of 20 bad, 20 good and 30 others)",
             ),
         },
         branches,
@@ -294,7 +311,12 @@ _ENTRIES: dict[str, Entry] = {
     "carried_controls": _survey(carried.run_controlled, carried.controlled(), range(2101, 2149)),
     "translated": (
         translated.run_translated,
-        {"lesson": _short(translated.translated(), range(2201, 2207), "ours", *CAPTIONS)},
+        {
+            "lesson": _short(
+                *(translated.translated(), range(2201, 2207), "ours", *CAPTIONS, "scaled"),
+                *("two heads (one)", ALONE),
+            )
+        },
         last_values,
     ),
     "dead_words": _survey(starts.run_dead, starts.dead_words(), 16),

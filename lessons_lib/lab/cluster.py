@@ -1,11 +1,13 @@
 """Runs on the workers of a Dask scheduler, which are asked first whether they have this package."""
 
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from typing import Any
 
-PATIENCE = "10s"
-"""So long a scheduler may take to answer."""
+PATIENCE = 10.0
+"""Seconds that a scheduler may take to answer; with all its workers, three times as many."""
 
 
 class ClusterError(RuntimeError):
@@ -28,22 +30,40 @@ def cluster_executor(address: str | None) -> Iterator[Executor | None]:
         from distributed import Client
     except ImportError:
         raise ClusterError("a scheduler needs Dask; get it with: pip install distributed") from None
-    try:
+
+    def asked() -> tuple[Any, set[str]]:
         client = Client(address, timeout=PATIENCE)
+        return client, set(client.run(_asking()).values())
+
+    try:
+        client, theirs = _in_time(asked)
     except (OSError, ValueError) as error:
         raise ClusterError(
             f"expected a Dask scheduler at {address}, found none ({type(error).__name__}: "
-            f"{error}); start one with: dask scheduler"
+            f"{str(error) or 'no answer'}); start one with: dask scheduler"
         ) from None
     with client:
-        theirs, ours = set(client.run(_asking()).values()), _asking()()
-        if theirs != {ours}:
+        if theirs != {ours := _asking()()}:
             raise ClusterError(
                 f"expected workers of {address} with lessons_lib {ours}, found "
                 f"{', '.join(sorted(theirs - {ours})) or 'none'}; start them where this package is "
                 "installed, with: dask worker"
             )
         yield client.get_executor()
+
+
+def _in_time(work: Callable[[], tuple[Any, set[str]]]) -> tuple[Any, set[str]]:
+    """``work()``. Dask waits for ever for a scheduler that takes the connection and is silent."""
+    found = Future[tuple[Any, set[str]]]()
+
+    def run() -> None:
+        try:
+            found.set_result(work())
+        except BaseException as error:
+            found.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return found.result(3 * PATIENCE)
 
 
 def _asking() -> Callable[[], str]:

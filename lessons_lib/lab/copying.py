@@ -1,29 +1,21 @@
-"""The copying experiment: one run from one seed, and what became of it.
-
-An outcome is a *time*, the step at which token accuracy reaches 0.95, and a *branch*, where the
-model looks then: at the word that it writes (aligned), or at all words but that one (elimination).
-"""
+"""The copying experiment: one run from one seed, what is measured, and what a copier uses."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any, Literal, TypeVar
 
-import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
 from lessons_lib import models, probes, training
 from lessons_lib.config import Configuration, check_fields, refuse
+from lessons_lib.lab.outcomes import COPIES
 from lessons_lib.tasks import BOS, EOS, PAD, UNK, Batch, Copying
+from lessons_lib.tasks import HELD_OUT_SEED as HELD_OUT_SEED
 
-HELD_OUT_SEED = 2**31
-"""Seed of the inputs on which every run is measured; no run trains from it."""
 FORK_SEED = 2**30
 """Added to the seed of the inputs after a fork, so that no fork gets those of an ordinary run."""
-COPIES = 0.95
-"""Token accuracy from which on a run counts as copying; where runs stop by default."""
 PROBED = 16
 """Inputs on which the lexical probe is taken: it costs tgt * src readouts for each."""
 
@@ -47,7 +39,7 @@ class CopyingConfig(Configuration):
     learning_rate: float = 1e-3
     steps: int = 400  #: updates at most
     evaluate_every: int = 10
-    stop_at: float = 0.95  #: a run stops earlier at this token accuracy
+    stop_at: float = COPIES  #: a run stops earlier at this token accuracy
     measured: int = 64  #: held-out inputs
     bfloat16: bool = False  #: as in ``training.TrainConfig``
 
@@ -248,42 +240,8 @@ def train_copier(
     return replace(history, rows=history.rows + rows)
 
 
-def outcomes(frame: pd.DataFrame) -> pd.DataFrame:
-    """What became of each run: its branch, and when it could copy.
-
-    The frame has tidy rows: seed, step, metric (of ``measure_copier``), value, and arm, if any.
-
-    Returns:
-        For each run (index arm and seed, or seed) ``step``, the first at which token accuracy is
-        ``COPIES``, or the last; ``solved``, whether it is; and ``branch`` there: "aligned" if
-        attention (of some head) is largest at the right position for more than half of the words;
-        "elimination" if it is for fewer words than the share of attention that the position had
-        before training, and that share has fallen; else "undecided".
-    """
-    keys = [key for key in ("arm", "seed") if key in frame.columns]
-    needed, metrics = ["token_accuracy", "attention_accuracy", "right_mass"], set(frame["metric"])
-    missing = sorted(set(needed) - metrics)
-    refuse({f"the metrics {', '.join(needed)}, found none of {missing}": bool(missing)})
-    by_head = sorted(name for name in metrics if name.endswith("/attention_accuracy"))
-    of_these = frame[frame["metric"].isin([*needed, *by_head])]
-    wide = of_these.pivot(index=[*keys, "step"], columns="metric", values="value")
-    wide = wide.reset_index("step")  # sorted: by run, then by step
-    runs = wide.groupby(level=keys)
-    reached = wide[wide["token_accuracy"] >= COPIES].groupby(level=keys).head(1)
-    last = runs.tail(1)
-    solved = last.index.isin(reached.index)
-    then = pd.concat([reached, last[~solved]]).reindex(last.index)
-    seen = then[["attention_accuracy", *by_head]].max(axis=1)
-    left = then[["attention_accuracy", "right_mass"]].max(axis=1) < runs["right_mass"].first()
-    branch = np.select([seen > 0.5, left], ["aligned", "elimination"], "undecided")
-    return pd.DataFrame(
-        {"step": then["step"].astype(int), "solved": solved, "branch": branch}, last.index
-    )
-
-
 PAPER = CopyingConfig()
-"""The authors' hard distribution. Theirs end after 200 updates and are measured on 50 fresh inputs;
-these go on to 400, stop when they copy, and are measured on 64 fixed inputs."""
+"""The authors' hard distribution; how it is measured otherwise, ``catalogue.toml`` says."""
 SMALL = CopyingConfig(vocab=16, length=16, width=64, batch_size=32, learning_rate=4e-3, steps=500)
 """The same, small enough to be trained while one reads. Chosen on seeds from 1000 on."""
 

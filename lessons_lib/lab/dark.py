@@ -1,4 +1,4 @@
-"""Small questions behind the two branches: a third circuit, free running, how many tickets."""
+"""Small questions of chapter 9: what carries words where nobody looks, and are heads tickets?"""
 
 from collections.abc import Mapping
 

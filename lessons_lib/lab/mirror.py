@@ -38,6 +38,18 @@ class TurnedConfig(heads.HeadsConfig):
 
     turned: bool = False
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        tied, inner = self.tied_until, self.inner
+        refuse(
+            {
+                "tied_until 0 where heads are turned over, as heads that were tied start again as "
+                f"their seeds say, found {tied}": self.turned and tied > 0,
+                "inner None where heads are turned over, as two layers turned over are the same "
+                f"product, found {inner}": self.turned and inner is not None,
+            }
+        )
+
     def assemble(self, head_seeds: Sequence[int]) -> models.Seq2Seq:
         """As ``HeadsConfig.assemble``, with the sign of query and value."""
         model = super().assemble(head_seeds)
@@ -47,14 +59,33 @@ class TurnedConfig(heads.HeadsConfig):
 
 
 def turn_over(model: models.Seq2Seq, head: int, what: Turned = "both") -> None:
-    """Change the sign of a head's projections, weights and biases, in place."""
+    """Change the sign of a head's projections, weights and biases, in place.
+
+    A ``ValueError`` if there is no such head, or its projections are no single layers.
+    """
+    count = getattr(getattr(model, "config", None), "heads", 0)
+    kinds, found = get_args(Turned), type(model).__name__
+    refuse(
+        {
+            f"a model whose heads have queries and values, found a {found}": count < 1,
+            f"a head from 0 to {count - 1}, found {head}": not 0 <= head < count,
+            f"what to be one of {', '.join(kinds)}, found {what!r}": what not in kinds,
+        }
+    )
     parts = heads.by_head(model)  # two of the query, two of the value
+    layers = len(parts) // 4
+    refuse({f"one layer of queries and one of values, found {layers} of each": layers != 1})
     for weights in {"both": parts, "query": parts[:2], "value": parts[2:]}[what]:
         weights[head].neg_()
 
 
 def pair_up(model: models.Seq2Seq, pair: Pair) -> None:
-    """Make the second of two heads from the first, in place."""
+    """Make the second of two heads from the first, in place.
+
+    A ``ValueError`` if there are not two, or they have keys or output columns of their own.
+    """
+    found = model.config.heads, model.config.merge
+    refuse({f"two heads and merge 'average', found {found}": found != (2, "average")})
     for weights in heads.by_head(model) if pair != "random" else ():
         weights[1] = weights[0]
     if pair != "random" and pair != "identical":

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from lessons_lib import training
 from lessons_lib.corpora.files import LabelledCorpus, ParallelCorpus
 from lessons_lib.corpora.vocabulary import Vocabulary, words
-from lessons_lib.lab import blocks, classification, translation
+from lessons_lib.lab import blocks, classification, outcomes, translation
 from lessons_lib.tasks import UNK
 
 LEAST = 50
@@ -83,7 +83,8 @@ def agreement_table(
 
     Different texts or pairs are shuffled and split 80:10:10: to learn from, to choose checkpoints
     on, to report on. Of what repeats the first one counts, and pairs that share a sentence stay
-    together. Each run is trained once with learned and once with uniform attention.
+    together. Each run is trained once with learned and once with uniform attention. So many
+    parameters, because it is the one call of a reader, who may change any of them, or none.
 
     Args:
         corpus: from ``files.read_parallel`` or ``files.read_labelled``.
@@ -259,7 +260,7 @@ def _warn_of_unknown(vocab: Vocabulary, lines: Iterable[str]) -> None:
 
 def _summed_up(history: training.History, notice: str) -> OwnText:
     last = history.frame().assign(seed=0)
-    single = blocks.by_run(last[last["step"] == last["step"].max()]).groupby("metric")["value"]
+    single = outcomes.by_run(last[last["step"] == last["step"].max()]).groupby("metric")["value"]
     table = single.agg(mean="mean", lowest="min", highest="max", runs="size")
     table = table.reindex([m for m in ROWS if m in table.index]).rename_axis(None)
     return OwnText(

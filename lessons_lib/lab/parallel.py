@@ -14,6 +14,7 @@ import torch
 from tqdm.auto import tqdm
 
 from lessons_lib.config import Configuration
+from lessons_lib.corpora.sources import CorpusUnavailable
 from lessons_lib.training import History
 
 Config = TypeVar("Config", bound=Configuration)
@@ -63,6 +64,7 @@ def run_seeds(
 
     Raises:
         ValueError: a seed is asked for twice.
+        CorpusUnavailable: a run found its corpus nowhere.
         RuntimeError: a run failed, or a process of the pool ended.
     """
     if len(set(seeds)) != len(seeds):
@@ -135,6 +137,8 @@ def _alone(run: Callable[[Config, int], History], config: Config, seed: int) -> 
         torch.set_num_threads(1)
         try:
             return run(config, seed)
+        except CorpusUnavailable:  # known by its type: other runs can go on
+            raise
         except Exception as error:
             problem = f"the run of seed {seed} failed: {type(error).__name__}: {error}"
             raise RuntimeError(problem) from error

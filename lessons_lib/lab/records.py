@@ -176,7 +176,7 @@ def command(name: str, scale: str) -> str:
 def load(name: str, scale: str | None = None, directory: Path | None = None) -> dict[str, Record]:
     """The records of an experiment, arm by arm; ``directory``: the package's own if ``None``.
 
-    ``run.current`` asks whether they match the catalogue.
+    ``run.current`` and ``run.checked`` ask whether they match the catalogue.
 
     Raises:
         NotMeasuredError: there is none; the message names the command that makes it.
@@ -190,6 +190,12 @@ def load(name: str, scale: str | None = None, directory: Path | None = None) -> 
     remedy = command(name, scale)
     paths = (where / scale).glob("*.json")
     found = [read(path.stem, directory=path.parent, remedy=remedy) for path in paths]
+    if not found and not where.is_dir() and directory is None:
+        known = sorted(path.name for path in PACKAGED.iterdir() if path.is_dir())
+        raise NotMeasuredError(
+            f"no result of {name}; there is {', '.join(known)}. If it is an experiment that python "
+            f"-m lessons_lib.lab list shows, make it with: {remedy}"
+        )
     if not found:
         raise NotMeasuredError(f"no result of {name}, {scale} scale; make it with: {remedy}")
     return {record.name: record for record in sorted(found, key=lambda r: (r.position, r.name))}

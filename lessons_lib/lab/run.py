@@ -12,7 +12,7 @@ import uuid
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,11 +20,11 @@ from pathlib import Path
 import pandas as pd
 
 from lessons_lib.config import Configuration, digest
-from lessons_lib.corpora.sources import cache_directory, make_writable
+from lessons_lib.corpora.sources import CorpusUnavailable, cache_directory, make_writable
 from lessons_lib.lab import parallel, records
 from lessons_lib.lab.catalogue import EARLIER, REGISTRY, Experiment, Run, Scale
 from lessons_lib.lab.cluster import ClusterError, cluster_executor
-from lessons_lib.lab.records import Record, ResultError, command
+from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, command
 from lessons_lib.training import History
 
 
@@ -44,10 +44,11 @@ def _scale(name: str, scale: str | None) -> tuple[str, Scale]:
     return scale, scales[scale]
 
 
-def current(name: str, scale: str | None = None) -> dict[str, Record]:
+def current(name: str, scale: str | None = None, *, whole: bool = True) -> dict[str, Record]:
     """``records.load``, and a ``ResultError`` if one is missing, damaged or stale.
 
-    Stale: made with another configuration, seeds or deviations than those that are registered.
+    Stale: made with another configuration, seeds or deviations than those that are registered. If
+    not the ``whole`` of it is asked for, some arms may be missing, and the seeds be others.
     """
     scale, chosen = _scale(name, scale)
     where = records.PACKAGED / name / scale
@@ -56,16 +57,25 @@ def current(name: str, scale: str | None = None) -> dict[str, Record]:
     found = {}
     for arm, config in chosen.arms.items():
         expected = None if earlier else config.to_dict()
+        if not (whole or (where / f"{arm}.json").exists()):
+            continue
         record = records.read(arm, directory=where, config=expected, remedy=remedy)
-        for what in () if earlier else ("seeds", "deviations"):
-            wanted, there = getattr(chosen, what), getattr(record, what)
-            if wanted != there:
+        seeds = chosen.seeds if whole else record.seeds
+        for what, wanted in {"seeds": seeds, "deviations": chosen.told(arm)}.items():
+            there = getattr(record, what)
+            if wanted != there and not earlier:
                 raise ResultError(
                     f"the result {where / arm}.json is stale: expected {what} {wanted}, found "
                     f"{there}; make it again with: {remedy}"
                 )
         found[arm] = record
+    if not found:
+        raise NotMeasuredError(f"no result of {name}, {scale} scale; make it with: {remedy}")
     return found
+
+
+checked = partial(current, whole=False)
+"""Those arms of a result that are there, as the scoreboard reads them."""
 
 
 def run(
@@ -102,7 +112,7 @@ def run(
                 label = f"{name} {scale} {arm}"
                 parallel.run_seeds(work, config, missing, executor=pool, progress=label, done=done)
             record = records.merge([found[seed] for seed in wanted])
-            record = replace(record, name=arm, deviations=chosen.deviations, position=position)
+            record = replace(record, name=arm, deviations=chosen.told(arm), position=position)
             made[arm] = records.ends_of(record) if chosen.ends_only else record
     return made
 
@@ -146,13 +156,13 @@ def _finished(kept: Path, config: Configuration, seed: int) -> Record | None:
     return None
 
 
-def status(directory: Path | None = None) -> pd.DataFrame:
+def status() -> pd.DataFrame:
     """For each experiment and scale the seeds in the cache, and the state of its records."""
     rows = []
     for name, entry in REGISTRY.items():
         for scale, chosen in entry.scales.items():
             work = chosen.run or entry.run
-            kept = [_kept(work, config, directory) for config in chosen.arms.values()]
+            kept = [_kept(work, config, None) for config in chosen.arms.values()]
             done = sum((k / f"seed-{seed}.json").exists() for k in kept for seed in chosen.seeds)
             try:
                 current(name, scale)
@@ -181,7 +191,8 @@ def _show_list() -> None:
 def _show_report(name: str) -> int:
     failed, entry = 0, REGISTRY[name]
     for scale, chosen in entry.scales.items():
-        told = "\n  - ".join(chosen.deviations) or "nothing"
+        points = dict.fromkeys(point for arm in chosen.arms for point in chosen.told(arm))
+        told = "\n  - ".join(points) or "nothing"
         _write(f"\n{name}, {scale} scale: {entry.question}")
         _write(f"Differs from the authors' set-up in:\n  - {told}\n")
         try:
@@ -210,8 +221,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runner.add_argument("--out", type=Path, help="directory of the records (default: the package)")
     options = parser.parse_args(arguments)
     if options.command == "run":
-        _run(options, parser)
-    elif options.command == "list":
+        return _run(options, parser)
+    if options.command == "list":
         _show_list()
     elif options.command == "status":
         _write(status().to_string(index=False))
@@ -220,7 +231,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    """Measure arm by arm, each written when it is done; 1 if a corpus of some arm is not there."""
     name = options.name
     try:
         scale, chosen = _scale(name, options.scale)
@@ -236,16 +248,29 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     write = len(seeds) == total or options.out is not None
     if write:
         make_writable(where)
-    try:
-        with cluster_executor(options.scheduler) as executor:
-            made = run(name, scale, seeds=seeds, only=options.arm, executor=executor)
-    except ClusterError as error:
-        parser.error(str(error))
-    for arm, record in made.items() if write else ():
-        records.save(record, where / f"{arm}.json")
+    arms = [arm for arm in chosen.arms if arm in (options.arm or chosen.arms)]
+    lacking = []
+    with ExitStack() as stack:
+        try:
+            executor = stack.enter_context(cluster_executor(options.scheduler))
+        except ClusterError as error:
+            parser.error(str(error))
+        pool = executor or stack.enter_context(parallel.seed_pool())
+        for arm in arms:
+            try:
+                made = run(name, scale, seeds=seeds, only=[arm], executor=pool)
+            except CorpusUnavailable as error:
+                lacking.append(arm)
+                sys.stderr.write(f"{arm}: not measured here: {error}\n")
+                continue
+            if write:
+                records.save(made[arm], where / f"{arm}.json")
     _write(
-        f"{len(made)} records of {len(seeds)} seeds each written to {where}"
+        f"{len(arms) - len(lacking)} records of {len(seeds)} seeds each written to {where}"
         if write
         else f"{len(seeds)} of {total} seeds are done and kept in the cache; the records in the "
         "package stay as they are until all are (or give --out)"
     )
+    if lacking:
+        _write(f"not measured here: {', '.join(lacking)}")
+    return bool(lacking)

@@ -1,8 +1,9 @@
-"""What a copier's start says of its branch: leads, velocities and gains at step 0, by autograd.
+"""Does a copier's start tell, before any training, which branch its run will take?
 
-A lead's velocity is its gradient times the optimiser's step; Adam's is the gradient over the root
-of its mean square over batches at the start. Gains are how velocities change where the weights are
-moved along the optimiser's way to a larger lead.
+Leads, their velocities and gains are measured at step 0, by autograd. A lead's velocity is its
+gradient times the optimiser's step; Adam's is the gradient over the root of its mean square over
+batches at the start. Gains are how velocities change where the weights are moved along the
+optimiser's way to a larger lead.
 """
 
 import time
@@ -18,7 +19,16 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib import models, training
-from lessons_lib.lab import copying, heads, interventions, ladder, mirror, records, transformer
+from lessons_lib.lab import (
+    copying,
+    heads,
+    interventions,
+    ladder,
+    mirror,
+    outcomes,
+    records,
+    transformer,
+)
 from lessons_lib.lab.copying import SMALL, CopyingConfig, extended, word_positions
 from lessons_lib.tasks import EOS, FIRST_WORD, Batch, generator
 from lessons_lib.theory.odds import Odds, odds
@@ -304,7 +314,7 @@ def compared() -> pd.DataFrame:
     for arm, (config, (name, other)) in sources().items():
         found = foretold(measured[arm].frame(), config.learning_rate)
         runs = records.load(name, "lesson")[other].frame()
-        up = copying.outcomes(runs).query("branch != 'undecided'")["branch"] == "aligned"
+        up = outcomes.of_runs(runs).query("branch != 'undecided'")["branch"] == "aligned"
         both = pd.DataFrame({"chance": found.chance, "u": found.lead}, sorted(measured[arm].seeds))
         both = both.join(up, how="inner")
         took = both.pop("branch")

@@ -143,7 +143,7 @@ def measure(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
 
     The latter are how often the lexical probe is largest at the right position, and how often mean
     attention is where the probe is. If it follows the probe and not the right position, the encoder
-    has moved the words, which ``copying.outcomes`` calls elimination.
+    has moved the words, which ``outcomes.of_runs`` calls elimination.
     """
     probed = batch[: copying.PROBED]
     gold = copying.word_positions(probed)

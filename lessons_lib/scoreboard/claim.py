@@ -12,14 +12,22 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from lessons_lib.config import Configuration
-from lessons_lib.lab import blocks
-from lessons_lib.lab import records as stored
+from lessons_lib.lab import outcomes
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, command
 from lessons_lib.stats import Interval, seed_interval
 
 Verdict = Literal["supported", "in part", "not supported", "undecided"]
 Loader = Callable[[str, str], Mapping[str, Record]]
-"""Records of an experiment at a scale, arm by arm: ``records.load``, or one that measures."""
+"""Records of an experiment at a scale, arm by arm: ``run.checked``, or one that measures."""
+
+
+def checked(name: str, scale: str) -> Mapping[str, Record]:
+    """``run.checked``, imported when it is called: to judge other records loads no model."""
+    from lessons_lib.lab import run
+
+    return run.checked(name, scale)
+
+
 ON_TEXT = "paper", "full-size", "both-ways", "left-to-right", "short"
 """Scales, those nearest to the authors' set-up first: the first that was measured is judged."""
 NOT_MEASURED = "not measured here"
@@ -79,7 +87,7 @@ class Row:
     measure: Callable[[Loader, Thresholds], Measured]
     published: str = ""  #: what the paper says of it, where that is known; its tables are not
 
-    def __call__(self, load: Loader = stored.load, thresholds: Thresholds = OURS) -> Claim:
+    def __call__(self, load: Loader = checked, thresholds: Thresholds = OURS) -> Claim:
         """The claim as judged by the records: "undecided" where there are none.
 
         A ``ResultError`` names the command where one is damaged, stale or incomplete.
@@ -158,10 +166,12 @@ class Noting:
     def setup(self) -> str:
         """In what they differ from the authors' set-up but seeds and corpora: the first points."""
         points = dict.fromkeys(point for record in self.all for point in record.deviations)
-        told = [point for point in points if not point.startswith(("seeds:", "corpora:"))]
+        told = [p for p in points if not p.startswith(("seeds:", "corpora:", "measured:"))]
+        others = [p.removeprefix("measured: ") for p in points if p.startswith("measured:")]
         if not told:
-            return "the authors', but for seeds and corpora"
-        more = f"; and {len(told) - 2} more" if len(told) > 2 else ""
+            otherwise = f"; measured otherwise: {'; '.join(others)}" if others else ""
+            return f"the authors', but for seeds and corpora{otherwise}"
+        more = f"; and {rest} more" if (rest := len(told) + len(others) - 2) > 0 else ""
         return f"differs from the authors' in: {'; '.join(told[:2])}{more}"
 
 
@@ -239,14 +249,14 @@ class RealText:
     """Records of an experiment on real text, without those of made-up text (``toy-...``).
 
     A seed is a block of runs, "1.0", "1.1" and so on, the same in each corpus. ``rows`` are those
-    of single runs, by corpus, as of ``blocks.by_run``.
+    of single runs, by corpus, as of ``outcomes.by_run``.
     """
 
     def __init__(self, load: Loader, experiment: str) -> None:
         records = best_scale(load, experiment)
         self._records = {arm: r for arm, r in records.items() if not arm.startswith("toy-")}
         self.corpora = tuple(self._records)
-        self.rows = {arm: blocks.by_run(r.frame()) for arm, r in self._records.items()}
+        self.rows = {arm: outcomes.by_run(r.frame()) for arm, r in self._records.items()}
         self._runs = sorted(set().union(*(rows["run"] for rows in self.rows.values())))
         if not self._runs:
             raise KeyError(f"no single runs of real text in {experiment}")
@@ -278,24 +288,35 @@ class RealText:
         return pd.Series({arm: r.values(metric).mean() for arm, r in self._records.items()})
 
     @staticmethod
-    def interval(values: pd.Series[float], *, confidence: float = 0.95) -> Interval:
-        """Mean over runs, with an interval that allows for likeness within their blocks.
+    def intervals(values: pd.DataFrame, *, confidence: float = 0.95) -> dict[str, Interval]:
+        """Mean over runs in each corpus, with an interval that allows for likeness within blocks.
 
-        The unit, counted by ``n``, is the block: the cluster-robust standard error, and Student's t
-        for blocks less one. In a single block it is the run, and the interval is too narrow. The
-        index of the values is the name of the run.
+        The unit, counted by ``n``, is the block. The variance between blocks is pooled over
+        corpora, as in an analysis of variance, with Student's t of as many degrees as there are
+        blocks less corpora: two blocks of one corpus alone say next to nothing. Where each corpus
+        has a single block, the unit is the run, and the interval is too narrow. The index of the
+        values is the name of the run; runs without a value are left out.
         """
-        mean = seed_interval(values, confidence=confidence)
-        sums = (values - mean.estimate).groupby(_block).sum()
-        if (n := len(sums)) < 2:
-            return mean
-        error = (n / (n - 1) * float((sums**2).sum())) ** 0.5 / mean.n
-        half = float(stats.t.ppf(0.5 + confidence / 2, n - 1)) * error
-        return replace(mean, low=mean.estimate - half, high=mean.estimate + half, n=n)
+        error, degrees = _between_blocks(values)
+        found = {}
+        for corpus, column in values.items():
+            mean = seed_interval(column.dropna(), confidence=confidence)
+            if degrees:
+                mean = _around(mean, error, degrees, len({*map(_block, column.dropna().index)}))
+            found[str(corpus)] = mean
+        return found
+
+    @staticmethod
+    def whole(values: pd.DataFrame, *, confidence: float = 0.95) -> Interval:
+        """Mean over corpora and runs, with an interval as of ``intervals``, over all blocks."""
+        mean = seed_interval(values.mean(axis=1), confidence=confidence)
+        error, degrees = _between_blocks(values)
+        count = int(values.groupby(_block).mean().notna().sum().sum())
+        return _around(mean, error, degrees, count) if degrees else mean
 
     def above(self, values: pd.DataFrame, bound: float) -> dict[str, bool | None]:
         """Criteria: whether a value of each run exceeds a bound, in each corpus."""
-        return {corpus: exceeds(self.interval(values[corpus]), bound) for corpus in self.corpora}
+        return {corpus: exceeds(value, bound) for corpus, value in self.intervals(values).items()}
 
     def measured(
         self,
@@ -307,7 +328,7 @@ class RealText:
     ) -> Measured:
         """A row's result; ``main``: a value of each run and corpus, judged by the mean of these."""
         if isinstance(main, pd.DataFrame):
-            main = self.interval(main.mean(axis=1))
+            main = self.whole(main)
         count = len(self.corpora)
         what += ", one corpus" if count == 1 else f", mean of {count} corpora"
         several = len({*map(_block, self._runs)}) > 1
@@ -318,3 +339,16 @@ class RealText:
 
 def _block(run: str) -> str:
     return run.partition(".")[0]
+
+
+def _between_blocks(values: pd.DataFrame) -> tuple[float, int]:
+    """Standard deviation of blocks' means within corpora, pooled, and its degrees of freedom."""
+    means = values.groupby(_block).mean()
+    degrees = int((means.notna().sum() - 1).clip(lower=0).sum())
+    squares = float(((means - means.mean()) ** 2).sum().sum())
+    return (squares / degrees) ** 0.5 if degrees else math.nan, degrees
+
+
+def _around(mean: Interval, deviation: float, degrees: int, n: int) -> Interval:
+    half = float(stats.t.ppf(0.5 + mean.confidence / 2, degrees)) * deviation / n**0.5
+    return replace(mean, low=mean.estimate - half, high=mean.estimate + half, n=n)

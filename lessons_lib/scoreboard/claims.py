@@ -21,12 +21,19 @@ from typing import Any
 
 import pandas as pd
 
-from lessons_lib.lab import records as stored
-from lessons_lib.lab import run
+from lessons_lib.corpora.sources import CorpusUnavailable
 from lessons_lib.lab.cluster import ClusterError, cluster_executor
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError
 from lessons_lib.scoreboard import on_copying, on_heads, on_text
-from lessons_lib.scoreboard.claim import OURS, Loader, Noting, Row, Thresholds, with_fewer_seeds
+from lessons_lib.scoreboard.claim import (
+    OURS,
+    Loader,
+    Noting,
+    Row,
+    Thresholds,
+    checked,
+    with_fewer_seeds,
+)
 
 MEASURES = vars(on_text) | vars(on_copying) | vars(on_heads)
 
@@ -49,19 +56,13 @@ def rows() -> dict[str, Row]:
     return {row.name: row for row in ROWS}
 
 
-def scoreboard(
-    chapter: int | None = None, load: Loader = stored.load, thresholds: Thresholds = OURS
-) -> pd.DataFrame:
-    """A row for each claim, of one chapter or of all, with the columns of ``Claim.to_dict``.
+def scoreboard(load: Loader = checked, thresholds: Thresholds = OURS) -> pd.DataFrame:
+    """A row for each claim, with the columns of ``Claim.to_dict``.
 
-    A ``KeyError`` if the chapter has no claims, a ``ResultError`` if a record is damaged or stale.
+    A ``ResultError`` if a record is damaged or stale.
     """
-    known = dict.fromkeys(row.chapter for row in ROWS)
-    if chapter is not None and chapter not in known:
-        raise KeyError(f"no claims of chapter {chapter}; there are some of {list(known)}")
     once = Noting(load)
-    wanted = [row for row in ROWS if chapter in (None, row.chapter)]
-    return pd.DataFrame([row(once, thresholds).to_dict() for row in wanted])
+    return pd.DataFrame([row(once, thresholds).to_dict() for row in ROWS])
 
 
 def of_first_seeds(load: Loader, count: int | None) -> Loader:
@@ -98,14 +99,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="again-"))
             directory = options.cache or Path(scratch)
             return _again(rows()[options.row], options.seeds, directory, executor)
-    except (ClusterError, ResultError) as error:
+    except (ClusterError, CorpusUnavailable, ResultError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
 
 
 def _show() -> int:
     """Print what there is; a row without records says so."""
-    status, load = 0, Noting(stored.load)
+    status, load = 0, Noting(checked)
     for row in ROWS:
         try:
             told = row(load).to_dict()
@@ -123,7 +124,9 @@ def _show() -> int:
 
 def _again(row: Row, count: int | None, directory: Path, executor: Executor | None) -> int:
     """Measure the experiments of a row, the first ``count`` seeds or all, and compare."""
-    there = Noting(stored.load)
+    from lessons_lib.lab import run  # judging alone loads no model
+
+    there = Noting(checked)
     claim = row(there)
     old, asked = claim.to_dict(), Noting(of_first_seeds(there, count))
     if claim.found.value is None:

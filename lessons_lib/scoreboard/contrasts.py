@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats as scipy_stats
 
-from lessons_lib.lab import copying
-from lessons_lib.lab.incidence import time_difference
+from lessons_lib.lab import outcomes
+from lessons_lib.lab.outcomes import time_difference
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, frame
 from lessons_lib.scoreboard.claim import OURS, Thresholds, exceeds
 from lessons_lib.stats import Interval, proportion_interval
@@ -25,11 +25,11 @@ Share = tuple[int, int]
 
 
 class Runs:
-    """The runs of an experiment, by arm; ``ends`` are their ``copying.outcomes``."""
+    """The runs of an experiment, by arm; ``ends`` are their ``outcomes.of_runs``."""
 
     def __init__(self, records: Mapping[str, Record], thresholds: Thresholds = OURS) -> None:
         self.records, self._t = records, thresholds
-        self.ends = copying.outcomes(frame(records))
+        self.ends = outcomes.of_runs(frame(records))
 
     def of(self, arm: str) -> pd.DataFrame:
         """The ends of an arm's runs; a ``NotMeasuredError`` if it is not there."""
@@ -58,12 +58,13 @@ class Runs:
         """The median step at which runs of an arm copy, or end, in words."""
         return f"{self.of(arm)['step'].median():.0f}"
 
-    def accuracy(self, arm: str, step: int) -> pd.Series[float]:
-        """Word accuracy of each run at a step; of a run that copied before, when it did.
+    def accuracy(self, arm: str, step: int, *, end: bool = False) -> pd.Series[float]:
+        """Accuracy of each run at a step, or when it copied before; ``end``: with the end symbol.
 
         A ``ResultError`` if the record keeps the ends of its runs only.
         """
-        rows = self.records[arm].frame().query("metric == 'token_accuracy'")
+        rows = self.records[arm].frame()
+        rows = rows[rows["metric"] == ("accuracy_with_end" if end else "token_accuracy")]
         last = rows.groupby("seed")["step"].max()
         lacking = set(last.index[last > step]) - set(rows.loc[rows["step"] == step, "seed"])
         if lacking:
@@ -172,7 +173,7 @@ def time_ratio(
     Times, of 1 or more, are cut where the first run that never reached the event was last looked
     at; up to there nothing is censored, so Welch's t interval of the mean logarithms holds. The
     more are cut, the farther from 1 is the true ratio. Arguments are those of
-    ``incidence.time_difference``; a ``ValueError`` if a group has fewer than two runs.
+    ``outcomes.time_difference``; a ``ValueError`` if a group has fewer than two runs.
     """
     one, other = np.asarray(times, dtype=float), np.asarray(other_times, dtype=float)
     if min(one.size, other.size) < 2:

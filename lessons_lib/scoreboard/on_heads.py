@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from lessons_lib.lab.heads import HeadsConfig
 from lessons_lib.lab.records import NotMeasuredError
 from lessons_lib.scoreboard import claim, mirrored
 from lessons_lib.scoreboard.claim import NOT_MEASURED, Loader, Measured, Thresholds, exceeds
@@ -12,7 +13,7 @@ from lessons_lib.stats import proportion_interval
 
 COPIES, FAILS, LAST_LOOK = 0.95, 0.6, 190
 """The authors' rule for heads: accuracy above the first by their last evaluation is good, below the
-second there is bad."""
+second there is bad. They count the end symbol, too."""
 SMALL = "small models"
 SIZES = {"lesson": SMALL, "bfloat16": "the authors' size"}
 """Scales of the experiments on heads."""
@@ -86,12 +87,14 @@ def bad_heads_fail(load: Loader, t: Thresholds) -> Measured:
         if size == SMALL:
             criteria[f"bad ones take longer, {size}"] = later
             continue
-        with_good, without = (runs.by(arm, LAST_LOOK) for arm in (good, bad))
+        ends = {arm: runs.accuracy(arm, LAST_LOOK, end=True) for arm in (good, bad)}
+        with_good, without = ((int((a > COPIES).sum()), len(a)) for a in ends.values())
         value = share_contrast([with_good], [without])
         criteria[f"fewer bad ones copy by step {LAST_LOOK}, {size}"] = exceeds(value, 0, t.shares)
         told[-1] += (
             f"; copy by step {LAST_LOOK}: {of(without)} (below {FAILS} then: "
-            f"{(runs.accuracy(bad, LAST_LOOK) < FAILS).sum()}) and {of(with_good)}"
+            f"{(ends[bad] < FAILS).sum()}) and {of(with_good)}; "
+            f"there are {_sets(runs, bad)} different sets of eight bad heads"
         )
     return Measured(
         "; ".join(told),
@@ -102,6 +105,12 @@ def bad_heads_fail(load: Loader, t: Thresholds) -> Measured:
         criteria,
         power=power,
     )
+
+
+def _sets(runs: Runs, arm: str) -> int:
+    """Of how many different sets of heads an arm's models are put together."""
+    config = HeadsConfig.from_dict(runs.records[arm].config)
+    return len({frozenset(config.head_seeds(seed)) for seed in runs.records[arm].seeds})
 
 
 def starts_sort_heads(load: Loader, t: Thresholds) -> Measured:
@@ -115,8 +124,8 @@ def starts_sort_heads(load: Loader, t: Thresholds) -> Measured:
         aligned = runs.ends["branch"] == "aligned"
         kinds = {"our": {"good": aligned, "bad": ~aligned}}
         if size != SMALL:
-            at = pd.concat({arm: runs.accuracy(arm, LAST_LOOK) for arm in runs.records})
-            kinds["their"] = {"good": at >= COPIES, "bad": at < FAILS}
+            at = pd.concat({arm: runs.accuracy(arm, LAST_LOOK, end=True) for arm in runs.records})
+            kinds["their"] = {"good": at > COPIES, "bad": at < FAILS}
         for rule, kind in kinds.items():
             by_head = {name: is_so.unstack(0, fill_value=False) for name, is_so in kind.items()}
             good, bad = (int(table.all(axis=1).sum()) for table in by_head.values())

@@ -6,7 +6,7 @@ is a criterion of its own, but where a row says otherwise.
 
 import pandas as pd
 
-from lessons_lib.lab.blocks import step_at
+from lessons_lib.lab.outcomes import step_at
 from lessons_lib.lab.records import load as recorded
 from lessons_lib.scoreboard import claim
 from lessons_lib.scoreboard.claim import Loader, Measured, RealText, Thresholds, exceeds
@@ -45,20 +45,23 @@ def ktiw_comes_first(load: Loader = recorded, t: Thresholds = claim.OURS) -> Mea
     A second yardstick, where curves are recorded, is the lag at which both reach a level.
     """
     text = RealText(load, "translation")
-    lag, told, criteria = text.each("lag"), [], {}
+    lag, at_level = text.each("lag"), {}
     for corpus in text.corpora:
         kind = "gold" if text.has(corpus, "ktiw/gold") else "m1"
         curves = f"ktiw/{kind}", f"attention/{kind}"
-        lags = {"half-way up": lag[corpus]}
         if text.has(corpus, *curves):
             ktiw, attention = (step_at(text.rows[corpus], curve, t.level) for curve in curves)
-            lags[f"at {t.level:g}"] = (attention - ktiw).dropna()
-        shown = []
-        for where, found in lags.items():
-            if len(found) > 1:
-                value = text.interval(found)
-                criteria[f"{where}, {corpus}"] = exceeds(value, 0)
-                shown.append(f"{where} {value.estimate:.0f} [{value.low:.0f}, {value.high:.0f}]")
+            if (reached := (attention - ktiw).dropna()).size > 1:
+                at_level[corpus] = reached
+    lags = {"half-way up": lag, f"at {t.level:g}": pd.DataFrame(at_level)}
+    values = {where: text.intervals(found) for where, found in lags.items()}
+    told, criteria = [], dict[str, bool | None]()
+    for corpus in text.corpora:
+        there = {where: found[corpus] for where, found in values.items() if corpus in found}
+        criteria |= {f"{where}, {corpus}": exceeds(v, 0) for where, v in there.items()}
+        shown = (
+            f"{where} {v.estimate:.0f} [{v.low:.0f}, {v.high:.0f}]" for where, v in there.items()
+        )
         told.append(f"{_judged(text, corpus)} {', '.join(shown)}")
     ours = f"steps from the rise of KTIW to that of attention: {'; '.join(told)}"
     return text.measured(ours, lag, "steps by which KTIW is ahead half-way up", criteria)
@@ -140,13 +143,15 @@ def agreement(
         if all(text.has(corpus, rival) for corpus in text.corpora)
     }
     guesses = [there[name] for name in POSITION if name in there]
-    above, ahead, told = {}, {}, []
-    for corpus in text.corpora:
+    above, told = {}, []
+    best = {
+        c: max((guess[c] for guess in guesses), key=pd.Series.mean) for c in text.corpora if guesses
+    }
+    gap = text.above(found - pd.DataFrame(best), 0) if best else {}
+    ahead = {f"above position, {corpus}": held for corpus, held in gap.items()}
+    for corpus, value in text.intervals(found).items():
         bound = (times or t.far) * chance[corpus]
-        above[f"far above chance, {corpus}"] = exceeds(text.interval(found[corpus]), bound)
-        if guesses:
-            best = max((guess[corpus] for guess in guesses), key=pd.Series.mean)
-            ahead[f"above position, {corpus}"] = exceeds(text.interval(found[corpus] - best), 0)
+        above[f"far above chance, {corpus}"] = exceeds(value, bound)
         beside = {"chance": chance[corpus]}
         beside |= {name: runs[corpus].mean() for name, runs in there.items()}
         if text.has(corpus, most := f"{metric}/max"):
@@ -193,15 +198,18 @@ def xi(load: Loader, t: Thresholds, experiment: str) -> Measured:
 def uniform_attention_is_as_good(load: Loader, t: Thresholds) -> Measured:
     """Accuracy with learned attention less that with uniform attention, seed by seed.
 
-    A test of non-inferiority: the one-sided 95% bound is held against ``Thresholds.same``.
+    Non-inferiority: the one-sided 95% bound is held against ``Thresholds.same``. An interval of
+    90% that lies wholly within it, on both sides, is the test of equivalence, which is told.
     """
     text = RealText(load, "classification")
     learned, uniform = text.each("accuracy"), text.each("uniform/accuracy")
-    gap = text.interval((learned - uniform).mean(axis=1), confidence=0.9)
+    gap = text.whole(learned - uniform, confidence=0.9)
     means = zip(text.corpora, learned.mean(), uniform.mean(), strict=True)
     told = ", ".join(f"{corpus} {one:.3f} and {other:.3f}" for corpus, one, other in means)
+    alike = "shown" if max(-gap.low, gap.high) < t.same else "not shown"
     return text.measured(
-        f"accuracy with learned and with uniform attention: {told}",
+        f"accuracy with learned and with uniform attention: {told}; {alike} within {t.same:g} both "
+        "ways",
         gap,
         "accuracy with learned less that with uniform attention",
         {"uniform attention is as good": claim.below(gap, t.same)},

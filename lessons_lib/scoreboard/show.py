@@ -10,9 +10,8 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from lessons_lib.lab import records as stored
 from lessons_lib.scoreboard import claims
-from lessons_lib.scoreboard.claim import Loader, Noting, Verdict
+from lessons_lib.scoreboard.claim import Loader, Noting, Verdict, checked
 
 
 class Look(NamedTuple):
@@ -70,11 +69,12 @@ def _body(row: Mapping[Any, Any]) -> str:
     """Two lines of the table for one claim: what there is to compare, and how to check it."""
     text = {name: html.escape(str(value)) for name, value in row.items()}
     value, _, meaning = text["interval"].partition(": ")
-    kind = text["verdict"].replace(" ", "-")
+    filled, colour, mark = LOOKS[row["verdict"]]
+    share = {"none": 0, "left": 50, "full": 100}[filled]
     contents = (
         f'<strong class="is-value">{value}</strong><br>{meaning}',
         text["runs"],
-        f'<i aria-hidden="true"></i> <strong>{text["verdict"]}</strong>',
+        f'<i aria-hidden="true" data-mark="{mark}"></i> <strong>{text["verdict"]}</strong>',
     )
     first = "".join(
         f'<td role="cell" data-label="{label}"><div>{content}</div></td>'
@@ -83,7 +83,8 @@ def _body(row: Mapping[Any, Any]) -> str:
     there = {label: text[name] for label, name in MORE.items() if text[name]}
     rest = "".join(f"<p><b>{label}</b> <span>{told}</span></p>" for label, told in there.items())
     return (
-        f'<tbody role="rowgroup" class="is-{kind}" id="claim-{text["row"]}">\n'
+        f'<tbody role="rowgroup" id="claim-{text["row"]}" '
+        f'style="--claim-colour:{colour};--claim-share:{share}%">\n'
         f'<tr role="row"><th scope="rowgroup" role="rowheader">{text["claim"]}'
         f"<small>{text['part']}; chapter {text['chapter']}</small></th>{first}</tr>\n"
         f'<tr role="row"><td role="cell" colspan="{len(HEADINGS)}" class="is-more"><details>'
@@ -132,7 +133,7 @@ def verdicts(rows: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def costs(load: Loader = stored.load) -> pd.DataFrame:
+def costs(load: Loader = checked) -> pd.DataFrame:
     """What it takes to measure each row again, as its records say; the cheapest first.
 
     A row for each that was measured, by its identifier; columns ``experiment`` (with its scale),
@@ -151,16 +152,6 @@ def costs(load: Loader = stored.load) -> pd.DataFrame:
     return table.sort_values("seconds", kind="stable")
 
 
-def _colours(verdict: Verdict) -> str:
-    """CSS: the colour of a verdict, and how far its circle is filled."""
-    filled, colour, mark = LOOKS[verdict]
-    share = {"none": 0, "left": 50, "full": 100}[filled]
-    name = f".lessons-claims .is-{verdict.replace(' ', '-')}"
-    inside = f"{name} i::before{{content:'{mark}'}}\n" if mark else ""
-    return f"{name}{{--claim-colour:{colour};--claim-share:{share}%}}\n{inside}"
-
-
 # Names with two classes outweigh the tables of JupyterLab and of the theme. Colours are those of
 # the page around; the theme would put a white card under it in dark mode.
 _STYLE = f"\n{Path(__file__).with_name('claims.css').read_text('utf-8')}"
-_STYLE += "".join(map(_colours, LOOKS))

@@ -1,4 +1,4 @@
-"""The odds from the start: the linear theory of the saddle, with a drive and with noise.
+"""How likely is a head to align, by its start? A theory of its first steps, which are linear.
 
 Close to its start a head's place ``x = (a, b)``, the lead of the right position in its attention
 and of the right word in what it reads, moves as ``x' = K x + d + noise``. The off-diagonal gains

@@ -55,15 +55,6 @@ def right_attention(a: ArrayLike, length: int) -> Array:
     return np.asarray(expit(np.asarray(a, dtype=float) - math.log(length - 1)))
 
 
-def symmetric_loss(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> Array:
-    """Loss of each output word: ``log(1 + (L-1) exp(-(p-q) b) + (V-L) exp(-p b))``, in nats.
-
-    The 1 stands for the right word, the other terms for the input's other words and for the spare
-    words, those not in the input.
-    """
-    return _loss(*_one_head(a, b), vocab, length)
-
-
 def symmetric_velocity(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> tuple[Array, Array]:
     """``(a', b')`` of gradient flow in all entries of A and B: ``-ell_a/(L-1)``, ``-ell_b/(V-1)``.
 
@@ -73,17 +64,6 @@ def symmetric_velocity(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> t
     """
     by_a, by_b = _gradient(*_one_head(a, b), vocab, length)
     return -by_a[0] / (length - 1), -by_b[0] / (vocab - 1)
-
-
-def early_growth(times: ArrayLike, vocab: int, length: int) -> tuple[Array, Array]:
-    """``(a, b)`` of the flow from the origin, early on: KTIW grows like t, attention like t^2.
-
-    The first terms of the Taylor series: at uniform attention the drive ``d = (V-L) / (L V (V-1))``
-    moves b alone, ``b = d t``; then b moves a, ``a' = b / L^2``, and so ``a = d t^2 / (2 L^2)``.
-    """
-    t = np.asarray(times, dtype=float)
-    drive = first_gradient_lead(vocab, length) / length
-    return drive * t**2 / (2 * length**2), drive * t
 
 
 def saddle(vocab: int, length: int) -> float:
@@ -203,12 +183,17 @@ def _one_head(a: ArrayLike, b: ArrayLike) -> tuple[Array, Array]:
 
 
 def _loss(a: Array, b: Array, vocab: int, length: int) -> Array:
+    """``log(1 + (L-1) exp(-(p-q) b) + (V-L) exp(-p b))`` nats for each output word.
+
+    The 1 stands for the right word, the other terms for the input's other words and for the spare
+    words, those not in the input. The first axis of a and b are the heads.
+    """
     exponents, weights, _ = _competitors(a, b, vocab, length)
     return np.asarray(logsumexp(exponents, b=weights, axis=0))
 
 
 def _gradient(a: Array, b: Array, vocab: int, length: int) -> tuple[Array, Array]:
-    """Derivatives of ``_loss`` by a and by b, whose first axis are the heads."""
+    """Derivatives of ``_loss`` by a and by b."""
     exponents, weights, p = _competitors(a, b, vocab, length)
     # Probability of the right word, of the other words of the input, and of the spare words.
     _, others, spare = weights * np.exp(exponents - logsumexp(exponents, b=weights, axis=0))

@@ -23,14 +23,12 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from lessons_lib.config import Configuration, check_fields, refuse
-from lessons_lib.tasks import FIRST_WORD, Copying, generator
+from lessons_lib.tasks import FIRST_WORD, HELD_OUT_SEED, Copying, generator
 from lessons_lib.theory.phase_portrait import check_sizes
 
 Array = NDArray[np.float64]
 Branch = Literal["aligned", "elimination", "undecided"]
 
-HELD_OUT_SEED = 2**31
-"""Seed of the inputs on which every run is measured; no run trains from it."""
 MEASURED = 64
 """How many held-out inputs there are."""
 _AHEAD = 16
