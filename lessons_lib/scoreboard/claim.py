@@ -20,19 +20,18 @@ Verdict = Literal["supported", "in part", "not supported", "undecided"]
 Loader = Callable[[str, str], Mapping[str, Record]]
 """Records of an experiment at a scale, arm by arm: ``run.checked``, or one that measures."""
 
-
-def checked(name: str, scale: str) -> Mapping[str, Record]:
-    """``run.checked``, imported when it is called: to judge other records loads no model."""
-    from lessons_lib.lab import run
-
-    return run.checked(name, scale)
-
-
 ON_TEXT = "paper", "full-size", "both-ways", "left-to-right", "short"
 """Scales, those nearest to the authors' set-up first: the first that was measured is judged."""
 NOT_MEASURED = "not measured here"
 TOLD = {True: "holds", False: "refuted", None: "open"}
 """What became of a criterion or a hypothesis, in words."""
+
+
+def checked(name: str, scale: str) -> Mapping[str, Record]:
+    """``lab.run.checked``: records as the catalogue has them now. To compare loads all models."""
+    from lessons_lib.lab import run
+
+    return run.checked(name, scale)
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def _show() -> int:
 
 def _again(row: Row, count: int | None, directory: Path, executor: Executor | None) -> int:
     """Measure the experiments of a row, the first ``count`` seeds or all, and compare."""
-    from lessons_lib.lab import run  # judging alone loads no model
+    from lessons_lib.lab import run  # which loads all models
 
     there = Noting(checked)
     claim = row(there)

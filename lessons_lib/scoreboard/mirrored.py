@@ -189,7 +189,7 @@ def draw(records: Mapping[str, Record], *, ax: Axes | None = None) -> Axes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train pairs of heads again, print their shares and draw them."""
-    from lessons_lib.lab.run import experiment, run  # judging alone loads no model
+    from lessons_lib.lab.run import experiment, run  # which load all models
 
     parser = argparse.ArgumentParser(prog="python -m lessons_lib.scoreboard.mirrored")
     told = "of 96; 12 take three minutes on two cores"
@@ -206,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for arm in records:
         sys.stdout.write(f"{arm:24} {Runs(records).told(arm)} aligned\n")
     use_style()
-    draw(records)
+    draw(records).legend(loc="upper left")  # intervals of few seeds reach to the lower left
     plt.savefig(options.out)
     sys.stdout.write(f"The figure is in {options.out}\n")
     return 0

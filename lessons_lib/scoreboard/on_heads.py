@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lessons_lib.lab.heads import HeadsConfig
 from lessons_lib.lab.records import NotMeasuredError
 from lessons_lib.scoreboard import claim, mirrored
 from lessons_lib.scoreboard.claim import NOT_MEASURED, Loader, Measured, Thresholds, exceeds
@@ -109,6 +108,8 @@ def bad_heads_fail(load: Loader, t: Thresholds) -> Measured:
 
 def _sets(runs: Runs, arm: str) -> int:
     """Of how many different sets of heads an arm's models are put together."""
+    from lessons_lib.lab.heads import HeadsConfig  # which loads a model
+
     config = HeadsConfig.from_dict(runs.records[arm].config)
     return len({frozenset(config.head_seeds(seed)) for seed in runs.records[arm].seeds})
 
