@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from lessons_lib import models
-from lessons_lib.lab import copying, dark, ladder, starts
+from lessons_lib.lab import copying, dark, interventions, ladder, starts
 from lessons_lib.lab.copying import SMALL, extended
 from lessons_lib.tasks import FIRST_WORD, Batch
 from lessons_lib.theory.odds import odds
@@ -106,6 +106,16 @@ def test_adam_divides_by_the_root_mean_square_and_leaves_the_model() -> None:
             if s is not None:
                 velocity -= rate.get(p, 1.0) * float((g / (g.abs() + 1e-8) * s).sum())
         assert found[name] == pytest.approx(velocity)
+
+
+def test_the_querys_rate_counts_under_both_of_its_names() -> None:
+    """A rung from which nothing is taken away is the copier that is not intervened in."""
+    small = replace(SMALL, vocab=5, length=4, width=6, batch_size=3)
+    rung = extended(small, ladder.LadderConfig, attention_rate=4.0)
+    copier = extended(small, interventions.InterventionConfig, query_rate=4.0)
+    found, same, plain = (starts.run_start(config, 1).rows for config in (copier, rung, small))
+    assert found == same
+    assert found != plain
 
 
 def test_leads_by_loop() -> None:

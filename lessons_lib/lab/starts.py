@@ -19,7 +19,16 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib import models, training
-from lessons_lib.lab import copying, heads, ladder, mirror, outcomes, records, transformer
+from lessons_lib.lab import (
+    copying,
+    heads,
+    interventions,
+    ladder,
+    mirror,
+    outcomes,
+    records,
+    transformer,
+)
 from lessons_lib.lab.copying import SMALL, CopyingConfig, extended, word_positions
 from lessons_lib.tasks import EOS, FIRST_WORD, Batch, generator
 from lessons_lib.theory.odds import Odds, odds
@@ -159,6 +168,8 @@ def run_start(config: CopyingConfig, seed: int) -> training.History:
     began, model, factors = time.perf_counter(), _start(config, seed), {}
     if isinstance(config, ladder.LadderConfig):
         factors = dict.fromkeys(model.query.parameters(), config.attention_rate)
+    elif isinstance(config, interventions.InterventionConfig):
+        factors = dict.fromkeys(model.query.parameters(), config.query_rate)
     rng, adam = generator(START_SEED + seed), config.schedule.optimizer == "adam"
     draw = partial(config.task.sample, seed=rng)
     found = measure_start(model, draw, config.batch_size, factors, adam)
@@ -255,6 +266,7 @@ def sources() -> dict[str, tuple[CopyingConfig, tuple[str, str]]]:
     sizes = product((32, 64, 128), (8, 16, 32), (0, 1))
     edge = [f"width-{w}-L-{n}-V-{n + spare}" for w, n, spare in sizes if not spare or w == 64]
     steps = "as-it-is", "rate-1e-3", "rate-8e-3", "scores-times-4", "values-times-4"
+    rates = [f"query-rate-{by}" for by in ("over-16", "over-4", "times-4", "times-16")]
     tables: tuple[tuple[str, str, Mapping[str, CopyingConfig], Sequence[str]], ...] = (
         ("", "knife_edge", copying.phases(), edge),
         ("odds-", "odds", copying.odds(), (*steps, "linear-readout", "GRU")),
@@ -262,6 +274,7 @@ def sources() -> dict[str, tuple[CopyingConfig, tuple[str, str]]]:
         ("words-read-", "local_query_rates", ladder.local_query_rates(), ()),
         ("transformer-", "transformers", transformer.transformers(), ("hard", "one-spare")),
         ("sgd-", "descents", transformer.descents(), ("lstm-hard", "transformer-hard")),
+        ("", "query_rates", interventions.query_rates(), rates),
     )
     return {
         prefix + arm: (arms[arm], (name, arm))
