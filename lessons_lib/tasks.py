@@ -4,7 +4,7 @@ Shapes, everywhere in this package::
 
     source     (batch, src)   int64   input words,  PAD after the end
     target     (batch, tgt)   int64   output words, PAD after the end
-    gold       (batch, tgt)   int64   the input position an output word comes from, -1 where none
+    gold       (batch, tgt)   int64   where an output word comes from in the input, or -1
 
 Every task draws ``batch`` inputs from an explicit seed, or a generator that is advanced, and from
 nothing else, so that the same call gives the same batch on the same machine whatever ran before it.

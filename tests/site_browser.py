@@ -33,7 +33,7 @@ CHAPTERS = [name for name in PAGES if re.search(r"/\d\d_", name)]
 MADE_BY_SPHINX = ["search", "genindex", "py-modindex"]
 """Sphinx adds these to the pages of _toc.yml."""
 ALL_PAGES = [*PAGES, *MADE_BY_SPHINX]
-PHONE, DESKTOP = {"width": 375, "height": 740}, {"width": 1280, "height": 900}
+PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 PATIENCE = 60_000
 """Milliseconds until what has not come is taken to be missing."""
 

@@ -130,8 +130,8 @@ def test_names_of_ours_that_pages_mention_are_there() -> None:
     }
     for path in sorted((ROOT / "book").glob("*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        kept = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-        texts[path.name] = "\n".join(kept)
+        said = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+        texts[path.name] = "\n".join(said)
     endings = {"py", "toml", "css", "js"}
     wrong, told = [], 0
     for page, text in texts.items():

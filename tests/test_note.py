@@ -203,6 +203,16 @@ def test_heads_at_the_papers_size_are_sorted_and_turned_over() -> None:
     assert [row[:-1] for row in found] == wanted
     assert [row[-1] for row in found] == ["open", "holds", ""]
     assert p["bad"] > LEVEL > 2 * p["good"]
+    at = pd.DataFrame({arm: sorting.accuracy(arm, LAST_LOOK, end=True) for arm in sorting.records})
+    theirs = {"good": (at >= COPIES).all(axis=1), "bad": (at < FAILS).all(axis=1)}
+    theirs["mixed"] = ~(theirs["good"] | theirs["bad"])
+    ends = {arm: turning.accuracy(arm, LAST_LOOK, end=True) >= COPIES for arm in sides}
+    count = {name: (int(of.sum()), *pd.DataFrame(ends)[of].sum()) for name, of in theirs.items()}
+    assert (
+        "{} heads are good ({} copy as they are, {} turned over), ".format(*count["good"])
+        + "{} bad ({} and {}), ".format(*count["bad"])
+        + "{} mixed ({} and {}).".format(*count["mixed"])
+    ) in in_words(PAGE)
     starts = outcomes.classify_starts(records.frame(sorting.records))
     sharper = {
         kind: (int((starts == kind).sum()), *aligned[starts == kind].sum()) for kind in kinds

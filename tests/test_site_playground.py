@@ -28,6 +28,17 @@ HIDE = """hidden => {
 FOCUS = """(e => [e.id || e.className, `outline ${getComputedStyle(e).outlineStyle}`])(
   document.activeElement)"""
 FOCUSED = "document.activeElement.textContent"
+WRITTEN = """() => {
+  window.written = {};
+  const { fillText } = CanvasRenderingContext2D.prototype;
+  CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
+    const { view } = this.canvas.closest("[data-view]")?.dataset ?? {};
+    (window.written[view] ??= []).push(text);
+    return fillText.call(this, text, ...place);
+  };
+}"""
+"""Notes what is written on each picture from now on."""
+SMALL_PHONES = [{"width": 375, "height": 667}, {"width": 360, "height": 640}]
 
 
 @pytest.fixture
@@ -69,11 +80,15 @@ def test_the_tour_leads_through_four_scenes_to_a_summary(at: At) -> None:
     page = at()
     page.click(".pg-show-me")
     assert page.evaluate(FOCUSED) == "Words first, then attention"
-    words, heights = 0, set()
+    words, heights = [], set()
+    sentence = page.locator("#pg-position option").all_text_contents()
+    missing = re.search(r"No (\w+) in, none out", page.inner_text(".pg-story-caption"))[1]
+    assert missing not in " ".join(sentence), "the picture shows what the caption says"
+    assert "what each word stands for (orange)" in page.inner_text(".pg-story-caption")
     for number, branch in enumerate(["aligned", "aligned", "elimination", "aligned"], start=1):
         assert page.inner_text(".pg-story-count") == f"Scene {number} of 4"
         for part in ("caption", "ending"):
-            words += len(page.text_content(f".pg-story-{part}").split())
+            words += page.text_content(f".pg-story-{part}").split()
         ending = page.locator(".pg-story-ending")
         assert not ending.is_visible(), "what comes of it is not told before it comes"
         assert page.locator(".pg-view:visible").count() == 3
@@ -95,11 +110,13 @@ def test_the_tour_leads_through_four_scenes_to_a_summary(at: At) -> None:
             assert aligned[1] >= 95
         heights.add(page.locator(".pg-next").bounding_box()["y"])
         page.click(".pg-next")
-    assert words < 165, "a minute, read at ease"
+    assert len(words) <= 120, "half of what the first edition said"
+    heights.add(page.locator(".pg-next").bounding_box()["y"])
     assert len(heights) == 1, "one need not look for the button"
-    summary = page.inner_text(".pg-story")
-    assert "What goes wrong" in summary
-    assert "half of the starts" in summary
+    summary = page.inner_text(".pg-story-caption")
+    assert len(summary.split()) <= 67
+    for question in ("What goes wrong", "half of the starts", "Why a coin", "Why one lucky head"):
+        assert question in summary
     assert phase_portrait.aligned_share(6, 6, 0.1) == pytest.approx(0.5)
     page.click(".pg-next")
     assert page.locator(".pg-story").is_hidden()
@@ -132,6 +149,57 @@ def test_the_tour_waits_for_its_reader_and_escape_leaves_it(at: At) -> None:
     assert page.locator(".pg-view:visible").count() == 7
 
 
+@pytest.mark.parametrize("size", SMALL_PHONES, ids=str)
+def test_on_a_small_phone_a_scene_is_in_sight_with_its_caption(
+    at: At, size: dict[str, int]
+) -> None:
+    page = at(size=size)
+    page.click(".pg-show-me")
+    heights = set()
+    for number in range(1, 6):
+        if number == 4:  # as high as when all is counted
+            page.wait_for_selector(".pg-tally-words:has-text('of 100 runs') >> nth=1")
+        for part in (".pg-story", ".pg-view:visible canvas", ".pg-tally-list:visible"):
+            for found in page.locator(part).all():
+                expect(found).to_be_in_viewport(ratio=1)
+        for summary in page.locator(".pg-view:visible summary").all():
+            assert summary.inner_text() == "In words"
+            expect(summary).to_be_visible()
+        heights.add(page.locator(".pg-next").bounding_box()["y"])
+        page.click(".pg-next")
+    assert len(heights) == 1, "one need not look for the button"
+
+
+@pytest.mark.parametrize("size", [web.DESKTOP, SMALL_PHONES[-1]], ids=str)
+def test_maps_say_what_rows_and_columns_are_in_the_tour_too(at: At, size: dict[str, int]) -> None:
+    page = at(size=size)
+    page.evaluate(WRITTEN)
+    page.click(".pg-show-me")
+    attention = ("\u2190 writes", "looks at \u2192")
+    table = ("\u2190 looks at", "writes: + for, \u2212 against")  # on a phone no arrow
+    has = "([view, axis]) => window.written[view]?.some(text => text.startsWith(axis))"
+    for view, axes in (("attention", attention), ("table", table)):
+        for axis in axes:
+            page.wait_for_function(has, arg=[view, axis])
+    for _ in range(3):
+        page.click(".pg-next")
+    several = "\u2193 writes   \u2192 looks at"
+    page.wait_for_function(has, arg=["attention", several])
+
+
+def test_escape_in_the_search_does_not_leave_the_tour(at: At) -> None:
+    page = at()
+    page.click(".pg-show-me")
+    page.keyboard.press("Control+k")
+    search = page.locator("#pst-search-dialog")
+    expect(search).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(search).to_be_hidden()
+    assert page.locator(".pg-story").is_visible()
+    page.keyboard.press("Escape")
+    assert page.locator(".pg-story").is_hidden()
+
+
 def test_all_is_in_one_screen_and_each_toss_has_a_seed_of_its_own(at: At) -> None:
     page = at(size={"width": 1440, "height": 900})
     for part in (".pg-run", *(f"[data-view={view}] canvas" for view in VIEWS[:4])):
@@ -162,7 +230,7 @@ def test_pointing_at_a_cell_tells_its_value_and_marks_both_maps(at: At) -> None:
     page = at("#v=4&l=3")
     canvas = page.locator("[data-view=attention] canvas")
     box = canvas.bounding_box()
-    canvas.hover(position={"x": box["width"] / 2, "y": 20 + 0.5 * (box["height"] - 24)})  # middle
+    canvas.hover(position={"x": box["width"] / 2, "y": 32 + 0.5 * (box["height"] - 36)})  # middle
     looks = page.locator("[data-view=attention] .pg-value")
     looks.filter(has_text=re.compile(r"^writing (\w+), it looks at (\w+): 3\d%$")).wait_for()
     written, looked = re.findall(r"(?:writing|at) (\w+)", looks.inner_text())
@@ -173,6 +241,42 @@ def test_pointing_at_a_cell_tells_its_value_and_marks_both_maps(at: At) -> None:
     for view, old in marked.items():
         page.wait_for_function(CHANGED, arg=[view, old])
         assert page.inner_text(f"[data-view={view}] .pg-value") == ""
+
+
+@pytest.mark.parametrize("heads", [1, 5])
+def test_arrow_keys_go_from_cell_to_cell_and_each_value_is_told(at: At, heads: int) -> None:
+    page = at(f"#v=4&l=3&h={heads}")
+    sentence = page.locator("#pg-position option").all_text_contents()
+    first, second, third = (option.split()[1] for option in sentence)
+    status = page.locator("[role=status]")
+    looks, speaks = (page.locator(f"[data-view={view}] .pg-value") for view in VIEWS[:2])
+    page.locator("[data-view=curves] summary").focus()
+    for _ in range(4):
+        page.keyboard.press("Shift+Tab")
+        if page.evaluate("document.activeElement.matches('[data-view=table] canvas')"):
+            break
+    expect(status).to_have_text(re.compile(r"ant speaks (for|against) ant: [+\u2212]?\d\.\d\d$"))
+    page.locator("[data-view=attention] canvas").focus()
+    head = "Head 1: " if heads > 1 else ""
+    for key, writing, at_word in (
+        ("ArrowUp", first, first),  # there is no more
+        ("ArrowRight", first, second),
+        ("ArrowDown", second, second),
+        ("ArrowRight", second, third),
+    ):
+        page.keyboard.press(key)
+        told = re.compile(rf"^{head}writing {writing}, it looks at {at_word}: [\d.]+%$")
+        expect(status).to_have_text(told)
+        expect(looks).to_have_text(told)
+        expect(speaks).to_have_text(re.compile(f"{at_word} speaks (for|against) {writing}: "))
+    page.keyboard.press("ArrowRight")
+    if heads > 1:
+        expect(status).to_have_text(re.compile(f"^Head 2: writing {second}, it looks at {first}: "))
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowDown")  # there is no head below the second
+        expect(status).to_have_text(re.compile(f"^Head 2: writing {third}, "))
+    page.keyboard.press("Tab")
+    expect(looks).to_have_text("")
 
 
 def test_the_starting_point_is_moved_by_pointer_and_by_keys(at: At) -> None:
@@ -343,7 +447,7 @@ def test_everything_can_be_done_by_keyboard(at: At) -> None:
     assert "outline none" not in reached, "the focus can be seen"
     wanted = (
         "vocab length heads mirror seed scale startA startB optimizer rate pace runs position "
-        "toss step reset copy handle ask"
+        "toss step reset copy handle ask cells"
     )
     assert {f"pg-{name}" for name in wanted.split()} - reached == set()
     page.locator(".pg-show-me").focus()

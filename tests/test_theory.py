@@ -60,7 +60,8 @@ def word_loss(a: Any, b: Any, vocab: int, length: int) -> np.ndarray:
     p = theory.right_attention(a, length)
     terms = [0.0 * p * b, np.log(length - 1) - (p - (1 - p) / (length - 1)) * b]
     spare = [np.log(vocab - length) - p * b] if vocab > length else []
-    return np.asarray(np.logaddexp.reduce([*terms, *spare]))
+    found: np.ndarray = np.logaddexp.reduce([*terms, *spare])
+    return found
 
 
 def conserved(a: object, b: object, length: int) -> np.ndarray:

@@ -1,8 +1,7 @@
 """A Sphinx extension that finishes the pages of the book.
 
-They say where they lie, what they are about, when they were changed; formulas are MathML; terms and
-citations have their meaning beside them. Frames of figures are files, fonts keep the icons that are
-shown, and ``system.css`` has the colours for readers without scripts.
+They say where they lie and what they are about; formulas are MathML; terms and citations have their
+meaning beside them. Frames are files, and ``system.css`` has colours for readers without scripts.
 """
 
 from __future__ import annotations
@@ -41,6 +40,7 @@ UNTRIED = re.compile(  # the output of a check: on the page nobody can try
     r'<div class="cell_output[^>]*>\s*<div [^>]*><div role="status"[^>]*><strong>○.*?(?:</div>){3}'
 )
 FORMULA = re.compile(r'([(“‘]*)(<span class="math [^>]*>)(.*?)</span>([,.;:!?)’”]*)', re.S)
+CODE = re.compile(r"(<code (?:(?!</code>).)*</code>[,.;:!?)’”]+)")  # kept in one line
 FIGURE = re.compile(r'<figure class="lessons-explore".*?</figure>', re.S)
 PARTS = re.compile(r"<style>.*?</style>\n|<script.*?</script>\n", re.S)
 DATA = re.compile(r'class="lessons-explore-data">(.*?)</script>', re.S)
@@ -207,7 +207,7 @@ def finish_page(app: Any, page: str, _: str, context: dict[str, Any], tree: Any)
     body = SHARED.sub(lambda found: found[0] if body.find(found[0]) == found.start() else "", body)
     body = TABLE.sub(lambda found: cards(found[0]), body)
     body = REAL.sub(ABSENT, body) if "<strong>Embedded " in body else body
-    body = FORMULA.sub(r"\2\1\3\4</span>", body)  # no line begins with a comma
+    body = CODE.sub(r'<span class="whole">\1</span>', FORMULA.sub(r"\2\1\3\4</span>", body))
     body = SECTION.sub(r'\1<h\3 id="h-\2">', body)  # by which Pagefind finds sections
     context["body"] = PICTURE.sub(waiting, TERM.sub(explained, body))
 

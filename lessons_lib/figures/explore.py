@@ -2,7 +2,7 @@
 
 `explore` draws a figure for each combination of a few values. A reader gets what can be shown::
 
-    application/vnd.jupyter.widget-view+json   sliders of ipywidgets, in a notebook with a kernel
+    application/vnd.jupyter.widget-view+json   sliders of ipywidgets, with a kernel
     text/html                                  the same in a page, without kernel or network
     image/png                                  the first frame, for print and PDF
     text/plain                                 a summary in words

@@ -19,6 +19,7 @@ from lessons_lib.stats import Interval, seed_interval
 Verdict = Literal["supported", "in part", "not supported", "undecided"]
 Loader = Callable[[str, str], Mapping[str, Record]]
 """Records of an experiment at a scale, arm by arm: ``run.checked``, or one that measures."""
+
 ON_TEXT = "paper", "full-size", "both-ways", "left-to-right", "short"
 """Scales, those nearest to the authors' set-up first: the first that was measured is judged."""
 NOT_MEASURED = "not measured here"

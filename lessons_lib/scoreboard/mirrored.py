@@ -208,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for arm in records:
         sys.stdout.write(f"{arm:24} {Runs(records).told(arm)} aligned\n")
     use_style()
-    draw(records)
+    draw(records).legend(loc="upper left")  # intervals of few seeds reach to the lower left
     plt.savefig(options.out)
     sys.stdout.write(f"The figure is in {options.out}\n")
     return 0

@@ -37,7 +37,7 @@ class Playground {
     this.views = new Views(root);
     for (const { element } of this.views.cards.values()) this.place.append(element);
     this.place.append(this.tally.element);
-    pointAtCells(this.views);
+    pointAtCells(this.views, (sentence) => this.say(sentence));
     const moved = (changes, said) => {
       this.apply(changes);
       this.say(said);
@@ -275,6 +275,12 @@ class Playground {
     this.begin(scene.config);
     clearTimeout(this.reading);
     this.reading = setTimeout(() => this.hold(false), READING);
+  }
+
+  /** The story is so high: the pictures share what it leaves of the screen. */
+  leaves(height) {
+    this.root.style.setProperty("--pg-story", `${height}px`);
+    this.views.measure();
   }
 
   /** A scene has nothing more to show when its run rests and all is counted. */

@@ -7,22 +7,26 @@ import { bestHead, centredTable, headVerdict, WORDS, wordsKnown } from "./readin
 const GAP = 10;
 /** What stands above the maps of several heads, and between two rows of them. */
 const HEADING = 26;
+/** The names of the axes: a line above, and for one map another at its left. */
+const AXIS = 14;
 
 /** Places of the maps of all heads: one large map with labels, or up to four in a row. */
 function places(heads, width, most) {
   if (heads === 1) {
-    const edge = width < 240 ? 30 : 44;
-    const side = Math.floor(Math.min(width - edge - 2, most - 24, 340));
-    return [{ x: edge + (width - edge - 2 - side) / 2, y: 20, side }];
+    const edge = AXIS + (width < 240 ? 30 : 40);
+    const top = AXIS + 18;
+    const side = Math.floor(Math.min(width - edge - 2, most - top - 2, 340));
+    return [{ x: edge + (width - edge - 2 - side) / 2, y: top, side, edge }];
   }
   const columns = Math.min(heads, 4);
   const rows = Math.ceil(heads / columns);
-  const room = [(width - 2 - GAP * (columns - 1)) / columns, (most + 4) / rows - HEADING, 230];
+  const across = (width - 2 - GAP * (columns - 1)) / columns;
+  const room = [across, (most - AXIS + 4) / rows - HEADING, 230];
   const side = Math.floor(Math.min(...room));
   const left = (width - columns * side - GAP * (columns - 1)) / 2;
   return Array.from({ length: heads }, (_, k) => ({
     x: left + (k % columns) * (side + GAP),
-    y: 18 + Math.floor(k / columns) * (side + HEADING),
+    y: AXIS + 18 + Math.floor(k / columns) * (side + HEADING),
     side,
   }));
 }
@@ -33,7 +37,7 @@ function height(width, scene, most) {
 }
 
 /** Head, row and column at a place of the picture, or null beside the maps. */
-function cellAt(x, y, width, height, heads, size) {
+export function cellAt(x, y, width, height, heads, size) {
   const found = places(heads, width, height).findIndex(
     (map) => x >= map.x && x < map.x + map.side && y >= map.y && y < map.y + map.side,
   );
@@ -43,16 +47,51 @@ function cellAt(x, y, width, height, heads, size) {
   return { head: found, row, column };
 }
 
+export const FIRST_CELL = { head: 0, row: 0, column: 0 };
+
+/** The cell beside one, also in the map beside it; at the end of all maps the same one. */
+export function neighbour(cell, right, down, heads, size) {
+  const wide = Math.min(heads, 4);
+  const column = (cell.head % wide) * size + cell.column + right;
+  const row = Math.floor(cell.head / wide) * size + cell.row + down;
+  const head = Math.floor(row / size) * wide + Math.floor(column / size);
+  if (column < 0 || column >= wide * size || row < 0 || head >= heads) return cell;
+  return { head, row: row % size, column: column % size };
+}
+
+/** What rows and columns are. */
+function drawAxes(context, [rows, columns], heads, place, width, colours) {
+  context.font = font(11, 600);
+  if (heads > 1) {
+    const text = `\u2193 ${rows}   \u2192 ${columns}`;
+    const free = width - context.measureText(text).width;
+    return label(context, text, Math.max(Math.min(place.x, free), 0), AXIS / 2, colours.text);
+  }
+  const { x, y, side, edge } = place;
+  const fits = (text) => context.measureText(text).width <= width;
+  const above = [`${columns} \u2192`, columns].find(fits) ?? columns;
+  const left = Math.min(x, x + side - context.measureText(above).width);
+  label(context, above, Math.max(left, 0), AXIS / 2, colours.text);
+  context.save();
+  context.translate(x - edge + AXIS / 2, y + side / 2);
+  context.rotate(-Math.PI / 2);
+  label(context, `\u2190 ${rows}`, 0, 0, colours.text, "center");
+  context.restore();
+}
+
 /**
  * The maps of all heads.
  *
- * @param {object} map `values(k)`, from -1 to 1, row by row; `names` of rows and columns; `ends`, the
- *   colours of -1, 0 and 1; `pointed`, rows and columns of the pair that is pointed at.
+ * @param {object} map `values(k)`, from -1 to 1, row by row; `names` of rows and columns; `axes`,
+ *   what rows and columns are; `ends`, the colours of -1, 0 and 1; `pointed`, row and column of the
+ *   pair that is pointed at.
  */
-function drawMaps(context, width, height, scene, { values, names, ends, pointed }) {
+function drawMaps(context, width, height, scene, { values, names, axes, ends, pointed }) {
   const { config, snapshot, colours, pair } = scene;
   const size = names.length;
-  places(config.heads, width, height).forEach(({ x, y, side }, k) => {
+  const all = places(config.heads, width, height);
+  drawAxes(context, axes, config.heads, all[0], width, colours);
+  all.forEach(({ x, y, side }, k) => {
     cells(context, values(k), size, x, y, side, side, ends.map(rgb));
     const cell = side / size;
     if (cell >= 6) grid(context, size, size, x, y, side, side, colours.surface);
@@ -73,11 +112,12 @@ function drawMaps(context, width, height, scene, { values, names, ends, pointed 
       return;
     }
     // All whole words or all initials: a mixture looks like two kinds of things.
+    const small = font(Math.min(11, Math.max(8, cell))); // rows do not overlap
     context.font = font(11);
     const whole = names.every((name) => fitting(context, name, cell - 1) === name);
     names.forEach((name, n) => {
       const at = (n + 0.5) * cell;
-      context.font = font(11, n === row ? 800 : 400);
+      context.font = n === row ? small.replace("400", "800") : small;
       label(context, fitting(context, name, 40), x - 5, y + at, colours.text, "right");
       context.font = font(11, n === column ? 800 : 400);
       const short = whole ? name : fitting(context, name[0], cell - 1);
@@ -104,10 +144,11 @@ function most(values) {
 
 export const attentionMap = {
   id: "attention",
-  title: "Attention: where it looks",
+  title: "Where it looks: attention",
   how:
     "Row: the word being written. Column: the word looked at. Full colour: most attention. " +
-    "The right place is on the diagonal.",
+    "The right place is on the diagonal. Point at a cell for its value, or go there with the arrow " +
+    "keys.",
   height,
 
   draw(context, width, height, scene) {
@@ -121,27 +162,35 @@ export const attentionMap = {
         return values.map((value) => value / full);
       },
       names: exampleWords(scene),
+      axes: ["writes", "looks at"],
       ends: [colours.surface, colours.surface, colours.attention],
       pointed: pair && [words.indexOf(pair.written), words.indexOf(pair.looked)],
     });
   },
 
-  /** The pair of words at a place. */
-  pairAt(x, y, width, height, { config, snapshot }) {
-    const cell = cellAt(x, y, width, height, config.heads, config.length);
-    const words = snapshot.example.words;
-    return cell && { head: cell.head, written: words[cell.row], looked: words[cell.column] };
+  /** How many maps there are, and rows of each. */
+  maps: ({ config }) => [config.heads, config.length],
+
+  /** The pair of words of a cell. */
+  pairIn({ head, row, column }, { snapshot }) {
+    const { words } = snapshot.example;
+    return { head, written: words[row], looked: words[column] };
+  },
+
+  /** The cell of a pair, or null where one of the words is not in the sentence. */
+  cellOf({ head, written, looked }, { snapshot }) {
+    const [row, column] = [written, looked].map((word) => snapshot.example.words.indexOf(word));
+    return row < 0 || column < 0 ? null : { head, row, column };
   },
 
   value(scene) {
     const { config, snapshot, pair } = scene;
     if (!pair) return "";
     const { length } = config;
-    const { head, written, looked } = pair;
-    const [row, column] = [written, looked].map((word) => snapshot.example.words.indexOf(word));
-    const [writing, at] = [WORDS[written], WORDS[looked]];
-    if (row < 0 || column < 0) return `Not both of ${at} and ${writing} are in this sentence.`;
-    const value = snapshot.attention[(head * length + row) * length + column];
+    const [writing, at] = [WORDS[pair.written], WORDS[pair.looked]];
+    const cell = attentionMap.cellOf(pair, scene);
+    if (cell === null) return `Not both of ${at} and ${writing} are in this sentence.`;
+    const value = snapshot.attention[(cell.head * length + cell.row) * length + cell.column];
     return `${whose(scene)}writing ${writing}, it looks at ${at}: ${percent(value)}`;
   },
 
@@ -155,7 +204,8 @@ export const attentionMap = {
 
 export const tableMap = {
   id: "table",
-  title: "What each word stands for: KTIW",
+  title: "What words stand for",
+  term: ": KTIW",
   how:
     "KTIW: knowledge to translate individual words. Row: a word that is looked at. Column: a word " +
     "that could be written. Orange, +: it speaks for that word. Purple, \u2212: it speaks against it.",
@@ -171,6 +221,7 @@ export const tableMap = {
     drawMaps(context, width, height, scene, {
       values: (k) => tables[k].map((value) => value / full[k]),
       names: WORDS.slice(0, size),
+      axes: ["looks at", "writes: + for, \u2212 against"],
       ends: [colours.elimination, colours.surface, colours.words],
       pointed: pair && [pair.looked, pair.written],
     });
@@ -188,10 +239,11 @@ export const tableMap = {
     });
   },
 
-  pairAt(x, y, width, height, { config }) {
-    const cell = cellAt(x, y, width, height, config.heads, config.vocab);
-    return cell && { head: cell.head, looked: cell.row, written: cell.column };
-  },
+  maps: ({ config }) => [config.heads, config.vocab],
+
+  pairIn: ({ head, row, column }) => ({ head, looked: row, written: column }),
+
+  cellOf: ({ head, looked, written }) => ({ head, row: looked, column: written }),
 
   value(scene) {
     const { config, snapshot, pair } = scene;

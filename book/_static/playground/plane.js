@@ -60,7 +60,8 @@ function arrow(context, x, y, dx, dy, reach, colours) {
 
 export const plane = {
   id: "plane",
-  title: "The plane: two ways out",
+  title: "The plane",
+  term: ": two ways out",
   how:
     "Arrows: where theory says that a run drifts. It starts near the cross, the balance point; " +
     "the dashed line divides the two ways. The ring is the starting point: drag it, or move it " +

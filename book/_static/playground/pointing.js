@@ -1,17 +1,34 @@
 /** What is moved in the pictures themselves: the pointer over cells, and the starting point. */
 
 import { button, signed } from "./dom.js";
+import { cellAt, FIRST_CELL, neighbour } from "./maps.js";
 import { plane } from "./plane.js";
 import { LIMITS } from "./settings.js";
 import { alignedShare } from "./theory.js";
 
-/** A cell that is pointed at shows its value, and both maps mark its pair of words. */
-export function pointAtCells(views) {
+/** Where arrow keys lead: to the right, and up. */
+const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+
+/**
+ * A cell that is pointed at, or reached by arrow keys, shows its value, and both maps mark its pair
+ * of words. `say` gets the value that a key has found.
+ */
+export function pointAtCells(views, say) {
   for (const id of ["attention", "table"]) {
     const card = views.cards.get(id);
     const point = ({ offsetX, offsetY }) => {
       if (views.scene === null) return;
-      views.point(card.view.pairAt(offsetX, offsetY, card.width, card.height, views.scene));
+      const { view, width, height } = card;
+      const cell = cellAt(offsetX, offsetY, width, height, ...view.maps(views.scene));
+      views.point(cell && view.pairIn(cell, views.scene));
+    };
+    const go = (right, down) => {
+      const { scene } = views;
+      if (scene === null) return;
+      const here = scene.pair && card.view.cellOf(scene.pair, scene);
+      const cell = here ? neighbour(here, right, down, ...card.view.maps(scene)) : FIRST_CELL;
+      views.point(card.view.pairIn(cell, scene));
+      say(card.view.value(views.scene));
     };
     card.canvas.addEventListener("pointermove", point);
     card.canvas.addEventListener("pointerdown", point);
@@ -19,11 +36,19 @@ export function pointAtCells(views) {
     card.canvas.addEventListener("pointerleave", ({ pointerType }) => {
       if (pointerType !== "touch") views.point(null);
     });
+    card.canvas.addEventListener("keydown", (event) => {
+      if (!Object.hasOwn(KEYS, event.key)) return;
+      event.preventDefault();
+      const [right, up] = KEYS[event.key];
+      go(right, -up);
+    });
+    // A pointer finds its cell itself.
+    card.canvas.addEventListener("focus", () => card.canvas.matches(":focus-visible") && go(0, 0));
+    card.canvas.addEventListener("blur", () => views.point(null));
   }
 }
 
 /** Leads that an arrow key adds. */
-const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 const STEP = 0.05;
 
 /** The starting point of the first head: what is done to it is done to the tilts. */

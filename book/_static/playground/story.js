@@ -23,12 +23,11 @@ export const SCENES = [
   {
     title: "Words first, then attention",
     caption: [
-      "A model copies animals. It learns ",
+      "A copying model learns ",
       "what each word stands for",
-      " (orange: knowledge to translate individual words) and ",
+      " (orange) and ",
       "where to look",
-      " (blue: attention). No lion in a sentence, none in its copy: such clues teach words " +
-        "without looking.",
+      " (blue). No fox in, none out: such clues teach words without looking.",
     ],
     config: { ...SIX, vocab: 12 },
     pace: 14,
@@ -36,17 +35,16 @@ export const SCENES = [
     views: ["attention", "table", "curves"],
   },
   {
-    title: "The same words every time: a coin toss",
+    title: "All animals each time: a coin toss",
     caption: [
-      "Now every sentence has all animals: ",
-      "no such clue",
-      ". Words and attention begin a little right or wrong, by chance: the dot, above the dashed " +
-        "line.",
+      "Now nothing is missing: ",
+      "no clue",
+      ". The random start (dot) decides, here above the dashed line.",
     ],
     branch: "aligned",
     ending: [
-      "Lucky: it looks more at the word to copy, which learns \u201cme\u201d (+); looking " +
-        "there pays. Each drives the other up: ",
+      "Lucky: it looks slightly more at the right word, which learns \u201cwrite me\u201d (+), so " +
+        "looking there pays. Each lifts the other: ",
       "aligned",
       ".",
     ],
@@ -58,12 +56,11 @@ export const SCENES = [
   },
   {
     title: "The coin falls on the other side",
-    caption: ["Below the line."],
+    caption: ["This start lies below."],
     branch: "elimination",
     ending: [
-      "Unlucky: it looks more at the others, which learn \u201cnot me\u201d " +
-        "(\u2212). Each is often \u201cother\u201d, so every word learns it: looking at the right " +
-        "one now votes it down. It ends by ruling out: ",
+      "Unlucky: it looks more at wrong words, which learn \u201cnot me\u201d (\u2212). Looking now " +
+        "rules words out, so it avoids the right one: ",
       "elimination",
       ".",
     ],
@@ -76,10 +73,10 @@ export const SCENES = [
   {
     title: "Eight heads, eight tosses",
     caption: [
-      "Eight heads: eight tosses. Unlucky ones only vote wrong words down, the " +
-        "lucky one, head 7, votes the right one up. None opposes: ",
+      "Each head votes by its own maps. Unlucky ones rule out wrong words, lucky head 7 supports " +
+        "the right one. They agree: ",
       "one lucky head is enough",
-      ". How many runs have one?",
+      ".",
     ],
     config: { ...SIX, heads: 8, seed: EIGHT_TOSSES, rate: 16 },
     pace: 60,
@@ -90,20 +87,50 @@ export const SCENES = [
   },
 ];
 
-const SUMMARY = [
-  "",
-  "What goes wrong:",
-  " with the same words in every sentence nothing is missing, and there is no clue which word stands " +
-    "for which. Words and attention lean by chance, and each drives the other, up or down. From half " +
-    "of the starts the model never looks at the word it copies: it gets there by ruling out, and " +
-    "stays unsure for long. ",
-  "Why more heads help:",
-  " each head is one more toss, and one lucky head is enough.",
-];
+const SUMMARY = {
+  title: "A coin toss, and why heads help",
+  caption: [
+    "",
+    "What goes wrong:",
+    " from half of the starts the model never looks at the right word. It rules out the others, and " +
+      "stays unsure for long. ",
+    "Why a coin:",
+    " the same words every time give no clue. Words and attention lean by chance, and each drives " +
+      "the other up or down. ",
+    "Why one lucky head is enough:",
+    " unlucky ones only rule out wrong words; none opposes it.",
+  ],
+};
 
 /** Parts of a text as nodes, every second one stressed. */
 function stressed(parts) {
   return parts.map((text, n) => (n % 2 ? el("strong", {}, text) : text));
+}
+
+/** How sure a run is, and one to compare it with. */
+function measured(row, other) {
+  const beside = other ? ` (lucky start: ${percent(sure(other))})` : "";
+  return `${percent(sure(row))} sure of the right word${beside}`;
+}
+
+/** As long as what a scene will say of its run. */
+function longest(scene) {
+  const sample = { loss: 1 };
+  return scene.compared || scene.measured ? measured(sample, scene.compared && sample) : "";
+}
+
+/** All that a scene says, invisible: the largest keeps its room, so that no button moves. */
+const ROOMS = [...SCENES, SUMMARY];
+
+function room({ title, caption, ending = [], ...scene }) {
+  return el(
+    "div",
+    { class: "pg-story-room", "aria-hidden": "true" },
+    el("p", { class: "pg-story-heading" }, title),
+    el("p", {}, ...stressed(caption)),
+    el("p", {}, ...stressed(ending)),
+    el("p", { class: "pg-story-number" }, longest(scene)),
+  );
 }
 
 export class Story {
@@ -115,21 +142,21 @@ export class Story {
     this.at = 0;
     this.paused = false;
     this.count = el("p", { class: "pg-story-count" });
-    this.title = el("h2", { class: "pg-story-title", tabindex: "-1" });
+    this.title = el("h2", { class: "pg-story-title pg-story-heading", tabindex: "-1" });
     this.caption = el("p", { class: "pg-story-caption" });
     this.ending = el("p", { class: "pg-story-ending" });
-    this.measure = el("p", { class: "pg-story-measure" });
+    this.measure = el("p", { class: "pg-story-measure pg-story-number" });
     this.backButton = button("Back", "pg-back", () => this.show(this.at - 1));
     this.pauseButton = button("Pause", "pg-hold", () => this.toggle());
     this.nextButton = button("Next", "pg-next pg-primary", () => this.show(this.at + 1));
     this.leaveButton = button("Leave", "pg-leave", () => this.close());
     this.leaveButton.title = "or press Escape";
+    const texts = [this.title, this.caption, this.ending, this.measure];
     this.element = el(
       "section",
       { class: "pg-story", "aria-label": "The guided minute", hidden: true },
       this.count,
-      this.title,
-      el("div", { class: "pg-story-text" }, this.caption, this.ending, this.measure),
+      el("div", { class: "pg-story-text" }, el("div", {}, ...texts), ...ROOMS.map(room)),
       el(
         "div",
         { class: "pg-story-buttons" },
@@ -139,9 +166,12 @@ export class Story {
         this.leaveButton,
       ),
     );
-    document.addEventListener("keydown", ({ key }) => {
-      if (key === "Escape" && this.open) this.close();
+    document.addEventListener("keydown", ({ key, target }) => {
+      // A dialog, such as the search, takes Escape for itself; the theme may have closed it already.
+      const elsewhere = target.closest("dialog") ?? document.querySelector("dialog[open]");
+      if (key === "Escape" && this.open && !elsewhere) this.close();
     });
+    new ResizeObserver(() => this.app.leaves(this.element.offsetHeight)).observe(this.element);
   }
 
   get open() {
@@ -161,20 +191,20 @@ export class Story {
     this.at = Math.max(0, number);
     this.paused = false;
     const ended = this.at === SCENES.length;
-    const scene = SCENES[Math.min(this.at, SCENES.length - 1)];
-    const parts = ended ? SUMMARY : scene.caption;
+    const scene = ended ? SUMMARY : SCENES[this.at];
     write(this.count, ended ? "In short" : `Scene ${this.at + 1} of ${SCENES.length}`);
-    write(this.title, ended ? "What goes wrong, and why heads help" : scene.title);
-    this.ending.replaceChildren(...stressed(ended ? [] : (scene.ending ?? [])));
-    this.ending.classList.add("is-to-come"); // invisible, but its place is kept
-    this.caption.replaceChildren(...stressed(parts));
-    write(this.measure, "");
+    write(this.title, scene.title);
+    this.ending.replaceChildren(...stressed(scene.ending ?? []));
+    this.ending.classList.add("is-to-come"); // invisible, but its place is kept, as the number's
+    this.caption.replaceChildren(...stressed(scene.caption));
+    write(this.measure, longest(scene));
+    this.measure.classList.add("is-to-come");
     this.backButton.disabled = this.at === 0;
     this.pauseButton.hidden = this.leaveButton.hidden = ended;
     write(this.pauseButton, "Pause");
     write(this.nextButton, ended ? "Now toss it yourself" : "Next");
     if (!ended) this.app.play(scene);
-    this.app.say(`${this.title.textContent}. ${parts.join("")}`);
+    this.app.say(`${this.title.textContent}. ${scene.caption.join("")}`);
   }
 
   /** The run has taken a way: what the scene says of it comes into sight. */
@@ -190,8 +220,8 @@ export class Story {
   compare(row, kept) {
     const there = kept.find(({ step }) => step === row.step);
     if (row.step === 0 || (kept.length && !there)) return;
-    const beside = there ? `; with the lucky start ${percent(sure(there))}` : "";
-    write(this.measure, `Step ${row.step}: ${percent(sure(row))} sure of the right word${beside}.`);
+    write(this.measure, measured(row, there));
+    this.measure.classList.remove("is-to-come");
   }
 
   /** The scene has nothing more to show: it can be seen again. */

@@ -20,8 +20,9 @@ class Card {
   constructor(view) {
     this.view = view;
     const id = `pg-${view.id}`;
+    // Where cells can be reached by keys, a screen reader has to leave the keys to the page.
     this.canvas = el("canvas", {
-      role: "img",
+      ...(view.pairIn ? { role: "application", tabindex: "0", class: "pg-cells" } : { role: "img" }),
       "aria-labelledby": `${id}-title`,
       "aria-describedby": `${id}-words`,
     });
@@ -31,7 +32,7 @@ class Card {
     this.element = el(
       "figure",
       { class: "pg-view", "data-view": view.id },
-      ...head(id, view.title, view.how),
+      ...head(id, view.title, view.how, view.term),
       ...(view.legend ? [legend(view.legend)] : []),
       this.stage,
       this.value,
@@ -65,8 +66,8 @@ class Card {
   }
 }
 
-/** Title of a card, and behind a "?" what it shows. */
-export function head(id, title, how) {
+/** Title of a card, with its technical term, and behind a "?" what it shows. */
+export function head(id, title, how, term = "") {
   const text = el("p", { class: "pg-how", id: `${id}-how`, hidden: true }, how);
   const ask = button("?", "pg-ask", () => {
     text.hidden = !text.hidden;
@@ -75,7 +76,8 @@ export function head(id, title, how) {
   ask.setAttribute("aria-label", `What this shows: ${title}`);
   ask.setAttribute("aria-expanded", "false");
   ask.setAttribute("aria-controls", text.id);
-  return [el("div", { class: "pg-head" }, el("h2", { id: `${id}-title` }, title), ask), text];
+  const name = el("h2", { id: `${id}-title` }, title, el("span", { class: "pg-term" }, term));
+  return [el("div", { class: "pg-head" }, name, ask), text];
 }
 
 /** What each colour and line stands for. */
