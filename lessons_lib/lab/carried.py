@@ -19,7 +19,7 @@ from lessons_lib import training
 from lessons_lib.config import refuse
 from lessons_lib.lab import transformer
 from lessons_lib.lab.copying import extended, train_copier
-from lessons_lib.lab.mirror import Pair, called
+from lessons_lib.lab.mirror import MAIN_PAIRS, Pair, called
 from lessons_lib.tasks import EOS, FIRST_WORD, Batch, Copying
 
 
@@ -140,9 +140,8 @@ def carried() -> dict[str, CarriedConfig]:
         "four": replace(two, heads=4),
         "ranking": replace(two, ranked=True, shared_embeddings=False),
     }
-    few = ("random", "identical", "both")
     return {
         f"{name}-{called(pair)}": replace(base, pair=pair)
         for name, base in bases.items()
-        for pair in (get_args(Pair) if name == "two" else few)
+        for pair in (get_args(Pair) if name == "two" else MAIN_PAIRS)
     }

@@ -113,6 +113,10 @@ PAIRS = extended(SMALL, PairConfig, heads=2, steps=600)
 """Two heads on the small hard distribution."""
 
 
+MAIN_PAIRS: tuple[Pair, ...] = ("random", "identical", "both")
+"""Those that are compared outside the small copiers, too."""
+
+
 def called(pair: Pair) -> str:
     """What a kind of pair is called in the names of arms."""
     return "antithetic" if pair == "both" else pair

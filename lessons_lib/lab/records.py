@@ -190,11 +190,11 @@ def load(name: str, scale: str | None = None, directory: Path | None = None) -> 
     remedy = command(name, scale)
     paths = (where / scale).glob("*.json")
     found = [read(path.stem, directory=path.parent, remedy=remedy) for path in paths]
-    if not found and not where.is_dir() and directory is None:
-        known = sorted(path.name for path in PACKAGED.iterdir() if path.is_dir())
+    known = sorted({path.parts[-3] for path in PACKAGED.glob("*/*/*.json")})
+    if not found and known and name not in known and directory is None:
         raise NotMeasuredError(
-            f"no result of {name}; there is {', '.join(known)}. If it is an experiment that python "
-            f"-m lessons_lib.lab list shows, make it with: {remedy}"
+            f"no result of {name}; there is {', '.join(known)}. If `python -m lessons_lib.lab "
+            f"list` shows it, make it with: {remedy}"
         )
     if not found:
         raise NotMeasuredError(f"no result of {name}, {scale} scale; make it with: {remedy}")

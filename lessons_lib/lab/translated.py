@@ -6,11 +6,10 @@ The heads' contexts are averaged, and so is the attention that is measured. Regi
 
 import time
 from dataclasses import dataclass
-from typing import get_args
 
 from lessons_lib import training
 from lessons_lib.lab import blocks, translation
-from lessons_lib.lab.mirror import Pair, pair_up
+from lessons_lib.lab.mirror import MAIN_PAIRS, Pair, called, pair_up
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,4 @@ def run_translated(config: PairTranslation, seed: int) -> training.History:
 
 def translated() -> dict[str, PairTranslation]:
     """German captions to English: what the second head is to the first."""
-    return {
-        "antithetic" if pair == "both" else pair: PairTranslation(pair=pair)
-        for pair in get_args(Pair)
-        if pair in ("random", "identical", "both")
-    }
+    return {called(pair): PairTranslation(pair=pair) for pair in MAIN_PAIRS}
