@@ -224,11 +224,11 @@ def test_frames_leave_the_page_and_the_still_stays(tmp_path: Path) -> None:
 
 
 def test_a_paragraph_on_captions_is_marked_where_there_are_none() -> None:
-    said = "<p>Ten <em>captions</em>.</p><p>Caption-like</p>\n<li><p>SST-2\nand more</p></li>"
+    said = "<p>Ten <em>captions</em>.</p><p>Caption-like</p>\n<li><p>SMS\nand more</p></li>"
     notice = (
         "<p><strong>Embedded corpus.</strong> No captions.</p><p>None.</p><p>Seven previews</p>"
     )
-    marked = said.replace("<p>Ten", f"{pages.ABSENT}Ten").replace("<p>SST", f"{pages.ABSENT}SST")
+    marked = said.replace("<p>Ten", f"{pages.ABSENT}Ten").replace("<p>SMS", f"{pages.ABSENT}SMS")
     assert pages.REAL.sub(pages.ABSENT, said + notice) == marked + notice
 
 

@@ -159,6 +159,7 @@ def test_a_page_has_one_title_described_images_and_nothing_foreign(page_name: st
     page = soup(web.SITE / f"{page_name}.html")
     # The search has a title of its own, outside of an article.
     assert len(page.select("article h1")) == (page_name != "search")
+    assert all(title.get_text(strip=True) for title in page.select("h1"))
     loaded = [*page.select("[src]"), *page.select("link[href]:not([rel~=canonical])")]
     loads = [str(tag.get("src") or tag.get("href")) for tag in loaded]
     assert [address for address in loads if re.match(r"(https?:)?//", address)] == []

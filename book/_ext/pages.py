@@ -51,7 +51,7 @@ SECTION = re.compile(r'(<section id="([^"]+)"[^>]*>\s*(?:<span[^>]*></span>\s*)*
 PICTURE = re.compile(r'<img ([^>]*src=")([^">]+)(?=")')
 # A paragraph on what is not on a page that ran on the embedded corpus.
 REAL = re.compile(
-    r"(?s)<p>(?!<strong>Embedded )(?=(?:(?!</p>).)*?\b(?:captions?|reviews?|Multi30k|SST-2)\b)"
+    r"(?s)<p>(?!<strong>Embedded )(?=(?:(?!</p>).)*\b(?:captions?|reviews?|Multi30k|SST|SMS|ham)\b)"
 )
 ABSENT = '<p><em class="absent">[Real corpus]</em> '
 ICON = re.compile(r"\bfa-[a-z0-9-]+")
