@@ -122,11 +122,6 @@ WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="ut
 """What is said of experiments: their ``questions``, and groups of ``deviations`` by name."""
 
 
-EARLIER = frozenset({"classification/left-to-right"})
-"""Experiments and scales whose records an earlier version of the code made: classifiers with other
-proxies. They are read as they are and say themselves how; to run them again makes new ones."""
-
-
 OURS = ("ours", "small")
 CAPTIONS = ("captions", "translator")
 ALONE = "measured: on {reported_on} pairs, each run by itself"

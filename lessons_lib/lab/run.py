@@ -22,7 +22,7 @@ import pandas as pd
 from lessons_lib.config import Configuration, digest
 from lessons_lib.corpora.sources import CorpusUnavailable, cache_directory, make_writable
 from lessons_lib.lab import parallel, records
-from lessons_lib.lab.catalogue import EARLIER, REGISTRY, Experiment, Run, Scale
+from lessons_lib.lab.catalogue import REGISTRY, Experiment, Run, Scale
 from lessons_lib.lab.cluster import ClusterError, cluster_executor
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, command
 from lessons_lib.training import History
@@ -53,17 +53,15 @@ def current(name: str, scale: str | None = None, *, whole: bool = True) -> dict[
     scale, chosen = _scale(name, scale)
     where = records.PACKAGED / name / scale
     remedy = command(name, scale)
-    earlier = f"{name}/{scale}" in EARLIER
     found = {}
     for arm, config in chosen.arms.items():
-        expected = None if earlier else config.to_dict()
         if not (whole or (where / f"{arm}.json").exists()):
             continue
-        record = records.read(arm, directory=where, config=expected, remedy=remedy)
+        record = records.read(arm, directory=where, config=config.to_dict(), remedy=remedy)
         seeds = chosen.seeds if whole else record.seeds
         for what, wanted in {"seeds": seeds, "deviations": chosen.told(arm)}.items():
             there = getattr(record, what)
-            if wanted != there and not earlier:
+            if wanted != there:
                 raise ResultError(
                     f"the result {where / arm}.json is stale: expected {what} {wanted}, found "
                     f"{there}; make it again with: {remedy}"
