@@ -27,7 +27,7 @@ export const SCENES = [
       "what each word stands for",
       " (orange) and ",
       "where to look",
-      " (blue). No fox read, no fox written: such clues teach words without looking.",
+      " (blue). No fox in, none out: such clues teach words without looking.",
     ],
     config: { ...SIX, vocab: 12 },
     pace: 14,
@@ -39,11 +39,11 @@ export const SCENES = [
     caption: [
       "Now nothing is missing: ",
       "no clue",
-      ". The random start (dot) decides: above the dashed line.",
+      ". The random start (dot) decides, here above the dashed line.",
     ],
     branch: "aligned",
     ending: [
-      "Lucky: it looks more at the right word, which learns \u201cwrite me\u201d (+), so " +
+      "Lucky: it looks slightly more at the right word, which learns \u201cwrite me\u201d (+), so " +
         "looking there pays. Each lifts the other: ",
       "aligned",
       ".",
@@ -59,7 +59,7 @@ export const SCENES = [
     caption: ["This start lies below."],
     branch: "elimination",
     ending: [
-      "Unlucky: it looks more at wrong words, which learn \u201cnot me\u201d (\u2212). Looking " +
+      "Unlucky: it looks more at wrong words, which learn \u201cnot me\u201d (\u2212). Looking now " +
         "rules words out, so it avoids the right one: ",
       "elimination",
       ".",
@@ -73,7 +73,7 @@ export const SCENES = [
   {
     title: "Eight heads, eight tosses",
     caption: [
-      "A head is one pair of maps; all vote. Unlucky ones rule out wrong words, lucky head 7 backs " +
+      "Each head votes by its own maps. Unlucky ones rule out wrong words, lucky head 7 supports " +
         "the right one. They agree: ",
       "one lucky head is enough",
       ".",
