@@ -22,7 +22,6 @@ import yaml
 from test_handins import packed
 
 import assignment
-from assignment import Grade
 from environment import CourseError, Project
 from labels import read_settings
 from lessons_lib import stats
@@ -218,8 +217,8 @@ def test_every_entry_is_in_the_table(graded: dict[str, Any], built: Path) -> Non
 def test_a_submission_that_takes_too_long_in_all_is_given_up(tmp_path: Path) -> None:
     (tmp_path / "endless.ipynb").write_text('{"cells": []}', encoding="utf-8")
     paths = [tmp_path / "endless.ipynb"]
-    found = assignment.grade_one(here(tmp_path), tmp_path, "x", paths, seconds=0.01)
-    assert found == Grade("x", {}, {}, "", "expected an end within 0.01 s, found none")
+    row = assignment.grade_one(here(tmp_path), tmp_path, "x", paths, seconds=0.01)
+    assert row["problem"] == "expected an end within 0.01 s, found none"
 
 
 # What the book gives away ------------------------------------------------------------------------
@@ -288,12 +287,14 @@ def test_the_solutions_in_the_book_do_not_solve_the_set() -> None:
 
 
 def test_the_table_of_grades(tmp_path: Path) -> None:
-    grades = [
-        Grade("ann", {"q1": 1.5, "q2": 0.0}, {"q1": 2.0, "q2": 1.0}, "Because."),
-        Grade("bo", {}, {}, "", "no, broken"),
-        Grade("cy", {"q1": 0.0}, {"q1": 2.0}, "", remarks="f: no end"),
+    ann = {"submission": "ann", "written": "Because.", "problem": "", "remarks": ""}
+    others = ann | {"written": ""}
+    rows: list[dict[str, Any]] = [
+        ann | {"q1": 1.5, "q2": 0.0, "automatic": 1.5, "of": 3.0},
+        others | {"submission": "bo", "problem": "no, broken"},
+        others | {"submission": "cy", "q1": 0.0, "automatic": 0, "of": 2, "remarks": "f: no end"},
     ]
-    assignment.write_grades(grades, tmp_path)
+    assignment.write_grades(rows, tmp_path)
     assert (tmp_path / "grades.csv").read_text(encoding="utf-8").splitlines() == [
         "submission,q1,q2,automatic,of,problem,remarks",
         "ann,1.5,0,1.5,3,,",

@@ -17,7 +17,6 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,18 +34,6 @@ LARGEST = 100_000_000  # bytes of a file in a zip file; reading more would take 
 WRITTEN = re.compile(r"<!-- (BEGIN|END) QUESTION -->")
 SUFFIX = re.compile(r"\.(ipynb|zip)\b.*", re.IGNORECASE)
 LITTER = re.compile(r"\._.*|\.DS_Store|\.ipynb_checkpoints|__MACOSX|Thumbs\.db|desktop\.ini", re.I)
-
-
-@dataclass(frozen=True)
-class Grade:
-    """What came of one submission."""
-
-    name: str  # of its file without suffix, or of its folder
-    points: dict[str, float]  # of each question that code grades; none where `problem` says why
-    possible: dict[str, float]  # the most that each of these questions gives
-    written: str  # answers to the questions that a person grades
-    problem: str = ""  # why it could not be graded
-    remarks: str = ""  # answers that were stopped or refused
 
 
 def otter(project: Project, arguments: list[str], library: Path, cwd: Path, seconds: float) -> None:
@@ -227,16 +214,21 @@ def unpacked(archive: Path, target: Path) -> Path:
 
 def grade_one(
     project: Project, library: Path, name: str, paths: list[Path], seconds: float = SECONDS
-) -> Grade:
+) -> dict[str, Any]:
     """Grade a submission, the notebook in ``paths``; one that cannot be graded says why.
 
     It runs as you, without a sandbox, for at most ``seconds`` in all; each question has a limit of
     its own in the problem set. ``library`` has ``autograder.zip`` and what ``unpacked`` took out.
+
+    Returns:
+        Its row of the table, and what it has ``written`` for a person: points of each question and
+        ``automatic`` ones together, the most that they can be, and answers that were stopped or
+        refused as ``remarks``; or the ``problem``.
     """
-    written = ""
+    row: dict[str, Any] = {"submission": name, "written": "", "problem": "", "remarks": ""}
     try:
         notebook = read_submission(paths)
-        written = written_answers(notebook)
+        row["written"] = written_answers(notebook)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             copy = Path(folder) / f"{NAME}.ipynb"  # of a name and coding that otter can read
             missing = {"metadata": {}, "nbformat": 4, "nbformat_minor": 5}
@@ -246,28 +238,21 @@ def grade_one(
             result = json.loads((copy.parent / "results.json").read_text(encoding="utf-8"))
     except CourseError as error:
         reason = re.sub(r"^[\w.]+Error: ", "", str(error).splitlines()[-1])
-        return Grade(name, {}, {}, written, reason)
+        return row | {"problem": reason}
     tests = [test for test in result["tests"] if "max_score" in test]
-    points = {test["name"]: float(test["score"]) for test in tests}
-    possible = {test["name"]: float(test["max_score"]) for test in tests}
     said = re.findall(r"AnswerError: (.+)", "\n".join(test.get("output", "") for test in tests))
-    return Grade(name, points, possible, written, remarks="; ".join(dict.fromkeys(said)))
+    sums = {"automatic": sum(t["score"] for t in tests), "of": sum(t["max_score"] for t in tests)}
+    points = {test["name"]: test["score"] for test in tests}
+    return row | points | sums | {"remarks": "; ".join(dict.fromkeys(said))}
 
 
-def write_grades(grades: list[Grade], target: Path) -> None:
+def write_grades(rows: list[dict[str, Any]], target: Path) -> None:
     """Write ``grades.csv``, and ``written.md`` with the answers that a person grades."""
-    questions = sorted({name for grade in grades for name in grade.points})
-    columns = ["submission", *questions, "automatic", "of", "problem", "remarks"]
-    sums = [{"automatic": sum(g.points.values()), "of": sum(g.possible.values())} for g in grades]
-    rows = [
-        {"submission": one.name, "problem": one.problem, "remarks": one.remarks, **one.points}
-        | (both if one.points else {})
-        for one, both in zip(grades, sums, strict=True)
-    ]
-    target.mkdir(parents=True, exist_ok=True)
-    table = pandas.DataFrame(rows, columns=columns)
+    last = ["automatic", "of", "problem", "remarks"]
+    questions = sorted(set().union(*rows) - {"submission", "written", *last})
+    table = pandas.DataFrame(rows, columns=["submission", *questions, *last])
     table.to_csv(target / "grades.csv", index=False, float_format="%g")
-    answers = [f"# {one.name}\n\n{one.written or '(no answer found)'}\n" for one in grades]
+    answers = [f"# {x['submission']}\n\n{x['written'] or '(no answer found)'}\n" for x in rows]
     (target / "written.md").write_text("\n".join(answers), encoding="utf-8")
 
 
@@ -282,12 +267,12 @@ def grade(project: Project, handed_in: Iterable[Path], jobs: int = 1) -> int:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         grade_it = partial(grade_one, project, unpacked(target / "autograder.zip", Path(name)))
         with ThreadPoolExecutor(max_workers=jobs) as pool:
-            grades = list(pool.map(grade_it, students.keys(), students.values()))
-    write_grades(grades, target)
-    failed = sum(bool(one.problem) for one in grades)
-    print(f"{target / 'grades.csv'}: {len(grades) - failed} of {len(grades)} graded")
+            rows = list(pool.map(grade_it, students.keys(), students.values()))
+    write_grades(rows, target)
+    failed = sum(bool(row["problem"]) for row in rows)
+    print(f"{target / 'grades.csv'}: {len(rows) - failed} of {len(rows)} graded")
     print(f"{target / 'written.md'}: the written answers, to be graded by hand")
-    for one in grades:
-        if one.problem or one.remarks:
-            print(f"{one.name}: {one.problem or one.remarks}")
-    return 1 if failed else 0
+    for row in rows:
+        if said := row["problem"] or row["remarks"]:
+            print(f"{row['submission']}: {said}")
+    return int(bool(failed))
