@@ -15,7 +15,7 @@ from answers import CHAPTERS, items
 import chromium
 import course
 import lecture
-from environment import CourseError
+from environment import CourseError, Project
 from labels import markdown_cells
 from lessons_lib.theory import phase_portrait
 
@@ -90,8 +90,15 @@ def test_plans_name_exercises_that_exist_and_their_minutes() -> None:
 # The slides.
 
 
+def built_page(build: Path) -> Path:
+    project = Project(ROOT)
+    project.build = build
+    assert lecture.build(project) == 0
+    return build / "slides" / "lecture.html"
+
+
 def test_figures_are_those_of_the_book_and_the_page_needs_no_network(tmp_path: Path) -> None:
-    page = lecture.write(ROOT, tmp_path).read_text("utf-8")
+    page = built_page(tmp_path).read_text("utf-8")
     named = lecture.FIGURE.findall(LECTURE)
     assert len(named) >= 12
     for chapter, cell_id in named:
@@ -99,9 +106,11 @@ def test_figures_are_those_of_the_book_and_the_page_needs_no_network(tmp_path: P
         (cell,) = [cell for cell in cells if cell.id == cell_id]
         (code,) = [o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {})]
         assert "".join(code.split()) in page
-        written = tmp_path / "figures" / f"{chapter}-{cell_id}.png"
+        written = tmp_path / "slides" / "figures" / f"{chapter}-{cell_id}.png"
         assert written.read_bytes() == base64.b64decode(code)
-        assert f"](figures/{written.name})" in (tmp_path / "lecture.md").read_text("utf-8")
+        assert f"](figures/{written.name})" in (tmp_path / "slides" / "lecture.md").read_text(
+            "utf-8"
+        )
     assert page.count("<section ") == len(re.findall(r"^---$", LECTURE, re.MULTILINE)) - 1
     sources = re.findall(r"(?:src|href)=\"([^\"]*)\"", page)
     assert all(source.startswith("data:image/") for source in sources)
@@ -142,11 +151,10 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason=chromium.ABSENT)
 @needs_chromium
 def test_keys_turn_the_pages_and_show_the_notes(tmp_path: Path) -> None:
     sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    page_file = lecture.write(ROOT, tmp_path)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(chromium.FLAGS))
         page = browser.new_context(offline=True, viewport={"width": 1280, "height": 720}).new_page()
-        page.goto(page_file.as_uri())
+        page.goto(built_page(tmp_path).as_uri())
         first, second = (page.locator("section").nth(k) for k in (0, 1))
         assert (first.is_visible(), second.is_visible()) == (True, False)
         page.keyboard.press("ArrowRight")

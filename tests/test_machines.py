@@ -184,8 +184,9 @@ def test_the_directory_of_the_corpora_as_people_write_it(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    given = {"LESSONS_DATA": value, "LESSONS_CACHE": value}
-    found = environment.child_environment(Project(tmp_path), given)
+    for name in ("LESSONS_DATA", "LESSONS_CACHE"):
+        monkeypatch.setenv(name, value)
+    found = environment.child_environment(Project(tmp_path))
     expected = {"with a blank": str(tmp_path / value), " ": None}.get(value, str(tmp_path))
     assert found.get("LESSONS_DATA") == found.get("LESSONS_CACHE") == expected
 

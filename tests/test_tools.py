@@ -99,10 +99,12 @@ def test_torch_comes_from_the_cpu_index_only_where_that_answers(
     assert ("from the usual index instead" in capsys.readouterr().out) is not answers
 
 
-def test_programs_see_the_environment_and_nothing_else(project: Any) -> None:
+def test_programs_see_the_environment_and_nothing_else(project: Any, monkeypatch: Any) -> None:
     theirs = {"PYTHONPATH": "/x", "MPLBACKEND": "Agg", "PIP_TARGET": "/x", "PIP_Dry_Run": "1"}
     kept = {"PIP_INDEX_URL": "https://example.org/simple", "PIP_CONSTRAINT": "c", "PIP_CERT": "c"}
-    found = environment.child_environment(project, {**theirs, **kept, "PATH": "p"})
+    for name, value in {**theirs, **kept}.items():
+        monkeypatch.setenv(name, value)
+    found = environment.child_environment(project)
     assert not theirs.keys() & found.keys()
     assert kept.items() <= found.items()
     assert found["PYTHONNOUSERSITE"] == "1"

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -83,16 +83,15 @@ def write_atomically(path: Path, text: str) -> None:
         half.unlink(missing_ok=True)
 
 
-def child_environment(project: Project, base: Mapping[str, str] | None = None) -> dict[str, str]:
+def child_environment(project: Project) -> dict[str, str]:
     """Environment variables for programs and kernels that use ``.venv`` and nothing else.
 
     A Jupyter kernel, IPython profile or matplotlibrc of the user would otherwise take part in
     the book, ``PYTHONPATH`` could hide the installed wheel, and ``PIP_TARGET`` lead it elsewhere.
     CourseError: ``LESSONS_DATA`` names no directory.
     """
-    base = os.environ if base is None else base
     alien = {"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "MPLBACKEND", "MATPLOTLIBRC", *ELSEWHERE}
-    result = {name: value for name, value in base.items() if name.upper() not in alien}
+    result = {name: value for name, value in os.environ.items() if name.upper() not in alien}
     own = project.venv / "var"  # a home may be missing, or not to be written
     result |= {
         "PYTHONNOUSERSITE": "1",

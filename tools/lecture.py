@@ -73,12 +73,13 @@ def read_slides(text: str) -> list[Slide]:
     ]
 
 
-def write(root: Path, out: Path) -> Path:
-    """Write the slides of a checkout into a directory, and return the page."""
+def build(project: Project, pdf: bool = False) -> int:
+    """Write the slides, with a PDF where that is asked for."""
 
     def formula(latex: str, options: dict[str, Any]) -> str:
         return converter.convert_with_local_state(latex, displaystyle=options["display_mode"])
 
+    root, out = project.root, project.build / "slides"
     text = (root / "slides" / "lecture.md").read_text(encoding="utf-8")
     figures = {names: find_figure(root / "book", *names) for names in FIGURE.findall(text)}
     shutil.rmtree(out / "figures", ignore_errors=True)
@@ -99,12 +100,6 @@ def write(root: Path, out: Path) -> Path:
         markdown=markdown,
     )
     page.write_text(whole, encoding="utf-8")
-    return page
-
-
-def build(project: Project, pdf: bool = False) -> int:
-    """Write the slides, with a PDF where that is asked for."""
-    page = write(project.root, project.build / "slides")
     print(page)
     if pdf:
         page.with_suffix(".pdf").write_bytes(chromium.printed(page))
