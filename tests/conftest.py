@@ -73,8 +73,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     (tmp_path / "book" / "_static").mkdir(parents=True)
     (tmp_path / "lessons_lib").mkdir()
     for name, text in {
-        "_config.yml": "title: tiny\n",
-        "_toc.yml": "root: book/index\nchapters:\n- file: book/01_one\n- file: book/02_two\n",
+        "_config.yml": "parse: {myst_enable_extensions: []}\n",
+        "_toc.yml": "root: book/index\nparts:\n"
+        "- numbered: 1\n  chapters: [{file: book/01_one}, {file: book/02_two}]\n",
+        "book/references.bib": "",
         "requirements.txt": "torch==2.13.0\n",
         "pyproject.toml": "",
         "lessons_lib/__init__.py": "",

@@ -22,10 +22,6 @@ STUDENT_NOTE = """\
 > **Student edition.** Solutions are left out, hints are kept. `check(...)` below an exercise says \
 whether an answer is right, and if not, which mistake it probably is."""
 FOLDERS = ("colab", "student")
-HIDDEN_TAGS = {"hide-input", "remove-input"}
-SHOWN_TAG = "set-up"  # folded on the site; in a notebook, where it runs first, readers see it
-# What the editions lack: a folded guard would stop a reader who changes what it asserts.
-LEFT_OUT_TAGS = {"remove-cell", "hide-cell"}
 # What a reader's runtime has stays as it is: pip replaces nothing that fits the loose ranges of
 # pyproject.toml. `packaging` comes with every Jupyter kernel. The package is not imported before,
 # so that a new one needs no restart; where one is needed, %pip says so.
@@ -36,9 +32,8 @@ from importlib.metadata import distributions
 from packaging.version import Version
 
 found = [Version(each.version) for each in distributions(name="lessons_lib")]
-if not found or found[0] < Version("@VERSION@"):
-    %pip install -q "@WHEEL@#sha256=@SHA256@"
-"""
+if not found or found[0] < Version("{0.version}"):
+    %pip install -q "{0.wheel}#sha256={0.wheel_sha256}\""""
 # Before a release there is no address to install from.
 CHECKOUT_CELL = """\
 # @title The course's package, lessons_lib
@@ -47,24 +42,12 @@ from importlib.util import find_spec
 if not find_spec("lessons_lib"):
     raise ModuleNotFoundError(
         "Do `pip install .` in the course's directory; restart the kernel."
-    )
-"""
+    )"""
 
 
 def install_cell(settings: Settings) -> str:
     """The first code cell of every chapter: it installs the one wheel of the release, if any."""
-    if not settings.wheel_sha256:
-        return CHECKOUT_CELL.rstrip("\n")
-    cell = INSTALL_CELL.replace("@VERSION@", settings.version)
-    cell = cell.replace("@SHA256@", settings.wheel_sha256)
-    return cell.replace("@WHEEL@", settings.wheel).rstrip("\n")
-
-
-def colab_address(settings: Settings, name: str) -> str:
-    """Address that opens a chapter in Colab, of a repository on GitHub."""
-    path = settings.repository.removeprefix("https://github.com/")
-    host = "https://colab.research.google.com/github"
-    return f"{host}/{path}/blob/{settings.tag}/colab/{name}.ipynb"
+    return INSTALL_CELL.format(settings) if settings.wheel_sha256 else CHECKOUT_CELL
 
 
 def prepared(notebook: Any, settings: Settings, name: str) -> Any:
@@ -73,15 +56,17 @@ def prepared(notebook: Any, settings: Settings, name: str) -> Any:
     Before a release there is no address behind a badge, and no badge.
     """
     ours = {cell["id"]: cell for cell in notebook.cells if cell["id"] in (INSTALL_ID, BADGE_ID)}
-    cells = [cell for cell in notebook.cells if cell["id"] not in ours]
-    shown = ours.get(BADGE_ID) or nbformat.v4.new_markdown_cell(id=BADGE_ID)
+    title, *rest = (cell for cell in notebook.cells if cell["id"] not in ours)
     install = ours.get(INSTALL_ID) or nbformat.v4.new_code_cell(id=INSTALL_ID)
-    if settings.wheel_sha256:
-        shown.source = f"[![Open in Colab](_static/colab.svg)]({colab_address(settings, name)})"
     install.source = install_cell(settings)
     install.metadata["tags"] = ["hide-input"]
-    added = [shown, install] if settings.wheel_sha256 else [install]
-    notebook.cells = [cells[0], *added, *cells[1:]]
+    notebook.cells = [title, install, *rest]
+    if settings.wheel_sha256:
+        path = settings.repository.removeprefix("https://github.com/")
+        host = "https://colab.research.google.com/github"
+        address = f"{host}/{path}/blob/{settings.tag}/colab/{name}.ipynb"
+        badge = f"[![Open in Colab](_static/colab.svg)]({address})"
+        notebook.cells.insert(1, nbformat.v4.new_markdown_cell(badge, id=BADGE_ID))
     return notebook
 
 
@@ -92,20 +77,21 @@ def written(notebook: Any) -> str:
 
 
 def edition_cell(cell: Any, converter: Converter) -> Any | None:
-    """One cell of an edition, or ``None`` for a cell that it lacks."""
-    tags = set(cell.metadata.get("tags", []))
-    tags -= HIDDEN_TAGS if SHOWN_TAG in tags else set()
-    if cell["id"] == BADGE_ID or tags & LEFT_OUT_TAGS:
+    """One cell of an edition, or ``None`` for a cell that it lacks.
+
+    A folded guard (``hide-cell``) would stop a reader who changes what it asserts. The set-up is
+    folded on the site; in a notebook, where it runs first, readers see it.
+    """
+    tags = cell.metadata.get("tags", [])
+    if cell["id"] == BADGE_ID or "hide-cell" in tags:
         return None
     metadata: dict[str, Any] = {"id": cell["id"]}  # Colab finds its links to cells by this
     if cell.cell_type == "markdown":
         text = converter.convert(cell.source, cell["id"])
         made = nbformat.v4.new_markdown_cell(text, id=cell["id"], metadata=metadata)
         return made if text else None
-    if tags & HIDDEN_TAGS:
+    if "hide-input" in tags and "set-up" not in tags:
         metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
-    if "raises-exception" in tags:
-        metadata["tags"] = ["raises-exception"]
     return nbformat.v4.new_code_cell(cell.source, id=cell["id"], metadata=metadata)
 
 

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import yaml
@@ -105,7 +104,7 @@ class Label:
 
     page: str  # as in book/notation
     cell: str  # its id; empty on pages that are no notebooks
-    kind: str  # heading, equation, exercise or block
+    kind: str  # heading, equation or exercise
     title: str = ""  # Markdown
     number: str = ""  # of an equation, as on the site: 6.2; 2 on a page that is no numbered chapter
 
@@ -146,28 +145,27 @@ class Book:
         if key not in self.references.entries:
             raise CourseError(f"the bibliography has no entry {key!r}")
         entry = self.references.entries[key]
-        address = entry.fields.get("url", self.address("book/bibliography"))
-        for name, site in (("doi", "https://doi.org/"), ("eprint", "https://arxiv.org/abs/")):
-            if name in entry.fields:
-                address = site + entry.fields[name]
+        address = self.address("book/bibliography")
+        if "eprint" in entry.fields:
+            address = f"https://arxiv.org/abs/{entry.fields['eprint']}"
         persons = entry.persons["author"]
         names = [" ".join(map(str, (*p.rich_prelast_names, *p.rich_last_names))) for p in persons]
         who = " and ".join(names) if len(names) == 2 else names[0]
         return who + " et al." * (len(names) > 2), entry.fields.get("year", "no date"), address
 
 
-def read_book(project: Project, settings: Settings | None = None) -> Book:
-    """Read every page that ``_toc.yml`` names; ``settings`` replace those in ``pyproject.toml``."""
+def read_book(project: Project) -> Book:
+    """Read every page that ``_toc.yml`` names."""
     root = project.root
-    config: dict[str, Any] = yaml.safe_load((root / "_config.yml").read_text("utf-8")) or {}
-    toc = yaml.safe_load((root / "_toc.yml").read_text("utf-8"))
-    files = config.get("sphinx", {}).get("config", {}).get("bibtex_bibfiles", ())
-    book = Book(
-        settings or read_settings(root),
-        Parser(config.get("parse", {}).get("myst_enable_extensions", ())),
-        BibTeX().parse_files([root / name for name in files]),
+    config, toc = (
+        yaml.safe_load((root / f"_{x}.yml").read_text("utf-8")) for x in ("config", "toc")
     )
-    numbered = (part for part in toc.get("parts", ()) if part.get("numbered"))
+    book = Book(
+        read_settings(root),
+        Parser(config["parse"]["myst_enable_extensions"]),
+        BibTeX().parse_file(root / "book" / "references.bib"),
+    )
+    numbered = (part for part in toc["parts"] if part.get("numbered"))
     pages = (chapter["file"] for part in numbered for chapter in part["chapters"])
     book.chapters = {page: n for n, page in enumerate(pages, 1)}  # it goes on from part to part
     counts: Counter[str] = Counter()
@@ -192,24 +190,21 @@ def _labels(
     book: Book, page: str, cell: str, text: str, counts: Counter[str]
 ) -> Iterator[tuple[str, Label]]:
     """The labels of a text; ``counts`` says how many equations of a chapter went before."""
-    targets: list[str] = []  # they stand before what they are for
+    targets: list[str] = []  # they stand before the heading that they are for
     previous = ""
     for token, found in book.parser.walk(text):
-        names = [found.options[key] for key in ("label", "name") if found and key in found.options]
-        label = Label(page, cell, "block", found.argument if found else "")
-        if names and found and found.name == "math":
-            chapter = f"{book.chapters[page]}." if page in book.chapters else ""
-            counts[chapter] += 1
-            label = Label(page, cell, "equation", number=f"{chapter}{counts[chapter]}")
-        elif found and found.name.startswith("exercise"):
-            label = Label(page, cell, "exercise", found.argument)
-        elif previous == "heading_open":
+        if previous == "heading_open":
             book.titles.setdefault(page, token.content)
-            label = Label(page, cell, "heading", token.content)
-        previous = token.type
+            yield from ((name, Label(page, cell, "heading", token.content)) for name in targets)
+        elif found and "label" in found.options:
+            label = Label(page, cell, "exercise", found.argument)
+            if found.name == "math":
+                chapter = f"{book.chapters[page]}." if page in book.chapters else ""
+                counts[chapter] += 1
+                label = Label(page, cell, "equation", number=f"{chapter}{counts[chapter]}")
+            yield found.options["label"], label
         if token.type == "myst_target":
             targets.append(token.content)
         elif token.type != "heading_open":
-            yield from ((name, label) for name in (*targets, *names))
             targets.clear()
-    yield from ((name, Label(page, cell, "block")) for name in targets)
+        previous = token.type

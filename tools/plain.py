@@ -1,17 +1,16 @@
 """MyST Markdown as plain Markdown that reads well in Colab and elsewhere.
 
 Running text stays as it was written, character by character, but for what the chapters have of
-MyST: a few directives and roles, at the beginning of a line, and links to pages. What is left over
-of anything else is an error with its place.
+MyST: a few roles, and directives at the beginning of a line. What is left over of anything else is
+an error with its place.
 """
 
 from __future__ import annotations
 
 import html
-import posixpath
 import re
 from textwrap import indent
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
@@ -27,8 +26,7 @@ PIECE = re.compile(
     r"|\\."
     r"|\{(?P<role>[\w:]+)\}`(?P<content>[^`]+)`"
     r"|(?P<ticks>`+)(?!`)(?:(?!\n\s*\n).)+?(?<!`)(?P=ticks)(?!`)"
-    r"|\$(?P<math>(?:\\.|(?!\n\s*\n)[^$\\])+)\$"
-    r'|\]\((?P<href>[^()\s]+)(?P<title>\s+"[^"\n]*")?\)',
+    r"|\$(?P<math>(?:\\.|(?!\n\s*\n)[^$\\])+)\$",
     re.DOTALL | re.MULTILINE,
 )
 APART = "\0"  # beside what stands in a paragraph of its own, while a text is put together
@@ -99,8 +97,6 @@ class Converter:
             return self._role(found["role"], re.sub(r"\s*\n[\s>]*", " ", found["content"]))
         if found["math"]:
             return re.sub(r"\n[\s>]*", " ", found[0])
-        if found["href"]:
-            return f"]({self._address(found['href'])}{found['title'] or ''})"
         return found[0]
 
     def _role(self, name: str, content: str) -> str:
@@ -115,41 +111,19 @@ class Converter:
             anchor = "-".join(re.findall(r"[^\W_]+", target))  # Sphinx keeps capitals here
             return f"[{words or target}]({self.book.address('book/glossary', f'term-{anchor}')})"
         if name == "doc":
-            page = self._page(target)
+            page = f"book/{target}"
+            if page not in self.book.titles:
+                raise CourseError(f"the link {target!r} leads to no page of _toc.yml")
             return f"[{words or self.book.titles[page]}]({self.book.address(page)})"
         if name not in ("eq", "ref"):
             raise CourseError(f"unknown role {name!r}")
-        label = self.book.label(target)
-        if name == "eq" and label.page == self.page:
-            return f"({label.number})"
-        words = words or (f"({label.number})" if name == "eq" else label.title)
-        address = self.book.label_address(target) if name == "eq" else self._place(target)
-        return f"[{words}]({address})"
-
-    def _page(self, target: str) -> str:
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(self.page), target))
-        page = path.removesuffix(".md").removesuffix(".ipynb")
-        if page not in self.book.titles:
-            raise CourseError(f"the link {target!r} leads to no page of _toc.yml")
-        return page
-
-    def _place(self, label: str) -> str:
-        """Address of what a label stands for: a cell of this notebook, or a place on the site."""
-        found = self.book.label(label)
-        if found.page == self.page and found.cell and not self.student:
-            return f"#scrollTo={found.cell}"
-        return self.book.label_address(label)
-
-    def _address(self, address: str) -> str:
-        """Where a link leads that may be read anywhere."""
-        parts = urlsplit(address)
-        if parts.scheme:
-            return address
-        anchor = unquote(parts.fragment)
-        if not parts.path:
-            return self._place(anchor)
-        page = self._page(unquote(parts.path))
-        return self.book.label_address(anchor) if anchor else self.book.address(page)
+        label, address = self.book.label(target), self.book.label_address(target)
+        if name == "eq":
+            number = f"({label.number})"
+            return number if label.page == self.page else f"[{number}]({address})"
+        if label.page == self.page and not self.student:
+            address = f"#scrollTo={label.cell}"
+        return f"[{words or label.title}]({address})"
 
     def _directive(self, found: Directive, boxed: bool) -> str:
         title, body, options = found.argument, found.body, found.options

@@ -13,16 +13,8 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from environment import (
-    CourseError,
-    Project,
-    call,
-    child_environment,
-    digest,
-    git,
-    tree_digest,
-    write_atomically,
-)
+import environment
+from environment import CourseError, Project, call, digest, git
 
 JUPYTER_BOOK = ["-c", "from jupyter_book.cli.main import main; main()", "build"]
 DATES = "dates.json"  # in a staged book: the day on which each page was last changed
@@ -43,8 +35,7 @@ def page_sources(project: Project) -> dict[str, Path]:
     import yaml  # not there yet where ``course.py`` begins
 
     toc = yaml.safe_load((project.root / "_toc.yml").read_text(encoding="utf-8"))
-    parts = toc.get("parts", [toc])
-    pages = [toc["root"], *(page["file"] for part in parts for page in part.get("chapters", ()))]
+    pages = [toc["root"], *(page["file"] for part in toc["parts"] for page in part["chapters"])]
     sources: dict[str, Path] = {}
     for page in pages:
         both = [project.root / f"{page}{suffix}" for suffix in (".ipynb", ".md")]
@@ -74,7 +65,7 @@ def execution_key(project: Project, notebook: Path) -> str:
     no notebook.
     """
     parts = list(project.wanted().values())
-    if name := child_environment(project).get("LESSONS_DATA", ""):
+    if name := environment.child_environment(project).get("LESSONS_DATA", ""):
         parts.append(name)
         for path in sorted([*Path(name).glob("*"), *Path(name).glob("*/*")]):
             if path.is_file():
@@ -167,7 +158,8 @@ def build(project: Project, source: Path, output: Path) -> bool:
         return [page for page in wanted if not (output / page).exists()]
 
     files = [path for path in source.rglob("*") if path.is_file()]
-    key = digest(map(str.encode, [*project.wanted().values(), tree_digest(source, files)]))
+    tree = environment.tree_digest(source, files)
+    key = digest(map(str.encode, [*project.wanted().values(), tree]))
     stamp = output.with_suffix(".key")
     if stamp.exists() and stamp.read_text() == key and not missing():
         print("The site is up to date.")
@@ -180,7 +172,7 @@ def build(project: Project, source: Path, output: Path) -> bool:
         print(f"The site was not built; missing pages: {', '.join(missing()) or 'none'}.")
         withdraw(output)
         return False
-    write_atomically(stamp, key)
+    environment.write_atomically(stamp, key)
     return True
 
 
@@ -244,7 +236,7 @@ def renew_notebooks(project: Project, force: bool = False, only: Iterable[str] =
     for path, copy in copies.items():
         old = path.read_text(encoding="utf-8")
         text = renewed(old, copy.read_text(encoding="utf-8"))
-        write_atomically(path, text)
+        environment.write_atomically(path, text)
         print(f"{path.relative_to(project.root)}: {'up to date' if old == text else 'renewed'}")
     return 0
 
