@@ -1,4 +1,4 @@
-"""What a chapter takes to read: how it is counted, and that Part I keeps its budget."""
+"""What a chapter takes to read and to run: how it is counted, that Part I keeps its budget."""
 
 import json
 import re
@@ -14,6 +14,9 @@ sys.path.append(str(ROOT / "book" / "_ext"))
 import times  # noqa: E402
 from times import Amount  # noqa: E402
 
+from labels import markdown_cells  # noqa: E402
+
+CHAPTERS = sorted((ROOT / "book").glob("[0-9][0-9]_*.ipynb"))
 TEXT = """# Two words
 
 Four words and $x = 1$, in {doc}`01_look` or {term}`any words <term>` a reference.
@@ -51,21 +54,14 @@ code()
 """
 
 
-def of_chapter(notebook: dict[str, Any]) -> Amount:
-    return Amount.total(*times.sections(notebook).values())
-
-
 def test_what_a_text_has_is_counted_by_hand() -> None:
     # 2 + 12 + 1 + 5 + 1 + 3 words: a formula in a line is one, a reference those that it shows
     assert times.of_text(TEXT) == Amount(words=24, formulas=2)
 
 
-def code(lines: int, tags: list[str], picture: dict[str, Any]) -> dict[str, Any]:
-    outputs = [{"data": picture or {"text/plain": "1"}}]
-    source = ["x\n"] * lines
-    return {
-        "cell_type": "code", "source": source, "metadata": {"tags": tags}, "outputs": outputs
-    }  # fmt: skip
+def code(lines: int, tags: list[str], output: dict[str, Any]) -> dict[str, Any]:
+    shown = {"metadata": {"tags": tags}, "outputs": [{"data": output}]}
+    return {"cell_type": "code", "source": ["x\n"] * lines} | shown
 
 
 PNG, SVG = {"image/png": ""}, {"text/html": ["<div>", '<svg class="a">']}
@@ -81,11 +77,8 @@ def test_sections_have_their_figures_and_shown_lines_and_no_exercises() -> None:
         code(5, ["hide-input"], SVG), code(7, ["hide-cell"], PNG), code(4, ["hide-input"], {}),
         text("## Exercises"), text("Many words."), text("## Takeaways\n\nThree words there."),
     ]  # fmt: skip
-    found = times.sections({"cells": cells})
-    assert found == {
-        "": Amount(2, 0, 1, 3), "One": Amount(2, 0, 1, 0), "Takeaways": Amount(4),
-    }  # fmt: skip
-    assert of_chapter({"cells": cells}) == Amount(8, 0, 2, 3)
+    title, one = Amount(2, 0, 1, 3), Amount(2, 0, 1, 0)
+    assert times.sections({"cells": cells}) == {"": title, "One": one, "Takeaways": Amount(4)}
 
 
 def test_minutes_are_told_in_fives() -> None:
@@ -97,9 +90,8 @@ def test_minutes_are_told_in_fives() -> None:
 
 # The book ---------------------------------------------------------------------------------------
 
-PART_ONE = [next((ROOT / "book").glob(f"{number:02}_*.ipynb")) for number in range(1, 8)]
+PART_ONE = CHAPTERS[:7]
 MOST_WORDS, MOST_TOGETHER, MOST_PREDICTIONS = 2300, 15_000, 4
-each = pytest.mark.parametrize("path", PART_ONE, ids=lambda path: path.stem)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -108,19 +100,21 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def markdown(path: Path) -> str:
-    cells = read(path)["cells"]
-    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    return "\n\n".join(text for _, text in markdown_cells(path))
 
 
-@each
+def amount_of(path: Path) -> Amount:
+    return Amount.total(*times.sections(read(path)).values())
+
+
+@pytest.mark.parametrize("path", PART_ONE, ids=lambda path: path.stem)
 def test_a_chapter_of_the_course_is_one_sitting(path: Path) -> None:
-    amount = of_chapter(read(path))
-    assert amount.words <= MOST_WORDS
+    assert amount_of(path).words <= MOST_WORDS
     assert markdown(path).count("{admonition} Predict") <= MOST_PREDICTIONS
 
 
 def test_the_course_is_read_in_about_five_hours() -> None:
-    amount = Amount.total(*(of_chapter(read(path)) for path in PART_ONE))
+    amount = Amount.total(*map(amount_of, PART_ONE))
     assert amount.words <= MOST_TOGETHER
     assert amount.minutes <= 300
     told = f"about {amount.minutes / 60:.1f} hours to read, without the exercises"
@@ -157,3 +151,43 @@ def test_each_stop_of_the_short_path_is_marked_in_its_chapter() -> None:
         head = rf"\*\*\{{ref\}}`Short path <short-path>`, {number} of 7\.\*\* (.+)"
         (note,) = re.findall(head, markdown(path))
         assert re.findall(r"\{ref\}`([\w-]+)`", note) == labels == list(marked(path))
+
+
+# Running ----------------------------------------------------------------------------------------
+
+NUMBERS = {"half a": 0.5, "a": 1.0, "one": 1.0, "two": 2.0, "three": 3.0}
+SAID = re.compile(
+    r"\*\*Running time\.\*\* (?:About (?P<number>\d+|[a-z]+(?: a)?) (?P<unit>second|minute)s?\b"
+    r"|(?P<few>Seconds)\b)"
+)
+MEMORY = re.compile(r"\*\*Running time\.\*\*[^\n]*?(?P<gb>\d+(?:\.\d+)?) GB of memory")
+FACTOR = 4
+"""Machines differ by so much. A chapter that has outgrown its sentence differs by more."""
+
+
+def stated_seconds(text: str) -> float:
+    """Seconds that the head of a chapter promises."""
+    found = SAID.search(text)
+    assert found, "expected `**Running time.** About N seconds`, `About a minute` or `Seconds`"
+    if found["few"]:
+        return 10.0
+    number = found["number"]
+    value = float(number) if number.isdigit() else NUMBERS[number]
+    return value * (60 if found["unit"] == "minute" else 1)
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_takes_about_as_long_as_it_says(path: Path) -> None:
+    notebook, text = read(path), markdown(path)
+    said = stated_seconds(text)
+    run = notebook["metadata"].get(times.RUN)
+    if run is None:
+        pytest.skip("not measured yet: `make notebooks` executes it and records the time")
+    # On a busy machine the clock runs on while a chapter waits; its processor time does not.
+    quickest = min(run["seconds"], run.get("cpu_seconds", run["seconds"]))
+    assert quickest <= said * FACTOR, "run `make notebooks` where little else runs, or say more"
+    assert run["seconds"] >= said / FACTOR
+    ids = {cell["id"] for cell in notebook["cells"]}
+    assert {each["cell"] for each in run["slowest"]} <= ids, "recorded of other cells"
+    if memory := MEMORY.search(text):
+        assert run["peak_mb"] <= 1000 * 1.2 * float(memory["gb"])
