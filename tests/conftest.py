@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,6 +88,17 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     tiny.write_notebook("01_one", "print(6 * 7)")
     tiny.write_notebook("02_two", "1 + 1", "2 + 2")
     return tiny
+
+
+@pytest.fixture
+def committer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody in whose name ``environment.git`` commits, whatever git is told on this machine."""
+    if shutil.which("git") is None:
+        pytest.skip("there is no git on the PATH")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.org")
 
 
 @pytest.fixture(scope="module", autouse=True)

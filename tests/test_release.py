@@ -6,7 +6,6 @@ import datetime
 import hashlib
 import re
 import shutil
-import subprocess
 from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,13 @@ import yaml
 import editions
 import environment
 import release
-from environment import CourseError
+from environment import CourseError, git
 from labels import Settings, read_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 OLD = Settings("0.3.0", "https://github.com/old/course", "https://old.github.io/course", "ab" * 32)
 PLACEHOLDER = Settings("0.3.0", "https://course.invalid/repository", "https://course.invalid/site")
 NEW = Settings("0.4.1", "https://github.com/new/lessons", "https://new.github.io/book")
-
-pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="there is no git on the PATH")
 
 FILES = {
     "pyproject.toml": f"""\
@@ -51,11 +48,6 @@ wheel_sha256 = "{OLD.wheel_sha256}"
 }
 
 
-def git(root: Path, *words: str) -> None:
-    who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", *who, *words], cwd=root, check=True, capture_output=True)
-
-
 def chapter() -> str:
     cells = [
         nbformat.v4.new_markdown_cell("# One\n\nSee {doc}`02_two`.", id="title"),
@@ -65,13 +57,14 @@ def chapter() -> str:
 
 
 @pytest.fixture
-def tiny(project: Any) -> Any:
+def tiny(project: Any, committer: None) -> Any:
     """A tiny course under version control, with everything committed."""
     for name, text in FILES.items():
         (project.root / name).write_text(text, encoding="utf-8")
     for name in ("01_one", "02_two"):
         (project.root / "book" / f"{name}.ipynb").write_text(chapter(), encoding="utf-8")
     editions.renew(project)
+    del committer
     git(project.root, "init", "--quiet")
     git(project.root, "add", "--all")
     git(project.root, "commit", "--quiet", "-m", "first")
@@ -127,8 +120,8 @@ def test_a_release_names_version_and_addresses_everywhere_and_says_what_to_commi
     said = capsys.readouterr().out
     for words in ("git tag -a v0.4.1", 'git commit -m "Release 0.4.1"', NEW.wheel, "CITATION.cff"):
         assert words in said
-    assert environment.git(root, "tag", "--list") == ""
-    assert len(environment.git(root, "log", "--oneline").splitlines()) == 1
+    assert git(root, "tag", "--list") == ""
+    assert len(git(root, "log", "--oneline").splitlines()) == 1
     git(root, "commit", "--quiet", "--all", "-m", "done")
     (root / "CHANGELOG.md").write_text("## Unreleased\n\nMore.\n", encoding="utf-8")
     git(root, "commit", "--quiet", "--all", "-m", "more")
@@ -190,7 +183,7 @@ def strangers(text: str, settings: Settings) -> set[str]:
 
 def test_no_address_that_is_committed_leads_to_a_stranger() -> None:
     """But for tests, from which nobody installs. The built site: see ``test_site_links``."""
-    names = environment.git(ROOT, "ls-files", "-z").rstrip("\0").split("\0")
+    names = git(ROOT, "ls-files", "-z").rstrip("\0").split("\0")
     files = [ROOT / name for name in names if not name.startswith("tests/")]
     settings = read_settings(ROOT)
     texts = {f: f.read_text(encoding="utf-8", errors="replace") for f in files if f.is_file()}

@@ -16,7 +16,7 @@ import pytest
 import environment
 import execute
 import website
-from environment import CourseError
+from environment import CourseError, git
 from lessons_lib.corpora import loaders
 
 
@@ -287,3 +287,32 @@ def test_a_site_is_built_once_and_withdrawn_after_a_warning(
     (source / "book" / "glossary.md").write_text("changed", encoding="utf-8")
     assert not build((0, everything[:2]))
     assert "book/01_one.html" in capsys.readouterr().out
+
+
+@pytest.fixture
+def dated(committer: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two pages of one day, of which one was changed on a later one."""
+    del committer
+    (tmp_path / "book").mkdir()
+    git(tmp_path, "init", "--quiet")
+    for day, names in (
+        ("2020-02-29", ("a.md", "über b.ipynb", "x.css")),
+        ("2021-03-04", ("a.md",)),
+    ):
+        for name in names:
+            (tmp_path / "book" / name).write_text(day, encoding="utf-8")
+        monkeypatch.setenv("GIT_COMMITTER_DATE", f"{day}T12:00:00Z")
+        git(tmp_path, "add", "--all")
+        git(tmp_path, "commit", "--quiet", "-m", day)
+    return tmp_path
+
+
+def test_each_page_has_the_day_of_its_last_commit_while_it_has_no_changes(dated: Path) -> None:
+    days = {"book/a.md": "2021-03-04", "book/über b.ipynb": "2020-02-29"}
+    assert website.page_dates(dated) == days
+    (dated / "book/a.md").write_text("third", encoding="utf-8")
+    (dated / "book/new.md").write_text("new", encoding="utf-8")
+    assert website.page_dates(dated) == {"book/über b.ipynb": "2020-02-29"}
+    git(dated, "clone", "--quiet", "--depth=1", dated.as_uri(), "shallow")
+    assert website.page_dates(dated / "shallow") == {}
+    assert website.page_dates(dated / "book") == {}, "somebody else's repository"
