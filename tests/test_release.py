@@ -16,6 +16,7 @@ import yaml
 
 import editions
 import environment
+import lessons_lib
 import release
 from environment import CourseError, git
 from labels import Settings, read_settings
@@ -59,12 +60,12 @@ def chapter() -> str:
 @pytest.fixture
 def tiny(project: Any, committer: None) -> Any:
     """A tiny course under version control, with everything committed."""
+    del committer
     for name, text in FILES.items():
         (project.root / name).write_text(text, encoding="utf-8")
     for name in ("01_one", "02_two"):
         (project.root / "book" / f"{name}.ipynb").write_text(chapter(), encoding="utf-8")
     editions.renew(project)
-    del committer
     git(project.root, "init", "--quiet")
     git(project.root, "add", "--all")
     git(project.root, "commit", "--quiet", "-m", "first")
@@ -128,8 +129,8 @@ def test_a_release_names_version_and_addresses_everywhere_and_says_what_to_commi
     assert release.release(tiny, "0.5", "", "") == 0, "the lines are found again"
 
 
-def test_the_first_release_needs_addresses_and_brings_badges(tiny: Any, quick: None) -> None:
-    del quick
+@pytest.mark.usefixtures("quick")
+def test_the_first_release_needs_addresses_and_brings_badges(tiny: Any) -> None:
     path = tiny.root / "pyproject.toml"
     for old, new in zip(astuple(OLD), astuple(PLACEHOLDER), strict=True):
         path.write_text(path.read_text("utf-8").replace(f'"{old}"', f'"{new}"'), "utf-8")
@@ -138,14 +139,11 @@ def test_the_first_release_needs_addresses_and_brings_badges(tiny: Any, quick: N
     git(tiny.root, "commit", "--quiet", "--all", "-m", "before any release")
     chapter = tiny.root / "book" / "01_one.ipynb"
     assert "http" not in chapter.read_text("utf-8")
-    before = snapshot(tiny.root)
     given = {"repository": NEW.repository, "site": NEW.site}
     for missing in given:
-        for value in ("", PLACEHOLDER.site):
-            words = f"make release needs {missing.upper()}=https://..."
-            with pytest.raises(CourseError, match=re.escape(words)):
-                release.release(tiny, "0.4.1", **(given | {missing: value}))
-    assert snapshot(tiny.root) == before
+        words = f"make release needs {missing.upper()}=https://..."
+        with pytest.raises(CourseError, match=re.escape(words)):
+            release.release(tiny, "0.4.1", **(given | {missing: ""}))
     release.release(tiny, "0.4.1", **given)
     text = chapter.read_text("utf-8")
     assert "/new/lessons/blob/v0.4.1/colab/01_one.ipynb" in text
@@ -213,16 +211,11 @@ def test_a_wrong_wish_changes_nothing(tiny: Any) -> None:
     before = snapshot(tiny.root)
     for version, repository, site, words in [
         ("tomorrow", "", "", "PEP 440"),
-        ("0.3.0", "", "", "above the present 0.3.0"),
         ("0.3.0rc1", "", "", "above the present 0.3.0"),
         ("0.4.0", "https://gitlab.com/a/b", "", "github.com/OWNER/NAME"),
-        ("0.4.0", "https://github.com/a", "", "github.com/OWNER/NAME"),
         ("0.4.0", "https://github.com/a/b?x=1", "", "github.com/OWNER/NAME"),
-        ("0.4.0", "https://github.com/<you>/course", "", "make release needs REPOSITORY="),
         ("0.4.0", "https://github.com/OWNER/NAME", "", "make release needs REPOSITORY="),
-        ("0.4.0", "", "https://example.com", "make release needs SITE="),
         ("0.4.0", "", "https://book.example/", "make release needs SITE="),
-        ("0.4.0", "", "you.github.io/course", "--site: expected https"),
         ("0.4.0", "", "https://a.io/b#c", "--site: expected https"),
         ("0.4.2", "", "", "exists already"),
     ]:
@@ -234,20 +227,19 @@ def test_a_wrong_wish_changes_nothing(tiny: Any) -> None:
         release.release(tiny, "0.4.1", "", "")
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("name", "old", "new", "words"),
     [
         ("book/02_two.ipynb", "{doc}", "{unheard}", "unknown role 'unheard'"),
         ("CHANGELOG.md", "- New thing.", "Nothing yet.", "CHANGELOG.md: expected what changed"),
-        ("CHANGELOG.md", "- New thing.\n\n", "", "CHANGELOG.md: expected what changed"),
         ("CHANGELOG.md", "## Unreleased", "## New", "CHANGELOG.md: expected what changed"),
         ("lessons_lib/__init__.py", "__version__", "version", "expected one place with .*__ver"),
     ],
 )
 def test_a_failure_on_the_way_changes_nothing(
-    tiny: Any, quick: None, name: str, old: str, new: str, words: str
+    tiny: Any, name: str, old: str, new: str, words: str
 ) -> None:
-    del quick
     path = tiny.root / name
     path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
     (tiny.root / "student" / "01_one.ipynb").unlink()  # a release would write it
@@ -262,25 +254,23 @@ def test_this_project_could_be_released(tmp_path: Path) -> None:
     """A release finds each of its lines in the files as they are, and no old one is left."""
     old = read_settings(ROOT)
     assert old.wheel_sha256 or old.repository == PLACEHOLDER.repository
-    names = ("pyproject.toml", "lessons_lib/__init__.py", "CITATION.cff", "book/course.bib")
-    changes = "CHANGELOG.md"
-    pages = [path for name in release.NAMED_IN for path in ROOT.glob(name)]
-    for path in [*pages, *(ROOT / name for name in (*names, changes))]:
-        copy = tmp_path / path.relative_to(ROOT)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, copy)
-    scope: dict[str, str] = {}
-    exec((ROOT / names[1]).read_text(encoding="utf-8"), scope)
-    cited = yaml.safe_load((ROOT / names[2]).read_text(encoding="utf-8"))
-    assert {scope["__version__"], str(cited["version"])} == {old.version}
-    text = (tmp_path / changes).read_text("utf-8")
-    (tmp_path / changes).write_text(text.replace("Nothing yet.", "- A thing."), "utf-8")
+    assert old.version == lessons_lib.__version__
+    names = ["pyproject.toml", "lessons_lib/__init__.py", "CITATION.cff", "book/course.bib"]
+    for name in ["CHANGELOG.md", *names[:3]]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(
+        ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("*.ipynb", "_*")
+    )
+    for page in (page for name in release.NAMED_IN[:-1] for page in ROOT.glob(name)):
+        shutil.copy(page, tmp_path)
+    changes = tmp_path / "CHANGELOG.md"
+    changes.write_text(changes.read_text("utf-8").replace("Nothing yet.", "- A thing."), "utf-8")
     new = replace(NEW, version="77.8", wheel_sha256=old.wheel_sha256)
     release.renew(tmp_path, old, new, "2077-08-09")
     assert read_settings(tmp_path) == new
-    for name in names[1:]:
+    for name in names:
         assert "77.8" in (tmp_path / name).read_text("utf-8"), name
-    for name in (*names, *(str(page.relative_to(ROOT)) for page in pages)):
-        text = (tmp_path / name).read_text("utf-8")
-        assert not [word for word in (old.repository, old.site) if word in text], name
-    assert "## Unreleased\n\nNothing yet.\n\n## 77.8 - " in (tmp_path / changes).read_text("utf-8")
+    for path in (path for path in tmp_path.rglob("*") if path.is_file() and path != changes):
+        assert not [x for x in (old.repository, old.site) if x in path.read_text("utf-8")], path
+    assert "## Unreleased\n\nNothing yet.\n\n## 77.8 - " in changes.read_text("utf-8")
