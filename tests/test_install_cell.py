@@ -11,8 +11,8 @@ import os
 import subprocess
 import sysconfig
 import venv
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_machines import wheel
@@ -39,51 +39,9 @@ PACKAGE = {
 }
 
 
-@dataclass
-class Runtime:
-    """A fresh environment in ``top``, and beside it what its notebooks install from."""
-
-    top: Path
-
-    @property
-    def own_packages(self) -> Path:
-        """Where pip installs to; empty in the beginning."""
-        kind, folder = "nt" if os.name == "nt" else "venv", str(Project(self.top).venv)
-        base = {"base": folder, "platbase": folder}
-        return Path(sysconfig.get_path("purelib", scheme=kind, vars=base))
-
-    def installed(self) -> list[str]:
-        """What is here beside the way to the packages of others."""
-        return sorted(p.name for p in self.own_packages.iterdir() if p.name != "others.pth")
-
-    def cell(self, version: str, digest: str = "") -> str:
-        """The install cell after the release of a version, whose wheel is made."""
-        repository = self.top / "releases"
-        first = PACKAGE["__init__.py"].replace(PRESENT.encode(), version.encode())
-        place = (repository / Settings(version, "", "").wheel[1:]).parent
-        code = {**PACKAGE, "__init__.py": first}
-        made = wheel(place, "lessons_lib", version, code, "Requires-Dist: torch>=2.3\n")
-        digest = digest or hashlib.sha256(made.read_bytes()).hexdigest()
-        return editions.install_cell(Settings(version, repository.as_uri(), "", digest))
-
-    def run(self, cell: str) -> subprocess.CompletedProcess[str]:
-        """Run a cell in IPython, in an empty directory of the reader's."""
-        dropped = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
-        variables = {k: v for k, v in os.environ.items() if k not in dropped}
-        variables |= {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PYTHONNOUSERSITE": "1"}
-        variables |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "IPYTHONDIR": str(self.top / "ipython")}
-        command = [str(Project(self.top).python), "-m", "IPython", "--colors=nocolor", "-c", cell]
-        (self.top / "reader").mkdir(exist_ok=True)
-        done = subprocess.run(
-            command, cwd=self.top / "reader", env=variables, capture_output=True, text=True
-        )
-        assert list((self.top / "reader").iterdir()) == []
-        return done
-
-
 @pytest.fixture
-def runtime(tmp_path: Path) -> Runtime:
-    """An environment with links to all installed packages but ``lessons_lib``."""
+def own(tmp_path: Path) -> Path:
+    """Where pip installs to in an environment with links to all packages but ``lessons_lib``."""
     packages = tmp_path / "packages"
     packages.mkdir()
     for place in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
@@ -96,48 +54,68 @@ def runtime(tmp_path: Path) -> Runtime:
             except OSError as error:
                 pytest.skip(f"this system makes no symbolic links here: {error}")
     venv.create(Project(tmp_path).venv, with_pip=False, symlinks=os.name != "nt")
-    fresh = Runtime(tmp_path)
-    (fresh.own_packages / "others.pth").write_text(f"{packages}\n", encoding="utf-8")
-    return fresh
+    (place,) = Project(tmp_path).venv.rglob("site-packages")
+    (place / "others.pth").write_text(f"{packages}\n", encoding="utf-8")
+    return place
+
+
+def installed(own: Path) -> list[str]:
+    """What is there beside the way to the packages of others."""
+    return sorted(path.name for path in own.iterdir() if path.name != "others.pth")
+
+
+def install_cell(top: Path, version: str, digest: str = "") -> str:
+    """The install cell after the release of a version, whose wheel is made."""
+    repository = top / "releases"
+    first = PACKAGE["__init__.py"].replace(PRESENT.encode(), version.encode())
+    place = (repository / Settings(version, "", "").wheel[1:]).parent
+    code = {**PACKAGE, "__init__.py": first}
+    made = wheel(place, "lessons_lib", version, code, "Requires-Dist: torch>=2.3\n")
+    digest = digest or hashlib.sha256(made.read_bytes()).hexdigest()
+    return editions.install_cell(Settings(version, repository.as_uri(), "", digest))
+
+
+def run(top: Path, cell: str) -> tuple[int, str]:
+    """Status and words of a cell that IPython runs in an empty directory of the reader's."""
+    dropped = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+    variables = {k: v for k, v in os.environ.items() if k not in dropped}
+    variables |= {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PYTHONNOUSERSITE": "1"}
+    variables |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "IPYTHONDIR": str(top / "ipython")}
+    command = [str(Project(top).python), "-m", "IPython", "--colors=nocolor", "-c", cell]
+    reader = top / "reader"
+    reader.mkdir(exist_ok=True)
+    both: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    done = subprocess.run(command, cwd=reader, env=variables, check=False, **both)
+    assert list(reader.iterdir()) == []
+    return done.returncode, done.stdout
 
 
 @pytest.mark.slow
-def test_installs_what_is_missing_and_touches_nothing_else(runtime: Runtime) -> None:
+def test_it_installs_what_is_missing_and_replaces_what_is_older_and_nothing_else(
+    own: Path, tmp_path: Path
+) -> None:
     question = "import importlib.metadata as m; d = m.distribution('torch')\n"
     question += "print(d.version, d.locate_file('torch'))"
-    before = runtime.run(question).stdout
-    done = runtime.run(runtime.cell(PRESENT) + REPORT + USE)
-    assert f"found {PRESENT} {runtime.own_packages}" in done.stdout, done
-    assert done.stdout.endswith("\n(3, 1, 6, 6)\n")  # five words and the end, on both sides
-    assert runtime.installed() == ["lessons_lib", f"lessons_lib-{PRESENT}.dist-info"]
-    assert before
-    assert runtime.run(question).stdout == before
-
-
-@pytest.mark.slow
-def test_replaces_an_older_one_then_stays_silent(runtime: Runtime) -> None:
+    before = run(tmp_path, question)
     for version in (OLDER, PRESENT):
-        done = runtime.run(runtime.cell(version) + REPORT)
-        assert f"found {version} {runtime.own_packages}" in done.stdout, done
-        assert runtime.installed() == ["lessons_lib", f"lessons_lib-{version}.dist-info"]
+        _, said = run(tmp_path, install_cell(tmp_path, version) + REPORT + USE)
+        assert f"found {version} {own}" in said
+        assert said.endswith("\n(3, 1, 6, 6)\n")  # five words and the end, on both sides
+        assert installed(own) == ["lessons_lib", f"lessons_lib-{version}.dist-info"]
     for version in (PRESENT, OLDER):  # a newer one than wanted is as good
-        again = runtime.run(runtime.cell(version, digest="0" * 64))
-        assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+        assert run(tmp_path, install_cell(tmp_path, version, digest="0" * 64)) == (0, "")
+    assert run(tmp_path, question) == before
+    assert before[0] == 0
 
 
 @pytest.mark.slow
-def test_another_file_at_the_address_is_not_installed_and_pip_says_why(runtime: Runtime) -> None:
-    done = runtime.run(runtime.cell(PRESENT, digest="0" * 64) + REPORT)
-    assert "Expected sha256 " + "0" * 64 in done.stdout + done.stderr
-    assert "ModuleNotFoundError" in done.stdout + done.stderr
-    assert runtime.installed() == []
-
-
-@pytest.mark.slow
-def test_before_a_release_the_cell_says_how_to_install(runtime: Runtime) -> None:
+def test_what_is_not_installed_is_told_with_its_reason(own: Path, tmp_path: Path) -> None:
+    """Another file at the address; before a release, that there is none."""
+    _, said = run(tmp_path, install_cell(tmp_path, PRESENT, digest="0" * 64) + REPORT)
+    assert "Expected sha256 " + "0" * 64 in said
+    assert "ModuleNotFoundError" in said
+    assert installed(own) == []
     cell = editions.install_cell(Settings(PRESENT, "https://course.invalid/r", ""))
-    done = runtime.run(cell)
-    assert "Do `pip install .` in the course's directory" in done.stdout + done.stderr
-    (runtime.own_packages / "lessons_lib").mkdir()
-    done = runtime.run(cell)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "Do `pip install .` in the course's directory" in run(tmp_path, cell)[1]
+    (own / "lessons_lib").mkdir()
+    assert run(tmp_path, cell) == (0, "")
