@@ -1,9 +1,8 @@
 """The examples in README and refresher do what the page says."""
 
 import contextlib
-import importlib
 import io
-import json
+import pkgutil
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ import torch
 import yaml
 from markdown_it import MarkdownIt
 
+import lessons_lib
+from labels import markdown_cells
 from lessons_lib.corpora.loaders import load_parallel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -102,43 +103,28 @@ def test_places_that_moved_lead_to_places_that_are_there() -> None:
                 assert (f":label: {place.removeprefix('equation-')}\\n" in text) is there, place
 
 
-def found(name: str, modules: dict[str, str]) -> bool:
-    """Whether ``module.name`` is there; fields of a dataclass are, if they have no default, too."""
-    first, *parts = name.split(".")
-    at: Any = importlib.import_module(modules[first])
-    for part in parts:
-        if hasattr(at, part):
-            at = getattr(at, part)
-        elif part in getattr(at, "__dataclass_fields__", {}):
-            return True
-        elif hasattr(at, "__path__"):
-            at = importlib.import_module(f"{at.__name__}.{part}")
-        else:
-            return False
+def is_there(name: str) -> bool:
+    """Whether a dotted name leads to something, or to a field of a dataclass without a default."""
+    try:
+        pkgutil.resolve_name(name)
+    except AttributeError:
+        owner, _, last = name.rpartition(".")
+        return last in getattr(pkgutil.resolve_name(owner), "__dataclass_fields__", ())
     return True
 
 
 def test_names_of_ours_that_pages_mention_are_there() -> None:
-    files = (ROOT / "lessons_lib").rglob("*.py")
-    paths = [path.relative_to(ROOT).with_suffix("").parts for path in files]
-    names = [".".join(parts).removesuffix(".__init__") for parts in paths]
+    names = [module.name for module in pkgutil.walk_packages(lessons_lib.__path__, "lessons_lib.")]
     modules = {name.rpartition(".")[2]: name for name in names if "__main__" not in name}
-    texts = {
-        path.name: path.read_text(encoding="utf-8")
-        for path in [*ROOT.glob("*.md"), *(ROOT / "book").rglob("*.md"), *ROOT.glob("slides/*.md")]
-        if path.name != "CHANGELOG.md"
-    }
-    for path in sorted((ROOT / "book").glob("*.ipynb")):
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        said = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-        texts[path.name] = "\n".join(said)
-    endings = {"py", "toml", "css", "js"}
+    pages = [*ROOT.glob("[!_]*.md"), *(ROOT / "book").rglob("*.md"), *ROOT.glob("slides/*.md")]
+    pages = [path for path in pages if path.name != "CHANGELOG.md"]
     wrong, told = [], 0
-    for page, text in texts.items():
+    for path in (*pages, *(ROOT / "book").glob("*.ipynb")):
+        text = "\n".join(text for _, text in markdown_cells(path))
         for name in re.findall(r"(?<!`)`(?:lessons_lib\.)?(\w+(?:\.\w+)+)[^`\n]*`(?!`)", text):
-            first, *_, last = name.split(".")
-            if first in modules and last not in endings:
+            first, _, rest = name.partition(".")
+            if first in modules and name.rpartition(".")[2] not in {"py", "toml", "css", "js"}:
                 told += 1
-                wrong += [] if found(name, modules) else [f"{page}: {name}"]
+                wrong += [] if is_there(f"{modules[first]}.{rest}") else [f"{path.name}: {name}"]
     assert told > 50
     assert not wrong

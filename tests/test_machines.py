@@ -143,36 +143,37 @@ def test_only_an_environment_with_a_python_of_its_own_and_pip_works(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="makes symbolic links")
-@pytest.mark.parametrize("what", ["link to nothing", "file", "link to another"])
-def test_what_cannot_be_an_environment_is_named(
+@pytest.mark.parametrize("what", ["link to nothing", "file", "link to another", "another"])
+def test_what_is_no_environment_of_ours_is_named_and_left_alone(
     project: Any, tmp_path: Path, capsys: Any, what: str
 ) -> None:
+    theirs = tmp_path / "elsewhere" if what.startswith("link") else project.venv
     if what == "file":
-        project.venv.touch()
-    else:
-        project.venv.symlink_to(tmp_path / "elsewhere")
-    if what == "link to another":
-        (tmp_path / "elsewhere" / "bin").mkdir(parents=True)
+        theirs.touch()
+    elif what != "link to nothing":
+        (theirs / "bin").mkdir(parents=True)
+    if theirs != project.venv:
+        project.venv.symlink_to(theirs)
     for command in (["env"], ["clean", "--all"], ["lock"]):
         assert run(project, *command) == 1
         said = capsys.readouterr().err
-        assert said.startswith("\nexpected ")
+        assert said.startswith("\nexpected no .venv or one that `make book` made, found another")
         assert str(project.venv) in said
     assert os.path.lexists(project.venv)
+    assert (theirs / "bin").exists() is what.endswith("another")
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
 def test_a_checkout_that_cannot_be_written_is_named(
-    project: Any, monkeypatch: Any, capsys: Any, number: int
+    project: Any, monkeypatch: Any, capsys: Any
 ) -> None:
     def refuse(path: Path, *_: object, **__: object) -> None:
-        raise OSError(number, os.strerror(number), str(path))
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
     monkeypatch.setattr(Path, "write_text", refuse)
     monkeypatch.setattr(environment, "works", lambda _: False)
     assert run(project, "env") == 1
     said = capsys.readouterr().err
-    assert said.startswith(f"\n{os.strerror(number)}: {project.venv}")
+    assert said.startswith(f"\n{os.strerror(errno.EROFS)}: {project.venv}")
     assert "in a copy that may be written" in said
 
 

@@ -69,17 +69,6 @@ def test_the_environment_is_brought_up_to_date_and_not_more(
     assert installer == ["pins", "package"], "what was interrupted is taken up again"
 
 
-def test_an_environment_of_somebody_else_is_left_alone(project: Any, installer: list[str]) -> None:
-    theirs = project.venv / "pyvenv.cfg"
-    environment.write_atomically(theirs, "theirs")
-    with pytest.raises(CourseError, match="Move it away"):
-        environment.ensure(project)
-    with pytest.raises(CourseError, match="Move it away"):
-        environment.clean(project, all=True)
-    assert theirs.exists()
-    assert installer == []
-
-
 @pytest.mark.parametrize("answers", [True, False], ids=["reachable", "cut off"])
 def test_torch_comes_from_the_cpu_index_only_where_that_answers(
     project: Any, monkeypatch: Any, capsys: Any, answers: bool
