@@ -54,9 +54,9 @@ def own(tmp_path: Path) -> Path:
             except OSError as error:
                 pytest.skip(f"this system makes no symbolic links here: {error}")
     venv.create(Project(tmp_path).venv, with_pip=False, symlinks=os.name != "nt")
-    (place,) = Project(tmp_path).venv.rglob("site-packages")
-    (place / "others.pth").write_text(f"{packages}\n", encoding="utf-8")
-    return place
+    (own,) = Project(tmp_path).venv.rglob("site-packages")
+    (own / "others.pth").write_text(f"{packages}\n", encoding="utf-8")
+    return own
 
 
 def installed(own: Path) -> list[str]:

@@ -6,6 +6,7 @@ the one without solutions. Nothing there is written by hand.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,38 +112,35 @@ def edition(book: Book, path: Path, *, student: bool = False) -> Any:
     return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
 
 
-def prepared_chapters(project: Project) -> dict[Path, str]:
-    """What each chapter should be: itself, with badge and install cell."""
-    settings = read_settings(project.root)
-    return {
-        path: written(prepared(nbformat.read(path, as_version=4), settings, path.stem))
-        for path in website.chapters(project)
-    }
+def wanted(project: Project) -> Iterator[tuple[Path, str]]:
+    """What each chapter should be, with badge and install cell, then what each edition should be.
 
-
-def derived(project: Project) -> dict[Path, str]:
-    """What the folders of the editions should hold; nothing of chapters that are gone."""
+    A file of an edition whose chapter is gone should be empty. Editions are made of chapters as
+    they are by then.
+    """
+    settings, chapters = read_settings(project.root), website.chapters(project)
+    for path in chapters:
+        notebook = nbformat.read(path, as_version=4)
+        yield path, written(prepared(notebook, settings, path.stem))
     book = read_book(project)
-    there = {path: "" for folder in FOLDERS for path in (project.root / folder).glob("*.ipynb")}
-    return there | {
-        project.root / folder / path.name: written(edition(book, path, student=folder == "student"))
-        for folder in FOLDERS
-        for path in website.chapters(project)
-    }
+    for folder in (project.root / name for name in FOLDERS):
+        for path in chapters:
+            yield folder / path.name, written(edition(book, path, student=folder.name == "student"))
+        for path in set(folder.glob("*.ipynb")) - {folder / path.name for path in chapters}:
+            yield path, ""
 
 
 def stale(project: Project, mend: bool) -> list[str]:
     """Chapters and editions that are not what they should be; ``mend``: make them so."""
     found = []
-    for wanted in (prepared_chapters, derived):  # the second reads what the first has written
-        for path, text in wanted(project).items():
-            if (path.read_text(encoding="utf-8") if path.exists() else "") == text:
-                continue
-            found.append(path.relative_to(project.root).as_posix())
-            if mend and text:
-                write_atomically(path, text)
-            elif mend:
-                path.unlink()
+    for path, text in wanted(project):
+        if (path.read_text(encoding="utf-8") if path.exists() else "") == text:
+            continue
+        found.append(path.relative_to(project.root).as_posix())
+        if mend and text:
+            write_atomically(path, text)
+        elif mend:
+            path.unlink()
     return sorted(found)
 
 

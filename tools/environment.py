@@ -266,18 +266,16 @@ def lock(project: Project, upgrade: bool = False) -> int:
     if not works(project):
         create(project)
     pins = project.root / "requirements.txt"
+    head = [x for x in pins.read_text("utf-8").splitlines() if x.startswith("#")]
     with tempfile.TemporaryDirectory() as folder:
         pip(project, "install", "--quiet", "--target", folder, "uv")
-        draft = Path(folder) / "requirements.txt"
-        if not upgrade:  # versions stay where they can
-            shutil.copyfile(pins, draft)
         options = ["--universal", "--python-version=3.11", "--no-header", "--no-annotate"]
-        options += ["--no-emit-index-url", "--no-emit-find-links", "--quiet", "-o", str(draft)]
+        options += ["--no-emit-index-url", "--no-emit-find-links", "--quiet", "-o", pins.name]
+        options += ["--upgrade"] * upgrade  # else versions stay where they can
         command = ["-m", "uv", "pip", "compile", "requirements.in", *options]
         if call(project, command, PYTHONPATH=folder):
             raise CourseError("uv found no versions that fit together (see above)")
-        head = [x for x in pins.read_text("utf-8").splitlines() if x.startswith("#")]
-        lines = [x for x in draft.read_text("utf-8").splitlines() if not BROUGHT_BY_TORCH.match(x)]
-        write_atomically(pins, "\n".join([*head, *lines, ""]))
+    lines = [x for x in pins.read_text("utf-8").splitlines() if not BROUGHT_BY_TORCH.match(x)]
+    write_atomically(pins, "\n".join([*head, *lines, ""]))
     print(f"{pins.name} is written; `make test` installs it.")
     return 0

@@ -82,11 +82,8 @@ class Parser:
 
     def __init__(self, extensions: Iterable[str]) -> None:
         config = MdParserConfig(enable_extensions=set(extensions))
-        self._parser = create_md_parser(config, RendererHTML)
-
-    def blocks(self, text: str) -> list[Token]:
-        """Tokens of a text; what is inside of directives is not looked at."""
-        return self._parser.parse(text, {})
+        # The tokens of a text; what is inside of directives is not looked at.
+        self.blocks = create_md_parser(config, RendererHTML).parse
 
     def walk(self, text: str) -> Iterator[tuple[Token, Directive | None]]:
         """All blocks of a text, those inside directives included, in reading order."""
