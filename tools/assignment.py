@@ -259,8 +259,7 @@ def write_grades(rows: list[dict[str, Any]], target: Path) -> None:
 def grade(project: Project, handed_in: Iterable[Path], jobs: int = 1) -> int:
     """Grade what was handed in with the ``lessons_lib`` of the archive, ``jobs`` at a time.
 
-    Returns:
-        1 if something could not be graded; the table of grades says why.
+    1: something could not be graded; the table of grades says why.
     """
     target = project.build / "assignment"
     students = found_submissions(path.expanduser() for path in handed_in)

@@ -70,7 +70,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         add[name].set_defaults(known=known)
     add["format"].set_defaults(mend=True)
     add["bench"].add_argument("names", nargs="*", help="names of benchmarks; all without")
-    add["editions"].add_argument("--check", action="store_true", help="only say what is outdated")
     add["grade"].add_argument("handed_in", nargs="+", type=Path, help="files, or folders of them")
     add["grade"].add_argument("--jobs", type=int, default=1, help="submissions at a time")
     add["slides"].add_argument("--pdf", action="store_true", help="print a PDF with Chromium, too")

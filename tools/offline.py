@@ -114,11 +114,9 @@ def article(settings: Settings, site: Path, name: str, names: list[str]) -> Tag:
 def headings(page: Tag) -> list[Heading]:
     """A page's title and its sections."""
     found = []
-    for heading in page.select("section > h1, section > h2"):
-        target = page if heading.name == "h1" else heading.parent or page
-        found.append(
-            Heading(heading.name, heading.decode_contents(), heading.text, str(target["id"]))
-        )
+    for tag in page.select("section > h1, section > h2"):
+        target = str((page if tag.name == "h1" else tag.parent or page)["id"])
+        found.append(Heading(tag.name, tag.decode_contents(), tag.text, target))
     return found
 
 

@@ -120,11 +120,7 @@ def run_stages(
     known: Mapping[str, Callable[[Project], int]],
     only: Container[str] | None = None,
 ) -> int:
-    """Run stages, all of them even when one fails, and end with a line for each.
-
-    Returns:
-        0 if every stage passed.
-    """
+    """Run stages, all of them even when one fails, and end with a line for each; 0: all passed."""
     rows: list[str] = []
     for name, function in known.items():
         if only and name not in only:
