@@ -150,33 +150,27 @@ def test_the_first_release_needs_addresses_and_brings_badges(tiny: Any) -> None:
     assert NEW.wheel in text
 
 
-ADDRESS = re.compile(r"https?://([\w.<>-]+)([\w./<>-]*)")
-# Nobody can register these; or they are well known, and not to be had by somebody else.
+ADDRESS = re.compile(r"https?://[\w./<>-]+")
+# Nobody can register these; or they are well known, and not to be had by somebody else. Of the last
+# four the path says whose they are: corpora are pinned to a commit, all else only stands in.
 KNOWN = re.compile(
-    r"\.*|127\.0\.0\.1|localhost|YOUR-HUB|<you>\.github\.io|([\w-]+\.)*(invalid|example)|github(\.com)?"
-    r"|(arxiv|doi|creativecommons|www\.w3|semver|download\.pytorch|mybinder|tug|example)\.org"
-    r"|raw\.githubusercontent\.com|ai\.stanford\.edu|otter-grader\.readthedocs\.io|marp\.app"
-    r"|colab\.research\.google\.com"
+    r"https?://((\.*|127\.0\.0\.1|localhost|YOUR-HUB|<you>\.github\.io|([\w-]+\.)*(invalid|example)"
+    r"|(arxiv|doi|creativecommons|www\.w3|semver|download\.pytorch|tug|example)\.org|github"
+    r"|ai\.stanford\.edu|otter-grader\.readthedocs\.io|marp\.app)(/.*)?"
+    r"|github\.com(/?|/\.+|/OWNER/NAME|/<you>/.*)"
+    r"|colab\.research\.google\.com((/github/?)?|/github/<you>/.*)"
+    r"|mybinder\.org(/?|/v2/gh/(<you>/.*)?)"
+    r"|raw\.githubusercontent\.com/[\w-]+/[\w-]+/[0-9a-f]{40}/.*)"
 )
-# Whose these are depends on the path: corpora are pinned to a commit, all else only stands in.
-OWNED = {
-    "github.com": r"/?|/\.+|/OWNER/NAME|/<you>/.*",
-    "colab.research.google.com": "(/github/?)?|/github/<you>/.*",
-    "mybinder.org": "/?|/v2/gh/(<you>/.*)?",
-    "raw.githubusercontent.com": r"/[\w-]+/[\w-]+/[0-9a-f]{40}/.*",
-}
 BY_NAME = re.compile(r"pip install[^`\n]*?[ '\"]lessons[-_]lib(?![\w.-]*\.whl)")
 
 
 def strangers(text: str, settings: Settings) -> set[str]:
     """What a text names that is not ours, and that somebody could make his own."""
-    found = set(BY_NAME.findall(text))
-    for address, host, path in ((m[0], m[1], m[2]) for m in ADDRESS.finditer(text)):
-        ours = settings.wheel_sha256 and address.startswith((settings.repository, settings.site))
-        known = KNOWN.fullmatch(host.rstrip("."))
-        if not ours and not (known and re.fullmatch(OWNED.get(host, ".*"), path.rstrip("."))):
-            found.add(address)
-    return found
+    ours = (settings.repository, settings.site) if settings.wheel_sha256 else ()
+    named = {address.rstrip(".") for address in ADDRESS.findall(text)}
+    others = {one for one in named if not one.startswith(ours) and not KNOWN.fullmatch(one)}
+    return others | set(BY_NAME.findall(text))
 
 
 def test_no_address_that_is_committed_leads_to_a_stranger() -> None:
@@ -193,7 +187,7 @@ def test_no_address_that_is_committed_leads_to_a_stranger() -> None:
     ("text", "words"),
     [
         ("[x](https://github.com/somebody/course)", "https://github.com/somebody/course"),
-        ("see https://course-of-ours.org.", "https://course-of-ours.org."),
+        ("see https://course-of-ours.org.", "https://course-of-ours.org"),
         ("https://colab.research.google.com/github/a/b", None),
         ("`pip install -q lessons-lib`", "pip install -q lessons-lib"),
         ("pip install 'lessons_lib>=1'", "pip install 'lessons_lib"),
