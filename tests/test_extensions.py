@@ -206,15 +206,3 @@ def test_the_course_is_cited_as_its_files_say() -> None:
     shown = start + text.split(start)[1].split(end)[0]
     (paper,) = parse_string(shown, "bibtex").entries.values()
     assert paper.fields["eprint"] == "2103.07601"
-
-
-def test_terms_are_written_as_in_the_glossary() -> None:
-    """Sphinx would forgive a capital; the address in the Colab edition would lead nowhere."""
-    glossary = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
-    entries = set(re.findall(r"^(\S.*)\n    \S", glossary, flags=re.MULTILINE))
-    assert len(entries) > 50
-    for path in sorted((ROOT / "book").glob("*.ipynb")):
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            for role in re.findall(r"\{term\}`([^`]+)`", "".join(cell["source"])):
-                wanted = " ".join(re.sub(r"^.*<(.+)>$", r"\1", role, flags=re.DOTALL).split())
-                assert wanted in entries, f"{path.name}, cell {cell['id']}: {role!r}"

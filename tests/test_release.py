@@ -250,14 +250,11 @@ def test_this_project_could_be_released(tmp_path: Path) -> None:
     assert old.wheel_sha256 or old.repository == PLACEHOLDER.repository
     assert old.version == lessons_lib.__version__
     names = ["pyproject.toml", "lessons_lib/__init__.py", "CITATION.cff", "book/course.bib"]
-    for name in ["CHANGELOG.md", *names[:3]]:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / name)
-    shutil.copytree(
-        ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("*.ipynb", "_*")
-    )
-    for page in (page for name in release.NAMED_IN[:-1] for page in ROOT.glob(name)):
-        shutil.copy(page, tmp_path)
+    pages = [path for name in release.NAMED_IN for path in ROOT.glob(name)]
+    for path in [*pages, *(ROOT / name for name in ("CHANGELOG.md", *names))]:
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(path, copy)
     changes = tmp_path / "CHANGELOG.md"
     changes.write_text(changes.read_text("utf-8").replace("Nothing yet.", "- A thing."), "utf-8")
     new = replace(NEW, version="77.8", wheel_sha256=old.wheel_sha256)

@@ -221,9 +221,8 @@ def grade_one(
     its own in the problem set. ``library`` has ``autograder.zip`` and what ``unpacked`` took out.
 
     Returns:
-        Its row of the table, and what it has ``written`` for a person: points of each question and
-        ``automatic`` ones together, the most that they can be, and answers that were stopped or
-        refused as ``remarks``; or the ``problem``.
+        Its row of the table, with the points of each question or the ``problem``; in ``remarks``
+        answers that were stopped or refused; and what it has ``written`` for a person.
     """
     row: dict[str, Any] = {"submission": name, "written": "", "problem": "", "remarks": ""}
     try:
