@@ -59,27 +59,6 @@ def test_a_formula_is_mathml_and_takes_the_marks_beside_it_along() -> None:
         pages.mathml(nodes.math("", r"\nosuch x"))
 
 
-FIGURE = """<figure class="lessons-explore" style="width:9px">
-<style>a{}</style>
-<img class="dark-light" src="data:image/webp;base64,AAEC" alt="x">
-<noscript><p>still</p></noscript>
-<script type="application/json" class="lessons-explore-data">{"frames":["`${\\u003c"]}</script>
-<script>run();</script>
-</figure>"""
-
-
-def test_frames_leave_the_page_and_the_still_stays(tmp_path: Path) -> None:
-    shown = pages.outside(FIGURE, tmp_path, "../_static/")
-    (name,) = re.findall(r'data-frames="([^"]+)"', shown)
-    assert f'src="../_static/{name}.webp"' in shown
-    assert "script>" not in shown.replace("noscript>", "")
-    assert "<noscript><p>still</p></noscript>" in shown
-    assert (tmp_path / f"{name}.webp").read_bytes() == b"\x00\x01\x02"
-    call = (tmp_path / f"{name}.js").read_text("utf-8").splitlines()[0]
-    given = json.loads(call.removeprefix("lessonsFrames(").removesuffix(");").join("[]"))
-    assert given == [name, '{"frames":["`${\\u003c"]}']
-
-
 def test_a_paragraph_on_captions_is_marked_where_there_are_none() -> None:
     said = "<p>Ten <em>captions</em>.</p><p>Caption-like</p>\n<li><p>SMS\nand more</p></li>"
     notice = (
@@ -100,14 +79,6 @@ def test_a_wide_table_names_the_head_of_each_cell() -> None:
     assert shown.startswith('<table class="cards table">')
     cells = re.findall(r'<td data-head="([^"]*)"><p>(\d)', shown)
     assert cells == [("A", "0"), ("B &lt; C", "1"), ("D", "2"), ("E", "3")]
-
-
-def test_the_system_chooses_colours_where_no_script_does() -> None:
-    sheet = 'html[data-theme="dark"] a, p{x:1}b{y:2}html[data-theme=light]{z:3}'
-    assert pages.system_colours(sheet) == (
-        "@media print, (prefers-color-scheme:light){html[data-theme=auto]{z:3}}\n"
-        "@media screen and (prefers-color-scheme:dark){html[data-theme=auto] a, p{x:1}}\n"
-    )
 
 
 # What a page says of itself ---------------------------------------------------------------------
