@@ -23,11 +23,11 @@ export const SCENES = [
   {
     title: "Words first, then attention",
     caption: [
-      "A copying model learns ",
-      "what each word stands for",
-      " (orange) and ",
-      "where to look",
-      " (blue). No fox in, none out: such clues teach words without looking.",
+      "A model copies sentences. Each word it ",
+      "looks at",
+      " (blue) votes for ",
+      "what it stands for",
+      " (orange). No fox in the list, none to write: such clues teach votes first.",
     ],
     config: { ...SIX, vocab: 12 },
     pace: 14,
@@ -37,14 +37,14 @@ export const SCENES = [
   {
     title: "All animals each time: a coin toss",
     caption: [
-      "Now nothing is missing: ",
+      "Now all come each time: ",
       "no clue",
-      ". The random start (dot) decides, here above the dashed line.",
+      ". The start (dot) decides, here above the line.",
     ],
     branch: "aligned",
     ending: [
-      "Lucky: it looks slightly more at the right word, which learns \u201cwrite me\u201d (+), so " +
-        "looking there pays. Each lifts the other: ",
+      "Lucky: it looks slightly more at the right word, which learns to vote for itself (+). So " +
+        "looking there pays: ",
       "aligned",
       ".",
     ],
@@ -56,11 +56,11 @@ export const SCENES = [
   },
   {
     title: "The coin falls on the other side",
-    caption: ["This start lies below."],
+    caption: ["Here below."],
     branch: "elimination",
     ending: [
-      "Unlucky: it looks more at wrong words, which learn \u201cnot me\u201d (\u2212). Looking now " +
-        "rules words out, so it avoids the right one: ",
+      "Unlucky: it looks more at wrong words, which learn to vote against themselves (\u2212). " +
+        "Looking rules words out, so it avoids the right one: ",
       "elimination",
       ".",
     ],
@@ -73,8 +73,8 @@ export const SCENES = [
   {
     title: "Eight heads, eight tosses",
     caption: [
-      "Each head votes by its own maps. Unlucky ones rule out wrong words, lucky head 7 supports " +
-        "the right one. They agree: ",
+      "A head is a pair of maps with its own toss. Votes add up: unlucky heads only rule out wrong " +
+        "words, so ",
       "one lucky head is enough",
       ".",
     ],
@@ -92,13 +92,13 @@ const SUMMARY = {
   caption: [
     "",
     "What goes wrong:",
-    " from half of the starts the model never looks at the right word. It rules out the others, and " +
-      "stays unsure for long. ",
+    " from half of the starts the model learns never to look at the right word. It only rules out " +
+      "others and stays unsure. ",
     "Why a coin:",
-    " the same words every time give no clue. Words and attention lean by chance, and each drives " +
-      "the other up or down. ",
+    " the same words every time give no clue; the start\u2019s tiny lean grows, as votes and looks " +
+      "push each other. ",
     "Why one lucky head is enough:",
-    " unlucky ones only rule out wrong words; none opposes it.",
+    " it votes for the right word, the others only against wrong ones.",
   ],
 };
 
