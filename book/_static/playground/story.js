@@ -23,11 +23,11 @@ export const SCENES = [
   {
     title: "Words first, then attention",
     caption: [
-      "A model copies sentences. Each word it ",
+      "A model copies sentences. Words it ",
       "looks at",
-      " (blue) votes for ",
-      "what it stands for",
-      " (orange). No fox in the list, none to write: such clues teach votes first.",
+      " (blue) ",
+      "vote for what to write",
+      " (orange). No fox in the sentence, none in the copy: a clue without looking.",
     ],
     config: { ...SIX, vocab: 12 },
     pace: 14,
@@ -37,9 +37,9 @@ export const SCENES = [
   {
     title: "All animals each time: a coin toss",
     caption: [
-      "Now all come each time: ",
+      "All six in every sentence: ",
       "no clue",
-      ". The start (dot) decides, here above the line.",
+      ". The start (dot) decides: above the dashed line.",
     ],
     branch: "aligned",
     ending: [
@@ -55,12 +55,12 @@ export const SCENES = [
     views: ["attention", "table", "plane"],
   },
   {
-    title: "The coin falls on the other side",
-    caption: ["Here below."],
+    title: "The coin falls below the line",
+    caption: [],
     branch: "elimination",
     ending: [
-      "Unlucky: it looks more at wrong words, which learn to vote against themselves (\u2212). " +
-        "Looking rules words out, so it avoids the right one: ",
+      "Unlucky: it looks more at wrong words. Not the answer, they learn to vote against themselves " +
+        "(\u2212). A look then rules a word out, so it avoids the right one: ",
       "elimination",
       ".",
     ],
@@ -73,7 +73,7 @@ export const SCENES = [
   {
     title: "Eight heads, eight tosses",
     caption: [
-      "A head is a pair of maps with its own toss. Votes add up: unlucky heads only rule out wrong " +
+      "Each head has its own two maps and toss; votes add up. Unlucky heads only rule out wrong " +
         "words, so ",
       "one lucky head is enough",
       ".",
@@ -88,7 +88,7 @@ export const SCENES = [
 ];
 
 const SUMMARY = {
-  title: "A coin toss, and why heads help",
+  title: "A coin toss, and why several heads help",
   caption: [
     "",
     "What goes wrong:",
@@ -109,7 +109,8 @@ function stressed(parts) {
 
 /** How sure a run is, and one to compare it with. */
 function measured(row, other) {
-  const beside = other ? ` (lucky start: ${percent(sure(other))})` : "";
+  const guess = percent(1 / SIX.vocab);
+  const beside = other ? ` (lucky start: ${percent(sure(other))}, a guess: ${guess})` : "";
   return `${percent(sure(row))} sure of the right word${beside}`;
 }
 
