@@ -169,6 +169,9 @@ def test_on_a_small_phone_a_scene_is_in_sight_with_its_caption(
         for summary in page.locator(".pg-view:visible summary").all():
             assert summary.inner_text() == "In words"
             expect(summary).to_be_visible()
+        if number < 5:  # who asks why sees it, and Next where it was
+            page.click(".pg-why-ask")
+            expect(page.locator(".pg-why")).to_be_in_viewport(ratio=1)
         heights.add(page.evaluate(NEXT))
         page.click(".pg-next")
     assert len(heights) == 1, "one need not look for the button"
@@ -455,8 +458,15 @@ def test_everything_can_be_done_by_keyboard(at: At) -> None:
     )
     assert {f"pg-{name}" for name in wanted.split()} - reached == set()
     page.locator(".pg-show-me").focus()
-    for key in ("Enter", "Tab", "Tab"):
+    for key in ("Enter", "Tab", "Tab", "Tab"):
         page.keyboard.press(key)
+    assert page.evaluate(FOCUSED) == "Why?"
+    assert page.locator(".pg-why").is_hidden()
+    page.keyboard.press("Enter")
+    why = page.inner_text(".pg-why")
+    assert len(why) > 100
+    assert page.text_content("[role=status]") == why
+    page.keyboard.press("Shift+Tab")
     assert page.evaluate(FOCUSED) == "Next"
     for _ in range(4):
         page.keyboard.press("Enter")

@@ -17,7 +17,7 @@ const EIGHT_HEADS = { ...SIX, heads: 8, rate: 80 };
 /**
  * Scenes in order. `caption` and `ending` alternate between plain and stressed text. The ending is
  * shown when the run takes the way `branch`; `until` is the step at which it has nothing more to
- * show.
+ * show. `why` is for those who ask.
  */
 export const SCENES = [
   {
@@ -29,6 +29,11 @@ export const SCENES = [
       "vote for what to write",
       " (orange). No fox in the sentence, none in the copy: a clue without looking.",
     ],
+    why:
+      "If fox is missing, the copy never has fox. So even a look at all words alike tells which " +
+      "word goes with which: in the orange map fox gets its + at f before the blue map has a " +
+      "diagonal. Once votes are right, looking at the right word pays. No luck is needed. The " +
+      "curves show this order; \u201chow sure\u201d is the probability of the right word.",
     config: { ...SIX, vocab: 12 },
     pace: 14,
     until: 180,
@@ -41,6 +46,12 @@ export const SCENES = [
       "no clue",
       ". The start (dot) decides: above the dashed line.",
     ],
+    why:
+      "The dot is the model: further right it looks more at the right word, further up words vote " +
+      "more for themselves. Arrows show where training pushes it; at the cross nothing does. Which " +
+      "words come tells nothing, as all always come. So a word learns to vote for itself only if it " +
+      "is looked at more where it is the answer than elsewhere, and looking there pays only if it " +
+      "votes for itself. At the dashed line the two leans cancel.",
     branch: "aligned",
     ending: [
       "Lucky: it looks slightly more at the right word, which learns to vote for itself (+). So " +
@@ -57,6 +68,11 @@ export const SCENES = [
   {
     title: "The coin falls below the line",
     caption: [],
+    why:
+      "A word that is looked at more where it is not the answer learns \u201cnot me\u201d. From then " +
+      "on a look at the right word would rule it out, so training turns the look away, to the " +
+      "other five. Each gets a fifth of it and is ruled out a little only: the answer is right, but " +
+      "timid. More training helps slowly, and never turns round: the arrows lead on.",
     branch: "elimination",
     ending: [
       "Unlucky: it looks more at wrong words. Not the answer, they learn to vote against themselves " +
@@ -78,6 +94,12 @@ export const SCENES = [
       "one lucky head is enough",
       ".",
     ],
+    why:
+      "An unlucky head votes against the words that it looks at, and it never looks at the right " +
+      "one: it takes nothing from it, so seven cannot outvote one. The heads are trained together, " +
+      "but where each goes is decided by its own start, as if it were alone, or nearly so. All " +
+      "eight miss as often as eight coins show tails: 0.4%. A run counts as aligned if it looks at " +
+      "the right word with at least one head.",
     config: { ...SIX, heads: 8, seed: EIGHT_TOSSES, rate: 16 },
     pace: 60,
     until: 600,
@@ -143,6 +165,9 @@ export class Story {
     this.at = 0;
     this.paused = false;
     this.count = el("p", { class: "pg-story-count" });
+    this.whyButton = button("Why?", "pg-why-ask", () => this.explain(this.why.hidden));
+    this.whyButton.setAttribute("aria-controls", "pg-why");
+    this.why = el("p", { class: "pg-why", id: "pg-why" });
     this.title = el("h2", { class: "pg-story-title pg-story-heading", tabindex: "-1" });
     this.caption = el("p", { class: "pg-story-caption" });
     this.ending = el("p", { class: "pg-story-ending" });
@@ -164,8 +189,10 @@ export class Story {
         this.backButton,
         this.pauseButton,
         this.nextButton,
+        this.whyButton,
         this.leaveButton,
       ),
+      this.why,
     );
     document.addEventListener("keydown", ({ key, target }) => {
       // A dialog, such as the search, takes Escape for itself; the theme may have closed it already.
@@ -201,11 +228,20 @@ export class Story {
     write(this.measure, longest(scene));
     this.measure.classList.add("is-to-come");
     this.backButton.disabled = this.at === 0;
-    this.pauseButton.hidden = this.leaveButton.hidden = ended;
+    write(this.why, scene.why ?? "");
+    this.explain(false);
+    this.pauseButton.hidden = this.whyButton.hidden = this.leaveButton.hidden = ended;
     write(this.pauseButton, "Pause");
     write(this.nextButton, ended ? "Now toss it yourself" : "Next");
     if (!ended) this.app.play(scene);
     this.app.say(`${this.title.textContent}. ${scene.caption.join("")}`);
+  }
+
+  /** Show or hide why it is so. */
+  explain(shown) {
+    this.why.hidden = !shown;
+    this.whyButton.setAttribute("aria-expanded", String(shown));
+    if (shown) this.app.say(this.why.textContent);
   }
 
   /** The run has taken a way: what the scene says of it comes into sight. */
