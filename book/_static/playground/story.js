@@ -27,13 +27,13 @@ export const SCENES = [
       "looks at",
       " (blue) ",
       "vote for what to write",
-      " (orange). No fox in the sentence, none in the copy: a clue without looking.",
+      " (orange). If fox is missing, the copy has none: votes are learned without looking.",
     ],
     why:
-      "If fox is missing, the copy never has fox. So even a look at all words alike tells which " +
-      "word goes with which: in the orange map fox gets its + at f before the blue map has a " +
-      "diagonal. Once votes are right, looking at the right word pays. No luck is needed. The " +
-      "curves show this order; \u201chow sure\u201d is the probability of the right word.",
+      "Even a look at all words alike tells which word goes with which: in the orange map fox gets " +
+      "its + at f before the blue map has a diagonal. Once votes are right, looking at the right " +
+      "word pays. No luck is needed. The curves show this order; \u201chow sure\u201d is the " +
+      "probability of the right word.",
     config: { ...SIX, vocab: 12 },
     pace: 14,
     until: 180,
@@ -44,14 +44,14 @@ export const SCENES = [
     caption: [
       "All six in every sentence: ",
       "no clue",
-      ". The start (dot) decides: above the dashed line.",
+      ". Chance decides: this start (dot) lies above the dashed line.",
     ],
     why:
-      "The dot is the model: further right it looks more at the right word, further up words vote " +
-      "more for themselves. Arrows show where training pushes it; at the cross nothing does. Which " +
-      "words come tells nothing, as all always come. So a word learns to vote for itself only if it " +
-      "is looked at more where it is the answer than elsewhere, and looking there pays only if it " +
-      "votes for itself. At the dashed line the two leans cancel.",
+      "The dot is the model. Right: it looks more at the right word. Up: words vote more for " +
+      "themselves. Arrows show where training pushes it; at the cross nothing does. Which words come " +
+      "tells nothing, as all always come. What is left are two leans by chance, of looks and of " +
+      "votes, and each is pushed the way the other points. Above the dashed line both end up for " +
+      "the right word, even if one of them began against it; below, both against.",
     branch: "aligned",
     ending: [
       "Lucky: it looks slightly more at the right word, which learns to vote for itself (+). So " +
@@ -75,8 +75,8 @@ export const SCENES = [
       "timid. More training helps slowly, and never turns round: the arrows lead on.",
     branch: "elimination",
     ending: [
-      "Unlucky: it looks more at wrong words. Not the answer, they learn to vote against themselves " +
-        "(\u2212). A look then rules a word out, so it avoids the right one: ",
+      "Unlucky: it looks more at wrong words, which learn to vote against themselves (\u2212). " +
+        "Looking at a word now rules it out, so it avoids the right one: ",
       "elimination",
       ".",
     ],
@@ -96,10 +96,10 @@ export const SCENES = [
     ],
     why:
       "An unlucky head votes against the words that it looks at, and it never looks at the right " +
-      "one: it takes nothing from it, so seven cannot outvote one. The heads are trained together, " +
-      "but where each goes is decided by its own start, as if it were alone, or nearly so. All " +
-      "eight miss as often as eight coins show tails: 0.4%. A run counts as aligned if it looks at " +
-      "the right word with at least one head.",
+      "one. So the right word loses no votes, and seven heads cannot outvote one. They are trained " +
+      "together, but as far as we have counted each goes where its own start sends it: all eight " +
+      "miss as often as eight coins show tails, 0.4%. A run counts as aligned if one head looks at " +
+      "the right word.",
     config: { ...SIX, heads: 8, seed: EIGHT_TOSSES, rate: 16 },
     pace: 60,
     until: 600,
