@@ -267,4 +267,4 @@ def test_a_page_made_without_the_real_corpus_warns_under_its_title(fell_back: bo
     made = jinja2.Environment(loader=loader).get_template("page.html").render(body=body, **said)
     assert made.count("admonition warning") == 2 * fell_back, "at the top, and where it happened"
     assert made.count("byline") == 1
-    assert fell_back is ("[Real corpus]" in made.partition("<p>x</p>")[0])
+    assert fell_back is ("On the real corpus" in made.partition("<p>x</p>")[0])

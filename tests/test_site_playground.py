@@ -85,9 +85,9 @@ def test_the_tour_leads_through_four_scenes_to_a_summary(at: At) -> None:
     assert page.evaluate(FOCUSED) == "Words first, then attention"
     words, heights = [], set()
     sentence = page.locator("#pg-position option").all_text_contents()
-    (missing,) = re.findall(r"No (\w+) in, none out", page.inner_text(".pg-story-caption"))
+    (missing,) = re.findall(r"If (\w+) is missing", page.inner_text(".pg-story-caption"))
     assert missing not in " ".join(sentence), "the picture shows what the caption says"
-    assert "what each word stands for (orange)" in page.inner_text(".pg-story-caption")
+    assert "vote for what to write (orange)" in page.inner_text(".pg-story-caption")
     for number, branch in enumerate(["aligned", "aligned", "elimination", "aligned"], start=1):
         assert page.inner_text(".pg-story-count") == f"Scene {number} of 4"
         for part in ("caption", "ending"):
@@ -100,8 +100,9 @@ def test_the_tour_leads_through_four_scenes_to_a_summary(at: At) -> None:
             ending.filter(has_text=branch, visible=True).wait_for()
             page.wait_for_selector(".pg-hold:has-text('Again')")
         if number == 3:  # what it costs is said beside the lucky start
-            here, lucky = re.findall(r"(\d+)%", page.inner_text(".pg-story-measure"))
-            assert int(here) < 50 < int(lucky)
+            told = re.findall(r"(\d+)%", page.inner_text(".pg-story-measure"))
+            here, lucky, guess = map(int, told)
+            assert guess == 17 < here < 50 < lucky
         if number == 4:
             done = ".pg-tally-words:has-text('of 100 runs') >> nth=1"
             page.wait_for_selector(done)
@@ -152,7 +153,7 @@ def test_the_tour_waits_for_its_reader_and_escape_leaves_it(at: At) -> None:
     assert page.locator(".pg-view:visible").count() == 7
 
 
-@pytest.mark.parametrize("size", SMALL_PHONES[:1], ids=str)
+@pytest.mark.parametrize("size", SMALL_PHONES, ids=str)
 def test_on_a_small_phone_a_scene_is_in_sight_with_its_caption(
     at: At, size: dict[str, int]
 ) -> None:
@@ -168,6 +169,9 @@ def test_on_a_small_phone_a_scene_is_in_sight_with_its_caption(
         for summary in page.locator(".pg-view:visible summary").all():
             assert summary.inner_text() == "In words"
             expect(summary).to_be_visible()
+        if number < 5:  # who asks why sees it, and Next where it was
+            page.click(".pg-why-ask")
+            expect(page.locator(".pg-why")).to_be_in_viewport(ratio=1)
         heights.add(page.evaluate(NEXT))
         page.click(".pg-next")
     assert len(heights) == 1, "one need not look for the button"
@@ -237,8 +241,8 @@ def test_pointing_at_a_cell_tells_its_value_and_marks_both_maps(at: At) -> None:
     looks = page.locator("[data-view=attention] .pg-value")
     looks.filter(has_text=re.compile(r"^writing (\w+), it looks at (\w+): 3\d%$")).wait_for()
     written, looked = re.findall(r"(?:writing|at) (\w+)", looks.inner_text())
-    speaks = page.inner_text("[data-view=table] .pg-value")
-    assert re.fullmatch(rf"{looked} speaks (for|against) {written}: [+\u2212]?\d\.\d\d", speaks)
+    votes = page.inner_text("[data-view=table] .pg-value")
+    assert re.fullmatch(rf"{looked} votes (for|against) {written}: [+\u2212]?\d\.\d\d", votes)
     marked = {view: page.evaluate(PICTURE, view) for view in VIEWS[:2]}
     page.mouse.move(2, 2)
     for view, old in marked.items():
@@ -252,13 +256,13 @@ def test_arrow_keys_go_from_cell_to_cell_and_each_value_is_told(at: At, heads: i
     sentence = page.locator("#pg-position option").all_text_contents()
     first, second, third = (option.split()[1] for option in sentence)
     status = page.locator("[role=status]")
-    looks, speaks = (page.locator(f"[data-view={view}] .pg-value") for view in VIEWS[:2])
+    looks, votes = (page.locator(f"[data-view={view}] .pg-value") for view in VIEWS[:2])
     page.locator("[data-view=curves] summary").focus()
     for _ in range(4):
         page.keyboard.press("Shift+Tab")
         if page.evaluate("document.activeElement.matches('[data-view=table] canvas')"):
             break
-    expect(status).to_have_text(re.compile(r"ant speaks (for|against) ant: [+\u2212]?\d\.\d\d$"))
+    expect(status).to_have_text(re.compile(r"ant votes (for|against) ant: [+\u2212]?\d\.\d\d$"))
     page.locator("[data-view=attention] canvas").focus()
     head = "Head 1: " if heads > 1 else ""
     for key, writing, at_word in (
@@ -271,7 +275,7 @@ def test_arrow_keys_go_from_cell_to_cell_and_each_value_is_told(at: At, heads: i
         told = re.compile(rf"^{head}writing {writing}, it looks at {at_word}: [\d.]+%$")
         expect(status).to_have_text(told)
         expect(looks).to_have_text(told)
-        expect(speaks).to_have_text(re.compile(f"{at_word} speaks (for|against) {writing}: "))
+        expect(votes).to_have_text(re.compile(f"{at_word} votes (for|against) {writing}: "))
     page.keyboard.press("ArrowRight")
     if heads > 1:
         expect(status).to_have_text(re.compile(f"^Head 2: writing {second}, it looks at {first}: "))
@@ -391,7 +395,7 @@ def test_a_decision_is_announced_once_in_words(at: At) -> None:
     reaches(page, step(page) + 50)
     assert status.text_content() == said
     speaking = "[aria-live]:not([aria-live=off]), [role=alert], output:not([aria-live])"
-    assert page.locator(f"{APP} :is([role=status], {speaking})").count() == 1, "one region speaks"
+    assert page.locator(f"{APP} :is([role=status], {speaking})").count() == 1, "one region votes"
 
 
 def test_a_control_changes_the_address_and_a_copied_link_restores_all(at: At) -> None:
@@ -454,8 +458,15 @@ def test_everything_can_be_done_by_keyboard(at: At) -> None:
     )
     assert {f"pg-{name}" for name in wanted.split()} - reached == set()
     page.locator(".pg-show-me").focus()
-    for key in ("Enter", "Tab", "Tab"):
+    for key in ("Enter", "Tab", "Tab", "Tab"):
         page.keyboard.press(key)
+    assert page.evaluate(FOCUSED) == "Why?"
+    assert page.locator(".pg-why").is_hidden()
+    page.keyboard.press("Enter")
+    why = page.inner_text(".pg-why")
+    assert len(why) > 100
+    assert page.text_content("[role=status]") == why
+    page.keyboard.press("Shift+Tab")
     assert page.evaluate(FOCUSED) == "Next"
     for _ in range(4):
         page.keyboard.press("Enter")

@@ -51,9 +51,10 @@ SECTION = re.compile(r'(<section id="([^"]+)"[^>]*>\s*(?:<span[^>]*></span>\s*)*
 PICTURE = re.compile(r'<img ([^>]*src=")([^">]+)(?=")')
 # A paragraph on what is not on a page that ran on the embedded corpus.
 REAL = re.compile(
-    r"(?s)<p>(?!<strong>Embedded )(?=(?:(?!</p>).)*\b(?:captions?|reviews?|Multi30k|SST|SMS|ham)\b)"
+    r"(?s)<p>(?!<strong>Embedded )"
+    r"(?:(?!</p>).)*\b(?:captions?|reviews?|Multi30k|SST|SMS|ham)\b(?:(?!</p>).)*</p>"
 )
-ABSENT = '<p><em class="absent">[Real corpus]</em> '
+ABSENT = r"<details><summary>On the real corpus</summary>\g<0></details>"
 ICON = re.compile(r"\bfa-[a-z0-9-]+")
 ICON_RULE = re.compile(r'(?:\.fa-[a-z0-9-]+:before,?)+\{content:"\\[0-9a-f]+"\}')
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells every table

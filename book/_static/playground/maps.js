@@ -208,7 +208,7 @@ export const tableMap = {
   term: ": KTIW",
   how:
     "KTIW: knowledge to translate individual words. Row: a word that is looked at. Column: a word " +
-    "that could be written. Orange, +: it speaks for that word. Purple, \u2212: it speaks against it.",
+    "that could be written. Orange, +: it votes for that word. Purple, \u2212: it votes against it.",
   height,
 
   draw(context, width, height, scene) {
@@ -251,7 +251,7 @@ export const tableMap = {
     const table = centredTable(snapshot.table, config.vocab, pair.head);
     const value = table[pair.looked * config.vocab + pair.written];
     const way = value < 0 ? "against" : "for";
-    const words = `${WORDS[pair.looked]} speaks ${way} ${WORDS[pair.written]}`;
+    const words = `${WORDS[pair.looked]} votes ${way} ${WORDS[pair.written]}`;
     return `${whose(scene)}${words}: ${signed(value, 2)}`;
   },
 
@@ -264,7 +264,7 @@ export const tableMap = {
     const end = heads === 1 ? "." : ", head by head.";
     return (
       `${count(known, "word")} of ${vocab} stand for themselves${which}. By how much a word ` +
-      `speaks for itself rather than for another: ${leads.join(", ")}${end}`
+      `votes for itself rather than for another: ${leads.join(", ")}${end}`
     );
   },
 };

@@ -162,6 +162,6 @@ function corners(context, left, side, colours) {
   context.save();
   context.translate(left - 12, side / 2);
   context.rotate(-Math.PI / 2);
-  label(context, "words speak for themselves \u2192", 0, 0, colours.text, "center");
+  label(context, "words vote for themselves \u2192", 0, 0, colours.text, "center");
   context.restore();
 }

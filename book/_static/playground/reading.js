@@ -9,7 +9,7 @@ export const WORDS = (
  * The table of one head with the mean of each row's wrong words taken as zero.
  *
  * A softmax does not notice what is added to a whole row, so only such differences mean
- * something: above zero the word speaks for that output word, below zero against it.
+ * something: above zero the word votes for that output word, below zero against it.
  */
 export function centredTable(table, vocab, head) {
   const found = new Float32Array(vocab * vocab);

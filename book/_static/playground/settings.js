@@ -133,7 +133,7 @@ export const PRESETS = Object.freeze(
       id: "against",
       title: "Wrong tilt",
       text:
-        "Words speak a little against themselves at the start. Attention leaves the right place: " +
+        "Words vote a little against themselves at the start. Attention leaves the right place: " +
         "copying by elimination.",
       config: { startB: -0.5 },
     },

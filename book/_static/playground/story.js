@@ -17,18 +17,23 @@ const EIGHT_HEADS = { ...SIX, heads: 8, rate: 80 };
 /**
  * Scenes in order. `caption` and `ending` alternate between plain and stressed text. The ending is
  * shown when the run takes the way `branch`; `until` is the step at which it has nothing more to
- * show.
+ * show. `why` is for those who ask.
  */
 export const SCENES = [
   {
     title: "Words first, then attention",
     caption: [
-      "A copying model learns ",
-      "what each word stands for",
-      " (orange) and ",
-      "where to look",
-      " (blue). No fox in, none out: such clues teach words without looking.",
+      "A model copies sentences. Words it ",
+      "looks at",
+      " (blue) ",
+      "vote for what to write",
+      " (orange). If fox is missing, the copy has none: votes are learned without looking.",
     ],
+    why:
+      "Even a look at all words alike tells which word goes with which: in the orange map fox gets " +
+      "its + at f before the blue map has a diagonal. Once votes are right, looking at the right " +
+      "word pays. No luck is needed. The curves show this order; \u201chow sure\u201d is the " +
+      "probability of the right word.",
     config: { ...SIX, vocab: 12 },
     pace: 14,
     until: 180,
@@ -37,14 +42,20 @@ export const SCENES = [
   {
     title: "All animals each time: a coin toss",
     caption: [
-      "Now nothing is missing: ",
+      "All six in every sentence: ",
       "no clue",
-      ". The random start (dot) decides, here above the dashed line.",
+      ". Chance decides: this start (dot) lies above the dashed line.",
     ],
+    why:
+      "The dot is the model. Right: it looks more at the right word. Up: words vote more for " +
+      "themselves. Arrows show where training pushes it; at the cross nothing does. Which words come " +
+      "tells nothing, as all always come. What is left are two leans by chance, of looks and of " +
+      "votes, and each is pushed the way the other points. Above the dashed line both end up for " +
+      "the right word, even if one of them began against it; below, both against.",
     branch: "aligned",
     ending: [
-      "Lucky: it looks slightly more at the right word, which learns \u201cwrite me\u201d (+), so " +
-        "looking there pays. Each lifts the other: ",
+      "Lucky: it looks slightly more at the right word, which learns to vote for itself (+). So " +
+        "looking there pays: ",
       "aligned",
       ".",
     ],
@@ -55,12 +66,17 @@ export const SCENES = [
     views: ["attention", "table", "plane"],
   },
   {
-    title: "The coin falls on the other side",
-    caption: ["This start lies below."],
+    title: "The coin falls below the line",
+    caption: [],
+    why:
+      "A word that is looked at more where it is not the answer learns \u201cnot me\u201d. From then " +
+      "on a look at the right word would rule it out, so training turns the look away, to the " +
+      "other five. Each gets a fifth of it and is ruled out a little only: the answer is right, but " +
+      "timid. More training helps slowly, and never turns round: the arrows lead on.",
     branch: "elimination",
     ending: [
-      "Unlucky: it looks more at wrong words, which learn \u201cnot me\u201d (\u2212). Looking now " +
-        "rules words out, so it avoids the right one: ",
+      "Unlucky: it looks more at wrong words, which learn to vote against themselves (\u2212). " +
+        "Looking at a word now rules it out, so it avoids the right one: ",
       "elimination",
       ".",
     ],
@@ -73,11 +89,17 @@ export const SCENES = [
   {
     title: "Eight heads, eight tosses",
     caption: [
-      "Each head votes by its own maps. Unlucky ones rule out wrong words, lucky head 7 supports " +
-        "the right one. They agree: ",
+      "Each head has its own two maps and toss; votes add up. Unlucky heads only rule out wrong " +
+        "words, so ",
       "one lucky head is enough",
       ".",
     ],
+    why:
+      "An unlucky head votes against the words that it looks at, and it never looks at the right " +
+      "one. So the right word loses no votes, and seven heads cannot outvote one. They are trained " +
+      "together, but as far as we have counted each goes where its own start sends it: all eight " +
+      "miss as often as eight coins show tails, 0.4%. A run counts as aligned if one head looks at " +
+      "the right word.",
     config: { ...SIX, heads: 8, seed: EIGHT_TOSSES, rate: 16 },
     pace: 60,
     until: 600,
@@ -88,17 +110,17 @@ export const SCENES = [
 ];
 
 const SUMMARY = {
-  title: "A coin toss, and why heads help",
+  title: "A coin toss, and why several heads help",
   caption: [
     "",
     "What goes wrong:",
-    " from half of the starts the model never looks at the right word. It rules out the others, and " +
-      "stays unsure for long. ",
+    " from half of the starts the model learns never to look at the right word. It only rules out " +
+      "others and stays unsure. ",
     "Why a coin:",
-    " the same words every time give no clue. Words and attention lean by chance, and each drives " +
-      "the other up or down. ",
+    " the same words every time give no clue; the start\u2019s tiny lean grows, as votes and looks " +
+      "push each other. ",
     "Why one lucky head is enough:",
-    " unlucky ones only rule out wrong words; none opposes it.",
+    " it votes for the right word, the others only against wrong ones.",
   ],
 };
 
@@ -109,7 +131,8 @@ function stressed(parts) {
 
 /** How sure a run is, and one to compare it with. */
 function measured(row, other) {
-  const beside = other ? ` (lucky start: ${percent(sure(other))})` : "";
+  const guess = percent(1 / SIX.vocab);
+  const beside = other ? ` (lucky start: ${percent(sure(other))}, a guess: ${guess})` : "";
   return `${percent(sure(row))} sure of the right word${beside}`;
 }
 
@@ -142,6 +165,9 @@ export class Story {
     this.at = 0;
     this.paused = false;
     this.count = el("p", { class: "pg-story-count" });
+    this.whyButton = button("Why?", "pg-why-ask", () => this.explain(this.why.hidden));
+    this.whyButton.setAttribute("aria-controls", "pg-why");
+    this.why = el("p", { class: "pg-why", id: "pg-why" });
     this.title = el("h2", { class: "pg-story-title pg-story-heading", tabindex: "-1" });
     this.caption = el("p", { class: "pg-story-caption" });
     this.ending = el("p", { class: "pg-story-ending" });
@@ -163,8 +189,10 @@ export class Story {
         this.backButton,
         this.pauseButton,
         this.nextButton,
+        this.whyButton,
         this.leaveButton,
       ),
+      this.why,
     );
     document.addEventListener("keydown", ({ key, target }) => {
       // A dialog, such as the search, takes Escape for itself; the theme may have closed it already.
@@ -200,11 +228,20 @@ export class Story {
     write(this.measure, longest(scene));
     this.measure.classList.add("is-to-come");
     this.backButton.disabled = this.at === 0;
-    this.pauseButton.hidden = this.leaveButton.hidden = ended;
+    write(this.why, scene.why ?? "");
+    this.explain(false);
+    this.pauseButton.hidden = this.whyButton.hidden = this.leaveButton.hidden = ended;
     write(this.pauseButton, "Pause");
     write(this.nextButton, ended ? "Now toss it yourself" : "Next");
     if (!ended) this.app.play(scene);
     this.app.say(`${this.title.textContent}. ${scene.caption.join("")}`);
+  }
+
+  /** Show or hide why it is so. */
+  explain(shown) {
+    this.why.hidden = !shown;
+    this.whyButton.setAttribute("aria-expanded", String(shown));
+    if (shown) this.app.say(this.why.textContent);
   }
 
   /** The run has taken a way: what the scene says of it comes into sight. */

@@ -113,7 +113,7 @@ export class Tally {
       { class: "pg-view pg-tally", "data-view": "tally", "aria-labelledby": "pg-tally-title" },
       ...head(
         "pg-tally",
-        "Many seeds: which way?",
+        "Many starts: which way?",
         "Each run has another random start. The black line on the bar is the share of aligned runs " +
           "that theory expects of plain gradient descent.",
       ),
