@@ -52,7 +52,7 @@ PICTURE = re.compile(r'<img ([^>]*src=")([^">]+)(?=")')
 # A paragraph on what is not on a page that ran on the embedded corpus.
 REAL = re.compile(
     r"(?s)<p>(?!<strong>Embedded )"
-    r"(?:(?!</p>).)*\b(?:captions?|reviews?|Multi30k|SST|SMS|ham)\b(?:(?!</p>).)*</p>"
+    r"(?:(?!</p>).)*\b(?:captions?|reviews?|Multi30k|SST|SMS|ham)\b.*?</p>"
 )
 ABSENT = r"<details><summary>On the real corpus</summary>\g<0></details>"
 ICON = re.compile(r"\bfa-[a-z0-9-]+")

@@ -16,8 +16,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 RUN, RUNNING = "course_run", "**Running time.**"
-FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
-UNSEEN = {"hide-cell", "remove-cell", "hide-output", "remove-output"}
+FOLDED, UNSEEN = {"hide-input", "hide-cell"}, {"hide-cell", "hide-output"}
 FENCE = re.compile(r"^(?P<fence>[:`]{3,})\{(?P<name>[\w-]+)\}.*?^(?P=fence)\s*?$", re.M | re.S)
 DROPDOWN = re.compile(r"^:class:.*\bdropdown\b", re.M)
 
