@@ -1,7 +1,5 @@
 """`explore`: one figure object, three lives. What a browser does with it: test_explore_browser."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json
@@ -224,7 +222,7 @@ def test_too_many_bytes_name_the_size_the_limit_and_the_remedy(
         make()
 
 
-# --- the live widget (this part runs again with ipywidgets 7.7 below) -----------------------------
+# --- the live widget (its tests run again with ipywidgets 7.7 below) ------------------------------
 
 
 def parts(box: Any, kind: str) -> list[Any]:
@@ -262,23 +260,20 @@ CELL = """
 import sys
 sys.path.insert(0, {root!r})
 from lessons_lib.figures.explore import explore
-import ipywidgets
-print(ipywidgets.__version__)
 def draw(figure, step):
     figure.text(0.5, 0.5, str(step))
 explore(draw, describe=lambda step: f"step {{step}}", alt="A number", step=[3, 5])
 """
 
 
-def run_in_kernel(**environment: str) -> tuple[str, dict[str, Any]]:
-    """Version of ipywidgets, and the bundle that the last line of a cell sends to a front-end."""
+def run_in_kernel(static: str) -> dict[str, Any]:
+    """The bundle that the last line of a cell sends to a front-end."""
     cell = nbformat.v4.new_code_cell(CELL.format(root=str(ROOT)))
     notebook = nbformat.v4.new_notebook(cells=[cell])
-    NotebookClient(notebook, kernel_name="python3", timeout=120).execute(
-        env={**os.environ, **environment}
-    )
-    version, result = notebook.cells[0].outputs
-    return version.text.strip(), dict(result.data)
+    environment = os.environ | {STATIC_VARIABLE: static}
+    NotebookClient(notebook, kernel_name="python3", timeout=120).execute(env=environment)
+    (result,) = notebook.cells[0].outputs
+    return dict(result.data)
 
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -287,10 +282,9 @@ STILL_LIVES = {"text/plain", "text/html", "image/png"}
 
 @pytest.mark.slow
 def test_in_a_kernel_all_lives_are_offered_unless_outputs_are_to_be_kept() -> None:
-    _, bundle = run_in_kernel(**{STATIC_VARIABLE: ""})
+    bundle, kept = run_in_kernel(static=""), run_in_kernel(static="1")
     assert set(bundle) == STILL_LIVES | {WIDGET_VIEW}
     assert bundle[WIDGET_VIEW]["model_id"]
-    _, kept = run_in_kernel(**{STATIC_VARIABLE: "1"})
     assert set(kept) == STILL_LIVES
     assert kept["text/html"] == bundle["text/html"]
 
@@ -315,14 +309,11 @@ def test_the_widget_works_with_the_ipywidgets_of_colab(tmp_path: Path) -> None:
     done = subprocess.run([*command, *packages], capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"ipywidgets 7.7.5 cannot be installed: {done.stderr.strip()[-200:]}")
-    path = {"PYTHONPATH": str(tmp_path)}
-    version, bundle = run_in_kernel(**path, **{STATIC_VARIABLE: ""})
-    assert version == "7.7.5"
-    assert set(bundle) == STILL_LIVES | {WIDGET_VIEW}
-
-    command = [sys.executable, "-P", "-m", "pytest", __file__, "-k", "live_widget", "-q"]
-    command += ["-p", "no:cacheprovider", "-W", "ignore::DeprecationWarning"]
-    environment = os.environ | path
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    version = [sys.executable, "-P", "-c", "import ipywidgets; print(ipywidgets.__version__)"]
+    assert subprocess.check_output(version, env=environment, text=True) == "7.7.5\n"
+    command = [sys.executable, "-P", "-m", "pytest", __file__, "-k", "live_widget or in_a_kernel"]
+    command += ["-q", "-p", "no:cacheprovider", "-W", "ignore::DeprecationWarning"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 passed" in done.stdout
+    assert "3 passed" in done.stdout
