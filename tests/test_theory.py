@@ -1,15 +1,20 @@
-"""The reduced model: derived quantities against the model written out, counting, and autograd."""
+"""The reduced model: derived quantities against the model written out, counting, and autograd.
+
+And trained models in its plane.
+"""
 
 import itertools
 import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
 from lessons_lib.theory import phase_portrait as theory
+from lessons_lib.theory import portrait
 from lessons_lib.theory.two_words import integrate
 
 A = np.array([-2.3, -0.4, 0.0, 0.7, 3.1])
@@ -186,16 +191,6 @@ def test_flow_is_the_limit_of_small_steps() -> None:
     np.testing.assert_allclose(flow.right_attention, theory.right_attention(flow.a, 5))
 
 
-def test_early_on_word_knowledge_grows_like_t_and_attention_like_t_squared() -> None:
-    times = np.array([1.0, 2.0, 4.0])
-    drive = (12 - 7) / (7 * 12 * 11)
-    flow = theory.symmetric_flow(0.0, 0.0, 12, 7, times)
-    early = [drive * times**2 / 2 / 49, drive * times]
-    np.testing.assert_allclose([flow.a, flow.b], early, rtol=5e-3)
-    still = theory.symmetric_flow(0.0, 0.0, 7, 7, times)
-    np.testing.assert_allclose([still.a, still.b], 0, atol=1e-12)
-
-
 @pytest.mark.parametrize(("function", "given", "message"), [
     (theory.first_gradient_lead, (1, 1), "found length 1 and vocab 1"),
     (theory.right_attention, (0.0, 1), "2 <= length"), (theory.saddle, (4, 5), "<= vocab"),
@@ -205,3 +200,44 @@ def test_early_on_word_knowledge_grows_like_t_and_attention_like_t_squared() -> 
 def test_what_is_of_no_task_is_refused(function: Any, given: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         function(*given)
+
+
+def rows(seed: int, step: int, **values: float) -> pd.DataFrame:
+    found = [(seed, step, name.replace("__", "/"), value) for name, value in values.items()]
+    return pd.DataFrame(found, columns=["seed", "step", "metric", "value"])
+
+
+def test_attention_lead_by_hand_and_as_the_inverse_of_the_theory() -> None:
+    assert portrait.attention_lead([1 / 5, 8 / 12], 5) == pytest.approx([0, math.log(8)])
+    a = np.array([[-3.0, -0.2, 0.0], [0.4, 2.0, 9.0]])
+    p = theory.right_attention(a, 11)
+    np.testing.assert_allclose(portrait.attention_lead(p, 11), a)
+
+
+def test_a_run_with_one_head_and_one_with_three() -> None:
+    one = [
+        rows(4, 0, right_mass=0.2, margin=0.1),
+        rows(4, 7, right_mass=0.5, margin=-2.0, token_accuracy=0.3),
+    ]
+    three = [rows(5, 9, right_mass=0.9, margin=9.0)]  # the means: left out
+    for head, (mass, margin) in enumerate([(0.2, 1.0), (0.5, 2.0), (0.1, -3.0)]):
+        names = {f"head{head}__right_mass": mass, f"head{head}__margin": margin}
+        three.append(rows(5, 9, **names))
+    arms = {"one": pd.concat(one), "three": pd.concat(three)}
+    both = pd.concat([frame.assign(arm=arm) for arm, frame in arms.items()], ignore_index=True)
+    found = portrait.in_plane(both, 5)
+    assert found["arm"].tolist() == ["one"] * 2 + ["three"] * 3
+    assert found["head"].tolist() == [0, 0, 0, 1, 2]
+    assert found["step"].tolist() == [0, 7, 9, 9, 9]
+    np.testing.assert_allclose(found["a"], np.log([1, 4, 1, 4, 4 / 9]), atol=1e-12)
+    assert found["b"].tolist() == [0.1, -2.0, 1.0, 2.0, -3.0]
+
+
+def test_same_side_counts_signs() -> None:
+    assert portrait.same_side([1.0, -2.0, 3.0], [0.1, -5.0, -1.0]) == (2, 3)
+    assert portrait.same_side([0.0, 0.0], [0.0, 1.0]) == (1, 2)
+
+
+def test_growth_exponent_of_a_power_law() -> None:
+    steps = np.array([1, 2, 5, 7])
+    assert portrait.growth_exponent(steps, 0.3 * steps**1.7) == pytest.approx(1.7)
