@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import requests
@@ -49,11 +50,8 @@ def pin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pin:
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither network nor data nor cache."""
-
-    def unreachable(*_: object, **__: object) -> None:
-        raise requests.ConnectionError("no route to host")
-
-    monkeypatch.setattr("requests.get", unreachable)
+    unreachable = requests.ConnectionError("no route to host")
+    monkeypatch.setattr("requests.get", Mock(side_effect=unreachable))
     monkeypatch.setattr(sources, "_unreachable", {})
     monkeypatch.delenv("LESSONS_DATA", raising=False)
     monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "cache"))
