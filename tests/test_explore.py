@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import nbformat
 import numpy as np
@@ -203,12 +204,7 @@ def test_bad_input_is_named(options: dict[str, Any], message: str) -> None:
 def test_too_many_bytes_name_the_size_the_limit_and_the_remedy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    drawn = []
-
-    def draw(figure: Figure, step: int, head: int) -> None:
-        drawn.append(step)
-        draw_colour(figure, step % 256, head % 256)
-
+    draw = Mock(side_effect=draw_colour)
     size = sum(4 * math.ceil(len(f.image) / 3) + len(f.text) for f in make().frames)
     monkeypatch.setattr("lessons_lib.figures.explore.LIMIT", size)
     make()
@@ -216,7 +212,7 @@ def test_too_many_bytes_name_the_size_the_limit_and_the_remedy(
         ValueError, match=rf"{size:,} bytes.*10000 frames .100 step x 100 head.*dpi"
     ):
         make(draw=draw, step=range(100), head=range(100))
-    assert len(drawn) < 50  # nobody waits for ten thousand frames to read this
+    assert draw.call_count < 50  # nobody waits for ten thousand frames to read this
     monkeypatch.setattr("lessons_lib.figures.explore.LIMIT", size - 1)
     with pytest.raises(ValueError, match=f"about {size:,}; give fewer values"):
         make()
