@@ -191,5 +191,6 @@ def test_spread_by_loop() -> None:
     assert len(each) == 12
     assert spread(alpha, MASK) == pytest.approx(sum(each) / 12, rel=1e-5)
     assert spread(alpha.masked_fill(~MASK, NAN), MASK) == spread(alpha, MASK)
-    # A mask of source words serves all rows; two of four words share it evenly.
-    assert spread(torch.tensor([[[0.5, 0.5, 0.0, 0.0]] * 3]), torch.ones(1, 1, 4) > 0) == 0.5
+    # Two words share it evenly, of four (a mask of source words serves all rows) and of two.
+    two = torch.tensor([[[0.5, 0.5, 0.0, 0.0]] * 3])
+    assert (spread(two, torch.ones(1, 1, 4) > 0), spread(two, two > 0)) == (0.5, 1.0)
