@@ -118,11 +118,10 @@ def shuffled(candidate: Tensor, mask: Tensor, seed: int) -> Tensor:
     rng = torch.Generator().manual_seed(seed)
     mask = mask.expand_as(candidate)
     keys = torch.rand(candidate.shape, generator=rng)
-    # Sorting random keys permutes; sorting positions the same way puts masked ones last in order.
-    away = torch.arange(candidate.shape[-1]) + 2.0
-    order = torch.where(mask.cpu(), keys, away).argsort(dim=-1).to(candidate.device)
-    slots = torch.where(mask.cpu(), away - 10.0 - candidate.shape[-1], away)
-    into = slots.argsort(dim=-1).to(candidate.device)
+    # Sorting random keys permutes, and puts the positions that do not count last, in their order.
+    last = torch.arange(candidate.shape[-1]) + 2.0
+    order = torch.where(mask.cpu(), keys, last).argsort(dim=-1).to(candidate.device)
+    into = (~mask).int().argsort(dim=-1, stable=True)
     return torch.empty_like(candidate).scatter(-1, into, candidate.gather(-1, order))
 
 

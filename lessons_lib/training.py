@@ -93,9 +93,6 @@ def train(
 ) -> History:
     """Train a model in place.
 
-    Nine parameters, because this is the only loop: each of the last six is what some chapter or
-    experiment differs in, and has a default.
-
     The history has the training loss (metric ``"loss"``, the mean since the last evaluation) and
     all that ``evaluate`` gave.
 

@@ -1,12 +1,11 @@
 """Oracles: the definitions in loops, hand values, simulated coverage, closed forms."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import torch
-from scipy.stats import kendalltau
+from scipy.stats import bootstrap, kendalltau
 from torch import Tensor
 
 from lessons_lib.agreement import (
@@ -24,19 +23,10 @@ from lessons_lib.agreement import (
 from lessons_lib.lab.blocks import half_rise
 from lessons_lib.stats import Interval, ratio_interval
 
-SOURCE_WORDS = (6, 3, 1, 23, 4)
-OUTPUT_WORDS = (2, 5, 3, 1, 4)
 NAN = float("nan")
-
-
-def ragged() -> Tensor:
-    """Five sentences of different lengths, ``(5, 5, 23)``."""
-    src, tgt = torch.tensor(SOURCE_WORDS), torch.tensor(OUTPUT_WORDS)
-    inside = torch.arange(23) < src[:, None, None]
-    return inside & (torch.arange(5)[:, None] < tgt[:, None, None])
-
-
-MASK = ragged()
+SRC, TGT = (torch.tensor(n)[:, None, None] for n in ((6, 3, 1, 23, 4), (2, 5, 3, 1, 4)))
+MASK = (torch.arange(23) < SRC) & (torch.arange(5)[:, None] < TGT)
+"""Five sentences of different lengths, ``(5, 5, 23)``."""
 
 
 def noise(*shape: int, seed: int) -> Tensor:
@@ -55,24 +45,6 @@ def rows(side: Tensor, mask: Tensor = MASK) -> list[list[float]]:
     ]
 
 
-def bootstrap(hits: Sequence[float], tokens: Sequence[float], seed: int) -> list[float]:
-    """2.5% and 97.5% points of the share when sentences are drawn one by one."""
-    rng, shares = np.random.default_rng(seed), []
-    for _ in range(4000):
-        drawn = rng.integers(len(hits), size=len(hits))
-        shares.append(sum(hits[i] for i in drawn) / sum(tokens[i] for i in drawn))
-    return [float(np.quantile(shares, q)) for q in (0.025, 0.975)]
-
-
-def agreement_by_loop(u: Tensor, v: Tensor, mask: Tensor, top: float) -> float:
-    """The definition, one output token and one position at a time."""
-    hits = []
-    for uu, vv in zip(rows(u, mask), rows(v, mask), strict=True):
-        best = uu.index(max(uu))
-        hits.append(sum(x > vv[best] for x in vv) < max(1, math.ceil(round(top * len(uu), 9))))
-    return sum(hits) / len(hits)
-
-
 def test_agreement_equals_the_loop_over_tokens() -> None:
     rng = torch.Generator().manual_seed(0)
     # whole numbers make ties; lengths cross 20, where the top becomes two positions
@@ -83,7 +55,11 @@ def test_agreement_equals_the_loop_over_tokens() -> None:
         found, counted = found_in_top(u, v, mask, top)
         assert torch.equal(counted, mask.any(-1))
         assert not bool(found[~counted].any())
-        expected = agreement_by_loop(u, v, mask, top)
+        hits = []  # the definition, one output token and one position at a time
+        for uu, vv in zip(rows(u, mask), rows(v, mask), strict=True):
+            best = uu.index(max(uu))
+            hits.append(sum(x > vv[best] for x in vv) < max(1, math.ceil(round(top * len(uu), 9))))
+        expected = sum(hits) / len(hits)
         assert agreement(u, v, mask, top) == pytest.approx(expected)
         assert int(found.sum()) / int(counted.sum()) == pytest.approx(expected)
 
@@ -136,8 +112,10 @@ def test_ratio_interval_is_the_plain_bootstrap() -> None:
     hits = rng.binomial(tokens, rng.beta(2, 3, size=37))
     found = ratio_interval(hits, tokens)
     assert found.estimate == pytest.approx(hits.sum() / tokens.sum())
-    expected = bootstrap(hits.tolist(), tokens.tolist(), seed=7)
-    assert [found.low, found.high] == pytest.approx(expected, abs=0.015)
+    by_scipy = bootstrap(
+        (hits, tokens), lambda k, n: k.sum() / n.sum(), paired=True, method="percentile", rng=7
+    )
+    assert [found.low, found.high] == pytest.approx([*by_scipy.confidence_interval], abs=0.015)
     narrow = ratio_interval(hits, tokens, confidence=0.5)
     assert found.low < narrow.low < narrow.high < found.high
     # Sentences without a token change neither the share nor how many there are.
@@ -213,10 +191,6 @@ def test_spread_by_loop() -> None:
     assert len(each) == 12
     assert spread(alpha, MASK) == pytest.approx(sum(each) / 12, rel=1e-5)
     assert spread(alpha.masked_fill(~MASK, NAN), MASK) == spread(alpha, MASK)
-
-
-def test_spread_by_hand() -> None:
-    """Two words share it evenly, of four and of two; a mask of source words serves all rows."""
-    two, wide = torch.tensor([[[0.5, 0.5, 0.0, 0.0]] * 3]), torch.ones(1, 1, 4) > 0
-    assert (spread(two, wide.expand(1, 3, 4)), spread(two, two > 0)) == (0.5, 1.0)
-    assert spread(two, wide) == 0.5
+    # Two words share it evenly, of four (a mask of source words serves all rows) and of two.
+    two = torch.tensor([[[0.5, 0.5, 0.0, 0.0]] * 3])
+    assert (spread(two, torch.ones(1, 1, 4) > 0), spread(two, two > 0)) == (0.5, 1.0)

@@ -24,7 +24,7 @@ from lessons_lib.lab.word_tables import STRENGTHS, logistic_tables, proxy_loss
 from lessons_lib.models import build_bag_of_words
 from lessons_lib.tasks import PAD, UNK, LabelledBatch
 
-CONFIG = ClassifierConfig(source_vocab=11, d_embed=5, d_hidden=3)
+CONFIG = ClassifierConfig(source_vocab=13, d_embed=5, d_hidden=3)
 VARIANTS = [
     CONFIG,
     replace(CONFIG, bidirectional=False),
@@ -41,22 +41,23 @@ BATCH = LabelledBatch(
 Array = NDArray[np.float64]
 
 
-def many_texts() -> LabelledBatch:
-    """40 texts of 1 to 30 words, in no order of length: read in several pieces."""
-    rng = np.random.default_rng(3)
-    source, length = rng.integers(1, 11, size=(40, 30)), rng.integers(1, 31, size=40)
-    source[np.arange(30) >= length[:, None]] = PAD
-    return LabelledBatch(torch.from_numpy(source), torch.from_numpy(rng.integers(0, 2, size=40)))
+def drawn(seed: int, texts: int, longest: int = 9) -> LabelledBatch:
+    """Texts whose label depends on how often word 7 stands in them, and on chance."""
+    rng = np.random.default_rng(seed)
+    source, length = rng.integers(3, 13, (texts, longest)), rng.integers(1, longest + 1, texts)
+    source[np.arange(longest) >= length[:, None]] = PAD
+    label = 3 * (source == 7).sum(1) + rng.normal(size=texts) > 1
+    return LabelledBatch(torch.from_numpy(source), torch.from_numpy(label.astype(np.int64)))
 
 
 @pytest.mark.parametrize("config", VARIANTS)
 def test_it_is_the_plain_lstm_from_the_same_seed(config: ClassifierConfig) -> None:
     """Written with PyTorch's own LSTM, a text at a time, whose draws are the same."""
-    batch = many_texts()
+    batch = drawn(3, texts=40, longest=30)  # read in several pieces
     model = build_classifier(config, 3)
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        embedding = nn.Embedding(11, 5)
+        embedding = nn.Embedding(13, 5)
         encoder = nn.LSTM(5, 3, batch_first=True, bidirectional=config.bidirectional)
         width = 6 if config.bidirectional else 3
         inner, outer = nn.Linear(width, 3), nn.Linear(3, 1, bias=config.bias)
@@ -103,7 +104,7 @@ def test_losses_and_accuracy_by_hand() -> None:
     model = build_classifier(CONFIG, 0)
     found = class_loss(model, BATCH).detach()
     assert float(found) == pytest.approx(minus_log(model(BATCH).score.tolist()), rel=1e-5)
-    proxy = build_bag_of_words(11, 1, seed=0)
+    proxy = build_bag_of_words(13, 1, seed=0)
     texts = [row[row != PAD] for row in BATCH.source]
     mean = torch.stack([proxy.embedding.weight[words].mean(0) for words in texts])
     scores = proxy.output(mean)[:, 0].tolist()
@@ -165,15 +166,6 @@ def frequencies(batch: LabelledBatch, size: int) -> Array:
     """The share of each word in each text."""
     texts = (row[row != PAD].numpy() for row in batch.source)
     return np.array([np.bincount(words, minlength=size) / len(words) for words in texts])
-
-
-def drawn(seed: int, size: int) -> LabelledBatch:
-    """Texts whose label depends on how often word 7 stands in them, and on chance."""
-    rng = np.random.default_rng(seed)
-    source, length = rng.integers(3, 13, size=(size, 9)), rng.integers(1, 10, size=size)
-    source[np.arange(9) >= length[:, None]] = PAD
-    label = 3 * (source == 7).sum(1) + rng.normal(size=size) > 1
-    return LabelledBatch(torch.from_numpy(source), torch.from_numpy(label.astype(np.int64)))
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 import gc
 import gzip
 import hashlib
-import http.server
 import io
 import os
 import re
@@ -13,11 +12,12 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from unittest.mock import Mock
 
 import platformdirs
 import pytest
 import requests
+from site_browser import Host, served
 
 from lessons_lib.corpora import sources
 from lessons_lib.corpora.sources import CorpusAltered, CorpusUnavailable, fetch
@@ -30,30 +30,21 @@ GOOD_DIGEST, BAD_DIGEST = (hashlib.sha256(content).hexdigest() for content in (G
 NAME = "tiny/a.txt"
 
 
-class Server(http.server.ThreadingHTTPServer):
+class Handler(Host):
     """Answers as ``mode`` says, and counts the questions."""
 
     mode, asked, over = "good", 0, threading.Event()
-    daemon_threads = False  # so that closing it waits for the answers under way
 
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        self.server.asked += 1
-        mode = self.server.mode
-        if mode == "silent":
-            self.server.over.wait()
+    def do_GET(self) -> None:  # noqa: N802
+        type(self).asked += 1
+        if self.mode == "silent":
+            self.over.wait()
             return
-        body = {"altered": BAD, "missing": b""}.get(mode, GOOD)
-        self.send_response(404 if mode == "missing" else 200)
+        body = {"altered": BAD, "missing": b""}.get(self.mode, GOOD)
+        self.send_response(404 if self.mode == "missing" else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body[:1_003] if mode == "truncated" else body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        self.wfile.write(body[:1_003] if self.mode == "truncated" else body)
 
 
 @pytest.fixture
@@ -66,31 +57,26 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
         monkeypatch.setattr(sources, "CORPORA", {"tiny": table})
         monkeypatch.setattr(sources, "_unreachable", {})
         monkeypatch.delenv("LESSONS_DATA", raising=False)
-        variables = {"no_proxy": "*", "LESSONS_CACHE": str(tmp_path / "cache")}
-        for name, value in (
-            variables | dict.fromkeys(("HOME", "USERPROFILE"), str(tmp_path))
-        ).items():
-            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("no_proxy", "*")
+        monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "cache"))
+        for home in ("HOME", "USERPROFILE"):
+            monkeypatch.setenv(home, str(tmp_path))
         monkeypatch.chdir(tmp_path)
         yield tmp_path
 
 
 @pytest.fixture
-def server(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Handler]]:
     """A local server that has the file of the table."""
-    with Server(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        address = f"http://127.0.0.1:{server.server_address[1]}/v1/"
-        monkeypatch.setitem(sources.CORPORA["tiny"], "address", address)
-        server.over.clear()
-        gc.freeze()
-        yield server
-        server.over.set()
+    Handler.mode, Handler.asked = "good", 0
+    Handler.over.clear()
+    gc.freeze()
+    with served(place, Handler) as address:
+        monkeypatch.setitem(sources.CORPORA["tiny"], "address", f"{address}/v1/")
+        yield Handler
+        Handler.over.set()
         gc.collect()  # pooch leaves it to the collector to close a connection
         gc.unfreeze()
-        server.shutdown()
-        thread.join()
 
 
 def put(content: bytes, directory: Path) -> Path:
@@ -106,7 +92,7 @@ def files(directory: Path) -> list[str]:
 
 
 def test_a_file_is_downloaded_once_and_then_taken_from_the_cache(
-    server: Server, place: Path, capsys: pytest.CaptureFixture[str]
+    server: type[Handler], place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = put(GOOD[:-1], place / "cache")  # a damaged copy: replaced by a good one
     for _ in range(2):
@@ -132,7 +118,7 @@ def test_an_altered_file_in_lessons_data_is_an_error_and_stays_as_it_is(
 
 
 def test_a_file_that_lessons_data_lacks_is_taken_from_elsewhere(
-    server: Server, place: Path, monkeypatch: pytest.MonkeyPatch
+    server: type[Handler], place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LESSONS_DATA", str(place / "mine"))
     (place / "mine").mkdir()
@@ -207,7 +193,7 @@ def test_a_cache_that_cannot_be_says_how_to_name_another(
     ],
 )
 def test_a_bad_download_is_thrown_away_and_both_remedies_are_named(
-    mode: str, reason: str, damaged: bool, server: Server, monkeypatch: pytest.MonkeyPatch
+    mode: str, reason: str, damaged: bool, server: type[Handler], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "TIMEOUT", 0.2 if mode == "silent" else 5)
     server.mode, cache = mode, sources.cache_directory()
@@ -233,21 +219,16 @@ def test_a_bad_download_is_thrown_away_and_both_remedies_are_named(
 def test_an_unreachable_server_is_not_asked_for_each_file_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked = []
-
-    def get(*_: Any, real: Any = requests.get, **options: Any) -> Any:
-        asked.append(1)
-        return real(*_, **options)
-
+    get = Mock(wraps=requests.get)
     monkeypatch.setattr("requests.get", get)
-    for wait, expected in ((60.0, 1), (60.0, 1), (0.0, 2)):
+    for wait, asked in ((60.0, 1), (60.0, 1), (0.0, 2)):
         monkeypatch.setattr(sources, "RETRY_AFTER", wait)
         with pytest.raises(CorpusUnavailable, match=r"127\.0\.0\.1:\d+ cannot be reached"):
             fetch(NAME)
-        assert len(asked) == expected
+        assert get.call_count == asked
 
 
-def test_many_at_once_do_no_harm(server: Server, place: Path) -> None:
+def test_many_at_once_do_no_harm(server: type[Handler], place: Path) -> None:
     with ThreadPoolExecutor(7) as pool:
         contents = list(pool.map(lambda _: fetch(NAME).read_bytes(), range(7)))
     assert contents == [GOOD] * 7

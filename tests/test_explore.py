@@ -1,7 +1,5 @@
 """`explore`: one figure object, three lives. What a browser does with it: test_explore_browser."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json
@@ -11,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import nbformat
 import numpy as np
@@ -205,12 +204,7 @@ def test_bad_input_is_named(options: dict[str, Any], message: str) -> None:
 def test_too_many_bytes_name_the_size_the_limit_and_the_remedy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    drawn = []
-
-    def draw(figure: Figure, step: int, head: int) -> None:
-        drawn.append(step)
-        draw_colour(figure, step % 256, head % 256)
-
+    draw = Mock(side_effect=draw_colour)
     size = sum(4 * math.ceil(len(f.image) / 3) + len(f.text) for f in make().frames)
     monkeypatch.setattr("lessons_lib.figures.explore.LIMIT", size)
     make()
@@ -218,13 +212,13 @@ def test_too_many_bytes_name_the_size_the_limit_and_the_remedy(
         ValueError, match=rf"{size:,} bytes.*10000 frames .100 step x 100 head.*dpi"
     ):
         make(draw=draw, step=range(100), head=range(100))
-    assert len(drawn) < 50  # nobody waits for ten thousand frames to read this
+    assert draw.call_count < 50  # nobody waits for ten thousand frames to read this
     monkeypatch.setattr("lessons_lib.figures.explore.LIMIT", size - 1)
     with pytest.raises(ValueError, match=f"about {size:,}; give fewer values"):
         make()
 
 
-# --- the live widget (this part runs again with ipywidgets 7.7 below) -----------------------------
+# --- the live widget (its tests run again with ipywidgets 7.7 below) ------------------------------
 
 
 def parts(box: Any, kind: str) -> list[Any]:
@@ -262,23 +256,20 @@ CELL = """
 import sys
 sys.path.insert(0, {root!r})
 from lessons_lib.figures.explore import explore
-import ipywidgets
-print(ipywidgets.__version__)
 def draw(figure, step):
     figure.text(0.5, 0.5, str(step))
 explore(draw, describe=lambda step: f"step {{step}}", alt="A number", step=[3, 5])
 """
 
 
-def run_in_kernel(**environment: str) -> tuple[str, dict[str, Any]]:
-    """Version of ipywidgets, and the bundle that the last line of a cell sends to a front-end."""
+def run_in_kernel(static: str) -> dict[str, Any]:
+    """The bundle that the last line of a cell sends to a front-end."""
     cell = nbformat.v4.new_code_cell(CELL.format(root=str(ROOT)))
     notebook = nbformat.v4.new_notebook(cells=[cell])
-    NotebookClient(notebook, kernel_name="python3", timeout=120).execute(
-        env={**os.environ, **environment}
-    )
-    version, result = notebook.cells[0].outputs
-    return version.text.strip(), dict(result.data)
+    environment = os.environ | {STATIC_VARIABLE: static}
+    NotebookClient(notebook, kernel_name="python3", timeout=120).execute(env=environment)
+    (result,) = notebook.cells[0].outputs
+    return dict(result.data)
 
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -287,10 +278,9 @@ STILL_LIVES = {"text/plain", "text/html", "image/png"}
 
 @pytest.mark.slow
 def test_in_a_kernel_all_lives_are_offered_unless_outputs_are_to_be_kept() -> None:
-    _, bundle = run_in_kernel(**{STATIC_VARIABLE: ""})
+    bundle, kept = run_in_kernel(static=""), run_in_kernel(static="1")
     assert set(bundle) == STILL_LIVES | {WIDGET_VIEW}
     assert bundle[WIDGET_VIEW]["model_id"]
-    _, kept = run_in_kernel(**{STATIC_VARIABLE: "1"})
     assert set(kept) == STILL_LIVES
     assert kept["text/html"] == bundle["text/html"]
 
@@ -315,14 +305,11 @@ def test_the_widget_works_with_the_ipywidgets_of_colab(tmp_path: Path) -> None:
     done = subprocess.run([*command, *packages], capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"ipywidgets 7.7.5 cannot be installed: {done.stderr.strip()[-200:]}")
-    path = {"PYTHONPATH": str(tmp_path)}
-    version, bundle = run_in_kernel(**path, **{STATIC_VARIABLE: ""})
-    assert version == "7.7.5"
-    assert set(bundle) == STILL_LIVES | {WIDGET_VIEW}
-
-    command = [sys.executable, "-P", "-m", "pytest", __file__, "-k", "live_widget", "-q"]
-    command += ["-p", "no:cacheprovider", "-W", "ignore::DeprecationWarning"]
-    environment = os.environ | path
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    version = [sys.executable, "-P", "-c", "import ipywidgets; print(ipywidgets.__version__)"]
+    assert subprocess.check_output(version, env=environment, text=True) == "7.7.5\n"
+    command = [sys.executable, "-P", "-m", "pytest", __file__, "-k", "live_widget or in_a_kernel"]
+    command += ["-q", "-p", "no:cacheprovider", "-W", "ignore::DeprecationWarning"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 passed" in done.stdout
+    assert "3 passed" in done.stdout

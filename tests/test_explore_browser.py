@@ -1,16 +1,12 @@
 """What Chromium makes of a figure by `explore`: its page version, and the widget in JupyterLab."""
 
-from __future__ import annotations
-
 import json
 import os
-import re
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +14,10 @@ from typing import Any
 import pytest
 from conftest import notebook
 from matplotlib.figure import Figure
-from site_browser import PATIENCE, PHONE, ROOT, in_browser, opened, wait
+from site_browser import PATIENCE, PHONE, ROOT, OpenPage, in_browser, wait
+from test_explore import describe_colour, draw_colour, make
 
-from lessons_lib.figures.explore import PACE, explore
+from lessons_lib.figures.explore import PACE
 
 pytestmark = in_browser
 
@@ -29,45 +26,32 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <body><main><h1>Page</h1>{}</main></body></html>"""
 
 
-def draw_colour(figure: Figure, step: int, head: int) -> None:
-    """The colour is the oracle: red and green of the middle pixel are the values drawn."""
+def draw_or_break(figure: Figure, step: int, head: int) -> None:
     if (step, head) == (210, 250):
         raise ValueError("broken on purpose")
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_axis_off()
-    axes.imshow([[(step, head, 0)]], aspect="auto")
+    draw_colour(figure, step, head)
 
 
 @pytest.fixture(scope="module")
 def block() -> str:
-    return explore(
-        draw_colour,
-        describe=lambda step, head: f"red is {step} & green is {head}",
-        alt="A coloured square",
-        title="Colours",
-        labels={"step": "training step"},
-        start={"step": 70},
-        step=(0, 70, 140, 210),
-        head=(10, 90, 250),
-    ).to_html()
+    told = {"title": "Colours", "labels": {"step": "training step"}, "start": {"step": 70}}
+    return make(draw=draw_or_break, figsize=(5.6, 3.6), **told).to_html()
 
 
 OpenBody = Callable[..., Any]
 
 
 @pytest.fixture
-def open_body(browser: Any, tmp_path: Path) -> Iterator[OpenBody]:
+def open_body(open_page: OpenPage, tmp_path: Path) -> OpenBody:
     """Opens a body as a page; in the end nothing may have been fetched or complained about."""
-    with ExitStack() as stack:
 
-        def open_it(body: str, **options: Any) -> Any:
-            (tmp_path / "page.html").write_text(PAGE.format(body), encoding="utf-8")
-            given = options | {"offline": True}
-            page, _ = stack.enter_context(opened(browser, tmp_path.as_uri(), "page.html", **given))
-            page.clock.install()  # no test waits for a figure to play: ``PACE`` passes when told
-            return page
+    def open_it(body: str, **options: Any) -> Any:
+        (tmp_path / "page.html").write_text(PAGE.format(body), encoding="utf-8")
+        page = open_page("page.html", base=tmp_path.as_uri(), offline=True, **options)
+        page.clock.install()  # no test waits for a figure to play: ``PACE`` passes when told
+        return page
 
-        yield open_it
+    return open_it
 
 
 def slider(figure: Any, name: str) -> Any:
@@ -89,9 +73,8 @@ def expect_frame(figure: Any, step: int, head: int) -> None:
         }"""
     )
     assert colour == [step, head]
-    assert (
-        figure.locator(".lessons-explore-text").inner_text() == f"red is {step} & green is {head}"
-    )
+    told = figure.locator(".lessons-explore-text").inner_text()
+    assert told == describe_colour(step, head)
     wanted = f"A coloured square (training step {step}, head {head})"
     assert figure.locator("img").get_attribute("alt") == wanted
 
@@ -106,17 +89,16 @@ def test_each_slider_moves_by_keyboard_and_changes_frame_and_description(
         ("head", "ArrowRight", (140, 90)),
         ("training step", "Home", (0, 90)),
         ("head", "End", (0, 250)),
+        ("training step", "ArrowRight", (70, 250)),
+        ("head", "Home", (70, 10)),  # back at the image that the page came with
     ):
         slider(figure, name).press(key)
         expect_frame(figure, *values)
-    slider(figure, "training step").press("End")
-    assert "ValueError: broken on purpose" in figure.locator(".lessons-explore-text").inner_text()
-    slider(figure, "training step").press("Home")
-    slider(figure, "training step").press("ArrowRight")
-    slider(figure, "head").press("Home")
-    expect_frame(figure, 70, 10)  # back at the image that the page came with
     assert slider(figure, "training step").get_attribute("aria-valuetext") == "70"
     assert figure.locator("output").all_inner_texts() == ["70", "10"]
+    slider(figure, "training step").press("End")
+    slider(figure, "head").press("End")
+    assert "ValueError: broken on purpose" in figure.locator(".lessons-explore-text").inner_text()
 
 
 def test_play_stops_at_the_end_and_starts_again(open_body: OpenBody, block: str) -> None:
@@ -230,26 +212,17 @@ def notebook_address(tmp_path: Path) -> Iterator[str]:
     folders = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "RUNTIME")}
     folders |= {"JUPYTER_PATH": str(tmp_path / "share" / "jupyter"), "HOME": str(tmp_path)}
     folders |= {"PYTHONPATH": "" if os.environ.get("LESSONS_INSTALLED") else str(ROOT)}
-    options = ["--no-browser", "--allow-root", "--port=0", "--ServerApp.token=t"]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        place = free.getsockname()
+    options = ["--no-browser", "--allow-root", f"--port={place[1]}", "--ServerApp.token=t"]
     options += [f"--ServerApp.root_dir={tmp_path}", "--LabApp.news_url="]
-    with subprocess.Popen(
-        [LAB, *options, "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
-        env=os.environ | folders,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as server:
-        assert server.stderr is not None
-        told = []
-        for line in server.stderr:
-            told.append(line)
-            if found := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
-                place = "127.0.0.1", int(found[1])  # told before it is open
-                wait(partial(answers, place), "the server answers")
-                yield f"{found[0]}lab/tree/figure.ipynb?token=t"
-                break
-        else:
-            pytest.fail(f"expected the address of a server, found: {''.join(told)}")
-        server.terminate()
+    options += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    with subprocess.Popen([LAB, *options], env=os.environ | folders) as server:
+        try:
+            wait(partial(answers, place), "the server answers")
+            yield f"http://127.0.0.1:{place[1]}/lab/tree/figure.ipynb?token=t"
+        finally:
+            server.terminate()
 
 
 @pytest.mark.slow

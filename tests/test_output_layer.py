@@ -78,30 +78,16 @@ def test_rows_by_hand() -> None:
             models.Seq2SeqConfig(9, 9, never_written=never)
 
 
-def lstm(inputs: Tensor, m: nn.Module, h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
-    """States of an LSTM from its equations, ``(batch, steps, d)``, and the last h and c."""
-    w, u, b, b_too = m.parameters()
-    states = []
-    for x in inputs.unbind(1):
-        i, f, g, o = (x @ w.T + b + h @ u.T + b_too).chunk(4, dim=-1)
-        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-        h = o.sigmoid() * c.tanh()
-        states.append(h)
-    return torch.stack(states, 1), h, c
-
-
 def reference(x: Tensor, table: Tensor, output: tuple[Tensor, Tensor], m: Any) -> Tensor:
     """Logits of the authors' copier: words 0 to V - 1, the end symbol V, the start symbol V + 1.
 
-    Input and output are x and the end symbol; the decoder reads the start symbol and x. All from
-    the equations: s and h of two LSTMs, alpha = softmax(h . (Q s)), c = P sum(alpha h),
-    logits = O tanh(W [s; c]).
+    Input and output are x and the end symbol; the decoder reads the start symbol and x. With s and
+    h of two LSTMs, alpha = softmax(h . (Q s)), c = P sum(alpha h), logits = O tanh(W [s; c]).
     """
     end = torch.full((len(x), 1), len(table) - 2)
     source, told = torch.cat([x, end], 1), torch.cat([end + 1, x], 1)
-    nothing = table.new_zeros(len(x), table.shape[1])
-    h, *last = lstm(table[source], m.encoder, nothing, nothing)
-    s, *_ = lstm(table[told], m.decoder, *last)
+    h, last = m.encoder(table[source])
+    s, _ = m.decoder(table[told], last)
     alpha = torch.einsum("btd,bld->btl", s @ m.query.weight.T + m.query.bias, h).exp()
     alpha = alpha / alpha.sum(-1, keepdim=True)
     c = torch.einsum("btl,bld->btd", alpha, h) @ m.value.weight.T + m.value.bias

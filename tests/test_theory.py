@@ -1,17 +1,22 @@
-"""The reduced model: derived quantities against the model written out, counting, and autograd."""
+"""The reduced model: derived quantities against the model written out, counting, and autograd.
+
+And trained models in its plane.
+"""
 
 import itertools
 import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
 from lessons_lib.theory import phase_portrait as theory
+from lessons_lib.theory import portrait
+from lessons_lib.theory.two_words import integrate
 
-SIZES = pytest.mark.parametrize(("vocab", "length"), [(5, 3), (4, 4)])
 A = np.array([-2.3, -0.4, 0.0, 0.7, 3.1])
 B = np.array([[-7.0], [-0.3], [0.9], [5.0]])
 
@@ -22,35 +27,26 @@ def inputs(vocab: int, length: int) -> list[tuple[int, ...]]:
 
 
 def losses(a: Tensor, b: Tensor, words: tuple[int, ...]) -> Tensor:
-    """The model on one input, written out word by word: the loss of each output word.
-
-    a and b are one square for each head, in a list; heads are averaged.
-    """
+    """The model on one input, written out word by word: the loss of each output word."""
     found = []
     for t, right in enumerate(words):
-        logits = torch.zeros(b.shape[-1], dtype=torch.float64)
-        for head in range(len(a)):
-            weights = torch.exp(a[head, t]) / torch.exp(a[head, t]).sum()
-            for i, word in enumerate(words):
-                logits = logits + weights[i] * b[head, word] / len(a)
+        weights = torch.exp(a[t]) / torch.exp(a[t]).sum()
+        logits = torch.zeros(len(b), dtype=torch.float64)
+        for i, word in enumerate(words):
+            logits = logits + weights[i] * b[word]
         found.append(torch.log(torch.exp(logits).sum()) - logits[right])
     return torch.stack(found)
 
 
-def symmetric(
-    a: float | list[float], b: float | list[float], vocab: int, length: int
-) -> tuple[Tensor, Tensor]:
-    """``A_k = a_k I`` and ``B_k = b_k I``, ready for autograd."""
-    leads = (torch.tensor(lead, dtype=torch.float64).reshape(-1, 1, 1) for lead in (a, b))
-    eyes = (torch.eye(size, dtype=torch.float64) for size in (length, vocab))
-    x, y = (lead * eye for lead, eye in zip(leads, eyes, strict=True))
+def symmetric(a: float, b: float, vocab: int, length: int) -> tuple[Tensor, Tensor]:
+    """``A = a I`` and ``B = b I``, ready for autograd."""
+    x, y = a * torch.eye(length).double(), b * torch.eye(vocab).double()
     return x.requires_grad_(), y.requires_grad_()
 
 
 def expected_gradients(at: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """Of the mean loss over output words and over every input, by autograd."""
-    vocab, length = at[1].shape[-1], at[0].shape[-1]
-    every = [losses(*at, words).mean() for words in inputs(vocab, length)]
+    every = [losses(*at, words).mean() for words in inputs(len(at[1]), len(at[0]))]
     by_a, by_b = torch.autograd.grad(torch.stack(every).mean(), at)
     return by_a, by_b
 
@@ -80,7 +76,7 @@ def test_cooccurrence_by_counting_and_the_first_lead_by_autograd(vocab: int, len
     with_first = [words for words in inputs(vocab, length) if 0 in words]
     counted = (sum(o in words for words in with_first) / len(with_first) for o in (0, 1))
     assert theory.cooccurrence(vocab, length) == pytest.approx(tuple(counted))
-    _, (by_table,) = expected_gradients(symmetric(0.0, 0.0, vocab, length))
+    _, by_table = expected_gradients(symmetric(0.0, 0.0, vocab, length))
     descent = -by_table * length  # the sum over output words in place of the mean
     leads = descent.diagonal()[:, None] - descent[~torch.eye(vocab, dtype=torch.bool)]
     expected = torch.full_like(leads, theory.first_gradient_lead(vocab, length))
@@ -103,14 +99,14 @@ def test_loss_and_attention_by_hand() -> None:
     assert np.isfinite(word_loss(-50.0, -2e4, 7, 5)), "far out nothing overflows"
 
 
-@SIZES
+@pytest.mark.parametrize(("vocab", "length"), [(5, 3), (4, 4)])
 @pytest.mark.parametrize(("a", "b"), [(0.8, -1.1), (-1.3, -2.0), (0.2, 3.0)])
 def test_flow_of_the_full_model_stays_symmetric_and_is_the_one_given(
     vocab: int, length: int, a: float, b: float
 ) -> None:
     velocities = theory.symmetric_velocity(a, b, vocab, length)
     gradients = expected_gradients(symmetric(a, b, vocab, length))
-    for (gradient,), velocity in zip(gradients, velocities, strict=True):
+    for gradient, velocity in zip(gradients, velocities, strict=True):
         size = len(gradient)
         lead = -gradient[0, 0] + gradient[0, 1]
         # Diagonal and off-diagonal entries differ by the velocity, and each row sums to nothing.
@@ -141,11 +137,15 @@ def test_separatrix_of_permutations_is_a_level_of_what_is_conserved() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("rates", [(1.0, 1.0), (1.0, 4.0), (9.0, 1.0)])
 def test_starts_on_either_side_of_the_separatrix_part(rates: tuple[float, float]) -> None:
+    def move(_: float, state: np.ndarray) -> np.ndarray:
+        a_velocity, b_velocity = theory.symmetric_velocity(state[0], state[1], 8, 6)
+        return np.array([rates[0] * a_velocity, rates[1] * b_velocity])
+
     for a in (-2.0, 1.5):
         boundary = float(theory.separatrix(a, 8, 6, rates))
         for side in (1, -1):
-            flow = theory.symmetric_flow(a, boundary + side * 1e-3, 8, 6, [0, 4000], rates)
-            assert min(flow.a[-1] * side, flow.b[-1] * side) > 1
+            end = integrate(move, [4000.0], [a, boundary + side * 1e-3])
+            assert (side * end).min() > 1
     slope = float(theory.separatrix(1e-3, 6, 6, rates)) / 1e-3
     assert slope == pytest.approx(-math.sqrt(rates[1] / rates[0]), rel=1e-3)
 
@@ -165,12 +165,11 @@ def test_share_of_starts_that_align_is_that_right_of_the_separatrix(vocab: int) 
     rng = np.random.default_rng(0)
     a = rng.normal(0, 0.3 / 3, 20000)  # a mean of 10 entries minus one of 90: 1/10 + 1/90 = 1/9
     b = rng.normal(0, 0.3 / math.sqrt(vocab - 1), 20000)
-    one = theory.aligned_share(vocab, 10, 0.3)
-    assert one == pytest.approx((b > theory.separatrix(a, vocab, 10)).mean(), abs=0.015)
-    assert theory.aligned_share(vocab, 10, 0.3, heads=2) == pytest.approx(one + (1 - one) * one)
+    share = (b > theory.separatrix(a, vocab, 10)).mean()
+    assert theory.aligned_share(vocab, 10, 0.3) == pytest.approx(share, abs=0.015)
 
 
-def test_elimination_comes_close_to_its_floor_and_each_head_takes_its_own_side() -> None:
+def test_elimination_comes_close_to_its_floor() -> None:
     floor = theory.elimination_floor(7, 5)
     assert (floor, theory.elimination_floor(6, 6)) == pytest.approx((math.log(3), 0))
     below = -np.geomspace(1e-3, 1e3, 30)[:, None]
@@ -178,10 +177,6 @@ def test_elimination_comes_close_to_its_floor_and_each_head_takes_its_own_side()
     flow = theory.symmetric_flow(-3.0, -3.0, 7, 5, [0, 1e3, 1e5])
     assert 0 < flow.loss[-1] - floor < 0.01
     assert flow.right_attention[-1] < 0.001
-    # Of several heads each ends on its own side of the separatrix.
-    a, b = np.array([0.02, -0.03, 0.01]), np.array([0.03, 0.01, -0.04])
-    heads = theory.symmetric_flow(a, b, 10, 10, [3000.0])
-    assert (np.sign(heads.a[-1]) == np.sign(a + b)).all()
 
 
 def test_flow_is_the_limit_of_small_steps() -> None:
@@ -196,49 +191,53 @@ def test_flow_is_the_limit_of_small_steps() -> None:
     np.testing.assert_allclose(flow.right_attention, theory.right_attention(flow.a, 5))
 
 
-def test_early_on_word_knowledge_grows_like_t_and_attention_like_t_squared() -> None:
-    times = np.array([1.0, 2.0, 4.0])
-    drive = (12 - 7) / (7 * 12 * 11)
-    flow = theory.symmetric_flow(0.0, 0.0, 12, 7, times)
-    early = [drive * times**2 / 2 / 49, drive * times]
-    np.testing.assert_allclose([flow.a, flow.b], early, rtol=5e-3)
-    still = theory.symmetric_flow(0.0, 0.0, 7, 7, times)
-    np.testing.assert_allclose([still.a, still.b], 0, atol=1e-12)
-
-
-@SIZES
-def test_flow_of_two_heads_starts_as_the_full_model_does(vocab: int, length: int) -> None:
-    a, b, step, rates = [0.8, -1.3], [-1.1, 2.0], 1e-3, (0.7, 1.9)
-    gradients = expected_gradients(symmetric(a, b, vocab, length))
-    flow = theory.symmetric_flow(a, b, vocab, length, [0.0, step, 2 * step], rates)
-    for found, gradient, rate in zip((flow.a, flow.b), gradients, rates, strict=True):
-        velocity = (-3 * found[0] + 4 * found[1] - found[2]) / (2 * step)
-        expected = rate * (gradient[:, 0, 1] - gradient[:, 0, 0])
-        np.testing.assert_allclose(velocity, expected, rtol=1e-4)
-    full = losses(*symmetric(a, b, vocab, length), inputs(vocab, length)[-1]).mean()
-    assert float(full.detach()) == pytest.approx(flow.loss[0])
-
-
-def test_what_is_held_stays_and_the_other_learns_or_does_not() -> None:
-    """The asymmetry, in the theory, with attention held uniform, then with words held."""
-    learned = theory.symmetric_flow(0.0, 0.0, 9, 5, [0.0, 400.0], (0.0, 1.0))
-    assert (learned.a[-1], learned.b[-1] > 1) == (0, True)
-    for b in (-2.0, 0.0, 2.0):
-        held = theory.symmetric_flow(0.0, b, 9, 5, [0.0, 400.0], (1.0, 0.0))
-        assert held.b[-1] == b
-        assert held.a[-1] * b > 2 if b else held.a[-1] == 0
-
-
 @pytest.mark.parametrize(("function", "given", "message"), [
     (theory.first_gradient_lead, (1, 1), "found length 1 and vocab 1"),
     (theory.right_attention, (0.0, 1), "2 <= length"), (theory.saddle, (4, 5), "<= vocab"),
     (theory.symmetric_flow, (0.0, 0.0, 4, 5, [0, 1]), "found length 5 and vocab 4"),
-    (theory.aligned_share, (6, 5, 0.0), "scale above 0 .*found 0.0"),
-    (theory.aligned_share, (5, 5, 0.1, 0), "heads of 1 or more, found 0.1, 0"),
-    (theory.symmetric_flow, ([0.1, 0.2], 0.1, 5, 5, [1.0]), "of one shape"),
-    (theory.symmetric_flow, ([], [], 5, 5, [1.0]), "of one shape"),
-    (theory.symmetric_flow, (0, 0, 5, 5, [1.0], (1, -1)), "rates of at least 0"),
+    (theory.aligned_share, (6, 5, 0.0), "scale above 0, found 0.0"),
 ])  # fmt: skip
 def test_what_is_of_no_task_is_refused(function: Any, given: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         function(*given)
+
+
+def rows(seed: int, step: int, **values: float) -> pd.DataFrame:
+    found = [(seed, step, name.replace("__", "/"), value) for name, value in values.items()]
+    return pd.DataFrame(found, columns=["seed", "step", "metric", "value"])
+
+
+def test_attention_lead_by_hand_and_as_the_inverse_of_the_theory() -> None:
+    assert portrait.attention_lead([1 / 5, 8 / 12], 5) == pytest.approx([0, math.log(8)])
+    a = np.array([[-3.0, -0.2, 0.0], [0.4, 2.0, 9.0]])
+    p = theory.right_attention(a, 11)
+    np.testing.assert_allclose(portrait.attention_lead(p, 11), a)
+
+
+def test_a_run_with_one_head_and_one_with_three() -> None:
+    one = [
+        rows(4, 0, right_mass=0.2, margin=0.1),
+        rows(4, 7, right_mass=0.5, margin=-2.0, token_accuracy=0.3),
+    ]
+    three = [rows(5, 9, right_mass=0.9, margin=9.0)]  # the means: left out
+    for head, (mass, margin) in enumerate([(0.2, 1.0), (0.5, 2.0), (0.1, -3.0)]):
+        names = {f"head{head}__right_mass": mass, f"head{head}__margin": margin}
+        three.append(rows(5, 9, **names))
+    arms = {"one": pd.concat(one), "three": pd.concat(three)}
+    both = pd.concat([frame.assign(arm=arm) for arm, frame in arms.items()], ignore_index=True)
+    found = portrait.in_plane(both, 5)
+    assert found["arm"].tolist() == ["one"] * 2 + ["three"] * 3
+    assert found["head"].tolist() == [0, 0, 0, 1, 2]
+    assert found["step"].tolist() == [0, 7, 9, 9, 9]
+    np.testing.assert_allclose(found["a"], np.log([1, 4, 1, 4, 4 / 9]), atol=1e-12)
+    assert found["b"].tolist() == [0.1, -2.0, 1.0, 2.0, -3.0]
+
+
+def test_same_side_counts_signs() -> None:
+    assert portrait.same_side([1.0, -2.0, 3.0], [0.1, -5.0, -1.0]) == (2, 3)
+    assert portrait.same_side([0.0, 0.0], [0.0, 1.0]) == (1, 2)
+
+
+def test_growth_exponent_of_a_power_law() -> None:
+    steps = np.array([1, 2, 5, 7])
+    assert portrait.growth_exponent(steps, 0.3 * steps**1.7) == pytest.approx(1.7)

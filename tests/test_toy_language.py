@@ -89,15 +89,6 @@ def test_alignment_points_at_words_and_agrees_with_the_dictionary(corpus: Parall
                 assert german[at] in dictionary[english[to]] or pair in idle, pair
 
 
-def test_alignment_of_both_directions_is_the_same() -> None:
-    there = toy_parallel(401, seed=2)
-    back = toy_parallel(401, seed=2, source="en", target="de")
-    assert back.source == there.target
-    assert back.source_language == "en"
-    for (_, _, one), (_, _, other) in zip(aligned(there), aligned(back), strict=True):
-        assert {(s, t) for t, s in one} == set(other)
-
-
 def test_alignment_of_two_sentences_by_hand() -> None:
     corpus = toy_parallel(1, seed=3)
     assert corpus.source == (
@@ -107,6 +98,7 @@ def test_alignment_of_two_sentences_by_hand() -> None:
     #            two old teachers must repair a small fire truck in the morning .
     assert [at for _, at in aligned(corpus)[0][2]] == [2, 3, 4, 1, 8, 5, 6, 7, 7, 0, 0, 0, 9]
     corpus = toy_parallel(1, seed=11, source="en", target="de")
+    assert (corpus.source_language, corpus.target_language) == ("en", "de")
     assert corpus.source == ("Several donkeys are looking at the bird on an old playground today.",)
     assert corpus.target == ("Auf einem alten Spielplatz sehen heute mehrere Esel den Vogel an.",)
     # auf einem alten spielplatz sehen (looking, then are) heute mehrere esel den vogel an (at) .

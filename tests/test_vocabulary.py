@@ -244,28 +244,19 @@ def test_each_epoch_has_whole_batches_of_different_texts(animals: EncodedTexts) 
     assert list(map(len, animals.batches(1001, seed=3, epochs=2))) == [1000, 1000]
 
 
-@pytest.mark.parametrize("name", ["toy", "animals"])
 def test_batches_depend_on_the_seed_alone_and_go_on_without_end(
-    name: str, request: pytest.FixtureRequest
+    toy: EncodedPairs, animals: EncodedTexts
 ) -> None:
-    encoded: EncodedPairs | EncodedTexts = request.getfixturevalue(name)
-    before = torch.get_rng_state()
-    found = list(encoded.batches(200, 4, 2))
-    assert torch.equal(torch.get_rng_state(), before)
-    torch.manual_seed(11)
-    endless, other = (islice(encoded.batches(200, seed), len(found)) for seed in (4, 5))
-    assert rows(endless) == rows(found) != rows(other)
-
-
-@pytest.mark.parametrize("name", ["toy", "animals"])
-@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"epochs": 0}])
-def test_no_batches_are_refused_at_once(
-    name: str, wrong: dict[str, int], request: pytest.FixtureRequest
-) -> None:
-    encoded: EncodedPairs | EncodedTexts = request.getfixturevalue(name)
-    arguments: dict[str, Any] = {"batch_size": 5, "seed": 1, "epochs": 1} | wrong
-    with pytest.raises(ValueError, match=f"expected {next(iter(wrong))} of at least 1, found 0"):
-        encoded.batches(**arguments)
+    for encoded in (toy, animals):
+        before = torch.get_rng_state()
+        found = list(encoded.batches(200, 4, 2))
+        assert torch.equal(torch.get_rng_state(), before)
+        torch.manual_seed(11)
+        endless, other = (islice(encoded.batches(200, seed), len(found)) for seed in (4, 5))
+        assert rows(endless) == rows(found) != rows(other)
+        for size, epochs, wrong in ((0, 1, "batch_size"), (5, 0, "epochs")):
+            with pytest.raises(ValueError, match=f"expected {wrong} of at least 1, found 0"):
+                encoded.batches(size, 1, epochs)  # at once
 
 
 def test_sources_of_one_length_and_any_pairs(toy: EncodedPairs) -> None:

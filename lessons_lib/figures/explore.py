@@ -237,7 +237,7 @@ def explore(
 
     The values come as keywords: ``step=[0, 5, 10]``, or ``model={"learned": a, "uniform": b}``
     where readers are to see other words than the value. A frame whose ``draw`` or ``describe``
-    raises shows the error. The options are many because each is said in one word.
+    raises shows the error.
 
     Args:
         draw: ``draw(figure, **values)`` draws on the given empty matplotlib figure.

@@ -9,8 +9,6 @@ ends on is the sign of ``u + w . d / r`` plus a normal variable with variance
 ``rate w . S w / (2 r)``, for batches whose velocities have the covariance S.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

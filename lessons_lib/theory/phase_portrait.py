@@ -17,8 +17,6 @@ Everywhere ``vocab`` is V and ``length`` is L; L above V or below 2 (below 1 in 
 functions) is a ``ValueError``. Results have the shape of the arguments, broadcast.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -62,8 +60,14 @@ def symmetric_velocity(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> t
     since a softmax ignores constants, each other entry of its row ``-1/(L-1)`` times that; their
     difference is ``ell_a / (L-1)``. Likewise for B.
     """
-    by_a, by_b = _gradient(*_one_head(a, b), vocab, length)
-    return -by_a[0] / (length - 1), -by_b[0] / (vocab - 1)
+    y = np.asarray(b, dtype=float)
+    exponents, counts, p = _competitors(a, y, vocab, length)
+    # Probability of the right word, of the other words of the input, and of the spare words.
+    _, others, spare = counts * np.exp(exponents - logsumexp(exponents, b=counts, axis=0))
+    lead = (length * p - 1) / (length - 1)  # p - q
+    lead_by_a = length / (length - 1) * p * (1 - p)
+    minus_by_a = y * (others * lead_by_a + spare * p * (1 - p))
+    return minus_by_a / (length - 1), (others * lead + spare * p) / (vocab - 1)
 
 
 def saddle(vocab: int, length: int) -> float:
@@ -108,20 +112,19 @@ def separatrix(a: ArrayLike, vocab: int, length: int, rates: Rates = (1.0, 1.0))
     return found
 
 
-def aligned_share(vocab: int, length: int, scale: float, heads: int = 1) -> float:
+def aligned_share(vocab: int, length: int, scale: float) -> float:
     """Share of small random starts that align: ``Phi(-saddle / (scale sqrt(1/(L-1) + 1/(V-1))))``.
 
     With independent normal entries of this standard deviation in A and B, their leads (mean
     diagonal minus mean off-diagonal entry) have the variances ``scale^2/(L-1)`` and
     ``scale^2/(V-1)``, and a start aligns if their sum is above the saddle: the separatrix is taken
-    for a straight line of slope -1, so V is near L and leads are small. With H heads some head
-    aligns with ``1 - (1 - share)^H``: near the saddle none notices another. A ``ValueError`` if
-    ``scale`` is not above 0, or there is no head.
+    for a straight line of slope -1, so V is near L and leads are small. A ``ValueError`` if
+    ``scale`` is not above 0.
     """
-    if not scale > 0 or heads < 1:
-        raise ValueError(f"expected scale above 0 and heads of 1 or more, found {scale}, {heads}")
-    spreads = saddle(vocab, length) / scale / math.sqrt(1 / (length - 1) + 1 / (vocab - 1))
-    return float(1 - ndtr(spreads) ** heads)
+    if not scale > 0:
+        raise ValueError(f"expected scale above 0, found {scale}")
+    spread = scale * math.sqrt(1 / (length - 1) + 1 / (vocab - 1))
+    return float(ndtr(-saddle(vocab, length) / spread))
 
 
 def elimination_floor(vocab: int, length: int) -> float:
@@ -135,7 +138,7 @@ def elimination_floor(vocab: int, length: int) -> float:
 
 @dataclass(frozen=True)
 class SymmetricFlow:
-    """One orbit of the reduced model, ``(times,)``; of several heads a, b, p have a last axis."""
+    """One orbit of the reduced model; every array has shape ``(times,)``."""
 
     times: Array  #: learning rate times updates
     a: Array  #: lead of the right position's attention logit
@@ -144,73 +147,30 @@ class SymmetricFlow:
     right_attention: Array  #: p, attention on the right position
 
 
-def symmetric_flow(
-    a: ArrayLike,
-    b: ArrayLike,
-    vocab: int,
-    length: int,
-    times: ArrayLike,
-    rates: Rates = (1.0, 1.0),
-) -> SymmetricFlow:
-    """Gradient flow of the reduced model from ``A_k = a_k I``, ``B_k = b_k I`` at time 0.
+def symmetric_flow(a: float, b: float, vocab: int, length: int, times: ArrayLike) -> SymmetricFlow:
+    """Gradient flow of the reduced model from ``A = a I``, ``B = b I`` at time 0.
 
-    a and b are numbers or ``(heads,)``; the logits of heads are averaged. ``rates``, 0 or above,
-    are factors on the learning rates of attention and of the table: with (0, 1) attention is held,
-    with (1, 0) words are. A ``ValueError`` if a and b are not as many, or a rate is negative.
+    The loss is ``log(1 + (L-1) exp(-(p-q) b) + (V-L) exp(-p b))``: the 1 stands for the right word,
+    the other terms for the input's other words and for the spare words, those not in the input.
     """
-    if np.shape(a) != np.shape(b) or np.ndim(a) > 1 or not np.size(a) or min(rates) < 0:
-        raise ValueError(
-            "expected a and b of one shape, a number or (heads,), and rates of at least 0, found "
-            f"{np.shape(a)}, {np.shape(b)} and rates {rates}"
-        )
 
     def move(_: float, state: Array) -> Array:
-        a_now, b_now = state.reshape(2, -1)
-        by_a, by_b = _gradient(a_now, b_now, vocab, length)
-        return np.concatenate([-rates[0] / (length - 1) * by_a, -rates[1] / (vocab - 1) * by_b])
+        return np.stack(symmetric_velocity(state[0], state[1], vocab, length))
 
-    found = integrate(move, times, [*np.atleast_1d(a), *np.atleast_1d(b)])
-    x, y = found.reshape(2, -1, found.shape[-1])  # heads, times
-    x_out, y_out = (lead.T.reshape(-1, *np.shape(a)) for lead in (x, y))
-    when, p = np.asarray(times, dtype=float), right_attention(x_out, length)
-    return SymmetricFlow(when, x_out, y_out, _loss(x, y, vocab, length), p)
+    x, y = integrate(move, times, [a, b])
+    exponents, counts, p = _competitors(x, y, vocab, length)
+    loss = np.asarray(logsumexp(exponents, b=counts, axis=0))
+    return SymmetricFlow(np.asarray(times, dtype=float), x, y, loss, p)
 
 
-def _one_head(a: ArrayLike, b: ArrayLike) -> tuple[Array, Array]:
-    """Both with the same shape and a heads axis of one in front."""
-    x, y = np.broadcast_arrays(np.asarray(a, dtype=float), np.asarray(b, dtype=float))
-    return x[None], y[None]
-
-
-def _loss(a: Array, b: Array, vocab: int, length: int) -> Array:
-    """``log(1 + (L-1) exp(-(p-q) b) + (V-L) exp(-p b))`` nats for each output word.
-
-    The 1 stands for the right word, the other terms for the input's other words and for the spare
-    words, those not in the input. The first axis of a and b are the heads.
-    """
-    exponents, weights, _ = _competitors(a, b, vocab, length)
-    return np.asarray(logsumexp(exponents, b=weights, axis=0))
-
-
-def _gradient(a: Array, b: Array, vocab: int, length: int) -> tuple[Array, Array]:
-    """Derivatives of ``_loss`` by a and by b."""
-    exponents, weights, p = _competitors(a, b, vocab, length)
-    # Probability of the right word, of the other words of the input, and of the spare words.
-    _, others, spare = weights * np.exp(exponents - logsumexp(exponents, b=weights, axis=0))
-    lead = (length * p - 1) / (length - 1)  # p - q
-    lead_by_a = length / (length - 1) * p * (1 - p)
-    by_a = -b * (others * lead_by_a + spare * p * (1 - p))
-    return by_a / len(a), -(others * lead + spare * p) / len(a)
-
-
-def _competitors(a: Array, b: Array, vocab: int, length: int) -> tuple[Array, Array, Array]:
+def _competitors(a: ArrayLike, b: Array, vocab: int, length: int) -> tuple[Array, Array, Array]:
     """Logit minus the right one's, for right, other and spare words (axis 0); how many; and p."""
     check_sizes(vocab, length)
     p = right_attention(a, length)
     lead = (length * p - 1) / (length - 1)  # p - q
-    against = (-(lead * b).mean(0), -(p * b).mean(0))
-    counts = np.array([1.0, length - 1, vocab - length]).reshape(3, *[1] * (a.ndim - 1))
-    return np.stack([np.zeros_like(against[0]), *against]), counts, p
+    exponents = np.stack([np.zeros_like(p * b), -lead * b, -p * b])
+    counts = np.array([1.0, length - 1, vocab - length])
+    return exponents, counts.reshape(3, *[1] * (exponents.ndim - 1)), p
 
 
 def check_sizes(vocab: int, length: int, shortest: int = 2) -> None:

@@ -5,8 +5,6 @@ the lexical probe. Its units are not those of the reduced model: signs, orders a
 compared, not lengths.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray

@@ -14,8 +14,6 @@ version* ``p = e^a / (1 + e^a)``, where a is the lead in attention logits. There
 Time is learning rate times updates. The closed forms are our own.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
