@@ -119,7 +119,7 @@ def _labelled(corpus: LabelledCorpus, settings: dict[str, Any], seed: int, bars:
     looks = tuple(s for s in classification.SHORT_CHECKPOINTS if s < settings["steps"])
     usual = {"corpus": corpus.name, "positive": corpus.classes[-1], "ends": True}
     usual |= {"uniform_runs": settings["runs"], "checkpoints": looks}
-    config = replace(classification.short(**usual, d_embed=128, d_hidden=128), **settings)
+    config = classification.short(**{**usual, "d_embed": 128, "d_hidden": 128, **settings})
     split = _split([corpus.texts], config.max_words, seed, shorten=True)
     parts = [replace(corpus, **_at(rows, corpus, "texts", "labels")) for rows in split.parts]
     ready = classification.prepare(config, *parts)
