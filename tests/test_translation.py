@@ -52,11 +52,6 @@ def ready(parts: Corpora) -> Pairs:
     return made_ready(plain(parts), DICTIONARY)
 
 
-@pytest.fixture(scope="module")
-def history(ready: Pairs) -> History:
-    return compare_translators(TINY, ready, 1)
-
-
 def values(history: History, metric: str) -> dict[int, float]:
     return {row["step"]: row["value"] for row in history.rows if row["metric"] == metric}
 
@@ -214,11 +209,10 @@ def test_a_corpus_comes_with_the_dictionary_there_is(monkeypatch: Patch, parts: 
 
 
 @pytest.mark.parametrize("with_gold", [True, False])
-def test_curves_and_lags(history: History, ready: Pairs, with_gold: bool) -> None:
+def test_curves_and_lags(ready: Pairs, with_gold: bool) -> None:
     """Between the curves by gold positions where there are any, else those by Model 1."""
-    if not with_gold:
-        ready = replace(ready, gold=None, dictionary=None)
-        history = compare_translators(TINY, ready, 1)
+    ready = ready if with_gold else replace(ready, gold=None, dictionary=None)
+    history = compare_translators(TINY, ready, 1)
     m1, shown = references(ready, 1)["m1"], ready.held_out.shown
     for k in range(2):
         _, trace, known = train_translator(TINY, ready, "learned", 2 + k)  # block 1 of two runs
