@@ -229,10 +229,8 @@ def _sharing(items: Sequence[Sequence[Hashable]]) -> list[list[int]]:
     ]
     size = len(items), len(items)
     graph = coo_array(([True] * len(links), tuple(zip(*links, strict=True))), shape=size)
-    groups: dict[int, list[int]] = {}
-    for i, group in enumerate(connected_components(graph, directed=False)[1].tolist()):
-        groups.setdefault(group, []).append(i)
-    return list(groups.values())
+    group = connected_components(graph, directed=False)[1]
+    return pd.Series(range(len(items))).groupby(group).agg(list).tolist()
 
 
 def _refuse_uncut(lines: Sequence[str], cut: Sequence[Sequence[str]]) -> None:
