@@ -1,6 +1,7 @@
 """The classification experiment on a handful of texts: what is trained, measured and named."""
 
 import random
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from lessons_lib.lab.saliency import label_saliency
 from lessons_lib.lab.word_tables import guesses, proxy_loss, word_tables
 from lessons_lib.models import build_bag_of_words
 from lessons_lib.tasks import BOS, EOS, PAD, UNK, LabelledBatch
-from lessons_lib.training import History
 
 Patch = pytest.MonkeyPatch
 TINY = Classification(
@@ -47,16 +47,7 @@ def ready(parts: list[LabelledCorpus]) -> Prepared:
     return prepare(TINY, *parts)
 
 
-@pytest.fixture(scope="module")
-def history(ready: Prepared) -> History:
-    return classification.compare_classifiers(TINY, ready, 1)
-
-
-def values(history: History, metric: str) -> dict[int, float]:
-    return {row["step"]: row["value"] for row in history.rows if row["metric"] == metric}
-
-
-def encoded(ready: Prepared, texts: tuple[str, ...]) -> list[list[int]]:
+def encoded(ready: Prepared, texts: Iterable[str]) -> list[list[int]]:
     return [[BOS, *ready.vocab.encode(words(text))[:9], EOS] for text in texts]
 
 
@@ -70,15 +61,11 @@ def test_parts_are_numbered_by_the_first(ready: Prepared, parts: list[LabelledCo
     ends = {"choosing": slice(11), "shown": slice(11, 34), "seen": slice(34, None)}
     assert ready.held_out.parts == ends
     drawn = random.Random(1).sample(range(83), k=23)  # as the authors draw them
-    seen = replace(
-        parts[0],
-        texts=tuple(parts[0].texts[i] for i in drawn),
-        labels=tuple(parts[0].labels[i] for i in drawn),
-    )
-    labels = parts[1].labels[:11] + parts[2].labels[:23] + seen.labels
-    assert ready.held_out.batch.label.tolist() == list(labels)
-    texts = parts[1].texts[:11] + parts[2].texts[:23] + seen.texts
-    assert held_out(ready, 0, 57) == encoded(ready, texts)
+    measured = [
+        (part, i) for part, rows in ((1, range(11)), (2, range(23)), (0, drawn)) for i in rows
+    ]
+    assert ready.held_out.batch.label.tolist() == [parts[at].labels[i] for at, i in measured]
+    assert held_out(ready, 0, 57) == encoded(ready, [parts[at].texts[i] for at, i in measured])
     only_train = {word for text in parts[0].texts for word in words(text)}
     assert set(ready.vocab.words[4:]) <= only_train
 
@@ -199,8 +186,12 @@ def test_guesses_that_know_no_word_by_hand() -> None:
 
 
 @pytest.mark.slow
-def test_every_metric_is_there_and_ktiw_is_the_runs_own(history: History, ready: Prepared) -> None:
-    names = {row["metric"] for row in history.rows}
+def test_every_metric_is_there_and_ktiw_is_the_runs_own(ready: Prepared) -> None:
+    history = classification.compare_classifiers(TINY, ready, 1)
+    values: dict[str, dict[int, float]] = {}
+    for row in history.rows:
+        values.setdefault(row["metric"], {})[row["step"]] = row["value"]
+    names = values.keys()
     final = {f"A(alpha,{u})" for u in ("uf", "beta", "px", "lr", "last", "first", "start", "end")}
     assert {name for name in names if "#" not in name} == {"chance", "chance/train", "majority"}
     assert all(row["value"] == row["value"] for row in history.rows)
@@ -214,10 +205,10 @@ def test_every_metric_is_there_and_ktiw_is_the_runs_own(history: History, ready:
         trace = train_classifier(TINY, ready, "learned", 3 + k)  # block 1 of three runs
         curve = [ready.held_out.agree(reference, beta) for beta in trace.beta]
         steps = dict(zip((0, 3, 8, 12), curve, strict=True))
-        assert values(history, f"ktiw#{k}") == pytest.approx(steps)
-        own = list(values(history, f"own#{k}").values())
+        assert values[f"ktiw#{k}"] == pytest.approx(steps)
+        own = [*values[f"own#{k}"].values()]
         for name, number in blocks.lag(trace.steps, curve, own).items():
-            assert values(history, f"{name}#{k}") == {12: pytest.approx(number)}
+            assert values[f"{name}#{k}"] == {12: pytest.approx(number)}
     torch.manual_seed(11)
     assert classification.compare_classifiers(TINY, ready, 1).rows == history.rows
 

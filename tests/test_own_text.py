@@ -16,7 +16,7 @@ from lessons_lib.lab import own_text
 def test_labelled_texts_give_the_table() -> None:
     texts = toy_labelled("val")
     texts = replace(texts, texts=texts.texts[:120], labels=texts.labels[:120])
-    found = own_text.agreement_table(texts, steps=6, progress=False)
+    found = own_text.agreement_table(texts, steps=6, runs=5, progress=False)
     names = set(found.table.index)
     assert {"A(alpha,uf)", "A(uf,px)", "A(delta,uf)", "A(alpha,lr)", "xi*"} <= names
     assert "A(alpha,m1)" not in names
@@ -24,30 +24,20 @@ def test_labelled_texts_give_the_table() -> None:
     assert not numbers.isna().any().any(), "never a silent NaN in a table"
     assert (numbers["lowest"] <= numbers["mean"]).all()
     assert (numbers["mean"] <= numbers["highest"]).all()
-    assert set(found.table.loc[found.table.index != "xi", "runs"]) == {2}
-    for printed in (str(found), str(found.table)):
-        assert max(map(len, printed.splitlines())) <= 80
-        assert "..." not in printed
+    assert set(found.table.loc[found.table.index != "xi", "runs"]) == {5}
+    assert max(map(len, str(found).splitlines())) <= 80
     assert 0 < found.chance < 1
     assert {row["step"] for row in found.history.rows} == {0, 6}
 
 
 @pytest.mark.slow
-def test_translations_give_the_same_table_composed_or_decomposed() -> None:
+def test_translations_give_the_same_table() -> None:
     corpus = load_parallel("toy")
-    found = []
-    for form in ("NFC", "NFD"):
-        source, target = (
-            tuple(normalize(form, line) for line in side[:90])
-            for side in (corpus.source, corpus.target)
-        )
-        pairs = ParallelCorpus("mine", "de", "en", source, target)
-        found.append(own_text.agreement_table(pairs, steps=11, runs=3, progress=False))
-    table = found[0].table
-    assert {"A(alpha,uf)", "A(alpha,m1)", "A(alpha,diagonal)"} <= set(table.index)
-    assert set(table.loc[table.index != "xi", "runs"]) == {3}
-    assert {row["step"] for row in found[0].history.rows} == {0, 10, 11}
-    assert found[0].history.rows == found[1].history.rows
+    pairs = ParallelCorpus("mine", "de", "en", corpus.source[:90], corpus.target[:90])
+    found = own_text.agreement_table(pairs, steps=11, runs=3, progress=False)
+    assert {"A(alpha,uf)", "A(alpha,m1)", "A(alpha,diagonal)"} <= set(found.table.index)
+    assert set(found.table.loc[found.table.index != "xi", "runs"]) == {3}
+    assert {row["step"] for row in found.history.rows} == {0, 10, 11}
 
 
 def split(*sides: list[str], most: int | None = None, seed: int = 3) -> own_text._Split:
@@ -55,8 +45,8 @@ def split(*sides: list[str], most: int | None = None, seed: int = 3) -> own_text
 
 
 def test_no_text_stands_in_two_parts_and_none_is_lost() -> None:
-    texts = [f"Text  number {i}" for i in range(70)]
-    same = [text.upper().replace("  ", " ") for text in texts[:33]]
+    texts = [f"Büch  number {i}" for i in range(70)]
+    same = [normalize("NFD", text.upper().replace("  ", " ")) for text in texts[:33]]
     found = split([*texts, *same, texts[5], "  "])
     assert [len(part) for part in found.parts] == [56, 7, 7]
     assert sorted(i for part in found.parts for i in part) == list(range(70))

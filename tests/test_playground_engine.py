@@ -34,21 +34,19 @@ def distance(found: object, wanted: Array) -> float:
 
 
 SGD = ReducedConfig(vocab=7, length=5, heads=3, steps=200, evaluate_every=10, start_b=0.05)
+CONFIGS = {
+    "V7-L5-H3": SGD,
+    "V5-L5-H1": replace(SGD, vocab=5, heads=1, start_b=0.0),
+    "adam": replace(SGD, optimizer="adam", learning_rate=0.05),
+    "V6-L2-H2": replace(SGD, vocab=6, length=2, heads=2, start_scale=0.7, start_a=-0.3),
+}
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        SGD,
-        replace(SGD, vocab=5, heads=1, start_b=0.0),
-        replace(SGD, optimizer="adam", learning_rate=0.05),
-        replace(SGD, vocab=6, length=2, heads=2, start_scale=0.7, start_a=-0.3),
-    ],
-    ids=["V7-L5-H3", "V5-L5-H1", "adam", "V6-L2-H2"],
-)
+@pytest.mark.parametrize("name", CONFIGS)
 def test_the_same_start_and_the_same_inputs_give_the_same_run(
-    script: Script, monkeypatch: pytest.MonkeyPatch, config: ReducedConfig
+    script: Script, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
+    config = CONFIGS[name]
     seen: list[tuple[Array, Array]] = []
     measure = reduced_model._measure
 
@@ -100,10 +98,10 @@ def test_the_same_start_and_the_same_inputs_give_the_same_run(
     for row, (a, b) in zip(rows, seen, strict=True):
         assert distance(row["a"], a) < 1e-6
         assert distance(row["b"], b) < 1e-6
-    names = ("loss", "rightAttention", "leadA", "leadB")
-    wanted = (runs.loss, runs.right_attention, runs.lead_a, runs.lead_b)
-    for name, values in zip(names, wanted, strict=True):
-        assert distance([row[name] for row in rows], values[0]) < 1e-6, name
+    wanted = {"loss": runs.loss, "rightAttention": runs.right_attention}
+    wanted |= {"leadA": runs.lead_a, "leadB": runs.lead_b}
+    for metric, values in wanted.items():
+        assert distance([row[metric] for row in rows], values[0]) < 1e-6, metric
     accuracy = [row["tokenAccuracy"] for row in rows]
     assert accuracy == pytest.approx(runs.token_accuracy[0].tolist(), abs=1e-12)
     assert found["branch"] == runs.branches()[0]
@@ -188,20 +186,18 @@ def test_branches_are_told_apart_as_in_the_reference(script: Script) -> None:
     assert set(found) == {"aligned", "elimination", "undecided"}
 
 
-@pytest.mark.parametrize(
-    ("changes", "steps"),
-    [
-        ({}, 60),
-        ({"vocab": 6, "scale": 0.5, "startB": -0.1}, 60),
-        ({"heads": 2}, 120),
-        ({"scale": 0.5, "startB": 0.1, "mirror": "turned"}, 60),
-        ({"heads": 2, "mirror": "pairs"}, 120),
-    ],
-    ids=["toss", "spare-but-tilted", "two-heads", "turned", "mirror-images"],
-)
-def test_a_tally_is_that_of_single_runs_and_of_the_theory(
-    script: Script, changes: dict[str, Any], steps: int
-) -> None:
+TALLIES: dict[str, tuple[dict[str, Any], int]] = {
+    "toss": ({}, 60),
+    "spare-but-tilted": ({"vocab": 6, "scale": 0.5, "startB": -0.1}, 60),
+    "two-heads": ({"heads": 2}, 120),
+    "turned": ({"scale": 0.5, "startB": 0.1, "mirror": "turned"}, 60),
+    "mirror-images": ({"heads": 2, "mirror": "pairs"}, 120),
+}
+
+
+@pytest.mark.parametrize("name", TALLIES)
+def test_a_tally_is_that_of_single_runs_and_of_the_theory(script: Script, name: str) -> None:
+    changes, steps = TALLIES[name]
     config: dict[str, Any] = {"vocab": 5, "length": 5, "heads": 1, "mirror": "off"} | changes
     found = script(
         TALK
@@ -291,13 +287,7 @@ def quadrature(
 
 
 def test_the_share_that_aligns_is_an_integral_over_the_starts(script: Script) -> None:
-    cases = [
-        (10, 10, 0.1, 0.0, 0.0),
-        (11, 10, 0.5, 0.0, 0.0),
-        (20, 16, 1.0, 0.5, -0.4),
-        (5, 5, 0.3, -0.2, 0.3),
-        (3, 2, 1.0, 1.0, -2.0),
-    ]
+    cases = [(10, 10, 0.1, 0.0, 0.0), (20, 16, 1.0, 0.5, -0.4), (3, 2, 1.0, 1.0, -2.0)]
     names = ("vocab", "length", "scale", "startA", "startB")
     given = [dict(zip(names, case, strict=True)) for case in cases]
     found = script(

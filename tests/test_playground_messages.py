@@ -21,37 +21,25 @@ DEFAULTS: dict[str, Any] = {
     [
         ("", {}, None),
         (
-            "v=7&l=2&h=6&m=turned&o=adam&r=0.0123456789&s=1e-7&seed=0&a=-0.12345678901&b=3",
+            "v=7&l=2&h=6&m=turned&o=adam&r=0.0123456789&s=1e-7&seed=0&a=-0.1234567&b=3",
             {"vocab": 7, "length": 2, "heads": 6, "mirror": "turned", "optimizer": "adam"}
-            | {"rate": 0.0123456789, "scale": 1e-7, "seed": 0, "startA": -0.12345678901}
-            | {"startB": 3},
+            | {"rate": 0.0123456789, "scale": 1e-7, "seed": 0, "startA": -0.1234567, "startB": 3},
             None,
         ),
-        ("r=0.05", {"rate": 0.05}, None),
         ("o=adam&r=10", {"optimizer": "adam"}, None),
-        ("#v=20&l=16&h=8", {"vocab": 20, "length": 16, "heads": 8}, None),
         ("v=5", {"vocab": 5, "length": 5}, None),
         ("v=5&l=9", {"vocab": 5, "length": 5}, "5 words fill 5 places at most"),
         ("v=1e999", {"vocab": 20}, "“1e999” is above the largest value, so 20"),
-        ("l=17&v=20", {"vocab": 20, "length": 16}, "“17” is above the largest value, so 16"),
         ("h=2.6", {"heads": 3}, "“2.6” is not a whole number, so 3"),
-        ("h=NaN", {}, "“NaN” is not a number, so 1"),
         ("h=", {}, "“” is not a number, so 1"),
         ("s=Infinity", {}, "“Infinity” is not a number, so 0.1"),
-        ("a=-0.25&b=9", {"startA": -0.25, "startB": 3}, "Tilt of words at the start: “9” is above"),
+        ("b=-9", {"startB": -3}, "Tilt of words at the start: “-9” is below the smallest"),
         ("o=Adam", {"optimizer": "adam", "rate": 0.05}, None),
         ("o=adam&r=x", {"optimizer": "adam", "rate": 0.05}, "“x” is not a number, so 0.05"),
-        ("m=Pairs&h=4", {"mirror": "pairs", "heads": 4}, None),
-        (
-            "m=pairs&h=3",
-            {"mirror": "pairs", "heads": 4},
-            "mirrored pairs need an even number, so 4",
-        ),
+        ("m=pairs&h=3", {"mirror": "pairs", "heads": 4}, "pairs need an even number, so 4"),
         ("m=x", {}, "“x” is not one of off, turned, pairs, so off"),
         ("banana", {}, "no setting “banana”"),
-        ("colour=red", {}, "no setting “colour”"),
-        ("preset=heads", {"heads": 8}, None),
-        ("preset=heads&h=3&seed=4", {"heads": 3, "seed": 4}, None),
+        ("preset=spare&l=5&seed=4", {"vocab": 20, "length": 5, "seed": 4}, None),
         ("preset=none", {}, "no preset “none”"),
         (f"seed={'9' * 400}", {"seed": 999999}, f"“{'9' * 20}…” is above"),
     ],
@@ -147,14 +135,14 @@ def test_step_advances_exactly_and_the_same_seed_gives_the_same_numbers(script: 
     first = found["first"]
     assert first == found["again"]
     assert first["table"] != found["other"]["table"]
-    assert len(first["table"]) == 2 * 7 * 7
     attention = np.reshape(first["attention"], (2, 5, 5))
     right = np.trace(attention, axis1=1, axis2=2) / 5
     assert first["rightAttention"] == pytest.approx(right, abs=1e-6)
     probabilities = np.reshape(first["example"]["probabilities"], (5, 7))
     assert probabilities.sum(axis=1) == pytest.approx(np.ones(5))
-    assert len(first["example"]["words"]) == len(set(first["example"]["words"])) == 5
-    assert len(first["leadA"]) == len(first["leadB"]) == 2
+    sizes = {"table": 2 * 7 * 7, "leadA": 2, "leadB": 2}
+    assert {name: len(first[name]) for name in sizes} == sizes
+    assert len(set(first["example"]["words"])) == 5
     assert first["branch"] in ("aligned", "elimination", "undecided")
     assert found["next"]["running"] is False
     # A report has a row of its own; on a busy machine there are some between.
@@ -186,26 +174,17 @@ def test_a_long_run_is_remembered_evenly_and_its_beginning_in_full(script: Scrip
     assert min(gaps) > 0
 
 
-def test_pause_halts_a_run_and_a_pace_is_kept(script: Script) -> None:
+def test_a_pace_is_kept(script: Script) -> None:
     found = script(
         TALK
         + """
-        say({ type: "configure", config: DEFAULTS });
-        say({ type: "run" });
-        await hear(({ step, running }) => step > 50 && running);
-        say({ type: "pause" });
-        const halted = await hear(({ running, step }) => running === false && step > 0);
-        const index = heard.indexOf(halted);
-        say({ type: "step", count: 1 });
-        const next = await hear(() => true, index + 1);
         const began = performance.now();
         say({ type: "configure", config: DEFAULTS });
         say({ type: "run", stepsPerSecond: 20 });
-        const slow = await hear(({ step, running }) => step >= 4 && running, index + 3);
+        const slow = await hear(({ step, running }) => step >= 4 && running);
         const seconds = (performance.now() - began) / 1000;
         worker.terminate();
-        return { halted: halted.step, next: next.step, slow: slow.step, seconds };
+        return { slow: slow.step, seconds };
         """
     )
-    assert found["next"] == found["halted"] + 1, "nothing was done since the pause"
     assert found["slow"] <= 1 + 20 * found["seconds"]

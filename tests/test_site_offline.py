@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import shutil
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 import site_browser as web
+from pypdf import PdfReader
 
 import chromium
 import environment
@@ -44,24 +44,24 @@ def test_the_document_has_all_pages_and_nothing_that_moves_or_leads_out_of_it() 
         assert Path(source).is_file()
 
 
-@web.with_chromium
-def test_contents_and_bookmarks_of_the_pdf_lead_to_chapters_and_sections(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of a book that prints in a moment; the whole one takes a minute."""
-    from pypdf import PdfReader
-
-    target = tmp_path / "book.pdf"
-    short = ("book/index", "book/07_multi_head", "book/glossary")
-    monkeypatch.setattr(
-        website, "page_sources", lambda _: {name: web.ROOT / name for name in short}
-    )
+def book_of(names: list[str], target: Path, patch: pytest.MonkeyPatch) -> PdfReader:
+    """Some pages as a PDF; the whole book takes a minute."""
+    patch.setattr(website, "page_sources", lambda _: dict.fromkeys(names))
     # In a thread of its own: Playwright drives one browser in each, and the tests have theirs.
     with ThreadPoolExecutor(1) as apart:
         count = apart.submit(offline.build, PROJECT, web.SITE, target).result()
     printed = PdfReader(target)
-    assert len(printed.pages) == count > 10
-    assert list(tmp_path.iterdir()) == [target], "nothing else is left behind"
+    assert len(printed.pages) == count
+    assert list(target.parent.iterdir()) == [target], "nothing else is left behind"
+    return printed
+
+
+@web.with_chromium
+def test_contents_and_bookmarks_of_the_pdf_lead_to_chapters_and_sections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = ["book/index", "book/07_multi_head", "book/glossary"]
+    printed = book_of(short, tmp_path / "book.pdf", monkeypatch)
     contents = printed.pages[1].extract_text()
     chapters = {"7. Several heads are several tosses", "Glossary"}
     for title in chapters:
@@ -84,14 +84,8 @@ def test_the_note_for_researchers_is_printed_on_three_pages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As its first line and the first page of the book say. Title and contents come before it."""
-    from pypdf import PdfReader
-
-    name, page = "book/note_for_researchers", tmp_path / "note.html"
-    monkeypatch.setattr(website, "page_sources", lambda _: {name: web.ROOT / f"{name}.md"})
-    page.write_text(offline.document(PROJECT, web.SITE), encoding="utf-8")
-    with ThreadPoolExecutor(1) as apart:
-        printed = apart.submit(chromium.printed, page).result()
-    sheets = [sheet.extract_text() for sheet in PdfReader(io.BytesIO(printed)).pages]
+    printed = book_of(["book/note_for_researchers"], tmp_path / "note.pdf", monkeypatch)
+    sheets = [sheet.extract_text() for sheet in printed.pages]
     assert "To cite it" in sheets[-1]
     assert len(sheets) == 2 + 3, f"expected 3 pages of A4, found {len(sheets) - 2}"
 

@@ -30,13 +30,9 @@ TINY = Translation(
 DICTIONARY = toy_dictionary("de", "en")
 
 
-def part(corpus: ParallelCorpus, first: int, size: int) -> ParallelCorpus:
-    sides = ("source", "target", "alignment")
-    return replace(corpus, **{s: getattr(corpus, s)[first : first + size] for s in sides})
-
-
-def without_alignment(corpus: ParallelCorpus) -> ParallelCorpus:
-    return replace(corpus, alignment=None)
+def plain(parts: Corpora) -> Corpora:
+    """Without alignments: as on real text."""
+    return [replace(part, alignment=None) for part in parts]
 
 
 def made_ready(parts: Corpora, entries: Any) -> Pairs:
@@ -46,19 +42,14 @@ def made_ready(parts: Corpora, entries: Any) -> Pairs:
 
 @pytest.fixture(scope="module")
 def parts() -> Corpora:
-    corpus = toy_parallel(250, seed=3)
-    return [part(corpus, 0, 160), part(corpus, 160, 40), part(corpus, 200, 50)]
+    corpus, rows = toy_parallel(250, seed=3), (slice(160), slice(160, 200), slice(200, 250))
+    sides = ("source", "target", "alignment")
+    return [replace(corpus, **{s: getattr(corpus, s)[some] for s in sides}) for some in rows]
 
 
 @pytest.fixture(scope="module")
 def ready(parts: Corpora) -> Pairs:
-    """With a dictionary, without alignments: as on real text."""
-    return made_ready([*map(without_alignment, parts)], DICTIONARY)
-
-
-@pytest.fixture(scope="module")
-def history(ready: Pairs) -> History:
-    return compare_translators(TINY, ready, 1)
+    return made_ready(plain(parts), DICTIONARY)
 
 
 def values(history: History, metric: str) -> dict[int, float]:
@@ -98,11 +89,11 @@ def test_a_gold_alignment_comes_before_a_dictionary(ready: Pairs, parts: Corpora
     expected = probes.dictionary_gold(ready.held_out.batch, aligned.dictionary)
     assert torch.equal(gold_of(ready), expected)
     assert not torch.equal(gold_of(aligned), gold_of(ready))
-    plain = [*map(without_alignment, parts)]
-    nothing = made_ready(plain, None)
+    train, val, test = plain(parts)
+    nothing = made_ready([train, val, test], None)
     assert (nothing.gold, nothing.dictionary) == (None, None)
     # An alignment of one held-out part alone serves nobody.
-    assert translation.prepare_pairs(TINY, plain[0], parts[1], plain[2], None).gold is None
+    assert made_ready([train, parts[1], test], None).gold is None
     # Where both name a position, it is nearly always the same.
     both = (gold_of(aligned) >= 0) & (gold_of(ready) >= 0)
     assert float((gold_of(aligned) == gold_of(ready))[both].double().mean()) > 0.9
@@ -165,32 +156,22 @@ def test_two_heads_are_a_pair_from_the_start(
 ) -> None:
     """A head and its image cancel where both look at one position: the probe is flat at step 0."""
     config = extended(TINY, translated.PairTranslation, pair=pair)
-    runs: list[blocks.Trace] = []
-
-    def kept(*args: Any, **options: Any) -> Any:
-        found = train_translator(*args, **options)
-        runs.append(found[1])
-        return found
-
-    monkeypatch.setattr(translation, "load_pairs", lambda _: ready)
-    monkeypatch.setattr(translation, "train_translator", kept)
-    rows = translated.run_translated(config, 5).rows
-    (run,) = runs
+    _, run, _ = train_translator(
+        config, ready, "learned", 5, prepare=lambda model: mirror.pair_up(model, pair)
+    )
     inside = ready.held_out.mask
-    spreads = [
-        (probe.masked_fill(~inside, 0).amax(-1) - probe.masked_fill(~inside, 2).amin(-1))[
-            inside.any(-1)
-        ].max()
+    start, end = (
+        (probe.where(inside, 0).amax(-1) - probe.where(inside, 2).amin(-1))[inside.any(-1)].max()
         for probe in (run.beta[0], run.beta[-1])
-    ]
-    assert (spreads[0] < 1e-6) == (pair == "both")
-    assert spreads[1] > 1e-4
-    told = {row["metric"]: row["value"] for row in rows if row["step"] == TINY.steps}
+    )
+    assert (start < 1e-6) == (pair == "both")
+    assert end > 1e-4
+    monkeypatch.setattr(translation, "load_pairs", lambda _: ready)
+    told = translated.run_translated(config, 5)
     shown = ready.held_out.shown
-    assert ready.gold is not None
-    expected = probes.attention_accuracy(run.attention[-1][shown], ready.gold[shown])
-    assert told["attention/gold"] == pytest.approx(expected)
-    assert told["accuracy"] == run.performance[-1]
+    expected = probes.attention_accuracy(run.attention[-1][shown], gold_of(ready)[shown])
+    assert values(told, "attention/gold")[TINY.steps] == pytest.approx(expected)
+    assert values(told, "accuracy")[TINY.steps] == run.performance[-1]
     with pytest.raises(ValueError, match="expected two heads, found 3"):
         replace(config, heads=3)
 
@@ -228,11 +209,10 @@ def test_a_corpus_comes_with_the_dictionary_there_is(monkeypatch: Patch, parts: 
 
 
 @pytest.mark.parametrize("with_gold", [True, False])
-def test_curves_and_lags(history: History, ready: Pairs, with_gold: bool) -> None:
+def test_curves_and_lags(ready: Pairs, with_gold: bool) -> None:
     """Between the curves by gold positions where there are any, else those by Model 1."""
-    if not with_gold:
-        ready = replace(ready, gold=None, dictionary=None)
-        history = compare_translators(TINY, ready, 1)
+    ready = ready if with_gold else replace(ready, gold=None, dictionary=None)
+    history = compare_translators(TINY, ready, 1)
     m1, shown = references(ready, 1)["m1"], ready.held_out.shown
     for k in range(2):
         _, trace, known = train_translator(TINY, ready, "learned", 2 + k)  # block 1 of two runs
@@ -264,8 +244,8 @@ def test_what_uniform_attention_learns(parts: Corpora, monkeypatch: Patch) -> No
         corpus="toy", max_words=9, vocab_size=60, d_embed=7, d_hidden=5, batch_size=8, steps=6,
         evaluate_every=3, pairs_measured=19, proxy_steps=10, dictionary_words=11, pairs_per_word=2,
     )  # fmt: skip
-    plain = dict(zip(("train", "val", "test"), map(without_alignment, parts), strict=True))
-    monkeypatch.setattr(loaders, "load_parallel", lambda *name: plain[name[-1]])
+    by_split = dict(zip(("train", "val", "test"), plain(parts), strict=True))
+    monkeypatch.setattr(loaders, "load_parallel", lambda *name: by_split[name[-1]])
     history = translation.uniform_translation(config, 3)
     measured = {"token_accuracy", "gold", "proxy", "model1", "words"}
     once = {f"{name}/{kind}" for name in ("proxy", "model1") for kind in ("gold", "words")}

@@ -150,94 +150,64 @@ def ended(rows: Iterable[Row], steps: int, began: float, at_least: float = 0.0) 
     return History(tuple(rows), steps, False, spent, pick_device().type)
 
 
-@dataclass(frozen=True)
-class GoldRun(Generic[Data]):
-    """A run of a block with all that it is compared with."""
-
-    held_out: HeldOut[Data]
-    run: Trace
-    uniform: Trace
-    twin: Trace | None
-    others: Sequence[Trace]
-    references: Mapping[str, Tensor]
-
-    def reference(self, name: str, reading: str) -> Tensor:
-        """A reference as it enters a reading."""
-        return self.references.get(f"{name}/max" if reading else name, self.references[name])
-
-    def pairs(self, reading: str) -> Iterator[tuple[str, Tensor | None, Tensor | None, Trace]]:
-        """What is compared: name, u, v, run; ``None`` stands for the run's beta."""
-        g = self.run.gold(READINGS[reading][0])
-        alpha, delta = self.run.attention[g], self.run.saliency[g]
-        px, twin = self.reference("px", reading), self.twin
-        yield "alpha,uf", alpha, None, self.uniform
-        yield "px,uf", px, None, self.uniform
-        yield "delta,uf", delta, None, self.uniform
-        yield "-delta,uf", -delta, None, self.uniform
-        yield "alpha,beta", alpha, None, self.others[0]
-        if "lr" in self.references:
-            yield "lr,uf", self.reference("lr", reading), None, self.uniform
-        for name in self.references:
-            if not name.endswith("/max"):
-                yield f"uf,{name}", None, self.reference(name, reading), self.uniform
-        if twin is not None:
-            yield "alpha,twin", alpha, None, twin
-            yield "delta,twin", delta, None, twin
-            yield "uf,twin", None, twin.beta[-1], self.uniform
-
-    def table(self, reading: str, seed: int) -> Iterator[tuple[str, float]]:
-        """Metric and value for all that ``compare`` names as one value of a run."""
-        held_out, (choose, report) = self.held_out, READINGS[reading]
-        g = self.run.gold(choose)
-        alpha, rows = self.run.attention[g], held_out.parts[report]
-        delta = self.run.saliency[g]
-        mask = held_out.mask[rows]
-        agreed = [held_out.agreements(alpha, other.attention, report) for other in self.others]
-        performance = [other.performance_on(report) for other in self.others]
-        for name, u, v, run in self.pairs(reading):
-            us, vs = ([b if x is None else x for b in run.beta] for x in (u, v))
-            found = [held_out.agree(a, b, choose) for a, b in zip(us, vs, strict=True)]
-            best = found.index(max(found))
-            level = held_out.agree(us[best], vs[best], report)
-            yield f"A({name})", level
-            if name == "alpha,uf":
-                inside = alpha[rows], vs[best][rows], mask
-                yield "tau(alpha,uf)", agreement.kendall(*inside)
-                if reading == "":
-                    sentences = agreement.agreement_interval(*inside)
-                    yield "A(alpha,uf)/low", sentences.low
-                    yield "A(alpha,uf)/high", sentences.high
-            if name in XI:
-                passing = agreement.xi(level, agreed, performance)
-                yield f"{XI[name]}/passed", float(passing.passed)
-                if passing.value is not None:
-                    yield XI[name], passing.value
-        yield "xi*", self.run.performance_on(report)[g]
-        for name in self.references:
-            if not name.endswith("/max"):
-                guess = self.reference(name, reading)
-                yield f"A(alpha,{name})", held_out.agree(alpha, guess, report)
-                yield f"A(delta,{name})", held_out.agree(delta, guess, report)
-        shuffles = [
-            agreement.shuffled_agreement(alpha[rows], a[rows], mask, seed=seed, repeats=1)
-            for other in self.others
-            for a in other.attention
-        ]
-        yield "A(alpha,shuffled)", sum(shuffles) / len(shuffles)
-
-    def curves(self) -> dict[str, list[float]]:
-        """Metric -> a value for each checkpoint, on the reported sentences."""
-        held_out = self.held_out
-        alpha = self.run.attention[self.run.gold("choosing")]
-        others = [held_out.agreements(alpha, other.attention) for other in self.others]
-        found = {
-            "own": held_out.agreements(alpha, self.run.attention),
-            "others": np.mean(others, axis=0).tolist(),
-            "uf": held_out.agreements(alpha, self.uniform.beta),
-            "spread": spreads(held_out, self.run),
-            "accuracy": self.run.performance,
-        }
-        return found if self.twin is None else {**found, "uniform/accuracy": self.twin.performance}
+def _values(
+    held_out: HeldOut[Data],
+    run: Trace,
+    uniform: Trace,
+    twin: Trace | None,
+    others: Sequence[Trace],
+    references: Mapping[str, Tensor],
+    reading: str,
+    seed: int,
+) -> Iterator[tuple[str, float]]:
+    """Metric and value for all that ``compare`` names as one value of a run, for one reading."""
+    choose, report = READINGS[reading]
+    gold = run.gold(choose)
+    alpha, delta = run.attention[gold], run.saliency[gold]
+    rows = held_out.parts[report]
+    mask = held_out.mask[rows]
+    # Name, u, v, and the run whose beta stands for what is not there.
+    pairs: list[tuple[str, Tensor | None, Tensor | None, Trace]] = [
+        ("alpha,uf", alpha, None, uniform),
+        ("delta,uf", delta, None, uniform),
+        ("-delta,uf", -delta, None, uniform),
+        ("alpha,beta", alpha, None, others[0]),
+    ]
+    for name, reference in references.items():
+        pairs.append((f"uf,{name}", None, reference, uniform))
+        if f"{name},uf" in XI:
+            pairs.append((f"{name},uf", reference, None, uniform))
+    if twin is not None:
+        pairs += [("alpha,twin", alpha, None, twin), ("delta,twin", delta, None, twin)]
+        pairs += [("uf,twin", None, twin.beta[-1], uniform)]
+    agreed = [held_out.agreements(alpha, other.attention, report) for other in others]
+    performance = [other.performance_on(report) for other in others]
+    for name, u, v, other in pairs:
+        both = [(b if u is None else u, b if v is None else v) for b in other.beta]
+        u, v = max(both, key=lambda pair: held_out.agree(pair[0], pair[1], choose))
+        level = held_out.agree(u, v, report)
+        yield f"A({name})", level
+        if name == "alpha,uf":
+            yield "tau(alpha,uf)", agreement.kendall(u[rows], v[rows], mask)
+            if reading == "":
+                sentences = agreement.agreement_interval(u[rows], v[rows], mask)
+                yield "A(alpha,uf)/low", sentences.low
+                yield "A(alpha,uf)/high", sentences.high
+        if name in XI:
+            passing = agreement.xi(level, agreed, performance)
+            yield f"{XI[name]}/passed", float(passing.passed)
+            if passing.value is not None:
+                yield XI[name], passing.value
+    yield "xi*", run.performance_on(report)[gold]
+    for name, reference in references.items():
+        yield f"A(alpha,{name})", held_out.agree(alpha, reference, report)
+        yield f"A(delta,{name})", held_out.agree(delta, reference, report)
+    shuffles = [
+        agreement.shuffled_agreement(alpha[rows], a[rows], mask, seed=seed, repeats=1)
+        for other in others
+        for a in other.attention
+    ]
+    yield "A(alpha,shuffled)", sum(shuffles) / len(shuffles)
 
 
 def compare(
@@ -267,17 +237,36 @@ def compare(
         twin's) and ``spread`` of attention.
     """
     steps, parts = learned[0].steps, held_out.parts
-    readings = [reading for reading, both in READINGS.items() if set(both) <= parts.keys()]
+    readings = {  # those of parts that are there, with the references that enter
+        reading: {
+            name: references.get(f"{name}/max", one) if reading else one
+            for name, one in references.items()
+            if not name.endswith("/max")
+        }
+        for reading, both in READINGS.items()
+        if set(both) <= parts.keys()
+    }
     chances = {f"chance{r}": held_out.chance(READINGS[r][1]) for r in readings if r != "/max"}
     rows = as_rows(steps, chances)
     k: int
     for k, run in enumerate(learned):
-        stranger, twin = uniform[(k + 1) % len(uniform)], uniform[k] if k < len(uniform) else None
-        others = [*learned[k + 1 :], *learned[:k]]
-        gold = GoldRun(held_out, run, stranger, twin, others, references)
-        for reading in readings:
-            rows += as_rows(run.steps, dict(gold.table(reading, seed=k)), f"{reading}#{k}")
-        rows += as_rows(run.steps, gold.curves(), f"#{k}")
+        others, stranger = [*learned[k + 1 :], *learned[:k]], uniform[(k + 1) % len(uniform)]
+        twin = uniform[k] if k < len(uniform) else None
+        for reading, used in readings.items():
+            values = _values(held_out, run, stranger, twin, others, used, reading, seed=k)
+            rows += as_rows(steps, dict(values), f"{reading}#{k}")
+        alpha = run.attention[run.gold("choosing")]
+        looked = [held_out.agreements(alpha, other.attention) for other in others]
+        curves = {
+            "own": held_out.agreements(alpha, run.attention),
+            "others": np.mean(looked, axis=0).tolist(),
+            "uf": held_out.agreements(alpha, stranger.beta),
+            "spread": spreads(held_out, run),
+            "accuracy": run.performance,
+        }
+        if twin is not None:
+            curves["uniform/accuracy"] = twin.performance
+        rows += as_rows(steps, curves, f"#{k}")
     return rows
 
 

@@ -16,23 +16,23 @@ def translate(model: Seq2Seq, source: Tensor, *, beam: int = 5, longest: int = 1
     is done when its best hypothesis has ended. Outputs, ``(batch, tgt)``, have the end symbol where
     it was reached, which ``longest`` counts, then ``PAD``.
     """
-    result = torch.full((len(source), longest), PAD)
-    live = torch.arange(len(source))  # sentences that are not done
-    words = torch.full((len(source), 1, 0), PAD)  # sentence hypothesis t
-    scores, mask = torch.zeros(len(source), 1), source != PAD
+    words = source.new_empty(len(source), 1, 0)  # sentence hypothesis t
+    scores, mask = torch.zeros(len(source), 1, device=source.device), source != PAD
+    sentence = torch.arange(len(source), device=source.device)[:, None]
     with evaluating(model):
         states, state = model.encode(source, mask)
         values = model.values(states)
         for t in range(longest):
             n, k, _ = words.shape
-            last = words[:, :, -1] if t else torch.full((n, k), BOS)
+            last = words[:, :, -1] if t else words.new_full((n, k), BOS)
             ended = (last == EOS) | (last == PAD)
+            if bool(ended[:, 0].all()):
+                break
             s, state = model.decoder(model.target_embedding(last.reshape(n * k, 1)), state)
             # Hypotheses of one sentence are output steps to the attention: they share the source.
             s = s.view(n, k, -1)
             alpha = model.attend(model.scores(s, states, mask), mask)
-            logits = model.readout(s, model.merge(alpha @ values))
-            log_p = logits.log_softmax(-1)
+            log_p = model.readout(s, model.merge(alpha @ values)).log_softmax(-1)
             stay = torch.full_like(log_p[0, 0], -torch.inf)
             stay[PAD] = 0.0
             log_p = torch.where(ended[:, :, None], stay, log_p)
@@ -41,18 +41,9 @@ def translate(model: Seq2Seq, source: Tensor, *, beam: int = 5, longest: int = 1
             scores, chosen = total.topk(min(beam, total.shape[1]), dim=1)
             parent = chosen // best.shape[-1]
             word = word.flatten(1).gather(1, chosen)
-            words = torch.cat([words[torch.arange(n)[:, None], parent], word[:, :, None]], dim=-1)
-            first = torch.arange(n)[:, None] * k + parent
-            done = (word[:, 0] == EOS) | (word[:, 0] == PAD)
-            result[live[done], : t + 1] = words[done, 0]
-            left = ~done
-            if t + 1 == longest or not bool(left.any()):
-                result[live[left], : t + 1] = words[left, 0]
-                return result[:, : t + 1]
-            live, words, scores = live[left], words[left], scores[left]
-            states, values, mask = states[left], values[left], mask[left]
-            at = first[left].flatten()
+            words = torch.cat([words[sentence, parent], word[:, :, None]], dim=-1)
+            at = (sentence * k + parent).flatten()
             parts = state if isinstance(state, tuple) else (state,)  # layers, rows, d_hidden
             parts = tuple(part[:, at].contiguous() for part in parts)
             state = parts if isinstance(state, tuple) else parts[0]
-    return result
+    return words[:, 0]

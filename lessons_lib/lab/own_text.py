@@ -119,7 +119,7 @@ def _labelled(corpus: LabelledCorpus, settings: dict[str, Any], seed: int, bars:
     looks = tuple(s for s in classification.SHORT_CHECKPOINTS if s < settings["steps"])
     usual = {"corpus": corpus.name, "positive": corpus.classes[-1], "ends": True}
     usual |= {"uniform_runs": settings["runs"], "checkpoints": looks}
-    config = replace(classification.short(**usual, d_embed=128, d_hidden=128), **settings)
+    config = classification.short(**{**usual, "d_embed": 128, "d_hidden": 128, **settings})
     split = _split([corpus.texts], config.max_words, seed, shorten=True)
     parts = [replace(corpus, **_at(rows, corpus, "texts", "labels")) for rows in split.parts]
     ready = classification.prepare(config, *parts)
@@ -229,10 +229,8 @@ def _sharing(items: Sequence[Sequence[Hashable]]) -> list[list[int]]:
     ]
     size = len(items), len(items)
     graph = coo_array(([True] * len(links), tuple(zip(*links, strict=True))), shape=size)
-    groups: dict[int, list[int]] = {}
-    for i, group in enumerate(connected_components(graph, directed=False)[1].tolist()):
-        groups.setdefault(group, []).append(i)
-    return list(groups.values())
+    group = connected_components(graph, directed=False)[1]
+    return pd.Series(range(len(items))).groupby(group).agg(list).tolist()
 
 
 def _refuse_uncut(lines: Sequence[str], cut: Sequence[Sequence[str]]) -> None:

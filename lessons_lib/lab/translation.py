@@ -315,15 +315,11 @@ def uniform_translation(config: UniformTranslation, seed: int) -> training.Histo
     tables = {"proxy": found["px"], "model1": found["m1"]}
     known = candidates(tables, held_out)
 
-    def judge(beta: Tensor, table: Tensor | None) -> dict[str, float]:
-        words = {} if table is None else {"words": float(probes.ktiw(table, asked).mean())}
-        return {"gold": probes.attention_accuracy(beta, gold), **words}
+    def share_known(table: Tensor) -> float:
+        return float(probes.ktiw(table, asked).mean())
 
-    once = {
-        f"{name}/{metric}": value
-        for name, beta in known.items()
-        for metric, value in judge(beta, tables.get(name)).items()
-    }
+    once = {f"{name}/gold": probes.attention_accuracy(beta, gold) for name, beta in known.items()}
+    once |= {f"{name}/words": share_known(table) for name, table in tables.items()}
     once["diagonal/proxy"] = agreement.agreement(known["diagonal"], known["proxy"], mask)
     once["chance"] = agreement.chance_agreement(mask.sum(-1)[mask.any(-1)])
 
@@ -333,7 +329,8 @@ def uniform_translation(config: UniformTranslation, seed: int) -> training.Histo
         beta = probes.lexical_probe(model, batch, scale="probability").cpu()
         return {
             "token_accuracy": probes.token_accuracy(model(batch).logits, batch),
-            **judge(beta, probes.seq2seq_table(model, [sample.to(where)])),
+            "gold": probes.attention_accuracy(beta, gold),
+            "words": share_known(probes.seq2seq_table(model, [sample.to(where)])),
             **{name: agreement.agreement(beta, known[name], mask) for name in tables},
         }
 

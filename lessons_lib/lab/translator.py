@@ -186,48 +186,42 @@ def bleu(config: Translator, ready: Ready, model: models.Seq2Seq, part: str) -> 
 
     batch = ready.held_out.batch[ready.held_out.parts[part]]
     where = next(model.parameters()).device
-    lengths = batch.source_mask.sum(1)
     written = [""] * len(batch)
-    for rows in lengths.argsort().split(64):
-        source = batch.source[rows, : int(lengths[rows].max())].to(where)
-        found = translate(model, source, beam=config.beam)
+    for rows, short in shortened(batch):
+        found = translate(model, short.source.to(where), beam=config.beam)
         for row, words in zip(rows.tolist(), found, strict=True):
             written[row] = ready.subwords.decode(words)
     return float(sacrebleu.corpus_bleu(written, [ready.references[part]]).score)
 
 
 def trace(
-    config: Translator, ready: Ready, attention: str, seed: int
-) -> tuple[blocks.Trace, blocks.Trace]:
-    """A translator's trace, twice: with accuracy and with BLEU as its performance."""
-    began = time.perf_counter()
+    config: Translator, ready: Ready, attention: str, seed: int, measure: str
+) -> blocks.Trace:
+    """A translator's trace, with ``"accuracy"`` or ``"bleu"`` as its performance."""
+    batch, parts = ready.held_out.batch, ready.held_out.parts
     folder, found = train_translator(config, ready, attention, seed)
     model = config.build(attention, seed)
-    learned = attention == "learned"
 
-    def shown(kind: str, step: int, measure: Callable[[], Any]) -> Any:
-        """What a measurement gave at a checkpoint, kept in a file."""
+    def shown(kind: str, step: int, show: Callable[[], Any]) -> Any:
+        """What there is to see at a checkpoint, kept in a file."""
 
         def make() -> Any:
             path = long_runs.weights(folder, step)
             model.load_state_dict(torch.load(path, weights_only=True))
-            return measure()
+            return show()
 
         return long_runs.kept(folder / f"{kind}-{step:06d}.pt", make)
 
     kind, delta = f"seen-{config.measured_on}-{config.beam}", f"delta-{config.measured_on}"
     seen = [shown(kind, step, lambda: look(config, ready, model)) for step in found]
-    beta = [one["beta"] for one in seen]
-    alpha = [one["attention"] for one in seen] if learned else []
-    traces = []
-    for measure in ("accuracy", "bleu"):
-        by_part = {name: [one[measure][name] for one in seen] for name in ready.held_out.parts}
-        one = blocks.Trace([*found], [*by_part["shown"]], by_part, [*alpha], [*beta])
-        for best in {one.gold(part) for part in by_part} if learned else ():
-            step = one.steps[best]
-            one.saliency[best] = shown(delta, step, lambda: saliency(model, ready.held_out.batch))
-        traces.append(replace(one, seconds=time.perf_counter() - began))
-    return traces[0], traces[1]
+    by_part = {part: [one[measure][part] for one in seen] for part in parts}
+    run = blocks.Trace([*found], by_part.pop("shown"), by_part)
+    run.beta = [one["beta"] for one in seen]
+    if attention == "learned":
+        run.attention = [one["attention"] for one in seen]
+        for best in {run.gold(part) for part in parts}:
+            run.saliency[best] = shown(delta, run.steps[best], lambda: saliency(model, batch))
+    return run
 
 
 def wait_for_all(runs: Sequence[blocks.Trace]) -> None:
@@ -275,7 +269,6 @@ def run_translator(config: Translator, seed: int) -> training.History:
     began = time.perf_counter()
     ready = prepare(config)
     seeds = range(seed * config.runs, (seed + 1) * config.runs)
-    runs = {kind: [trace(config, ready, kind, one) for one in seeds] for kind in KINDS}
 
     def cooccurrence() -> dict[str, Tensor]:
         m1 = model1(ready.train, (config.pieces, config.pieces)).float()
@@ -284,8 +277,10 @@ def run_translator(config: Translator, seed: int) -> training.History:
     folder = config.folder("runs", "beam", "steps", "patience")
     references = long_runs.kept(folder / f"references-{seed}.pt", cooccurrence)
     rows: list[blocks.Row] = []
-    for prefix, which in (("", 0), ("bleu/", 1)):
-        learned, uniform = ([both[which] for both in runs[kind]] for kind in KINDS)
+    for prefix, measure in (("", "accuracy"), ("bleu/", "bleu")):
+        learned, uniform = (
+            [trace(config, ready, kind, one, measure) for one in seeds] for kind in KINDS
+        )
         wait_for_all([*learned, *uniform])
         by_performance = ("xi", "accuracy", "uniform/accuracy")
         rows += [
@@ -293,7 +288,7 @@ def run_translator(config: Translator, seed: int) -> training.History:
             for row in blocks.compare(ready.held_out, learned, uniform, references)
             if not prefix or row["metric"].startswith(by_performance)
         ]
-    for k, (run, _) in enumerate(runs["learned"]):
+    for k, run in enumerate(learned):
         curves = judged(ready.held_out, run, {"m1": references["m1"]})
         rows += blocks.as_rows(run.steps, curves, f"#{k}")
     return blocks.ended(rows, max(row["step"] for row in rows), began)
