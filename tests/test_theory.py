@@ -160,13 +160,23 @@ def test_a_start_at_the_origin_aligns_as_soon_as_there_is_a_spare_word() -> None
     np.testing.assert_allclose(slopes, slopes[1], rtol=2e-3)
 
 
-@pytest.mark.parametrize("vocab", [10, 11, 12])
-def test_share_of_starts_that_align_is_that_right_of_the_separatrix(vocab: int) -> None:
+@pytest.mark.parametrize(("vocab", "length"), [(10, 10), (12, 10), (4, 3), (3, 2)])
+def test_share_of_starts_that_align_is_that_right_of_the_separatrix(
+    vocab: int, length: int
+) -> None:
     rng = np.random.default_rng(0)
-    a = rng.normal(0, 0.3 / 3, 20000)  # a mean of 10 entries minus one of 90: 1/10 + 1/90 = 1/9
-    b = rng.normal(0, 0.3 / math.sqrt(vocab - 1), 20000)
-    share = (b > theory.separatrix(a, vocab, 10)).mean()
-    assert theory.aligned_share(vocab, 10, 0.3) == pytest.approx(share, abs=0.015)
+
+    def leads(size: int) -> np.ndarray:
+        """Mean entry of the diagonal less that off it, of 10,000 tables."""
+        tables = rng.normal(0, 0.3, (10_000, size, size))
+        diagonal = np.einsum("nii->n", tables)
+        others = tables.sum((1, 2)) - diagonal
+        return diagonal / size - others / (size * (size - 1))
+
+    found, a, b = theory.aligned_share(vocab, length, 0.3), leads(length), leads(vocab)
+    line = a + b > theory.saddle(vocab, length)
+    assert found == pytest.approx(line.mean(), abs=0.008)
+    assert found == pytest.approx((b > theory.separatrix(a, vocab, length)).mean(), abs=0.02)
 
 
 def test_elimination_comes_close_to_its_floor() -> None:
