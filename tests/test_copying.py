@@ -12,14 +12,9 @@ from torch import Tensor
 
 from lessons_lib import models, probes
 from lessons_lib.lab import copying
-from lessons_lib.lab.copying import (
-    HELD_OUT_SEED,
-    CopyingConfig,
-    ForkedConfig,
-    build_copier,
-)
+from lessons_lib.lab.copying import CopyingConfig, ForkedConfig, build_copier
 from lessons_lib.lab.outcomes import of_runs
-from lessons_lib.tasks import EOS, PAD, Batch
+from lessons_lib.tasks import EOS, HELD_OUT_SEED, PAD, Batch
 
 CONFIG = CopyingConfig(vocab=7, length=5, width=12)
 

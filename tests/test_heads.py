@@ -232,8 +232,8 @@ SIGNS: dict[mirror.Pair, tuple[int, int]] = {
 
 @pytest.mark.parametrize("pair", SIGNS)
 def test_the_second_head_of_a_pair_is_the_first_with_other_signs(pair: mirror.Pair) -> None:
-    drawn = build_copier(PAIR, 4)
-    found = mirror.build_pair(replace(PAIR, pair=pair), 4)
+    drawn, found = (build_copier(PAIR, 4) for _ in range(2))
+    mirror.pair_up(found, pair)
     query, value = SIGNS[pair]
     first, second = heads_of(found)
     assert apart(first, heads_of(drawn)[0]) == 0

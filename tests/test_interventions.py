@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lessons_lib.lab import interventions
-from lessons_lib.lab.copying import HELD_OUT_SEED, build_copier, measure_copier
+from lessons_lib.lab.copying import build_copier, measure_copier
 from lessons_lib.lab.interventions import (
     InterventionConfig,
     build_held,
@@ -21,7 +21,7 @@ from lessons_lib.lab.interventions import (
     run_intervention,
 )
 from lessons_lib.lab.outcomes import of_runs
-from lessons_lib.tasks import EOS, PAD, Batch
+from lessons_lib.tasks import EOS, HELD_OUT_SEED, PAD, Batch
 
 WRONG = {4: 5, 5: 6, 6: 7, 7: 8, 8: 4, 9: 10, 10: 11, 11: 9, EOS: EOS}
 """The wrong dictionary of ``tiny``: five words and three spare ones."""

@@ -10,7 +10,7 @@ from torch.nn.functional import layer_norm, linear
 from lessons_lib import models, probes
 from lessons_lib.lab import copying, transformer
 from lessons_lib.lab.transformer import Transformer, TransformerConfig, build_transformer, measure
-from lessons_lib.tasks import EOS, PAD, Batch
+from lessons_lib.tasks import EOS, HELD_OUT_SEED, PAD, Batch
 
 TINY = TransformerConfig(
     vocab=7, length=5, width=12, batch_size=9, learning_rate=1e-2, steps=4, evaluate_every=2,
@@ -139,7 +139,7 @@ def test_a_run_is_gradient_descent_on_the_task() -> None:
         with torch.no_grad():
             for weights, grad in zip(model.parameters(), grads, strict=True):
                 weights.sub_(0.3 * grad)
-    held_out = config.task.sample(3, copying.HELD_OUT_SEED)
+    held_out = config.task.sample(3, HELD_OUT_SEED)
     for name, value in measure(model.eval(), held_out).items():
         assert found.last(name) == pytest.approx(value, abs=1e-5), name
 
