@@ -45,29 +45,37 @@ def test_with_nothing_taken_away_it_is_the_copier(change: dict[str, Any]) -> Non
     assert run_ladder(config, 4).rows == run_copying(plain, 4).rows
 
 
+def reduced(config: LadderConfig, a: Tensor, table: Tensor) -> Rung:
+    """A rung as the reduced model: logits ``(heads, tgt, src)``, tables ``(heads, vocab, vocab)``.
+
+    A word is a coordinate, head k turns it into its row of table k, and that is what is read out.
+    """
+    model = build_rung(config, 2).double().requires_grad_(False)
+    for layer in (model.source_embedding, model.value, model.readout_layers):
+        for parameter in layer.parameters():
+            parameter.zero_()
+    vocab = table.shape[-1]
+    model.source_embedding.weight[:, :vocab] = torch.eye(vocab)
+    by_head = model.value.weight.view(config.heads, config.width, config.width)
+    by_head[:, :vocab, :vocab] = table.transpose(1, 2)
+    last = model.readout_layers.state_dict()["0.weight"]
+    last[:, config.width : config.width + vocab] = torch.eye(vocab)[model.column < len(last)]
+    assert model.free is not None
+    model.free.copy_(a)
+    return model
+
+
 @pytest.mark.parametrize("end_symbol", [True, False])
 def test_with_all_taken_away_it_is_the_reduced_model(end_symbol: bool) -> None:
     config = replace(REDUCED, end_symbol=end_symbol)
     batch, vocab = config.task.sample(5, 1), config.task.vocab_size
     written = [1, *([2] if end_symbol else []), *range(4, 10)]  # rows of the output layer
-    model = build_rung(config, 2).double()
     rng = torch.Generator().manual_seed(3)
     size = config.length + end_symbol
     a = torch.randn(1, 2, size, size, generator=rng, dtype=torch.float64)
     table = torch.randn(1, 2, vocab, vocab, generator=rng, dtype=torch.float64)
-    with torch.no_grad():
-        for layer in (model.source_embedding, model.value, model.readout_layers):
-            for parameter in layer.parameters():
-                parameter.zero_()
-        # A word is a coordinate, head k turns it into its row of table k, and that is the logits.
-        model.source_embedding.weight[:, :vocab] = torch.eye(vocab)
-        by_head = model.value.weight.view(2, config.width, config.width)
-        by_head[:, :vocab, :vocab] = table[0].transpose(1, 2)
-        last = model.readout_layers.state_dict()["0.weight"]
-        last[:, config.width : config.width + vocab] = torch.eye(vocab)[written]
-        assert model.free is not None
-        model.free.copy_(a[0])
-        out = model(batch)
+    model = reduced(config, a[0], table[0])
+    out = model(batch)
     expected = reduced_model.reduced_logits(a, table, batch.source[None])[0]
     torch.testing.assert_close(out.logits[..., written], expected[..., written])
     torch.testing.assert_close(out.attention, a.softmax(-1).expand(5, -1, -1, -1))
