@@ -177,19 +177,14 @@ def trained_by_hand(config: HeadsConfig, seeds: tuple[int, ...], data_seed: int)
     return found
 
 
-@pytest.mark.parametrize(
-    ("scale", "good", "bad"),
-    [
+def test_good_and_bad_heads_are_those_of_the_record() -> None:
+    for scale, good, bad in (
         ("lesson", heads.GOOD_HEADS, heads.BAD_HEADS),
         ("bfloat16", heads.PAPER_GOOD_HEADS, heads.PAPER_BAD_HEADS),
-    ],
-)
-def test_good_and_bad_heads_are_those_of_the_record(
-    scale: str, good: tuple[int, ...], bad: tuple[int, ...]
-) -> None:
-    kinds = classify_starts(records.frame(records.load("head_starts", scale)))
-    assert tuple(kinds.index[kinds == "good"]) == good
-    assert tuple(kinds.index[kinds == "bad"]) == bad
+    ):
+        kinds = classify_starts(records.frame(records.load("head_starts", scale)))
+        assert tuple(kinds.index[kinds == "good"]) == good
+        assert tuple(kinds.index[kinds == "bad"]) == bad
 
 
 @pytest.mark.parametrize(

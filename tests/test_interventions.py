@@ -21,7 +21,7 @@ from lessons_lib.lab.interventions import (
     run_intervention,
 )
 from lessons_lib.lab.outcomes import of_runs
-from lessons_lib.tasks import EOS, HELD_OUT_SEED, PAD, Batch
+from lessons_lib.tasks import EOS, PAD, Batch
 
 WRONG = {4: 5, 5: 6, 6: 7, 7: 8, 8: 4, 9: 10, 10: 11, 11: 9, EOS: EOS}
 """The wrong dictionary of ``tiny``: five words and three spare ones."""
@@ -136,11 +136,13 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Tensor], Te
     )
 
 
+HELD = {"gold": torch.eye(6), "uniform": torch.full((6, 6), 1 / 6)}
+
+
 def by_hand(config: InterventionConfig, seed: int) -> list[dict[str, Tensor]]:
     """The weights at the start and after each update, from a plain loop without groups."""
     model, then = build_copier(config, seed), None
     found = [deepcopy(model.state_dict())]
-    held = {"gold": torch.eye(6), "uniform": torch.full((6, 6), 1 / 6)}
     names = "alignment", "dictionary"
     losses = {name: getattr(interventions, f"{name}_loss") for name in names}
     query = list(model.query.parameters())
@@ -156,7 +158,7 @@ def by_hand(config: InterventionConfig, seed: int) -> list[dict[str, Tensor]]:
         groups = [{"params": rest, "lr": lr}, {"params": query, "lr": lr * rate}]
         optimizer = torch.optim.Adam(groups)
         for step, batch in enumerate(islice(stream, steps)):
-            alpha = held.get(config.hold if words == 9 else taught.split("-")[0])
+            alpha = HELD.get(config.hold if words == 9 else taught.split("-")[0])
             if words == 9 and config.hold == "snapshot" and step >= config.hold_from:
                 then = then or deepcopy(model)
                 alpha = then(batch).attention.detach()
@@ -186,7 +188,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "frozen-ktiw": {"frozen": ("ktiw",)},
     "frozen-attention": {"frozen": ("attention",)},
     "hold-uniform": {"hold": "uniform"},
-    "hold-gold": {"hold": "gold", "frozen": ("shared",)},
+    "hold-gold": {"prepare": "gold", "prepare_steps": 3, "hold": "gold", "frozen": ("shared",)},
     "snapshot": {"hold": "snapshot", "hold_from": 2},
     "rate": {"query_rate": 8.0},
 }
@@ -204,6 +206,14 @@ def test_a_run_is_the_plain_training_loop_on_its_seeds_inputs(
         del seen[n]
     for found, weights in zip(seen, by_hand(config, 5), strict=True):
         torch.testing.assert_close(found, weights, atol=2e-4, rtol=0)
+    # Attention is measured free while it is prepared, and then as it is held.
+    held, alphas = HELD.get(config.hold), [alpha for _, alpha in watched]
+    assert not any(torch.equal(alpha[0, 0], even) for alpha in alphas[:n] for even in HELD.values())
+    if held is not None:
+        assert all(torch.equal(alpha, held.expand(7, 1, 6, 6)) for alpha in alphas[-5:])
+    else:
+        moves = [not torch.equal(a, b) for a, b in pairwise(alphas[-5:])]
+        assert moves == [config.hold == "nothing" or k < 2 for k in range(4)]
     # What is frozen stays, and all else moves.
     for key in dict(build_copier(config, 1).named_parameters()):
         group = GROUPS.get(key.split(".")[0], "ktiw")
@@ -219,21 +229,3 @@ def test_a_run_is_the_plain_training_loop_on_its_seeds_inputs(
     assert of["loss"] == [n + k for k in range(1, 5)], "of the task, not of the preparation"
     assert of["accuracy/right_only"] == [n + 4]
     assert of_runs(frame.assign(seed=1)).loc[1, "step"] == n + 4
-
-
-@pytest.mark.parametrize("hold", ["gold", "uniform", "snapshot", "nothing"])
-def test_held_attention_is_what_is_measured_after_the_preparation(
-    hold: str, watched: list[tuple[dict[str, Tensor], Tensor]]
-) -> None:
-    at = 2 if hold == "snapshot" else 0
-    run_intervention(tiny(hold=hold, hold_from=at, prepare="gold", prepare_steps=3), 1)
-    before, found = ([alpha for _, alpha in some] for some in (watched[:3], watched[-5:]))
-    assert all(float((alpha - torch.eye(6)).abs().max()) > 0.5 for alpha in before), "left free"
-    fresh = build_held(tiny(), 1)(tiny().task.sample(7, HELD_OUT_SEED)).attention
-    torch.testing.assert_close(before[0], fresh.detach())
-    if hold in ("gold", "uniform"):
-        expected = torch.eye(6) if hold == "gold" else torch.full((6, 6), 1 / 6)
-        assert all(torch.equal(alpha, expected.expand(7, 1, 6, 6)) for alpha in found)
-    else:
-        moves = [not torch.equal(a, b) for a, b in pairwise(found)]
-        assert moves == ([True, True, False, False] if hold == "snapshot" else [True] * 4)

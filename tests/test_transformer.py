@@ -10,7 +10,6 @@ from torch.nn.functional import layer_norm, linear
 
 from lessons_lib import models, probes
 from lessons_lib.lab import copying
-from lessons_lib.lab.copying import CopyingConfig, extended
 from lessons_lib.lab.transformer import (
     OptimizedConfig,
     Transformer,
@@ -148,8 +147,10 @@ def test_a_run_is_gradient_descent_on_the_task() -> None:
 
 
 def test_the_recurrent_model_with_adam_is_the_ordinary_run() -> None:
-    plain = CopyingConfig(vocab=7, length=5, width=12, steps=4, evaluate_every=2, measured=3)
-    adam = extended(plain, OptimizedConfig)
+    plain = copying.CopyingConfig(
+        vocab=7, length=5, width=12, steps=4, evaluate_every=2, measured=3
+    )
+    adam = copying.extended(plain, OptimizedConfig)
     ours, theirs = run_optimized(adam, 4), copying.run_copying(plain, 4)
     assert tuple(r for r in ours.rows if r["metric"] not in NEW) == theirs.rows
     descent = run_optimized(replace(adam, optimizer="sgd"), 4)
