@@ -52,9 +52,9 @@ def test_a_run_that_fails_names_its_seed_and_keeps_the_others() -> None:
 
 @pytest.mark.slow
 def test_a_broken_pool_names_usual_causes() -> None:
-    """Without an executor the runs are in processes of their own: this one lives on."""
-    with pytest.raises(RuntimeError, match=r"(?s)ended before.*__main__.*standard input.*memory"):
-        run_seeds(seeds_worker.dies, Where(), (0, 1))
+    causes = r"(?s)ended before.*__main__.*standard input.*memory"
+    with seed_pool(2) as pool, pytest.raises(RuntimeError, match=causes):
+        run_seeds(seeds_worker.dies, Where(), (0, 1), executor=pool)
 
 
 @pytest.mark.slow
@@ -80,9 +80,10 @@ def test_done_is_called_in_order_of_ending_and_one_bar_counts(
 
 
 def test_the_same_seed_twice_is_an_error_and_no_seed_is_no_run() -> None:
+    run = partial(run_seeds, seeds_worker.draws, Where(), executor=ThreadPoolExecutor(1))
     with pytest.raises(ValueError, match=r"different seeds, found \[4, 4\]"):
-        run_seeds(seeds_worker.waits, Where(), (4, 4))
-    assert run_seeds(seeds_worker.waits, Where(), ()).frame().empty
+        run((4, 4))
+    assert run(()).frame().empty
 
 
 PARENT = """

@@ -296,10 +296,7 @@ _ENTRIES: dict[str, Entry] = {
         },
         branches,
     ),
-    "turned_models": _small(
-        *(mirror.run_turned, mirror.turned_models(heads.ONE_HEAD, heads.BAD_HEADS)),
-        range(2001, 2051),
-    ),
+    "turned_models": _small(mirror.run_turned, mirror.turned_models(), range(2001, 2051)),
     "carried": _small(carried.run_carried, carried.carried(), range(2101, 2149)),
     "carried_controls": _small(carried.run_controlled, carried.controlled(), range(2101, 2149)),
     "translated": _small(

@@ -141,9 +141,9 @@ def turned_heads(
     }
 
 
-def turned_models(one_head: heads.HeadsConfig, bad: tuple[int, ...]) -> dict[str, TurnedConfig]:
+def turned_models() -> dict[str, TurnedConfig]:
     """Models of eight heads: bad ones, the same turned over, random ones."""
-    poor = extended(one_head, TurnedConfig, heads=8, pool=bad, drawn=8)
+    poor = extended(heads.ONE_HEAD, TurnedConfig, heads=8, pool=heads.BAD_HEADS, drawn=8)
     return {
         "eight-bad": poor,
         "eight-bad-turned": replace(poor, turned=True),
