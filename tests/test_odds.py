@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from test_copying import lively
 from test_ladder import REDUCED, reduced
 
 from lessons_lib import models
@@ -180,11 +181,8 @@ def test_carriers_of_a_model_that_reads_nothing() -> None:
     """Without values only the decoder can carry: what is read does not matter, its start does."""
     config = replace(SMALL, vocab=6, length=5, width=9)
     model = copying.build_copier(config, 4)
-    with torch.no_grad():
-        for weights in model.value.parameters():
-            weights.zero_()
-        for weights in model.parameters():
-            weights.mul_(4)
+    for weights in lively(model, 4.0).value.parameters():
+        weights.zero_()
     found = dark.carriers(model, config.task.sample(40, 2))
     assert found["uniform"] == found["uniform/other_read"]
     assert found["uniform"] != found["uniform/other_start"]
