@@ -59,7 +59,7 @@ def test_velocities_and_gains_are_those_of_the_closed_form() -> None:
         part.requires_grad_()
     source = torch.tensor(list(permutations(range(words)))) + FIRST_WORD
     every = Batch(source, source, torch.arange(words).expand(len(source), -1))
-    found = starts.measure_start(model, lambda _: every, 24, adam=False)
+    found = starts.measure_start(model, lambda _: every, 24, {}, adam=False)
     assert (found["a"], found["b"]) == pytest.approx((a, b))
 
     def velocity(more_a: float, more_b: float) -> list[float]:
@@ -79,7 +79,7 @@ def test_adam_divides_by_the_root_mean_square_and_leaves_the_model() -> None:
     before = {name: part.clone() for name, part in model.state_dict().items()}
     batch = config.task.sample(6, 3)
     rate = dict.fromkeys(model.query.parameters(), 3.0)
-    found = starts.measure_start(model, lambda _: batch, 6, rate)
+    found = starts.measure_start(model, lambda _: batch, 6, rate, adam=True)
     assert all(torch.equal(part, before[name]) for name, part in model.state_dict().items())
     for k, name in enumerate(("a'", "b'")):
         velocity, lead = 0.0, starts.leads(model, batch)[k]

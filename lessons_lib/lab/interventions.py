@@ -230,8 +230,7 @@ def run_intervention(config: InterventionConfig, seed: int) -> training.History:
     def batches() -> Iterator[Batch]:
         for step, batch in enumerate(config.task.stream(config.batch_size, seed)):
             if config.hold == "snapshot" and step == config.hold_from:
-                then = copy.deepcopy(model).eval()
-                model.hold = torch.no_grad()(lambda batch: then(batch).attention)
+                model.hold = _snapshot(model)
             yield batch
 
     rates = [(parameter_groups(model)["attention"], config.query_rate)]
@@ -268,6 +267,12 @@ def _prepare(
     )
     kept = [r for r in history.rows if r["step"] < config.prepare_steps and r["metric"] != "loss"]
     return replace(history, rows=tuple(kept))
+
+
+def _snapshot(model: HeldCopier) -> Callable[[Batch], Tensor]:
+    """Where the model as it is now attends, whatever becomes of it."""
+    then = copy.deepcopy(model).eval()
+    return torch.no_grad()(lambda batch: then.forward(batch).attention)
 
 
 INTERVENED = extended(SMALL, InterventionConfig)
