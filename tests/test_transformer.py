@@ -9,15 +9,8 @@ from torch import Tensor
 from torch.nn.functional import layer_norm, linear
 
 from lessons_lib import models, probes
-from lessons_lib.lab import copying
-from lessons_lib.lab.transformer import (
-    OptimizedConfig,
-    Transformer,
-    TransformerConfig,
-    build_transformer,
-    measure,
-    run_optimized,
-)
+from lessons_lib.lab import copying, transformer
+from lessons_lib.lab.transformer import Transformer, TransformerConfig, build_transformer, measure
 from lessons_lib.tasks import EOS, HELD_OUT_SEED, PAD, Batch
 
 TINY = TransformerConfig(
@@ -133,7 +126,7 @@ def test_measurements_by_loop() -> None:
 def test_a_run_is_gradient_descent_on_the_task() -> None:
     """Plain SGD, step by step in the open."""
     config = replace(TINY, optimizer="sgd", learning_rate=0.3, steps=3)
-    found = run_optimized(config, 8)
+    found = transformer.run_optimized(config, 8)
     model = build_transformer(config, 8)
     for _, batch in zip(range(3), config.task.stream(9, 8), strict=False):
         loss = models.sequence_loss(model, batch)
@@ -150,9 +143,9 @@ def test_the_recurrent_model_with_adam_is_the_ordinary_run() -> None:
     plain = copying.CopyingConfig(
         vocab=7, length=5, width=12, steps=4, evaluate_every=2, measured=3
     )
-    adam = copying.extended(plain, OptimizedConfig)
-    ours, theirs = run_optimized(adam, 4), copying.run_copying(plain, 4)
+    adam = copying.extended(plain, transformer.OptimizedConfig)
+    ours, theirs = transformer.run_optimized(adam, 4), copying.run_copying(plain, 4)
     assert tuple(r for r in ours.rows if r["metric"] not in NEW) == theirs.rows
-    descent = run_optimized(replace(adam, optimizer="sgd"), 4)
+    descent = transformer.run_optimized(replace(adam, optimizer="sgd"), 4)
     assert descent.rows[0] == ours.rows[0], "the same start"
     assert descent.last("held_out_loss") != ours.last("held_out_loss")
