@@ -1,84 +1,44 @@
 """Runs on a cluster: a lost worker costs nothing but time, and a wrong one is found before."""
 
 import os
-import re
 import shutil
 import socket
-import subprocess
 import sys
-import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import seeds_worker
 
+import lessons_lib
 from lessons_lib.lab import cluster, records, run
 from lessons_lib.lab.catalogue import Experiment, Scale
 
 Patch = pytest.MonkeyPatch
-# A module of its own: the workers have to import the function that they are to run.
-WORKER = '''
-import os
-import signal
-import time
-from dataclasses import dataclass
-from pathlib import Path
-
-import torch
-
-from lessons_lib.config import Configuration
-from lessons_lib.training import History
-
-
-@dataclass(frozen=True)
-class Where(Configuration):
-    folder: str
-
-
-def draw(config, seed):
-    """Notes that it was begun. Seed 3 kills its worker once, when other seeds have been kept."""
-    folder = Path(config.folder)
-    (folder / f"begun-{seed}-{os.getpid()}-{time.monotonic_ns()}").touch()
-    if seed == 3 and not (folder / "killed").exists():
-        from distributed import get_worker
-
-        # Until results that were fetched are no longer wanted of this worker; not for ever.
-        for _ in range(3000):
-            if (kept := list(folder.rglob("seed-*.json"))) and not get_worker().data:
-                break
-            time.sleep(0.01)
-        (folder / "killed").write_text(" ".join(path.stem for path in kept))
-        os.kill(os.getpid(), signal.SIGKILL)
-    value = float(torch.rand((), generator=torch.Generator().manual_seed(seed)))
-    return History(({"step": 0, "metric": "drawn", "value": value},), 1, False, 0.5, "cpu")
-'''
 SEEDS = (1, 2, 3, 4, 5)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the worker's module lies and runs leave notes."""
-    found = tmp_path_factory.mktemp("cluster")
-    (found / "drawing_worker.py").write_text(WORKER, encoding="utf-8")
+    """Where runs leave notes; workers that are started find their module and the package."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(found))
-        patch.setenv("PYTHONPATH", f"{found}{os.pathsep}{Path(run.__file__).parents[2]}")
-        yield found
+        places = (Path(seeds_worker.__file__).parent, Path(run.__file__).parents[2])
+        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, places)))
+        yield tmp_path_factory.mktemp("cluster")
 
 
 @pytest.fixture(autouse=True)
 def _entry(folder: Path, tmp_path: Path, monkeypatch: Patch) -> None:
     """Registers an experiment whose runs leave notes."""
-    module = import_module("drawing_worker")
     monkeypatch.setattr(records, "PACKAGED", tmp_path / "package")
     monkeypatch.setenv("LESSONS_CACHE", str(folder / "cache"))
-    scales = {"lesson": Scale({"one": module.Where(str(folder))}, SEEDS)}
-    found = Experiment("Which?", module.draw, scales, lambda r: pd.DataFrame())
+    scales = {"lesson": Scale({"one": seeds_worker.Where(str(folder))}, SEEDS)}
+    work = seeds_worker.kills_its_worker_once
+    found = Experiment("Which?", work, scales, lambda r: pd.DataFrame())
     monkeypatch.setattr(run, "REGISTRY", {"drawing": found})
 
 
@@ -103,33 +63,19 @@ def refused(address: str, capsys: Any) -> str:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_worker_with_another_package_is_named_first(
-    address: str, folder: Path, tmp_path: Path, capsys: Any
+def test_workers_with_another_package_are_named_first(
+    address: str, folder: Path, tmp_path: Path, monkeypatch: Patch, capsys: Any
 ) -> None:
-    from distributed import Client
-
-    package = Path(run.__file__).parents[1]
-    altered = tmp_path / "altered"
-    shutil.copytree(package, altered / package.name, ignore=shutil.ignore_patterns("records"))
-    with (altered / package.name / "tasks.py").open("a", encoding="utf-8") as file:
+    """Of the same version, but of another source: here a file has one line more."""
+    theirs, package = cluster._asking()(), Path(lessons_lib.__file__).parent
+    shutil.copytree(package, tmp_path / "altered", ignore=shutil.ignore_patterns("records"))
+    with (tmp_path / "altered" / "tasks.py").open("a", encoding="utf-8") as file:
         file.write("# altered\n")
-    words = ["-m", "distributed.cli.dask_worker", address, "--no-nanny", "--no-dashboard"]
-    where = {**os.environ, "PYTHONPATH": str(altered)}
-    with (
-        Client(address) as client,
-        subprocess.Popen([sys.executable, *words], cwd=tmp_path, env=where) as third,
-    ):
-        try:
-            client.wait_for_workers(3, timeout=60)
-            told = refused(address, capsys)
-        finally:
-            third.terminate()
-            third.wait(60)
-        while len(client.scheduler_info()["workers"]) > 2:
-            time.sleep(0.05)
-    ours, wrong = re.findall(r"[0-9.]+ \(source [0-9a-f]{12}\)", told)
-    assert f"with lessons_lib {ours}, found {wrong}; start them" in told
-    assert ours == cluster._asking()() != wrong
+    monkeypatch.setattr(lessons_lib, "__file__", str(tmp_path / "altered" / "__init__.py"))
+    ours = cluster._asking()()
+    assert theirs.split("source")[0] == ours.split("source")[0] != theirs
+    told = refused(address, capsys)
+    assert f"with lessons_lib {ours}, found {theirs}; start them" in told
     assert not list(folder.glob("begun-*"))
 
 

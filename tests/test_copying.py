@@ -12,24 +12,17 @@ from torch import Tensor
 
 from lessons_lib import models, probes
 from lessons_lib.lab import copying
-from lessons_lib.lab.copying import (
-    HELD_OUT_SEED,
-    CopyingConfig,
-    ForkedConfig,
-    build_copier,
-)
+from lessons_lib.lab.copying import CopyingConfig, ForkedConfig, build_copier, extended
 from lessons_lib.lab.outcomes import of_runs
-from lessons_lib.tasks import EOS, PAD, Batch
+from lessons_lib.tasks import EOS, HELD_OUT_SEED, PAD, Batch
 
 CONFIG = CopyingConfig(vocab=7, length=5, width=12)
 
 
-def lively(config: CopyingConfig, seed: int) -> models.Seq2Seq:
-    """A model whose attention is far from uniform and matters, without training."""
-    model = build_copier(config, seed)
-    with torch.no_grad():
-        for weights in model.parameters():
-            weights.mul_(3.0)
+def lively(model: models.Seq2Seq, factor: float = 3.0) -> models.Seq2Seq:
+    """The model, so that its attention is far from uniform and matters, without training."""
+    for weights in model.requires_grad_(False).parameters():
+        weights.mul_(factor)
     return model
 
 
@@ -83,11 +76,10 @@ def measured_by_loop(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
 def test_measurements_are_those_of_a_loop_over_words(heads: int, end_symbol: bool) -> None:
     config = replace(CONFIG, heads=heads, end_symbol=end_symbol)
     batch = config.task.sample(19, 5)  # more than the probe is taken on
-    model = lively(config, 4)
+    model = lively(build_copier(config, 4))
     found = copying.measure_copier(model, batch)
     assert model.training, "the model's mode is put back"
-    with torch.no_grad():
-        assert found == pytest.approx(measured_by_loop(model, batch), abs=1e-5)
+    assert found == pytest.approx(measured_by_loop(model, batch), abs=1e-5)
 
 
 ALLOWED: dict[str, Callable[[int, int], bool]] = {
@@ -103,7 +95,7 @@ ALLOWED: dict[str, Callable[[int, int], bool]] = {
 def test_interventions_are_those_of_a_loop_over_attention(heads: int, end_symbol: bool) -> None:
     """Attention on the allowed positions only; output word t comes from position t."""
     config = replace(CONFIG, heads=heads, end_symbol=end_symbol)
-    model = lively(config, 8)
+    model = lively(build_copier(config, 8))
     batch = config.task.sample(60, 3)
     found = copying.intervene(model, config.task, batch)
     assert model.training
@@ -111,16 +103,15 @@ def test_interventions_are_those_of_a_loop_over_attention(heads: int, end_symbol
     other = Batch(rolled, batch.target, batch.gold)
     repeated = replace(config.task, repetition=True).sample(60, HELD_OUT_SEED)
     expected = {}
-    with torch.no_grad():
-        own = model(batch).attention
-        for name, allowed in ALLOWED.items():
-            masked = torch.ones_like(own) if name == "uniform" else own.clone()
-            for t in range(own.shape[2]):
-                masked[:, :, t, [not allowed(at, t) for at in range(own.shape[3])]] = 0
-            logits = model(batch, attention=masked / masked.sum(-1, keepdim=True)).logits
-            expected[f"accuracy/{name}"] = accuracy_by_loop(logits, batch)
-        for name, read in (("other_source", other), ("repeated", repeated)):
-            expected[f"accuracy/{name}"] = accuracy_by_loop(model(read).logits, read)
+    own = model(batch).attention
+    for name, allowed in ALLOWED.items():
+        masked = torch.ones_like(own) if name == "uniform" else own.clone()
+        for t in range(own.shape[2]):
+            masked[:, :, t, [not allowed(at, t) for at in range(own.shape[3])]] = 0
+        logits = model(batch, attention=masked / masked.sum(-1, keepdim=True)).logits
+        expected[f"accuracy/{name}"] = accuracy_by_loop(logits, batch)
+    for name, read in (("other_source", other), ("repeated", repeated)):
+        expected[f"accuracy/{name}"] = accuracy_by_loop(model(read).logits, read)
     assert found == expected
     assert len(set(found.values())) > 4, "the numbers tell interventions apart"
     with pytest.raises(ValueError, match="two inputs or more, found 1"):
@@ -160,16 +151,12 @@ def first_of(config: CopyingConfig, seed: int, count: int) -> list[Tensor]:
     return [b.source for b in islice(config.task.stream(config.batch_size, seed), count)]
 
 
-def forked(start: int, at: int, **changes: object) -> ForkedConfig:
-    return ForkedConfig.from_dict({**TINY.to_dict(), **changes, "start_seed": start, "fork_at": at})
-
-
 def test_a_fork_has_the_inputs_of_its_start_and_then_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     trained = noted(monkeypatch, models, "sequence_loss", lambda _, batch: batch.source)
     measured = noted(monkeypatch, copying, "measure_copier", lambda _, batch: batch.source)
-    config = forked(start=1, at=3, vocab=13, length=11, steps=7)
+    config = extended(TINY, ForkedConfig, fork_at=3, vocab=13, length=11, steps=7)
     copying.run_forked(config, 1)
     copying.run_forked(config, 2)
     one, two = (first_of(config, copying.FORK_SEED + seed, 4) for seed in (1, 2))
@@ -183,8 +170,8 @@ def test_a_fork_has_the_inputs_of_its_start_and_then_others(
 
 
 def test_a_fork_after_the_end_is_the_run_itself() -> None:
-    expected = copying.run_copying(replace(TINY, steps=12), 1).rows
-    assert copying.run_forked(forked(start=1, at=12, steps=12), 2).rows == expected
+    config = extended(TINY, ForkedConfig, fork_at=12, steps=12)
+    assert copying.run_forked(config, 2).rows == copying.run_copying(config, 1).rows
 
 
 Curve = dict[int, tuple[float, ...]]
@@ -240,11 +227,8 @@ def test_arms_may_share_seeds_and_one_head_is_enough() -> None:
     hard = frame_of(s1=ELIMINATION, s2=heads).assign(arm="hard")
     frame = pd.concat([hard, frame_of(s1=ALIGNED).assign(arm="easy")], ignore_index=True)
     found = of_runs(frame)
-    assert found["branch"].to_dict() == {
-        ("easy", 1): "aligned",
-        ("hard", 1): "elimination",
-        ("hard", 2): "aligned",
-    }
+    wanted = {("easy", 1): "aligned", ("hard", 1): "elimination", ("hard", 2): "aligned"}
+    assert found["branch"].to_dict() == wanted
     assert found.loc["hard"]["step"].to_dict() == {1: 30, 2: 30}
     for metric in NAMES[:3]:
         with pytest.raises(ValueError, match=rf"expected the metrics .*none of \['{metric}'\]"):

@@ -28,13 +28,9 @@ BATCH = TINY.task.sample(3, 8)
 OTHER = TINY.task.sample(3, 9)
 
 
-def changed(**values: Any) -> LadderConfig:
-    return LadderConfig.from_dict({**TINY.to_dict(), **values})
-
-
 @pytest.mark.parametrize("change", [{}, {"cell": "gru", "readout": "linear", "query_scale": 3.0}])
 def test_with_nothing_taken_away_it_is_the_copier(change: dict[str, Any]) -> None:
-    config = changed(**change)
+    config = replace(TINY, **change)
     plain = CopyingConfig(**{name: getattr(config, name) for name in CopyingConfig().to_dict()})
     rung, copier = build_rung(config, 4), build_copier(plain, 4)
     expected = copier.state_dict()
@@ -45,29 +41,37 @@ def test_with_nothing_taken_away_it_is_the_copier(change: dict[str, Any]) -> Non
     assert run_ladder(config, 4).rows == run_copying(plain, 4).rows
 
 
+def reduced(config: LadderConfig, a: Tensor, table: Tensor) -> Rung:
+    """A rung as the reduced model: logits ``(heads, tgt, src)``, tables ``(heads, vocab, vocab)``.
+
+    A word is a coordinate, head k turns it into its row of table k, and that is what is read out.
+    """
+    model = build_rung(config, 2).double().requires_grad_(False)
+    for layer in (model.source_embedding, model.value, model.readout_layers):
+        for parameter in layer.parameters():
+            parameter.zero_()
+    vocab = table.shape[-1]
+    model.source_embedding.weight[:, :vocab] = torch.eye(vocab)
+    by_head = model.value.weight.view(config.heads, config.width, config.width)
+    by_head[:, :vocab, :vocab] = table.transpose(1, 2)
+    last = model.readout_layers.state_dict()["0.weight"]
+    last[:, config.width : config.width + vocab] = torch.eye(vocab)[model.column < len(last)]
+    assert model.free is not None
+    model.free.copy_(a)
+    return model
+
+
 @pytest.mark.parametrize("end_symbol", [True, False])
 def test_with_all_taken_away_it_is_the_reduced_model(end_symbol: bool) -> None:
     config = replace(REDUCED, end_symbol=end_symbol)
     batch, vocab = config.task.sample(5, 1), config.task.vocab_size
     written = [1, *([2] if end_symbol else []), *range(4, 10)]  # rows of the output layer
-    model = build_rung(config, 2).double()
     rng = torch.Generator().manual_seed(3)
     size = config.length + end_symbol
     a = torch.randn(1, 2, size, size, generator=rng, dtype=torch.float64)
     table = torch.randn(1, 2, vocab, vocab, generator=rng, dtype=torch.float64)
-    with torch.no_grad():
-        for layer in (model.source_embedding, model.value, model.readout_layers):
-            for parameter in layer.parameters():
-                parameter.zero_()
-        # A word is a coordinate, head k turns it into its row of table k, and that is the logits.
-        model.source_embedding.weight[:, :vocab] = torch.eye(vocab)
-        by_head = model.value.weight.view(2, config.width, config.width)
-        by_head[:, :vocab, :vocab] = table[0].transpose(1, 2)
-        last = model.readout_layers.state_dict()["0.weight"]
-        last[:, config.width : config.width + vocab] = torch.eye(vocab)[written]
-        assert model.free is not None
-        model.free.copy_(a[0])
-        out = model(batch)
+    model = reduced(config, a[0], table[0])
+    out = model(batch)
     expected = reduced_model.reduced_logits(a, table, batch.source[None])[0]
     torch.testing.assert_close(out.logits[..., written], expected[..., written])
     torch.testing.assert_close(out.attention, a.softmax(-1).expand(5, -1, -1, -1))
@@ -83,9 +87,9 @@ def values(model: Rung, source: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_a_word_is_read_as_if_it_stood_alone(cell: str) -> None:
-    model = build_rung(changed(reads="words", cell=cell), 5)
-    whole = build_rung(changed(cell=cell), 5)
+def test_a_word_is_read_as_if_it_stood_alone(cell: Any) -> None:
+    model = build_rung(replace(TINY, reads="words", cell=cell), 5)
+    whole = build_rung(replace(TINY, cell=cell), 5)
     found = values(model, BATCH.source).transpose(1, 2).flatten(0, 1)
     for word, value in zip(BATCH.source.flatten(), found, strict=True):
         torch.testing.assert_close(value, values(whole, word.view(1, 1))[0, :, 0])
@@ -95,33 +99,21 @@ def test_a_word_is_read_as_if_it_stood_alone(cell: str) -> None:
     assert not torch.allclose(found, read)
 
 
-def test_an_embedding_is_read_as_it_is() -> None:
-    model = build_rung(changed(reads="embeddings"), 6)
-    embedded, found = model.source_embedding(BATCH.source), values(model, BATCH.source)
-    by_head = model.value(embedded).unflatten(-1, (2, -1)).transpose(1, 2)
-    torch.testing.assert_close(found, by_head)
-    assert torch.equal(model(BATCH).scores, build_rung(TINY, 6)(BATCH).scores)
-
-
 def test_a_decoder_of_positions_knows_no_word() -> None:
     fooled = Batch(BATCH.source, OTHER.target)
-    model = build_rung(changed(decoder="positions", attention="free"), 7)
+    model = build_rung(replace(TINY, decoder="positions", attention="free"), 7)
     assert torch.equal(model(BATCH).logits, model(fooled).logits)
     assert torch.equal(model(BATCH).decoder_states[0], model(OTHER).decoder_states[2])
     steps = model(BATCH).decoder_states[0]
     assert len(torch.unique(steps, dim=0)) == len(steps) == 5
-    recurrent = build_rung(changed(attention="free"), 7)
+    recurrent = build_rung(replace(TINY, attention="free"), 7)
     assert not torch.equal(recurrent(BATCH).logits, recurrent(fooled).logits)
 
 
-def test_free_attention_sees_positions_only() -> None:
-    model = build_rung(changed(attention="free"), 8)
+def test_free_attention_gives_nothing_to_padding() -> None:
+    """A shorter sentence beside a longer one, which is as it was."""
+    model = build_rung(replace(TINY, attention="free"), 8)
     assert model.free is not None
-    assert model.free.shape == (2, 5, 5)
-    for batch in (BATCH, OTHER):
-        expected = model.free.softmax(-1).expand(3, -1, -1, -1)
-        torch.testing.assert_close(model(batch).attention, expected)
-    # A shorter sentence beside a longer one: nothing goes to padding, and the rest is as it was.
     source, target = BATCH.source[:2, :3].clone(), BATCH.target[:2, :2]
     source[1, 2] = 0
     alpha = model(Batch(source, target)).attention
@@ -148,9 +140,9 @@ def test_what_is_left_starts_like_the_copier() -> None:
     [("free", "free", 1.0), ("free", "free", 8.0), ("predicted", "query.weight", 0.1)],
 )
 def test_attention_has_a_rate_of_its_own(
-    attention: str, name: str, rate: float, monkeypatch: pytest.MonkeyPatch
+    attention: Any, name: str, rate: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = changed(attention=attention, attention_rate=rate, steps=1)
+    config = replace(TINY, attention=attention, attention_rate=rate, steps=1)
     model, start = build_rung(config, 3), build_rung(config, 3).state_dict()
     monkeypatch.setattr(ladder, "build_rung", lambda config, seed: model)
     run_ladder(config, 3)

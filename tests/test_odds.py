@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from test_copying import lively
+from test_ladder import REDUCED, reduced
 
 from lessons_lib import models
 from lessons_lib.lab import copying, dark, interventions, ladder, starts
@@ -47,36 +49,17 @@ def test_odds_of_a_plain_saddle_by_hand() -> None:
         odds([(1, 1)], [[-1, 1], [-1, -1]], [0, 0], np.eye(2), 0.1)
 
 
-def reduced(a: float, b: float, words: int) -> ladder.Rung:
-    """A rung that is the reduced model: free attention a I, and a table b I in its last layer."""
-    config = extended(
-        SMALL, ladder.LadderConfig,
-        vocab=words, length=words, width=words + 4, end_symbol=False, dead_words=0,
-        reads="embeddings", attention="free", decoder="positions", reads_state=False,
-        readout="linear",
-    )  # fmt: skip
-    model = ladder.build_rung(config, 0).requires_grad_(False).double()
-    assert model.free is not None
-    last = model.readout_layers[-1]
-    assert isinstance(last, torch.nn.Linear)
-    table = last.weight  # words, state and context
-    model.free.copy_(a * torch.eye(words))
-    model.source_embedding.weight.copy_(torch.eye(words + 4))
-    model.value.weight.copy_(torch.eye(words + 4))
-    for weights in (table, model.value.bias, last.bias):
-        weights.zero_()
-    table[:, -words:] = b * torch.eye(words)
-    model.free.requires_grad_()
-    table.requires_grad_()
-    return model
-
-
 def test_velocities_and_gains_are_those_of_the_closed_form() -> None:
     """SGD, expectation over all permutations; gains against differences of the closed form."""
     words, a, b = 4, 0.4, -0.7
+    config = replace(REDUCED, heads=1, vocab=words, end_symbol=False, dead_words=0)
+    model = reduced(config, a * torch.eye(words)[None], b * torch.eye(words + FIRST_WORD)[None])
+    for part in (model.free, model.value.weight):
+        assert part is not None
+        part.requires_grad_()
     source = torch.tensor(list(permutations(range(words)))) + FIRST_WORD
     every = Batch(source, source, torch.arange(words).expand(len(source), -1))
-    found = starts.measure_start(reduced(a, b, words), lambda _: every, 24, adam=False)
+    found = starts.measure_start(model, lambda _: every, 24, {}, adam=False)
     assert (found["a"], found["b"]) == pytest.approx((a, b))
 
     def velocity(more_a: float, more_b: float) -> list[float]:
@@ -96,7 +79,7 @@ def test_adam_divides_by_the_root_mean_square_and_leaves_the_model() -> None:
     before = {name: part.clone() for name, part in model.state_dict().items()}
     batch = config.task.sample(6, 3)
     rate = dict.fromkeys(model.query.parameters(), 3.0)
-    found = starts.measure_start(model, lambda _: batch, 6, rate)
+    found = starts.measure_start(model, lambda _: batch, 6, rate, adam=True)
     assert all(torch.equal(part, before[name]) for name, part in model.state_dict().items())
     for k, name in enumerate(("a'", "b'")):
         velocity, lead = 0.0, starts.leads(model, batch)[k]
@@ -198,11 +181,8 @@ def test_carriers_of_a_model_that_reads_nothing() -> None:
     """Without values only the decoder can carry: what is read does not matter, its start does."""
     config = replace(SMALL, vocab=6, length=5, width=9)
     model = copying.build_copier(config, 4)
-    with torch.no_grad():
-        for weights in model.value.parameters():
-            weights.zero_()
-        for weights in model.parameters():
-            weights.mul_(4)
+    for weights in lively(model, 4.0).value.parameters():
+        weights.zero_()
     found = dark.carriers(model, config.task.sample(40, 2))
     assert found["uniform"] == found["uniform/other_read"]
     assert found["uniform"] != found["uniform/other_start"]

@@ -73,23 +73,18 @@ class ControlledConfig(CarriedConfig):
         refuse({f"reset_at from 0 to below steps ({steps}), found {at}": not 0 <= at < steps})
 
 
-def head_weights(model: transformer.Transformer) -> list[tuple[Tensor, int]]:
-    """What belongs to heads, each with the axis that runs over them: all but ``join``'s bias."""
-    parts = (model.query, model.key, model.value)
-    return [*((w, 0) for part in parts for w in part.parameters()), (model.join.weight, 1)]
-
-
 def build_carried(config: CarriedConfig, seed: int) -> transformer.Transformer:
     """The Transformer with the second half of its heads made from the first, before training."""
     model = transformer.build_transformer(config, seed)
-    for name in ("query", "key", "value") if config.pair != "random" else ():
+    if config.pair == "random":
+        return model
+    for name in ("query", "key", "value"):
         sign = -1 if name != "key" and config.pair in ("both", name) else 1
         for weights in getattr(model, name).parameters():
             first, second = weights.detach().chunk(2)
             second.copy_(sign * first)
-    if config.pair != "random":
-        first, second = model.join.weight.detach().chunk(2, dim=1)  # one bias for all heads
-        second.copy_(first)
+    first, second = model.join.weight.detach().chunk(2, dim=1)  # one bias for all heads
+    second.copy_(first)
     return model
 
 
@@ -101,7 +96,9 @@ def run_carried(config: CarriedConfig, seed: int) -> training.History:
 def run_controlled(config: ControlledConfig, seed: int) -> training.History:
     """``run_carried`` with heads that are held, or put back to their start while the rest stays."""
     model = build_carried(config, seed)
-    weights = head_weights(model)
+    parts = (model.query, model.key, model.value)
+    # What belongs to heads, each with the axis that runs over them: all but the bias of ``join``.
+    weights = [*((w, 0) for part in parts for w in part.parameters()), (model.join.weight, 1)]
     start = [weight.detach().clone() for weight, _ in weights]
 
     def first_half(gradient: Tensor, axis: int) -> Tensor:

@@ -7,7 +7,7 @@ Settings were chosen on seeds from 1000 on; the seeds named here are others. Wor
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -125,9 +125,10 @@ WORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="ut
 OURS = ("ours", "small")
 CAPTIONS = ("captions", "translator")
 ALONE = "measured: on {reported_on} pairs, each run by itself"
+Entry = tuple[Run, Mapping[str, Scale], Report]
 
 
-def _short(arms: Arms, seeds: int | range, *told: str, **options: Any) -> Scale:
+def _scale(arms: Arms, seeds: int | range, *told: str, **options: Any) -> Scale:
     """A scale with the seeds from 1 on, or others, and deviations: groups of ``WORDS``, or text."""
     seeds = range(1, seeds + 1) if isinstance(seeds, int) else seeds
     return Scale(arms, tuple(seeds), deviations=_said(*told), **options)
@@ -138,16 +139,20 @@ def _said(*told: str) -> tuple[str, ...]:
     return tuple(chain(*groups))
 
 
-_large = partial(_short, recorded=False)
+_large = partial(_scale, recorded=False)
 """The same where the package does not hold the records."""
-Entry = tuple[Run, Mapping[str, Scale], Report]
 
 
-def _survey(
-    run: Run, arms: Arms, seeds: int | range, report: Report = branches, told: Iterable[str] = OURS
+def _small(
+    run: Run, arms: Arms, seeds: int | range, *told: str, report: Report = branches, **options: Any
 ) -> Entry:
-    """An experiment with small models, of which the outcomes are kept."""
-    return run, {"lesson": _short(arms, seeds, *told, ends_only=True)}, report
+    """An experiment with one scale, by default of our own small models whose outcomes are kept."""
+    lesson = _scale(arms, seeds, *(told or OURS), **{"ends_only": True, **options})
+    return run, {"lesson": lesson}, report
+
+
+WHOLE: dict[str, Any] = {"report": last_values, "ends_only": False}
+"""How ``_small`` keeps an experiment whose curves are shown."""
 
 
 def _hard_and_easy(hard: copying.CopyingConfig, vocab: int) -> dict[str, copying.CopyingConfig]:
@@ -161,12 +166,7 @@ def _orders(head: heads.HeadsConfig) -> dict[str, heads.HeadsConfig]:
 _ENTRIES: dict[str, Entry] = {
     "uniform_translation": (
         translation.uniform_translation,
-        {
-            "short": _short(
-                {"multi30k": translation.UniformTranslation()},
-                *(4, "translator", "ours"),
-            )
-        },
+        {"short": _scale({"multi30k": translation.UniformTranslation()}, 4, "translator", "ours")},
         last_values,
     ),
     "classification": (
@@ -177,15 +177,15 @@ _ENTRIES: dict[str, Entry] = {
                 *(1, "seeds: 6 to 11 (12 to 17, 20)", "classification"),
                 own={"imdb": _said("long_texts")},
             ),
-            "paper-sms": _short(
+            "paper-sms": _scale(
                 {"sms_spam": classification.classifications()["sms_spam"]},
                 *(1, "seeds: 6 to 11 (12 to 17, 20)", "classification"),
             ),
-            "left-to-right": _short(
+            "left-to-right": _scale(
                 classification.short_classifications(bidirectional=False),
                 *(2, "classification", "short_texts", "the encoder reads from left to right only"),
             ),
-            "both-ways": _short(
+            "both-ways": _scale(
                 classification.short_classifications(bidirectional=True),
                 *(2, "classification", "short_texts"),
             ),
@@ -200,7 +200,7 @@ _ENTRIES: dict[str, Entry] = {
                 run=translator.run_translator,
                 own={"ja-en": _said("japanese")},
             ),
-            "short": _short(
+            "short": _scale(
                 *(translation.translations(), 2, *CAPTIONS, "scaled", "blocks"),
                 "corpora: Multi30k German-English both ways, Czech-English, and an embedded corpus "
                 "(Multi30k German-English among five)",
@@ -208,18 +208,17 @@ _ENTRIES: dict[str, Entry] = {
         },
         comparisons,
     ),
-    "words_first_translation": (
-        words_first.run_words_first,
-        {"lesson": _short(words_first.words_given(), 6, "ours", *CAPTIONS, ALONE)},
-        last_values,
+    "words_first_translation": _small(
+        *(words_first.run_words_first, words_first.words_given(), 6, "ours", *CAPTIONS, ALONE),
+        **WHOLE,
     ),
     "hard_distribution": (
         copying.run_copying,
         {
-            "paper": _short(
+            "paper": _scale(
                 _hard_and_easy(copying.PAPER, 60), 24, "seeds: 1 to 24 (0 to 19)", "copies"
             ),
-            "lesson": _short(_hard_and_easy(copying.SMALL, 24), 48, "small", "copies"),
+            "lesson": _scale(_hard_and_easy(copying.SMALL, 24), 48, "small", "copies"),
             "bfloat16": _large(
                 {"hard": replace(copying.PAPER, bfloat16=True)},
                 *(16, "bfloat16", "seeds: 1 to 16 (0 to 19)", "copies"),
@@ -227,36 +226,36 @@ _ENTRIES: dict[str, Entry] = {
         },
         branches,
     ),
-    "other_seeds": (
-        copying.run_copying,
-        {"lesson": _short(_hard_and_easy(copying.SMALL, 24), range(101, 149), "small", "copies")},
-        branches,
+    "other_seeds": _small(
+        *(copying.run_copying, _hard_and_easy(copying.SMALL, 24), range(101, 149)),
+        *("small", "copies"),
+        ends_only=False,
     ),
     "knife_edge": (
         copying.run_copying,
         {
-            "lesson": _short(copying.phases(), 12, *OURS, ends_only=True),
-            "full-size": _short({"one-spare-word": replace(copying.PAPER, vocab=41)}, 12, "ours"),
+            "lesson": _scale(copying.phases(), 12, *OURS, ends_only=True),
+            "full-size": _scale({"one-spare-word": replace(copying.PAPER, vocab=41)}, 12, "ours"),
         },
         branches,
     ),
     "forks": (
         copying.run_forked,
         {
-            "lesson": _short(copying.forks(), 6, *OURS, ends_only=True),
+            "lesson": _scale(copying.forks(), 6, *OURS, ends_only=True),
             # At the paper's size other inputs from the start, followed until the sign is plain.
-            "full-size": _short(
+            "full-size": _scale(
                 copying.forks(replace(copying.PAPER, steps=60), (0,)), 3, "ours", ends_only=True
             ),
         },
         branches,
     ),
-    "heads": _survey(copying.run_copying, copying.several_heads(), 32, told=("small", "heads")),
+    "heads": _small(copying.run_copying, copying.several_heads(), 32, "small", "heads"),
     "head_starts": (
         heads.run_heads,
         {
-            "lesson": _short(_orders(heads.ONE_HEAD), 64, "small", "heads", ends_only=True),
-            "bfloat16": _short(
+            "lesson": _scale(_orders(heads.ONE_HEAD), 64, "small", "heads", ends_only=True),
+            "bfloat16": _scale(
                 *(_orders(heads.PAPER_HEAD), 24, "bfloat16", "heads"),
                 "seeds: 24 heads (as many as it takes to find 20 good and 20 bad ones)",
             ),
@@ -266,7 +265,7 @@ _ENTRIES: dict[str, Entry] = {
     "head_mix": (
         heads.run_heads,
         {
-            "lesson": _short(heads.assembled(), 50, "small", "heads", "mixed", ends_only=True),
+            "lesson": _scale(heads.assembled(), 50, "small", "heads", "mixed", ends_only=True),
             "bfloat16": _large(
                 *(heads.assembled_at_size(), 16, "bfloat16", "heads", "mixed"),
                 "seeds: 16 models each, of 24 heads (theirs: of 20 bad, 20 good and 30 others)",
@@ -274,59 +273,50 @@ _ENTRIES: dict[str, Entry] = {
         },
         branches,
     ),
-    "head_controls": _survey(heads.run_heads, heads.head_controls(), 24),
-    "odds": _survey(copying.run_copying, copying.odds(), 32),
-    "ktiw_first": _survey(interventions.run_intervention, interventions.ktiw_first(), 24),
-    "attention_held": _survey(interventions.run_intervention, interventions.attention_held(), 24),
-    "query_rates": _survey(interventions.run_intervention, interventions.query_rates(), 24),
-    "asymmetry": _survey(
-        interventions.run_intervention, interventions.asymmetry(), 24, last_values
+    "head_controls": _small(heads.run_heads, heads.head_controls(), 24),
+    "odds": _small(copying.run_copying, copying.odds(), 32),
+    "ktiw_first": _small(interventions.run_intervention, interventions.ktiw_first(), 24),
+    "attention_held": _small(interventions.run_intervention, interventions.attention_held(), 24),
+    "query_rates": _small(interventions.run_intervention, interventions.query_rates(), 24),
+    "asymmetry": _small(
+        interventions.run_intervention, interventions.asymmetry(), 24, report=last_values
     ),
-    "ladder": _survey(ladder.run_ladder, ladder.rungs(), 24),
-    "local_query_rates": _survey(ladder.run_ladder, ladder.local_query_rates(), 24),
-    "transformers": _survey(transformer.run_optimized, transformer.transformers(), 24),
-    "descents": _survey(transformer.run_optimized, transformer.descents(), 24),
-    "mirror_pairs": _survey(mirror.run_pair, mirror.pairs(), range(2001, 2097)),
+    "ladder": _small(ladder.run_ladder, ladder.rungs(), 24),
+    "local_query_rates": _small(ladder.run_ladder, ladder.local_query_rates(), 24),
+    "transformers": _small(transformer.run_optimized, transformer.transformers(), 24),
+    "descents": _small(transformer.run_optimized, transformer.descents(), 24),
+    "mirror_pairs": _small(mirror.run_pair, mirror.pairs(), range(2001, 2097)),
     "turned_heads": (
         mirror.run_turned,
         {
-            "lesson": _short(mirror.turned_heads(heads.ONE_HEAD), 64, *OURS, ends_only=True),
-            "bfloat16": _short(
+            "lesson": _scale(mirror.turned_heads(heads.ONE_HEAD), 64, *OURS, ends_only=True),
+            "bfloat16": _scale(
                 mirror.turned_heads(heads.PAPER_HEAD, orders=(2001,)), 24, "ours", "bfloat16"
             ),
         },
         branches,
     ),
-    "turned_models": _survey(
-        mirror.run_turned,
-        mirror.turned_models(heads.ONE_HEAD, heads.BAD_HEADS),
-        range(2001, 2051),
+    "turned_models": _small(mirror.run_turned, mirror.turned_models(), range(2001, 2051)),
+    "carried": _small(carried.run_carried, carried.carried(), range(2101, 2149)),
+    "carried_controls": _small(carried.run_controlled, carried.controlled(), range(2101, 2149)),
+    "translated": _small(
+        *(translated.run_translated, translated.translated(), range(2201, 2207)),
+        *("ours", *CAPTIONS, "scaled", "two heads (one)", ALONE),
+        **WHOLE,
     ),
-    "carried": _survey(carried.run_carried, carried.carried(), range(2101, 2149)),
-    "carried_controls": _survey(carried.run_controlled, carried.controlled(), range(2101, 2149)),
-    "translated": (
-        translated.run_translated,
-        {
-            "lesson": _short(
-                *(translated.translated(), range(2201, 2207), "ours", *CAPTIONS, "scaled"),
-                *("two heads (one)", ALONE),
-            )
-        },
-        last_values,
-    ),
-    "dead_words": _survey(starts.run_dead, starts.dead_words(), 16),
+    "dead_words": _small(starts.run_dead, starts.dead_words(), 16),
     "starts": (
         starts.run_start,
         {
-            "lesson": _short(starts.starts(), 12, *OURS, ends_only=True),
-            "heads": _short({"head": heads.ONE_HEAD}, 64, *OURS),
-            "L-40": _short({"hard": copying.PAPER}, 24, "ours"),
+            "lesson": _scale(starts.starts(), 12, *OURS, ends_only=True),
+            "heads": _scale({"head": heads.ONE_HEAD}, 64, *OURS),
+            "L-40": _scale({"hard": copying.PAPER}, 24, "ours"),
         },
         last_values,
     ),
-    "followed": (starts.run_followed, {"lesson": _short(starts.followed(), 8, *OURS)}, last_values),
-    "images": (starts.run_images, {"lesson": _short(starts.followed(), 8, *OURS)}, last_values),
-    "carriers": _survey(dark.run_carriers, dark.carriers_of(), 12),
+    "followed": _small(starts.run_followed, starts.followed(), 8, **WHOLE),
+    "images": _small(starts.run_images, starts.followed(), 8, **WHOLE),
+    "carriers": _small(dark.run_carriers, dark.carriers_of(), 12),
 }
 REGISTRY: Mapping[str, Experiment] = {
     name: Experiment(WORDS["questions"][name], *entry) for name, entry in _ENTRIES.items()

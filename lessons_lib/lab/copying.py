@@ -11,8 +11,7 @@ from torch import nn
 from lessons_lib import models, probes, training
 from lessons_lib.config import Configuration, check_fields, refuse
 from lessons_lib.lab.outcomes import COPIES
-from lessons_lib.tasks import BOS, EOS, PAD, UNK, Batch, Copying
-from lessons_lib.tasks import HELD_OUT_SEED as HELD_OUT_SEED
+from lessons_lib.tasks import BOS, EOS, HELD_OUT_SEED, PAD, UNK, Batch, Copying
 
 FORK_SEED = 2**30
 """Added to the seed of the inputs after a fork, so that no fork gets those of an ordinary run."""

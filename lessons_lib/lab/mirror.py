@@ -86,22 +86,19 @@ def pair_up(model: models.Seq2Seq, pair: Pair) -> None:
     """
     found = model.config.heads, model.config.merge
     refuse({f"two heads and merge 'average', found {found}": found != (2, "average")})
-    for weights in heads.by_head(model) if pair != "random" else ():
+    if pair == "random":
+        return
+    for weights in heads.by_head(model):
         weights[1] = weights[0]
-    if pair != "random" and pair != "identical":
+    if pair != "identical":
         turn_over(model, 1, pair)
-
-
-def build_pair(config: PairConfig, seed: int) -> models.Seq2Seq:
-    """The copier of ``build_copier`` with its second head made from the first, before training."""
-    model = build_copier(config, seed)
-    pair_up(model, config.pair)
-    return model
 
 
 def run_pair(config: PairConfig, seed: int) -> training.History:
     """Train one copier with a pair of heads; metrics as ``copying.run_copying``."""
-    return train_copier(build_pair(config, seed), config, seed)
+    model = build_copier(config, seed)
+    pair_up(model, config.pair)
+    return train_copier(model, config, seed)
 
 
 def run_turned(config: TurnedConfig, seed: int) -> training.History:
@@ -111,8 +108,6 @@ def run_turned(config: TurnedConfig, seed: int) -> training.History:
 
 PAIRS = extended(SMALL, PairConfig, heads=2, steps=600)
 """Two heads on the small hard distribution."""
-
-
 MAIN_PAIRS: tuple[Pair, ...] = ("random", "identical", "both")
 """Those that are compared outside the small copiers, too."""
 
@@ -146,9 +141,9 @@ def turned_heads(
     }
 
 
-def turned_models(one_head: heads.HeadsConfig, bad: tuple[int, ...]) -> dict[str, TurnedConfig]:
+def turned_models() -> dict[str, TurnedConfig]:
     """Models of eight heads: bad ones, the same turned over, random ones."""
-    poor = extended(one_head, TurnedConfig, heads=8, pool=bad, drawn=8)
+    poor = extended(heads.ONE_HEAD, TurnedConfig, heads=8, pool=heads.BAD_HEADS, drawn=8)
     return {
         "eight-bad": poor,
         "eight-bad-turned": replace(poor, turned=True),

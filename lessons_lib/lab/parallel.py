@@ -45,7 +45,7 @@ def run_seeds(
     config: Config,
     seeds: Sequence[int],
     *,
-    executor: Executor | None = None,
+    executor: Executor,
     progress: str | None = None,
     done: Callable[[int, History], None] | None = None,
 ) -> SeedRuns:
@@ -58,7 +58,7 @@ def run_seeds(
         run: gives the history of ``(config, seed)``; a function of a module, not of a notebook.
         config: handed to ``run``.
         seeds: different from each other; the histories come in their order.
-        executor: any one, such as that of a Dask cluster; a ``seed_pool`` if ``None``.
+        executor: a ``seed_pool``, or any other one, such as that of a Dask cluster.
         progress: label of the one progress bar, or ``None`` for none.
         done: called with seed and history as soon as a run has ended.
 
@@ -69,9 +69,6 @@ def run_seeds(
     """
     if len(set(seeds)) != len(seeds):
         raise ValueError(f"expected different seeds, found {list(seeds)}")
-    if executor is None:
-        with seed_pool(min(len(seeds), available_cores())) as pool:
-            return run_seeds(run, config, seeds, executor=pool, progress=progress, done=done)
     found: dict[int, History] = {}
     waiting: dict[Future[History], int] = {}
     try:

@@ -173,8 +173,8 @@ def command(name: str, scale: str) -> str:
     return f"python -m lessons_lib.lab run {name} --scale {scale}"
 
 
-def load(name: str, scale: str | None = None, directory: Path | None = None) -> dict[str, Record]:
-    """The records of an experiment, arm by arm; ``directory``: the package's own if ``None``.
+def load(name: str, scale: str | None = None) -> dict[str, Record]:
+    """The records of an experiment in the package, arm by arm.
 
     ``run.current`` and ``run.checked`` ask whether they match the catalogue.
 
@@ -182,7 +182,7 @@ def load(name: str, scale: str | None = None, directory: Path | None = None) -> 
         NotMeasuredError: there is none; the message names the command that makes it.
         ResultError: a record is damaged, or there are several scales and none was named.
     """
-    where = (directory or PACKAGED) / name
+    where = PACKAGED / name
     scales = sorted(path.name for path in where.iterdir()) if where.is_dir() else []
     if scale is None and len(scales) > 1:
         raise ResultError(f"expected a scale of {name}: {', '.join(scales)}; found none")
@@ -191,7 +191,7 @@ def load(name: str, scale: str | None = None, directory: Path | None = None) -> 
     paths = (where / scale).glob("*.json")
     found = [read(path.stem, directory=path.parent, remedy=remedy) for path in paths]
     known = sorted({path.parts[-3] for path in PACKAGED.glob("*/*/*.json")})
-    if not found and known and name not in known and directory is None:
+    if not found and known and name not in known:
         raise NotMeasuredError(
             f"no result of {name}; there is {', '.join(known)}. If `python -m lessons_lib.lab "
             f"list` shows it, make it with: {remedy}"

@@ -9,7 +9,7 @@ optimiser's way to a larger lead.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, singledispatch
 from itertools import product
 from typing import get_args
 
@@ -98,8 +98,8 @@ def measure_start(
     model: models.Seq2Seq,
     draw: Callable[[int], Batch],
     batch_size: int,
-    factors: Mapping[nn.Parameter, float] | None = None,
-    adam: bool = True,
+    factors: Mapping[nn.Parameter, float],
+    adam: bool,
 ) -> dict[str, float]:
     """Place, velocity and gains of a start with one head; the model is left as it was.
 
@@ -112,7 +112,7 @@ def measure_start(
         the velocity between batches.
     """
     weights = [p for p in model.parameters() if p.requires_grad]
-    step = torch.cat([torch.full((p.numel(),), (factors or {}).get(p, 1.0)) for p in weights])
+    step = torch.cat([torch.full((p.numel(),), factors.get(p, 1.0)) for p in weights])
 
     def gradient(of: Tensor) -> Tensor:
         found = torch.autograd.grad(of, weights, retain_graph=True, materialize_grads=True)
@@ -150,26 +150,19 @@ def measure_start(
     return {name: float(value) for name, value in found.items()}
 
 
-def _start(config: CopyingConfig, seed: int) -> models.Seq2Seq:
-    """The model from which a run with this configuration and seed starts."""
-    if isinstance(config, heads.HeadsConfig):
-        return config.assemble(config.head_seeds(seed))
-    if isinstance(config, ladder.LadderConfig):
-        return ladder.build_rung(config, seed)
-    if isinstance(config, transformer.TransformerConfig):
-        return transformer.build_transformer(config, seed)
-    if isinstance(config, DeadConfig):
-        return build_dead(config, seed)
-    return copying.build_copier(config, seed)
+# The model from which a run with a configuration and a seed starts.
+_start = singledispatch(copying.build_copier)
+_start.register(heads.HeadsConfig, lambda config, seed: config.assemble(config.head_seeds(seed)))
+_start.register(ladder.LadderConfig, ladder.build_rung)
+_start.register(transformer.TransformerConfig, transformer.build_transformer)
+_start.register(DeadConfig, build_dead)
 
 
 def run_start(config: CopyingConfig, seed: int) -> training.History:
     """``measure_start`` of the model that a run with this configuration and seed starts from."""
-    began, model, factors = time.perf_counter(), _start(config, seed), {}
-    if isinstance(config, ladder.LadderConfig):
-        factors = dict.fromkeys(model.query.parameters(), config.attention_rate)
-    elif isinstance(config, interventions.InterventionConfig):
-        factors = dict.fromkeys(model.query.parameters(), config.query_rate)
+    began, model = time.perf_counter(), _start(config, seed)
+    rate = getattr(config, "attention_rate", getattr(config, "query_rate", 1.0))
+    factors = dict.fromkeys(model.query.parameters(), rate)
     rng, adam = generator(START_SEED + seed), config.schedule.optimizer == "adam"
     draw = partial(config.task.sample, seed=rng)
     found = measure_start(model, draw, config.batch_size, factors, adam)
