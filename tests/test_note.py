@@ -169,59 +169,58 @@ def test_heads_at_the_papers_size_are_sorted_and_turned_over() -> None:
     sorting, turning = (
         Runs(records.load(name, "bfloat16")) for name in ("head_starts", "turned_heads")
     )
-    at = pd.DataFrame({arm: sorting.accuracy(arm, LAST_LOOK) for arm in sorting.records})
-    kinds = {"good": (at >= COPIES).all(axis=1), "bad": (at < FAILS).all(axis=1)}
-    kinds["mixed"] = ~(kinds["good"] | kinds["bad"])
-    sides = ("as-it-is-order-2001", "turned-order-2001")
-    copies = pd.DataFrame({arm: turning.accuracy(arm, LAST_LOOK) >= COPIES for arm in sides})
-    counts = {name: (int(of.sum()), *copies[of].sum()) for name, of in kinds.items()}
-    p = {}
-    by_kind = {"good": sides, "bad": sides[::-1], "mixed": sides[::-1]}
-    for name, (more, less) in by_kind.items():
-        of = copies[kinds[name]]
-        won, lost = (int((of[a] & ~of[b]).sum()) for a, b in ((more, less), (less, more)))
-        p[name] = stats.binomtest(won, won + lost, alternative="greater").pvalue
-    text = in_words(NOTE)
-    told = "of {0} good heads {1} copy by update {3} as they are, and {2} turned over"
-    assert f"P6 holds: {told.format(*counts['good'], LAST_LOOK)}" in text
-    assert f"by Holm: P = {2 * p['good']:.3f})" in text
-    assert "P5 stays open: of {} bad heads {} and {} do".format(*counts["bad"]) in text
-    assert f"three cannot decide (P = {p['bad']:.2f})" in text
-    assert "Of the {} heads in between, {} and {} do".format(*counts["mixed"]) in text
-    assert f"(on their own, P = {p['mixed']:.2f})" in text
-    aligned = turning.ends["branch"].eq("aligned").unstack("arm")[[*sides]]
-    wanted = []
-    for name, number, called, corrected in (
-        ("P5", "bad", "bad", f"{p['bad']:.2f}"),
-        ("P6", "good", "good", f"{2 * p['good']:.3f}"),
-        ("–", "mixed", "between", f"{p['mixed']:.2f}"),
-    ):
-        of, copied, turned = counts[number]
-        ours = "{} and {}".format(*aligned[kinds[number]].sum())
-        wanted.append([name, f"{of} {called}", f"{copied} and {turned}", ours, corrected])
-    found = rows(PAGE, "(P[56]|–) ")
-    assert [row[:-1] for row in found] == wanted
-    assert [row[-1] for row in found] == ["open", "holds", ""]
+    sides = ["as-it-is-order-2001", "turned-order-2001"]
+
+    def by_rule(end: bool) -> tuple[pd.Series[str], pd.DataFrame]:
+        """Kinds of heads by the authors' rule, and which copy as they are, and turned over."""
+        at, then = (
+            pd.DataFrame({arm: runs.accuracy(arm, LAST_LOOK, end=end) for arm in arms})
+            for runs, arms in ((sorting, sorting.records), (turning, sides))
+        )
+        good, bad = (at >= COPIES).all(axis=1), (at < FAILS).all(axis=1)
+        kinds = pd.Series("mixed", at.index).mask(good, "good").mask(bad, "bad")
+        return kinds, then >= COPIES
+
+    def counted(kinds: pd.Series[str], does: pd.DataFrame) -> dict[object, list[int]]:
+        return {kind: [len(of), *of.sum()] for kind, of in does.groupby(kinds)}
+
+    kinds, copies = by_rule(end=False)
+    aligned = turning.ends["branch"].eq("aligned").unstack("arm")[sides]
+    counts, ours, p = counted(kinds, copies), counted(kinds, aligned), {}
+    for kind, of in copies.groupby(kinds):
+        lost, won = (int((of[a] & ~of[b]).sum()) for a, b in (sides, sides[::-1]))
+        more = lost if kind == "good" else won
+        p[kind] = stats.binomtest(more, won + lost, alternative="greater").pvalue
     assert p["bad"] > LEVEL > 2 * p["good"]
-    at = pd.DataFrame({arm: sorting.accuracy(arm, LAST_LOOK, end=True) for arm in sorting.records})
-    theirs = {"good": (at >= COPIES).all(axis=1), "bad": (at < FAILS).all(axis=1)}
-    theirs["mixed"] = ~(theirs["good"] | theirs["bad"])
-    ends = {arm: turning.accuracy(arm, LAST_LOOK, end=True) >= COPIES for arm in sides}
-    count = {name: (int(of.sum()), *pd.DataFrame(ends)[of].sum()) for name, of in theirs.items()}
-    assert (
-        "{} heads are good ({} copy as they are, {} turned over), ".format(*count["good"])
-        + "{} bad ({} and {}), ".format(*count["bad"])
-        + "{} mixed ({} and {}).".format(*count["mixed"])
-    ) in in_words(PAGE)
-    starts = outcomes.classify_starts(records.frame(sorting.records))
-    sharper = {
-        kind: (int((starts == kind).sum()), *aligned[starts == kind].sum()) for kind in kinds
-    }
-    assert (
-        "{} good ({} align as they are, {} turned over), ".format(*sharper["good"])
-        + "{} bad ({} and {}), ".format(*sharper["bad"])
-        + "{} mixed ({} and {}).".format(*sharper["mixed"])
-    ) in in_words(PAGE)
+    told = "of {0} good heads {1} copy by update {3} as they are, and {2} turned over"
+    for said in (
+        f"P6 holds: {told.format(*counts['good'], LAST_LOOK)}",
+        f"by Holm: P = {2 * p['good']:.3f})",
+        "P5 stays open: of {} bad heads {} and {} do".format(*counts["bad"]),
+        f"three cannot decide (P = {p['bad']:.2f})",
+        "Of the {} heads in between, {} and {} do".format(*counts["mixed"]),
+        f"(on their own, P = {p['mixed']:.2f})",
+    ):
+        assert said in in_words(NOTE)
+    wanted = [
+        [name, f"{counts[kind][0]} {called}"]
+        + ["{1} and {2}".format(*of[kind]) for of in (counts, ours)]
+        + [shown, verdict]
+        for name, kind, called, shown, verdict in (
+            ("P5", "bad", "bad", f"{p['bad']:.2f}", "open"),
+            ("P6", "good", "good", f"{2 * p['good']:.3f}", "holds"),
+            ("–", "mixed", "between", f"{p['mixed']:.2f}", ""),
+        )
+    ]
+    assert rows(PAGE, "(P[56]|–) ") == wanted
+    sharper = outcomes.classify_starts(records.frame(sorting.records)), aligned
+    for does, found in (
+        ("{} heads are good ({} copy as they are", counted(*by_rule(end=True))),
+        ("{} good ({} align as they are", counted(*sharper)),
+    ):
+        told = f"{does}, {{}} turned over), {{}} bad ({{}} and {{}}), {{}} mixed ({{}} and {{}})."
+        each = [n for kind in ("good", "bad", "mixed") for n in found[kind]]
+        assert told.format(*each) in in_words(PAGE)
 
 
 def test_all_arms_of_transformers_are_shown() -> None:
