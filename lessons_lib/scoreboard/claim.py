@@ -296,22 +296,13 @@ class RealText:
         has a single block, the unit is the run, and the interval is too narrow. The index of the
         values is the name of the run; runs without a value are left out.
         """
-        error, degrees = _between_blocks(values)
-        found = {}
-        for corpus, column in values.items():
-            mean = seed_interval(column.dropna(), confidence=confidence)
-            if degrees:
-                mean = _around(mean, error, degrees, len({*map(_block, column.dropna().index)}))
-            found[str(corpus)] = mean
-        return found
+        each = {str(corpus): values[[corpus]] for corpus in values}
+        return {corpus: _of_blocks(part, values, confidence) for corpus, part in each.items()}
 
     @staticmethod
     def whole(values: pd.DataFrame, *, confidence: float = 0.95) -> Interval:
         """Mean over corpora and runs, with an interval as of ``intervals``, over all blocks."""
-        mean = seed_interval(values.mean(axis=1), confidence=confidence)
-        error, degrees = _between_blocks(values)
-        count = int(values.groupby(_block).mean().notna().sum().sum())
-        return _around(mean, error, degrees, count) if degrees else mean
+        return _of_blocks(values, values, confidence)
 
     def above(self, values: pd.DataFrame, bound: float) -> dict[str, bool | None]:
         """Criteria: whether a value of each run exceeds a bound, in each corpus."""
@@ -340,14 +331,14 @@ def _block(run: str) -> str:
     return run.partition(".")[0]
 
 
-def _between_blocks(values: pd.DataFrame) -> tuple[float, int]:
-    """Standard deviation of blocks' means within corpora, pooled, and its degrees of freedom."""
+def _of_blocks(part: pd.DataFrame, values: pd.DataFrame, confidence: float) -> Interval:
+    """Mean over some columns of values, with the variance between blocks pooled over all."""
+    mean = seed_interval(part.mean(axis=1).dropna(), confidence=confidence)
     means = values.groupby(_block).mean()
     degrees = int((means.notna().sum() - 1).clip(lower=0).sum())
-    squares = float(((means - means.mean()) ** 2).sum().sum())
-    return (squares / degrees) ** 0.5 if degrees else math.nan, degrees
-
-
-def _around(mean: Interval, deviation: float, degrees: int, n: int) -> Interval:
-    half = float(stats.t.ppf(0.5 + mean.confidence / 2, degrees)) * deviation / n**0.5
+    if not degrees:
+        return mean
+    n = int(part.groupby(_block).mean().notna().sum().sum())
+    deviation = (float(((means - means.mean()) ** 2).sum().sum()) / degrees) ** 0.5
+    half = float(stats.t.ppf(0.5 + confidence / 2, degrees)) * deviation / n**0.5
     return replace(mean, low=mean.estimate - half, high=mean.estimate + half, n=n)
