@@ -15,7 +15,6 @@ from lessons_lib.scoreboard import claims, mirrored, on_copying, on_heads
 from lessons_lib.scoreboard.claim import (
     Loader,
     Measured,
-    Noting,
     Row,
     Thresholds,
     below,
@@ -27,6 +26,8 @@ from lessons_lib.scoreboard.claims import main, scoreboard
 from lessons_lib.stats import Interval
 
 SEEDS = (1, 2, 3, 4, 5)
+Asked = list[tuple[Any, ...]]
+Captured = pytest.CaptureFixture[str]
 
 
 def hard_distribution(*late: int) -> dict[str, Record]:
@@ -48,9 +49,9 @@ def only_hard(name: str, scale: str | None = None) -> dict[str, Record]:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """Recorded and measured runs of the hard distribution; notes what was to be measured."""
-    calls: list[tuple[Any, ...]] = []
+    calls: Asked = []
     measured = hard_distribution(2, 4)
 
     def measure(
@@ -69,9 +70,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 
 def test_a_row_is_measured_again_and_compared(
-    asked: list[tuple[Any, ...]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    asked: Asked, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     assert main(["again", "cannot-copy"]) == 0
     ((name, scale, seeds, directory, there),) = asked
@@ -88,7 +87,7 @@ def test_a_row_is_measured_again_and_compared(
 
 
 def test_fewer_seeds_are_faster_and_less_certain(
-    asked: list[tuple[Any, ...]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    asked: Asked, tmp_path: Path, capsys: Captured
 ) -> None:
     assert main(["again", "cannot-copy", "--seeds", "2", "--cache", str(tmp_path)]) == 0
     ((_, _, seeds, directory, _),) = asked
@@ -102,10 +101,9 @@ def test_fewer_seeds_are_faster_and_less_certain(
     assert "lies outside" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("asked")
 def test_a_verdict_never_changes_because_of_fewer_seeds(
-    asked: list[tuple[Any, ...]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     def measure(load: Loader, t: Thresholds) -> Measured:
         n = len(load("hard_distribution", "paper")["hard"].seeds)
@@ -125,9 +123,7 @@ def test_a_verdict_never_changes_because_of_fewer_seeds(
 
 
 @pytest.mark.usefixtures("asked")
-def test_what_was_not_measured_is_undecided_and_the_rest_works(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_what_was_not_measured_is_undecided_and_the_rest_works(capsys: Captured) -> None:
     found = scoreboard(load=only_hard).set_index("row")
     there = list(found.index[found["interval"] != "not measured here"])
     assert there == ["hard-is-slower", "cannot-copy"]
@@ -140,30 +136,12 @@ def test_what_was_not_measured_is_undecided_and_the_rest_works(
     assert max(map(len, printed.splitlines())) <= 100
 
 
-def test_a_damaged_record_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def damaged(*_: object, **__: object) -> dict[str, Record]:
-        raise ResultError("the result is damaged; make it again with: ...")
-
-    monkeypatch.setattr(run, "checked", damaged)
-    assert main([]) == 1
-    assert "cannot-copy\n    the result is damaged; make it again" in capsys.readouterr().out
-    assert main(["again", "cannot-copy"]) == 2
-    with pytest.raises(ResultError, match="make it again"):
-        scoreboard(load=damaged)
-
-
 @pytest.mark.parametrize(("lie", "complaint"), [
     ({"deviations": ("it was trained on the moon",)}, "expected deviations .*'seeds: 1 to 24"),
     ({"config": {"width": 64}}, "made with another configuration"),
 ], ids=["deviations", "configuration"])  # fmt: skip
 def test_a_record_that_is_not_as_registered_is_refused(
-    lie: dict[str, Any],
-    complaint: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    lie: Any, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     where = tmp_path / "hard_distribution" / "paper"
     shutil.copytree(records.PACKAGED / "hard_distribution" / "paper", where)
@@ -175,8 +153,9 @@ def test_a_record_that_is_not_as_registered_is_refused(
     altered = records.read("hard", directory=where)
     records.save(replace(altered, **lie), where / "hard.json")
     with pytest.raises(ResultError, match=complaint):
-        row()
+        scoreboard()
     assert main([]) == 1
+    assert "cannot-copy\n    the result " in capsys.readouterr().out
     assert main(["again", "cannot-copy"]) == 2
     assert re.search(complaint, capsys.readouterr().err)
 
@@ -191,18 +170,6 @@ def test_a_rule_has_the_numbers_that_are_computed_with() -> None:
     }
     for row, numbers in told.items():
         assert set(map(str, numbers)) <= set(re.findall(r"[\d.]*\d", claims.rows()[row].rule))
-
-
-def test_rows_that_share_an_experiment_load_it_once() -> None:
-    asked = []
-
-    def load(name: str, scale: str) -> dict[str, Record]:
-        asked.append((name, scale))
-        return hard_distribution(1)
-
-    once = Noting(load)
-    assert len([row(once) for row in claims.ROWS if row.chapter == 6]) > 1
-    assert asked == [("hard_distribution", "paper")]
 
 
 @pytest.mark.parametrize(("deviations", "told"), [
@@ -245,7 +212,7 @@ def test_a_criterion_is_held_refuted_or_open_by_where_its_interval_lies() -> Non
     ("several-heads-align", "nothing to compare with: not measured here: no heads"),
 ])  # fmt: skip
 def test_what_cannot_be_measured_is_said_before_the_work(
-    asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str], arguments: str, told: str
+    asked: Asked, capsys: Captured, arguments: str, told: str
 ) -> None:
     try:
         status = main(["again", *arguments.split()])

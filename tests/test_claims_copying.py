@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from statistics import fmean
 
 import pytest
 from scipy import stats as scipy_stats
@@ -45,6 +46,18 @@ def load_of(found: Records) -> Loader:
         return found[name, scale]
 
     return load
+
+
+def numbers(claim: Claim) -> tuple[float, float, float]:
+    """The estimate of a claim with its interval."""
+    row = claim.to_dict()
+    return row["estimate"], row["low"], row["high"]
+
+
+def t_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
+    """Mean with its interval, by SciPy."""
+    low, high = scipy_stats.ttest_1samp(values, 0).confidence_interval(level)
+    return fmean(values), float(low), float(high)
 
 
 def judged(
@@ -100,11 +113,9 @@ def test_attention_without_words_is_held_against_chance_and_two_controls(
     }
     found = claims.rows()["attention-needs-words"](load_of({("asymmetry", "lesson"): arms}))
     assert found.verdict == verdict
-    interval = scipy_stats.ttest_1samp(random, 0).confidence_interval()
-    row = found.to_dict()
-    assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
-    assert "chance 0.1; frozen and right: 0.800" in row["ours"]
-    assert row["runs"] == 11
+    assert numbers(found) == pytest.approx(t_interval(random))
+    assert "chance 0.1; frozen and right: 0.800" in found.found.ours
+    assert found.found.runs == 11
 
 
 FAST: list[Run] = [("aligned", 50, True), ("aligned", 55, True)] * 6
@@ -158,9 +169,8 @@ def test_failing_is_a_share_and_a_hazard(late: list[Run], verdict: str) -> None:
     found = judged("cannot-copy", HARD, {"hard": hard, "easy": hard}, "paper")
     assert found.verdict == verdict
     wilson = scipy_stats.binomtest(len(late), len(hard)).proportion_ci(method="wilson")
-    row = found.to_dict()
-    assert (row["low"], row["high"]) == pytest.approx((wilson.low, wilson.high))
-    assert row["ours"].startswith(f"{len(late)} of {len(hard)} do not within 200 steps; ")
+    assert numbers(found)[1:] == pytest.approx((wilson.low, wilson.high))
+    assert found.found.ours.startswith(f"{len(late)} of {len(hard)} do not within 200 steps; ")
 
 
 def test_the_hazard_of_learning_to_copy_by_hand() -> None:

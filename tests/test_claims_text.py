@@ -5,7 +5,7 @@ from statistics import fmean, pvariance
 
 import pytest
 from scipy import stats as scipy_stats
-from test_claims_copying import made
+from test_claims_copying import made, numbers, t_interval
 
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError
 from lessons_lib.scoreboard import claims
@@ -46,11 +46,6 @@ def mean_over_corpora(*corpora: Sequence[float]) -> tuple[float, float, float]:
     squares = sum(len(of) * pvariance(of) for of in blocks)
     half = scipy_stats.t.ppf(0.975, degrees) * (squares / degrees / count) ** 0.5
     return mean, mean - half, mean + half
-
-
-def numbers(claim: Claim) -> tuple[float, float, float]:
-    row = claim.to_dict()
-    return row["estimate"], row["low"], row["high"]
 
 
 CLASSIFIER, TRANSLATOR = "uniform-classifier-foretells", "uniform-translator-foretells"
@@ -175,8 +170,8 @@ def test_uniform_attention_may_be_worse_by_the_margin_at_most(
     claim = judged(AS_GOOD, {"sst2": {"accuracy": [0.9] * 4, "uniform/accuracy": uniform}})
     assert claim.verdict == verdict
     # Its one-sided 95% bound is the end of a two-sided interval of 90%.
-    low, high = scipy_stats.ttest_1samp(gaps, 0).confidence_interval(0.9)
-    assert numbers(claim) == pytest.approx((sum(gaps) / 2, low, high))
+    mean, low, high = t_interval(gaps, 0.9)
+    assert numbers(claim) == pytest.approx((mean, low, high))
     wide = (high - low) / 2 / scipy_stats.t.ppf(0.95, 1)
     power = scipy_stats.nct.sf(scipy_stats.t.ppf(0.95, 1), 1, 0.01 / wide)
     assert f"say so with probability {power:.2f} if there is no difference" in claim.rule
@@ -233,8 +228,7 @@ def test_words_are_held_against_the_better_reference(level: float, verdict: str)
     found = {"multi30k": made(rows)}
     claim = claims.rows()["cooccurrence-teaches-words"](lambda name, scale: found)
     assert claim.verdict == verdict
-    low, high = map(float, scipy_stats.ttest_1samp(words, 0).confidence_interval())
-    assert numbers(claim) == pytest.approx((sum(words) / 3, low, high))
+    assert numbers(claim) == pytest.approx(t_interval(words))
     assert claim.found.runs == 3
 
 
@@ -304,9 +298,5 @@ def test_words_drive_translation_as_registered(
     claim = claims.rows()["words-drive-translation"](lambda name, scale: given, OURS)
     assert tuple(claim.found.criteria.values()) == held
     # Half-way: at half of the steps of a straight line; 40 without words.
-    low, high = map(
-        float, scipy_stats.ttest_1samp([40 - s / 2 for s in model1], 0).confidence_interval()
-    )
-    mean = 40 - sum(model1) / 6
-    assert numbers(claim) == pytest.approx((mean, low, high))
+    assert numbers(claim) == pytest.approx(t_interval([40 - s / 2 for s in model1]))
     assert claim.found.runs == 12
