@@ -116,24 +116,27 @@ def of(share: Share) -> str:
     return f"{share[0]} of {share[1]}"
 
 
+def combined(*parts: tuple[float, Interval]) -> Interval:
+    """Weighted sum of independent estimates; distances to the ends add in squares (MOVER)."""
+    estimate = down = up = 0.0
+    for weight, value in parts:
+        ends = weight * (value.low - value.estimate), weight * (value.high - value.estimate)
+        estimate += weight * value.estimate
+        down, up = down + min(ends) ** 2, up + max(ends) ** 2
+    n, confidence = sum(value.n for _, value in parts), parts[0][1].confidence
+    return Interval(estimate, estimate - down**0.5, estimate + up**0.5, n, confidence)
+
+
 def share_contrast(
     these: Sequence[Share], those: Sequence[Share], *, confidence: float = 0.95
 ) -> Interval:
-    """Mean of some shares less the mean of others, with Newcombe's hybrid score interval.
+    """Mean of some shares less the mean of others, ``combined`` from Wilson's intervals.
 
-    The distances from each share to the ends of its Wilson interval are added in squares (Newcombe
-    1998, method 10; for means of several shares Zou and Donner 2008).
+    Newcombe 1998, method 10; for means of several shares Zou and Donner 2008.
     """
-    estimate = down = up = 0.0
-    for side, sign in ((these, 1), (those, -1)):
-        for successes, n in side:
-            band = proportion_interval(successes, n, confidence=confidence)
-            estimate += sign * band.estimate / len(side)
-            ends = (band.estimate - band.low, band.high - band.estimate)[::sign]
-            down += (ends[0] / len(side)) ** 2
-            up += (ends[1] / len(side)) ** 2
-    runs = sum(n for _, n in (*these, *those))
-    return Interval(estimate, estimate - down**0.5, estimate + up**0.5, runs, confidence)
+    sides = (1 / len(these), these), (-1 / len(those), those)
+    parts = [(weight, share) for weight, side in sides for share in side]
+    return combined(*((w, proportion_interval(*s, confidence=confidence)) for w, s in parts))
 
 
 @functools.cache

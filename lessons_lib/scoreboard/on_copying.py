@@ -15,7 +15,7 @@ from lessons_lib.scoreboard.claim import (
     mean_power,
 )
 from lessons_lib.scoreboard.contrasts import Runs, of
-from lessons_lib.stats import Interval, proportion_interval, seed_interval
+from lessons_lib.stats import proportion_interval, seed_interval
 
 AUTHORS_STEPS = 200
 """For so many steps the authors trained."""
@@ -57,6 +57,7 @@ def attention_needs_words(load: Loader, t: Thresholds) -> Measured:
     arms = [records[f"frozen-{arm}"] for arm in ("all-but-query", "aligned", "dictionary")]
     random, taught, right = (seed_interval(arm.values("attention_accuracy")) for arm in arms)
     chance = 1 / arms[0].config["length"]
+    ahead = [contrasts.combined((0.5, control), (-1, random)) for control in (taught, right)]
     return Measured(
         f"attention finds the right word, small models; word knowledge frozen at random: {random}, "
         f"chance {chance:.4g}; frozen and right: {right}; frozen at random, and the query taught "
@@ -67,21 +68,13 @@ def attention_needs_words(load: Loader, t: Thresholds) -> Measured:
         sum(len(arm.seeds) for arm in arms),
         {
             "at chance without words": below(random, chance + t.trace),
-            "less than half of what the same states allow": exceeds(_half(taught, random), 0),
-            "less than half of what right words lead to": exceeds(_half(right, random), 0),
+            "less than half of what the same states allow": exceeds(ahead[0], 0),
+            "less than half of what right words lead to": exceeds(ahead[1], 0),
         },
         over="seeds",
         power=f"at chance exactly, {random.n} runs would show it with probability "
         f"{mean_power(random, t.trace):.2f}",
     )
-
-
-def _half(control: Interval, value: Interval) -> Interval:
-    """Half of a control less a value; the distances of independent intervals add in squares."""
-    middle = control.estimate / 2 - value.estimate
-    down = (((control.estimate - control.low) / 2) ** 2 + (value.high - value.estimate) ** 2) ** 0.5
-    up = (((control.high - control.estimate) / 2) ** 2 + (value.estimate - value.low) ** 2) ** 0.5
-    return Interval(middle, middle - down, middle + up, control.n + value.n)
 
 
 def hard_is_slower(load: Loader, t: Thresholds) -> Measured:
