@@ -16,7 +16,7 @@ from lessons_lib.scoreboard import mirrored
 from lessons_lib.scoreboard.contrasts import Runs
 from lessons_lib.scoreboard.mirrored import LEVEL
 from lessons_lib.scoreboard.on_heads import COPIES, FAILS, LAST_LOOK
-from lessons_lib.stats import proportion_interval, seed_interval
+from lessons_lib.stats import Interval, proportion_interval, seed_interval
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 NOTE, PAGE = (
@@ -31,6 +31,11 @@ def rows(page: str, first: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in found]
 
 
+def signed(value: Interval, digits: int) -> str:
+    ends = (f"{part:+.{digits}f}" for part in (value.estimate, value.low, value.high))
+    return "{} [{}, {}]".format(*ends)
+
+
 def in_words(page: str) -> str:
     return " ".join(page.split())
 
@@ -38,14 +43,13 @@ def in_words(page: str) -> str:
 ROWS = rows(PAGE, r"[CHK]\d")
 TRANSFORMERS = {**records.load("carried"), **records.load("carried_controls")}
 FOUND = [*mirrored.hypotheses(), *hypotheses(TRANSFORMERS), *controls(TRANSFORMERS)]
-PAIRS = {
+RUNS = Runs({**records.load("mirror_pairs"), **TRANSFORMERS})
+ARMS = {
     "H1": ("antithetic-V-16", "random-V-16"),
     "H2, query": ("query-V-16", "random-V-16"),
     "H2, value": ("value-V-16", "random-V-16"),
     "H3": ("random-V-16", "identical-V-16"),
     "H4": ("antithetic-V-17", "random-V-17"),
-}
-CARRIED = {
     "C1": ("antithetic", "random"),
     "C2": ("antithetic", "identical"),
     "C3": ("value", "random"),
@@ -55,7 +59,7 @@ CARRIED = {
     "K3": ("antithetic-reset", "random-reset"),
 }
 # In the order of the page: by hypothesis, then by cell or task.
-NAMES = [f"{name}, {cell}" for name in PAIRS for cell in ("LSTM", "GRU")]
+NAMES = [f"{name}, {cell}" for name in ARMS if name[0] == "H" for cell in ("LSTM", "GRU")]
 NAMES += ["H5", "H6", "H7, share", "H7, time"]
 NAMES += [f"{name}, {task}" for name in ("C1", "C2") for task in TASKS]
 NAMES += [f"{name}, two" for name in ("C3", "C4", "K1", "K2", "K3")]
@@ -72,43 +76,32 @@ def test_a_row_of_its_table_is_that_of_the_records(row: list[str], name: str) ->
     number, _, counts, difference, p, verdict = row
     assert name.startswith(number)
     assert verdict == {True: "holds", False: "refuted", None: "open"}[found.held]
-    value = found.value
     if difference:
-        digits = 0 if name == "H7, time" else 2  # steps, else shares
-        ends = (f"{part:+.{digits}f}" for part in (value.estimate, value.low, value.high))
-        shown = "{} [{}, {}]".format(*ends)
-        assert difference == shown
+        assert difference == signed(found.value, 0 if name == "H7, time" else 2)  # steps, or shares
     if found.corrected is not None:
         assert float(p) == pytest.approx(
             found.corrected, rel=0.5 if found.corrected < 0.01 else 0.2
         )
     kind, _, cell = name.rpartition(", ")
-    if kind in PAIRS | CARRIED:
-        runs = Runs(records.load("mirror_pairs") if kind in PAIRS else TRANSFORMERS)
-        told = [runs.aligned(f"{cell.lower()}-{arm}") for arm in (PAIRS | CARRIED)[kind]]
-        assert counts == f"{told[0][0]} and {told[1][0]} of {told[0][1]}"
+    if kind in ARMS:
+        (one, of), (other, _) = (RUNS.aligned(f"{cell.lower()}-{arm}") for arm in ARMS[kind])
+        assert counts == f"{one} and {other} of {of}"
 
 
 def test_single_heads_are_counted_over_starts_and_orders() -> None:
     kinds = outcomes.classify_starts(records.frame(records.load("head_starts", "lesson")))
-    aligned = Runs(records.load("turned_heads", "lesson")).ends["branch"].eq("aligned")
-    for name, kind, turned_first in (("H5", "bad", True), ("H6", "good", False)):
-        of_kind = aligned[aligned.index.get_level_values("seed").isin(kinds.index[kinds == kind])]
-        over = of_kind.index.get_level_values("arm").str.startswith("turned")
-        sides = (int(of_kind[over].sum()), int(of_kind[~over].sum()))
-        first, second = sides if turned_first else sides[::-1]
-        (row,) = (row for row in ROWS if row[0] == name)
-        assert row[2] == f"{first} and {second} of {int(over.sum())}"
-    mixed = kinds.index[kinds == "mixed"]
-    found = aligned.unstack("seed")[mixed].sum(axis=1)
-    turned, plain = (
-        int(found[found.index.str.startswith(side)].sum()) for side in ("turned", "as-it-is")
-    )
-    of = 3 * len(mixed)
-    assert (
-        f"The {len(mixed)} mixed heads align in {plain} of {of} runs as they are, and in {turned} "
-        "turned over." in in_words(NOTE)
-    )
+    each = Runs(records.load("turned_heads", "lesson")).ends["branch"].eq("aligned").unstack("arm")
+    over = each.columns.str.startswith("turned")
+    counts = {
+        kind: [int(of.loc[:, side].to_numpy().sum()) for side in (~over, over)] + [3 * len(of)]
+        for kind, of in each.groupby(kinds)
+    }
+    told = {row[0]: row[2] for row in ROWS}
+    assert told["H5"] == "{1} and {0} of {2}".format(*counts["bad"])
+    assert told["H6"] == "{} and {} of {}".format(*counts["good"])
+    plain, turned, of = counts["mixed"]
+    said = f"The {of // 3} mixed heads align in {plain} of {of} runs as they are, and in {turned} "
+    assert said + "turned over." in in_words(NOTE)
     assert f"in {turned} of {of} runs turned over, and in {plain} of {of}" in in_words(PAGE)
 
 
@@ -152,9 +145,7 @@ def test_translators_are_compared_by_seed() -> None:
         verdict = f"found: {sign}" if found else "excluded" if excluded else "open"
         means = [f"{arm.mean():.{digits}f} ({arm.std():.{digits}f})" for arm in arms]
         for mean, d in zip(means[1:], differences, strict=True):
-            ends = (f"{part:+.{digits}f}" for part in (d.estimate, d.low, d.high))
-            difference = "{} [{}, {}]".format(*ends)
-            wanted.append([name, f"{means[0]} and {mean}", difference, verdict])
+            wanted.append([name, f"{means[0]} and {mean}", signed(d, digits), verdict])
         tight[name] = [f"{-d.estimate:.2f} [{-d.high:.2f}, {-d.low:.2f}]" for d in differences]
     assert [[row[0], *row[2:]] for row in rows(PAGE, r"T\d")] == wanted
     at_end = (
@@ -224,14 +215,14 @@ def test_heads_at_the_papers_size_are_sorted_and_turned_over() -> None:
 
 
 def test_all_arms_of_transformers_are_shown() -> None:
-    runs, wanted = Runs(TRANSFORMERS), []
+    wanted = []
     for arm in TRANSFORMERS:
-        k, n = runs.aligned(arm)
+        k, n = RUNS.aligned(arm)
         share = proportion_interval(k, n)
         shown = f"{share.estimate:.2f} [{share.low:.2f}, {share.high:.2f}]"
-        wanted.append([f"`{arm}`", f"{k} of {n}", shown, runs.median(arm)])
+        wanted.append([f"`{arm}`", f"{k} of {n}", shown, RUNS.median(arm)])
     assert rows(PAGE, "`") == wanted
-    text, told = in_words(NOTE), {arm: runs.aligned(arm)[0] for arm in TRANSFORMERS}
+    text, told = in_words(NOTE), {arm: RUNS.aligned(arm)[0] for arm in TRANSFORMERS}
     numbers = [told[f"{task}-{kind}"] for task in TASKS for kind in ("antithetic", "random")]
     said = "Of 48 runs images and random heads align in {} and {} (two heads), {} and {} (four), "
     assert (said + "{} and {} (ranking):").format(*numbers) in text
@@ -244,15 +235,15 @@ def test_all_arms_of_transformers_are_shown() -> None:
 
 
 def test_what_an_image_costs_in_steps() -> None:
-    runs, medians, wanted = Runs(records.load("mirror_pairs")), [], []
+    medians, wanted = [], []
     for cell in ("LSTM", "GRU"):
         for vocab, says in ((16, "no spare word"), (17, "one spare word")):
             arms = [f"{cell.lower()}-{kind}-V-{vocab}" for kind in ("antithetic", "random")]
-            ends = [runs.of(arm) for arm in arms]
+            ends = [RUNS.of(arm) for arm in arms]
             assert all(end.solved.all() for end in ends)
             p = time_difference(*(end[c] for end in ends for c in ("step", "solved")))
             assert p < 1e-4
-            medians.append([runs.median(arm) for arm in arms])
+            medians.append([RUNS.median(arm) for arm in arms])
             wanted.append([cell, says, *medians[-1], f"{p:.0e}".replace("e-0", "e-")])
     assert rows(PAGE, "(LSTM|GRU) ") == wanted
     (sooner, later), (gru_sooner, gru_later) = medians[:2], medians[2:]
