@@ -76,6 +76,9 @@ def test_agreement_by_hand() -> None:
     tied, plain = torch.tensor([[3.0, 3.0, 0.0, 1.0]]), torch.tensor([[1.0, 2.0, 0.0, 0.0]])
     assert (agreement(tied, plain), agreement(plain, tied)) == (0.0, 1.0), "it is not symmetric"
     assert top_count(torch.tensor([1, 19, 20, 21, 40, 100]), 0.05).tolist() == [1, 1, 1, 2, 2, 5]
+    for top in (0.0, 1.01):
+        with pytest.raises(ValueError, match="expected top in"):
+            top_count(torch.tensor([7]), top)
     # In floating point 0.07 * 100 is above 7.
     assert top_count(torch.tensor([3, 14, 100]), 0.07).tolist() == [1, 1, 7]
 
@@ -150,6 +153,9 @@ def test_kendall_by_scipy_by_hand_and_where_nothing_counts() -> None:
     assert kendall(one, other) == pytest.approx(1 / 3)
     # Of three two that one side ties: two concordant, over the root of 3 times 2.
     assert kendall(one, torch.tensor([1.0, 1.0, 2.0])) == pytest.approx(2 / 6**0.5)
+    # A row that either side ties throughout is left out.
+    tied, kept = torch.ones(3), torch.tensor([2.0, 3.0, 4.0])
+    assert kendall(torch.stack([tied, one]), torch.stack([other, kept])) == pytest.approx(1)
     u, v = U.masked_fill(~MASK, NAN), V.masked_fill(~MASK, -torch.inf)
     assert kendall(u, v, MASK) == kendall(U, V, MASK)
 
@@ -166,6 +172,9 @@ def test_xi_averages_the_curves_and_crosses_once() -> None:
     assert xi(0.5, curve, performance) == Xi(True, 2, 0.3)
     assert xi(0.2, curve, performance) == Xi(True, 0, 0.1)
     assert xi(1.0, curve, performance) == Xi(False, None, None), "never is no number"
+    for given in ((NAN, curve, curve), (0.5, [[NAN, 1.0]], [[0.0, 1.0]]), (0.5, [[0.0]], [[NAN]])):
+        with pytest.raises(ValueError, match="level, curves and performance, found NaN"):
+            xi(*given)
 
 
 @pytest.mark.parametrize(
