@@ -281,3 +281,13 @@ def test_what_a_turned_value_does_to_attention_differs_between_cells() -> None:
     text = in_words(NOTE)
     assert "turned over in the value only, they look the opposite way after seven updates." in text
     assert "at step 15 they look as their originals do" in text
+
+
+def test_products_in_bfloat16_and_in_float32_have_the_same_outcome() -> None:
+    scales = "bfloat16", "paper"
+    short, full = (records.load("hard_distribution", scale)["hard"] for scale in scales)
+    assert {**short.config, "bfloat16": False} == full.config
+    ends = [outcomes.of_runs(one.frame()) for one in (short, full)]
+    pd.testing.assert_frame_equal(ends[0], ends[1].loc[[*short.seeds]])
+    told = f"{len(short.seeds)} copiers of that size, trained in float32, too, took the same branch"
+    assert told in in_words(NOTE)

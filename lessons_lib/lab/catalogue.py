@@ -219,7 +219,7 @@ _ENTRIES: dict[str, Entry] = {
                 _hard_and_easy(copying.PAPER, 60), 24, "seeds: 1 to 24 (0 to 19)", "copies"
             ),
             "lesson": _scale(_hard_and_easy(copying.SMALL, 24), 48, "small", "copies"),
-            "bfloat16": _large(
+            "bfloat16": _scale(
                 {"hard": replace(copying.PAPER, bfloat16=True)},
                 *(16, "bfloat16", "seeds: 1 to 16 (0 to 19)", "copies"),
             ),
@@ -266,7 +266,7 @@ _ENTRIES: dict[str, Entry] = {
         heads.run_heads,
         {
             "lesson": _scale(heads.assembled(), 50, "small", "heads", "mixed", ends_only=True),
-            "bfloat16": _large(
+            "bfloat16": _scale(
                 *(heads.assembled_at_size(), 16, "bfloat16", "heads", "mixed"),
                 "seeds: 16 models each, of 24 heads (theirs: of 20 bad, 20 good and 30 others)",
             ),
