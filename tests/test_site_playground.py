@@ -85,7 +85,7 @@ def test_the_tour_leads_through_four_scenes_to_a_summary(at: At) -> None:
     assert page.evaluate(FOCUSED) == "Words first, then attention"
     words, heights = [], set()
     sentence = page.locator("#pg-position option").all_text_contents()
-    (missing,) = re.findall(r"If (\w+) is missing", page.inner_text(".pg-story-caption"))
+    (missing,) = re.findall(r"missing (\w+) is never", page.inner_text(".pg-story-caption"))
     assert missing not in " ".join(sentence), "the picture shows what the caption says"
     assert "vote for what to write (orange)" in page.inner_text(".pg-story-caption")
     for number, branch in enumerate(["aligned", "aligned", "elimination", "aligned"], start=1):

@@ -27,13 +27,13 @@ export const SCENES = [
       "looks at",
       " (blue) ",
       "vote for what to write",
-      " (orange). If fox is missing, the copy has none: votes are learned without looking.",
+      " (orange). A missing fox is never written, so votes are learned without looking.",
     ],
     why:
-      "Even a look at all words alike tells which word goes with which: in the orange map fox gets " +
-      "its + at f before the blue map has a diagonal. Once votes are right, looking at the right " +
-      "word pays. No luck is needed. The curves show this order; \u201chow sure\u201d is the " +
-      "probability of the right word.",
+      "Fox in the sentence, fox in the copy; no fox, none. From this even a look at all words alike " +
+      "learns which word goes with which: in the orange map fox gets its + at f before the blue map " +
+      "has a diagonal. Once votes are right, looking at the right word pays. No luck is needed. The " +
+      "curves show this order; \u201chow sure\u201d is the probability of the right word.",
     config: { ...SIX, vocab: 12 },
     pace: 14,
     until: 180,
@@ -47,11 +47,10 @@ export const SCENES = [
       ". Chance decides: this start (dot) lies above the dashed line.",
     ],
     why:
-      "The dot is the model. Right: it looks more at the right word. Up: words vote more for " +
-      "themselves. Arrows show where training pushes it; at the cross nothing does. Which words come " +
-      "tells nothing, as all always come. What is left are two leans by chance, of looks and of " +
-      "votes, and each is pushed the way the other points. Above the dashed line both end up for " +
-      "the right word, even if one of them began against it; below, both against.",
+      "The dot is the model. Right of the cross it looks more at the right word than at others; above " +
+      "the cross words vote more for themselves. All words always come, so nothing is at work but " +
+      "these two leans, and each pulls the other to its own side, as the arrows show. Where they " +
+      "disagree, the stronger wins: hence the slanted line, with half of the starts above it.",
     branch: "aligned",
     ending: [
       "Lucky: it looks slightly more at the right word, which learns to vote for itself (+). So " +
