@@ -26,6 +26,7 @@ from docutils import nodes
 from fontTools import subset
 from math_core import LatexError, LatexToMathML
 from sphinx.errors import SphinxError
+from sphinx.ext.napoleon.docstring import GoogleDocstring
 from sphinx.util.images import get_image_size
 from sphinx.util.math import get_node_equation_number, wrap_displaymath
 
@@ -49,8 +50,7 @@ SHARED = re.compile(r' id="(?:exercise|solution)-content"')  # of all boxes on a
 TABLE = re.compile(r'<table class="(?:[\w-]+ )*table">.*?</table>', re.DOTALL)
 SECTION = re.compile(r'(<section id="([^"]+)"[^>]*>\s*(?:<span[^>]*></span>\s*)*)<h([234])>')
 PICTURE = re.compile(r'<img ([^>]*src=")([^">]+)(?=")')
-# A paragraph on what is not on a page that ran on the embedded corpus.
-REAL = re.compile(
+REAL = re.compile(  # a paragraph on what is not on a page that ran on the embedded corpus
     r"(?s)<p>(?!<strong>Embedded )"
     r"(?:(?!</p>).)*\b(?:captions?|reviews?|Multi30k|SST|SMS|ham)\b.*?</p>"
 )
@@ -123,9 +123,8 @@ def first_sentence(paragraph: nodes.Element) -> str:
     for child in paragraph.children:
         text = child.astext().replace("\n", " ")
         end = SENTENCE_END.search(text) if isinstance(child, nodes.Text) else None
-        piece = html.escape(text[: end.end()] if end else text)
-        mark = MARKS.get(type(child))
-        piece = mathml(child) if isinstance(child, nodes.math) else piece
+        said, mark = text[: end.end()] if end else text, MARKS.get(type(child))
+        piece = mathml(child) if isinstance(child, nodes.math) else html.escape(said)
         done += f"<{mark}>{piece}</{mark}>" if mark else piece
         if end:
             break
@@ -176,7 +175,6 @@ def finish_page(app: Any, page: str, _: str, context: dict[str, Any], tree: Any)
         context["last_updated"] = context["days"].get(path, context["last_updated"])
     words = description(tree) or app.config.html_title
     context["shared"] = {"page": page, "title": app.env.titles[page].astext(), "words": words}
-
     body, static = str(context.get("body", "")), Path(app.outdir) / "_static"
     numbers, up = itertools.count(1), context["pathto"]
 
@@ -259,6 +257,8 @@ def setup(app: Any) -> dict[str, bool]:  # the last extension to be set up
     for listeners in app.events.listeners.values():
         listeners[:] = [one for one in listeners if one.handler.__module__ != "sphinx_thebe"]
     app.registry.css_files[:] = [one for one in app.registry.css_files if "thebe" not in one[0]]
+    whole: Any = GoogleDocstring  # of which a colon ends no type
+    whole._parse_attribute_docstring = GoogleDocstring._consume_to_end
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
     app.add_css_file("tooltips.css")
     app.add_js_file("tooltips.js", loading_method="defer")
