@@ -229,9 +229,8 @@ RUN = """part => axe.run(part, {
   .flatMap(rule => rule.nodes.map(node =>
     `${rule.id}: ${node.target} ${node.html.slice(0, 120)} ${node.any[0]?.message ?? ''}`)))"""
 # What has just been unfolded fades in, and is pale until then.
-AT_REST = """() => Promise.all(document.getAnimations()
-  .filter(each => each.effect.getComputedTiming().endTime !== Infinity)
-  .map(each => each.finished.catch(() => {})))"""
+AT_REST = """() => document.getAnimations().every(each =>
+  each.playState !== 'running' || each.effect.getComputedTiming().endTime === Infinity)"""
 TAB_STOPS = """() => [...document.querySelectorAll('pre, .cell_output > .output')].every(e =>
   e.tabIndex === 0 || (e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight))"""
 
@@ -241,7 +240,7 @@ def findings(page: Any, part: str = "html") -> list[str]:
     # The theme lets boxes that scroll be reached by keyboard, a while after a resize.
     page.evaluate("() => void dispatchEvent(new Event('resize'))")
     page.wait_for_function(TAB_STOPS)
-    page.evaluate(AT_REST)
+    page.wait_for_function(AT_REST)
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
     found: list[str] = page.evaluate(RUN, part)
