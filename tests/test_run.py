@@ -1,7 +1,11 @@
 """The registry and its command line, with a die in place of a network."""
 
+import multiprocessing
+import os
 import pickle
 import re
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -10,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from tqdm.auto import tqdm
 
 from lessons_lib.config import Configuration
 from lessons_lib.corpora.sources import CorpusUnavailable
@@ -97,9 +102,10 @@ def test_a_run_goes_on_and_equal_settings_share_runs(tmp_path: Path, register: R
     ("damage", "complaint"),
     [
         (lambda two, one: two.replace("[0.0]", "[1.0]"), "damaged or was altered: .*checksum"),
+        (lambda two, one: two[: len(two) // 2], "damaged: not a record"),
         (lambda two, one: one, r"damaged: expected seed 2, found \(1,\)"),
     ],
-    ids=["altered", "another seed"],
+    ids=["altered", "truncated", "another seed"],
 )
 def test_a_damaged_seed_is_measured_again(tmp_path: Path, damage: Any, complaint: str) -> None:
     measured(tmp_path, scale="lesson")
@@ -115,22 +121,39 @@ def test_a_damaged_seed_is_measured_again(tmp_path: Path, damage: Any, complaint
     assert read("seed-2", directory=two.parent).seeds == (2,)
 
 
-def test_a_run_that_is_stopped_loses_no_finished_seed(tmp_path: Path, monkeypatch: Patch) -> None:
+def _throw_and_die(where: Path, moment: str) -> None:
+    """A run that is killed while its second seed is written."""
     honest = Path.replace
 
-    def stopped(temporary: Path, target: Path) -> None:
-        honest(temporary, target)
-        if target.name == "seed-2.json":
-            raise KeyboardInterrupt
+    def dying(temporary: Path, target: Path) -> None:
+        second = target.name == "seed-2.json"
+        if second and moment == "half written":
+            temporary.write_text(temporary.read_text()[:40])
+        if not second or moment == "renamed":
+            honest(temporary, target)
+        if second:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", stopped)
-        with pytest.raises(KeyboardInterrupt):
-            measured(tmp_path)
-    one = next(tmp_path.rglob("seed-1.json"))
-    one.with_name("seed-9.json.0.part").write_text(one.read_text()[:40])  # as a kill leaves it
+    # The bar's own lock is shared by forked processes: one that is killed may leave it closed.
+    tqdm.set_lock(threading.RLock())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "replace", dying)
+        measured(where)
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="starts by fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("moment", ["half written", "written", "renamed"])
+def test_a_run_that_is_killed_loses_no_finished_seed(tmp_path: Path, moment: str) -> None:
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=_throw_and_die, args=(tmp_path, moment))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert pips(measured(tmp_path)) == {1: 1.0, 2: 2.0, 9: 3.0}
-    assert (MEASURED.count((6, 1)), MEASURED.count((6, 2))) == (1, 1)
+    again = [(6, 9)] if moment == "renamed" else [(6, 2), (6, 9)]
+    assert MEASURED[:-3] == again, "and then the other arm"
+    assert not list(tmp_path.rglob("*set-aside*"))
 
 
 def cli(capsys: Captured, *arguments: str) -> str:

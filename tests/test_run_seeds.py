@@ -57,6 +57,33 @@ def test_a_broken_pool_names_usual_causes() -> None:
         run_seeds(seeds_worker.dies, Where(), (0, 1), executor=pool)
 
 
+UNGUARDED = """
+from lessons_lib.lab.parallel import run_seeds, seed_pool
+from lessons_lib.training import TrainConfig
+
+def run(config, seed): ...
+
+with seed_pool(2) as pool:
+    run_seeds(run, TrainConfig(), (0, 1), executor=pool)
+"""
+
+
+@pytest.mark.slow
+def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    said = done.stderr[done.stderr.rindex("\nRuntimeError: ") :]
+    assert "a worker process ended before its run did" in said
+    assert "__main__" in said
+
+
 @pytest.mark.slow
 def test_done_is_called_in_order_of_ending_and_one_bar_counts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
