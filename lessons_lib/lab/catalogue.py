@@ -200,6 +200,10 @@ _ENTRIES: dict[str, Entry] = {
                 run=translator.run_translator,
                 own={"ja-en": _said("japanese")},
             ),
+            "full-size-captions": _large(
+                *({"de-en": translator.translators()["de-en"]}, 1, "full_size"),
+                run=translator.run_translator,
+            ),
             "short": _scale(
                 *(translation.translations(), 2, *CAPTIONS, "scaled", "blocks"),
                 "corpora: Multi30k German-English both ways, Czech-English, and an embedded corpus "
