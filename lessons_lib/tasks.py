@@ -22,6 +22,8 @@ from lessons_lib.config import check_fields
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 FIRST_WORD = 4
 """Identifiers 0 to 3 are special in every vocabulary; words start here."""
+UNUSED = PAD, BOS, UNK
+"""Those that no target of a task holds: for ``Seq2SeqConfig.never_written``."""
 HELD_OUT_SEED = 2**31
 """Seed of the inputs on which every run is measured; no run trains from it."""
 

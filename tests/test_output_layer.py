@@ -7,11 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib import models
+from lessons_lib.corpora.batches import encode_parallel
+from lessons_lib.corpora.toy_language import toy_parallel
+from lessons_lib.corpora.vocabulary import Vocabulary, words
 from lessons_lib.lab import heads, ladder, starts, transformer
 from lessons_lib.lab.catalogue import REGISTRY
 from lessons_lib.lab.copying import CopyingConfig, build_copier
 from lessons_lib.lab.interventions import InterventionConfig, build_held
-from lessons_lib.tasks import BOS, EOS, FIRST_WORD
+from lessons_lib.tasks import BOS, EOS, FIRST_WORD, UNUSED, Copying, Keyword
 
 TINY = CopyingConfig(vocab=9, length=5, width=6, batch_size=4, steps=3, measured=7)
 
@@ -65,6 +68,14 @@ def test_a_registered_copier_has_no_output_that_never_occurs_but_one(name: tuple
         assert found >= occur | {BOS}
         assert len(found) == len(occur) + config.dead_words
         assert bool((logits[..., ~written[0]] == -1e9).all())
+
+
+def test_no_task_writes_an_unused_symbol() -> None:
+    corpus = toy_parallel(50)
+    german, english = map(Vocabulary.build, (map(words, corpus.source), map(words, corpus.target)))
+    pairs = encode_parallel(corpus, german, english).batch(range(50))
+    for batch in (Copying(5, 4).sample(90, 1), Keyword(3, 4, 5).sample(90, 1), pairs):
+        assert not set(UNUSED) & set(batch.target[batch.target_mask].tolist())
 
 
 def test_rows_by_hand() -> None:
