@@ -36,7 +36,7 @@ help:
 	@echo "PYTHON=python3.12  the Python that makes .venv        TORCH=cpu  torch without CUDA"
 	@echo "LESSONS_DATA=dir   where the corpora are already"
 
-book check test env editions assignment slides pdf bundle lint format lines links:
+book check test env editions assignment slides pdf bundle format lines links:
 	@$(COURSE) $@
 
 notebooks:
@@ -57,8 +57,13 @@ lock:
 release:
 	@$(COURSE) release $(or $(VERSION),$(error make release VERSION=0.2.0)) --repository="$(REPOSITORY)" --site="$(SITE)"
 
-clean:
-	@$(COURSE) clean
+lint:
+	@$(COURSE) check --only style --only types
 
-distclean:
-	@$(COURSE) clean --all
+clean:
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache
+
+# Not an environment that somebody else made.
+distclean: clean
+	@if [ -e .venv/course.json ]; then rm -rf .venv; \
+	elif [ -e .venv ]; then echo "expected a .venv that this course made, found another; it stays" >&2; exit 1; fi

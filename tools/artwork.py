@@ -27,14 +27,10 @@ def first_page() -> Explorer:
     runs = train_reduced(CONFIG, SEEDS)
 
     def tell(step: int) -> str:
-        now = runs.right_attention[:, runs.steps == step, 0]
-        finds, avoids = (now > 0.5).sum(), (now < 0.5 / CONFIG.length).sum()
-        if not finds + avoids:
-            return f"Step {step}. All twelve look nearly everywhere alike: a tenth on each word."
-        return (
-            f"Step {step}. Of twelve runs {finds} look at the word to copy, {avoids} away from it"
-            f", and {len(SEEDS) - finds - avoids} are on their way."
-        )
+        at = runs.right_attention[:, runs.steps == step, 0]
+        finds, avoids = (at > 0.5).sum(), (at < 0.5 / CONFIG.length).sum()
+        others = f"and {len(SEEDS) - finds - avoids} nearly everywhere alike, or on their way"
+        return f"Step {step}: of 12 runs {finds} look at the word, {avoids} away from it, {others}."
 
     def draw(figure: Figure, step: int) -> None:
         ax, so_far = figure.add_subplot(), runs.steps <= step

@@ -104,28 +104,17 @@ def is_litter(path: Path) -> bool:
     return any(map(LITTER.fullmatch, path.parts))
 
 
-def found_submissions(paths: Iterable[Path]) -> dict[str, list[Path]]:
-    """Every file and folder among paths and directly in folders, by what it is called in the table.
-
-    ``ann.ipynb``, ``Ann.ZIP`` and a folder ``ann`` are of one student: they stand in one row.
-    """
-
-    def stem(path: Path) -> str:
-        return path.name if path.is_dir() else SUFFIX.sub("", path.name) or path.name
-
-    students: dict[str, dict[Path, None]] = {}
+def found_submissions(paths: Iterable[Path]) -> list[Path]:
+    """Every file and folder among paths and directly in folders: each is one submission."""
+    found: dict[Path, None] = {}
     for path in paths:
         if not path.exists():
             raise CourseError(f"expected notebooks or zip files to grade, found no {path}")
-        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-            if not is_litter(Path(file.name)):
-                students.setdefault(stem(file).casefold(), {})[file] = None
-    if not students:
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        found |= dict.fromkeys(file for file in inside if not is_litter(Path(file.name)))
+    if not found:
         raise CourseError("expected notebooks or zip files to grade, found none")
-    return {
-        stem(*files) if len(files) == 1 else " and ".join(file.name for file in files): list(files)
-        for files in students.values()
-    }
+    return list(found)
 
 
 def notebooks(name: str, data: bytes, depth: int = 3) -> list[dict[str, Any]]:
@@ -163,13 +152,13 @@ def sources(cell: dict[str, Any]) -> str:
     return "".join(cell["source"])
 
 
-def read_submission(paths: Iterable[Path]) -> dict[str, Any]:
-    """The one notebook in files and folders of a student; copies of it do no harm."""
+def read_submission(path: Path) -> dict[str, Any]:
+    """The one notebook in a file, or in a folder of a student; copies of it do no harm."""
     found: dict[str, dict[str, Any]] = {}
     where: list[str] = []
     try:
-        for file, top in ((f, path) for path in paths for f in [path, *sorted(path.rglob("*"))]):
-            if file.is_file() and not is_litter(file.relative_to(top)):
+        for file in [path, *sorted(path.rglob("*"))]:
+            if file.is_file() and not is_litter(file.relative_to(path)):
                 for one in notebooks(file.name, file.read_bytes()):
                     found[json.dumps(list(map(sources, one["cells"])))] = one
                     where.append(file.name)
@@ -213,9 +202,9 @@ def unpacked(archive: Path, target: Path) -> Path:
 
 
 def grade_one(
-    project: Project, library: Path, name: str, paths: list[Path], seconds: float = SECONDS
+    project: Project, library: Path, path: Path, seconds: float = SECONDS
 ) -> dict[str, Any]:
-    """Grade a submission, the notebook in ``paths``; one that cannot be graded says why.
+    """Grade a submission, the notebook in ``path``; one that cannot be graded says why.
 
     It runs as you, without a sandbox, for at most ``seconds`` in all; each question has a limit of
     its own in the problem set. ``library`` has ``autograder.zip`` and what ``unpacked`` took out.
@@ -224,9 +213,9 @@ def grade_one(
         Its row of the table, with the points of each question or the ``problem``; in ``remarks``
         answers that were stopped or refused; and what it has ``written`` for a person.
     """
-    row: dict[str, Any] = {"submission": name, "written": "", "problem": "", "remarks": ""}
+    row: dict[str, Any] = {"submission": path.name, "written": "", "problem": "", "remarks": ""}
     try:
-        notebook = read_submission(paths)
+        notebook = read_submission(path)
         row["written"] = written_answers(notebook)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             copy = Path(folder) / f"{NAME}.ipynb"  # of a name and coding that otter can read
@@ -261,11 +250,11 @@ def grade(project: Project, handed_in: Iterable[Path], jobs: int = 1) -> int:
     1: something could not be graded; the table of grades says why.
     """
     target = project.build / "assignment"
-    students = found_submissions(path.expanduser() for path in handed_in)
+    submissions = found_submissions(path.expanduser() for path in handed_in)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         grade_it = partial(grade_one, project, unpacked(target / "autograder.zip", Path(name)))
         with ThreadPoolExecutor(max_workers=jobs) as pool:
-            rows = list(pool.map(grade_it, students.keys(), students.values()))
+            rows = list(pool.map(grade_it, submissions))
     write_grades(rows, target)
     failed = sum(bool(row["problem"]) for row in rows)
     print(f"{target / 'grades.csv'}: {len(rows) - failed} of {len(rows)} graded")

@@ -21,7 +21,7 @@ def find() -> str | None:
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
-def printed(page: Path) -> bytes:
+def printed(page: Path, outline: bool = False) -> bytes:
     """An HTML file as PDF, on sheets of the size that it asks for. CourseError: no Chromium."""
     if not (program := find()):
         raise CourseError(
@@ -36,6 +36,6 @@ def printed(page: Path) -> bytes:
         tab.set_default_timeout(300_000)
         tab.goto(page.absolute().as_uri())
         tab.evaluate("() => document.fonts.ready.then(() => 1)")
-        pdf: bytes = tab.pdf(prefer_css_page_size=True, tagged=True)
+        pdf: bytes = tab.pdf(prefer_css_page_size=True, tagged=True, outline=outline)
         browser.close()
     return pdf

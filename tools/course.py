@@ -27,7 +27,7 @@ import stages
 from environment import CourseError, Project
 
 INSIDE = "COURSE_INSIDE"  # set where the Python of the environment has started this again
-OUTSIDE = ("clean", "lines", "lock")  # commands that are done without it
+OUTSIDE = ("lines", "lock")  # commands that are done without it
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 NOT_HERE = "The course writes into its directory: run it in a copy that may be written, with room."
 COMMANDS = {  # the function that does each, with the options as its arguments, and what it does
@@ -36,7 +36,6 @@ COMMANDS = {  # the function that does each, with the options as its arguments, 
     "notebooks": ("website:renew_notebooks", "execute, and write the outputs back into book/"),
     "check": ("stages:run_stages", "style, types, and the tests that are not slow: a minute"),
     "test": ("stages:run_stages", "style, types, unit tests, every chapter once, the site"),
-    "lint": ("stages:run_stages", "ruff and mypy, as in `test`, without the tests"),
     "format": ("stages:style", "let ruff format and mend code and notebooks"),
     "lines": ("stages:lines", "count lines against their limits"),
     "bench": ("stages:bench", "measure speed, as ratios within one run: programs of benchmarks/"),
@@ -49,7 +48,6 @@ COMMANDS = {  # the function that does each, with the options as its arguments, 
     "release": ("release:release", "write a new version everywhere and build the wheel"),
     "links": ("website:check_links", "follow the external links of the committed book"),
     "lock": ("environment:lock", "pin requirements.in exactly in requirements.txt"),
-    "clean": ("environment:clean", "remove what was built; the environment stays"),
 }
 
 
@@ -65,7 +63,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         add[name].add_argument("--force", action="store_true", help="execute every chapter again")
     add["notebooks"].add_argument("only", nargs="*", default=[""], help="01, for example")
     add["book"].add_argument("--real", action="store_true", help="refuse the embedded corpus")
-    for name, known in (("check", stages.CHECK), ("lint", stages.LINT), ("test", stages.STAGES)):
+    for name, known in (("check", stages.CHECK), ("test", stages.STAGES)):
         add[name].add_argument("--only", choices=list(known), action="append", help="a stage")
         add[name].set_defaults(known=known)
     add["format"].set_defaults(mend=True)
@@ -77,7 +75,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add["release"].add_argument("--repository", default="", help="its address, if it changes")
     add["release"].add_argument("--site", default="", help="address of the book, if it changes")
     add["lock"].add_argument("--upgrade", action="store_true", help="take the newest allowed")
-    add["clean"].add_argument("--all", action="store_true", help="remove the environment as well")
     found = parser.parse_args(arguments)
     if found.torch not in ("plain", "cpu"):  # argparse does not check a default
         parser.error(f"TORCH: expected plain or cpu, found {found.torch!r}")

@@ -10,13 +10,13 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+PROMPT = "how-attention-learns"  # of the environment, by which we know it as ours
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 # These come with torch on Linux, in the versions that it wants itself; pinned here, they would
 # be downloaded with a CPU build of torch too.
@@ -25,7 +25,6 @@ BROUGHT_BY_TORCH = re.compile(r"^(nvidia-|cuda-|triton\b)")
 ELSEWHERE = {"USER", "TARGET", "PREFIX", "ROOT", "HOME", "PYTHON", "DRY_RUN", "IGNORE_INSTALLED"}
 ELSEWHERE |= {"PLATFORM", "PYTHON_VERSION", "IMPLEMENTATION", "ABI", "EDITABLE", "REQUIREMENT"}
 ELSEWHERE = {f"PIP_{name}" for name in ELSEWHERE}
-CACHES = ("pytest", "mypy", "ruff")
 
 
 class CourseError(Exception):
@@ -185,7 +184,9 @@ def install_package(project: Project) -> None:
 def refuse_foreign(project: Project) -> None:
     """Stop before changing a ``.venv`` that this project did not make."""
     empty = project.venv.is_dir() and not any(project.venv.iterdir())
-    if os.path.lexists(project.venv) and not empty and not project.stamp.exists():
+    marks = project.venv / "pyvenv.cfg"  # written at once: what was interrupted is ours, too
+    ours = project.stamp.exists() or (marks.is_file() and PROMPT in marks.read_text("utf-8"))
+    if os.path.lexists(project.venv) and not empty and not ours:
         wanted = "expected no .venv or one that `make book` made"
         raise CourseError(f"{wanted}, found another in {project.venv}. Move it away or delete it.")
 
@@ -200,22 +201,11 @@ def works(project: Project) -> bool:
         return False
 
 
-def remove(path: Path) -> None:
-    """Remove a file, a directory with all that is in it, or a link, which may lead to either."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
-
-
 def create(project: Project) -> None:
     """Make an empty environment with pip."""
     print(f"Making .venv with Python {sys.version.split()[0]}")
-    write_atomically(project.stamp, "{}")  # marks it as ours, also when interrupted from here on
-    for path in project.venv.iterdir():  # not the directory itself, which may be a link
-        if path != project.stamp:
-            remove(path)
-    command = [sys.executable, "-m", "venv", str(project.venv.resolve())]  # venv takes no link
+    where = str(project.venv.resolve())  # venv takes no link
+    command = [sys.executable, "-m", "venv", "--clear", "--prompt", PROMPT, where]
     if subprocess.run(command, check=False).returncode:
         raise CourseError(f"Python could not make {project.venv} (its own words are above).")
 
@@ -243,18 +233,6 @@ def ensure(project: Project, cpu: bool = False) -> None:
     print("Installing lessons_lib from its wheel")
     install_package(project)
     write_atomically(project.stamp, json.dumps(wanted, indent=1))
-
-
-def clean(project: Project, all: bool = False) -> int:
-    """Remove ``_build`` and caches, and ``.venv`` too where ``all`` is true, and say so."""
-    unwanted = [project.build, *(project.root / f".{name}_cache" for name in CACHES)]
-    if all:
-        refuse_foreign(project)
-        unwanted.append(project.venv)
-    for path in filter(os.path.lexists, unwanted):
-        remove(path)
-        print(f"Removed {path.name}")
-    return 0
 
 
 def lock(project: Project, upgrade: bool = False) -> int:

@@ -26,13 +26,6 @@ FIGURE = re.compile(r"!\[\]\(([\w-]+)#([\w-]+)\)\n*")
 NOTES = re.compile(r"<!--(.*?)-->\n*", re.DOTALL)
 
 
-class Figure(NamedTuple):
-    """A picture of the book in base64, and its text for those who cannot see it."""
-
-    png: str
-    alt: str
-
-
 class Slide(NamedTuple):
     """Markdown without figures and notes, what the speaker says and does, and figures beside it."""
 
@@ -41,24 +34,22 @@ class Slide(NamedTuple):
     figures: list[tuple[str, str]]  # notebook and cell
 
 
-def find_figure(book: Path, chapter: str, cell_id: str) -> Figure:
-    """The picture that a cell of a chapter shows in the book.
+def find_figure(book: Path, chapter: str, cell_id: str) -> dict[str, str]:
+    """The picture that a cell of a chapter shows: ``png``, in base64, and ``alt``, its text.
 
     CourseError: there is no such notebook or cell, or the cell has no picture or no alt text.
     """
-    where, path = f"{chapter}#{cell_id}", book / f"{chapter}.ipynb"
-    cells = nbformat.read(path, as_version=4).cells if path.exists() else []
-    cell = next((each for each in cells if each.id == cell_id), None)
-    if cell is None:
-        raise CourseError(f"{where}: expected a cell of this id in {path}, found none")
-    data = [output.get("data", {}) for output in cell.get("outputs", [])]
-    pictures = [entry["image/png"] for entry in data if "image/png" in entry]
-    if not pictures:
-        raise CourseError(f"{where}: expected a picture in the outputs; run `make notebooks`")
-    alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
-    if not alt:
-        raise CourseError(f"{where}: expected mystnb.image.alt in the metadata of the cell")
-    return Figure("".join(pictures[0].split()), alt)
+    try:
+        cells = nbformat.read(book / f"{chapter}.ipynb", as_version=4).cells
+        (cell,) = (each for each in cells if each.id == cell_id)
+        data = [output.get("data", {}) for output in cell.outputs]
+        picture = next(entry["image/png"] for entry in data if "image/png" in entry)
+        return {"png": "".join(picture.split()), "alt": cell.metadata["mystnb"]["image"]["alt"]}
+    except (OSError, ValueError, AttributeError, StopIteration, KeyError) as error:
+        raise CourseError(
+            f"{chapter}#{cell_id}: expected a chapter with this cell, a picture in its outputs and "
+            f"mystnb.image.alt in its metadata, found something else ({error!r})"
+        ) from None
 
 
 def read_slides(text: str) -> list[Slide]:
@@ -85,7 +76,7 @@ def build(project: Project, pdf: bool = False) -> int:
     shutil.rmtree(out / "figures", ignore_errors=True)
     (out / "figures").mkdir(parents=True)
     for names, figure in figures.items():
-        (out / "figures" / f"{'-'.join(names)}.png").write_bytes(base64.b64decode(figure.png))
+        (out / "figures" / f"{'-'.join(names)}.png").write_bytes(base64.b64decode(figure["png"]))
     marp = FIGURE.sub(r"![bg right:50% fit](figures/\1-\2.png)\n\n", text)
     (out / "lecture.md").write_text(marp, encoding="utf-8")
 

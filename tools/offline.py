@@ -11,7 +11,7 @@ import io
 import logging
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from bs4 import BeautifulSoup, Tag
 from jinja2 import Template
 from pypdf import PdfReader, PdfWriter
+from pypdf.generic import NameObject, TextStringObject
 
 import chromium
 import environment
@@ -35,11 +36,10 @@ STILL = "A still image: in the online book this figure can be moved."
 
 
 class Heading(NamedTuple):
-    """A chapter or a section: ``h1`` or ``h2``, as HTML and as text, and its place."""
+    """A chapter or a section: ``h1`` or ``h2``, as HTML, and its place."""
 
     level: str
     markup: str
-    text: str
     target: str
 
 
@@ -116,7 +116,7 @@ def headings(page: Tag) -> list[Heading]:
     found = []
     for tag in page.select("section > h1, section > h2"):
         target = str((page if tag.name == "h1" else tag.parent or page)["id"])
-        found.append(Heading(tag.name, tag.decode_contents(), tag.text, target))
+        found.append(Heading(tag.name, tag.decode_contents(), target))
     return found
 
 
@@ -130,22 +130,21 @@ def page_numbers(printed: bytes) -> dict[str, int]:
 
 
 def with_bookmarks(printed: bytes, text: str) -> PdfWriter:
-    """The PDF with a bookmark for each chapter and section of the document that was printed.
+    """The PDF whose bookmarks have the words of the headings in the document that was printed.
 
-    Chromium's own repeat the words of a heading that begins a page.
+    Chromium, which made them, repeats the words of a heading that begins a page.
     """
+
+    def flat(items: Any) -> Iterator[Any]:
+        for item in items:
+            yield from flat(item) if isinstance(item, list) else [item.node]
+
     # It numbers objects anew when it copies, and then warns that there are more than before.
     logging.getLogger("pypdf").setLevel(logging.ERROR)
     writer = PdfWriter(clone_from=io.BytesIO(printed))
-    numbers = page_numbers(printed)
-    chapter: Any = None
-    for page in BeautifulSoup(text, "html.parser").select("article"):
-        for each in headings(page):
-            parent = None if each.level == "h1" else chapter
-            item = writer.add_outline_item(
-                title=each.text, page_number=numbers[each.target] - 1, parent=parent
-            )
-            chapter = chapter if parent else item
+    titles = BeautifulSoup(text, "html.parser").select("h1, h2, h3, h4, h5, h6")
+    for node, title in zip(flat(writer.outline), titles, strict=True):
+        node[NameObject("/Title")] = TextStringObject(title.text)
     return writer
 
 
@@ -156,7 +155,7 @@ def build(project: Project, site: Path, target: Path) -> int:
         page.write_text(document(project, site), encoding="utf-8")
         text = document(project, site, page_numbers(chromium.printed(page)))
         page.write_text(text, encoding="utf-8")
-        writer = with_bookmarks(chromium.printed(page), text)
+        writer = with_bookmarks(chromium.printed(page, outline=True), text)
     writer.write(target)
     return len(writer.pages)
 

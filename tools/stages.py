@@ -5,28 +5,16 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 
 import website
 from environment import Project, call
 
-CELL_SECONDS = 600
 # Memory for a chapter and the processes that it starts: more than any was seen to need.
 CHAPTER_BYTES = 3 * 10**9
 # Threads of a small model wait for each other, the more so beside another process.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-# A configuration of its own: nbval runs where the project's settings must not reach, and the one
-# warning that it provokes in current versions of pytest is no fault of a chapter.
-NBVAL_INI = """\
-[pytest]
-addopts = -p no:cacheprovider -ra
-filterwarnings =
-    error
-    ignore::DeprecationWarning:nbval
-    ignore::pytest.PytestRemovedIn10Warning
-"""
 LIMITS = {  # what: lines of all together, and where; a file of lessons_lib has its own limit
     "lessons_lib": (12_000, ["lessons_lib/**/*.py"]),
     "of these, the shelf": (2_300, ["lessons_lib/*.py"]),
@@ -39,15 +27,14 @@ SHELF_FILES, FILE_LINES = 12, 450
 DATA = ["lessons_lib/**/*.toml", "lessons_lib/**/*.css", "lessons_lib/**/*.js"]
 
 
-def pytest(project: Project, stage: str, arguments: list[str], most: int, **settings: str) -> int:
+def pytest(project: Project, arguments: list[str], most: int, **settings: str) -> int:
     """Run pytest on the installed ``lessons_lib``, in at most so many processes of one thread each.
 
     A file stays in one process (unless ``--dist`` says otherwise), with what its tests share.
     """
     import joblib  # it counts the cores that this process may use
 
-    options = [f"--junitxml={project.build / stage}.xml", "-o", "junit_family=xunit2"]
-    options += ["-n", str(min(most, joblib.cpu_count())), "--dist", "loadfile"]
+    options = ["-n", str(min(most, joblib.cpu_count())), "--dist", "loadfile"]
     settings |= {"LESSONS_INSTALLED": "1", **ONE_THREAD}
     return call(project, ["-m", "pytest", *options, *arguments], **settings)
 
@@ -63,15 +50,14 @@ def types(project: Project) -> int:
     return call(project, ["-m", "mypy"])
 
 
-def unit(project: Project, *options: str, stage: str = "unit") -> int:
+def unit(project: Project, *options: str) -> int:
     """Run everything in tests/ that needs no site."""
-    others = ["--ignore-glob=*test_site*.py"]
-    return pytest(project, stage, ["tests", *options, *others], most=8)
+    return pytest(project, ["tests", *options, "--ignore-glob=*test_site*.py"], most=8)
 
 
 def quick(project: Project) -> int:
     """Run the tests that need neither a browser nor more than about a second."""
-    return unit(project, "-q", "-m", "not slow and not browser", stage="quick")
+    return unit(project, "-q", "-m", "not slow and not browser")
 
 
 def chapters(project: Project) -> int:
@@ -80,15 +66,13 @@ def chapters(project: Project) -> int:
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         top = Path(name)
-        (top / "nbval.ini").write_text(NBVAL_INI, encoding="utf-8")
         copies = []
         for path in website.chapters(project):
             (top / path.stem).mkdir()
             copies.append(str(shutil.copy(path, top / path.stem)))
-        options = ["-c", str(top / "nbval.ini"), f"--rootdir={top}", "--durations=5", "--nbval-lax"]
-        options += ["--nbval-kernel-name=python3", f"--nbval-cell-timeout={CELL_SECONDS}", *copies]
+        options = ["-c", "tools/nbval.ini", f"--rootdir={top}", *copies]
         most = 2 if psutil.virtual_memory().total > 2 * CHAPTER_BYTES else 1
-        return pytest(project, "chapters", options, most, LESSONS_STATIC_FIGURES="1")
+        return pytest(project, options, most, LESSONS_STATIC_FIGURES="1")
 
 
 def site(project: Project) -> int:
@@ -100,9 +84,7 @@ def site(project: Project) -> int:
         return 1
     tests = sorted(str(path) for path in (project.root / "tests").glob("test_site*.py"))
     # Each process gets its share in order, page after page, so that a page is opened once.
-    return pytest(
-        project, "site", [*tests, "--dist", "worksteal"], most=2, LESSONS_SITE=str(output)
-    )
+    return pytest(project, [*tests, "--dist", "worksteal"], most=2, LESSONS_SITE=str(output))
 
 
 def bench(project: Project, names: list[str]) -> int:
@@ -110,9 +92,8 @@ def bench(project: Project, names: list[str]) -> int:
     return call(project, ["benchmarks/run.py", *names])
 
 
-LINT: dict[str, Callable[[Project], int]] = {"style": style, "types": types}
-STAGES = {**LINT, "unit": unit, "chapters": chapters, "site": site}
-CHECK = {**LINT, "quick": quick}
+CHECK: dict[str, Callable[[Project], int]] = {"style": style, "types": types, "quick": quick}
+STAGES = {"style": style, "types": types, "unit": unit, "chapters": chapters, "site": site}
 
 
 def run_stages(
@@ -125,15 +106,10 @@ def run_stages(
     for name, function in known.items():
         if only and name not in only:
             continue
-        record = project.build / f"{name}.xml"
-        record.unlink(missing_ok=True)
         print("\n" + f" {name}: {function.__doc__} ".center(78, "-"), flush=True)
         start = time.monotonic()
         verdict = "FAILED" if function(project) else "passed"
-        suites = ElementTree.parse(record).iter("testsuite") if record.exists() else ()
-        kinds = ("tests", "failures", "errors", "skipped")
-        said = "; ".join(f"{kind} {each.get(kind)}" for each in suites for kind in kinds)
-        rows.append(f"{name:<12}{verdict:<10}{time.monotonic() - start:8.1f} s   {said}".rstrip())
+        rows.append(f"{name:<12}{verdict:<10}{time.monotonic() - start:8.1f} s")
     failed = any("FAILED" in row for row in rows)
     print("\n".join(["", *rows]))
     if failed:

@@ -217,16 +217,6 @@ def book(project: Project, force: bool = False, real: bool = False) -> int:
     return 1
 
 
-def renewed(old: str, new: str) -> str:
-    """What belongs into ``book/``: the old file while time and memory differ by less than half."""
-    before, after = json.loads(old), json.loads(new)
-    was, now = (each["metadata"].pop(RUN, {}) for each in (before, after))
-    alike = was.keys() == now.keys() and all(
-        abs(now[name] - was[name]) < was[name] / 2 for name in ("seconds", "peak_mb") if name in now
-    )
-    return old if before == after and alike else new
-
-
 def renew_notebooks(project: Project, force: bool = False, only: Iterable[str] = ("",)) -> int:
     """Write the outputs of the last execution into ``book/``, for committing them."""
     copies = executed(project, force, tuple(only))
@@ -234,8 +224,7 @@ def renew_notebooks(project: Project, force: bool = False, only: Iterable[str] =
         print("No chapter was changed (see above).")
         return 1
     for path, copy in copies.items():
-        old = path.read_text(encoding="utf-8")
-        text = renewed(old, copy.read_text(encoding="utf-8"))
+        old, text = (each.read_text(encoding="utf-8") for each in (path, copy))
         environment.write_atomically(path, text)
         print(f"{path.relative_to(project.root)}: {'up to date' if old == text else 'renewed'}")
     return 0
