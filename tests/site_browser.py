@@ -213,13 +213,13 @@ SPY = """window.Worker = class extends Worker {
   }
   postMessage(...given) {
     super.postMessage(...given);
-    const told = document.documentElement.dataset.told = given[0]?.type;
+    const told = given[0]?.type;
     if (told !== 'run' && told !== 'step') return;
     this.trains = true;  // and is not the worker that counts
     document.documentElement.dataset.running = true;
   }
 };"""
-"""Notes on the page what the playground's workers are told, and whether one says that it runs."""
+"""Notes on the page whether the worker of the playground that trains says that it runs."""
 RUN = """part => axe.run(part, {
   resultTypes: ['violations'],
   preload: false,  // or it asks for style sheets once more, at wrong addresses

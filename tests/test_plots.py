@@ -1,6 +1,5 @@
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -8,8 +7,6 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex, to_rgb
-from matplotlib.font_manager import FontProperties, findfont
-from matplotlib.mathtext import MathTextParser
 from matplotlib.patches import Rectangle
 
 from lessons_lib.lab.outcomes import cumulative_incidence, draw
@@ -91,12 +88,6 @@ def test_any_two_colours_can_be_told_apart(blindness: str) -> None:
         assert apart(one, other, blindness) >= 8, f"{one} and {other}"
 
 
-def test_the_measure_of_distance_knows_what_is_confused() -> None:
-    """Red and green of one lightness."""
-    assert apart("#C04848", "#6B7A20", "none") > 15
-    assert apart("#C04848", "#6B7A20", "deuteranopia") < 8
-
-
 def test_roles_have_colours_of_their_own_that_stand_out_from_white() -> None:
     shared = [role for role in ROLES if list(ROLES.values()).count(ROLES[role]) > 1]
     assert shared == ["words", "uniform"], "on purpose, and no others"
@@ -138,15 +129,10 @@ def test_intervals_keep_their_order_from_the_top() -> None:
     assert ax.lines[0].get_color() == ROLES["uniform"]
 
 
-def test_style_gives_opaque_figures_one_typeface_of_matplotlibs_and_colours_of_roles() -> None:
+def test_style_gives_opaque_figures_and_colours_of_roles() -> None:
     use_style()
     figure = plt.figure()
     assert figure.get_facecolor() == (1, 1, 1, 1)
-    here = Path(mpl.get_data_path())
-    assert Path(findfont(FontProperties(), fallback_to_default=False)).is_relative_to(here)
-    text = figure.text(0, 0, r"words and $\beta_{x}$")
-    parsed = MathTextParser("path").parse(text.get_text(), dpi=72, prop=text.get_fontproperties())
-    assert {glyph[0].family_name for glyph in parsed.glyphs} == {"DejaVu Sans"}
     ax = figure.add_subplot()
     for _ in ROLES:
         ax.plot([0, 1])

@@ -1,7 +1,7 @@
-"""The core of the site in each browser engine that is there: Chromium, Firefox, WebKitGTK.
+"""The core of the site in each other browser engine that is there: Firefox, WebKitGTK.
 
-Chromium is driven by Playwright, Firefox by its own Marionette, WebKitGTK by its WebDriver under
-a virtual display. One that is missing is skipped, and named.
+Firefox is driven by its own Marionette, WebKitGTK by its WebDriver under a virtual display. One
+that is missing is skipped, and named. What Chromium makes of the site: the other ``test_site*.py``.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from typing import Any, NamedTuple
 
 import pytest
 from site_browser import CHAPTERS, PAGES, SPY, Host, needs_site, served, wait
-
-import chromium
 
 pytestmark = [
     needs_site,
@@ -59,20 +57,7 @@ class Engine(NamedTuple):
         wait(lambda: self.run(f"return {condition}"), condition)
 
 
-def in_chromium(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """Chromium."""
-    if chromium.find() is None:
-        pytest.skip(chromium.ABSENT)
-    page = request.getfixturevalue("browser").new_page()  # Playwright starts once in a process
-    yield Engine(
-        page.goto,
-        lambda script: page.evaluate(f"() => {{ {script} }}"),
-        lambda selector, key: page.locator(selector).first.press(key),
-    )
-    page.close()
-
-
-def in_firefox(_: pytest.FixtureRequest) -> Iterator[Engine]:
+def in_firefox() -> Iterator[Engine]:
     """Firefox."""
     program = shutil.which("firefox-esr") or shutil.which("firefox")
     if program is None:
@@ -134,7 +119,7 @@ def driven_by_marionette(line: socket.socket) -> Engine:
     )
 
 
-def in_webkit(_: pytest.FixtureRequest) -> Iterator[Engine]:
+def in_webkit() -> Iterator[Engine]:
     """WebKitGTK."""
     program = shutil.which("WebKitWebDriver")
     browsers = sorted(Path("/usr/lib").glob("*/webkit2gtk-*/MiniBrowser"))
@@ -166,11 +151,9 @@ def watched() -> Iterator[str]:
         yield found
 
 
-@pytest.fixture(
-    scope="module", params=[in_chromium, in_firefox, in_webkit], ids=lambda made: made.__doc__[:-1]
-)
+@pytest.fixture(scope="module", params=[in_firefox, in_webkit], ids=["Firefox", "WebKitGTK"])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    yield from request.param(request)
+    yield from request.param()
 
 
 @pytest.fixture
@@ -242,15 +225,3 @@ def test_the_playground_trains_counts_and_stops(engine: Engine, go: Go) -> None:
         engine.run(click.format(".pg-count"))
         engine.until(f"document.querySelector('.pg-count').innerText.includes('{told}')")
     assert engine.run(f"return {step}") == stopped
-
-
-def test_search_answers_with_sections(engine: Engine, go: Go) -> None:
-    """For a word with a typo; what is found is looked at in ``test_site.py``."""
-    go("search.html?q=permutaton")
-    engine.until("document.querySelector('#search-results li a[href*=\"06_hard\"]')")
-    links, quotes = (
-        engine.run(f"return [...document.querySelectorAll('#search-results {part}')].map({what})")
-        for part, what in (("li a", "e => e.href"), (".context", "e => e.innerText"))
-    )
-    assert any("#" in link for link in links)
-    assert any("permutation" in quote.lower() for quote in quotes)

@@ -10,8 +10,6 @@ import pytest
 import site_browser as web
 from playwright.sync_api import expect
 
-from lessons_lib.theory import phase_portrait
-
 pytestmark = [web.needs_site, *web.in_browser]
 
 PAGE = "book/playground.html"
@@ -21,27 +19,9 @@ At = Callable[..., Any]
 
 PICTURE = "id => document.querySelector(`[data-view=${id}] canvas`).toDataURL()"
 CHANGED = f"([id, old]) => ({PICTURE})(id) !== old"
-HIDE = """hidden => {
-  Object.defineProperty(document, 'hidden', {configurable: true, get: () => hidden});
-  document.dispatchEvent(new Event('visibilitychange'));
-}"""
 FOCUS = """(e => [e.id || e.className, `outline ${getComputedStyle(e).outlineStyle}`])(
   document.activeElement)"""
 FOCUSED = "document.activeElement.textContent"
-WRITTEN = """() => {
-  window.written = {};
-  const { fillText } = CanvasRenderingContext2D.prototype;
-  CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
-    const { view } = this.canvas.closest("[data-view]")?.dataset ?? {};
-    (window.written[view] ??= []).push(text);
-    return fillText.call(this, text, ...place);
-  };
-}"""
-"""Notes what is written on each picture from now on."""
-# Within the card: what stands above it may move when the font of its formulas comes.
-NEXT = """() => { const [button, card] = [".pg-next", ".pg-story"].map(s => document
-  .querySelector(s).getBoundingClientRect().top); return Math.round(button - card); }"""
-SMALL_PHONES = [{"width": 375, "height": 667}, {"width": 360, "height": 640}]
 
 
 @pytest.fixture
@@ -83,15 +63,11 @@ def test_the_tour_leads_through_four_scenes_to_a_summary(at: At) -> None:
     page = at()
     page.click(".pg-show-me")
     assert page.evaluate(FOCUSED) == "Words first, then attention"
-    words, heights = [], set()
     sentence = page.locator("#pg-position option").all_text_contents()
     (missing,) = re.findall(r"missing (\w+) is never", page.inner_text(".pg-story-caption"))
     assert missing not in " ".join(sentence), "the picture shows what the caption says"
-    assert "vote for what to write (orange)" in page.inner_text(".pg-story-caption")
     for number, branch in enumerate(["aligned", "aligned", "elimination", "aligned"], start=1):
         assert page.inner_text(".pg-story-count") == f"Scene {number} of 4"
-        for part in ("caption", "ending"):
-            words += page.text_content(f".pg-story-{part}").split()
         ending = page.locator(".pg-story-ending")
         assert not ending.is_visible(), "what comes of it is not told before it comes"
         assert page.locator(".pg-view:visible").count() == 3
@@ -99,29 +75,14 @@ def test_the_tour_leads_through_four_scenes_to_a_summary(at: At) -> None:
         if number in (2, 3):
             ending.filter(has_text=branch, visible=True).wait_for()
             page.wait_for_selector(".pg-hold:has-text('Again')")
-        if number == 3:  # what it costs is said beside the lucky start
-            told = re.findall(r"(\d+)%", page.inner_text(".pg-story-measure"))
-            here, lucky, guess = map(int, told)
-            assert guess == 17 < here < 50 < lucky
         if number == 4:
             done = ".pg-tally-words:has-text('of 100 runs') >> nth=1"
             page.wait_for_selector(done)
             one, eight = page.locator(".pg-tally-words").all_inner_texts()
             assert "Theory: 50%" in one
             assert "Theory: 99.6%: one head finds the place in 50% of starts, all 8 miss" in eight
-            aligned = [int(re.findall(r"Aligned: (\d+)", text)[0]) for text in (one, eight)]
-            assert 30 <= aligned[0] <= 70
-            assert aligned[1] >= 95
-        heights.add(page.evaluate(NEXT))
         page.click(".pg-next")
-    assert len(words) <= 120, "half of what the first edition said"
-    heights.add(page.evaluate(NEXT))
-    assert len(heights) == 1, "one need not look for the button"
-    summary = page.inner_text(".pg-story-caption")
-    assert len(summary.split()) <= 67
-    for question in ("What goes wrong", "half of the starts", "Why a coin", "Why one lucky head"):
-        assert question in summary
-    assert phase_portrait.aligned_share(6, 6, 0.1) == pytest.approx(0.5)
+    assert page.inner_text(".pg-story-count") == "In short"
     page.click(".pg-next")
     assert page.locator(".pg-story").is_hidden()
     assert page.locator(".pg-view:visible").count() == 7
@@ -139,12 +100,9 @@ def test_the_tour_waits_for_its_reader_and_escape_leaves_it(at: At) -> None:
     page.wait_for_selector(f"{APP}[data-step='0']")
     page.clock.run_for(5_000)
     reaches(page, 1)
-    page.evaluate(HIDE, True)
-    stopped = rests(page)
     page.click(".pg-hold:has-text('Pause')")
+    stopped = rests(page)
     page.click(".pg-hold:has-text('Go on')")
-    assert page.get_attribute("html", "data-told") == "pause", "a hidden tab rests"
-    page.evaluate(HIDE, False)
     reaches(page, stopped + 1)
     page.keyboard.press("Escape")
     assert page.locator(".pg-story").is_hidden()
@@ -153,13 +111,9 @@ def test_the_tour_waits_for_its_reader_and_escape_leaves_it(at: At) -> None:
     assert page.locator(".pg-view:visible").count() == 7
 
 
-@pytest.mark.parametrize("size", SMALL_PHONES, ids=str)
-def test_on_a_small_phone_a_scene_is_in_sight_with_its_caption(
-    at: At, size: dict[str, int]
-) -> None:
-    page = at(size=size)
+def test_on_a_small_phone_a_scene_is_in_sight_with_its_caption(at: At) -> None:
+    page = at(size={"width": 360, "height": 640})
     page.click(".pg-show-me")
-    heights = set()
     for number in range(1, 6):
         if number == 4:  # as high as when all is counted
             page.wait_for_selector(".pg-tally-words:has-text('of 100 runs') >> nth=1")
@@ -169,42 +123,10 @@ def test_on_a_small_phone_a_scene_is_in_sight_with_its_caption(
         for summary in page.locator(".pg-view:visible summary").all():
             assert summary.inner_text() == "In words"
             expect(summary).to_be_visible()
-        if number < 5:  # who asks why sees it, and Next where it was
+        if number < 5:  # who asks why sees it
             page.click(".pg-why-ask")
             expect(page.locator(".pg-why")).to_be_in_viewport(ratio=1)
-        heights.add(page.evaluate(NEXT))
         page.click(".pg-next")
-    assert len(heights) == 1, "one need not look for the button"
-
-
-@pytest.mark.parametrize("size", [web.DESKTOP, SMALL_PHONES[-1]], ids=str)
-def test_maps_say_what_rows_and_columns_are_in_the_tour_too(at: At, size: dict[str, int]) -> None:
-    page = at(size=size)
-    page.evaluate(WRITTEN)
-    page.click(".pg-show-me")
-    attention = ("\u2190 writes", "looks at \u2192")
-    table = ("\u2190 looks at", "writes: + for, \u2212 against")  # on a phone no arrow
-    has = "([view, axis]) => window.written[view]?.some(text => text.startsWith(axis))"
-    for view, axes in (("attention", attention), ("table", table)):
-        for axis in axes:
-            page.wait_for_function(has, arg=[view, axis])
-    for _ in range(3):
-        page.click(".pg-next")
-    several = "\u2193 writes   \u2192 looks at"
-    page.wait_for_function(has, arg=["attention", several])
-
-
-def test_escape_in_the_search_does_not_leave_the_tour(at: At) -> None:
-    page = at()
-    page.click(".pg-show-me")
-    page.keyboard.press("Control+k")
-    search = page.locator("#pst-search-dialog")
-    expect(search).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(search).to_be_hidden()
-    assert page.locator(".pg-story").is_visible()
-    page.keyboard.press("Escape")
-    assert page.locator(".pg-story").is_hidden()
 
 
 def test_all_is_in_one_screen_and_each_toss_has_a_seed_of_its_own(at: At) -> None:
@@ -217,8 +139,6 @@ def test_all_is_in_one_screen_and_each_toss_has_a_seed_of_its_own(at: At) -> Non
         seeds.append(settings(page)["seed"])
     assert len(set(seeds)) == 3
     page.wait_for_url(f"**#seed={seeds[-1]}")
-    page.evaluate("() => { location.hash = ''; }")  # the bare address restores the defaults
-    expect(page.locator("#pg-seed")).to_have_value("1")
     page = at(size=web.PHONE)
     page.click(".pg-run")
     expect(page.locator("[data-view=attention] canvas")).to_be_in_viewport()
@@ -250,21 +170,15 @@ def test_pointing_at_a_cell_tells_its_value_and_marks_both_maps(at: At) -> None:
         assert page.inner_text(f"[data-view={view}] .pg-value") == ""
 
 
-@pytest.mark.parametrize("heads", [1, 5])
-def test_arrow_keys_go_from_cell_to_cell_and_each_value_is_told(at: At, heads: int) -> None:
-    page = at(f"#v=4&l=3&h={heads}")
+def test_arrow_keys_go_from_cell_to_cell_and_each_value_is_told(at: At) -> None:
+    page = at("#v=4&l=3&h=5")
     sentence = page.locator("#pg-position option").all_text_contents()
     first, second, third = (option.split()[1] for option in sentence)
     status = page.locator("[role=status]")
     looks, votes = (page.locator(f"[data-view={view}] .pg-value") for view in VIEWS[:2])
-    page.locator("[data-view=curves] summary").focus()
-    for _ in range(4):
-        page.keyboard.press("Shift+Tab")
-        if page.evaluate("document.activeElement.matches('[data-view=table] canvas')"):
-            break
+    page.locator("[data-view=table] canvas").focus()
     expect(status).to_have_text(re.compile(r"ant votes (for|against) ant: [+\u2212]?\d\.\d\d$"))
     page.locator("[data-view=attention] canvas").focus()
-    head = "Head 1: " if heads > 1 else ""
     for key, writing, at_word in (
         ("ArrowUp", first, first),  # there is no more
         ("ArrowRight", first, second),
@@ -272,16 +186,12 @@ def test_arrow_keys_go_from_cell_to_cell_and_each_value_is_told(at: At, heads: i
         ("ArrowRight", second, third),
     ):
         page.keyboard.press(key)
-        told = re.compile(rf"^{head}writing {writing}, it looks at {at_word}: [\d.]+%$")
+        told = re.compile(rf"^Head 1: writing {writing}, it looks at {at_word}: [\d.]+%$")
         expect(status).to_have_text(told)
         expect(looks).to_have_text(told)
         expect(votes).to_have_text(re.compile(f"{at_word} votes (for|against) {writing}: "))
     page.keyboard.press("ArrowRight")
-    if heads > 1:
-        expect(status).to_have_text(re.compile(f"^Head 2: writing {second}, it looks at {first}: "))
-        page.keyboard.press("ArrowDown")
-        page.keyboard.press("ArrowDown")  # there is no head below the second
-        expect(status).to_have_text(re.compile(f"^Head 2: writing {third}, "))
+    expect(status).to_have_text(re.compile(f"^Head 2: writing {second}, it looks at {first}: "))
     page.keyboard.press("Tab")
     expect(looks).to_have_text("")
 
@@ -303,12 +213,6 @@ def test_the_starting_point_is_moved_by_pointer_and_by_keys(at: At) -> None:
     expect(handle).to_have_attribute("aria-label", re.compile(r"word lead \+0\.50"))  # is drawn
     assert start() == pytest.approx([a + 0.05, b + 0.5], abs=0.011)
     assert "on the side of aligned" in page.text_content("[role=status]")
-    label = handle.get_attribute("aria-label")
-    handle.evaluate(  # two keys before anything is drawn
-        "e => [0, 0].map(() => e.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowLeft'})))"
-    )
-    assert settings(page)["startA"] == "-0.05"
-    expect(handle).not_to_have_attribute("aria-label", label)
     box, plane = handle.bounding_box(), page.locator("[data-view=plane] canvas").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.down()
@@ -324,7 +228,6 @@ def test_a_head_and_its_mirror_image_are_counted_beside_the_theory(at: At) -> No
     page = at("#playground-mirror")
     assert settings(page).items() >= {"heads": "2", "mirror": "pairs"}.items()
     page.select_option("#pg-runs", "20")
-    page.wait_for_selector(".pg-duration:has-text('about')")  # said before it starts
     page.click(".pg-count")
     page.wait_for_selector(".pg-tally-words:has-text('of 20 runs')")
     text = page.inner_text(".pg-tally-words")
@@ -332,19 +235,13 @@ def test_a_head_and_its_mirror_image_are_counted_beside_the_theory(at: At) -> No
     assert len(counts) == 3
     assert sum(counts) == 20
     assert counts[0] >= 18
-    bars = "all => all.map(e => parseFloat(e.style.width))"
-    assert page.locator(".pg-part").evaluate_all(bars) == [count * 5 for count in counts]
     assert re.search(r"95% interval \d+% to [\d.]+%", text)
     share = float(re.findall(r"Theory: ([\d.]+)%: one head .* in 50% of starts", text)[0])
     assert share > 99
-    page.select_option("#pg-mirror", "off")
-    page.click(".pg-count")
-    page.wait_for_selector(".pg-tally-words:has-text('Theory: 75%') >> nth=0")
 
 
-@pytest.mark.parametrize("fragment", ["", "#v=7&l=5&h=3"])
-def test_a_run_changes_every_picture_and_its_text(at: At, fragment: str) -> None:
-    page = at(fragment, size={"width": 1280, "height": 2600})
+def test_a_run_changes_every_picture_and_its_text(at: At) -> None:
+    page = at("#v=7&l=5&h=3", size={"width": 1280, "height": 2600})
     expect(page.locator(".pg-words:empty")).to_have_count(0)
     before = {view: page.evaluate(PICTURE, view) for view in VIEWS}
     texts = page.locator(".pg-words").all_text_contents()
@@ -379,11 +276,6 @@ def test_a_run_that_is_left_alone_rests_and_says_so(at: At) -> None:
     page.wait_for_selector(".pg-state:has-text('Paused, to save')")
     assert "Paused, to save" in page.text_content("[role=status]")
     assert page.inner_text(".pg-run") == "Run"
-    rested = rests(page)
-    page.select_option("#pg-pace", "medium")  # at full speed it may rest again before one looks
-    page.click(".pg-run")
-    reaches(page, rested + 50)
-    assert "Paused" not in page.inner_text(".pg-state")
 
 
 def test_a_decision_is_announced_once_in_words(at: At) -> None:
@@ -468,6 +360,8 @@ def test_everything_can_be_done_by_keyboard(at: At) -> None:
     assert page.text_content("[role=status]") == why
     page.keyboard.press("Shift+Tab")
     assert page.evaluate(FOCUSED) == "Next"
+    for key in ("Control+k", "Escape"):  # of the search, which gives the focus back
+        page.keyboard.press(key)
     for _ in range(4):
         page.keyboard.press("Enter")
     assert page.inner_text(".pg-story-count") == "In short"
