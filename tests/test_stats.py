@@ -33,7 +33,6 @@ def test_seed_interval_by_hand() -> None:
     found = seed_interval([1.0, 5.0, 2.0, 4.0])
     half = 3.18245 * (10 / 3) ** 0.5 / 4**0.5
     assert [found.low, found.high] == pytest.approx([3 - half, 3 + half], abs=1e-4)
-    assert found.n == 4
 
 
 def test_wilson_interval_by_its_formula() -> None:
@@ -44,7 +43,6 @@ def test_wilson_interval_by_its_formula() -> None:
     found = proportion_interval(k, n)
     assert [found.low, found.high] == pytest.approx([centre - half, centre + half])
     assert proportion_interval(8, 8).high == 1.0
-    assert proportion_interval(8, 8).low < 0.7
 
 
 def test_chance_agreement_by_hand() -> None:
