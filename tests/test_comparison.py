@@ -208,19 +208,16 @@ def test_lag_by_hand() -> None:
     # KTIW is half-way up at 10, attention at 25 + 15/5.
     found = lag(STEPS, [0.0, 0.5, 0.75, 1.0], [0.1, 0.1, 0.4, 0.9])
     assert found == pytest.approx({"rise/ktiw": 10, "rise/attention": 28, "lag": 18})
+    # It is the first time that counts, though it falls again.
+    assert lag(STEPS, [0.0, 0.8, 0.2, 1.0], [0.1, 0.1, 0.4, 0.9])["rise/ktiw"] == 6.25
     flat, rising = [0.3, 0.9, 0.5, 0.3], [0.0, 0.5, 0.75, 1.0]
     assert lag(STEPS, flat, rising) == lag(STEPS, rising, flat) == {}, "none ends where it began"
 
 
 def test_the_step_at_which_a_curve_first_reaches_a_level() -> None:
-    curves = {"1.0": [0.1, 0.5, 0.3, 0.9], "1.1": [0.0, 0.1, 0.2, 0.25]}
-    rows = pd.DataFrame(
-        [
-            {"run": run, "step": step, "metric": "ktiw", "value": value}
-            for run, values in curves.items()
-            for step, value in zip((0, 10, 20, 40), values, strict=True)
-        ]
-    )
+    columns: Given = {"run": ["1.0"] * 4 + ["1.1"] * 4, "step": [0, 10, 20, 40] * 2}
+    columns["value"] = [0.1, 0.5, 0.3, 0.9, 0.0, 0.1, 0.2, 0.25]
+    rows = pd.DataFrame({**columns, "metric": "ktiw"})
     assert step_at(rows, "ktiw", 0.2).tolist() == pytest.approx([2.5, 20.0])
     at_06 = step_at(rows, "ktiw", 0.6)  # it fell back in between, which does not count
     assert at_06["1.0"] == pytest.approx(20 + 20 * (0.6 - 0.5) / (0.9 - 0.5))
