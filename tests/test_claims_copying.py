@@ -1,7 +1,6 @@
 """What the scoreboard says of copying follows from the records, and from nothing else."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from statistics import fmean
 
 import pytest
@@ -161,7 +160,6 @@ def test_the_hazard_of_learning_to_copy_by_hand() -> None:
     hard = [IN_TIME] * 20 + [LATE] * 2 + [NEVER] * 8
     ours = judged("cannot-copy", HARD, {"hard": hard}, "paper").found.ours
     assert "2 of these do by step 400, of those left 0.111 [" in ours  # 1 - exp(-2/17)
-    assert "10 of them never look at the right word" in ours
 
 
 def test_the_verdict_hangs_on_thresholds_that_a_reader_can_pass() -> None:
@@ -173,48 +171,18 @@ def test_the_verdict_hangs_on_thresholds_that_a_reader_can_pass() -> None:
         Thresholds(rare=0)
 
 
-@pytest.mark.parametrize(("n", "one", "eight", "verdict"), [
-    (90, (45, 45), (90, 45), "in part"), (20, (10, 10), (20, 14), "undecided"),
-], ids=["LSTM only", "too few runs to tell"])  # fmt: skip
-def test_more_heads_align_more_often(
-    n: int, one: tuple[int, int], eight: tuple[int, int], verdict: str
-) -> None:
-    arms = shares(n, lstm_1=one[0], gru_1=one[1], lstm_8=eight[0], gru_8=eight[1])
-    found = judged("several-heads-align", "heads", arms)
-    assert found.verdict == verdict
-    assert found.to_dict()["estimate"] == pytest.approx((sum(eight) - sum(one)) / (2 * n))
-    assert found.found.runs == 4 * n
-
-
-def head_mix(bad: int, step: int, scale: str) -> Records:
-    """50 models each: so many bad ones align at a step; of the good ones 40 by step 180."""
-    arms: dict[str, list[Run]] = {
-        "eight-bad": [("aligned", step, True)] * bad + [NEVER] * (50 - bad),
-        "seven-bad-one-good": [("aligned", 180, True)] * 40 + [("aligned", 300, True)] * 10,
-    }
-    at = {190: [0.55] * 50}
-    found = {arm: record(arm, runs, at) for arm, runs in arms.items()}
-    pool = {"pool": (1, 2, 3, 4, 5, 6, 7), "drawn": 6, "heads": 6}  # of these there are 7 sets
-    return {("head_mix", scale): {arm: replace(r, config=pool) for arm, r in found.items()}}
-
-
 @pytest.mark.parametrize(
     ("bad", "step", "verdict"), [(20, 380, "supported"), (50, 190, "not supported")]
 )
 def test_bad_heads_are_compared_by_outcome_and_time(bad: int, step: int, verdict: str) -> None:
-    found = claims.rows()["bad-heads-fail"](load_of(head_mix(bad, step, "lesson")))
+    """Of 50 models so many bad ones align at a step; of the good ones 40 by step 180."""
+    arms: dict[str, list[Run]] = {
+        "eight-bad": [("aligned", step, True)] * bad + [NEVER] * (50 - bad),
+        "seven-bad-one-good": [("aligned", 180, True)] * 40 + [("aligned", 300, True)] * 10,
+    }
+    found = judged("bad-heads-fail", "head_mix", arms)
     assert found.verdict == verdict
     assert found.found.ours.endswith(f"the authors' size: {NOT_MEASURED}")
-
-
-def test_at_the_authors_size_both_rules_are_read() -> None:
-    """All bad ones align, and none by step 190: so by their rule only they fail."""
-    both = {**head_mix(20, 380, "lesson"), **head_mix(50, 380, "bfloat16")}
-    found = claims.rows()["bad-heads-fail"](load_of(both))
-    assert found.verdict == "in part"
-    assert "copy by step 190: 0 of 50 (below 0.6 then: 50) and 40 of 50" in found.found.ours
-    assert "there are 7 different sets of eight bad heads" in found.found.ours
-    assert found.to_dict()["estimate"] == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize(("kinds", "verdict"), [
@@ -234,16 +202,3 @@ def test_heads_are_sorted_by_their_starts_if_orders_agree(kinds: list[int], verd
     expected = n * (aligned**3 + (1 - aligned) ** 3)
     assert f"{good} good, {bad} bad of {n} heads, {expected:.0f} expected" in found.found.ours
     assert found.to_dict()["estimate"] == (good + bad) / n
-
-
-def test_the_authors_rule_for_heads_counts_the_end_symbol() -> None:
-    """Of three heads one is bad, one only by words; the third copies only with the end symbol."""
-    ends = {1: (0.55, 0.56), 2: (0.59, 0.61), 3: (0.949, 0.951)}
-    rows = [
-        (head, 190, metric, value)
-        for head, both in ends.items()
-        for metric, value in zip(METRICS, (*both, 0.0, 0.0), strict=True)
-    ]
-    arms = {f"order-{k}": made(rows) for k in (1, 2, 3)}
-    found = claims.rows()["starts-sort-heads"](load_of({("head_starts", "bfloat16"): arms}))
-    assert "their rule: 1 good, 1 bad of 3 heads" in found.found.ours
