@@ -123,20 +123,15 @@ def test_what_was_not_measured_is_undecided_and_the_rest_works(capsys: Captured)
     assert max(map(len, printed.splitlines())) <= 100
 
 
-@pytest.mark.parametrize(("lie", "complaint"), [
-    ({"deviations": ("it was trained on the moon",)}, "expected deviations .*'seeds: 1 to 24"),
-    ({"config": {"width": 64}}, "made with another configuration"),
-], ids=["deviations", "configuration"])  # fmt: skip
 def test_a_record_that_is_not_as_registered_is_refused(
-    lie: Any, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     where = tmp_path / "hard_distribution" / "paper"
     shutil.copytree(records.PACKAGED / "hard_distribution" / "paper", where)
     monkeypatch.setattr(records, "PACKAGED", tmp_path)
-    row = claims.rows()["cannot-copy"]
-    assert row().found.runs == 24
-    altered = records.read("hard", directory=where)
-    records.save(replace(altered, **lie), where / "hard.json")
+    told = records.read("hard", directory=where)
+    records.save(replace(told, deviations=("trained on the moon",)), where / "hard.json")
+    complaint = "expected deviations .*'seeds: 1 to 24"
     with pytest.raises(ResultError, match=complaint):
         scoreboard()
     assert main([]) == 1

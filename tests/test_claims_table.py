@@ -1,6 +1,5 @@
 """The scoreboard on a page: whatever a row says is in it, for every reader and on every screen."""
 
-from dataclasses import replace
 from typing import Any, get_args
 from xml.etree import ElementTree
 
@@ -8,12 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from test_claims_copying import made
 from test_plots import contrast
 
-from lessons_lib.lab.records import Record
+from lessons_lib.lab import records
 from lessons_lib.scoreboard import claims
-from lessons_lib.scoreboard.claim import Claim, Loader, Measured, Row, Thresholds, Verdict
+from lessons_lib.scoreboard.claim import Claim, Measured, Row, Verdict
 from lessons_lib.scoreboard.show import LOOKS, ClaimsTable, costs, verdicts
 from lessons_lib.stats import Interval
 
@@ -94,8 +92,7 @@ def test_without_html_there_is_text() -> None:
 
 
 def test_a_figure_has_a_circle_for_each_claim_in_the_column_of_its_verdict() -> None:
-    given = ("one", "supported", "b"), ("two", "not supported", "a"), ("six", "in part", "b")
-    ax = verdicts(pd.DataFrame([claim(row, verdict, part) for row, verdict, part in given]))  # type: ignore[arg-type]
+    ax = verdicts(THREE)
     columns = dict(zip(ax.get_xticks(), (t.get_text() for t in ax.get_xticklabels()), strict=True))
     rows = dict(zip(ax.get_yticks(), (t.get_text() for t in ax.get_yticklabels()), strict=True))
     found = {}
@@ -103,27 +100,19 @@ def test_a_figure_has_a_circle_for_each_claim_in_the_column_of_its_verdict() -> 
         if line.get_gid():
             x, y = np.ravel(np.asarray(line.get_data(), dtype=float))
             found[rows[y]] = (columns[x], line.get_fillstyle())
-    wanted = {"one": ("supported", "full"), "two": ("not supported", "none")}
-    wanted["six"] = ("in part", "left")
-    assert found == wanted
-    assert list(rows.values()) == ["one", "six", "two"], "claims of one part stand together"
+    wanted = {"words first": ("supported", "full"), "never copies": ("in part", "left")}
+    assert found == {**wanted, "ξ high": ("not supported", "none")}
+    assert list(rows.values())[2] == "never copies", "claims of one part stand together"
 
 
 def test_a_row_costs_what_its_records_took(monkeypatch: pytest.MonkeyPatch) -> None:
-    def runs(n: int, seconds: float) -> Record:
-        return replace(made((seed, 1, "m", 1.0) for seed in range(n)), wall_seconds=seconds)
-
-    def row(name: str, *experiments: str) -> Row:
-        def measure(load: Loader, t: Thresholds) -> Measured:
-            for experiment in experiments:
-                load(experiment, "paper")
-            return Measured("", Interval(0, 0, 0, 1), "", 1, {})
-
-        return Row(name, 4, "", "", "", measure)
-
-    there = {"long": {"a": runs(3, 50), "b": runs(5, 20)}, "short": {"c": runs(2, 7)}}
-    monkeypatch.setattr(claims, "ROWS", (row("both", "long", "short"), row("quick", "short")))
-    found = costs(lambda name, scale: there[name])
-    assert list(found.index) == ["quick", "both"], "the cheapest first"
-    assert list(found.loc["quick"]) == ["short, paper", 2, 2, 7]
-    assert list(found.loc["both"]) == ["long, paper; short, paper", 2, 10, 77]
+    told = {"hard-is-slower": "hard_distribution, paper", "several-heads-align": "heads, lesson"}
+    monkeypatch.setattr(claims, "ROWS", [claims.rows()[row] for row in told])
+    found = costs()
+    assert found["seconds"].is_monotonic_increasing, "the cheapest first"
+    assert found["experiment"].to_dict() == told
+    for row, experiment in told.items():
+        arms = records.load(*experiment.split(", ")).values()
+        seconds = sum(record.wall_seconds for record in arms)
+        jobs = sum(len(record.seeds) for record in arms)
+        assert list(found.loc[row, ["jobs", "seconds"]]) == [jobs, pytest.approx(seconds)]
