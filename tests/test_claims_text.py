@@ -7,7 +7,7 @@ import pytest
 from scipy import stats as scipy_stats
 from test_claims_copying import made, numbers, t_interval
 
-from lessons_lib.lab.records import NotMeasuredError, Record, ResultError
+from lessons_lib.lab.records import Record, ResultError
 from lessons_lib.scoreboard import claims
 from lessons_lib.scoreboard.claim import NOT_MEASURED, OURS, Claim, Thresholds
 
@@ -55,11 +55,8 @@ CLASSIFIER, TRANSLATOR = "uniform-classifier-foretells", "uniform-translator-for
     ("row", "metric", "times"),
     [
         (CLASSIFIER, "A(alpha,uf)", 2),
-        (TRANSLATOR, "A(alpha,uf)", 2),
-        ("bag-foretells-uniform-classifier", "A(uf,px)", 2),
         ("bag-foretells-uniform-translator", "A(uf,px)", 2),
         (f"{CLASSIFIER}-saliency", "A(delta,uf)", 2),
-        (f"{TRANSLATOR}-saliency", "A(delta,uf)", 2),
         ("attention-is-on-salient-words", "A(alpha,lr)", 1),
     ],
 )
@@ -169,7 +166,7 @@ def test_uniform_attention_may_be_worse_by_the_margin_at_most(
 
 FIRST, EARLY = "ktiw-comes-first", "attention-is-uniform-early"
 WIDE, NARROW = {"spread/at-ktiw": 0.95}, {"spread/at-ktiw": 0.6}
-AHEAD, BEHIND, UNSURE = {"lag": 80.0}, {"lag": -30.0}, {"lag": (-9.0, -4.0, 14.0, 20.0)}
+AHEAD, BEHIND = {"lag": 80.0}, {"lag": -30.0}
 
 
 @pytest.mark.parametrize(
@@ -177,10 +174,8 @@ AHEAD, BEHIND, UNSURE = {"lag": 80.0}, {"lag": -30.0}, {"lag": (-9.0, -4.0, 14.0
     [
         (FIRST, {"de-en": AHEAD, "en-de": AHEAD}, "supported", "de-en (by Model 1) half-way up 80"),
         (FIRST, {"de-en": AHEAD, "en-de": BEHIND}, "in part", "half-way up -30"),
-        (FIRST, {"de-en": AHEAD, "en-de": UNSURE}, "undecided", ""),
         (FIRST, {"de-en": AHEAD, "toy-de-en": BEHIND}, "supported", ""),
         (EARLY, {"de-en": WIDE, "cs-en": NARROW}, "in part", "cs-en (by Model 1) 0.60"),
-        (EARLY, {"cs-en": NARROW}, "not supported", ""),
     ],
 )
 def test_two_stages_have_to_show_in_every_corpus_of_real_text(
@@ -218,63 +213,28 @@ def test_words_are_held_against_the_better_reference(level: float, verdict: str)
     assert claim.found.runs == 3
 
 
-def test_the_authors_set_up_is_read_where_it_was_measured() -> None:
-    there = {"paper": AHEAD, "short": BEHIND}
-
-    def load(name: str, scale: str) -> Mapping[str, Record]:
-        if scale not in there:
-            raise NotMeasuredError("none")
-        return {"de-en": record("de-en", there[scale], {})}
-
-    for verdict in ("supported", "not supported", "undecided"):
-        claim = claims.rows()[FIRST](load)
-        assert claim.verdict == verdict
-        if there:
-            del there[next(iter(there))]
-    assert "not measured here: no result of translation; make it with: python" in claim.found.ours
+def test_what_is_missing_in_a_record_is_said_with_its_command() -> None:
+    lacking: Values = {"lag": (9.0, 8.0, 7.0), "s": 0.5}
+    with pytest.raises(ResultError, match=r"none of 2\.1; there is lag, s; .*run transl"):
+        judged(FIRST, {"de-en": lacking})
 
 
-@pytest.mark.parametrize(
-    ("row", "corpora", "message"),
-    [
-        (XI, {"sst2": passing(0.8)}, "'majority' in sst2; there is .*run classification"),
-        (FIRST, {"de-en": {"lag": (9.0, 8.0, 7.0), "s": 0.5}}, r"none of 2\.1; there is lag, s"),
-    ],
-)
-def test_what_is_missing_in_a_record_is_said_with_its_command(
-    row: str, corpora: Mapping[str, Values], message: str
-) -> None:
-    with pytest.raises(ResultError, match=message):
-        judged(row, corpora)
+def test_words_drive_translation_as_registered() -> None:
+    """Refuted where half of the runs show it or fewer, held where all do, and otherwise open.
 
-
-def words_given(model1: Sequence[float], drawn: Sequence[float]) -> dict[str, Record]:
-    """Three seeds: the step at which attention, in a line, is at 1, and its most at wrong words."""
-    arms = {"model1": (model1, (0.1,) * 3), "shuffled": ((100,) * 3, drawn)}
-    arms["frequencies"] = (80, 80, 80), (0.1, 0.2, 0.1)
-    found = {}
-    for arm, (steps, most) in arms.items():
+    Attention rises in a line, to 1 at a step; so much of it is at wrong words at most.
+    """
+    arms = {"model1": ((40, 20, 100), (0.1, 0.1, 0.1)), "frequencies": ((80,) * 3, (0.1, 0.2, 0.1))}
+    arms["shuffled"] = (100, 100, 100), (0.3, 0.1, 0.05)
+    given = {}
+    for arm, sides in arms.items():
         rows = []
-        for seed, (step, wrong) in enumerate(zip(steps, most, strict=True), start=1):
+        for seed, (step, wrong) in enumerate(zip(*sides, strict=True), start=1):
             for at in range(0, 101, 10):
                 rows.append((seed, at, "attention/gold", min(at / step, 1.0)))
                 rows.append((seed, at, "attention/wrong", wrong * at / 100))
-        found[arm] = made(rows, arm)
-    return found
-
-
-@pytest.mark.parametrize(
-    ("model1", "drawn", "held"),
-    [
-        ((40, 20, 60), (0.3, 0.3, 0.3), (True, True)),
-        ((40, 20, 100), (0.3, 0.1, 0.05), (None, False)),
-    ],
-)
-def test_words_drive_translation_as_registered(
-    model1: Sequence[float], drawn: Sequence[float], held: tuple[bool | None, bool | None]
-) -> None:
-    given = words_given(model1, drawn)
+        given[arm] = made(rows, arm)
     claim = claims.rows()["words-drive-translation"](lambda name, scale: given, OURS)
-    assert tuple(claim.found.criteria.values()) == held
+    assert list(claim.found.criteria.values()) == [None, False]
     # Half-way: at half of the steps of a straight line; 40 without words.
-    assert numbers(claim) == pytest.approx(t_interval([40 - s / 2 for s in model1]))
+    assert numbers(claim) == pytest.approx(t_interval([20, 30, -10]))
