@@ -1,7 +1,6 @@
 """The classification experiment on a handful of texts: what is trained, measured and named."""
 
 import random
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from lessons_lib.corpora import sources
 from lessons_lib.corpora.files import LabelledCorpus
 from lessons_lib.corpora.loaders import toy_labelled
 from lessons_lib.corpora.vocabulary import words
-from lessons_lib.lab import blocks, classification
+from lessons_lib.lab import classification
 from lessons_lib.lab.classification import Classification, Prepared, prepare, train_classifier
 from lessons_lib.lab.saliency import label_saliency
 from lessons_lib.lab.word_tables import guesses, proxy_loss, word_tables
@@ -47,38 +46,25 @@ def ready(parts: list[LabelledCorpus]) -> Prepared:
     return prepare(TINY, *parts)
 
 
-def encoded(ready: Prepared, texts: Iterable[str]) -> list[list[int]]:
-    return [[BOS, *ready.vocab.encode(words(text))[:9], EOS] for text in texts]
-
-
-def held_out(ready: Prepared, first: int, last: int) -> list[list[int]]:
-    return [row[row != PAD].tolist() for row in ready.held_out.batch.source[first:last]]
-
-
-def test_parts_are_numbered_by_the_first(ready: Prepared, parts: list[LabelledCorpus]) -> None:
-    assert len(ready.vocab) == 60
-    drawn = random.Random(1).sample(range(83), k=23)  # as the authors draw them
-    measured = [
-        (part, i) for part, rows in ((1, range(11)), (2, range(23)), (0, drawn)) for i in rows
-    ]
-    assert ready.held_out.batch.label.tolist() == [parts[at].labels[i] for at, i in measured]
-    assert held_out(ready, 0, 57) == encoded(ready, [parts[at].texts[i] for at, i in measured])
-    only_train = {word for text in parts[0].texts for word in words(text)}
-    assert set(ready.vocab.words[4:]) <= only_train
-
-
 def test_texts_are_passed_over_that_are_known_or_have_no_words(parts: list[LabelledCorpus]) -> None:
-    """Also where they are written in another way; a part that is too small is taken whole."""
+    """Also where they are written in another way; a part that is too small is taken whole.
+
+    Words are numbered by the first part, of which some texts are drawn, as the authors draw them.
+    """
     train, val, test = parts
     strange = ("", *val.texts[1:3], train.texts[40].upper(), *val.texts[4:])
     val = replace(val, texts=strange)
     test = replace(test, texts=(*val.texts[1:3], train.texts[7], "qu vex zyx", *test.texts[4:]))
     config = replace(TINY, vocab_size=None, min_count=3, chosen_on=500)
     found = prepare(config, train, val, test)
-    texts = val.texts[1:3] + val.texts[4:] + test.texts[3:26]
-    assert held_out(found, 0, 50) == encoded(found, texts)
+    held_out = [(val, i) for i in (1, 2, *range(4, 29))] + [(test, i) for i in range(3, 26)]
+    measured = held_out + [(train, i) for i in random.Random(1).sample(range(83), k=23)]
+    texts = [[BOS, *found.vocab.encode(words(c.texts[i]))[:9], EOS] for c, i in measured]
+    batch = found.held_out.batch
+    assert [row[row != PAD].tolist() for row in batch.source] == texts
+    assert batch.label.tolist() == [corpus.labels[i] for corpus, i in measured]
     assert found.held_out.parts["shown"] == slice(27, 50)
-    assert found.held_out.batch.source[27, :6].tolist() == [BOS, UNK, UNK, UNK, EOS, PAD]
+    assert batch.source[27, :6].tolist() == [BOS, UNK, UNK, UNK, EOS, PAD]
     everything = [word for text in parts[0].texts for word in words(text)]
     assert set(found.vocab.words[4:]) == {w for w in everything if everything.count(w) > 2}
 
@@ -178,9 +164,6 @@ def test_ktiw_is_the_runs_own_and_a_block_follows_from_its_number(ready: Prepare
         trace = train_classifier(TINY, ready, "learned", 3 + k)  # block 1 of three runs
         curve = [ready.held_out.agree(reference, beta) for beta in trace.beta]
         assert values[f"ktiw#{k}"] == pytest.approx(dict(zip(trace.steps, curve, strict=True)))
-        own = [*values[f"own#{k}"].values()]
-        for name, number in blocks.lag(trace.steps, curve, own).items():
-            assert values[f"{name}#{k}"] == {12: pytest.approx(number)}
     torch.manual_seed(11)
     assert classification.compare_classifiers(TINY, ready, 1).rows == history.rows
 
