@@ -130,7 +130,6 @@ def test_kendall_by_scipy_by_hand_and_where_nothing_counts() -> None:
     assert 8 < len(usable) < 15, "one word, or all tied: left out"
     expected = float(np.mean([kendalltau(a, b).statistic for a, b in usable]))
     assert kendall(U, v, MASK) == pytest.approx(expected)
-    assert kendall(U, -U, MASK) == pytest.approx(-1.0)
     # Of three pairs one side ties one: two concordant, over the root of 3 times 2.
     one, other = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 1.0, 2.0])
     assert kendall(one, other) == pytest.approx(2 / 6**0.5)
