@@ -20,7 +20,6 @@ from lessons_lib.agreement import (
     top_count,
     xi,
 )
-from lessons_lib.lab.blocks import half_rise
 from lessons_lib.stats import Interval, ratio_interval
 
 NAN = float("nan")
@@ -52,16 +51,11 @@ def test_agreement_equals_the_loop_over_tokens() -> None:
     v = torch.randint(9, (3, 17, 43), generator=rng).float()
     mask = torch.arange(43) < torch.randint(0, 44, (3, 17, 1), generator=rng)
     for top in (0.05, 0.2, 1.0):
-        found, counted = found_in_top(u, v, mask, top)
-        assert torch.equal(counted, mask.any(-1))
-        assert not bool(found[~counted].any())
         hits = []  # the definition, one output token and one position at a time
         for uu, vv in zip(rows(u, mask), rows(v, mask), strict=True):
             best = uu.index(max(uu))
             hits.append(sum(x > vv[best] for x in vv) < max(1, math.ceil(round(top * len(uu), 9))))
-        expected = sum(hits) / len(hits)
-        assert agreement(u, v, mask, top) == pytest.approx(expected)
-        assert int(found.sum()) / int(counted.sum()) == pytest.approx(expected)
+        assert agreement(u, v, mask, top) == pytest.approx(sum(hits) / len(hits))
 
 
 def test_agreement_by_hand() -> None:
@@ -72,13 +66,9 @@ def test_agreement_by_hand() -> None:
     assert found.tolist() == [[True, False], [True, False]]  # one word: always found
     assert counted.tolist() == [[True, True], [True, False]]
     assert agreement(u, v, mask) == pytest.approx(2 / 3)
-    assert agreement(u, v, mask, top=1.0) == 1.0
     tied, plain = torch.tensor([[3.0, 3.0, 0.0, 1.0]]), torch.tensor([[1.0, 2.0, 0.0, 0.0]])
     assert (agreement(tied, plain), agreement(plain, tied)) == (0.0, 1.0), "it is not symmetric"
     assert top_count(torch.tensor([1, 19, 20, 21, 40, 100]), 0.05).tolist() == [1, 1, 1, 2, 2, 5]
-    for top in (0.0, 1.01):
-        with pytest.raises(ValueError, match="expected top in"):
-            top_count(torch.tensor([7]), top)
     # In floating point 0.07 * 100 is above 7.
     assert top_count(torch.tensor([3, 14, 100]), 0.07).tolist() == [1, 1, 7]
 
@@ -89,8 +79,6 @@ def test_agreement_interval_resamples_sentences_not_words() -> None:
     u, v = noise(31, 3, 4, seed=2), noise(31, 3, 4, seed=3)
     v[::3] = u[::3]  # whole sentences agree
     found = agreement_interval(u, v, mask)
-    assert found.estimate == pytest.approx(agreement(u, v, mask))
-    assert (found.n, found.confidence) == (31, 0.95)
     hit, counted = found_in_top(u, v, mask)
     assert found == ratio_interval(hit.sum(1), counted.sum(1))
     assert agreement_interval(u, v, mask, seed=1) == agreement_interval(u, v, mask, seed=1) != found
@@ -105,8 +93,6 @@ def test_constants_are_warned_of_in_more_than_half_of_the_rows_of_two_words() ->
         agreement(v, v, mask)  # three of five
     half = [0, 1, 3, 4, 5]
     assert agreement(v[half], v[half], mask[half]) == 1.0  # two of four: warnings are errors here
-    with pytest.warns(UserWarning, match="constant in more than half of the rows"):
-        assert agreement_interval(U, torch.ones_like(V), MASK).low == 1.0
 
 
 def test_ratio_interval_is_the_plain_bootstrap() -> None:
@@ -124,7 +110,6 @@ def test_ratio_interval_is_the_plain_bootstrap() -> None:
     # Sentences without a token change neither the share nor how many there are.
     assert ratio_interval([*hits, 0, 0], [*tokens, 0, 0]) == found
     assert ratio_interval([3], [4]) == Interval(0.75, 0.75, 0.75, 1)
-    assert ratio_interval([2, 5], [2, 5]) == Interval(1.0, 1.0, 1.0, 2)
 
 
 def test_shuffled_agreement_has_its_closed_form_as_expectation() -> None:
@@ -134,10 +119,8 @@ def test_shuffled_agreement_has_its_closed_form_as_expectation() -> None:
     found = shuffled_agreement(u, v, mask, seed=1, repeats=20)
     # 12,000 shuffled rows, each found with probability below 1/2: standard error at most 0.0046.
     assert found == pytest.approx(expected, abs=0.02)
-    # Even a candidate that is the reference itself; but ties raise it.
-    assert shuffled_agreement(u, u, mask, seed=2, repeats=20) == pytest.approx(expected, abs=0.02)
     tied = (V > 0.5).double()
-    assert shuffled_agreement(U, tied, MASK, seed=0, repeats=50) > expected + 0.05
+    assert shuffled_agreement(U, tied, MASK, seed=0, repeats=50) > expected + 0.05, "ties raise it"
 
 
 def test_kendall_by_scipy_by_hand_and_where_nothing_counts() -> None:
@@ -147,15 +130,9 @@ def test_kendall_by_scipy_by_hand_and_where_nothing_counts() -> None:
     assert 8 < len(usable) < 15, "one word, or all tied: left out"
     expected = float(np.mean([kendalltau(a, b).statistic for a, b in usable]))
     assert kendall(U, v, MASK) == pytest.approx(expected)
-    assert kendall(U, -U, MASK) == pytest.approx(-1.0)
-    # Of three pairs one is the other way round.
-    one, other = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 1.0, 3.0])
-    assert kendall(one, other) == pytest.approx(1 / 3)
-    # Of three two that one side ties: two concordant, over the root of 3 times 2.
-    assert kendall(one, torch.tensor([1.0, 1.0, 2.0])) == pytest.approx(2 / 6**0.5)
-    # A row that either side ties throughout is left out.
-    tied, kept = torch.ones(3), torch.tensor([2.0, 3.0, 4.0])
-    assert kendall(torch.stack([tied, one]), torch.stack([other, kept])) == pytest.approx(1)
+    # Of three pairs one side ties one: two concordant, over the root of 3 times 2.
+    one, other = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 1.0, 2.0])
+    assert kendall(one, other) == pytest.approx(2 / 6**0.5)
     u, v = U.masked_fill(~MASK, NAN), V.masked_fill(~MASK, -torch.inf)
     assert kendall(u, v, MASK) == kendall(U, V, MASK)
 
@@ -172,24 +149,6 @@ def test_xi_averages_the_curves_and_crosses_once() -> None:
     assert xi(0.5, curve, performance) == Xi(True, 2, 0.3)
     assert xi(0.2, curve, performance) == Xi(True, 0, 0.1)
     assert xi(1.0, curve, performance) == Xi(False, None, None), "never is no number"
-    for given in ((NAN, curve, curve), (0.5, [[NAN, 1.0]], [[0.0, 1.0]]), (0.5, [[0.0]], [[NAN]])):
-        with pytest.raises(ValueError, match="level, curves and performance, found NaN"):
-            xi(*given)
-
-
-@pytest.mark.parametrize(
-    ("steps", "values", "expected"),
-    [
-        ([0, 10], [0.0, 1.0], 5.0),
-        ([0, 10, 20, 40], [0.1, 0.1, 0.3, 0.9], 20 + 20 / 3),  # 0.5 lies a third of the way
-        ([5, 15, 35], [0.2, 0.6, 1.0], 15.0),  # reached exactly
-        ([0, 10, 20, 30], [0.0, 0.8, 0.2, 1.0], 6.25),  # the first time, though it falls again
-        ([0, 4, 8], [1.0, 0.9, 0.0], 4 + 4 * 0.4 / 0.9),  # half-way down
-        ([0, 10, 20], [0.0, 3.0, 2.0], 10 / 3),  # higher than its end
-    ],
-)
-def test_half_rise_by_hand(steps: list[float], values: list[float], expected: float) -> None:
-    assert half_rise(steps, values) == pytest.approx(expected)
 
 
 def test_spread_by_loop() -> None:
@@ -199,7 +158,6 @@ def test_spread_by_loop() -> None:
     each = [math.exp(-sum(p * math.log(p) for p in row)) / len(row) for row in several]
     assert len(each) == 12
     assert spread(alpha, MASK) == pytest.approx(sum(each) / 12, rel=1e-5)
-    assert spread(alpha.masked_fill(~MASK, NAN), MASK) == spread(alpha, MASK)
     # Two words share it evenly, of four (a mask of source words serves all rows) and of two.
     two = torch.tensor([[[0.5, 0.5, 0.0, 0.0]] * 3])
     assert (spread(two, torch.ones(1, 1, 4) > 0), spread(two, two > 0)) == (0.5, 1.0)

@@ -20,7 +20,6 @@ from lessons_lib.scoreboard.claim import (
     below,
     exceeds,
     judge,
-    with_fewer_seeds,
 )
 from lessons_lib.scoreboard.claims import main, scoreboard
 from lessons_lib.stats import Interval
@@ -86,25 +85,16 @@ def test_a_row_is_measured_again_and_compared(
     assert "The new estimate, 1, lies outside the recorded interval" in capsys.readouterr().out
 
 
-def test_fewer_seeds_are_faster_and_less_certain(
-    asked: Asked, tmp_path: Path, capsys: Captured
+def test_fewer_seeds_are_faster_and_never_change_a_verdict(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured
 ) -> None:
     assert main(["again", "cannot-copy", "--seeds", "2", "--cache", str(tmp_path)]) == 0
     ((_, _, seeds, directory, _),) = asked
     assert (seeds, directory) == ((1, 2), tmp_path)
-    assert tmp_path.exists()
     printed = capsys.readouterr().out
     assert "4 runs to measure, recorded in 0:00:40 h" in printed, "two fifths of the time"
     assert "these seeds alone give 0.500 [" in printed
-    # Seed 1 copied in time, so it alone gives 0.
-    assert main(["again", "cannot-copy", "--seeds", "1"]) == 1
-    assert "lies outside" in capsys.readouterr().out
 
-
-@pytest.mark.usefixtures("asked")
-def test_a_verdict_never_changes_because_of_fewer_seeds(
-    monkeypatch: pytest.MonkeyPatch, capsys: Captured
-) -> None:
     def measure(load: Loader, t: Thresholds) -> Measured:
         n = len(load("hard_distribution", "paper")["hard"].seeds)
         return Measured(f"{n} seeds", Interval(0.5, 0, 1, n), "share", n, {"enough": n > 3})
@@ -117,9 +107,6 @@ def test_a_verdict_never_changes_because_of_fewer_seeds(
         assert f"verdict supported {verdict}" in printed
         told = "not supported by these seeds alone, by all supported" in printed
         assert told == (seeds == "2")
-    few = row(claims.of_first_seeds(only_hard, 1))
-    assert with_fewer_seeds(few, "not supported") == few
-    assert with_fewer_seeds(few, "in part").verdict == "undecided"
 
 
 @pytest.mark.usefixtures("asked")
@@ -136,26 +123,18 @@ def test_what_was_not_measured_is_undecided_and_the_rest_works(capsys: Captured)
     assert max(map(len, printed.splitlines())) <= 100
 
 
-@pytest.mark.parametrize(("lie", "complaint"), [
-    ({"deviations": ("it was trained on the moon",)}, "expected deviations .*'seeds: 1 to 24"),
-    ({"config": {"width": 64}}, "made with another configuration"),
-], ids=["deviations", "configuration"])  # fmt: skip
 def test_a_record_that_is_not_as_registered_is_refused(
-    lie: Any, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     where = tmp_path / "hard_distribution" / "paper"
     shutil.copytree(records.PACKAGED / "hard_distribution" / "paper", where)
     monkeypatch.setattr(records, "PACKAGED", tmp_path)
-    row = claims.rows()["cannot-copy"]
-    assert row().found.runs == 24
-    (where / "easy.json").unlink()  # other arms can be read without it
-    assert row().found.runs == 24
-    altered = records.read("hard", directory=where)
-    records.save(replace(altered, **lie), where / "hard.json")
+    told = records.read("hard", directory=where)
+    records.save(replace(told, deviations=("trained on the moon",)), where / "hard.json")
+    complaint = "expected deviations .*'seeds: 1 to 24"
     with pytest.raises(ResultError, match=complaint):
         scoreboard()
     assert main([]) == 1
-    assert "cannot-copy\n    the result " in capsys.readouterr().out
     assert main(["again", "cannot-copy"]) == 2
     assert re.search(complaint, capsys.readouterr().err)
 
@@ -173,11 +152,8 @@ def test_a_rule_has_the_numbers_that_are_computed_with() -> None:
 
 
 @pytest.mark.parametrize(("deviations", "told"), [
-    (("seeds: 5", "corpora: 2"), "the authors', but for seeds and corpora"),
     (("measured: x", "measured: y"),
      "the authors', but for seeds and corpora; measured otherwise: x; y"),
-    (("a", "b"), "differs from the authors' in: a; b"),
-    (("measured: x", "a", "b"), "differs from the authors' in: a; b; and 1 more"),
     (("a", "seeds: 5", "b", "c", "d"), "differs from the authors' in: a; b; and 2 more"),
 ])  # fmt: skip
 def test_the_set_up_of_the_records_is_told_in_short(deviations: tuple[str], told: str) -> None:
@@ -207,7 +183,6 @@ def test_a_criterion_is_held_refuted_or_open_by_where_its_interval_lies() -> Non
 @pytest.mark.parametrize(("arguments", "told"), [
     ("no-such-row", "bad-heads-fail"),
     ("cannot-copy --seeds=0", "expected 1 to 5 for --seeds, found 0"),
-    ("hard-is-slower --seeds 6", "expected 1 to 5 for --seeds, found 6"),
     ("hard-is-slower --seeds 1", "too few seeds for this row, 1: expected at least two"),
     ("several-heads-align", "nothing to compare with: not measured here: no heads"),
 ])  # fmt: skip

@@ -1,13 +1,12 @@
 """What the scoreboard says of copying follows from the records, and from nothing else."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from statistics import fmean
 
 import pytest
 from scipy import stats as scipy_stats
 
-from lessons_lib.lab.records import COLUMNS, NotMeasuredError, Record, ResultError, make_record
+from lessons_lib.lab.records import COLUMNS, NotMeasuredError, Record, make_record
 from lessons_lib.scoreboard import claims
 from lessons_lib.scoreboard.claim import NOT_MEASURED, Claim, Loader, Thresholds
 
@@ -76,9 +75,8 @@ def shares(n: int = 20, **aligned: int) -> dict[str, list[Run]]:
 
 
 @pytest.mark.parametrize(("wrong", "step", "verdict"), [
-    ((4, 5), 180, "supported"), ((20, 20), 180, "in part"), ((4, 5), 100, "in part"),
-    ((20, 20), 100, "not supported"), ((17, 18), 180, "undecided"),
-], ids=["all of it", "time only", "shares only", "nothing", "too few runs to tell"])  # fmt: skip
+    ((4, 5), 180, "supported"), ((20, 20), 180, "in part"), ((20, 20), 100, "not supported"),
+], ids=["all of it", "time only", "nothing"])  # fmt: skip
 def test_words_drive_attention_if_right_ones_help_and_wrong_ones_harm(
     wrong: tuple[int, int], step: int, verdict: str
 ) -> None:
@@ -101,8 +99,7 @@ def attention(*found: float) -> Record:
 @pytest.mark.parametrize(("random", "taught", "verdict"), [
     ((0.098, 0.1, 0.103, 0.1), 0.5, "supported"), ((0.12, 0.121, 0.122, 0.121), 0.5, "in part"),
     ((0.59, 0.6, 0.61, 0.6), 0.5, "not supported"), ((0.098, 0.1, 0.103, 0.1), 0.1, "in part"),
-    ((0.06, 0.1, 0.14, 0.1), 0.5, "undecided"),
-], ids=["chance", "a trace", "much", "no control learns", "too few runs"])  # fmt: skip
+], ids=["chance", "a trace", "much", "no control learns"])  # fmt: skip
 def test_attention_without_words_is_held_against_chance_and_two_controls(
     random: tuple[float, ...], taught: float, verdict: str
 ) -> None:
@@ -145,25 +142,10 @@ def test_times_of_runs_that_hardly_ever_copy_refute_nothing(copying: int, told: 
     assert told in found.found.ours
 
 
-def test_accuracies_at_step_60_stand_beside_the_authors() -> None:
-    hard: list[Run] = [("aligned", 50, True)] + [("aligned", 110, True)] * 4
-    arms = {
-        "hard": record("hard", hard, {60: [0.5, 0.96, 0.25, 0.11, 0.6]}),
-        "easy": record("easy", FAST),
-    }
-    found = claims.rows()["hard-is-slower"](load_of({(HARD, "paper"): arms}))
-    # 0.96 at step 60 copies, as does the run that stopped before.
-    assert "12 of 12 of 40 of 60 words, 2 of 5 of permutations" in found.found.ours
-    assert "of which 2 are above 0.9 then and 2 below 0.3" in found.found.ours
-    ends = {**arms, "hard": record("hard", hard)}
-    with pytest.raises(ResultError, match="step 60 in the record hard, found none of 4"):
-        claims.rows()["hard-is-slower"](load_of({(HARD, "paper"): ends}))
-
-
 @pytest.mark.parametrize(("late", "verdict"), [
-    ([NEVER] * 10, "supported"), ([LATE] * 10, "in part"), ([LATE] * 9 + [NEVER], "in part"),
-    ([LATE] * 2 + [NEVER] * 8, "undecided"), ([], "not supported"), ([NEVER], "undecided"),
-], ids=["for good", "none for good", "all but one", "some", "nobody", "one of 31"])  # fmt: skip
+    ([NEVER] * 10, "supported"), ([LATE] * 10, "in part"),
+    ([LATE] * 2 + [NEVER] * 8, "undecided"), ([], "not supported"),
+], ids=["for good", "none for good", "some", "nobody"])  # fmt: skip
 def test_failing_is_a_share_and_a_hazard(late: list[Run], verdict: str) -> None:
     hard = [IN_TIME] * (30 - len(late) // 2) + late
     found = judged("cannot-copy", HARD, {"hard": hard, "easy": hard}, "paper")
@@ -178,7 +160,6 @@ def test_the_hazard_of_learning_to_copy_by_hand() -> None:
     hard = [IN_TIME] * 20 + [LATE] * 2 + [NEVER] * 8
     ours = judged("cannot-copy", HARD, {"hard": hard}, "paper").found.ours
     assert "2 of these do by step 400, of those left 0.111 [" in ours  # 1 - exp(-2/17)
-    assert "10 of them never look at the right word" in ours
 
 
 def test_the_verdict_hangs_on_thresholds_that_a_reader_can_pass() -> None:
@@ -190,57 +171,18 @@ def test_the_verdict_hangs_on_thresholds_that_a_reader_can_pass() -> None:
         Thresholds(rare=0)
 
 
-@pytest.mark.parametrize(("n", "one", "eight", "verdict"), [
-    (20, (10, 10), (20, 20), "supported"), (90, (45, 45), (90, 45), "in part"),
-    (20, (10, 10), (20, 14), "undecided"), (20, (20, 20), (8, 8), "not supported"),
-], ids=["both", "LSTM only", "too few runs to tell", "fewer with eight"])  # fmt: skip
-def test_more_heads_align_more_often(
-    n: int, one: tuple[int, int], eight: tuple[int, int], verdict: str
-) -> None:
-    arms = shares(n, lstm_1=one[0], gru_1=one[1], lstm_8=eight[0], gru_8=eight[1])
-    found = judged("several-heads-align", "heads", arms)
-    assert found.verdict == verdict
-    told = f"GRU: {one[1]} of {n} with one head, {eight[1]} of {n} with eight"
-    assert told in found.found.ours
-    assert found.to_dict()["estimate"] == pytest.approx((sum(eight) - sum(one)) / (2 * n))
-    assert found.found.runs == 4 * n
-
-
-def head_mix(bad: int, step: int, scale: str) -> Records:
-    """50 models each: so many bad ones align at a step; of the good ones 40 by step 180."""
+@pytest.mark.parametrize(
+    ("bad", "step", "verdict"), [(20, 380, "supported"), (50, 190, "not supported")]
+)
+def test_bad_heads_are_compared_by_outcome_and_time(bad: int, step: int, verdict: str) -> None:
+    """Of 50 models so many bad ones align at a step; of the good ones 40 by step 180."""
     arms: dict[str, list[Run]] = {
         "eight-bad": [("aligned", step, True)] * bad + [NEVER] * (50 - bad),
         "seven-bad-one-good": [("aligned", 180, True)] * 40 + [("aligned", 300, True)] * 10,
     }
-    at = {190: [0.55] * 50}
-    found = {arm: record(arm, runs, at) for arm, runs in arms.items()}
-    pool = {"pool": (1, 2, 3, 4, 5, 6, 7), "drawn": 6, "heads": 6}  # of these there are 7 sets
-    return {("head_mix", scale): {arm: replace(r, config=pool) for arm, r in found.items()}}
-
-
-@pytest.mark.parametrize(
-    ("bad", "step", "verdict"),
-    [(20, 380, "supported"), (50, 380, "in part"), (50, 190, "not supported")],
-)
-def test_bad_heads_are_compared_by_outcome_and_time(bad: int, step: int, verdict: str) -> None:
-    found = claims.rows()["bad-heads-fail"](load_of(head_mix(bad, step, "lesson")))
+    found = judged("bad-heads-fail", "head_mix", arms)
     assert found.verdict == verdict
-    assert found.to_dict()["estimate"] == pytest.approx((50 - bad) / 50)
     assert found.found.ours.endswith(f"the authors' size: {NOT_MEASURED}")
-
-
-def test_at_the_authors_size_both_rules_are_read() -> None:
-    """All bad ones align, and none by step 190: so by their rule only they fail."""
-    both = {**head_mix(20, 380, "lesson"), **head_mix(50, 380, "bfloat16")}
-    found = claims.rows()["bad-heads-fail"](load_of(both))
-    assert found.verdict == "in part"
-    assert "copy by step 190: 0 of 50 (below 0.6 then: 50) and 40 of 50" in found.found.ours
-    assert "there are 7 different sets of eight bad heads" in found.found.ours
-    assert "fewer bad ones align, the authors' size: refuted" in found.reasons
-    assert found.to_dict()["estimate"] == pytest.approx(0.8)
-    assert found.found.runs == 200
-    missing = claims.rows()["bad-heads-fail"](load_of({}))
-    assert (missing.verdict, missing.interval) == ("undecided", NOT_MEASURED)
 
 
 @pytest.mark.parametrize(("kinds", "verdict"), [
@@ -249,32 +191,14 @@ def test_at_the_authors_size_both_rules_are_read() -> None:
 ])  # fmt: skip
 def test_heads_are_sorted_by_their_starts_if_orders_agree(kinds: list[int], verdict: str) -> None:
     """``kinds``: in how many of three orders each head aligns."""
-    n, middle = len(kinds), {190: [0.7] * len(kinds)}
+    n = len(kinds)
     arms = {
-        arm: record(arm, [IN_TIME if good >= k else NEVER for good in kinds], middle)
+        arm: record(arm, [IN_TIME if good >= k else NEVER for good in kinds])
         for k, arm in ((1, "order-1"), (2, "order-2"), (3, "order-3"))
     }
-    row = claims.rows()["starts-sort-heads"]
-    found = row(load_of({("head_starts", "lesson"): arms}))
+    found = claims.rows()["starts-sort-heads"](load_of({("head_starts", "lesson"): arms}))
     assert found.verdict == verdict
     good, bad, aligned = kinds.count(3), kinds.count(0), sum(kinds) / (3 * n)
     expected = n * (aligned**3 + (1 - aligned) ** 3)
     assert f"{good} good, {bad} bad of {n} heads, {expected:.0f} expected" in found.found.ours
     assert found.to_dict()["estimate"] == (good + bad) / n
-    # By the authors' rule none is bad: at step 190 all are above 0.6.
-    theirs = row(load_of({("head_starts", "bfloat16"): arms}))
-    assert f"their rule: {good} good, 0 bad" in theirs.found.ours
-    assert theirs.found.runs == 3 * n
-
-
-def test_the_authors_rule_for_heads_counts_the_end_symbol() -> None:
-    """Of three heads one is bad, one only by words; the third copies only with the end symbol."""
-    ends = {1: (0.55, 0.56), 2: (0.59, 0.61), 3: (0.949, 0.951)}
-    rows = [
-        (head, 190, metric, value)
-        for head, both in ends.items()
-        for metric, value in zip(METRICS, (*both, 0.0, 0.0), strict=True)
-    ]
-    arms = {f"order-{k}": made(rows) for k in (1, 2, 3)}
-    found = claims.rows()["starts-sort-heads"](load_of({("head_starts", "bfloat16"): arms}))
-    assert "their rule: 1 good, 1 bad of 3 heads" in found.found.ours

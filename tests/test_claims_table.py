@@ -1,6 +1,5 @@
 """The scoreboard on a page: whatever a row says is in it, for every reader and on every screen."""
 
-from dataclasses import replace
 from typing import Any, get_args
 from xml.etree import ElementTree
 
@@ -8,14 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from matplotlib import pyplot as plt
-from test_claims_copying import made
 from test_plots import contrast
 
-from lessons_lib.lab.records import NotMeasuredError, Record
+from lessons_lib.lab import records
 from lessons_lib.scoreboard import claims
-from lessons_lib.scoreboard.claim import Claim, Loader, Measured, Row, Thresholds, Verdict
-from lessons_lib.scoreboard.show import LOOKS, ClaimsTable, costs, summary, verdicts
+from lessons_lib.scoreboard.claim import Claim, Measured, Row, Verdict
+from lessons_lib.scoreboard.show import LOOKS, ClaimsTable, costs, verdicts
 from lessons_lib.stats import Interval
 
 
@@ -87,7 +84,6 @@ def test_a_circle_can_be_seen_on_any_page_and_is_not_told_by_colour_alone(page: 
 def test_without_html_there_is_text() -> None:
     first, *blocks = repr(ClaimsTable(THREE)).split("\n\n")
     assert first == "3 claims: 1 supported, 1 in part, 0 undecided, 1 not supported."
-    assert summary(THREE[:1]) == "1 claim: 1 supported, 0 in part, 0 undecided, 0 not supported"
     for row, block in zip(THREE.to_dict("records"), blocks, strict=True):
         assert block.startswith(f"{row['row']}: {row['verdict']}\n")
         for name in ("claim", "part", "published", "ours", "interval", "rule", "reasons", "runs"):
@@ -96,8 +92,7 @@ def test_without_html_there_is_text() -> None:
 
 
 def test_a_figure_has_a_circle_for_each_claim_in_the_column_of_its_verdict() -> None:
-    given = ("one", "supported", "b"), ("two", "not supported", "a"), ("six", "in part", "b")
-    ax = verdicts(pd.DataFrame([claim(row, verdict, part) for row, verdict, part in given]))  # type: ignore[arg-type]
+    ax = verdicts(THREE)
     columns = dict(zip(ax.get_xticks(), (t.get_text() for t in ax.get_xticklabels()), strict=True))
     rows = dict(zip(ax.get_yticks(), (t.get_text() for t in ax.get_yticklabels()), strict=True))
     found = {}
@@ -105,41 +100,19 @@ def test_a_figure_has_a_circle_for_each_claim_in_the_column_of_its_verdict() -> 
         if line.get_gid():
             x, y = np.ravel(np.asarray(line.get_data(), dtype=float))
             found[rows[y]] = (columns[x], line.get_fillstyle())
-    wanted = {"one": ("supported", "full"), "two": ("not supported", "none")}
-    wanted["six"] = ("in part", "left")
-    assert found == wanted
-    assert list(rows.values()) == ["one", "six", "two"], "claims of one part stand together"
-    assert [text.get_text() for text in ax.texts if text.get_text()] == ["B", "A"]
-    _, right = plt.subplots(1, 2)[1]
-    assert verdicts(THREE, ax=right) is right
+    wanted = {"words first": ("supported", "full"), "never copies": ("in part", "left")}
+    assert found == {**wanted, "ξ high": ("not supported", "none")}
+    assert list(rows.values())[2] == "never copies", "claims of one part stand together"
 
 
 def test_a_row_costs_what_its_records_took(monkeypatch: pytest.MonkeyPatch) -> None:
-    def runs(n: int, seconds: float) -> Record:
-        return replace(made((seed, 1, "m", 1.0) for seed in range(n)), wall_seconds=seconds)
-
-    def row(name: str, *experiments: tuple[str, str]) -> Row:
-        def measure(load: Loader, t: Thresholds) -> Measured:
-            if not experiments:
-                raise NotMeasuredError("none")
-            for experiment in experiments:
-                load(*experiment)
-            return Measured("", Interval(0, 0, 0, 1), "", 1, {})
-
-        return Row(name, 4, "", "", "", measure)
-
-    there = {"long": {"a": runs(3, 50), "b": runs(5, 20)}, "short": {"c": runs(2, 7)}}
-    asked = list[str]()
-
-    def load(name: str, scale: str) -> dict[str, Record]:
-        asked.append(name)
-        return there[name]
-
-    long, short = ("long", "paper"), ("short", "lesson")
-    rows = row("both", long, short), row("quick", short, short), row("missing")
-    monkeypatch.setattr(claims, "ROWS", rows)
-    found = costs(load)
-    assert sorted(asked) == ["long", "short"], "each is loaded once"
-    assert list(found.index) == ["quick", "both"], "the cheapest first"
-    assert list(found.loc["quick"]) == ["short, lesson", 2, 2, 7]
-    assert list(found.loc["both"]) == ["long, paper; short, lesson", 2, 10, 77]
+    told = {"hard-is-slower": "hard_distribution, paper", "several-heads-align": "heads, lesson"}
+    monkeypatch.setattr(claims, "ROWS", [claims.rows()[row] for row in told])
+    found = costs()
+    assert found["seconds"].is_monotonic_increasing, "the cheapest first"
+    assert found["experiment"].to_dict() == told
+    for row, experiment in told.items():
+        arms = records.load(*experiment.split(", ")).values()
+        seconds = sum(record.wall_seconds for record in arms)
+        jobs = sum(len(record.seeds) for record in arms)
+        assert list(found.loc[row, ["jobs", "seconds"]]) == [jobs, pytest.approx(seconds)]

