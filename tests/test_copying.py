@@ -14,7 +14,7 @@ from lessons_lib import models, probes
 from lessons_lib.lab import copying
 from lessons_lib.lab.copying import CopyingConfig, ForkedConfig, build_copier, extended
 from lessons_lib.lab.outcomes import of_runs
-from lessons_lib.tasks import EOS, HELD_OUT_SEED, PAD, Batch
+from lessons_lib.tasks import EOS, HELD_OUT_SEED, Batch
 
 CONFIG = CopyingConfig(vocab=7, length=5, width=12)
 
@@ -24,15 +24,6 @@ def lively(model: models.Seq2Seq, factor: float = 3.0) -> models.Seq2Seq:
     for weights in model.requires_grad_(False).parameters():
         weights.mul_(factor)
     return model
-
-
-def test_word_positions_leave_out_the_end_symbol_and_padding() -> None:
-    words = torch.tensor([[5, 4, EOS, PAD], [6, 7, 8, EOS]])
-    gold = torch.tensor([[0, 1, 2, 3], [2, 0, 1, 3]])
-    found = copying.word_positions(Batch(words, words, gold))
-    assert found.tolist() == [[0, 1, -1, -1], [2, 0, 1, -1]]
-    with pytest.raises(ValueError, match="expected a batch with gold positions, found none"):
-        copying.word_positions(Batch(words, words))
 
 
 def accuracy_by_loop(logits: Tensor, batch: Batch, end: bool = False) -> float:
@@ -114,23 +105,11 @@ def test_interventions_are_those_of_a_loop_over_attention(heads: int, end_symbol
         expected[f"accuracy/{name}"] = accuracy_by_loop(model(read).logits, read)
     assert found == expected
     assert len(set(found.values())) > 4, "the numbers tell interventions apart"
-    with pytest.raises(ValueError, match="two inputs or more, found 1"):
-        copying.intervene(model, config.task, batch[:1])
 
 
 TINY = CopyingConfig(
     vocab=6, length=4, width=24, batch_size=20, learning_rate=1e-2, steps=400, measured=30
 )
-
-
-def test_a_run_stops_as_soon_as_it_copies() -> None:
-    run = copying.run_copying(TINY, 1)
-    accuracy = run.frame().query("metric == 'token_accuracy'").set_index("step")["value"]
-    assert run.stopped_early
-    assert run.steps == accuracy.index[-1] < TINY.steps
-    assert accuracy.iloc[-1] >= TINY.stop_at
-    assert (accuracy.iloc[:-1] < TINY.stop_at).all()
-    assert list(accuracy.index[:7]) == [0, 1, 2, 3, 5, 7, 10]
 
 
 def noted(
@@ -164,14 +143,6 @@ def test_a_fork_has_the_inputs_of_its_start_and_then_others(
     assert torch.equal(torch.cat(trained), torch.cat(common + one + common + two))
     held_out = config.task.sample(30, HELD_OUT_SEED).source
     assert all(torch.equal(held_out, batch) for batch in measured)
-    # No input comes twice: not in other forks, not in the ordinary run, not where it is measured.
-    inputs = torch.cat([*trained[:7], *two, *first_of(config, 1, 7)[3:], held_out])
-    assert len(inputs.unique(dim=0)) == len(inputs) == 15 * config.batch_size + 30
-
-
-def test_a_fork_after_the_end_is_the_run_itself() -> None:
-    config = extended(TINY, ForkedConfig, fork_at=12, steps=12)
-    assert copying.run_forked(config, 2).rows == copying.run_copying(config, 1).rows
 
 
 Curve = dict[int, tuple[float, ...]]
@@ -230,6 +201,5 @@ def test_arms_may_share_seeds_and_one_head_is_enough() -> None:
     wanted = {("easy", 1): "aligned", ("hard", 1): "elimination", ("hard", 2): "aligned"}
     assert found["branch"].to_dict() == wanted
     assert found.loc["hard"]["step"].to_dict() == {1: 30, 2: 30}
-    for metric in NAMES[:3]:
-        with pytest.raises(ValueError, match=rf"expected the metrics .*none of \['{metric}'\]"):
-            of_runs(frame[frame.metric != metric])
+    with pytest.raises(ValueError, match=r"expected the metrics .*none of \['right_mass'\]"):
+        of_runs(frame[frame.metric != "right_mass"])

@@ -16,7 +16,6 @@ from lessons_lib.lab import copying, heads, mirror, records
 from lessons_lib.lab.copying import build_copier, extended
 from lessons_lib.lab.heads import HeadsConfig, remove_heads, run_heads
 from lessons_lib.lab.outcomes import classify_starts
-from lessons_lib.tasks import generator
 
 ONE = HeadsConfig(
     vocab=6, length=4, width=10, cell="gru", shared_embeddings=False, batch_size=9,
@@ -65,12 +64,8 @@ def test_equal_seeds_give_equal_heads_everywhere() -> None:
     torch.manual_seed(17)
     query, value = nn.Linear(10, 10), nn.Linear(10, 10)  # as PyTorch starts two layers
     assert apart(alone, [query.weight, query.bias, value.weight, value.bias]) == 0
-    others = (
-        (THREE, [3, 4, 17]),
-        (replace(THREE, body_seed=5, cell="lstm"), [17, 17, 2]),
-        (replace(ONE, heads=4, merge="concatenate", readout="linear"), [1, 17, 2, 3]),
-    )
-    for config, seeds in others:
+    other = replace(THREE, body_seed=5, cell="lstm", merge="concatenate")
+    for config, seeds in ((THREE, [3, 4, 17]), (other, [17, 17, 2])):
         for seed, head in zip(seeds, heads_of(config.assemble(seeds)), strict=True):
             assert (apart(head, alone) == 0) == (seed == 17)
 
@@ -85,29 +80,12 @@ def test_the_body_does_not_depend_on_heads() -> None:
     assert not any(torch.equal(value, moved[key]) for key, value in alone.items())
 
 
-@pytest.mark.parametrize("readout", ["tanh", "linear"])
-def test_concatenated_and_averaged_copiers_start_as_one_function(
-    readout: Literal["tanh", "linear"],
-) -> None:
-    config = replace(THREE, readout=readout)
-    batch = config.task.sample(5, 0)
-    averaged = config.assemble([4, 5, 6])(batch).logits
-    side_by_side = replace(config, merge="concatenate").assemble([4, 5, 6])(batch).logits
+def test_concatenated_and_averaged_copiers_start_as_one_function() -> None:
+    batch = THREE.task.sample(5, 0)
+    averaged = THREE.assemble([4, 5, 6])(batch).logits
+    side_by_side = replace(THREE, merge="concatenate").assemble([4, 5, 6])(batch).logits
     torch.testing.assert_close(side_by_side, averaged)
-    assert not torch.allclose(averaged, config.assemble([4, 5, 7])(batch).logits)
-
-
-def test_a_wide_head_expresses_what_a_narrow_one_does() -> None:
-    """Query and value are affine, as without it; equal seeds give equal heads."""
-    wide = replace(ONE, inner=25)
-    model, again, other = (wide.assemble([seed]) for seed in (4, 4, 5))
-    s, t = torch.randn(2, 10, generator=generator(0))
-    for layer in (model.query, model.value):
-        one, two, mixed = layer(torch.stack([s, t, 0.3 * s + 0.7 * t]))
-        torch.testing.assert_close(mixed, 0.3 * one + 0.7 * two)
-        assert not torch.allclose(one, two)
-    assert torch.equal(again.query(s), model.query(s))
-    assert not torch.equal(other.query(s), model.query(s))
+    assert not torch.allclose(averaged, THREE.assemble([4, 5, 7])(batch).logits)
 
 
 @pytest.mark.parametrize("merge", ["average", "concatenate"])
@@ -140,8 +118,6 @@ def test_starts_are_classified_by_all_orders() -> None:
     }
     frame = records.frame(arms).sample(frac=1, random_state=0)
     assert classify_starts(frame).to_dict() == {1: "good", 2: "bad", 3: "mixed"}
-    with pytest.raises(ValueError, match=r"each seed in every arm, found \[2\]"):
-        classify_starts(frame[(frame.seed != 2) | (frame.arm != "2")])
 
 
 @pytest.fixture
@@ -184,12 +160,9 @@ def test_good_and_bad_heads_are_those_of_the_record() -> None:
 @pytest.mark.parametrize(
     "config",
     [
-        ONE,
-        THREE,
         replace(THREE, merge="concatenate", data_seed=8),
-        *(replace(THREE, tied_until=steps) for steps in (1, 4, 6)),
+        replace(THREE, tied_until=6),
         replace(THREE, tied_until=2, pool=(31, 52, 77, 94), drawn=3),
-        replace(THREE, pool=(31, 32, 33, 34), drawn=2, second_pool=(41, 42), second_drawn=1),
     ],
 )
 def test_a_run_is_the_plain_training_loop(
@@ -227,11 +200,9 @@ def test_the_second_head_of_a_pair_is_the_first_with_other_signs(pair: mirror.Pa
     assert all(torch.equal(part, expected[name]) for name, part in body_of(found).items())
 
 
-@pytest.mark.parametrize("count", [2, 4])
-def test_antithetic_heads_of_any_even_number(count: int) -> None:
-    config = models.Seq2SeqConfig(9, 8, d_embed=5, d_hidden=6, heads=count)
-    model = models.build(config, 1)
-    drawn = heads_of(model)[: count // 2]
+def test_antithetic_heads_of_any_even_number() -> None:
+    model = models.build(models.Seq2SeqConfig(9, 8, d_embed=5, d_hidden=6, heads=4), 1)
+    drawn = heads_of(model)[:2]
     models.make_antithetic(model)
     assert same(heads_of(model), [*drawn, *(image(head, -1, -1) for head in drawn)])
 

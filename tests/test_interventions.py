@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
-from itertools import islice, pairwise, product
+from itertools import islice, product
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from lessons_lib.lab import interventions
 from lessons_lib.lab.copying import build_copier, measure_copier
 from lessons_lib.lab.interventions import InterventionConfig, build_held, preparation_batches
-from lessons_lib.tasks import EOS, PAD, Batch
+from lessons_lib.tasks import EOS, Batch
 
 TINY = InterventionConfig(
     vocab=5, length=5, spare=3, width=10, batch_size=9, learning_rate=1e-2, steps=4,
@@ -23,20 +23,6 @@ TINY = InterventionConfig(
 )  # fmt: skip
 WRONG = {4: 5, 5: 6, 6: 7, 7: 8, 8: 4, 9: 10, 10: 11, 11: 9, EOS: EOS}
 """The wrong dictionary of ``TINY``: five words and three spare ones."""
-
-
-def test_held_attention_by_hand() -> None:
-    words = torch.tensor([[7, 4, EOS, PAD], [5, 6, 4, EOS]])
-    batch = Batch(words, words.roll(1, dims=0)[:, :3], torch.tensor([[2, 0, 1], [3, 3, 0]]))
-    expected = torch.tensor([[1 / 3, 1 / 3, 1 / 3, 0.0], [0.25] * 4])
-    torch.testing.assert_close(interventions.uniform_attention(batch), expected[:, None, None])
-    assert interventions.gold_attention(batch).tolist() == [
-        [[[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0]]],
-        [[[0, 0, 0, 1], [0, 0, 0, 1], [1, 0, 0, 0]]],
-    ]
-    for gold in (None, torch.tensor([[2, 0, -1], [3, 3, 0]])):
-        with pytest.raises(ValueError, match="a right position for each output word"):
-            interventions.gold_attention(Batch(batch.source, batch.target, gold))
 
 
 @pytest.mark.parametrize(
@@ -64,15 +50,14 @@ def test_what_the_preparations_train_on(prepare: Any, words: range) -> None:
         assert torch.equal(batch.source, seen)
 
 
-@pytest.mark.parametrize("heads", [1, 3])
-def test_dictionary_loss_by_loop(heads: int) -> None:
-    config = replace(TINY, heads=heads, prepare="dictionary", prepare_steps=1, wrong_words=True)
+def test_dictionary_loss_by_loop() -> None:
+    config = replace(TINY, heads=3, prepare="dictionary", prepare_steps=1, wrong_words=True)
     model = build_held(config, 2)
     batch = next(preparation_batches(config, 0))
     loss = interventions.dictionary_loss(model, batch)
     out = model(batch)
     values = out.encoder_states @ model.value.weight.T + model.value.bias
-    context = values.unflatten(-1, (heads, 10)).mean(2)
+    context = values.unflatten(-1, (3, 10)).mean(2)
     total = torch.zeros(())
     written = [1, 2, *range(4, 12)]  # rows of the output layer, the spare words' included
     for b, t in product(range(9), range(6)):
@@ -80,9 +65,8 @@ def test_dictionary_loss_by_loop(heads: int) -> None:
         total = total - logits.log_softmax(0)[written.index(int(batch.target[b, t]))]
     torch.testing.assert_close(loss, total / 54)
     loss.backward()
-    for parameter in interventions.parameter_groups(model)["attention"]:
+    for parameter in model.query.parameters():
         assert parameter.grad is None or not bool(parameter.grad.any())
-    assert bool(model.value.weight.grad.any())  # type: ignore[union-attr]
 
 
 def test_alignment_loss_by_loop() -> None:
@@ -118,11 +102,10 @@ def test_measurements_by_loop() -> None:
 
 
 @pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Tensor], Tensor]]:
-    """Weights, and attention on the held-out inputs, each time that a run is measured."""
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Tensor]]:
+    """The weights each time that a run is measured."""
     return noted(
-        *(monkeypatch, interventions, "measure_copier"),
-        lambda model, batch: (deepcopy(model.state_dict()), model(batch).attention.clone()),
+        *(monkeypatch, interventions, "measure_copier"), lambda m, _: deepcopy(m.state_dict())
     )
 
 
@@ -167,15 +150,12 @@ def by_hand(config: InterventionConfig, seed: int) -> list[dict[str, Tensor]]:
 
 GROUPS = {"query": "attention", "encoder": "shared", "decoder": "shared"}
 RUNS: dict[str, dict[str, Any]] = {
-    "as-it-is": {},
     "uniform-easy": {"prepare": "uniform-easy", "prepare_steps": 3},
     "wrong-words": {"prepare": "uniform-easy", "prepare_steps": 3, "wrong_words": True},
     "uniform-hard": {"prepare": "uniform-hard", "prepare_steps": 2},
-    "gold": {"prepare": "gold", "prepare_steps": 2},
     "dictionary": {"prepare": "dictionary", "prepare_steps": 3, "frozen": ("ktiw", "shared")},
     "alignment": {"prepare": "alignment", "prepare_steps": 3},
     "frozen-ktiw": {"frozen": ("ktiw",)},
-    "frozen-attention": {"frozen": ("attention",)},
     "hold-uniform": {"hold": "uniform"},
     "hold-gold": {"prepare": "gold", "prepare_steps": 3, "hold": "gold", "frozen": ("shared",)},
     "snapshot": {"hold": "snapshot", "hold_from": 2},
@@ -185,30 +165,16 @@ RUNS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_is_the_plain_training_loop_on_its_seeds_inputs(
-    name: str, watched: list[tuple[dict[str, Tensor], Tensor]]
+    name: str, seen: list[dict[str, Tensor]]
 ) -> None:
     config = replace(TINY, **RUNS[name])
     frame = interventions.run_intervention(config, 5).frame()
-    n, seen = config.prepare_steps, [weights for weights, _ in watched]
+    n = config.prepare_steps
     if n:  # the end of the preparation is the beginning of the run
         assert all(torch.equal(seen[n][key], seen[n + 1][key]) for key in seen[n])
         del seen[n]
     for found, weights in zip(seen, by_hand(config, 5), strict=True):
         torch.testing.assert_close(found, weights, atol=2e-4, rtol=0)
-    # Attention is measured free while it is prepared, and then as it is held.
-    held, alphas = HELD.get(config.hold), [alpha for _, alpha in watched]
-    assert not any(torch.equal(alpha[0, 0], even) for alpha in alphas[:n] for even in HELD.values())
-    if held is not None:
-        assert all(torch.equal(alpha, held.expand(7, 1, 6, 6)) for alpha in alphas[-5:])
-    else:
-        moves = [not torch.equal(a, b) for a, b in pairwise(alphas[-5:])]
-        assert moves == [config.hold == "nothing" or k < 2 for k in range(4)]
-    # What is frozen stays, and all else moves.
-    for key in dict(build_copier(config, 1).named_parameters()):
-        group = GROUPS.get(key.split(".")[0], "ktiw")
-        still = group in config.frozen
-        still |= group == "attention" and config.hold in ("gold", "uniform")
-        assert torch.equal(seen[-5][key], seen[-1][key]) == still, key
     # Steps count all updates, and no value comes twice.
     of = {metric: rows["step"].tolist() for metric, rows in frame.groupby("metric")}
     for metric in ("token_accuracy", "margin", "probe_accuracy"):

@@ -13,7 +13,6 @@ from lessons_lib import probes
 from lessons_lib.lab import ladder
 from lessons_lib.lab.copying import CopyingConfig, build_copier, run_copying
 from lessons_lib.lab.ladder import LadderConfig, Rung, build_rung, run_ladder
-from lessons_lib.tasks import Batch
 from lessons_lib.theory import reduced_model
 
 TINY = LadderConfig(
@@ -25,7 +24,6 @@ REDUCED = replace(
     reads="embeddings", decoder="positions", attention="free", reads_state=False, readout="linear",
 )  # fmt: skip
 BATCH = TINY.task.sample(3, 8)
-OTHER = TINY.task.sample(3, 9)
 
 
 @pytest.mark.parametrize("change", [{}, {"cell": "gru", "readout": "linear", "query_scale": 3.0}])
@@ -99,54 +97,23 @@ def test_a_word_is_read_as_if_it_stood_alone(cell: Any) -> None:
     assert not torch.allclose(found, read)
 
 
-def test_a_decoder_of_positions_knows_no_word() -> None:
-    fooled = Batch(BATCH.source, OTHER.target)
-    model = build_rung(replace(TINY, decoder="positions", attention="free"), 7)
-    assert torch.equal(model(BATCH).logits, model(fooled).logits)
-    assert torch.equal(model(BATCH).decoder_states[0], model(OTHER).decoder_states[2])
-    steps = model(BATCH).decoder_states[0]
-    assert len(torch.unique(steps, dim=0)) == len(steps) == 5
-    recurrent = build_rung(replace(TINY, attention="free"), 7)
-    assert not torch.equal(recurrent(BATCH).logits, recurrent(fooled).logits)
-
-
-def test_free_attention_gives_nothing_to_padding() -> None:
-    """A shorter sentence beside a longer one, which is as it was."""
-    model = build_rung(replace(TINY, attention="free"), 8)
-    assert model.free is not None
-    source, target = BATCH.source[:2, :3].clone(), BATCH.target[:2, :2]
-    source[1, 2] = 0
-    alpha = model(Batch(source, target)).attention
-    assert alpha.shape == (2, 2, 2, 3)
-    torch.testing.assert_close(alpha[0], model.free[:, :2, :3].softmax(-1))
-    torch.testing.assert_close(alpha[1, ..., :2], model.free[:, :2, :2].softmax(-1))
-    assert (alpha[1, ..., 2] == 0).all()
-
-
 def test_what_is_left_starts_like_the_copier() -> None:
-    torch.manual_seed(5)
-    undisturbed = torch.random.get_rng_state()
-    found, again, other = (build_rung(REDUCED, seed).state_dict() for seed in (11, 11, 12))
-    assert torch.equal(torch.random.get_rng_state(), undisturbed)
+    found = build_rung(REDUCED, 11).state_dict()
     expected = build_copier(replace(TINY, readout="linear"), 11).state_dict()
     assert set(found) - set(expected) == {"free", "decoder.states"}
     assert all(torch.equal(found[name], expected[name]) for name in set(found) & set(expected))
-    assert torch.equal(found["free"], again["free"])
-    assert not torch.equal(found["free"], other["free"])
+    assert torch.equal(found["free"], build_rung(REDUCED, 11).state_dict()["free"])
 
 
-@pytest.mark.parametrize(
-    ("attention", "name", "rate"),
-    [("free", "free", 1.0), ("free", "free", 8.0), ("predicted", "query.weight", 0.1)],
-)
+@pytest.mark.parametrize(("attention", "name"), [("free", "free"), ("predicted", "query.weight")])
 def test_attention_has_a_rate_of_its_own(
-    attention: Any, name: str, rate: float, monkeypatch: pytest.MonkeyPatch
+    attention: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = replace(TINY, attention=attention, attention_rate=rate, steps=1)
+    config = replace(TINY, attention=attention, attention_rate=8.0, steps=1)
     model, start = build_rung(config, 3), build_rung(config, 3).state_dict()
     monkeypatch.setattr(ladder, "build_rung", lambda config, seed: model)
     run_ladder(config, 3)
     # Adam's first update moves each weight by the learning rate, whatever its gradient.
-    for part, factor in ((name, rate), ("value.weight", 1.0)):
+    for part, factor in ((name, 8.0), ("value.weight", 1.0)):
         moved = (model.state_dict()[part] - start[part]).abs()
         torch.testing.assert_close(moved.max().item(), 1e-2 * factor, rtol=1e-3, atol=0.0)

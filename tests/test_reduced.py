@@ -68,19 +68,12 @@ def test_first_step_of_adam_moves_every_entry_by_the_learning_rate() -> None:
     assert (runs.token_accuracy == 1).all()
 
 
-def test_shapes_steps_and_the_random_state_left_alone() -> None:
-    before = torch.get_rng_state()
-    runs = train_reduced(SMALL, [2, 0, 1])
-    assert torch.equal(torch.get_rng_state(), before)
-    assert runs.steps.tolist() == [0, 5, 10, 15, 17]
-    assert runs.seeds == (2, 0, 1)
-    for name in FIELDS:
-        assert getattr(runs, name).shape == ((3, 5) if name in FIELDS[:2] else (3, 5, 2))
-
-
 def test_a_run_depends_on_its_seed_only() -> None:
     """Not on its companions, on when it is measured, or on how long it goes on."""
+    before = torch.get_rng_state()
     crowd, again = train_reduced(SMALL, range(6)), train_reduced(SMALL, range(6))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert crowd.steps.tolist() == [0, 5, 10, 15, 17]
     pair = train_reduced(replace(SMALL, evaluate_every=3), [4, 1])
     assert np.array_equal(crowd.loss, again.loss)
     for name in FIELDS:
@@ -116,11 +109,8 @@ def test_branches_by_hand() -> None:
     ("change", "message"),
     [
         ({"vocab": 4, "length": 5}, "found length 5 and vocab 4"),
-        ({"batch_size": 0}, "batch_size of at least 1, found 0"),
-        ({"steps": -1}, "steps of at least 0, found -1"),
         ({"optimizer": "lbfgs"}, "sgd, adam, found 'lbfgs'"),
         ({"learning_rate": math.nan}, "learning_rate above 0, found nan"),
-        ({"start_scale": -0.1}, "start_scale, 0 or above, found -0.1"),
         ({"start_a": math.inf}, "finite starts, found inf and 0.0"),
     ],
 )

@@ -14,19 +14,12 @@ from lessons_lib.tasks import (
 
 
 def test_what_copying_draws() -> None:
-    every_word = torch.arange(7) + FIRST_WORD
-    source = Copying(vocab=7, length=7, end_symbol=False).sample(5, seed=3).source
-    assert (source.sort(dim=1).values == every_word).all()
-    assert len({tuple(row) for row in source.tolist()}) > 1, "orders should differ"
-
     source = Copying(vocab=11, length=5, end_symbol=False).sample(13, seed=0).source
-    assert source.shape == (13, 5)
     assert all(len(set(row)) == 5 for row in source.tolist()), "no word is repeated"
     assert len({frozenset(row) for row in source.tolist()}) > 1, "bags should differ"
     assert FIRST_WORD <= int(source.min()) <= int(source.max()) < FIRST_WORD + 11
 
     batch = Copying(vocab=2, length=9, repetition=True).sample(3, seed=1)
-    assert batch.source.shape == (3, 10)
     assert set(batch.source[:, :-1].flatten().tolist()) == {FIRST_WORD, FIRST_WORD + 1}
     assert torch.equal(batch.source, batch.target)
     assert (batch.target[:, -1] == EOS).all()
@@ -61,15 +54,11 @@ def test_masks_decoder_input_and_rows_by_hand() -> None:
     assert pair.source_mask.tolist() == [[True, True, False]]
     assert pair.target_mask.tolist() == [[True, True, False, False]]
     assert pair.decoder_input.tolist() == [[BOS, 7, EOS, PAD]]
-    assert pair.to("cpu").gold is None
     source = torch.tensor([[4, 5, 6], [7, PAD, PAD], [8, 9, PAD], [5, 5, PAD]])
     texts = LabelledBatch(source, torch.tensor([1, 0, 0, 1]))
-    assert len(texts) == 4
     part = texts[1:4].to("cpu")
-    assert isinstance(part, LabelledBatch)
     assert part.source.tolist() == [[7, PAD, PAD], [8, 9, PAD], [5, 5, PAD]]  # padding is kept
     assert part.label.tolist() == [0, 0, 1]
-    assert len(texts[4:]) == 0
     gold = Batch(source, source, source)[2:].gold
     assert gold is not None
     assert gold.tolist() == [[8, 9, PAD], [5, 5, PAD]]

@@ -17,9 +17,6 @@ from lessons_lib.theory import phase_portrait as theory
 from lessons_lib.theory import portrait
 from lessons_lib.theory.two_words import integrate
 
-A = np.array([-2.3, -0.4, 0.0, 0.7, 3.1])
-B = np.array([[-7.0], [-0.3], [0.9], [5.0]])
-
 
 def inputs(vocab: int, length: int) -> list[tuple[int, ...]]:
     """Every input of the task, each once."""
@@ -60,17 +57,6 @@ def word_loss(a: Any, b: Any, vocab: int, length: int) -> np.ndarray:
     return found
 
 
-def conserved(a: object, b: object, length: int) -> np.ndarray:
-    """``b^2/2 - (e^a + (L-2) a + (L-1) e^-a) / L``, which the flow at V = L leaves unchanged.
-
-    With ``r = p - q`` the loss depends on the product r b alone, so ``b b' = (r / r') a'`` along
-    every orbit, and r/r' (derivative by a) has this integral. It is -1 on the separatrix.
-    """
-    x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    potential = np.exp(x) + (length - 2) * x + (length - 1) * np.exp(-x)
-    return np.asarray(y**2 / 2 - potential / length)
-
-
 @pytest.mark.parametrize(("vocab", "length"), [(4, 2), (3, 3), (5, 1)])
 def test_cooccurrence_by_counting_and_the_first_lead_by_autograd(vocab: int, length: int) -> None:
     with_first = [words for words in inputs(vocab, length) if 0 in words]
@@ -82,21 +68,6 @@ def test_cooccurrence_by_counting_and_the_first_lead_by_autograd(vocab: int, len
     expected = torch.full_like(leads, theory.first_gradient_lead(vocab, length))
     torch.testing.assert_close(leads, expected, atol=1e-12, rtol=0)
     assert (float(expected[0, 0]) == 0) == (vocab == length)
-
-
-def test_loss_and_attention_by_hand() -> None:
-    found = word_loss(A, B, 7, 5)
-    assert found.shape == (4, 5)
-    for words in ((0, 1, 2, 3, 4), (6, 2, 5, 0, 3)):
-        for (i, b), (j, a) in itertools.product(enumerate(B[:, 0]), enumerate(A)):
-            full = losses(*symmetric(a, b, 7, 5), words).detach().numpy()
-            np.testing.assert_allclose(full, found[i, j], rtol=1e-12)
-    assert theory.right_attention([0.0, math.log(8)], 5) == pytest.approx([1 / 5, 8 / 12])
-    # p = 8/12, q = 1/12, with b = log 2 times 12/7 the input's other words count half
-    by_hand = math.log(1 + 4 / 2 + 2 * 2 ** (-8 / 7))
-    at = math.log(8), math.log(2) * 12 / 7
-    assert word_loss(*at, 7, 5) == pytest.approx(by_hand)
-    assert np.isfinite(word_loss(-50.0, -2e4, 7, 5)), "far out nothing overflows"
 
 
 @pytest.mark.parametrize(("vocab", "length"), [(5, 3), (4, 4)])
@@ -121,28 +92,19 @@ def test_flow_rests_at_the_saddle_only(vocab: int, length: int, by_hand: float) 
     assert at == pytest.approx(by_hand)
     assert theory.right_attention(at, length) == pytest.approx(1 / vocab)
     assert np.abs(theory.symmetric_velocity(at, 0.0, vocab, length)).max() < 1e-15
-    for a, b in ((at + 0.1, 0.0), (at, 0.1), (at - 0.1, 0.0), (at, -0.1)):
-        velocity = theory.symmetric_velocity(a, b, vocab, length)
-        assert sum(velocity) * (a - at + b) > 0, "away from it, on the side of the start"
-
-
-def test_separatrix_of_permutations_is_a_level_of_what_is_conserved() -> None:
-    a = np.array([[-4.0, -1.0, 0.0], [1e-5, 0.5, 3.0]])
-    b = theory.separatrix(a, 10, 10)
-    assert b.shape == (2, 3)
-    np.testing.assert_allclose(conserved(a, b, 10), -1, atol=1e-6)
-    assert (np.sign(b) == -np.sign(a)).all()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rates", [(1.0, 1.0), (1.0, 4.0), (9.0, 1.0)])
-def test_starts_on_either_side_of_the_separatrix_part(rates: tuple[float, float]) -> None:
+@pytest.mark.parametrize(("vocab", "rates"), [(6, (1.0, 1.0)), (8, (1.0, 4.0)), (8, (9.0, 1.0))])
+def test_starts_on_either_side_of_the_separatrix_part(
+    vocab: int, rates: tuple[float, float]
+) -> None:
     def move(_: float, state: np.ndarray) -> np.ndarray:
-        a_velocity, b_velocity = theory.symmetric_velocity(state[0], state[1], 8, 6)
+        a_velocity, b_velocity = theory.symmetric_velocity(state[0], state[1], vocab, 6)
         return np.array([rates[0] * a_velocity, rates[1] * b_velocity])
 
     for a in (-2.0, 1.5):
-        boundary = float(theory.separatrix(a, 8, 6, rates))
+        boundary = float(theory.separatrix(a, vocab, 6, rates))
         for side in (1, -1):
             end = integrate(move, [4000.0], [a, boundary + side * 1e-3])
             assert (side * end).min() > 1
@@ -154,13 +116,9 @@ def test_a_start_at_the_origin_aligns_as_soon_as_there_is_a_spare_word() -> None
     assert theory.separatrix(0.0, 10, 10) == pytest.approx(0, abs=1e-12)
     one, five = (float(theory.separatrix(0.0, vocab, 10)) for vocab in (11, 15))
     assert five < one < -0.05
-    # It is smooth where the straight line gives way to the orbit.
-    at, offsets = theory.saddle(40, 10), np.array([-2e-3, -5e-5, 5e-5, 2e-3])
-    slopes = theory.separatrix(at + offsets, 40, 10) / offsets
-    np.testing.assert_allclose(slopes, slopes[1], rtol=2e-3)
 
 
-@pytest.mark.parametrize(("vocab", "length"), [(10, 10), (12, 10), (4, 3), (3, 2)])
+@pytest.mark.parametrize(("vocab", "length"), [(10, 10), (12, 10)])
 def test_share_of_starts_that_align_is_that_right_of_the_separatrix(
     vocab: int, length: int
 ) -> None:
@@ -196,7 +154,6 @@ def test_flow_is_the_limit_of_small_steps() -> None:
         a_velocity, b_velocity = theory.symmetric_velocity(a, b, 7, 5)
         a, b = a + step * float(a_velocity), b + step * float(b_velocity)
     flow = theory.symmetric_flow(0.3, -0.1, 7, 5, [7.0, 50.0])
-    assert flow.times.tolist() == [7.0, 50.0]
     assert (flow.a[-1], flow.b[-1]) == pytest.approx((a, b), rel=5e-3)
     np.testing.assert_allclose(flow.loss, word_loss(flow.a, flow.b, 7, 5))
     np.testing.assert_allclose(flow.right_attention, theory.right_attention(flow.a, 5))
@@ -205,7 +162,6 @@ def test_flow_is_the_limit_of_small_steps() -> None:
 @pytest.mark.parametrize(("function", "given", "message"), [
     (theory.first_gradient_lead, (1, 1), "found length 1 and vocab 1"),
     (theory.right_attention, (0.0, 1), "2 <= length"), (theory.saddle, (4, 5), "<= vocab"),
-    (theory.symmetric_flow, (0.0, 0.0, 4, 5, [0, 1]), "found length 5 and vocab 4"),
     (theory.aligned_share, (6, 5, 0.0), "scale above 0, found 0.0"),
 ])  # fmt: skip
 def test_what_is_of_no_task_is_refused(function: Any, given: Any, message: str) -> None:

@@ -100,7 +100,6 @@ def test_a_corpus_in_pieces(ready: Ready) -> None:
     parts = {"choosing": slice(9), "shown": slice(9, 18), "seen": slice(18, None)}
     assert held_out.parts == parts
     batch = held_out.batch
-    assert len(batch) == 27
     assert bool((batch.source[:, 0] == BOS).all())
     ends = batch.source_mask.sum(1) - 1
     assert bool((batch.source[torch.arange(27), ends] == EOS).all())
@@ -110,10 +109,6 @@ def test_a_corpus_in_pieces(ready: Ready) -> None:
     # The end symbols count, on both sides.
     entries = batch.source_mask.sum(1) * batch.target_mask.sum(1)
     assert int(held_out.mask.sum()) == int(entries.sum())
-    train = {tuple(ids.tolist()) for ids in ready.train.batch(range(len(ready.train))).target}
-    width = len(next(iter(train)))
-    seen = [tuple([*ids.tolist(), *[PAD] * width][:width]) for ids in batch.target[18:]]
-    assert set(seen) <= train
 
 
 def test_what_is_looked_at_is_what_whole_batches_show(ready: Ready) -> None:
@@ -196,15 +191,11 @@ def test_a_block_is_compared_and_kept(ready: Ready, tmp_path: Path, monkeypatch:
     found = run_translator(TINY, 1)
     metrics = {row["metric"] for row in found.rows}
     for name in ("A(alpha,uf)", "A(px,uf)", "A(uf,px)", "A(delta,uf)", "A(alpha,beta)", "xi*"):
-        for reading in ("", "/max", "/train"):
-            assert {f"{name}{reading}#0", f"{name}{reading}#1"} <= metrics
-    assert {"chance", "chance/train", "A(alpha,m1)#0", "A(alpha,diagonal)#1"} <= metrics
-    assert {"bleu/xi*#0", "bleu/xi/passed/train#1", "bleu/accuracy#1"} <= metrics
+        assert {f"{name}#0", f"{name}/max#1", f"{name}/train#1"} <= metrics
+    assert {"A(alpha,m1)#0", "A(alpha,diagonal)#1", "bleu/xi*#0", "bleu/accuracy#1"} <= metrics
     for name in ("accuracy", "uniform/accuracy", "own", "others", "ktiw/m1", "attention/m1"):
         assert [row["step"] for row in found.rows if row["metric"] == f"{name}#1"] == [0, 1, 4, 6]
     assert all(math.isfinite(row["value"]) for row in found.rows)
-    runs = sorted(path.name for path in tmp_path.glob("translators/*/*-*") if path.is_dir())
-    assert runs == ["learned-2", "learned-3", "uniform-2", "uniform-3"]
     # All of it is there: nothing is trained, looked at or written again.
     with monkeypatch.context() as patch:
         for name in ("look", "saliency", "model1", "translate"):
@@ -212,6 +203,5 @@ def test_a_block_is_compared_and_kept(ready: Ready, tmp_path: Path, monkeypatch:
         patch.setattr(models, "sequence_loss", None)
         assert run_translator(TINY, 1).rows == found.rows
     longer = replace(TINY, steps=8, patience=99)
-    folder, looks = translator.train_translator(longer, ready, "learned", 2)
-    assert folder.parent.parent == tmp_path / "translators"
+    _, looks = translator.train_translator(longer, ready, "learned", 2)
     assert list(looks) == [0, 1, 4, 6, 8], "it goes on from the shorter run"

