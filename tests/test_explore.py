@@ -3,7 +3,10 @@
 import base64
 import io
 import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -188,7 +191,7 @@ def test_too_many_bytes_name_the_size_the_limit_and_the_remedy(
     assert draw.call_count < 50  # nobody waits for ten thousand frames to read this
 
 
-# --- the live widget ------------------------------------------------------------------------------
+# --- the live widget (its tests run again with ipywidgets 7.7 below) ------------------------------
 
 
 def parts(box: Any, kind: str) -> list[Any]:
@@ -233,3 +236,24 @@ def test_in_a_kernel_a_widget_is_offered_too_and_a_broken_ipywidgets_costs_only_
         assert set(make()._repr_mimebundle_()) == STILL_LIVES
     monkeypatch.setenv(STATIC_VARIABLE, "1")
     assert set(make()._repr_mimebundle_()) == STILL_LIVES, "outputs that are to be kept"
+
+
+@pytest.mark.slow
+def test_the_widget_works_with_the_ipywidgets_of_colab(tmp_path: Path) -> None:
+    """A folder with ipywidgets 7.7; before everything else on the path it wins."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-input"]
+    command += ["--disable-pip-version-check", "--retries", "0", "--target", str(tmp_path)]
+    packages = ["ipywidgets==7.7.5", "ipython_genutils==0.2.0"]
+    done = subprocess.run([*command, *packages], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"ipywidgets 7.7.5 cannot be installed: {done.stderr.strip()[-200:]}")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    version = [sys.executable, "-P", "-c", "import ipywidgets; print(ipywidgets.__version__)"]
+    assert subprocess.check_output(version, env=environment, text=True) == "7.7.5\n"
+    command = [sys.executable, "-P", "-m", "pytest", __file__, "-k", "live_widget or in_a_kernel"]
+    command += ["-q", "-p", "no:cacheprovider", "-W", "ignore::DeprecationWarning"]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parent.parent, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout

@@ -1,12 +1,20 @@
-"""What Chromium makes of a figure by `explore`: its page version."""
+"""What Chromium makes of a figure by `explore`: its page version, and the widget in JupyterLab."""
 
-from collections.abc import Callable
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import notebook
 from matplotlib.figure import Figure
-from site_browser import PHONE, OpenPage, in_browser
+from site_browser import PATIENCE, PHONE, ROOT, OpenPage, in_browser, wait
 from test_explore import describe_colour, draw_colour, make
 
 from lessons_lib.figures.explore import PACE
@@ -162,3 +170,68 @@ def test_the_figure_fits_a_phone_and_in_print_the_values_stand_in_words(
     page.emulate_media(media="print")
     assert state.inner_text() == "training step 210, head 10"
     assert not page.locator(".lessons-explore-controls").is_visible()
+
+
+LAB = os.environ.get("JUPYTERLAB") or shutil.which("jupyter-lab")
+CELL = """from lessons_lib.figures.explore import explore
+
+explore(
+    lambda figure, step: figure.add_subplot().plot([0, step]),
+    describe=lambda step: f"The line ends at {step}.",
+    alt="A line",
+    step=[2, 4, 8],
+)"""
+
+
+def answers(place: tuple[str, int]) -> bool:
+    with socket.socket() as line:
+        return line.connect_ex(place) == 0
+
+
+@pytest.fixture
+def notebook_address(tmp_path: Path) -> Iterator[str]:
+    """A server of JupyterLab with one notebook, whose kernel is the Python of the tests."""
+    assert LAB is not None
+    names = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    content = json.loads(notebook(CELL)) | {"metadata": {"kernelspec": names}}
+    (tmp_path / "figure.ipynb").write_text(json.dumps(content), encoding="utf-8")
+    kernel = [sys.executable, "-m", "ipykernel", "install", "--prefix", str(tmp_path)]
+    subprocess.run(kernel, check=True, capture_output=True)
+    folders = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "RUNTIME")}
+    folders |= {"JUPYTER_PATH": str(tmp_path / "share" / "jupyter"), "HOME": str(tmp_path)}
+    folders |= {"PYTHONPATH": "" if os.environ.get("LESSONS_INSTALLED") else str(ROOT)}
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        place = free.getsockname()
+    options = ["--no-browser", "--allow-root", f"--port={place[1]}", "--ServerApp.token=t"]
+    options += [f"--ServerApp.root_dir={tmp_path}", "--LabApp.news_url="]
+    options += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    with subprocess.Popen([LAB, *options], env=os.environ | folders) as server:
+        try:
+            wait(partial(answers, place), "the server answers")
+            yield f"http://127.0.0.1:{place[1]}/lab/tree/figure.ipynb?token=t"
+        finally:
+            server.terminate()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(LAB is None, reason="no jupyter-lab on the PATH or in JUPYTERLAB")
+def test_a_figure_is_run_and_moved_by_key_in_jupyterlab(
+    browser: Any, notebook_address: str
+) -> None:
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(notebook_address)
+    page.locator(".jp-CodeCell .cm-content").click()
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+    page.keyboard.press("Control+Enter")
+    output = page.locator(".jp-OutputArea-output")
+    said = output.get_by_text("The line ends at")
+    said.wait_for()
+    assert said.inner_text() == "The line ends at 2."
+    picture = output.locator("img").first
+    before = picture.get_attribute("src")
+    output.locator(".noUi-handle").first.focus()
+    page.keyboard.press("ArrowRight")
+    output.get_by_text("The line ends at 4.").wait_for()
+    assert picture.get_attribute("src") != before
+    page.context.close()
