@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,19 +159,6 @@ def test_what_cannot_be_plain_is_named_with_its_place(
 
 
 # Cells -----------------------------------------------------------------------------------------
-
-
-def test_preparing_twice_is_preparing_once() -> None:
-    chapter = notebook_of(text("# T", "t"), code("1", "one"))
-    once = editions.written(editions.prepared(chapter, SETTINGS, "01_x"))
-    again = nbformat.reads(once, as_version=4)
-    assert editions.written(editions.prepared(again, SETTINGS, "01_x")) == once
-    assert [cell["id"] for cell in again.cells] == ["t", "colab-badge", "install", "one"]
-    newer = replace(SETTINGS, version="1.2.4")
-    renewed = editions.written(editions.prepared(again, newer, "01_x"))
-    assert renewed == once.replace("1.2.3", "1.2.4")
-    before = editions.prepared(again, replace(SETTINGS, wheel_sha256=""), "01_x")
-    assert [cell["id"] for cell in before.cells] == ["t", "install", "one"]
 
 
 def test_the_colab_edition_of_cells(project: Any, convert: Any) -> None:
