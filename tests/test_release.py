@@ -115,18 +115,12 @@ def test_a_release_names_version_and_addresses_everywhere_and_says_what_to_commi
             assert f'%pip install -q \\"{NEW.wheel}#sha256={digest}\\"' in text
             assert (f"/new/lessons/blob/v0.4.1/colab/{stem}.ipynb" in text) is kept
             assert not [old for old in (OLD.repository, OLD.site, "0.3.0") if old in text]
-    cells = nbformat.read(root / "book" / "01_one.ipynb", as_version=4).cells
-    assert [cell.get("execution_count") for cell in cells] == [None, None, None, 2]
     assert editions.stale(tiny, mend=False) == []
     said = capsys.readouterr().out
     for words in ("git tag -a v0.4.1", 'git commit -m "Release 0.4.1"', NEW.wheel, "CITATION.cff"):
         assert words in said
     assert git(root, "tag", "--list") == ""
     assert len(git(root, "log", "--oneline").splitlines()) == 1
-    git(root, "commit", "--quiet", "--all", "-m", "done")
-    (root / "CHANGELOG.md").write_text("## Unreleased\n\nMore.\n", encoding="utf-8")
-    git(root, "commit", "--quiet", "--all", "-m", "more")
-    assert release.release(tiny, "0.5", "", "") == 0, "the lines are found again"
 
 
 @pytest.mark.usefixtures("quick")
@@ -207,39 +201,26 @@ def test_a_wrong_wish_changes_nothing(tiny: Any) -> None:
         ("tomorrow", "", "", "PEP 440"),
         ("0.3.0rc1", "", "", "above the present 0.3.0"),
         ("0.4.0", "https://gitlab.com/a/b", "", "github.com/OWNER/NAME"),
-        ("0.4.0", "https://github.com/a/b?x=1", "", "github.com/OWNER/NAME"),
         ("0.4.0", "https://github.com/OWNER/NAME", "", "make release needs REPOSITORY="),
-        ("0.4.0", "", "https://book.example/", "make release needs SITE="),
         ("0.4.0", "", "https://a.io/b#c", "--site: expected https"),
         ("0.4.2", "", "", "exists already"),
     ]:
         with pytest.raises(CourseError, match=f"(?s){words}.*Nothing was changed"):
             release.release(tiny, version, repository, site)
         assert snapshot(tiny.root) == before
-    (tiny.root / "notes.txt").write_text("mine", encoding="utf-8")
+    (tiny.root / "notes.txt").touch()
     with pytest.raises(CourseError, match=r"found changes:\n\?\? notes\.txt"):
         release.release(tiny, "0.4.1", "", "")
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize(
-    ("name", "old", "new", "words"),
-    [
-        ("book/02_two.ipynb", "{doc}", "{unheard}", "unknown role 'unheard'"),
-        ("CHANGELOG.md", "- New thing.", "Nothing yet.", "CHANGELOG.md: expected what changed"),
-        ("CHANGELOG.md", "## Unreleased", "## New", "CHANGELOG.md: expected what changed"),
-        ("lessons_lib/__init__.py", "__version__", "version", "expected one place with .*__ver"),
-    ],
-)
-def test_a_failure_on_the_way_changes_nothing(
-    tiny: Any, name: str, old: str, new: str, words: str
-) -> None:
-    path = tiny.root / name
-    path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
+def test_a_failure_on_the_way_changes_nothing(tiny: Any) -> None:
+    path = tiny.root / "book" / "02_two.ipynb"
+    path.write_text(path.read_text("utf-8").replace("{doc}", "{unheard}"), "utf-8")
     (tiny.root / "student" / "01_one.ipynb").unlink()  # a release would write it
     git(tiny.root, "commit", "--quiet", "--all", "-m", "damage")
     before = snapshot(tiny.root)
-    with pytest.raises(CourseError, match=words):
+    with pytest.raises(CourseError, match="unknown role 'unheard'"):
         release.release(tiny, "0.4.1", "", "")
     assert snapshot(tiny.root) == before
 
