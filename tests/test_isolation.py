@@ -20,7 +20,6 @@ CELLS = [
     "%matplotlib inline\nprint('x')\ndef twice(x): return x * 2\n1 / 0\nnever = 1",
     "while True:\n  try:\n    while True: pass\n  except BaseException: pass",
     "import os; os._exit(0)",
-    "exit()",
     "import otter\notter.Notebook().check('q1')\nvalue = {'a': (1, [True])}",
     """
 def grad(x, how):
@@ -29,8 +28,6 @@ def grad(x, how):
     if how == "grad": return torch.autograd.grad(f(x.requires_grad_()), x)[0]
     if how == "backward": f(x.requires_grad_()).backward(); return x.grad
     if how == "func": return torch.func.grad(f)(x)
-    if how == "jacfwd": return torch.func.jacfwd(f)(x)
-    if how == "jacobian": return torch.autograd.functional.jacobian(f, x)
     if how == "jvp": return torch.func.jvp(f, (x,), (x,))[1]
     if how == "thread":
         import threading
@@ -47,8 +44,6 @@ def forever():
         except BaseException: pass
 def leave(): __import__("os")._exit(1)
 def strange(): return lambda: 1
-def large(): return 10 ** 5000
-def unreal(): return torch.tensor([1j])
 """,
 ]
 
@@ -72,7 +67,7 @@ def submission() -> Iterator[Any]:
         ("never", [], (), "never: it is not defined (a cell was left out: no end within 30 s; i"),
         *(
             ("grad", ["autograd"], (torch.ones(2), how), "it uses autograd, which its question f")
-            for how in ("grad", "backward", "func", "jacfwd", "jacobian", "jvp", "thread")
+            for how in ("grad", "backward", "func", "jvp", "thread")
         ),
         ("grad", ["autograd"], (torch.ones(2), "unwatched"), "it uses what hides it"),
         ("grad", ["autograd"], (torch.ones(2), "by hand"), torch.full((2,), 2.0)),
@@ -81,8 +76,6 @@ def submission() -> Iterator[Any]:
         ("forever", [], (), "forever: no end within 10 s"),
         ("leave", [], (), "leave: it ended the process"),
         ("strange", [], (), "expected numbers, words, tensors or arrays, found function"),
-        ("large", [], (), "large: ValueError"),
-        ("unreal", [], (), "unreal: TypeError"),
         ("twice", [], (np.arange(3)[:, None],), np.array([[0], [2], [4]])),
     ],
 )

@@ -1,4 +1,4 @@
-"""Settings, paths and directories of other people's machines; a small real environment for some."""
+"""Settings, paths and directories of other people's machines; a small real environment for one."""
 
 from __future__ import annotations
 
@@ -38,68 +38,44 @@ def wheel(
     return made
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A checkout whose one requirement is in a directory of wheels, and its real environment.
+@pytest.mark.slow
+def test_pip_installs_here_and_from_the_index_of_the_user(tmp_path: Path, monkeypatch: Any) -> None:
+    """What leads elsewhere has no effect, what says where packages come from has.
 
     Blanks, brackets and a percent sign in a path are nothing special.
     """
-    root = tmp_path_factory.mktemp("machine") / "my course 100% [1]"
-    (root / "lessons_lib").mkdir(parents=True)
-    (root / "pyproject.toml").write_text("")
-    (root / "requirements.txt").write_text("Tiny_pin==1.5\nnever==1.0 ; python_version < '3'\n")
-    wheel(root / "index", "tiny_pin", "1.5", {"__init__.py": b""})
-    project = Project(root)
-    environment.create(project)
-    return project
-
-
-@pytest.fixture
-def machine(made: Project, tmp_path: Path, monkeypatch: Any) -> Project:
-    """That environment, emptied; no setting of pip but those of the test; a home of its own."""
-    for name in os.environ:
-        if name.startswith(("PIP_", "LESSONS_")):
-            monkeypatch.delenv(name)
-    for place in made.venv.rglob("site-packages"):
-        for path in [*place.glob("tiny_pin*"), *place.glob("lessons_lib*")]:
-            environment.remove(path)
-    environment.write_atomically(made.stamp, "{}")
+    project = Project(tmp_path / "my course 100% [1]")
+    (project.root / "lessons_lib").mkdir(parents=True)
+    (project.root / "pyproject.toml").write_text("")
+    pins = "Tiny_pin==1.5\nnever==1.0 ; python_version < '3'\n"
+    (project.root / "requirements.txt").write_text(pins)
+    wheel(project.root / "index", "tiny_pin", "1.5", {"__init__.py": b""})
+    built = wheel(tmp_path / "built", "lessons_lib", "0.3.0", {"__init__.py": b""})
+    monkeypatch.setattr(environment, "build_package", lambda *_: built)
     call = environment.call  # but for Matplotlib, which is not here
     monkeypatch.setattr(
         environment, "call", lambda p, a, **k: 0 if "font" in a[-1] else call(p, a, **k)
     )
+    for name in os.environ:
+        if name.startswith(("PIP_", "LESSONS_")):
+            monkeypatch.delenv(name)
     for name in ("HOME", "USERPROFILE", "APPDATA", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "system"))
-    built = wheel(tmp_path / "built", "lessons_lib", "0.3.0", {"__init__.py": b""})
-    monkeypatch.setattr(environment, "build_package", lambda *_: built)
-    return made
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("place", ["variables", "global", "install"])
-def test_pip_installs_here_and_from_the_index_of_the_user(
-    machine: Project, tmp_path: Path, monkeypatch: Any, place: str
-) -> None:
-    """What leads elsewhere has no effect, what says where packages come from has."""
-    good = {"no-index": "1", "find-links": (machine.root / "index").as_uri()}
     # Each of these alone makes pip install elsewhere, or nothing; the last is harmless.
     bad = dict.fromkeys(("target", "prefix", "root", "python"), str(tmp_path / "elsewhere"))
     bad |= {"user": "yes", "dry-run": "1", "require-virtualenv": "1"}
-    if place == "variables":
-        for name, value in {**good, **bad}.items():
-            monkeypatch.setenv(f"PIP_{name.upper().replace('-', '_')}", value)
-    else:
-        file = tmp_path / "system/pip/pip.conf"
-        file.parent.mkdir(parents=True)
-        lines = [f"{k} = {v}" for k, v in good.items()]
-        section = [] if place == "global" else ["[install]"]
-        lines = ["[global]", *lines, *section, *(f"{k} = {v}" for k, v in bad.items())]
-        file.write_text("\n".join(lines))
-    environment.ensure(machine)
-    assert json.loads(machine.stamp.read_text("utf-8")) == machine.wanted()
+    file = tmp_path / "system/pip/pip.conf"
+    file.parent.mkdir(parents=True)
+    lines = [f"{name} = {value}" for name, value in bad.items()]
+    file.write_text("\n".join(["[global]", "no-index = 1", "[install]", *lines]))
+    monkeypatch.setenv("PIP_FIND_LINKS", (project.root / "index").as_uri())
+    for name, value in bad.items():
+        monkeypatch.setenv(f"PIP_{name.upper().replace('-', '_')}", value)
+    environment.ensure(project)
+    assert json.loads(project.stamp.read_text("utf-8")) == project.wanted()
     ours = "import lessons_lib, sys, tiny_pin; sys.exit(sys.prefix not in tiny_pin.__file__)"
-    assert environment.call(machine, ["-c", ours]) == 0
+    assert environment.call(project, ["-c", ours]) == 0
     assert not (tmp_path / "elsewhere").exists()
 
 
