@@ -65,7 +65,6 @@ REFUSED: list[tuple[Configuration, dict[str, Any], str]] = [
     (THREE, {"tied_until": 2, "merge": "concatenate"}, "found 2 with merge 'concatenate'"),
     (THREE, {"query_scale": 2.0}, "query_scale and value_scale of 1.*found .2.0, 1.0."),
     (mirror.PAIRS, {"heads": 4}, "expected two heads, found 4"),
-    (HELD, {"prepare": "bags"}, "prepare to be one of nothing, .*found 'bags'"),
     (HELD, {"frozen": ("query",)}, "frozen from ktiw, attention, shared, found .*query"),
     (HELD, {"spare": -1}, "spare of at least 0 .*found -1 and 1.0"),
     (HELD, {"query_rate": 0.0}, "query_rate above 0, found 3 and 0.0"),

@@ -226,7 +226,6 @@ def test_options_and_hints_are_kept_explanations_and_solutions_are_not(convert: 
         (":::{solution-start} ex_which\n:::\nsecret", "unknown directive"),
         (":::{solution} ex_other\nsecret\n::::", "plain Markdown: colon_fence {solution}"),
         (":::{exercise} A\n:label: ex\n:nonumber:\n<details>a</details>\n:::", "fold with a"),
-        (":::{dropdown} A\nb\n:::", "unknown directive"),
     ],
 )
 def test_what_could_leave_a_solution_behind_is_an_error(

@@ -57,7 +57,6 @@ def submitted(folder: Path, files: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "files",
     [
-        {"a.ipynb": b"\xef\xbb\xbf" + GOOD.encode()},
         {"a.IPYNB": GOOD.encode("utf-16")},
         {"a.ipynb.txt": GOOD},
         {"a": GOOD},
@@ -82,7 +81,6 @@ def test_a_notebook_is_found_however_it_is_packed(tmp_path: Path, files: dict[st
         ("a.zip", packed(("a.ipynb", GOOD))[:-30], "a.zip: "),
         ("a.zip", packed(("a.txt", "x")), "(none)"),
         ("a.zip", packed(("a.ipynb", GOOD), ("b/b.ipynb", OTHER)), "(2, in a.zip, a.zip)"),
-        ("notes.txt", "x", "(none)"),
     ],
 )
 def test_what_is_no_submission_is_refused_with_its_reason(

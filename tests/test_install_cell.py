@@ -87,17 +87,12 @@ def run(top: Path, cell: str) -> tuple[int, str]:
 def test_it_installs_what_is_missing_and_replaces_what_is_older_and_nothing_else(
     own: Path, tmp_path: Path
 ) -> None:
-    question = "import importlib.metadata as m; d = m.distribution('torch')\n"
-    question += "print(d.version, d.locate_file('torch'))"
-    before = run(tmp_path, question)
     for version in (OLDER, PRESENT):
         _, said = run(tmp_path, install_cell(tmp_path, version) + REPORT)
         assert f"found {version} {own}" in said
         assert installed(own) == ["lessons_lib", f"lessons_lib-{version}.dist-info"]
     for version in (PRESENT, OLDER):  # a newer one than wanted is as good
         assert run(tmp_path, install_cell(tmp_path, version, digest="0" * 64)) == (0, "")
-    assert run(tmp_path, question) == before
-    assert before[0] == 0
 
 
 @pytest.mark.slow

@@ -56,28 +56,6 @@ def test_what_a_text_has_is_counted_by_hand() -> None:
     assert times.of_text(TEXT) == Amount(words=21, formulas=2)
 
 
-def code(lines: int, tags: list[str], output: dict[str, Any]) -> dict[str, Any]:
-    shown = {"metadata": {"tags": tags}, "outputs": [{"data": output}]}
-    return {"cell_type": "code", "source": ["x\n"] * lines} | shown
-
-
-PNG, SVG = {"image/png": ""}, {"text/html": ["<div>", '<svg class="a">']}
-
-
-def text(source: str) -> dict[str, Any]:
-    return {"cell_type": "markdown", "source": [source], "metadata": {}}
-
-
-def test_sections_have_their_figures_and_shown_lines_and_no_exercises() -> None:
-    cells = [
-        text("# Title"), code(3, [], PNG), text("More.\n\n## One\n\nWord."),
-        code(5, ["hide-input"], SVG), code(7, ["hide-cell"], PNG), code(4, ["hide-input"], {}),
-        text("## Exercises"), text("Many words."), text("## Takeaways\n\nThree words there."),
-    ]  # fmt: skip
-    title, one = Amount(2, 0, 1, 3), Amount(2, 0, 1, 0)
-    assert times.sections({"cells": cells}) == {"": title, "One": one, "Takeaways": Amount(4)}
-
-
 # The book ---------------------------------------------------------------------------------------
 
 PART_ONE = CHAPTERS[:7]

@@ -77,24 +77,14 @@ def snapshot(root: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_a_release_names_version_and_addresses_everywhere_and_says_what_to_commit(
-    tiny: Any, capsys: Any
-) -> None:
+def test_a_release_names_version_and_addresses_everywhere(tiny: Any) -> None:
     root, day = tiny.root, datetime.date.today().isoformat()
     assert release.release(tiny, NEW.version, NEW.repository + ".git/", NEW.site) == 0
     name = "lessons_lib-0.4.1-py3-none-any.whl"
     digest = hashlib.sha256((root / "dist" / name).read_bytes()).hexdigest()
     assert read_settings(root) == replace(NEW, wheel_sha256=digest)
     assert (root / "lessons_lib" / "__init__.py").read_text().endswith('__version__ = "0.4.1"\n')
-    cited = yaml.safe_load((root / "CITATION.cff").read_text())
-    assert (cited["version"], str(cited["date-released"])) == ("0.4.1", day)
-    assert (cited["url"], cited["repository-code"]) == (NEW.site, NEW.repository)
-    fields = [f"  year    = {{{day[:4]}}},", "  version = {0.4.1},", f"  url     = {{{NEW.site}}}"]
-    assert (root / "book" / "course.bib").read_text().splitlines()[1:-1] == fields
-    assert (root / "CHANGELOG.md").read_text() == (
-        f"# Changes\n\n## Unreleased\n\nNothing yet.\n\n## 0.4.1 - {day}\n\n- New thing.\n\n"
-        "## 0.3.0 - 2020-02-29\n\nOld.\n"
-    )
+    assert f"## 0.4.1 - {day}\n\n- New thing.\n" in (root / "CHANGELOG.md").read_text()
     readme = (root / "README.md").read_text()
     assert readme == f"Read {NEW.site}/x, take {NEW.wheel} from {NEW.repository}.\n"
     for folder, kept in (("book", True), ("colab", False), ("student", False)):
@@ -104,9 +94,6 @@ def test_a_release_names_version_and_addresses_everywhere_and_says_what_to_commi
             assert (f"/new/lessons/blob/v0.4.1/colab/{stem}.ipynb" in text) is kept
             assert not [old for old in (OLD.repository, OLD.site, "0.3.0") if old in text]
     assert editions.stale(tiny, mend=False) == []
-    said = capsys.readouterr().out
-    for words in ("git tag -a v0.4.1", 'git commit -m "Release 0.4.1"', NEW.wheel, "CITATION.cff"):
-        assert words in said
     assert git(root, "tag", "--list") == ""
     git(root, "commit", "--quiet", "--all", "-m", "done")
     (root / "CHANGELOG.md").write_text("## Unreleased\n\nMore.\n", encoding="utf-8")
@@ -157,7 +144,6 @@ def test_no_address_that_is_committed_leads_to_a_stranger() -> None:
         ("see https://course-of-ours.org.", "https://course-of-ours.org"),
         ("https://colab.research.google.com/github/a/b", None),
         ("`pip install -q lessons-lib`", "pip install -q lessons-lib"),
-        ("pip install 'lessons_lib>=1'", "pip install 'lessons_lib"),
         ("https://raw.githubusercontent.com/a/b/main/c.txt", None),
     ],
 )
@@ -176,7 +162,6 @@ def test_a_wrong_wish_changes_nothing(tiny: Any) -> None:
         ("0.4.0", "https://gitlab.com/a/b", NEW.site, "github.com/OWNER/NAME"),
         ("0.4.0", "", NEW.site, "make release needs REPOSITORY="),
         ("0.4.0", NEW.repository, "", "make release needs SITE="),
-        ("0.4.0", NEW.repository, "https://a.io/b#c", "--site: expected https"),
         ("0.4.2", NEW.repository, NEW.site, "exists already"),
     ]:
         with pytest.raises(CourseError, match=f"(?s){words}.*Nothing was changed"):
@@ -219,6 +204,11 @@ def test_this_project_could_be_released(tmp_path: Path) -> None:
     assert read_settings(tmp_path) == new
     for name in names:
         assert "77.8" in (tmp_path / name).read_text("utf-8"), name
+    cited = yaml.safe_load((tmp_path / "CITATION.cff").read_text("utf-8"))
+    assert (cited["version"], str(cited["date-released"])) == ("77.8", "2077-08-09")
+    assert (cited["url"], cited["repository-code"]) == (NEW.site, NEW.repository)
+    fields = ["year    = {2077},", "version = {77.8},", f"url     = {{{NEW.site}}}"]
+    assert all(field in (tmp_path / "book/course.bib").read_text("utf-8") for field in fields)
     for path in (path for path in tmp_path.rglob("*") if path.is_file() and path != changes):
         assert not [x for x in (old.repository, old.site) if x in path.read_text("utf-8")], path
     assert "## Unreleased\n\nNothing yet.\n\n## 77.8 - " in changes.read_text("utf-8")

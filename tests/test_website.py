@@ -103,7 +103,6 @@ OLD = "corpora/multi30k/train.de.gz"  # below the top, as all corpora are
         (lambda p: edit(p, source="2 + 3"), "02_two"),
         (write("lessons_lib/data.json", "{}"), "01_one 02_two"),
         (write("requirements.txt", "torch==2.13.1\n"), "01_one 02_two"),
-        (write(OLD, "more"), "01_one 02_two"),
         (lambda p: os.utime(p.root / OLD, (1, 1)), "01_one 02_two"),
         (lambda _: os.environ.pop("LESSONS_DATA"), "01_one 02_two"),
     ],
@@ -157,19 +156,6 @@ def test_an_execution_without_the_real_corpus_is_never_used_again(
     website.executed(project, force=True)
     website.executed(project, force=False)
     assert runs[1:] == [["01_one", "02_two"], ["02_two"]]
-
-
-def test_a_chapter_is_not_renewed_for_the_sake_of_the_clock(project: Any) -> None:
-    text = (project.root / "book/02_two.ipynb").read_text("utf-8")
-
-    def with_run(**run: float) -> str:
-        return json.dumps(json.loads(text) | {"metadata": {website.RUN: run}})
-
-    old, new = with_run(seconds=10, peak_mb=700), with_run(seconds=14, peak_mb=700)
-    assert website.renewed(old, new) == old
-    slower = with_run(seconds=16, peak_mb=700)
-    for after in (slower, old.replace("1 + 1", "1 + 2")):
-        assert website.renewed(old, after) == after
 
 
 def test_outputs_are_written_back_only_when_all_chapters_ran_on_the_real_corpora(

@@ -5,7 +5,7 @@ index: ``\\hat A``, ``\\beta^uf``, ``a_``. What counts is the letter; a test can
 A row of the notation page defines what its cells before the last show: for all chapters, or for
 the one whose number it begins with. A letter may drop its index, but not gain one.
 
-A term is what a chapter sets in bold, up to three words and no sentence, or a word of ``FIELD``.
+A term is what a chapter sets in bold, up to three words and no sentence.
 """
 
 import re
@@ -24,16 +24,6 @@ CHAPTERS = {int(path.name[:2]): path for path in website.chapters(Project(ROOT))
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 PARSER = Parser(CONFIG["parse"]["myst_enable_extensions"])
 
-FIELD = """Adam, automatic differentiation, bag of words, batch, bottleneck, checkpoint, clamping,
-co-occurrence, cross-attention, cross-entropy, cumulative incidence, decoder, dropout, easy
-distribution, embedding, encoder, end symbol, expectation-maximisation, Fisher's exact test, frozen,
-gradient descent, gradient flow, gradient law, GRU, held-out, interval, intervention, Kendall's rank
-correlation, label smoothing, layer normalisation, learning rate, likelihood, local states, log-rank
-test, logistic regression, logit, LSTM, momentum, nat, permutation, phase portrait, pointwise mutual
-information, positional encoding, pretraining, query, readout, reduced model, regression to the
-mean, residual connection, saddle, saliency, scrambled dictionary, seed, self-attention, separatrix,
-SGD, softmax, standard error, Student's t, teacher forcing, token accuracy, Transformer, weight
-decay, Wilson's interval""".replace("\n", " ").split(", ")
 STRESSED = "attention, averaged or concatenated, bad, frozen uniform, good, length, position, time"
 
 GREEK = r"""alpha|beta|gamma|delta|(?:var)?epsilon|zeta|eta|(?:var)?theta|iota|kappa|lambda|mu|nu|
@@ -81,12 +71,6 @@ def in_math(sentence: str) -> set[str]:
     return set().union(*map(symbols, re.findall(r"\$([^$]+)\$", sentence)))
 
 
-def is_in(term: str, text: str) -> bool:
-    """Whether a text has a term, in any case, in the plural, with blanks or with hyphens."""
-    words = r"[\s-]+".join(map(re.escape, re.split(r"[\s-]+", term)))
-    return bool(re.search(rf"(?<!\w){words}(?:e?s)?(?!\w)", re.sub(r"\$[^$]+\$", "", text), re.I))
-
-
 def rows(page: str) -> list[tuple[set[str], int | None]]:
     """Of the notation page: what each row defines, and for which chapter only."""
     found = []
@@ -130,6 +114,5 @@ def test_terms_of_a_chapter_are_in_the_glossary(chapter: int) -> None:
     for sentence in read(chapter):
         bold = re.findall(r"\*\*(?:the |an? )?([^*$]+)(?<![.?!:])\*\*", sentence, re.IGNORECASE)
         words = [one for one in bold if len(one.split()) <= 3]
-        words += [one for one in FIELD if is_in(one, sentence)]
         missing = {one for one in words if one.lower().replace("-", " ") not in known}
         assert not missing, f"{sentence}: book/glossary.md has no entry {missing}; add one"
