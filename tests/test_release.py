@@ -199,16 +199,16 @@ def test_this_project_could_be_released(tmp_path: Path) -> None:
         shutil.copy(path, copy)
     changes = tmp_path / "CHANGELOG.md"
     changes.write_text(changes.read_text("utf-8").replace("Nothing yet.", "- A thing."), "utf-8")
-    new = replace(NEW, version="77.8", wheel_sha256=old.wheel_sha256)
+    new = replace(NEW, version="77.8.1", wheel_sha256=old.wheel_sha256)
     release.renew(tmp_path, old, new, "2077-08-09")
     assert read_settings(tmp_path) == new
     for name in names:
-        assert "77.8" in (tmp_path / name).read_text("utf-8"), name
+        assert "77.8.1" in (tmp_path / name).read_text("utf-8"), name
     cited = yaml.safe_load((tmp_path / "CITATION.cff").read_text("utf-8"))
-    assert (cited["version"], str(cited["date-released"])) == ("77.8", "2077-08-09")
+    assert (cited["version"], str(cited["date-released"])) == ("77.8.1", "2077-08-09")
     assert (cited["url"], cited["repository-code"]) == (NEW.site, NEW.repository)
-    fields = ["year    = {2077},", "version = {77.8},", f"url     = {{{NEW.site}}}"]
+    fields = ["year    = {2077},", "version = {77.8.1},", f"url     = {{{NEW.site}}}"]
     assert all(field in (tmp_path / "book/course.bib").read_text("utf-8") for field in fields)
     for path in (path for path in tmp_path.rglob("*") if path.is_file() and path != changes):
         assert not [x for x in (old.repository, old.site) if x in path.read_text("utf-8")], path
-    assert "## Unreleased\n\nNothing yet.\n\n## 77.8 - " in changes.read_text("utf-8")
+    assert "## Unreleased\n\nNothing yet.\n\n## 77.8.1 - " in changes.read_text("utf-8")
