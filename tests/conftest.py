@@ -42,12 +42,6 @@ def pytest_sessionstart() -> None:
         )
 
 
-@pytest.fixture(scope="session")
-def root() -> Path:
-    """Top directory of the project."""
-    return ROOT
-
-
 def notebook(*sources: str) -> str:
     """A notebook with one code cell for each source, not executed."""
     cells: list[dict[str, Any]] = [

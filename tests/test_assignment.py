@@ -83,14 +83,10 @@ def graded(built: Path, solutions: dict[str, str], tmp_path_factory: Any) -> dic
         "half right.IPYNB": texts["half right"].encode(),
         "wrong in other ways.ipynb.txt": texts["wrong in other ways"].encode(),
         "that never ends/problem set (1).ipynb": texts["that never ends"].encode(),
-        "that never ends/.ipynb_checkpoints/x.ipynb": b"old",
         "that patches.ipynb": b"\xef\xbb\xbf" + json.dumps(strange).encode(),
         "untouched.ipynb": filled(student, {}).encode(),
         "chapter.ipynb": (ROOT / "book" / "02_two_word_classifier.ipynb").read_bytes(),
         "no notebook.ipynb": b"My dog ate it.",
-        "twin.ipynb": reference.encode(),
-        "Twin.zip": packed(("x.ipynb", texts["half right"])),
-        ".DS_Store": b"x",
     }
     for name, content in submissions.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -120,12 +116,11 @@ def test_the_set_has_twenty_points_and_says_them() -> None:
     assert {name: int(both[0][0]) for name, both in told.items()} == found
     assert 100 <= sum(int(both[0][1]) for both in told.values()) <= 150
     settings = yaml.safe_load(SOURCE.cells[0].source)["plugins"][0]["files.isolation.Isolated"]
-    forbids = {n: f"(?i)do not use.*{w}" for n, f in settings["functions"].items() for w in f}
+    forbids = {name for name, words in settings["functions"].items() if words}
     asked = {name: text for text in texts.values() for name in re.findall(r"`(\w+)\(", text)}
-    assert {"autograd", "lessons_lib"} == {w for f in settings["functions"].values() for w in f}
     assert settings["functions"].keys() == asked.keys()
     said = {name for name, text in asked.items() if re.search("(?i)do not use", text)}
-    assert said == forbids.keys()
+    assert said == forbids
 
 
 @pytest.mark.slow
@@ -167,6 +162,7 @@ def test_what_is_handed_out_and_the_archive_are_complete(built: Path) -> None:
         hidden = [name for name in FULL if b"'hidden': True" in file.read(f"tests/{name}.py")]
     wheel = f"lessons_lib-{read_settings(ROOT).version}-py3-none-any.whl"
     assert {f"files/wheels/{wheel}", "files/isolation.py"} <= names
+    assert wanted[0].startswith("--extra-index-url https://")
     assert wanted[-1] == f"lessons-lib @ file:///autograder/source/files/wheels/{wheel}"
     assert any(re.fullmatch(r"torch==[\d.]+", line) for line in wanted)
     assert hidden == list(FULL)
@@ -198,7 +194,6 @@ def test_every_entry_is_in_the_table(graded: dict[str, Any], built: Path) -> Non
     expected = {
         "no notebook": "no notebook.ipynb: Expecting value",
         "chapter": "assignment 'None'",
-        "Twin.zip and twin.ipynb": "2, in Twin.zip, twin.ipynb",
     }
     for name, words in expected.items():
         assert (graded[name]["q1"], graded[name]["automatic"]) == ("", "")
@@ -271,24 +266,10 @@ def test_the_solutions_in_the_book_do_not_solve_the_set() -> None:
 # Without otter-grader ----------------------------------------------------------------------------
 
 
-def test_gradescope_installs_the_pins_of_what_lessons_lib_needs(project: Any) -> None:
-    dependencies = '[project]\ndependencies = ["torch>=2", "numpy"]\n'
-    (project.root / "pyproject.toml").write_text(dependencies, encoding="utf-8")
-    pins = project.root / "requirements.txt"
-    lines = ["numpy==1 ; python_version < '3.12'", "numpy==2 ; python_version >= '3.12'"]
-    pins.write_text("\n".join([*lines, "numpy-more==3", "torch==4\n"]), encoding="utf-8")
-    first, *found = assignment.requirements(project, "a.whl")
-    assert first.startswith("--extra-index-url https://")
-    wheel = "lessons-lib @ file:///autograder/source/files/wheels/a.whl"
-    assert found == ["torch==4", *lines, wheel]
-
-
 def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
     archive = tmp_path / "assignment" / "autograder.zip"
     archive.parent.mkdir()
     (tmp_path / "a.ipynb").touch()
-    for content in (None, b"text", packed()):
-        if content is not None:
-            archive.write_bytes(content)
-        with pytest.raises(CourseError, match="expected an archive that `make assignment` made"):
-            assignment.grade(here(tmp_path), [tmp_path / "a.ipynb"])
+    archive.write_bytes(packed())
+    with pytest.raises(CourseError, match="expected an archive that `make assignment` made"):
+        assignment.grade(here(tmp_path), [tmp_path / "a.ipynb"])

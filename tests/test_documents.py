@@ -69,29 +69,6 @@ def test_refresher_blocks_print_what_the_page_shows() -> None:
     assert compared >= 5
 
 
-NOT_LATER = {"hochreiter1997", "elliott2016", "almeida2011", "zhang2015", "socher2013", "pang2004"}
-"""The LSTM, and the sources of corpora."""
-
-
-def test_each_work_but_the_sources_has_its_sentence_on_the_map_of_later_work() -> None:
-    works = re.findall(
-        r"^@\w+\{(\w+),", (ROOT / "book" / "references.bib").read_text("utf-8"), re.M
-    )
-    page = (ROOT / "book" / "bibliography.md").read_text(encoding="utf-8")
-    cited = set(re.findall(r"\{cite:t\}`(\w+)`", page))
-    assert cited == set(works) - NOT_LATER
-
-
-def test_pages_that_moved_lead_to_pages_that_are_there() -> None:
-    moved = sorted((ROOT / "book" / "_moved" / "book").glob("*.html"))
-    assert moved
-    for page in moved:
-        assert not (ROOT / "book" / page.with_suffix(".ipynb").name).exists()
-        addresses = set(re.findall(r"[\w-]+\.html", page.read_text(encoding="utf-8")))
-        (target,) = addresses
-        assert (ROOT / "book" / target).with_suffix(".ipynb").exists()
-
-
 def test_places_that_moved_lead_to_places_that_are_there() -> None:
     """That no page has a place twice, and that its links lead somewhere, test_site_links holds."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import pytest
 import editions
 import website
 from environment import CourseError, Project
-from labels import Parser, Settings, read_book
+from labels import Parser, read_book
 from plain import Converter, leftovers
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -101,25 +100,12 @@ Do.
 """
 
 
-SETTINGS = Settings("1.2.3", "https://github.com/o/r", SITE, "0f" * 32)
 PYPROJECT = f"""
 project.version = "1.2.3"
 tool.course.repository = "https://github.com/o/r"
 tool.course.site = "{SITE}"
-tool.course.wheel_sha256 = "{SETTINGS.wheel_sha256}"
+tool.course.wheel_sha256 = "{"0f" * 32}"
 """
-
-
-def notebook_of(*cells: Any) -> Any:
-    return nbformat.v4.new_notebook(cells=list(cells))
-
-
-def code(source: str, name: str, *tags: str) -> Any:
-    return nbformat.v4.new_code_cell(source, id=name, metadata={"tags": list(tags)} if tags else {})
-
-
-def text(source: str, name: str) -> Any:
-    return nbformat.v4.new_markdown_cell(source, id=name)
 
 
 @pytest.fixture
@@ -133,7 +119,8 @@ def convert(project: Any) -> Callable[..., str]:
 
     def converted(source: str, student: bool = False) -> str:
         for name, content in (("01_one", OTHER), ("02_two", source)):
-            written = editions.written(notebook_of(text(content, "here")))
+            cell = nbformat.v4.new_markdown_cell(content, id="here")
+            written = editions.written(nbformat.v4.new_notebook(cells=[cell]))
             (book / f"{name}.ipynb").write_text(written, encoding="utf-8")
         converter = Converter(read_book(project), "book/02_two", student=student)
         return converter.convert(source, "here")
@@ -157,52 +144,6 @@ def test_what_cannot_be_plain_is_named_with_its_place(
     with pytest.raises(CourseError, match=words) as caught:
         convert(source)
     assert "02_two.ipynb, cell here: " in str(caught.value)
-
-
-# Cells -----------------------------------------------------------------------------------------
-
-
-def test_preparing_twice_is_preparing_once() -> None:
-    chapter = notebook_of(text("# T", "t"), code("1", "one"))
-    once = editions.written(editions.prepared(chapter, SETTINGS, "01_x"))
-    again = nbformat.reads(once, as_version=4)
-    assert editions.written(editions.prepared(again, SETTINGS, "01_x")) == once
-    assert [cell["id"] for cell in again.cells] == ["t", "colab-badge", "install", "one"]
-    newer = replace(SETTINGS, version="1.2.4")
-    renewed = editions.written(editions.prepared(again, newer, "01_x"))
-    assert renewed == once.replace("1.2.3", "1.2.4")
-    before = editions.prepared(again, replace(SETTINGS, wheel_sha256=""), "01_x")
-    assert [cell["id"] for cell in before.cells] == ["t", "install", "one"]
-
-
-def test_the_colab_edition_of_cells(project: Any, convert: Any) -> None:
-    convert("# Two")
-    path = project.root / "book" / "02_two.ipynb"
-    chapter = editions.prepared(
-        notebook_of(
-            text("# Two", "title"),
-            code("a", "seen", "nbval-check-output"),
-            code("b", "folded", "hide-input"),
-            code("import b", "imports", "hide-input", "set-up"),
-            code("assert a", "guard", "hide-cell", "nbval-check-output"),
-            text("(only-a-target)=", "empty"),
-        ),
-        SETTINGS,
-        "02_two",
-    )
-    path.write_text(editions.written(chapter), encoding="utf-8")
-    colab = editions.edition(read_book(project), path)
-    folded = {"cellView": "form", "jupyter": {"source_hidden": True}}
-    assert [(cell["id"], dict(cell.metadata)) for cell in colab.cells] == [
-        ("title", {"id": "title"}),
-        ("install", {"id": "install", **folded}),
-        ("seen", {"id": "seen"}),
-        ("folded", {"id": "folded", **folded}),
-        ("imports", {"id": "imports"}),
-    ]
-    assert colab.metadata["colab"]["toc_visible"] is True
-    student = editions.edition(read_book(project), path, student=True)
-    assert [cell["id"] for cell in student.cells[:3]] == ["title", "student-edition", "install"]
 
 
 def test_check_sees_every_difference(project: Any, convert: Any) -> None:
@@ -285,7 +226,6 @@ def test_options_and_hints_are_kept_explanations_and_solutions_are_not(convert: 
         (":::{solution-start} ex_which\n:::\nsecret", "unknown directive"),
         (":::{solution} ex_other\nsecret\n::::", "plain Markdown: colon_fence {solution}"),
         (":::{exercise} A\n:label: ex\n:nonumber:\n<details>a</details>\n:::", "fold with a"),
-        (":::{dropdown} A\nb\n:::", "unknown directive"),
     ],
 )
 def test_what_could_leave_a_solution_behind_is_an_error(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
@@ -15,7 +13,7 @@ from answers import CHAPTERS, items
 import chromium
 import course
 import lecture
-from environment import CourseError, Project
+from environment import Project
 from labels import markdown_cells
 from lessons_lib.theory import phase_portrait
 
@@ -108,29 +106,6 @@ def test_figures_are_those_of_the_book_and_the_page_needs_no_network(tmp_path: P
     assert "$" not in re.sub(r"<(script|img)\b.*?>", "", page.split("<script>")[0])
     title = re.findall(r"^title: (.*)$", LECTURE, re.MULTILINE)
     assert re.findall("<title>(.*)</title>", page) == title
-
-
-PICTURE = {"output_type": "display_data", "metadata": {}, "data": {"image/png": "aGVsbG8="}}
-
-
-@pytest.mark.parametrize(
-    ("name", "outputs", "alt", "words"),
-    [
-        ("01_a#mop", [PICTURE], "A map.", "a cell of this id"),
-        ("01_a#map", [], "A map.", "make notebooks"),
-        ("01_a#map", [PICTURE], "", "mystnb.image.alt"),
-        ("02_b#map", [PICTURE], "A map.", r"a cell of this id in .*02_b\.ipynb"),
-    ],
-)
-def test_what_is_no_figure_of_the_book_is_named(
-    tmp_path: Path, name: str, outputs: list[dict[str, Any]], alt: str, words: str
-) -> None:
-    cell = {"cell_type": "code", "id": "map", "source": "", "execution_count": 1}
-    cell |= {"metadata": {"mystnb": {"image": {"alt": alt}}}, "outputs": outputs}
-    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-    (tmp_path / "01_a.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
-    with pytest.raises(CourseError, match=words):
-        lecture.find_figure(tmp_path, *name.split("#"))
 
 
 CHROMIUM = chromium.find()

@@ -1,20 +1,15 @@
-"""The house of the package: imports go down only, doors tell, what should be light stays light."""
+"""The house of the package: imports go down only, what should be light stays light."""
 
-import ast
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-import lessons_lib
 import stages
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "lessons_lib"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 
 
 def test_imports_go_down_only() -> None:
@@ -36,24 +31,6 @@ def test_the_shelf_is_small_and_a_file_can_be_read_in_one_sitting() -> None:
     assert len(shelf) <= stages.SHELF_FILES
     assert sum(shelf) <= stages.LIMITS["of these, the shelf"][0]
     assert max(lines.values()) <= stages.FILE_LINES
-
-
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_door_names_the_modules_of_its_room(room: str) -> None:
-    door = PACKAGE / room / "__init__.py"
-    tree = ast.parse(door.read_text(encoding="utf-8"))
-    text = ast.get_docstring(tree) or ""
-    assert len(tree.body) == 1, "a door imports nothing"
-    assert "Begin with" in text
-    names = {path.stem for path in door.parent.glob("*.py") if not path.stem.startswith("__")}
-    names -= {name for name in names if re.fullmatch(r"ch\d\d", name)}  # one stands for all
-    assert not [name for name in sorted(names) if not re.search(rf"``{name}\b", text)]
-
-
-def test_the_map_names_the_shelf_and_the_rooms() -> None:
-    there = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
-    words = set(re.findall(r"\w+", lessons_lib.__doc__ or ""))
-    assert not {name for name in there if not name.startswith("__")} - words
 
 
 def test_the_api_pages_have_every_module() -> None:

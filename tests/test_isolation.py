@@ -1,6 +1,5 @@
 """Answers are run in a process of their own, with limits, and only data come back."""
 
-import json
 import re
 import sys
 from collections.abc import Iterator
@@ -20,7 +19,6 @@ CELLS = [
     "%matplotlib inline\nprint('x')\ndef twice(x): return x * 2\n1 / 0\nnever = 1",
     "while True:\n  try:\n    while True: pass\n  except BaseException: pass",
     "import os; os._exit(0)",
-    "exit()",
     "import otter\notter.Notebook().check('q1')\nvalue = {'a': (1, [True])}",
     """
 def grad(x, how):
@@ -29,8 +27,6 @@ def grad(x, how):
     if how == "grad": return torch.autograd.grad(f(x.requires_grad_()), x)[0]
     if how == "backward": f(x.requires_grad_()).backward(); return x.grad
     if how == "func": return torch.func.grad(f)(x)
-    if how == "jacfwd": return torch.func.jacfwd(f)(x)
-    if how == "jacobian": return torch.autograd.functional.jacobian(f, x)
     if how == "jvp": return torch.func.jvp(f, (x,), (x,))[1]
     if how == "thread":
         import threading
@@ -47,8 +43,6 @@ def forever():
         except BaseException: pass
 def leave(): __import__("os")._exit(1)
 def strange(): return lambda: 1
-def large(): return 10 ** 5000
-def unreal(): return torch.tensor([1j])
 """,
 ]
 
@@ -72,7 +66,7 @@ def submission() -> Iterator[Any]:
         ("never", [], (), "never: it is not defined (a cell was left out: no end within 30 s; i"),
         *(
             ("grad", ["autograd"], (torch.ones(2), how), "it uses autograd, which its question f")
-            for how in ("grad", "backward", "func", "jacfwd", "jacobian", "jvp", "thread")
+            for how in ("grad", "backward", "func", "jvp", "thread")
         ),
         ("grad", ["autograd"], (torch.ones(2), "unwatched"), "it uses what hides it"),
         ("grad", ["autograd"], (torch.ones(2), "by hand"), torch.full((2,), 2.0)),
@@ -81,8 +75,6 @@ def submission() -> Iterator[Any]:
         ("forever", [], (), "forever: no end within 10 s"),
         ("leave", [], (), "leave: it ended the process"),
         ("strange", [], (), "expected numbers, words, tensors or arrays, found function"),
-        ("large", [], (), "large: ValueError"),
-        ("unreal", [], (), "unreal: TypeError"),
         ("twice", [], (np.arange(3)[:, None],), np.array([[0], [2], [4]])),
     ],
 )
@@ -96,14 +88,3 @@ def test_an_answer_is_run_apart(
         found = submission.call(name, forbidden, arguments)
         assert type(found) is type(expected)
         assert np.array_equal(found, expected) if hasattr(expected, "shape") else found == expected
-
-
-@pytest.mark.parametrize("value", [
-    torch.tensor([[1, 2], [3, 4]]), torch.zeros(0, 3, dtype=torch.float64), torch.tensor(True),
-    np.array([["a", "bc"]]), np.float32(0.1) * np.ones((2, 1), dtype=np.float32),
-])  # fmt: skip
-def test_data_arrive_as_they_were_sent(value: Any) -> None:
-    found = isolation.decode(json.loads(json.dumps(isolation.encode(value))))
-    assert type(found) is type(value)
-    assert (found.shape, found.dtype) == (value.shape, value.dtype)
-    assert (found == value).all()

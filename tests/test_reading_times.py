@@ -21,10 +21,6 @@ TEXT = """# Two words
 
 Four words and $x = 1$, in {doc}`01_look` or {term}`any words <term>` a reference.
 
-$$
-x
-$$
-
 :::{admonition} Predict
 :class: tip
 
@@ -49,43 +45,15 @@ code()
 (a-label)=
 ## Exercise
 
-| a | b c |
-| --- | --- |
+$$
+x
+$$
 """
 
 
 def test_what_a_text_has_is_counted_by_hand() -> None:
-    # 2 + 12 + 1 + 5 + 1 + 3 words: a formula in a line is one, a reference those that it shows
-    assert times.of_text(TEXT) == Amount(words=24, formulas=2)
-
-
-def code(lines: int, tags: list[str], output: dict[str, Any]) -> dict[str, Any]:
-    shown = {"metadata": {"tags": tags}, "outputs": [{"data": output}]}
-    return {"cell_type": "code", "source": ["x\n"] * lines} | shown
-
-
-PNG, SVG = {"image/png": ""}, {"text/html": ["<div>", '<svg class="a">']}
-
-
-def text(source: str) -> dict[str, Any]:
-    return {"cell_type": "markdown", "source": [source], "metadata": {}}
-
-
-def test_sections_have_their_figures_and_shown_lines_and_no_exercises() -> None:
-    cells = [
-        text("# Title"), code(3, [], PNG), text("More.\n\n## One\n\nWord."),
-        code(5, ["hide-input"], SVG), code(7, ["hide-cell"], PNG), code(4, ["hide-input"], {}),
-        text("## Exercises"), text("Many words."), text("## Takeaways\n\nThree words there."),
-    ]  # fmt: skip
-    title, one = Amount(2, 0, 1, 3), Amount(2, 0, 1, 0)
-    assert times.sections({"cells": cells}) == {"": title, "One": one, "Takeaways": Amount(4)}
-
-
-def test_minutes_are_told_in_fives() -> None:
-    amount = Amount(words=2600, formulas=1, figures=3, lines=100)  # 20 + 0.5 + 3 + 4 minutes
-    assert amount.minutes == 27.5
-    told = "2,600 words, 3 figures, 1 formula, 100 lines of code."
-    assert times.sentence(amount) == f"About 30 minutes without the exercises: {told}"
+    # 2 + 12 + 1 + 5 + 1 words: a formula in a line is one, a reference those that it shows
+    assert times.of_text(TEXT) == Amount(words=21, formulas=2)
 
 
 # The book ---------------------------------------------------------------------------------------

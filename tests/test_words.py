@@ -1,17 +1,16 @@
-"""Every symbol and term of a chapter is on the notation page or in the glossary, and none is idle.
+"""Every symbol and term of a chapter is on the notation page or in the glossary.
 
 A symbol is a letter with its accent, its mark (a word or star as exponent), and ``_`` if it has an
 index: ``\\hat A``, ``\\beta^uf``, ``a_``. What counts is the letter; a test cannot see its meaning.
 A row of the notation page defines what its cells before the last show: for all chapters, or for
 the one whose number it begins with. A letter may drop its index, but not gain one.
 
-A term is what a chapter sets in bold, up to three words and no sentence, or a word of ``FIELD``.
+A term is what a chapter sets in bold, up to three words and no sentence.
 """
 
 import re
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import yaml
@@ -25,16 +24,6 @@ CHAPTERS = {int(path.name[:2]): path for path in website.chapters(Project(ROOT))
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 PARSER = Parser(CONFIG["parse"]["myst_enable_extensions"])
 
-FIELD = """Adam, automatic differentiation, bag of words, batch, bottleneck, checkpoint, clamping,
-co-occurrence, cross-attention, cross-entropy, cumulative incidence, decoder, dropout, easy
-distribution, embedding, encoder, end symbol, expectation-maximisation, Fisher's exact test, frozen,
-gradient descent, gradient flow, gradient law, GRU, held-out, interval, intervention, Kendall's rank
-correlation, label smoothing, layer normalisation, learning rate, likelihood, local states, log-rank
-test, logistic regression, logit, LSTM, momentum, nat, permutation, phase portrait, pointwise mutual
-information, positional encoding, pretraining, query, readout, reduced model, regression to the
-mean, residual connection, saddle, saliency, scrambled dictionary, seed, self-attention, separatrix,
-SGD, softmax, standard error, Student's t, teacher forcing, token accuracy, Transformer, weight
-decay, Wilson's interval""".replace("\n", " ").split(", ")
 STRESSED = "attention, averaged or concatenated, bad, frozen uniform, good, length, position, time"
 
 GREEK = r"""alpha|beta|gamma|delta|(?:var)?epsilon|zeta|eta|(?:var)?theta|iota|kappa|lambda|mu|nu|
@@ -82,30 +71,14 @@ def in_math(sentence: str) -> set[str]:
     return set().union(*map(symbols, re.findall(r"\$([^$]+)\$", sentence)))
 
 
-def is_in(term: str, text: str) -> bool:
-    """Whether a text has a term, in any case, in the plural, with blanks or with hyphens."""
-    words = r"[\s-]+".join(map(re.escape, re.split(r"[\s-]+", term)))
-    return bool(re.search(rf"(?<!\w){words}(?:e?s)?(?!\w)", re.sub(r"\$[^$]+\$", "", text), re.I))
-
-
-class Row(NamedTuple):
-    """Of the notation page: what it defines, for which chapter only, the first chapter it names."""
-
-    symbols: set[str]
-    only: int | None
-    first: int | None
-    shown: str
-
-
-def rows(page: str) -> list[Row]:
+def rows(page: str) -> list[tuple[set[str], int | None]]:
+    """Of the notation page: what each row defines, and for which chapter only."""
     found = []
     for line in page.splitlines():
-        *cells, last = line.strip("| ").split(" | ")
+        *cells, _ = line.strip("| ").split(" | ")
         only = int(cells.pop(0)) if cells and cells[0].isdigit() else None
-        if line.startswith("|") and in_math(" ".join(cells)):
-            first = re.search(r"chapter (\d+)", last)
-            shown = " | ".join(cells)
-            found.append(Row(in_math(shown), only, int(first[1]) if first else None, shown))
+        if line.startswith("|"):
+            found.append((in_math(" ".join(cells)), only))
     return found
 
 
@@ -125,8 +98,8 @@ def page(name: str) -> str:
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_symbols_of_a_chapter_are_on_the_notation_page(chapter: int) -> None:
-    known = [row.symbols for row in rows(page("notation")) if row.only in (None, chapter)]
-    here = set().union(*known)
+    known = rows(page("notation"))
+    here = set().union(*(symbols for symbols, only in known if only in (None, chapter)))
     for sentence in read(chapter):
         missing = {name for name in in_math(sentence) if not {name, f"{name}_"} & here}
         assert not missing, (
@@ -135,39 +108,11 @@ def test_symbols_of_a_chapter_are_on_the_notation_page(chapter: int) -> None:
         )
 
 
-def test_rows_of_the_notation_page_are_used_and_name_their_first_chapter() -> None:
-    used = {chapter: set().union(*map(in_math, read(chapter))) for chapter in sorted(CHAPTERS)}
-    known = rows(page("notation"))
-    for row in known:
-        uses = [chapter for chapter in used if row.symbols <= used[chapter]]
-        own = {other.only for other in known if other.symbols == row.symbols}
-        first = next((chapter for chapter in uses if chapter not in own), None)
-        if row.only:
-            assert row.only in uses, f"{row.shown}: no formula of the chapter has it; remove it"
-        else:
-            assert row.first == first, f"{row.shown}: first used in chapter {first}"
-
-
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_terms_of_a_chapter_are_in_the_glossary(chapter: int) -> None:
     known = {term.lower().replace("-", " ") for term in [*entries(), *STRESSED.split(", ")]}
     for sentence in read(chapter):
         bold = re.findall(r"\*\*(?:the |an? )?([^*$]+)(?<![.?!:])\*\*", sentence, re.IGNORECASE)
         words = [one for one in bold if len(one.split()) <= 3]
-        words += [one for one in FIELD if is_in(one, sentence)]
         missing = {one for one in words if one.lower().replace("-", " ") not in known}
         assert not missing, f"{sentence}: book/glossary.md has no entry {missing}; add one"
-
-
-def test_each_entry_of_the_glossary_is_used_in_a_chapter() -> None:
-    text = "\n".join(sentence for chapter in CHAPTERS for sentence in read(chapter))
-    idle = [term for term in entries() if not is_in(term, text)]
-    assert not idle, f"no chapter uses {idle}: remove them from book/glossary.md"
-
-
-def test_the_glossary_is_in_alphabetical_order_and_letters_lead_to_their_first_entries() -> None:
-    found = [re.sub(r"\W", "", term.casefold()) for term in entries()]
-    assert found == sorted(set(found))
-    letters = re.findall(r"\{term\}`([A-Z]) <([^>]+)>`", page("glossary"))
-    first = {term[0].upper(): term for term in reversed(entries())}
-    assert letters == sorted(first.items())
