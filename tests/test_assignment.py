@@ -94,7 +94,7 @@ def graded(built: Path, solutions: dict[str, str], tmp_path_factory: Any) -> dic
     status = assignment.grade(here(built.parent), [folder], jobs=2)
     with (built / "grades.csv").open(encoding="utf-8", newline="") as table:
         found = csv.DictReader(table)
-        rows: dict[str, Any] = {row["submission"]: row for row in found}
+        rows: dict[str, Any] = {row["submission"].partition(".")[0]: row for row in found}
     last = ["automatic", "of", "problem", "remarks"]
     assert found.fieldnames == ["submission", *sorted(FULL), *last]
     return rows | {"status": status}
@@ -205,14 +205,13 @@ def test_every_entry_is_in_the_table(graded: dict[str, Any], built: Path) -> Non
     assert "attention_gradient: it uses autograd, which its question forbids" in remarks
     assert "lessons_lib, which its question forbids" in graded["wrong in other ways"]["remarks"]
     written = (built / "written.md").read_text(encoding="utf-8").split("# ")
-    assert "reference\n\nAll but *one*.\n\n" in written
-    assert "no notebook\n\n(no answer found)\n\n" in written
+    assert "reference.ZIP\n\nAll but *one*.\n\n" in written
+    assert "no notebook.ipynb\n\n(no answer found)\n\n" in written
 
 
 def test_a_submission_that_takes_too_long_in_all_is_given_up(tmp_path: Path) -> None:
     (tmp_path / "endless.ipynb").write_text('{"cells": []}', encoding="utf-8")
-    paths = [tmp_path / "endless.ipynb"]
-    row = assignment.grade_one(here(tmp_path), tmp_path, "x", paths, seconds=0.01)
+    row = assignment.grade_one(here(tmp_path), tmp_path, tmp_path / "endless.ipynb", seconds=0.01)
     assert row["problem"] == "expected an end within 0.01 s, found none"
 
 

@@ -96,8 +96,8 @@ def test_what_is_no_environment_of_ours_is_named_and_left_alone(
     (theirs / "bin").mkdir(parents=True)
     if what == "link":
         project.venv.symlink_to(theirs)
-    for command in (["env"], ["clean", "--all"], ["lock"]):
-        assert run(project, *command) == 1
+    for command in ("env", "lock"):
+        assert run(project, command) == 1
         said = capsys.readouterr().err
         assert said.startswith("\nexpected no .venv or one that `make book` made, found another")
         assert str(project.venv) in said
@@ -143,14 +143,3 @@ def test_corpora_in_no_directory_stop_every_command_at_once(
     monkeypatch.setattr(environment, "create", lambda _: pytest.fail("began"))
     assert run(project, "book") == 1
     assert f"expected a directory, found none in '{tmp_path / value}'" in capsys.readouterr().err
-
-
-def test_cleaning_says_what_it_removed(project: Any, tmp_path: Path, capsys: Any) -> None:
-    project.build.mkdir()
-    (tmp_path / "large disk").mkdir()
-    (tmp_path / "large disk" / "mine").touch()
-    (tmp_path / ".ruff_cache").symlink_to(tmp_path / "large disk")
-    assert run(project, "clean") == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said == ["Removed _build", "Removed .ruff_cache"]
-    assert (tmp_path / "large disk" / "mine").exists()

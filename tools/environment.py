@@ -204,9 +204,9 @@ def works(project: Project) -> bool:
 def create(project: Project) -> None:
     """Make an empty environment with pip."""
     print(f"Making .venv with Python {sys.version.split()[0]}")
-    where = str(project.venv.resolve())  # venv takes no link
-    command = [sys.executable, "-m", "venv", "--clear", "--prompt", PROMPT, where]
-    if subprocess.run(command, check=False).returncode:
+    write_atomically(project.stamp, "{}")  # which says at once where nothing can be written
+    words = ["-m", "venv", "--clear", "--prompt", PROMPT, str(project.venv.resolve())]  # no link
+    if subprocess.run([sys.executable, *words], check=False).returncode:
         raise CourseError(f"Python could not make {project.venv} (its own words are above).")
 
 
