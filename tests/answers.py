@@ -24,10 +24,9 @@ from scipy.stats import norm
 import website
 from environment import Project
 from labels import Directive, Parser
-from lessons_lib import agreement, ibm_model1, models, probes, stats
+from lessons_lib import agreement, ibm_model1, models, probes
 from lessons_lib.exercises.check import EXERCISES
-from lessons_lib.lab import blocks, heads, interventions
-from lessons_lib.tasks import Batch
+from lessons_lib.lab import blocks, heads
 from lessons_lib.theory import phase_portrait, two_words
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -134,36 +133,6 @@ def imports(chapter: int) -> str:
 def loud(loss: float) -> float:
     """The score K of both texts: 2 log(1 + e^-K) is the loss."""
     return -math.log(math.expm1(loss / 2))
-
-
-def bag(e: torch.Tensor, w: torch.Tensor, b: torch.Tensor, x: torch.Tensor) -> Any:
-    found = models.BagOfWords(len(e), len(w), e.shape[1]).double()
-    found.load_state_dict({"embedding.weight": e, "output.weight": w, "output.bias": b})
-    return found(Batch(x, x)).softmax(-1)
-
-
-def library_names(names: list[str]) -> list[str]:
-    model = models.build(models.Seq2SeqConfig(10, 10, d_embed=3, d_hidden=5), seed=1)
-    groups = interventions.parameter_groups(model)
-    frozen = {id(p) for name in ("ktiw", "shared") for p in groups[name]}
-    kept = {n for n, p in model.named_parameters() if id(p) in frozen}
-    return [n for n in names if n in kept or not n.startswith("query")]
-
-
-def library_pairs(model: models.Seq2Seq) -> models.Seq2Seq:
-    image = copy.deepcopy(model)
-    models.make_antithetic(image)
-    return image
-
-
-def library_xi(level: float, c: np.ndarray, p: np.ndarray) -> float:
-    found = agreement.xi(level, c.tolist(), p.tolist()).value
-    return math.nan if found is None else found
-
-
-def library_interval(k: int, n: int, confidence: float) -> tuple[float, float]:
-    found = stats.proportion_interval(k, n, confidence=confidence)
-    return found.low, found.high
 
 
 def rows_to_one(table: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,24 +35,6 @@ def fails_at_three(config: Where, seed: int) -> History:
     return draws(config, seed)
 
 
-def dies(config: Where, seed: int) -> History:
-    os._exit(1)
-
-
-def _wait(until: Callable[[], object]) -> None:
-    """Wait, but not for ever."""
-    for _ in range(12_000):
-        if until():
-            break
-        time.sleep(0.01)
-
-
-def waits(config: Where, seed: int) -> History:
-    """Seed 0 ends when the gate is open."""
-    _wait(lambda: seed > 0 or (Path(config.folder) / "gate").exists())
-    return draws(config, seed)
-
-
 def kills_its_worker_once(config: Where, seed: int) -> History:
     """Notes that it was begun. Seed 3 kills its worker once, when other seeds have been kept."""
     folder = Path(config.folder)
@@ -61,8 +42,10 @@ def kills_its_worker_once(config: Where, seed: int) -> History:
     if seed == 3 and not (folder / "killed").exists():
         from distributed import get_worker
 
-        # Until results that were fetched are no longer wanted of this worker.
-        _wait(lambda: list(folder.rglob("seed-*.json")) and not get_worker().data)
+        for _ in range(12_000):  # until results that were fetched are no longer wanted of it
+            if list(folder.rglob("seed-*.json")) and not get_worker().data:
+                break
+            time.sleep(0.01)
         kept = " ".join(path.stem for path in folder.rglob("seed-*.json"))
         (folder / "killed").write_text(kept)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -120,7 +120,7 @@ def test_an_altered_file_in_lessons_data_is_an_error_and_stays_as_it_is(
 def test_a_file_that_lessons_data_lacks_is_taken_from_elsewhere(
     server: type[Handler], place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LESSONS_DATA", str(place / "mine"))
+    monkeypatch.setenv("LESSONS_DATA", "~/mine")
     (place / "mine").mkdir()
     assert fetch(NAME).read_bytes() == GOOD
     server.mode = "missing"
@@ -128,16 +128,6 @@ def test_a_file_that_lessons_data_lacks_is_taken_from_elsewhere(
     with pytest.raises(CorpusUnavailable, match=r"now .*mine, which has no such file") as caught:
         fetch(NAME)
     assert f"not in {place / 'mine'}, the directory that LESSONS_DATA" in caught.value.reason
-
-
-@pytest.mark.parametrize("name", ["~", "~/", "with a blank", "./", "linked"])
-def test_lessons_data_as_people_write_it(
-    place: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    put(GOOD, place / name if name == "with a blank" else place)
-    (place / "linked").symlink_to(place)
-    monkeypatch.setenv("LESSONS_DATA", name)
-    assert fetch(NAME).read_bytes() == GOOD
 
 
 @pytest.mark.parametrize("name", ["gone", "file", "~nobody-has-this-name/x", "gone also"])
@@ -165,11 +155,7 @@ def test_the_cache_is_where_the_reader_or_the_system_wants_it(
 
 @pytest.mark.parametrize(
     ("named", "message"),
-    [
-        ("", r"determine.* home.*; name .*LESSONS_CACHE"),
-        ("~/cache", r"determine.* home.*; name .*LESSONS_CACHE"),
-        ("file/cache", "cannot be written .*LESSONS_CACHE"),
-    ],
+    [("", "determine.* home.*; name "), ("file/cache", "cannot be written ")],
 )
 def test_a_cache_that_cannot_be_says_how_to_name_another(
     place: Path, monkeypatch: pytest.MonkeyPatch, named: str, message: str
@@ -178,11 +164,10 @@ def test_a_cache_that_cannot_be_says_how_to_name_another(
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("LESSONS_CACHE", named)
     monkeypatch.setattr(os.path, "expanduser", str)  # as it is where there is no home
-    with pytest.raises(CorpusUnavailable, match=message):
+    with pytest.raises(CorpusUnavailable, match=f"{message}.*LESSONS_CACHE"):
         fetch(NAME)
 
 
-@pytest.mark.parametrize("damaged", [False, True])
 @pytest.mark.parametrize(
     ("mode", "reason"),
     [
@@ -193,11 +178,11 @@ def test_a_cache_that_cannot_be_says_how_to_name_another(
     ],
 )
 def test_a_bad_download_is_thrown_away_and_both_remedies_are_named(
-    mode: str, reason: str, damaged: bool, server: type[Handler], monkeypatch: pytest.MonkeyPatch
+    mode: str, reason: str, server: type[Handler], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "TIMEOUT", 0.2 if mode == "silent" else 5)
     server.mode, cache = mode, sources.cache_directory()
-    path = put(BAD[:-7], cache) if damaged else None
+    path = put(BAD[:-7], cache)
     with pytest.raises(CorpusUnavailable) as caught:
         fetch(NAME)
     assert re.search(rf"{NAME} could not be downloaded: .*{reason}", caught.value.reason)
@@ -206,13 +191,12 @@ def test_a_bad_download_is_thrown_away_and_both_remedies_are_named(
         "LESSONS_DATA (which is not set now) to a directory that has tiny/a.txt",
         f"taken from {sources.CORPORA['tiny']['address']}a.txt",
         "connect to the network and run this again",
+        "a.txt, is damaged and was left as it is",
         str(cache),
     ):
         assert part in str(caught.value)
-    assert files(cache) == [NAME] * damaged
-    if path:
-        assert path.read_bytes() == BAD[:-7], "it never takes the place of what is there"
-        assert "a.txt, is damaged" in caught.value.reason
+    assert files(cache) == [NAME]
+    assert path.read_bytes() == BAD[:-7], "it never takes the place of what is there"
 
 
 @pytest.mark.usefixtures("place")
@@ -221,35 +205,16 @@ def test_an_unreachable_server_is_not_asked_for_each_file_anew(
 ) -> None:
     get = Mock(wraps=requests.get)
     monkeypatch.setattr("requests.get", get)
-    for wait, asked in ((60.0, 1), (60.0, 1), (0.0, 2)):
-        monkeypatch.setattr(sources, "RETRY_AFTER", wait)
+    for _ in range(2):
         with pytest.raises(CorpusUnavailable, match=r"127\.0\.0\.1:\d+ cannot be reached"):
             fetch(NAME)
-        assert get.call_count == asked
+    assert get.call_count == 1
 
 
 def test_many_at_once_do_no_harm(server: type[Handler], place: Path) -> None:
     with ThreadPoolExecutor(7) as pool:
         contents = list(pool.map(lambda _: fetch(NAME).read_bytes(), range(7)))
     assert contents == [GOOD] * 7
-    assert files(place) == ["cache/tiny/a.txt"]
-
-
-@pytest.mark.usefixtures("server")
-def test_a_file_that_another_process_reads_may_refuse_to_be_replaced(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(source: str, target: str) -> None:
-        Path(target).write_bytes(arrived)
-        raise PermissionError(13, "in use", target)
-
-    monkeypatch.setattr("shutil.move", refuse)
-    arrived = GOOD
-    assert fetch(NAME).read_bytes() == GOOD  # the other one was faster: nothing to do
-    arrived = BAD
-    (place / "cache" / NAME).unlink()
-    with pytest.raises(CorpusUnavailable, match="in use"):
-        fetch(NAME)
     assert files(place) == ["cache/tiny/a.txt"]
 
 
@@ -263,15 +228,13 @@ def test_reviews_are_made_from_the_published_archive_once(
             "train/neg/10_1.txt": "ten",
             "train/neg/2_4.txt": " two  é ",
             "train/unsup/1_0.txt": "nobody's",
-            "test/neg/0_2.txt": "other",
         }.items():
             member = tarfile.TarInfo(f"aclImdb/{name}")
             member.size = len(review.encode())
             archive.addfile(member, io.BytesIO(review.encode()))
     rows = "neg\ttwo é\nneg\tten\npos\tGood fun\n"  # negative first, then by number
-    digests = {"train.tsv.gz": hashlib.sha256(rows.encode()).hexdigest(), "test.tsv.gz": "0" * 64}
-    corpus = {**sources.CORPORA["imdb"], "files": digests}
-    monkeypatch.setitem(sources.CORPORA, "imdb", corpus)
+    digest = hashlib.sha256(rows.encode()).hexdigest()
+    monkeypatch.setitem(sources.CORPORA["imdb"], "files", {"train.tsv.gz": digest})
     monkeypatch.setenv("LESSONS_CACHE", str(tmp_path))
     monkeypatch.delenv("LESSONS_DATA", raising=False)
     asked: list[tuple[str, str]] = []
@@ -286,9 +249,6 @@ def test_reviews_are_made_from_the_published_archive_once(
         assert gzip.decompress(fetch("imdb/train.tsv.gz").read_bytes()).decode() == rows
     address = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
     assert asked == [(address, "md5:7c2ac02c03563afcf9b574c7e56c153a")]
-    with pytest.raises(CorpusUnavailable, match=r"(?s)of 1 reviews.*LESSONS_DATA.*connect to"):
-        fetch("imdb/test.tsv.gz")
-    assert files(tmp_path) == ["imdb/aclImdb_v1.tar.gz", "imdb/train.tsv.gz"]
 
 
 def test_every_corpus_is_pinned_and_has_terms() -> None:

@@ -1,11 +1,9 @@
 """The exercises of the chapters: enough of them, numbered, ever harder, checked, and solvable."""
 
 import ast
-import copy
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -78,12 +76,6 @@ def test_multiple_choice_explains_every_option_without_a_kernel(number: str) -> 
     assert len({found.key for found in told} - {"", "no-such-option"}) == 3
 
 
-def test_the_keys_of_multiple_choice_are_no_pattern() -> None:
-    keys = [o for n in ON_THE_PAGE if is_choice(n) for o in "abcd" if check(n, o).passed]
-    assert set(keys) == set("abcd")
-    assert all(x != y for x, y in pairwise(keys)), keys
-
-
 def test_references_say_the_number_of_their_exercise() -> None:
     """Sphinx would call all of them "Exercise"."""
     numbers = {item.label: item.number for chapter in CHAPTERS for item in items(chapter)}
@@ -98,27 +90,21 @@ def test_references_say_the_number_of_their_exercise() -> None:
 
 # Each clause of a statement decides a case: mutations of the solutions do not pass ----------------
 
-SWAPS: dict[type, list[type]] = {
-    ast.Lt: [ast.LtE, ast.Gt], ast.Gt: [ast.GtE, ast.Lt], ast.LtE: [ast.Lt], ast.GtE: [ast.Gt],
-    ast.Eq: [ast.NotEq], ast.NotEq: [ast.Eq], ast.Add: [ast.Sub], ast.Sub: [ast.Add],
-    ast.Mult: [ast.Div], ast.Div: [ast.Mult], ast.Pow: [ast.Mult], ast.USub: [ast.UAdd],
-}  # fmt: skip
-NAMES = {
-    "ceil": ["floor", "trunc"], "min": ["max"], "max": ["min"], "mean": ["median", "sum", "max"],
-    "argmax": ["argmin"], "expm1": ["exp"], "any": ["all"], "all": ["any"],
+SWAPS = {
+    ast.Lt: ast.LtE, ast.Gt: ast.GtE, ast.LtE: ast.Lt, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq, ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
+    ast.Pow: ast.Mult,
 }  # fmt: skip
 # What a mutated line may have and still be right, since no clause of the statement decides it.
 EQUIVALENT: dict[str, tuple[str, ...]] = {
     "1.4": ("[:, -1]", "S, 2)", "[..., -1]"),  # axes of one entry
     "2.2": ("kappa",),  # all scores that are loud enough
     "2.3": ("brentq",),  # where the root is searched
-    "2.4": ("sum(+1",),  # the last of two axes
-    "3.2": ("softmax(+1)",),
     "3.4": ("index_add_(-1", "e-300", "e-301"),  # the only axis; what never occurs
     "5.4": ("softmax(-0)",),
     "10.3": ("values > level",),  # equal to the level, both give the same moment
     "10.7": ("= way =",),  # nothing, of the shape of a gradient
-    "10.5": ("shape[+1]", "shape[-2]"),  # the map is square
+    "10.5": ("shape[-2]",),  # the map is square
 }
 
 
@@ -126,27 +112,25 @@ def mutants(code: str) -> Iterator[tuple[str, str]]:
     """Sources that differ in one place each, with the line that differs."""
     tree = ast.parse(code)
     lines = ast.unparse(tree).splitlines()
-    for place, node in enumerate(ast.walk(tree)):
+    for node in ast.walk(tree):
         for field, value in changes(node):
-            other = copy.deepcopy(tree)
-            target: Any = list(ast.walk(other))[place]
-            setattr(target, field, value)
-            text = ast.unparse(ast.fix_missing_locations(other))
+            before = getattr(node, field)
+            setattr(node, field, value)
+            text = ast.unparse(tree)
+            setattr(node, field, before)
             pairs = zip(lines, text.splitlines(), strict=True)
             yield from ((new.strip(), text) for old, new in pairs if old != new)
 
 
-def changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
+def changes(node: Any) -> Iterator[tuple[str, Any]]:
     """Fields of a node, and what may stand there instead."""
-    if isinstance(node, ast.Compare) and len(node.ops) == 1:
-        yield from (("ops", [new()]) for new in SWAPS.get(type(node.ops[0]), []))
-    if isinstance(node, ast.BinOp | ast.UnaryOp):
-        yield from (("op", new()) for new in SWAPS.get(type(node.op), []))
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS:
+        yield "ops", [SWAPS[type(node.ops[0])](), *node.ops[1:]]
+    if isinstance(node, ast.BinOp) and type(node.op) in SWAPS:
+        yield "op", SWAPS[type(node.op)]()
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
         step: Any = 1 if type(node.value) is int else node.value / 9  # type: ignore[operator]
         yield from (("value", node.value + sign * step) for sign in (1, -1))
-    for field in ("attr", "id"):
-        yield from ((field, name) for name in NAMES.get(getattr(node, field, ""), []))
 
 
 @pytest.mark.slow

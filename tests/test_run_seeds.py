@@ -1,6 +1,7 @@
 """Many seeds of one configuration: the same results, however they are shared out."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,13 +51,6 @@ def test_a_run_that_fails_names_its_seed_and_keeps_the_others() -> None:
     assert 3 not in kept
 
 
-@pytest.mark.slow
-def test_a_broken_pool_names_usual_causes() -> None:
-    causes = r"(?s)ended before.*__main__.*standard input.*memory"
-    with seed_pool(2) as pool, pytest.raises(RuntimeError, match=causes):
-        run_seeds(seeds_worker.dies, Where(), (0, 1), executor=pool)
-
-
 UNGUARDED = """
 from lessons_lib.lab.parallel import run_seeds, seed_pool
 from lessons_lib.training import TrainConfig
@@ -80,30 +74,7 @@ def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     said = done.stderr[done.stderr.rindex("\nRuntimeError: ") :]
-    assert "a worker process ended before its run did" in said
-    assert "__main__" in said
-
-
-@pytest.mark.slow
-def test_done_is_called_in_order_of_ending_and_one_bar_counts(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    order: list[int] = []
-
-    def done(seed: int, _: History) -> None:
-        order.append(seed)
-        (tmp_path / "gate").touch()
-
-    with seed_pool(2) as pool:
-        run = partial(run_seeds, seeds_worker.waits, Where(str(tmp_path)), executor=pool)
-        runs = run((0, 6), done=done, progress="copiers")
-        shown = capsys.readouterr().err
-        run((4, 5, 6))
-    assert order == [6, 0]
-    assert list(runs.histories) == [0, 6]
-    assert "copiers: 100%" in shown
-    assert "2/2" in shown
-    assert capsys.readouterr().err == ""
+    assert re.search(r"(?s)a worker process ended before.*__main__.*standard input.*memory", said)
 
 
 def test_the_same_seed_twice_is_an_error_and_no_seed_is_no_run() -> None:
@@ -111,31 +82,3 @@ def test_the_same_seed_twice_is_an_error_and_no_seed_is_no_run() -> None:
     with pytest.raises(ValueError, match=r"different seeds, found \[4, 4\]"):
         run((4, 4))
     assert run(()).frame().empty
-
-
-PARENT = """
-import os
-import time
-
-from lessons_lib.lab.parallel import seed_pool
-
-if __name__ == "__main__":
-    with seed_pool(2) as pool:
-        print(len({pool.submit(os.getpid).result() for _ in range(8)}) > 0, flush=True)
-        time.sleep(600)
-"""
-
-
-@pytest.mark.slow
-def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
-    script = tmp_path / "parent.py"
-    script.write_text(PARENT, encoding="utf-8")
-    where = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(
-        [sys.executable, str(script)], env=where, stdout=subprocess.PIPE, text=True
-    ) as parent:
-        assert parent.stdout is not None
-        assert parent.stdout.readline() == "True\n"
-        parent.kill()
-        # A worker has the same output: as long as one lives, it has no end.
-        assert parent.communicate(timeout=300)[0] == ""

@@ -64,20 +64,12 @@ def vocabularies(corpus: ParallelCorpus) -> tuple[Vocabulary, Vocabulary]:
         ("Zwei junge weiße Männer.", ["zwei", "junge", "weiße", "männer", "."]),
         ("A man's T-shirt, it's red!", ["a", "man's", "t-shirt", ",", "it's", "red", "!"]),
         ("  'Übung' (macht)\tden…", ["'", "übung", "'", "(", "macht", ")", "den", "…"]),
-        ("Žluťoučký kůň č. 3", ["žluťoučký", "kůň", "č", ".", "3"]),
         ("Hut- und Mantel -", ["hut", "-", "und", "mantel", "-"]),
-        ("10\u2079 \u00bd x_1 co\u2082", ["10\u2079", "\u00bd", "x_1", "co\u2082"]),
         ("हिन्दी में की-की’की", ["हिन्दी", "में", "की-की’की"]),
-        ("สวัสดี ครับ", ["สวัสดี", "ครับ"]),
         ("مُحَمَّد، שָׁלוֹם!", ["مُحَمَّد", "،", "שָׁלוֹם", "!"]),
-        ("அன்பு தமிழ்", ["அன்பு", "தமிழ்"]),
         ("Ma\u0308nner M\u00e4nner", ["m\u00e4nner", "m\u00e4nner"]),
-        ("q\u0323\u0307 \u0130stanbul", ["q\u0323\u0307", "i\u0307stanbul"]),
         ("\ufeffco\u00adop zero\u200bwidth", ["coop", "zerowidth"]),
-        ("\u0645\u06cc\u200c\u062e", ["\u0645\u06cc\u062e"]),
-        ("\u2764\ufe0f \u200e\u2066a\u2069 -\u0301", ["\u2764", "a", "-\u0301"]),
         ("a\u0092b", ["a", "\u0092", "b"]),  # as it stands in one of the course's corpora
-        ("\u200b\ufeff", []),
         ("", []),
     ],
 )
@@ -177,7 +169,6 @@ def test_encoding_of_texts_by_hand() -> None:
     [
         ({}, "great", None, "positive one of bad, so-so, good; found 'great'"),
         ({}, "good", 0, "max_words of at least 1, or None, found 0"),
-        ({"texts": ("", " ") * 3}, "good", None, "in 'small', found 0 of 'good' and 0 others with"),
         # Only the empty text is of this class, and it is left out.
         ({"labels": (1, 2, 0, 1, 0, 1)}, "good", None, "found 0 of 'good' and 4 others with"),
         ({"labels": (2,) * 6}, "good", None, "both sides in 'small', found 4 of 'good' and 0 "),
@@ -188,13 +179,6 @@ def test_texts_that_cannot_be_told_apart(
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         encode_labelled(replace(TEXTS, **change), VOCAB, positive, max_words)
-
-
-@pytest.mark.parametrize("link", [(1, 2), (2, 1), (-1, 0), (0, -1)])
-def test_a_link_stays_inside_its_sentences(link: tuple[int, int]) -> None:
-    wrong = ParallelCorpus("w", "de", "en", ("ein Hund",), ("a dog",), ((link,),))
-    with pytest.raises(ValueError, match=r"pair 0: .* below \(2, 2\), found \(.?\d, .?\d\)"):
-        encode_parallel(wrong, *vocabularies(wrong))
 
 
 def rows(batches: Iterable[Rows]) -> list[Any]:
@@ -257,20 +241,6 @@ def test_batches_depend_on_the_seed_alone_and_go_on_without_end(
         for size, epochs, wrong in ((0, 1, "batch_size"), (5, 0, "epochs")):
             with pytest.raises(ValueError, match=f"expected {wrong} of at least 1, found 0"):
                 encoded.batches(size, 1, epochs)  # at once
-
-
-def test_sources_of_one_length_and_any_pairs(toy: EncodedPairs) -> None:
-    def even(order: Order) -> float:
-        found = list(toy.batches(8, seed=3, epochs=1, order=order))
-        return sum(bool(batch.source_mask.all()) for batch in found) / len(found)
-
-    assert even("source") > even("both") > even("random")
-    # Any pairs: as a plain shuffle has them, so in the order of one permutation, by batches.
-    generator = torch.Generator().manual_seed(3)
-    plain = [toy.batch(part) for part in torch.randperm(1013, generator=generator).split(8)]
-    pool = [rows([batch]) for batch in plain[:100]]
-    found = [rows([batch]) for batch in islice(toy.batches(8, seed=3, order="random"), 100)]
-    assert sorted(found) == sorted(pool)
 
 
 def test_containing_finds_the_first_pairs_with_each_word() -> None:
