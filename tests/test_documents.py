@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from markdown_it import MarkdownIt
 
 import lessons_lib
@@ -67,17 +66,6 @@ def test_refresher_blocks_print_what_the_page_shows() -> None:
             assert printed == shown
             compared += 1
     assert compared >= 5
-
-
-def test_places_that_moved_lead_to_places_that_are_there() -> None:
-    """That no page has a place twice, and that its links lead somewhere, test_site_links holds."""
-    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    for page, places in config["sphinx"]["config"]["html_context"]["moved"].items():
-        for old, new in places.items():
-            target, _, label = new.partition("#")
-            for name, place, there in ((page, old, False), (f"book/{target}", label, True)):
-                text = (ROOT / name).with_suffix(".ipynb").read_text(encoding="utf-8")
-                assert (f":label: {place.removeprefix('equation-')}\\n" in text) is there, place
 
 
 def is_there(name: str) -> bool:
