@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib import models, probes
-from lessons_lib.lab import blocks, translator
+from lessons_lib.lab import blocks, long_runs, translator
 from lessons_lib.lab.translator import Ready, Translator, prepare, run_translator
 from lessons_lib.tasks import BOS, EOS, PAD, Batch
 from lessons_lib.training import adam
@@ -202,6 +202,8 @@ def test_a_block_is_compared_and_kept(ready: Ready, tmp_path: Path, monkeypatch:
             patch.setattr(translator, name, None)
         patch.setattr(models, "sequence_loss", None)
         assert run_translator(TINY, 1).rows == found.rows
-    longer = replace(TINY, steps=8, patience=99)
-    _, looks = translator.train_translator(longer, ready, "learned", 2)
+    longer, learned = replace(TINY, steps=8, patience=99), TINY.folder(*translator._AFTER)
+    before = long_runs.seconds(learned / "learned-2")
+    folder, looks = translator.train_translator(longer, ready, "learned", 2)
     assert list(looks) == [0, 1, 4, 6, 8], "it goes on from the shorter run"
+    assert long_runs.seconds(folder) > before > 0

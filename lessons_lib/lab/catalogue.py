@@ -200,7 +200,7 @@ _ENTRIES: dict[str, Entry] = {
                 run=translator.run_translator,
                 own={"ja-en": _said("japanese")},
             ),
-            "full-size-captions": _large(
+            "full-size-captions": _scale(
                 *({"de-en": translator.translators()["de-en"]}, 1, "full_size"),
                 run=translator.run_translator,
             ),

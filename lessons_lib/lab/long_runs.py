@@ -1,5 +1,6 @@
 """Runs that take hours: what they have learned lies in files, and they go on where they stopped."""
 
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from pickle import UnpicklingError
@@ -13,6 +14,7 @@ from lessons_lib.tasks import Batch
 from lessons_lib.training import TrainConfig, adam, pick_device
 
 Model = TypeVar("Model", bound=nn.Module)
+STATE = "state.pt"
 SAVE_EVERY = 500
 """Updates after which a run is saved, besides its checkpoints."""
 
@@ -32,6 +34,11 @@ def kept(path: Path, make: Callable[[], Any]) -> Any:
 def save(values: Any, path: Path) -> None:
     """Write tensors and plain values with ``write_whole``."""
     write_whole(path, lambda temporary: torch.save(values, temporary))
+
+
+def seconds(folder: Path) -> float:
+    """How long a run that lies in a folder has been trained in all, breaks left out."""
+    return float(torch.load(folder / STATE, weights_only=True)["seconds"])
 
 
 def weights(folder: Path, step: int) -> Path:
@@ -63,8 +70,8 @@ def train_kept(
     model.to(where).train()
     optimizer = adam(model.parameters(), config.learning_rate)
     checkpoints = {0, config.steps, *config.also_evaluate}
-    state_path = folder / "state.pt"
-    step, found = 0, dict[int, float]()
+    state_path = folder / STATE
+    step, found, began = 0, dict[int, float](), time.perf_counter()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         if state_path.is_file():
@@ -73,11 +80,13 @@ def train_kept(
             optimizer.load_state_dict(state["optimizer"])
             torch.set_rng_state(state["random"])
             step, found = state["step"], state["found"]
+            began -= state["seconds"]
         stream = iter(batches(step))
 
         def keep() -> None:
             now: dict[str, Any] = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
             now |= {"random": torch.get_rng_state(), "step": step, "found": found}
+            now["seconds"] = time.perf_counter() - began
             save(now, state_path)
 
         while True:

@@ -291,7 +291,9 @@ def run_translator(config: Translator, seed: int) -> training.History:
     for k, run in enumerate(learned):
         curves = judged(ready.held_out, run, {"m1": references["m1"]})
         rows += blocks.as_rows(run.steps, curves, f"#{k}")
-    return blocks.ended(rows, max(row["step"] for row in rows), began)
+    kept = config.folder(*_AFTER)
+    trained = sum(long_runs.seconds(kept / f"{kind}-{one}") for kind in KINDS for one in seeds)
+    return blocks.ended(rows, max(row["step"] for row in rows), began, trained)
 
 
 def translators() -> dict[str, Translator]:
