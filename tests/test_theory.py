@@ -163,6 +163,7 @@ def test_flow_is_the_limit_of_small_steps() -> None:
     (theory.first_gradient_lead, (1, 1), "found length 1 and vocab 1"),
     (theory.right_attention, (0.0, 1), "2 <= length"), (theory.saddle, (4, 5), "<= vocab"),
     (theory.aligned_share, (6, 5, 0.0), "scale above 0, found 0.0"),
+    (theory.aligned_share, (6, 5, -1.0), "scale above 0, found -1.0"),
 ])  # fmt: skip
 def test_what_is_of_no_task_is_refused(function: Any, given: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
