@@ -94,6 +94,8 @@ def test_what_is_no_environment_of_ours_is_named_and_left_alone(
 ) -> None:
     theirs = tmp_path / "elsewhere" if what == "link" else project.venv
     (theirs / "bin").mkdir(parents=True)
+    command = f"command = python -m venv {tmp_path}/{environment.PROMPT}/.venv"
+    (theirs / "pyvenv.cfg").write_text(command, encoding="utf-8")
     if what == "link":
         project.venv.symlink_to(theirs)
     for command in ("env", "lock"):

@@ -16,10 +16,9 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-PROMPT = "how-attention-learns"  # of the environment, by which we know it as ours
+PROMPT = "course: how-attention-learns"  # of the environment, by which we know it as ours
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-# These come with torch on Linux, in the versions that it wants itself; pinned here, they would
-# be downloaded with a CPU build of torch too.
+# These come with torch on Linux; pinned, they would be downloaded with a CPU build of it, too.
 BROUGHT_BY_TORCH = re.compile(r"^(nvidia-|cuda-|triton\b)")
 # Settings of pip with which it installs elsewhere, for another Python, something else, or nothing.
 ELSEWHERE = {"USER", "TARGET", "PREFIX", "ROOT", "HOME", "PYTHON", "DRY_RUN", "IGNORE_INSTALLED"}
@@ -184,8 +183,9 @@ def install_package(project: Project) -> None:
 def refuse_foreign(project: Project) -> None:
     """Stop before changing a ``.venv`` that this project did not make."""
     empty = project.venv.is_dir() and not any(project.venv.iterdir())
-    marks = project.venv / "pyvenv.cfg"  # written at once: what was interrupted is ours, too
-    ours = project.stamp.exists() or (marks.is_file() and PROMPT in marks.read_text("utf-8"))
+    marks = project.venv / "pyvenv.cfg"  # written at once
+    said = f"prompt = {PROMPT!r}\n"  # the whole line: a path in this file may have such a name
+    ours = project.stamp.exists() or (marks.is_file() and said in marks.read_text("utf-8"))
     if os.path.lexists(project.venv) and not empty and not ours:
         wanted = "expected no .venv or one that `make book` made"
         raise CourseError(f"{wanted}, found another in {project.venv}. Move it away or delete it.")

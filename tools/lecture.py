@@ -48,7 +48,7 @@ def find_figure(book: Path, chapter: str, cell_id: str) -> dict[str, str]:
     except (OSError, ValueError, AttributeError, StopIteration, KeyError) as error:
         raise CourseError(
             f"{chapter}#{cell_id}: expected a chapter with this cell, a picture in its outputs and "
-            f"mystnb.image.alt in its metadata, found something else ({error!r})"
+            f"mystnb.image.alt in its metadata, found {error!r}; try `make notebooks`"
         ) from None
 
 

@@ -80,7 +80,7 @@ def train_kept(
             optimizer.load_state_dict(state["optimizer"])
             torch.set_rng_state(state["random"])
             step, found = state["step"], state["found"]
-            began -= state["seconds"]
+            began -= state.get("seconds", 0.0)
         stream = iter(batches(step))
 
         def keep() -> None:
