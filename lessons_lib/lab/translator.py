@@ -305,6 +305,6 @@ def translators() -> dict[str, Translator]:
     return {
         "de-en": captions,
         "ja-en": replace(  # sentencepiece finds no more than 7,072 pieces in it
-            captions, corpus="small_parallel_enja", source="ja", pieces=7000, steps=36000
+            captions, corpus="small_parallel_enja", source="ja", pieces=7000
         ),
     }
