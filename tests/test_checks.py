@@ -69,7 +69,7 @@ def test_what_a_mistake_in_a_table_gives_is_told_by_its_name(
                 compare(number, lambda *_, v=values: next(v), table, drawn, **options)
             assert (found.value.key, found.value.message[:4]) == (key, "For "), number
             told += 1
-    assert told > 370
+    assert told > 260
 
 
 def value(right: Any, mistake: Any) -> Any:

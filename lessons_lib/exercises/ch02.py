@@ -1,15 +1,13 @@
 """Checkers of chapter 2: the two-word classifier."""
 
-import math
 from typing import Any
 
 import numpy as np
-import torch
-from scipy.integrate import solve_ivp
-from scipy.special import expit
+from scipy.special import expit, lambertw
 
 from lessons_lib.exercises.contents import Array, Cases, Table, numbers, shares
 from lessons_lib.exercises.judge import compared, exercise, refuse
+from lessons_lib.theory import two_words
 
 
 @exercise("2.2")
@@ -35,28 +33,23 @@ def _loud_enough(f: Any) -> None:
         refuse("2.2", about, mistakes, b0=b0, positive=positive, both=both)
 
 
-def _lowest_lead(d: float, speed: float = 0.5) -> float:
-    """Lead of attention at ``d = 0`` from ``(-d, 0)``, step by step, with ``da/dd`` as given."""
-
-    def slope(x: float, a: Array) -> Array:
-        return np.asarray(speed * x / (1 + np.exp(a)))
-
-    return float(solve_ivp(slope, (-d, 0), [0.0], rtol=1e-10, atol=1e-12).y[0, -1])
-
-
 @compared("2.3", tolerance=1e-6)
 def _lowest_attention(d: Any) -> Table:
-    lead = _lowest_lead(d)
-    return expit(lead), {
-        "lead": lead,
-        "approximation": np.exp(1 - d**2 / 4),
-        "approximation-as-lead": expit(1 - d**2 / 4),
-        "half": lambda: expit(_lowest_lead(d, 1.0)),
-        "quarter": lambda: expit(_lowest_lead(d, 0.25)),
-        "linear": expit(-(d**2) / 4),
+    def lead(kept: float) -> float:
+        """Where ``a + e^a`` is what is kept."""
+        return kept - float(lambertw(np.exp(kept)).real)
+
+    kept = 1 - d**2 / 4
+    return expit(lead(kept)), {
+        "lead": lead(kept),
+        "approximation": np.exp(kept),
+        "approximation-as-lead": expit(kept),
+        "half": expit(lead(1 - d**2 / 2)),
+        "quarter": expit(lead(1 - d**2 / 8)),
+        "linear": expit(kept - 1),
         "at-the-start": expit(-d),
-        "no-square": lambda: expit(_lowest_lead(math.sqrt(d))),
-        "upper-root": lambda: expit(_lowest_lead(d, -0.5)),
+        "no-square": expit(lead(1 - d / 4)),
+        "upper-root": expit(lead(1 + d**2 / 4)),
     }
 
 
@@ -68,10 +61,8 @@ def _texts() -> Cases:
 
 @compared("2.4", _texts, tensors=True)
 def _gradient_law(a: Array, b: Array) -> Table:
-    free = torch.tensor(np.log(a), requires_grad=True)
-    (found,) = torch.autograd.grad((free.softmax(-1) * torch.tensor(b)).sum(), free)
-    right, mean = found.numpy(), (a * b).sum(1, keepdims=True)
-    return right, {
+    mean = (a * b).sum(1, keepdims=True)
+    return two_words.gradient_law_logit(a, b), {
         "no-baseline": a * b,
         "plain-mean": a * (b - b.mean(1, keepdims=True)),
         "plain-sum": a * (b - b.sum(1, keepdims=True)),
@@ -81,5 +72,4 @@ def _gradient_law(a: Array, b: Array) -> Table:
         "diagonal": a * (1 - a) * b,
         "squared": a**2 * (b - mean),
         "by-weight": b,
-        "mean-only": mean,
     }

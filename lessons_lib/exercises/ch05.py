@@ -2,16 +2,18 @@
 
 import itertools
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import expit, softmax
+from scipy.special import softmax
 
-from lessons_lib import models, probes
+from lessons_lib import models
 from lessons_lib.exercises.contents import Array, Cases, Table, numbers
 from lessons_lib.exercises.judge import compared, exercise, refuse
 from lessons_lib.tasks import Copying
+from lessons_lib.theory import two_words
 
 _COPIERS = (
     models.Seq2SeqConfig(10, 10, d_embed=3, d_hidden=5),
@@ -19,74 +21,57 @@ _COPIERS = (
 )
 
 
-def _moves(model: models.Seq2Seq, name: str) -> tuple[bool, bool]:
-    """Whether a change of this parameter alone moves the lexical probe, and the attention."""
-    batch, found = Copying(6, 4, end_symbol=False).sample(3, seed=5006), []
-    parameter = model.get_parameter(name)
-    before = parameter.detach().clone()
-    step = torch.linspace(0.5, 1, before.numel()).reshape(before.shape)
-    for value in (before, before + step, before):  # the last puts it back
-        with torch.no_grad():
-            parameter.copy_(value)
-            beta = probes.lexical_probe(model, batch, scale="probability")
-            found.append((beta, model(batch).attention))
-    probe, attention = (bool((x - y).abs().max() > 1e-6) for x, y in zip(*found[:2], strict=True))
-    return probe, attention
+def _needed(found: torch.Tensor, model: models.Seq2Seq) -> set[str]:
+    """Names of the parameters on which this depends."""
+    names, parameters = zip(*model.named_parameters(), strict=True)
+    gradients = torch.autograd.grad(found.square().sum(), parameters, allow_unused=True)
+    return {name for name, slope in zip(names, gradients, strict=True) if slope is not None}
 
 
 def _names(answer: Any) -> set[str]:
     """Names from a collection of any kind."""
     several = isinstance(answer, Iterable) and not isinstance(answer, str)
     found = list(itertools.islice(answer, 1000)) if several else [answer]
-    unfinished = several and any(entry is Ellipsis for entry in found)
     text = several and all(isinstance(name, str) for name in found)
-    refuse("5.2", "", {"unfinished": unfinished, "type": not text})
+    refuse("5.2", "", {"unfinished": any(name is ... for name in found), "type": not text})
     return {str.__str__(name) for name in found}
 
 
 @exercise("5.2")
 def _frozen_names(f: Any) -> None:
+    batch = Copying(6, 4, end_symbol=False).sample(3, seed=5006)
+    states = {"encoder", "decoder", "source_embedding", "target_embedding"}
     for config in _COPIERS:
-        model = models.build(config, seed=5007).eval()
-        moves = {name: _moves(model, name) for name, _ in model.named_parameters()}
-        found = _names(f(list(moves)))
-        unknown, free = sorted(found - set(moves)), [name for name in moves if name not in found]
-        useful = [name for name, (probe, attention) in moves.items() if attention and not probe]
-        guilty = [name for name in free if moves[name][0]]
-        kinds = {name.split(".")[0] for name in guilty}
-        first, extra = (next(iter(x), "") for x in (guilty, [n for n in useful if n in found]))
-        named = {"unknown": (*unknown, "")[0], "first": first, "extra": extra}
+        model = models.build(config, seed=5007)
+        probe = _needed(model(batch, attention=torch.eye(4)[:1]).logits, model)
+        useful = _needed(model(batch).attention, model) - probe
+        names = [name for name, _ in model.named_parameters()]
+        found = _names(f(names))
+        sets = {"unknown": found - set(names), "first": probe - found, "extra": found & useful}
+        named = {key: min(those, default="") for key, those in sets.items()}
         mistakes = {
-            "unknown-name": unknown,
+            "unknown-name": sets["unknown"],
             "nothing-frozen": not found,
-            "nothing-left": not free,
-            "froze-attention": not set(free) & set(useful),
+            "nothing-left": found == set(names),
+            "froze-attention": useful <= found,
         }
         refuse("5.2", "", mistakes, **named)
-        embeddings = {"source_embedding", "target_embedding"}
-        needed = {
-            "value-free": {"value"},
-            "readout-free": {"readout_layers"},
-            "embeddings-free": embeddings,
-            "encoder-free": {"encoder"},
-            "decoder-free": {"decoder"},
-            "states-free": {"encoder", "decoder", *embeddings},
-            "probe-moves": kinds,
-        }
-        mistakes = {key: guilty and kinds <= among for key, among in needed.items()}
-        refuse("5.2", f"{first!r} is free, and the probe moves with it: ", mistakes)
-        refuse("5.2", "", {"too-much": extra}, **named)
+        if sets["first"]:
+            kinds = {name.split(".")[0] for name in sets["first"]}
+            mistakes = {
+                "value-free": kinds == {"value"},
+                "states-free": kinds <= states,
+                "probe-moves": True,
+            }
+            about = f"{named['first']!r} is free, and the probe moves with it: "
+            refuse("5.2", about, mistakes)
+        refuse("5.2", "", {"too-much": sets["extra"]}, **named)
 
 
-def _pushes(alpha: Array, z: Array, y: int) -> tuple[Array, Array]:
-    """Derivatives of the logit and of the log-probability of y by attention, by autograd."""
-    logits = torch.tensor(np.log(alpha), requires_grad=True)
-    said = logits.softmax(-1) @ torch.tensor(z)
-    of_logit, of_log_p = (
-        torch.autograd.grad(value, logits, retain_graph=True)[0].numpy()
-        for value in (said[y], said.log_softmax(-1)[y])
-    )
-    return of_logit, of_log_p
+def _pushes(alpha: Array, z: Array, y: int = 0) -> tuple[Array, Array]:
+    """Derivatives of the logit and of the log-probability of y by the logits of attention."""
+    of_logit = two_words.gradient_law_logit(alpha, z[:, y])
+    return of_logit, two_words.gradient_law_log_probability(alpha, z, y)
 
 
 @exercise("5.3")
@@ -102,12 +87,11 @@ def _disagreement(answer: Any) -> None:
 
     if fits(z):
         return
-    logit, log_p = (float(push[0]) for push in _pushes(alpha, z, 0))
+    logit, log_p = (float(push[0]) for push in _pushes(alpha, z))
     mistakes = {
         "other-position": fits(z, at=1),
         "other-word": fits(z, y=1),
         "transposed": fits(z.T),
-        "both-other": fits(z, y=1, at=1),
         "no-push": abs(logit) <= 1e-9,
         "opposite": logit < 0 < log_p,
         "logit-not-raised": logit < 0,
@@ -127,40 +111,31 @@ def _positions() -> Cases:
 
 @compared("5.4", _positions, tensors=True)
 def _loss_push(a: Array, z: Array, y: int) -> Table:
-    def law(beta: Array) -> Array:
-        return np.asarray(a * (beta - a @ beta))
-
-    right, own, mean = _pushes(a, z, y)[1], softmax(z, -1), a @ z
-    p, e, of_y = softmax(mean), np.eye(z.shape[1])[y], law(z[:, y])
+    law = partial(two_words.gradient_law_logit, a)
+    of_y, right = _pushes(a, z, y)
+    own, mean, e = softmax(z, -1), a @ z, np.eye(z.shape[1])[y]
+    p = softmax(mean)
     return right, {
         "logit-law": of_y,
         "probability": right * p[y],
         "probability-law": law(own[:, y]),
-        "log-probability-law": law(np.log(own[:, y])),
         "no-alpha": right / a,
         "no-mean": a * (z @ (e - p)),
         "plain-mean": a * ((z - z.mean(0)) @ (e - p)),
         "uniform-p": law(z @ (e - softmax(z.mean(0)))),
         "mixed-probabilities": law(z @ (e - a @ own)),
-        "own-p": a * ((z - mean) * (e - own)).sum(1),
-        "sigmoid": of_y * expit(-mean[y]),
         "right-word-only": of_y * (1 - p[y]),
-        "wrong-words-only": -law(z @ p),
     }
 
 
 @compared("5.5")
 def _wrong_lead(b: Any, n: int) -> Table:
-    table = b * np.roll(np.eye(n), 1, axis=1)  # each word speaks for the next one
-    lead = table.diagonal().mean() - table[~np.eye(n, dtype=bool)].mean()
+    lead = -b / (n - 1)  # the right word's entry is 0, and one of n - 1 others is b
     return lead, {
         "one-rival": -b,
         "mean-of-all": -b / n,
-        "two-left-out": -b / (n - 2 or 1),
-        "sign-and-all": b / n,
         "right-dictionary": b,
         "sum": -b * (n - 1),
-        "both-sides": -2 * b / (n - 1),
-        "minus-strength": -b - b / (n - 1),
-        "softmax": 1 / (n - 1 + np.exp(b)) - 1 / (n - 1),
+        "both-sides": 2 * lead,
+        "minus-strength": lead - b,
     }

@@ -1,5 +1,6 @@
 """Checkers of chapter 7: several heads."""
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -8,57 +9,44 @@ import numpy as np
 import torch
 
 from lessons_lib import models
-from lessons_lib.exercises.ch06 import leads_gradient
 from lessons_lib.exercises.contents import Array, Cases, Table, Wrong, kind
 from lessons_lib.exercises.judge import compare, compared, exercise, refuse
 from lessons_lib.tasks import EOS, Batch, Copying
 
 
-def _first(share: float, factor: float, least: float) -> int:
-    """The first H with ``1 - share * factor^(H-1) >= least``, by trying one after the other."""
-    left, heads = share, 1
-    while 1 - left < least:
-        left, heads = left * factor, heads + 1
-    return heads
+def _first(unlucky: float, least: float) -> int:
+    """The first H with ``1 - unlucky^H >= least``, by trying one after the other."""
+    return next(heads for heads in itertools.count(1) if 1 - unlucky**heads >= least)
 
 
 @compared("7.3", tolerance=1e-9)
 def _heads_needed(p: Any, s: Any) -> Table:
-    needed, log = _first(1 - p, 1 - p, s), math.log
+    needed, log = _first(1 - p, s), math.log
     exact = log(1 - s) / log(1 - p)
     return needed, {
-        "one-minus-power": _first(p, p, s),
+        "one-minus-power": _first(p, s),
         "not-whole": exact,
         "rounded-down": math.floor(exact),
-        "rounded-down-one": max(math.floor(exact), 1),
         "one-more": math.floor(exact) + 1,
         "plus-one": needed + 1,
         "nearest": round(exact),
         "added-up": math.ceil(s / p),
-        "swapped": _first(1 - s, 1 - s, p),
+        "swapped": _first(1 - s, p),
         "not-missed": math.ceil(log(s) / log(1 - p)),
-        "all-lucky": max(math.floor(log(s) / log(p)), 1),
-        "for-half": math.ceil(log(1 - s) / log(0.5)),
-        "for-99%": _first(1 - p, 1 - p, 0.99),
     }
 
 
 @compared("7.5", tolerance=2e-3)
 def _head_velocities(a: Array, b: Array, n: int) -> Table:
     pair, heads = np.array([b, a]), len(a)
-    right = -leads_gradient(n, np.array([a, b])) / (n - 1)
-    field = right.mean(1, keepdims=True)
+    right = pair / (heads * n**2)  # to first order a head feels itself only
     return right, {
         "not-averaged": heads * right,
-        "mean-field": field,
-        "summed-field": field * heads,
+        "mean-field": right.mean(1, keepdims=True),
         "whole-derivative": right * (n - 1),
         "length-for-heads": pair / n**3,
-        "heads-for-length": pair / heads**3,
-        "averaged-twice": pair / (n * heads) ** 2,
         "by-length": pair / (heads * n),
         "no-factor": pair,
-        "only-averaged": pair / heads,
         "one-less": pair / (heads * n * (n - 1)),
     }
 
@@ -76,33 +64,22 @@ def _three_heads() -> Cases:
 @compared("7.6", _three_heads, tolerance=1e-6)
 @torch.no_grad()
 def _without(model: models.Seq2Seq, batch: Batch, head: int) -> Table:
-    def right(logits: torch.Tensor, end: bool = False) -> float:
-        where = batch.target_mask if end else batch.target != EOS
-        return float((logits.argmax(-1) == batch.target)[where].double().mean())
+    def right(attention: torch.Tensor, counted: torch.Tensor = batch.target != EOS) -> float:
+        found = model(batch, attention=attention).logits.argmax(-1) == batch.target
+        return float(found[counted].double().mean())
 
-    def logits(heads: list[int], factor: float | None = None, rest: float = 0) -> Any:
-        """Of these heads, as in a mean over them alone, or by a factor; the others' weights."""
-        alpha = torch.full_like(out.attention, rest)
-        alpha[:, heads] = out.attention[:, heads] * (factor or 3 / len(heads))
-        return model(batch, attention=alpha).logits
-
-    out, others = model(batch), [k for k in range(3) if k != head]
-    left, everything = logits(others), out.logits
-    whole = (left.argmax(-1) == batch.target) | (batch.target == EOS)
-    return right(left), {
-        "divided-by-all": right(logits(others, 1)),
-        "added": right(logits(others, 3)),
-        "uniform": right(logits(others, 1, 1 / batch.source.shape[1])),
-        "only-that-head": right(logits([head])),
-        "all-heads": right(everything),
-        "end-symbol": right(left, end=True),
-        "all-with-end": right(everything, end=True),
-        "heads-before": right(logits([*range(head)]) if head else everything),
-        "heads-after": right(logits([*range(head + 1, 3)]) if head < 2 else everything),
-        "next-head": right(logits([k for k in range(3) if k != (head + 1) % 3])),
-        "previous-head": right(logits([k for k in range(3) if k != (head - 1) % 3])),
-        "whole-outputs": float(whole.all(1).double().mean()),
-        "lost": right(everything) - right(left),
+    alpha, one = model(batch).attention, torch.eye(3)[head][:, None, None]
+    others = alpha * (1 - one)
+    left, everything = right(1.5 * others), right(alpha)
+    return left, {
+        "divided-by-all": right(others),
+        "added": right(3 * others),
+        "uniform": right(others + one / batch.source.shape[1]),
+        "only-that-head": right(3 * alpha * one),
+        "all-heads": everything,
+        "end-symbol": right(1.5 * others, batch.target_mask),
+        "next-head": right(1.5 * alpha * (1 - one.roll(1, 0))),
+        "lost": everything - left,
     }
 
 
@@ -113,13 +90,18 @@ def _pairs() -> Cases:
     }
 
 
-def _in_a_row(model: models.Seq2Seq, turn: Callable[[Array, str], Array] | None = None) -> Array:
-    """All parameters, after those of queries and values were turned, ``(heads, ...)``."""
+def _in_a_row(
+    model: models.Seq2Seq, turn: Callable[[Array], Array] | None = None, of: str = ""
+) -> Array:
+    """All parameters, after those of queries and values were turned, ``(heads, ...)``.
+
+    Only those that have ``of`` in their names.
+    """
     rows = []
     for name, part in torch.nn.Module.named_parameters(model):
         row = part.detach().double().numpy()
-        if turn and name.startswith(("query", "value")):
-            row = turn(row.reshape(model.config.heads, -1), name)
+        if turn and name.startswith(("query", "value")) and of in name:
+            row = turn(row.reshape(model.config.heads, -1))
         rows.append(row.ravel())
     return np.concatenate(rows)
 
@@ -127,31 +109,18 @@ def _in_a_row(model: models.Seq2Seq, turn: Callable[[Array, str], Array] | None 
 def _images(model: models.Seq2Seq) -> Table:
     half = model.config.heads // 2
 
-    def pair(h: Array, sign: float = -1) -> Array:
-        return np.concatenate([h[:half], sign * h[:half]])
+    def pair(h: Array) -> Array:
+        return np.concatenate([h[:half], -h[:half]])
 
-    def copies(h: Array) -> Array:
-        return pair(h, 1)
-
-    def turned(turn: Callable[[Array], Array], of: str = "", others: Any = None) -> Array:
-        """With the others, whose names do not contain ``of``, as they are or turned otherwise."""
-        return _in_a_row(model, lambda h, name: turn(h) if of in name else (others or np.copy)(h))
-
-    return turned(pair), {
-        "nothing": turned(np.copy),
-        "copies": turned(copies),
-        "biases-stay": turned(pair, "weight"),
-        "biases-copied": turned(pair, "weight", copies),
-        "query-only": turned(pair, "query"),
-        "query-only-of-copies": turned(pair, "query", copies),
-        "value-only": turned(pair, "value"),
-        "value-only-of-copies": turned(pair, "value", copies),
-        "own-sign": turned(lambda h: np.concatenate([h[:half], -h[half:]])),
-        "all-turned": turned(lambda h: -h),
-        "wrong-half": turned(lambda h: np.concatenate([-h[half:], h[half:]])),
-        "both-turned": turned(lambda h: -pair(h)),
-        "neighbours": turned(lambda h: np.stack([h[::2], -h[::2]], 1)),
-        "backwards": turned(lambda h: np.concatenate([h[:half], -h[:half][::-1]])),
+    return _in_a_row(model, pair), {
+        "nothing": _in_a_row(model),
+        "copies": _in_a_row(model, lambda h: np.concatenate([h[:half], h[:half]])),
+        "biases-stay": _in_a_row(model, pair, "weight"),
+        "query-only": _in_a_row(model, pair, "query"),
+        "value-only": _in_a_row(model, pair, "value"),
+        "own-sign": _in_a_row(model, lambda h: np.concatenate([h[:half], -h[half:]])),
+        "wrong-half": _in_a_row(model, lambda h: np.concatenate([-h[half:], h[half:]])),
+        "neighbours": _in_a_row(model, lambda h: np.stack([h[::2], -h[::2]], 1)),
     }
 
 
