@@ -94,22 +94,17 @@ def separatrix(a: ArrayLike, vocab: int, length: int, rates: Rates = (1.0, 1.0))
     d = (vocab - length) / ((length - 1) * vocab**3)
     ratio = rates[1] / rates[0]
     slope = -(ratio * d + math.sqrt((ratio * d) ** 2 + 4 * ratio * k / vocab**2)) / (2 * k)
-    found = slope * offset
-    near = 1e-4  # there the straight line is right to about 1e-8
-    for side in (-1.0, 1.0):
-        ahead = side * offset
-        if not (ahead > near).any():
-            continue
+    near, sides = 1e-4, np.array([-1.0, 1.0])  # nearer, the straight line is right to about 1e-8
+    reach = np.abs(offset).clip(2 * near)
 
-        def rise(x: float, b: Array, side: float = side) -> Array:
-            a_velocity, b_velocity = symmetric_velocity(centre + side * x, b, vocab, length)
-            return side * ratio * b_velocity / a_velocity
+    def rise(x: float, b: Array) -> Array:
+        a_velocity, b_velocity = symmetric_velocity(centre + sides * x, b, vocab, length)
+        return sides * ratio * b_velocity / a_velocity
 
-        ends = (near, float(ahead.max()))
-        orbit: Any = solve_ivp(rise, ends, [slope * side * near], dense_output=True, **SOLVER)
-        outside = orbit.sol(ahead.clip(*ends).ravel())[0].reshape(ahead.shape)
-        found = np.where(ahead > near, outside, found)
-    return found
+    ends, start = (near, reach.max()), slope * sides * near
+    orbits: Any = solve_ivp(rise, ends, start, dense_output=True, **SOLVER)
+    left, right = orbits.sol(reach.ravel()).reshape(2, *offset.shape)
+    return np.where(reach > np.abs(offset), slope * offset, np.where(offset < 0, left, right))
 
 
 def aligned_share(vocab: int, length: int, scale: float) -> float:

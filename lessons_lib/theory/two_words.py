@@ -16,7 +16,6 @@ Time is learning rate times updates. The closed forms are our own.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -38,30 +37,21 @@ class Plane(NamedTuple):
     p: Array
 
 
-@dataclass(frozen=True)
-class Path:
+class Path(NamedTuple):
     """One orbit of the softmax version; every array has shape ``(times,)``."""
 
     times: Array
     b0: Array  #: score of word 0
     b1: Array  #: score of word 1
     a: Array  #: lead of word 1 in attention logits
-
-    @property
-    def d(self) -> Array:
-        """``b1 - b0``."""
-        return self.b1 - self.b0
-
-    @property
-    def p(self) -> Array:
-        """Attention on word 1."""
-        return np.asarray(expit(self.a))
+    d: Array  #: ``b1 - b0``
+    p: Array  #: attention on word 1
 
 
 def scores(b0: ArrayLike, b1: ArrayLike, p: ArrayLike) -> tuple[Array, Array]:
-    """``(s0, s1) = (b0, (1 - p) b0 + p b1)``, scores of the two texts, broadcast."""
-    low, high, share = np.broadcast_arrays(*(np.asarray(x, dtype=float) for x in (b0, b1, p)))
-    return low.copy(), (1 - share) * low + share * high
+    """``(s0, s1) = (b0, (1 - p) b0 + p b1)``, scores of the two texts."""
+    low, high, share = (np.asarray(x, dtype=float) for x in (b0, b1, p))
+    return low, (1 - share) * low + share * high
 
 
 def value(b0: ArrayLike, b1: ArrayLike, p: ArrayLike, objective: Objective = "difference") -> Array:
@@ -83,7 +73,7 @@ def toy_closed_form(times: ArrayLike, d: float, p: float) -> Plane:
     ``d(t) = d cosh(r t) + p sinh(r t) r``. Nothing keeps p in [0, 1], see ``toy_exit``.
     """
     r = math.sqrt(2)
-    t = r * np.asarray(times, dtype=float)
+    t = r * np.asarray(times)
     return Plane(d * np.cosh(t) + r * p * np.sinh(t), p * np.cosh(t) + d / r * np.sinh(t))
 
 
@@ -126,13 +116,10 @@ def velocity(
 
         b0' = (1 - p) g1 - g0        b1' = p g1        a' = g1 p (1 - p) (b1 - b0)
     """
-    share = np.asarray(expit(np.asarray(a, dtype=float)))
-    negative, positive = scores(b0, b1, share)
-    lead = np.asarray(b1, dtype=float) - np.asarray(b0, dtype=float)
-    g0, g1 = np.ones_like(negative), np.ones_like(positive)
-    if _is_logistic(objective):
-        g0, g1 = np.asarray(expit(negative)), np.asarray(expit(-positive))
-    return (1 - share) * g1 - g0, share * g1, g1 * share * (1 - share) * lead
+    p = expit(np.asarray(a, dtype=float))
+    s0, s1 = scores(b0, b1, p)
+    g0, g1 = (expit(s0), expit(-s1)) if _is_logistic(objective) else np.ones((2, *s1.shape))
+    return (1 - p) * g1 - g0, p * g1, g1 * p * (1 - p) * np.subtract(b1, b0)
 
 
 def flow(
@@ -143,8 +130,8 @@ def flow(
     def move(_: float, state: Array) -> Array:
         return np.stack(velocity(state[0], state[1], state[2], objective))
 
-    found = integrate(move, times, [b0, b1, a])
-    return Path(np.asarray(times, dtype=float), *found)
+    low, high, lead = integrate(move, times, [b0, b1, a])
+    return Path(np.asarray(times, dtype=float), low, high, lead, high - low, expit(lead))
 
 
 def conserved(d: ArrayLike, a: ArrayLike) -> Array:
@@ -176,12 +163,10 @@ def recovery_time(start_d: float, start_a: float = 0.0) -> float:
     """
     if not start_d < 0:
         raise ValueError(f"expected start_d below 0, a wrong start, found {start_d}")
-    lowest = float(orbit(0.0, start_d, start_a))
+    lowest = orbit(0.0, start_d, start_a)
     # Relative to the slowest point, so that the integrand is at most 1.
-    found, _ = quad(
-        lambda d: math.exp(lowest - float(orbit(d, start_d, start_a))), 0, -start_d, epsabs=0
-    )
-    return -start_d + math.exp(-lowest) * found
+    found, _ = quad(lambda d: math.exp(lowest - orbit(d, start_d, start_a)), 0, -start_d, epsabs=0)
+    return -start_d + math.exp(-lowest) * float(found)
 
 
 def gradient_law_logit(alpha: ArrayLike, beta: ArrayLike) -> Array:
