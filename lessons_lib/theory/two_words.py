@@ -176,8 +176,13 @@ def gradient_law_logit(alpha: ArrayLike, beta: ArrayLike) -> Array:
     on the scale ``"logit"``. Both and the result are ``(..., src)``; its rows sum to 0. A
     ``ValueError`` if shapes differ, or alpha is no attention.
     """
-    probe = np.asarray(beta, dtype=float)
-    weights = _attention(alpha, probe.shape)
+    weights, probe = np.asarray(alpha, dtype=float), np.asarray(beta, dtype=float)
+    sums = weights.sum(-1, keepdims=True)
+    if weights.shape != probe.shape or not (weights >= 0).all() or not np.allclose(sums, 1):
+        raise ValueError(
+            f"expected attention of shape {probe.shape}, 0 or above with rows that sum to 1, found "
+            f"shape {weights.shape}, sums {np.ravel(sums)[:3]}; pass it after the softmax"
+        )
     return np.asarray(weights * (probe - (weights * probe).sum(-1, keepdims=True)))
 
 
@@ -190,10 +195,9 @@ def gradient_law_log_probability(alpha: ArrayLike, z: ArrayLike, right: ArrayLik
     right words y ``(...)``. A ``ValueError`` if alpha is no attention or has not the positions of
     z, or there is no such word.
     """
-    alone, words = np.asarray(z, dtype=float), np.arange(np.shape(z)[-1])
+    weights, alone, words = np.asarray(alpha), np.asarray(z), np.arange(np.shape(z)[-1])
     if not np.isin(right, words).all():
         raise ValueError(f"expected words from 0 to {words[-1]}, found {np.unique(right)}")
-    weights = _attention(alpha, alone.shape[:-1])
     p = softmax((weights[..., None] * alone).sum(-2), axis=-1)
     error = (np.asarray(right)[..., None] == words) - p  # e_y - p
     # The error sums to 0 over words, and (e_y - p) . zbar is the mean of (e_y - p) . z_l.
@@ -211,17 +215,6 @@ def integrate(
     if not np.isfinite(last):  # without end; of what else is wrong SciPy tells
         raise ValueError(f"expected finite times, found {last}")
     return np.asarray(solve_ivp(move, (0.0, last), start, t_eval=np.asarray(times), **SOLVER).y)
-
-
-def _attention(alpha: ArrayLike, shape: tuple[int, ...]) -> Array:
-    weights = np.asarray(alpha, dtype=float)
-    sums = weights.sum(-1, keepdims=True)
-    if weights.shape != shape or not (weights >= 0).all() or not np.allclose(sums, 1):
-        raise ValueError(
-            f"expected attention of shape {shape}, 0 or above with rows that sum to 1, found shape "
-            f"{weights.shape}, sums {np.ravel(sums)[:3]}; pass it after the softmax"
-        )
-    return weights
 
 
 def _is_logistic(objective: Objective) -> bool:
