@@ -213,19 +213,17 @@ def followed() -> dict[str, CopyingConfig]:
 def inherited(frame: pd.DataFrame, weights: tuple[float, float]) -> pd.DataFrame:
     """How much of ``u = weights . (a, b)`` is the start's, from rows of ``run_followed``, one arm.
 
-    By step: ``share``, the intraclass correlation of u between streams of one start (1: the start
-    says all, 0: the inputs do); ``u``, ``a``, ``b``, standard deviations over all runs.
+    By step: ``share``, the intraclass correlation of u between streams of one start; 1: the start
+    says all, 0: the inputs do.
     """
     index = ["step", "seed", "stream"]
     parts = frame["metric"].str.extract(r"(?P<stream>stream\d+)/(?P<lead>[ab])")
     wide = frame.join(parts).dropna().pivot(index=index, columns="lead", values="value")
-    wide["u"] = wide["a"] * weights[0] + wide["b"] * weights[1]
-    table = wide["u"].unstack("stream")
+    table = (wide["a"] * weights[0] + wide["b"] * weights[1]).unstack("stream")
     n = table.shape[1]
     between = n * table.mean(axis=1).groupby("step").var()
     within = table.var(axis=1).groupby("step").mean()
-    share = (between - within) / (between + (n - 1) * within)
-    return wide.groupby("step")[["u", "a", "b"]].std().assign(share=share)
+    return pd.DataFrame({"share": (between - within) / (between + (n - 1) * within)})
 
 
 def sources() -> dict[str, tuple[CopyingConfig, tuple[str, str]]]:
