@@ -117,11 +117,8 @@ def controlled() -> dict[str, ControlledConfig]:
 def carried() -> dict[str, CarriedConfig]:
     """Two and four heads that copy; two heads that rank."""
     two = extended(transformer.TRANSFORMER, CarriedConfig, heads=2)
-    bases = {
-        "two": two,
-        "four": replace(two, heads=4),
-        "ranking": replace(two, ranked=True, shared_embeddings=False),
-    }
+    ranking = replace(two, ranked=True, shared_embeddings=False)
+    bases = {"two": two, "four": replace(two, heads=4), "ranking": ranking}
     return {
         f"{name}-{called(pair)}": replace(base, pair=pair)
         for name, base in bases.items()

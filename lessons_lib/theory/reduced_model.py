@@ -108,8 +108,7 @@ def train_reduced(config: ReducedConfig, seeds: Sequence[int]) -> ReducedRuns:
     rngs = [generator(seed) for seed in seeds]
     # Double precision: next to the saddle rounding errors would grow as everything else does.
     starts = [_start(config, rng) for rng in rngs]
-    a = torch.stack([start[0] for start in starts]).requires_grad_()
-    b = torch.stack([start[1] for start in starts]).requires_grad_()
+    a, b = (torch.stack(parts).requires_grad_() for parts in zip(*starts, strict=True))
     maker = torch.optim.SGD if config.optimizer == "sgd" else torch.optim.Adam
     optimizer = maker([a, b], lr=config.learning_rate)
     held_out = _words(config, MEASURED, HELD_OUT_SEED).unsqueeze(0)
@@ -162,5 +161,5 @@ def _measure(a: Tensor, b: Tensor, words: Tensor) -> tuple[Array, ...]:
 def _lead(square: Tensor) -> Tensor:
     """Mean diagonal minus mean off-diagonal of the last two axes, which are equally long."""
     size = square.shape[-1]
-    diagonal = square.diagonal(dim1=-2, dim2=-1).sum(-1)
-    return diagonal / size - (square.sum(dim=(-2, -1)) - diagonal) / (size * (size - 1))
+    above_mean = square.diagonal(dim1=-2, dim2=-1).mean(-1) - square.mean(dim=(-2, -1))
+    return above_mean * size / (size - 1)
