@@ -116,5 +116,3 @@ def test_controls_hold_the_second_half_of_the_heads_or_put_all_heads_back(
     monkeypatch.setattr(carried, "train_copier", trained)
     carried.run_controlled(config, 3)
     assert "join.weight" in seen
-    with pytest.raises(ValueError, match=r"reset_at from 0 to below steps \(2\), found 2"):
-        replace(config, reset_at=2)

@@ -8,7 +8,6 @@ from typing import Any, Literal
 import pytest
 
 from lessons_lib.config import Configuration, check_fields, digest
-from lessons_lib.lab import mirror
 from lessons_lib.lab.classification import Classification
 from lessons_lib.lab.heads import HeadsConfig
 from lessons_lib.lab.interventions import InterventionConfig
@@ -64,7 +63,6 @@ REFUSED: list[tuple[Configuration, dict[str, Any], str]] = [
     (THREE, {"inner": 20}, "inner of at least 1 and one head, found inner 20 and 3 heads"),
     (THREE, {"tied_until": 2, "merge": "concatenate"}, "found 2 with merge 'concatenate'"),
     (THREE, {"query_scale": 2.0}, "query_scale and value_scale of 1.*found .2.0, 1.0."),
-    (mirror.PAIRS, {"heads": 4}, "expected two heads, found 4"),
     (HELD, {"frozen": ("query",)}, "frozen from ktiw, attention, shared, found .*query"),
     (HELD, {"spare": -1}, "spare of at least 0 .*found -1 and 1.0"),
     (HELD, {"query_rate": 0.0}, "query_rate above 0, found 3 and 0.0"),

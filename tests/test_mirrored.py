@@ -12,7 +12,6 @@ from scipy import stats as scipy_stats
 from test_claims_copying import Records, Run, load_of, record
 
 from lessons_lib import models
-from lessons_lib.lab import heads, mirror
 from lessons_lib.lab.records import NotMeasuredError, Record
 from lessons_lib.lab.transformer import TRANSFORMER, build_transformer
 from lessons_lib.scoreboard import claims, mirrored
@@ -138,10 +137,6 @@ def built(**changed: object) -> models.Seq2Seq:
      "averaged contexts, found a Seq2Seq with merge 'concatenate'"),
     (lambda: models.make_antithetic(build_transformer(replace(TRANSFORMER, heads=2), 1)),
      "found a Transformer .* to be copied, as lab.carried.build_carried does"),
-    (lambda: mirror.turn_over(built(), 7), "a head from 0 to 1, found 7"),
-    (lambda: mirror.turn_over(replace(heads.ONE_HEAD, inner=9).assemble([1]), 0),
-     "one layer of queries and one of values, found 2"),
-    (lambda: mirror.pair_up(built(merge="concatenate"), "both"), "two heads .*, 'conc"),
 ])  # fmt: skip
 def test_what_has_no_image_is_refused(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=f"^expected .*{message}"):

@@ -110,16 +110,8 @@ def test_branches_by_hand() -> None:
     [
         ({"vocab": 4, "length": 5}, "found length 5 and vocab 4"),
         ({"optimizer": "lbfgs"}, "sgd, adam, found 'lbfgs'"),
-        ({"learning_rate": math.nan}, "learning_rate above 0, found nan"),
-        ({"start_a": math.inf}, "finite starts, found inf and 0.0"),
     ],
 )
 def test_configurations_that_make_no_sense(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ReducedConfig(**change)
-
-
-def test_seeds_are_some_and_different() -> None:
-    for seeds in ([], [3, 3]):
-        with pytest.raises(ValueError, match="different seeds, found"):
-            train_reduced(SMALL, seeds)

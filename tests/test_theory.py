@@ -175,11 +175,11 @@ def rows(seed: int, step: int, **values: float) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["seed", "step", "metric", "value"])
 
 
-def test_attention_lead_by_hand_and_as_the_inverse_of_the_theory() -> None:
-    assert portrait.attention_lead([1 / 5, 8 / 12], 5) == pytest.approx([0, math.log(8)])
-    a = np.array([[-3.0, -0.2, 0.0], [0.4, 2.0, 9.0]])
+def test_attention_lead_is_the_inverse_of_the_theory() -> None:
+    a = np.array([-3.0, -0.2, 0.0, 0.4, 2.0, 9.0])
     p = theory.right_attention(a, 11)
-    np.testing.assert_allclose(portrait.attention_lead(p, 11), a)
+    runs = [rows(k, 0, right_mass=share, margin=1.0) for k, share in enumerate(p)]
+    np.testing.assert_allclose(portrait.in_plane(pd.concat(runs), 11)["a"], a, atol=1e-12)
 
 
 def test_a_run_with_one_head_and_one_with_three() -> None:

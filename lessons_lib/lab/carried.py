@@ -8,15 +8,13 @@ changes nothing. Registered in ``registered/2026-11-29-carried.md``.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import get_args
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator
 from torch.nn.functional import pad
 
 from lessons_lib import training
-from lessons_lib.config import refuse
 from lessons_lib.lab import transformer
 from lessons_lib.lab.copying import extended, train_copier
 from lessons_lib.lab.mirror import MAIN_PAIRS, Pair, called
@@ -48,11 +46,6 @@ class CarriedConfig(transformer.TransformerConfig):
     pair: Pair = "random"  #: as in ``mirror.PairConfig``, for each head of the first half
     ranked: bool = False  #: whether the task is ``Ranking`` in place of copying
 
-    def __post_init__(self) -> None:
-        # Before the width is divided among them: that would be the first complaint.
-        refuse({f"an even number of heads, found {self.heads}": self.heads % 2 > 0})
-        super().__post_init__()
-
     @property
     def task(self) -> Copying:
         """The distribution of inputs and outputs."""
@@ -66,11 +59,6 @@ class ControlledConfig(CarriedConfig):
 
     frozen: bool = False  #: whether the second half of the heads stays as it starts
     reset_at: int = 0  #: updates after which heads alone get their start back; 0: they do not
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        at, steps = self.reset_at, self.steps
-        refuse({f"reset_at from 0 to below steps ({steps}), found {at}": not 0 <= at < steps})
 
 
 def build_carried(config: CarriedConfig, seed: int) -> transformer.Transformer:
@@ -100,13 +88,10 @@ def run_controlled(config: ControlledConfig, seed: int) -> training.History:
     # What belongs to heads, each with the axis that runs over them: all but the bias of ``join``.
     weights = [*((w, 0) for part in parts for w in part.parameters()), (model.join.weight, 1)]
     start = [weight.detach().clone() for weight, _ in weights]
-
-    def first_half(gradient: Tensor, axis: int) -> Tensor:
-        kept, held = gradient.chunk(2, axis)
-        return torch.cat([kept, torch.zeros_like(held)], axis)
-
     for weight, axis in weights if config.frozen else ():
-        weight.register_hook(partial(first_half, axis=axis))
+        free = torch.ones_like(weight)
+        free.chunk(2, axis)[1].zero_()
+        weight.register_hook(free.mul)
 
     def batches() -> Iterator[Batch]:
         for step, batch in enumerate(config.task.stream(config.batch_size, seed)):
@@ -132,11 +117,8 @@ def controlled() -> dict[str, ControlledConfig]:
 def carried() -> dict[str, CarriedConfig]:
     """Two and four heads that copy; two heads that rank."""
     two = extended(transformer.TRANSFORMER, CarriedConfig, heads=2)
-    bases = {
-        "two": two,
-        "four": replace(two, heads=4),
-        "ranking": replace(two, ranked=True, shared_embeddings=False),
-    }
+    ranking = replace(two, ranked=True, shared_embeddings=False)
+    bases = {"two": two, "four": replace(two, heads=4), "ranking": ranking}
     return {
         f"{name}-{called(pair)}": replace(base, pair=pair)
         for name, base in bases.items()

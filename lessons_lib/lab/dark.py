@@ -26,15 +26,16 @@ def carriers(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
         own, start = model.encode(batch.source, batch.source_mask)
         others, other_start = model.encode(other, batch.source_mask)
         found = {}
-        for name, began, read in (
-            ("uniform", start, own),
-            ("uniform/other_start", other_start, own),
-            ("uniform/other_read", start, others),
-        ):
+        runs = {
+            "": (start, own),
+            "/other_start": (other_start, own),
+            "/other_read": (start, others),
+        }
+        for name, (began, read) in runs.items():
             states, _ = model.decoder(model.target_embedding(batch.decoder_input), began)
             mean = model.merge(model.values(read).mean(2, keepdim=True))  # b 1 d
             said = model.readout(states, mean.expand(-1, states.shape[1], -1)).argmax(-1)
-            found[name] = copying.word_accuracy(said, batch)
+            found[f"uniform{name}"] = copying.word_accuracy(said, batch)
     longest = batch.target.shape[1]
     said = translate(model, batch.source, beam=1, longest=longest)
     said = pad(said, (0, longest - said.shape[1]), value=PAD)
@@ -56,10 +57,7 @@ def area_under_curve(score: ArrayLike, happened: ArrayLike) -> Interval:
     """Probability that a run to which it happened has the higher score; 0.5 tells nothing.
 
     Interval by the standard error of DeLong, DeLong and Clarke-Pearson (1988), within [0, 1]; it
-    has no width where the order is perfect.
-
-    Raises:
-        ValueError: it happened to less than two runs, or to all but one or none.
+    has no width where the order is perfect. A ``ValueError`` if one outcome has less than two runs.
     """
     x, y = np.asarray(score, dtype=float), np.asarray(happened, dtype=bool)
     if min(y.sum(), (~y).sum()) < 2:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from lessons_lib import models, training
-from lessons_lib.config import refuse
 from lessons_lib.lab import heads
 from lessons_lib.lab.copying import SMALL, CopyingConfig, build_copier, extended, train_copier
 
@@ -27,65 +26,30 @@ class PairConfig(CopyingConfig):
     #: ``"both"`` projections turned over (antithetic), or the ``"query"`` or ``"value"``
     pair: Pair = "random"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        refuse({f"two heads, found {self.heads}": self.heads != 2})
-
 
 @dataclass(frozen=True)
 class TurnedConfig(heads.HeadsConfig):
-    """A copier from heads; if ``turned``, each starts at minus what its seed says."""
+    """A copier from heads that are neither tied nor have a hidden layer."""
 
-    turned: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        tied, inner = self.tied_until, self.inner
-        refuse(
-            {
-                "tied_until 0 where heads are turned over, as heads that were tied start again as "
-                f"their seeds say, found {tied}": self.turned and tied > 0,
-                "inner None where heads are turned over, as two layers turned over are the same "
-                f"product, found {inner}": self.turned and inner is not None,
-            }
-        )
+    turned: bool = False  #: whether each starts at minus what its seed says
 
     def assemble(self, head_seeds: Sequence[int]) -> models.Seq2Seq:
         """As ``HeadsConfig.assemble``, with the sign of query and value."""
         model = super().assemble(head_seeds)
-        for head in range(self.heads if self.turned else 0):
-            turn_over(model, head)
+        if self.turned:
+            turn_over(model, slice(None))
         return model
 
 
-def turn_over(model: models.Seq2Seq, head: int, what: Turned = "both") -> None:
-    """Change the sign of a head's projections, weights and biases, in place.
-
-    A ``ValueError`` if there is no such head, or its projections are no single layers.
-    """
-    count = getattr(getattr(model, "config", None), "heads", 0)
-    kinds, found = get_args(Turned), type(model).__name__
-    refuse(
-        {
-            f"a model whose heads have queries and values, found a {found}": count < 1,
-            f"a head from 0 to {count - 1}, found {head}": not 0 <= head < count,
-            f"what to be one of {', '.join(kinds)}, found {what!r}": what not in kinds,
-        }
-    )
+def turn_over(model: models.Seq2Seq, head: int | slice, what: Turned = "both") -> None:
+    """Change the sign of a head's projections, weights and biases, in place."""
     parts = heads.by_head(model)  # two of the query, two of the value
-    layers = len(parts) // 4
-    refuse({f"one layer of queries and one of values, found {layers} of each": layers != 1})
     for weights in {"both": parts, "query": parts[:2], "value": parts[2:]}[what]:
         weights[head].neg_()
 
 
 def pair_up(model: models.Seq2Seq, pair: Pair) -> None:
-    """Make the second of two heads from the first, in place.
-
-    A ``ValueError`` if there are not two, or they have keys or output columns of their own.
-    """
-    found = model.config.heads, model.config.merge
-    refuse({f"two heads and merge 'average', found {found}": found != (2, "average")})
+    """Make the second of two heads, whose contexts are averaged, from the first, in place."""
     if pair == "random":
         return
     for weights in heads.by_head(model):

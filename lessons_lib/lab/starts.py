@@ -19,17 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib import models, training
-from lessons_lib.lab import (
-    copying,
-    heads,
-    interventions,
-    ladder,
-    mirror,
-    outcomes,
-    records,
-    transformer,
-)
+from lessons_lib.lab import copying, heads, interventions, ladder, mirror, records, transformer
 from lessons_lib.lab.copying import SMALL, CopyingConfig, extended, word_positions
+from lessons_lib.lab.outcomes import of_runs
 from lessons_lib.tasks import EOS, FIRST_WORD, Batch, generator
 from lessons_lib.theory.odds import Odds, odds
 
@@ -43,22 +35,20 @@ NOISE_BATCHES, INPUTS, PROBED = 8, 128, 32
 
 @dataclass(frozen=True)
 class DeadConfig(CopyingConfig):
-    """A copying run whose dead words may be silenced."""
+    """A copying run in which nothing has to be unlearned of dead words, if they are silenced."""
 
-    #: whether their output biases start at -20, so that nothing of them has to be unlearned
-    silenced: bool = False
+    silenced: bool = False  #: whether the output biases of dead words start at -20
 
 
 def build_dead(config: DeadConfig, seed: int) -> models.Seq2Seq:
     """The copier of ``build_copier``, its dead words silenced if the configuration says so."""
     model = copying.build_copier(config, seed)
     if config.silenced:
-        alive = [EOS] if config.end_symbol else []
-        alive += range(FIRST_WORD, FIRST_WORD + config.vocab)
-        rows = torch.ones(model.config.written, dtype=torch.bool)
-        rows[model.column[alive]] = False
-        with torch.no_grad():
-            list(model.readout_layers.parameters())[-1][rows] = -20.0  # the last bias
+        alive = [*range(FIRST_WORD, FIRST_WORD + config.vocab), *([EOS] * config.end_symbol)]
+        dead = torch.ones(model.config.written, dtype=torch.bool)
+        dead[model.column[alive]] = False
+        *_, bias = model.readout_layers.parameters()
+        bias.detach()[dead] = -20.0
     return model
 
 
@@ -84,7 +74,7 @@ def leads(model: models.Seq2Seq, batch: Batch) -> tuple[Tensor, Tensor]:
     gold, src = word_positions(batch), batch.source.shape[1]
 
     def lead(at: Tensor) -> Tensor:  # b t l
-        own = at.gather(-1, gold.clamp(min=0)[..., None]).squeeze(-1)
+        own = at.gather(-1, gold.clamp(min=0)[..., None])[..., 0]
         return (own - (at.sum(-1) - own) / (src - 1))[gold >= 0].mean()
 
     shape = (-1, batch.target.shape[1], src, -1)
@@ -104,12 +94,9 @@ def measure_start(
     """Place, velocity and gains of a start with one head; the model is left as it was.
 
     Steps are Adam's or those of SGD, with batches of ``batch_size`` that ``draw`` makes, and with
-    factors on the learning rates of some weights.
-
-    Returns:
-        ``a``, ``b``; ``a'``, ``b'``, their velocities for a learning rate of 1; ``k/aa``, ``k/ab``
-        (of a' by b), ``k/ba``, ``k/bb``, the gains; ``s/aa``, ``s/ab``, ``s/bb``, the covariance of
-        the velocity between batches.
+    factors on the learning rates of some weights. The result has ``a``, ``b``; ``a'``, ``b'``,
+    their velocities for a learning rate of 1; ``k/aa``, ``k/ab`` (of a' by b) and so on, the gains;
+    ``s/aa``, ``s/ab`` and so on, the covariance of the velocity between batches.
     """
     weights = [p for p in model.parameters() if p.requires_grad]
     step = torch.cat([torch.full((p.numel(),), factors.get(p, 1.0)) for p in weights])
@@ -125,25 +112,23 @@ def measure_start(
     if adam:
         step = step / (noisy.pow(2).mean(0).sqrt() + 1e-8)
     probe, inputs = draw(PROBED), draw(INPUTS)
+    start = nn.utils.parameters_to_vector(weights).detach()
 
-    def here() -> tuple[Tensor, Tensor, Tensor]:
+    def at(place: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Leads ``(2,)``, their gradients ``(weights, 2)`` and velocities ``(2,)``."""
+        nn.utils.vector_to_parameters(place, weights)
         found = leads(model, probe)
         slopes = torch.stack([gradient(one) for one in found], dim=1)
         return torch.stack(found).detach(), slopes, -step * slope_of_loss(inputs) @ slopes
 
-    lead, slopes, velocity = here()
-    start = nn.utils.parameters_to_vector(weights).detach()
-    columns = []
+    lead, slopes, velocity = at(start)
+    gains = []
     for slope in slopes.unbind(1):
         along = step * slope / (slope @ (step * slope))  # moves this lead by 1
-        moved = []
-        for place in (start + MOVED * along, start - MOVED * along):
-            nn.utils.vector_to_parameters(place, weights)
-            moved.append(here()[2])
-        columns.append((moved[0] - moved[1]) / (2 * MOVED))
+        up, down = (at(start + by * along)[2] for by in (MOVED, -MOVED))
+        gains.append((up - down) / (2 * MOVED))
     nn.utils.vector_to_parameters(start, weights)
-    table = {"k": torch.stack(columns, dim=1), "s": torch.cov((-(noisy * step) @ slopes).T)}
+    table = {"k": torch.stack(gains, dim=1), "s": torch.cov((-(noisy * step) @ slopes).T)}
     found = {"a": lead[0], "b": lead[1], "a'": velocity[0], "b'": velocity[1]}
     for name, (i, x), (j, y) in product(table, enumerate("ab"), enumerate("ab")):
         found[f"{name}/{x}{y}"] = table[name][i, j]
@@ -170,14 +155,10 @@ def run_start(config: CopyingConfig, seed: int) -> training.History:
     return training.History(rows, 0, False, time.perf_counter() - began, "cpu")
 
 
-STREAMS = 3
-"""Streams of inputs on which each start of ``followed`` is trained."""
-
-
 def run_followed(config: CopyingConfig, seed: int) -> training.History:
-    """Train one start on several streams of inputs: ``stream0/a``, ``stream0/b`` and so on."""
-    first = copying.FORK_SEED + STREAMS * seed
-    runs = {f"stream{k}": (_start(config, seed), first + k) for k in range(STREAMS)}
+    """Train one start on three streams of inputs: ``stream0/a``, ``stream0/b`` and so on."""
+    first = copying.FORK_SEED + 3 * seed
+    runs = {f"stream{k}": (_start(config, seed), first + k) for k in range(3)}
     return _followed(config, seed, runs)
 
 
@@ -196,21 +177,18 @@ def _followed(
     config: CopyingConfig, seed: int, runs: Mapping[str, tuple[models.Seq2Seq, int]]
 ) -> training.History:
     """Train models, each on the inputs of a seed of its own, and follow leads on one batch."""
-    probe, histories = config.task.sample(PROBED, START_SEED - 1), []
+    began, probe, rows = time.perf_counter(), config.task.sample(PROBED, START_SEED - 1), []
+    schedule = replace(config.schedule, stop_metric=None)
+
+    def where(copier: models.Seq2Seq) -> dict[str, float]:
+        return {x: float(lead) for x, lead in zip("ab", leads(copier, probe), strict=True)}
+
     for name, (model, inputs) in runs.items():
-
-        def where(copier: models.Seq2Seq, name: str = name) -> dict[str, float]:
-            found = leads(copier, probe)
-            return {f"{name}/{x}": float(v) for x, v in zip("ab", found, strict=True)}
-
-        schedule = replace(config.schedule, stop_metric=None)
-        stream = config.task.stream(config.batch_size, inputs)
-        histories.append(
-            training.train(model, stream, models.sequence_loss, schedule, evaluate=where, seed=seed)
-        )
-    rows = tuple(row for history in histories for row in history.rows if row["metric"] != "loss")
-    wall = sum(history.wall_seconds for history in histories)
-    return replace(histories[-1], rows=rows, wall_seconds=wall)
+        stream, loss = config.task.stream(config.batch_size, inputs), models.sequence_loss
+        history = training.train(model, stream, loss, schedule, evaluate=where, seed=seed)
+        of_leads = (row for row in history.rows if row["metric"] != "loss")
+        rows += [{**row, "metric": f"{name}/{row['metric']}"} for row in of_leads]
+    return replace(history, rows=tuple(rows), wall_seconds=time.perf_counter() - began)
 
 
 def alike(frame: pd.DataFrame) -> pd.DataFrame:
@@ -235,23 +213,17 @@ def followed() -> dict[str, CopyingConfig]:
 def inherited(frame: pd.DataFrame, weights: tuple[float, float]) -> pd.DataFrame:
     """How much of ``u = weights . (a, b)`` is the start's, from rows of ``run_followed``, one arm.
 
-    Returns:
-        By step: ``share``, the intraclass correlation of u between streams of one start (1: the
-        start says all, 0: the inputs do); ``u``, ``a``, ``b``, standard deviations over all runs.
+    By step: ``share``, the intraclass correlation of u between streams of one start; 1: the start
+    says all, 0: the inputs do.
     """
+    index = ["step", "seed", "stream"]
     parts = frame["metric"].str.extract(r"(?P<stream>stream\d+)/(?P<lead>[ab])")
-    wide = (
-        frame.join(parts)
-        .dropna(subset=["lead"])
-        .pivot(index=["step", "seed", "stream"], columns="lead", values="value")
-    )
-    wide["u"] = wide["a"] * weights[0] + wide["b"] * weights[1]
-    table = wide["u"].unstack("stream")
+    wide = frame.join(parts).dropna().pivot(index=index, columns="lead", values="value")
+    table = (wide["a"] * weights[0] + wide["b"] * weights[1]).unstack("stream")
     n = table.shape[1]
     between = n * table.mean(axis=1).groupby("step").var()
     within = table.var(axis=1).groupby("step").mean()
-    share = (between - within) / (between + (n - 1) * within)
-    return wide.groupby("step")[["u", "a", "b"]].std().assign(share=share)
+    return pd.DataFrame({"share": (between - within) / (between + (n - 1) * within)})
 
 
 def sources() -> dict[str, tuple[CopyingConfig, tuple[str, str]]]:
@@ -307,7 +279,7 @@ def compared() -> pd.DataFrame:
     for arm, (config, (name, other)) in sources().items():
         found = foretold(measured[arm].frame(), config.learning_rate)
         runs = records.load(name, "lesson")[other].frame()
-        up = outcomes.of_runs(runs).query("branch != 'undecided'")["branch"] == "aligned"
+        up = of_runs(runs).query("branch != 'undecided'")["branch"] == "aligned"
         both = pd.DataFrame({"chance": found.chance, "u": found.lead}, sorted(measured[arm].seeds))
         both = both.join(up, how="inner")
         took = both.pop("branch")

@@ -19,11 +19,6 @@ class PairTranslation(translation.Translation):
     heads: int = 2
     pair: Pair = "random"  #: as in ``mirror.PairConfig``
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.heads != 2:
-            raise ValueError(f"expected two heads, found {self.heads}")
-
 
 def run_translated(config: PairTranslation, seed: int) -> training.History:
     """Train one translator with a pair of heads.

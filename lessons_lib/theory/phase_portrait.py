@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import solve_ivp
-from scipy.special import expit, logsumexp, ndtr
+from scipy.special import expit, ndtr
 
 from lessons_lib.theory.two_words import SOLVER, integrate
 
@@ -60,13 +60,8 @@ def symmetric_velocity(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> t
     since a softmax ignores constants, each other entry of its row ``-1/(L-1)`` times that; their
     difference is ``ell_a / (L-1)``. Likewise for B.
     """
-    y = np.asarray(b, dtype=float)
-    exponents, counts, p = _competitors(a, y, vocab, length)
-    # Probability of the right word, of the other words of the input, and of the spare words.
-    _, others, spare = counts * np.exp(exponents - logsumexp(exponents, b=counts, axis=0))
-    lead = (length * p - 1) / (length - 1)  # p - q
-    lead_by_a = length / (length - 1) * p * (1 - p)
-    minus_by_a = y * (others * lead_by_a + spare * p * (1 - p))
+    _, others, spare, p, lead = _competition(a, b, vocab, length)
+    minus_by_a = np.asarray(b) * p * (1 - p) * (others * length / (length - 1) + spare)
     return minus_by_a / (length - 1), (others * lead + spare * p) / (vocab - 1)
 
 
@@ -94,22 +89,17 @@ def separatrix(a: ArrayLike, vocab: int, length: int, rates: Rates = (1.0, 1.0))
     d = (vocab - length) / ((length - 1) * vocab**3)
     ratio = rates[1] / rates[0]
     slope = -(ratio * d + math.sqrt((ratio * d) ** 2 + 4 * ratio * k / vocab**2)) / (2 * k)
-    found = slope * offset
-    near = 1e-4  # there the straight line is right to about 1e-8
-    for side in (-1.0, 1.0):
-        ahead = side * offset
-        if not (ahead > near).any():
-            continue
+    near, sides = 1e-4, np.array([-1.0, 1.0])  # nearer, the straight line is right to about 1e-8
+    reach = np.abs(offset).clip(2 * near)
 
-        def rise(x: float, b: Array, side: float = side) -> Array:
-            a_velocity, b_velocity = symmetric_velocity(centre + side * x, b, vocab, length)
-            return side * ratio * b_velocity / a_velocity
+    def rise(x: float, b: Array) -> Array:
+        a_velocity, b_velocity = symmetric_velocity(centre + sides * x, b, vocab, length)
+        return sides * ratio * b_velocity / a_velocity
 
-        ends = (near, float(ahead.max()))
-        orbit: Any = solve_ivp(rise, ends, [slope * side * near], dense_output=True, **SOLVER)
-        outside = orbit.sol(ahead.clip(*ends).ravel())[0].reshape(ahead.shape)
-        found = np.where(ahead > near, outside, found)
-    return found
+    ends, start = (near, reach.max()), slope * sides * near
+    orbits: Any = solve_ivp(rise, ends, start, dense_output=True, **SOLVER)
+    left, right = orbits.sol(reach.ravel()).reshape(2, *offset.shape)
+    return np.where(reach > np.abs(offset), slope * offset, np.where(offset < 0, left, right))
 
 
 def aligned_share(vocab: int, length: int, scale: float) -> float:
@@ -158,19 +148,20 @@ def symmetric_flow(a: float, b: float, vocab: int, length: int, times: ArrayLike
         return np.stack(symmetric_velocity(state[0], state[1], vocab, length))
 
     x, y = integrate(move, times, [a, b])
-    exponents, counts, p = _competitors(x, y, vocab, length)
-    loss = np.asarray(logsumexp(exponents, b=counts, axis=0))
+    loss, _, _, p, _ = _competition(x, y, vocab, length)
     return SymmetricFlow(np.asarray(times, dtype=float), x, y, loss, p)
 
 
-def _competitors(a: ArrayLike, b: Array, vocab: int, length: int) -> tuple[Array, Array, Array]:
-    """Logit minus the right one's, for right, other and spare words (axis 0); how many; and p."""
+def _competition(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> tuple[Array, ...]:
+    """Loss; probability of the input's other words, and of the spare ones; p and p - q."""
     check_sizes(vocab, length)
     p = right_attention(a, length)
-    lead = (length * p - 1) / (length - 1)  # p - q
-    exponents = np.stack([np.zeros_like(p * b), -lead * b, -p * b])
-    counts = np.array([1.0, length - 1, vocab - length])
-    return exponents, counts.reshape(3, *[1] * (exponents.ndim - 1)), p
+    lead = (length * p - 1) / (length - 1)
+    y = np.asarray(b, dtype=float)
+    others = math.log(length - 1) - lead * y
+    spare = (math.log(vocab - length) if vocab > length else -math.inf) - p * y
+    loss = np.logaddexp(np.logaddexp(0, others), spare)
+    return loss, np.exp(others - loss), np.exp(spare - loss), p, lead
 
 
 def check_sizes(vocab: int, length: int, shortest: int = 2) -> None:

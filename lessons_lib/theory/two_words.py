@@ -16,7 +16,6 @@ Time is learning rate times updates. The closed forms are our own.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -38,30 +37,21 @@ class Plane(NamedTuple):
     p: Array
 
 
-@dataclass(frozen=True)
-class Path:
+class Path(NamedTuple):
     """One orbit of the softmax version; every array has shape ``(times,)``."""
 
     times: Array
     b0: Array  #: score of word 0
     b1: Array  #: score of word 1
     a: Array  #: lead of word 1 in attention logits
-
-    @property
-    def d(self) -> Array:
-        """``b1 - b0``."""
-        return self.b1 - self.b0
-
-    @property
-    def p(self) -> Array:
-        """Attention on word 1."""
-        return np.asarray(expit(self.a))
+    d: Array  #: ``b1 - b0``
+    p: Array  #: attention on word 1
 
 
 def scores(b0: ArrayLike, b1: ArrayLike, p: ArrayLike) -> tuple[Array, Array]:
-    """``(s0, s1) = (b0, (1 - p) b0 + p b1)``, scores of the two texts, broadcast."""
-    low, high, share = np.broadcast_arrays(*(np.asarray(x, dtype=float) for x in (b0, b1, p)))
-    return low.copy(), (1 - share) * low + share * high
+    """``(s0, s1) = (b0, (1 - p) b0 + p b1)``, scores of the two texts."""
+    low, high, share = (np.asarray(x, dtype=float) for x in (b0, b1, p))
+    return low, (1 - share) * low + share * high
 
 
 def value(b0: ArrayLike, b1: ArrayLike, p: ArrayLike, objective: Objective = "difference") -> Array:
@@ -83,7 +73,7 @@ def toy_closed_form(times: ArrayLike, d: float, p: float) -> Plane:
     ``d(t) = d cosh(r t) + p sinh(r t) r``. Nothing keeps p in [0, 1], see ``toy_exit``.
     """
     r = math.sqrt(2)
-    t = r * np.asarray(times, dtype=float)
+    t = r * np.asarray(times)
     return Plane(d * np.cosh(t) + r * p * np.sinh(t), p * np.cosh(t) + d / r * np.sinh(t))
 
 
@@ -126,13 +116,10 @@ def velocity(
 
         b0' = (1 - p) g1 - g0        b1' = p g1        a' = g1 p (1 - p) (b1 - b0)
     """
-    share = np.asarray(expit(np.asarray(a, dtype=float)))
-    negative, positive = scores(b0, b1, share)
-    lead = np.asarray(b1, dtype=float) - np.asarray(b0, dtype=float)
-    g0, g1 = np.ones_like(negative), np.ones_like(positive)
-    if _is_logistic(objective):
-        g0, g1 = np.asarray(expit(negative)), np.asarray(expit(-positive))
-    return (1 - share) * g1 - g0, share * g1, g1 * share * (1 - share) * lead
+    p = expit(np.asarray(a, dtype=float))
+    s0, s1 = scores(b0, b1, p)
+    g0, g1 = (expit(s0), expit(-s1)) if _is_logistic(objective) else np.ones((2, *s1.shape))
+    return (1 - p) * g1 - g0, p * g1, g1 * p * (1 - p) * np.subtract(b1, b0)
 
 
 def flow(
@@ -143,8 +130,8 @@ def flow(
     def move(_: float, state: Array) -> Array:
         return np.stack(velocity(state[0], state[1], state[2], objective))
 
-    found = integrate(move, times, [b0, b1, a])
-    return Path(np.asarray(times, dtype=float), *found)
+    low, high, lead = integrate(move, times, [b0, b1, a])
+    return Path(np.asarray(times, dtype=float), low, high, lead, high - low, expit(lead))
 
 
 def conserved(d: ArrayLike, a: ArrayLike) -> Array:
@@ -176,12 +163,10 @@ def recovery_time(start_d: float, start_a: float = 0.0) -> float:
     """
     if not start_d < 0:
         raise ValueError(f"expected start_d below 0, a wrong start, found {start_d}")
-    lowest = float(orbit(0.0, start_d, start_a))
+    lowest = orbit(0.0, start_d, start_a)
     # Relative to the slowest point, so that the integrand is at most 1.
-    found, _ = quad(
-        lambda d: math.exp(lowest - float(orbit(d, start_d, start_a))), 0, -start_d, epsabs=0
-    )
-    return -start_d + math.exp(-lowest) * found
+    found, _ = quad(lambda d: math.exp(lowest - orbit(d, start_d, start_a)), 0, -start_d, epsabs=0)
+    return -start_d + math.exp(-lowest) * float(found)
 
 
 def gradient_law_logit(alpha: ArrayLike, beta: ArrayLike) -> Array:
@@ -191,8 +176,13 @@ def gradient_law_logit(alpha: ArrayLike, beta: ArrayLike) -> Array:
     on the scale ``"logit"``. Both and the result are ``(..., src)``; its rows sum to 0. A
     ``ValueError`` if shapes differ, or alpha is no attention.
     """
-    probe = np.asarray(beta, dtype=float)
-    weights = _attention(alpha, probe.shape)
+    weights, probe = np.asarray(alpha, dtype=float), np.asarray(beta, dtype=float)
+    sums = weights.sum(-1, keepdims=True)
+    if weights.shape != probe.shape or not (weights >= 0).all() or not np.allclose(sums, 1):
+        raise ValueError(
+            f"expected attention of shape {probe.shape}, 0 or above with rows that sum to 1, found "
+            f"shape {weights.shape}, sums {np.ravel(sums)[:3]}; pass it after the softmax"
+        )
     return np.asarray(weights * (probe - (weights * probe).sum(-1, keepdims=True)))
 
 
@@ -205,10 +195,9 @@ def gradient_law_log_probability(alpha: ArrayLike, z: ArrayLike, right: ArrayLik
     right words y ``(...)``. A ``ValueError`` if alpha is no attention or has not the positions of
     z, or there is no such word.
     """
-    alone, words = np.asarray(z, dtype=float), np.arange(np.shape(z)[-1])
+    weights, alone, words = np.asarray(alpha), np.asarray(z), np.arange(np.shape(z)[-1])
     if not np.isin(right, words).all():
         raise ValueError(f"expected words from 0 to {words[-1]}, found {np.unique(right)}")
-    weights = _attention(alpha, alone.shape[:-1])
     p = softmax((weights[..., None] * alone).sum(-2), axis=-1)
     error = (np.asarray(right)[..., None] == words) - p  # e_y - p
     # The error sums to 0 over words, and (e_y - p) . zbar is the mean of (e_y - p) . z_l.
@@ -226,17 +215,6 @@ def integrate(
     if not np.isfinite(last):  # without end; of what else is wrong SciPy tells
         raise ValueError(f"expected finite times, found {last}")
     return np.asarray(solve_ivp(move, (0.0, last), start, t_eval=np.asarray(times), **SOLVER).y)
-
-
-def _attention(alpha: ArrayLike, shape: tuple[int, ...]) -> Array:
-    weights = np.asarray(alpha, dtype=float)
-    sums = weights.sum(-1, keepdims=True)
-    if weights.shape != shape or not (weights >= 0).all() or not np.allclose(sums, 1):
-        raise ValueError(
-            f"expected attention of shape {shape}, 0 or above with rows that sum to 1, found shape "
-            f"{weights.shape}, sums {np.ravel(sums)[:3]}; pass it after the softmax"
-        )
-    return weights
 
 
 def _is_logistic(objective: Objective) -> bool:
