@@ -89,10 +89,7 @@ def _set_head(model: models.Seq2Seq, head: int, seed: int) -> None:
 
 
 def run_heads(config: HeadsConfig, seed: int) -> training.History:
-    """``train_copier`` of heads put together; at the last step ``remove_heads``.
-
-    The seed is that of the choice of heads, and of the inputs unless ``data_seed`` is set.
-    """
+    """Train heads put together, which the seed chooses; at the last step ``remove_heads``."""
     seeds, tied = config.head_seeds(seed), config.tied_until
     model = config.assemble((seeds[0],) * config.heads if tied else seeds)
 
