@@ -11,13 +11,14 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from lessons_lib import models, probes, training
+from lessons_lib.config import refuse
 from lessons_lib.lab import copying
 from lessons_lib.lab.copying import PROBED, SMALL, CopyingConfig, extended, measure_copier
 from lessons_lib.tasks import FIRST_WORD, PAD, Batch
@@ -54,6 +55,18 @@ class InterventionConfig(CopyingConfig):
     hold: Literal["nothing", "uniform", "gold", "snapshot"] = "nothing"
     hold_from: int = 0  #: updates after which the snapshot is taken; attention is free until then
     query_rate: float = 1.0  #: factor on the learning rate of the group ``attention``
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        steps, prepare, groups = self.prepare_steps, self.prepare, get_args(Group)
+        unknown = not set(self.frozen) <= set(groups)
+        refuse(
+            {
+                f"frozen from {', '.join(groups)}, found {self.frozen}": unknown,
+                "prepare_steps above 0 with a preparation, else 0, found "
+                f"{steps} with prepare {prepare!r}": (prepare != "nothing") != (steps > 0),
+            }
+        )
 
     @property
     def model(self) -> models.Seq2SeqConfig:
