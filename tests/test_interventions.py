@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from lessons_lib.lab import interventions
 from lessons_lib.lab.copying import build_copier, measure_copier
-from lessons_lib.lab.interventions import InterventionConfig, build_held, preparation_batches
+from lessons_lib.lab.interventions import InterventionConfig, preparation_batches
 from lessons_lib.tasks import EOS, Batch
 
 TINY = InterventionConfig(
@@ -52,7 +52,7 @@ def test_what_the_preparations_train_on(prepare: Any, words: range) -> None:
 
 def test_dictionary_loss_by_loop() -> None:
     config = replace(TINY, heads=3, prepare="dictionary", prepare_steps=1, wrong_words=True)
-    model = build_held(config, 2)
+    model = build_copier(config, 2)
     batch = next(preparation_batches(config, 0))
     loss = interventions.dictionary_loss(model, batch)
     out = model(batch)
@@ -70,7 +70,7 @@ def test_dictionary_loss_by_loop() -> None:
 
 
 def test_alignment_loss_by_loop() -> None:
-    model = build_held(replace(TINY, heads=2), 2)
+    model = build_copier(replace(TINY, heads=2), 2)
     batch = TINY.task.sample(4, 1)
     alpha = model(batch).attention
     picked = [alpha[b, k, t, t].log() for b in range(4) for k in range(2) for t in range(6)]
@@ -81,7 +81,7 @@ def test_alignment_loss_by_loop() -> None:
 
 def test_measurements_by_loop() -> None:
     config = replace(TINY, prepare="dictionary", prepare_steps=1, wrong_words=True)
-    model = build_held(config, 2)
+    model = build_copier(config, 2)
     batch = config.task.sample(12, 3)
     found = interventions.measure_intervention(model, batch, config)
     model.requires_grad_(False)

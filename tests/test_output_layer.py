@@ -13,7 +13,7 @@ from lessons_lib.corpora.vocabulary import Vocabulary, words
 from lessons_lib.lab import heads, ladder, starts, transformer
 from lessons_lib.lab.catalogue import REGISTRY
 from lessons_lib.lab.copying import CopyingConfig, build_copier
-from lessons_lib.lab.interventions import InterventionConfig, build_held
+from lessons_lib.lab.interventions import InterventionConfig
 from lessons_lib.tasks import BOS, EOS, FIRST_WORD, UNUSED, Copying, Keyword
 
 TINY = CopyingConfig(vocab=9, length=5, width=6, batch_size=4, steps=3, measured=7)
@@ -24,8 +24,8 @@ def built(config: CopyingConfig) -> models.Seq2Seq:
     if isinstance(config, heads.HeadsConfig):
         return config.assemble(config.head_seeds(1))
     if isinstance(config, InterventionConfig):
-        model = build_held(config, 1)
-        model.silent = config.spare
+        model = build_copier(config, 1)
+        model.column[config.model.target_vocab - config.spare :] = config.model.written
         return model
     if isinstance(config, ladder.LadderConfig):
         return ladder.build_rung(config, 1)

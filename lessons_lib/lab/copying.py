@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lessons_lib import models, probes, training
-from lessons_lib.config import Configuration, check_fields, refuse
+from lessons_lib.config import Configuration, check_fields
 from lessons_lib.lab.outcomes import COPIES
 from lessons_lib.tasks import BOS, EOS, HELD_OUT_SEED, PAD, UNK, Batch, Copying
 
@@ -44,7 +44,6 @@ class CopyingConfig(Configuration):
 
     def __post_init__(self) -> None:
         check_fields(self)
-        refuse({f"dead_words of at least 0, found {self.dead_words}": self.dead_words < 0})
 
     @property
     def task(self) -> Copying:
@@ -158,27 +157,26 @@ def intervene(model: models.Seq2Seq, task: Copying, batch: Batch) -> dict[str, f
         own attention without what is before (after) it. ``accuracy/other_source``: the encoder
         reads another input; ``accuracy/repeated``: words occur more than once.
     """
-    count = len(batch)
-    refuse({f"two inputs or more, found {count}: one is swapped in": count < 2})
     gold = word_positions(batch)
+    at = torch.arange(batch.source.shape[1], device=gold.device)
+    right = gold.clamp(min=0)[..., None]  # b t 1; where there is none, nothing is counted
+    kept = {"right_only": at == right, "not_right": at != right}
+    kept |= {"not_before": at >= right, "not_after": at <= right}
+
+    def accuracy(read: Batch, attention: torch.Tensor | None = None) -> float:
+        return word_accuracy(model(read, attention=attention).logits.argmax(-1), read)
+
     with probes.evaluating(model):
         own = model(batch).attention
-        at = torch.arange(batch.source.shape[1], device=gold.device)
-        right = torch.where(gold >= 0, gold, batch.target_mask.sum(1, keepdim=True) - 1)[..., None]
-        kept = {"right_only": at == right, "not_right": at != right}
-        kept |= {"not_before": at >= right, "not_after": at <= right}
-        runs: dict[str, tuple[Batch, torch.Tensor | None]]
-        runs = {"uniform": (batch, torch.full_like(own, 1 / own.shape[-1]))}
+        found = {"uniform": accuracy(batch, torch.full_like(own, 1 / own.shape[-1]))}
         for name, allowed in kept.items():
             left = (own + 1e-12) * allowed[:, None]  # b k t l
-            runs[name] = batch, left / left.sum(-1, keepdim=True)
-        other = Batch(batch.source.roll(1, dims=0), batch.target, batch.gold)
-        repeated = replace(task, repetition=True).sample(count, HELD_OUT_SEED)
-        runs |= {"other_source": (other, None), "repeated": (repeated.to(gold.device), None)}
-        return {
-            f"accuracy/{name}": word_accuracy(model(read, attention=alpha).logits.argmax(-1), read)
-            for name, (read, alpha) in runs.items()
-        }
+            found[name] = accuracy(batch, left / left.sum(-1, keepdim=True))
+        other = batch.source.roll(1, dims=0)
+        found["other_source"] = accuracy(Batch(other, batch.target, batch.gold))
+        repeated = replace(task, repetition=True).sample(len(batch), HELD_OUT_SEED)
+        found["repeated"] = accuracy(repeated.to(gold.device))
+    return {f"accuracy/{name}": value for name, value in found.items()}
 
 
 def word_accuracy(said: torch.Tensor, batch: Batch) -> float:
@@ -199,10 +197,7 @@ def run_copying(config: CopyingConfig, seed: int) -> training.History:
 
 
 def run_forked(config: ForkedConfig, seed: int) -> training.History:
-    """The run of ``config.start_seed``, from ``config.fork_at`` on with inputs of the seed.
-
-    If the branch is settled by then, all forks of one run take it.
-    """
+    """The run of ``config.start_seed``, from ``config.fork_at`` on with inputs of the seed."""
     common = config.task.stream(config.batch_size, config.start_seed)
     own = config.task.stream(config.batch_size, FORK_SEED + seed)
     inputs = chain(islice(common, config.fork_at), own)
@@ -220,9 +215,9 @@ def train_copier(
 ) -> training.History:
     """Train a copier in place until it copies or its steps are over, then ask what it uses.
 
-    Each of its seven parameters is what some experiment differs in. The seed is that of dropout,
-    and of the inputs unless batches are given. The history has the metrics of ``measure`` (else
-    ``measure_copier``) on held-out inputs and, at the last step, of ``after`` (else ``intervene``).
+    The seed is that of dropout, and of the inputs unless batches are given. The history has the
+    metrics of ``measure`` (else ``measure_copier``) on held-out inputs and, at the last step, of
+    ``after`` (else ``intervene``).
     """
     held_out = config.held_out
     history = training.train(

@@ -14,7 +14,6 @@ import torch
 from torch import nn
 
 from lessons_lib import models, probes, training
-from lessons_lib.config import refuse
 from lessons_lib.lab import copying
 from lessons_lib.lab.copying import CopyingConfig, extended
 from lessons_lib.tasks import Batch, generator
@@ -38,27 +37,6 @@ class HeadsConfig(CopyingConfig):
     #: seeds (the optimiser's moments stay). For averaged contexts only.
     tied_until: int = 0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        counts, sizes = (self.drawn, self.second_drawn), (len(self.pool), len(self.second_pool))
-        heads, inner, tied, merge = self.heads, self.inner, self.tied_until, self.merge
-        many = any(not 0 <= drawn <= size for drawn, size in zip(counts, sizes, strict=True))
-        few = sum(counts) not in (0, heads)
-        wide = inner is not None and (inner < 1 or heads > 1)
-        apart = tied < 0 or (tied > 0 and merge != "average")
-        scales = self.query_scale, self.value_scale
-        refuse(
-            {
-                f"to draw at most as many heads as a pool has, found {counts} of {sizes}": many,
-                f"to draw all {heads} heads, or none to take the run's seed, found {counts}": few,
-                f"inner of at least 1 and one head, found inner {inner} and {heads} heads": wide,
-                "tied_until of at least 0, and 0 where contexts are concatenated, as heads would "
-                f"not stay equal, found {tied} with merge {merge!r}": apart,
-                "query_scale and value_scale of 1: heads start as their seeds say, found "
-                f"{scales}": scales != (1.0, 1.0),
-            }
-        )
-
     def head_seeds(self, seed: int) -> tuple[int, ...]:
         """The seeds of a run's heads: those that it draws, else ``seed * heads`` and following."""
         if not self.drawn + self.second_drawn:
@@ -74,27 +52,24 @@ class HeadsConfig(CopyingConfig):
     def assemble(self, head_seeds: Sequence[int]) -> models.Seq2Seq:
         """A copier with the fixed body and heads of these seeds, equal wherever seeds are equal."""
         model = models.build(replace(self.model, merge=self.merge), self.body_seed)
-        _set_readout(model, self.body_seed)
-        for k, seed in enumerate(head_seeds if self.inner is None else ()):
-            _set_head(model, k, seed)
-        if self.inner is not None:
-            d = self.width
-            with torch.random.fork_rng():
-                torch.manual_seed(head_seeds[0])
-                for name in ("query", "value"):
-                    wide = nn.Sequential(nn.Linear(d, self.inner), nn.Linear(self.inner, d))
-                    model.add_module(name, wide)
+        # The readout starts as beside one head, as a function of the mean context.
+        alone = models.build(replace(self.model, heads=1), self.body_seed)
+        start = alone.readout_layers.state_dict()
+        if self.merge == "concatenate":
+            state, context = start["0.weight"].split(self.width, dim=1)
+            each = context.repeat(1, self.heads) / self.heads
+            start["0.weight"] = torch.cat([state, each], dim=1)
+        model.readout_layers.load_state_dict(start)
+        if self.inner is None:
+            for head, seed in zip(range(self.heads), head_seeds, strict=True):
+                _set_head(model, head, seed)
+            return model
+        with torch.random.fork_rng():
+            torch.manual_seed(head_seeds[0])
+            for name in ("query", "value"):
+                layers = nn.Linear(self.width, self.inner), nn.Linear(self.inner, self.width)
+                model.add_module(name, nn.Sequential(*layers))
         return model
-
-
-def _set_readout(model: models.Seq2Seq, body_seed: int) -> None:
-    """Give the readout the start that it has beside one head, as a function of the mean context."""
-    heads, d = model.config.heads, model.config.d_hidden
-    start = models.build(replace(model.config, heads=1), body_seed).readout_layers.state_dict()
-    if model.config.merge == "concatenate":
-        state, context = start["0.weight"].split(d, dim=1)
-        start["0.weight"] = torch.cat([state, context.repeat(1, heads) / heads], dim=1)
-    model.readout_layers.load_state_dict(start)
 
 
 def by_head(model: models.Seq2Seq) -> list[torch.Tensor]:
@@ -113,27 +88,20 @@ def _set_head(model: models.Seq2Seq, head: int, seed: int) -> None:
         weights[head] = start.detach()
 
 
-def _tie_heads(model: models.Seq2Seq) -> None:
-    """Copy the first head to all others: rounding tells equal heads apart, and that grows."""
-    for weights in by_head(model):
-        weights[1:] = weights[:1].clone()
-
-
 def run_heads(config: HeadsConfig, seed: int) -> training.History:
-    """``train_copier`` of heads put together; at the last step ``remove_heads``.
-
-    The seed is that of the choice of heads, and of the inputs unless ``data_seed`` is set.
-    """
+    """Train heads put together, which the seed chooses; at the last step ``remove_heads``."""
     seeds, tied = config.head_seeds(seed), config.tied_until
     model = config.assemble((seeds[0],) * config.heads if tied else seeds)
 
     def batches() -> Iterator[Batch]:
         data_seed = seed if config.data_seed is None else config.data_seed
         for step, batch in enumerate(config.task.stream(config.batch_size, data_seed)):
-            if step < tied:
-                _tie_heads(model)
-            for head in range(1, config.heads if step == tied > 0 else 0):
-                _set_head(model, head, seeds[head])
+            if step < tied:  # rounding tells equal heads apart, and that grows
+                for weights in by_head(model):
+                    weights[1:] = weights[:1]
+            elif step == tied > 0:
+                for head in range(1, config.heads):
+                    _set_head(model, head, seeds[head])
             yield batch
 
     return copying.train_copier(model, config, seed, batches(), after=remove_heads)
@@ -176,28 +144,27 @@ PAPER_BAD_HEADS = (1, 2, 3, 5, 6, 9, 16, 18, 24)
 two are bad: too few to put models together."""
 
 
-def assembled() -> dict[str, HeadsConfig]:
+def assembled(
+    one: HeadsConfig = ONE_HEAD,
+    bad: tuple[int, ...] = BAD_HEADS,
+    good: tuple[int, ...] = GOOD_HEADS,
+    starts: int = 64,
+) -> dict[str, HeadsConfig]:
     """Models put together from good, bad and random heads; the inputs are those of the run."""
-    ones = {"one-bad": BAD_HEADS, "one-good": GOOD_HEADS}
-    found = {name: replace(ONE_HEAD, pool=pool, drawn=1) for name, pool in ones.items()}
-    return found | _eights(ONE_HEAD, BAD_HEADS, GOOD_HEADS, 64)
+    eight = replace(one, heads=8)
+    return {
+        "one-bad": replace(one, pool=bad, drawn=1),
+        "one-good": replace(one, pool=good, drawn=1),
+        "eight-bad": replace(eight, pool=bad, drawn=8),
+        "seven-bad-one-good": replace(eight, pool=bad, drawn=7, second_pool=good, second_drawn=1),
+        "eight-random": replace(eight, pool=tuple(range(1, starts + 1)), drawn=8),
+    }
 
 
 def assembled_at_size() -> dict[str, HeadsConfig]:
     """Those of eight heads at the paper's size, for 400 updates, so that both rules can be read."""
-    return _eights(replace(PAPER_HEAD, steps=400), PAPER_BAD_HEADS, PAPER_GOOD_HEADS, 24)
-
-
-def _eights(
-    one: HeadsConfig, bad: tuple[int, ...], good: tuple[int, ...], heads: int
-) -> dict[str, HeadsConfig]:
-    eight = replace(one, heads=8)
-    lucky = replace(eight, pool=bad, drawn=7, second_pool=good, second_drawn=1)
-    return {
-        "eight-bad": replace(eight, pool=bad, drawn=8),
-        "seven-bad-one-good": lucky,
-        "eight-random": replace(eight, pool=tuple(range(1, heads + 1)), drawn=8),
-    }
+    found = assembled(replace(PAPER_HEAD, steps=400), PAPER_BAD_HEADS, PAPER_GOOD_HEADS, 24)
+    return {arm: config for arm, config in found.items() if config.heads == 8}
 
 
 def head_controls() -> dict[str, HeadsConfig]:

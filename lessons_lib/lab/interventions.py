@@ -11,7 +11,7 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +32,7 @@ Group = Literal["ktiw", "attention", "shared"]
 
 @dataclass(frozen=True)
 class InterventionConfig(CopyingConfig):
-    """A copying run with an intervention; choices that contradict each other are a ``ValueError``.
+    """A copying run with an intervention.
 
     What is taught first (``prepare``): ``"uniform-easy"``: to copy with attention held uniform,
     inputs drawn from all ``vocab + spare`` words; ``"uniform-hard"``: the same on the task itself;
@@ -47,7 +47,9 @@ class InterventionConfig(CopyingConfig):
     prepare_steps: int = 0  #: updates of the preparation; they come on top of ``steps``
     #: ``"uniform-easy"`` or ``"dictionary"`` teaches ``wrong_dictionary`` instead.
     wrong_words: bool = False
-    #: groups of ``parameter_groups`` that keep their values after the preparation.
+    #: what keeps its values after the preparation. ``"ktiw"``: source embedding, values, readout:
+    #: word in, word out (the encoder can still fit its states to them); ``"attention"``: the query;
+    #: ``"shared"``: the recurrent networks and a target embedding of its own
     frozen: tuple[Group, ...] = ()
     #: where attention is held then; ``"snapshot"``: where the model at ``hold_from`` attends
     hold: Literal["nothing", "uniform", "gold", "snapshot"] = "nothing"
@@ -56,29 +58,13 @@ class InterventionConfig(CopyingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        prepare, steps, spare, hold = self.prepare, self.prepare_steps, self.spare, self.hold
-        groups, frozen, at = get_args(Group), set(self.frozen), self.hold_from
-        low = spare < 0 or not 0 < self.query_rate < float("inf")
-        untold = steps < 0 or (prepare == "nothing") != (steps == 0)
-        bare = self.wrong_words and prepare not in ("uniform-easy", "dictionary")
-        idle = frozen >= {"ktiw", "shared"} and (hold != "nothing" or "attention" in frozen)
-        late = not 0 <= at < (max(self.steps, 1) if hold == "snapshot" else 1)
+        steps, prepare, groups = self.prepare_steps, self.prepare, get_args(Group)
+        unknown = not set(self.frozen) <= set(groups)
         refuse(
             {
-                f"frozen from {', '.join(groups)}, found {self.frozen}": not frozen <= set(groups),
-                "spare of at least 0 and finite query_rate above 0, found "
-                f"{spare} and {self.query_rate}": low,
+                f"frozen from {', '.join(groups)}, found {self.frozen}": unknown,
                 "prepare_steps above 0 with a preparation, else 0, found "
-                f"{steps} with prepare {prepare!r}": untold,
-                "spare words for an easy distribution, found as many words as an input has": (
-                    prepare == "uniform-easy" and self.vocab + spare == self.length
-                ),
-                f"wrong_words with prepare 'uniform-easy' or 'dictionary', found {prepare!r}": bare,
-                "two words or more to exchange, found a single one; choose another spare": (
-                    self.wrong_words and 1 in (self.vocab, spare)
-                ),
-                f"hold_from below steps, 0 without a snapshot, found {at} with hold {hold!r}": late,
-                f"something to train, found frozen {self.frozen} with hold {hold!r}": idle,
+                f"{steps} with prepare {prepare!r}": (prepare != "nothing") != (steps > 0),
             }
         )
 
@@ -89,32 +75,14 @@ class InterventionConfig(CopyingConfig):
         return replace(super().model, source_vocab=size, target_vocab=size)
 
 
-class HeldCopier(models.Seq2Seq):
-    """A copier whose attention can be held."""
+def hold(model: models.Seq2Seq, attention: Callable[[Batch], Tensor]) -> None:
+    """Give all who call a model this attention in place of its own, unless they pass another."""
 
-    #: gives the attention that all who call the model see in place of its own; ``None``: no other
-    hold: Callable[[Batch], Tensor] | None = None
-    silent: int = 0  #: so many last output words have no chance: the task does not have them
+    def held(_: nn.Module, args: tuple[Batch], asked: dict[str, Tensor | None]) -> Any:
+        passed = asked.get("attention")
+        return args, {"attention": attention(*args) if passed is None else passed}
 
-    def forward(self, batch: Batch, attention: Tensor | None = None) -> models.Seq2SeqOutput:
-        """As ``Seq2Seq.forward``; attention that is passed goes before that held."""
-        if attention is None and self.hold is not None:
-            attention = self.hold(batch)
-        return super().forward(batch, attention)
-
-    def readout(self, decoder_states: Tensor, context: Tensor) -> Tensor:
-        """As ``Seq2Seq.readout``, with silent words at ``MINUS_INFINITY``."""
-        logits = super().readout(decoder_states, context)
-        logits[..., logits.shape[-1] - self.silent :] = models.MINUS_INFINITY
-        return logits
-
-
-def build_held(config: InterventionConfig, seed: int) -> HeldCopier:
-    """The copier of ``copying.build_copier`` with the same start, not held yet."""
-    with torch.random.fork_rng():
-        model = HeldCopier(config.model)
-    model.load_state_dict(copying.build_copier(config, seed).state_dict())
-    return model
+    model.register_forward_pre_hook(held, with_kwargs=True)
 
 
 def uniform_attention(batch: Batch) -> Tensor:
@@ -129,26 +97,8 @@ def gold_attention(batch: Batch) -> Tensor:
     return one_hot(batch.gold, batch.source.shape[1])[:, None]
 
 
-def parameter_groups(model: models.Seq2Seq) -> dict[Group, list[nn.Parameter]]:
-    """All parameters of an encoder-decoder by what they serve.
-
-    ``"ktiw"``: source embedding, values and readout: word in, word out. ``"attention"``: the query.
-    ``"shared"``: the recurrent networks, the bridge, and a target embedding of its own. With
-    ``"ktiw"`` alone frozen, the encoder can still fit its states to the readout.
-    """
-    found: dict[Group, list[nn.Parameter]] = {"ktiw": [], "attention": [], "shared": []}
-    of: dict[str, Group] = dict.fromkeys(("source_embedding", "value", "readout_layers"), "ktiw")
-    of["query"] = "attention"
-    for name, parameter in model.named_parameters():  # a shared table once, as source_embedding
-        found[of.get(name.split(".")[0], "shared")].append(parameter)
-    return found
-
-
 def wrong_dictionary(config: InterventionConfig) -> Tensor:
-    """For each identifier the wrong output word, ``(vocab + spare + specials,)``.
-
-    Words of the task are exchanged among themselves in one cycle, and so are the spare ones.
-    """
+    """A wrong output word for each identifier: one cycle of the task's words, one of the spare."""
     parts = torch.arange(config.model.source_vocab).split([FIRST_WORD, config.vocab, config.spare])
     return torch.cat([parts[0], parts[1].roll(-1), parts[2].roll(-1)])
 
@@ -185,10 +135,13 @@ def alignment_loss(model: models.Seq2Seq, batch: Batch) -> Tensor:
     return -(log_alpha * gold_attention(batch)).sum(-1).mean()
 
 
-def _freeze(model: models.Seq2Seq, names: tuple[Group, ...]) -> None:
-    for name, parameters in parameter_groups(model).items():
-        for parameter in parameters:
-            parameter.requires_grad_(name not in names)
+def _freeze(model: models.Seq2Seq, frozen: tuple[Group, ...]) -> None:
+    """Freeze the parameters of these groups, and no others."""
+    groups = dict.fromkeys(("source_embedding", "value", "readout_layers"), "ktiw")
+    groups["query"] = "attention"
+    for name, parameter in model.named_parameters():  # a shared table once, as source_embedding
+        group = groups.get(name.split(".")[0], "shared")
+        parameter.requires_grad_(group not in frozen)
 
 
 def measure_intervention(
@@ -220,59 +173,59 @@ def run_intervention(config: InterventionConfig, seed: int) -> training.History:
     While attention is held, that attention is measured. Steps count all updates, those of the
     preparation first; it is measured with attention left free, and its loss is left out.
     """
-    model = build_held(config, seed)
     measure = partial(measure_intervention, config=config)
-    before = _prepare(model, config, seed, measure)
-    model.silent = config.spare
+    model, before = _prepare(config, seed, measure)
+    # Spare words are silent from here on: they have no row of the output layer.
+    model.column[config.model.target_vocab - config.spare :] = config.model.written
     _freeze(model, config.frozen)
-    model.hold = {"uniform": uniform_attention, "gold": gold_attention}.get(config.hold)
+    if config.hold in ("uniform", "gold"):
+        hold(model, uniform_attention if config.hold == "uniform" else gold_attention)
 
     def batches() -> Iterator[Batch]:
         for step, batch in enumerate(config.task.stream(config.batch_size, seed)):
             if config.hold == "snapshot" and step == config.hold_from:
-                model.hold = _snapshot(model)
+                hold(model, _snapshot(model))
             yield batch
 
-    rates = [(parameter_groups(model)["attention"], config.query_rate)]
+    rates = [(list(model.query.parameters()), config.query_rate)]
     history = copying.train_copier(model, config, seed, batches(), measure, rates)
     rows = (*before.rows, *({**r, "step": r["step"] + before.steps} for r in history.rows))
     seconds = before.wall_seconds + history.wall_seconds
     return replace(history, rows=rows, steps=before.steps + history.steps, wall_seconds=seconds)
 
 
-def prepared_copier(config: InterventionConfig, seed: int) -> HeldCopier:
+def prepared_copier(config: InterventionConfig, seed: int) -> models.Seq2Seq:
     """The copier of ``run_intervention`` after its preparation: not held, and nothing frozen."""
-    model = build_held(config, seed)
-    _prepare(model, config, seed, None)
-    _freeze(model, ())
-    return model
+    return _prepare(config, seed, None)[0]
 
 
 def _prepare(
-    model: HeldCopier, config: InterventionConfig, seed: int, measure: copying.Measure | None
-) -> training.History:
+    config: InterventionConfig, seed: int, measure: copying.Measure | None
+) -> tuple[models.Seq2Seq, training.History]:
     """The first stage, whose end is left to be measured as the beginning of the second."""
+    model = copying.build_copier(config, seed)
     if config.prepare == "nothing":
-        return training.History((), 0, False, 0.0, training.pick_device().type)
+        return model, training.History((), 0, False, 0.0, training.pick_device().type)
     losses = {"dictionary": dictionary_loss, "alignment": alignment_loss}
-    hold = gold_attention if config.prepare == "gold" else uniform_attention
+    held = gold_attention if config.prepare == "gold" else uniform_attention
     _freeze(model, ("ktiw", "shared") if config.prepare == "alignment" else ())
     history = training.train(
         model,
         preparation_batches(config, seed),
-        losses.get(config.prepare, lambda model, batch: held_loss(model, batch, hold(batch))),
+        losses.get(config.prepare, lambda model, batch: held_loss(model, batch, held(batch))),
         replace(config.schedule, steps=config.prepare_steps, stop_metric=None),
         evaluate=measure and (lambda copier: measure(copier, config.held_out)),
         seed=seed,
     )
+    _freeze(model, ())
     kept = [r for r in history.rows if r["step"] < config.prepare_steps and r["metric"] != "loss"]
-    return replace(history, rows=tuple(kept))
+    return model, replace(history, rows=tuple(kept))
 
 
-def _snapshot(model: HeldCopier) -> Callable[[Batch], Tensor]:
+def _snapshot(model: models.Seq2Seq) -> Callable[[Batch], Tensor]:
     """Where the model as it is now attends, whatever becomes of it."""
     then = copy.deepcopy(model).eval()
-    return torch.no_grad()(lambda batch: then.forward(batch).attention)
+    return torch.no_grad()(lambda batch: then(batch).attention)
 
 
 INTERVENED = extended(SMALL, InterventionConfig)
@@ -282,10 +235,7 @@ SPARE = replace(INTERVENED, spare=8)
 
 
 def ktiw_first() -> dict[str, InterventionConfig]:
-    """Words given first, right or wrong or neither, and words frozen, right, wrong or at random.
-
-    ``pretrained-hard`` learns first which words are spare ones, and no word.
-    """
+    """Words given first, right or wrong or neither, and words frozen, right, wrong or at random."""
     bags = replace(SPARE, prepare="uniform-easy", prepare_steps=100)
     book = replace(SPARE, prepare="dictionary", prepare_steps=100)
     wrong = replace(book, wrong_words=True)
@@ -293,6 +243,7 @@ def ktiw_first() -> dict[str, InterventionConfig]:
         "as-it-is": SPARE,
         "pretrained-uniform": bags,
         "pretrained-control": replace(bags, wrong_words=True),
+        # Learns which words are spare ones, and no word.
         "pretrained-hard": replace(SPARE, prepare="uniform-hard", prepare_steps=100),
         "from-dictionary": book,
         "scrambled": wrong,

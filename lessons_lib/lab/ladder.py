@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib import models, training
-from lessons_lib.config import refuse
 from lessons_lib.lab.copying import SMALL, CopyingConfig, build_copier, extended, train_copier
 
 START_SCALE = 0.1
@@ -38,23 +37,6 @@ class LadderConfig(CopyingConfig):
     #: about its rate in a step; a query moves a logit by all its weights.
     attention_rate: float = 1.0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        carry, rate = self.carry, self.attention_rate
-        wrong = carry != 0 or not 0 < rate < float("inf")  # as is NaN
-        refuse({f"carry 0 and finite attention_rate above 0, found {carry:g} and {rate}": wrong})
-
-    @property
-    def positions(self) -> int:
-        """Input positions, and output steps, the end symbol's included."""
-        return self.length + self.end_symbol
-
-    @property
-    def model(self) -> models.Seq2SeqConfig:
-        """The encoder-decoder; where positions have parameters, it refuses longer inputs."""
-        bound = self.attention == "free" or self.decoder == "positions"
-        return replace(super().model, max_length=self.positions) if bound else super().model
-
 
 class Rung(models.Seq2Seq):
     """A copier with the parts that a configuration leaves it.
@@ -66,12 +48,12 @@ class Rung(models.Seq2Seq):
     def __init__(self, config: LadderConfig) -> None:
         super().__init__(config.model)
         self.rung = config
+        steps = config.length + config.end_symbol
         self.free: nn.Parameter | None = None  # attention logits, (heads, tgt, src)
         if config.attention == "free":
-            logits = torch.randn(config.heads, config.positions, config.positions)
-            self.free = nn.Parameter(START_SCALE * logits)
+            self.free = nn.Parameter(START_SCALE * torch.randn(config.heads, steps, steps))
         if config.decoder == "positions":
-            self.add_module("decoder", Positions(config.positions, config.width))
+            self.add_module("decoder", Positions(steps, config.width))
 
     def encode(self, source: Tensor, mask: Tensor) -> tuple[Tensor, Any]:
         """Encoder states, what is read beside them, and the decoder's start."""
@@ -128,8 +110,7 @@ def run_ladder(config: LadderConfig, seed: int) -> training.History:
     """Train one rung from a seed, with the same inputs on all rungs; see ``train_copier``."""
     model = build_rung(config, seed)
     attends = list(model.query.parameters()) if model.free is None else [model.free]
-    factors = [(attends, config.attention_rate)] if config.attention_rate != 1 else []
-    return train_copier(model, config, seed, rate_factors=factors)
+    return train_copier(model, config, seed, rate_factors=[(attends, config.attention_rate)])
 
 
 RUNG = extended(SMALL, LadderConfig, steps=1000, evaluate_every=5)

@@ -7,13 +7,12 @@ the lexical probe is again ``readout(s_t, V h_l)``.
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from lessons_lib import models, probes, training
-from lessons_lib.config import refuse
 from lessons_lib.lab import copying
 from lessons_lib.lab.copying import SMALL, CopyingConfig, extended
 from lessons_lib.tasks import Batch
@@ -37,20 +36,6 @@ class TransformerConfig(OptimizedConfig):
 
     #: of self-attention; without, a state is its word and its position, nothing of neighbours
     encoder_layers: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        heads, width, layers = self.heads, self.width, self.encoder_layers
-        wrong = {
-            f"encoder_layers of at least 0, found {layers}": layers < 0,
-            "a width that is a multiple of heads, each head has its share, found "
-            f"width {width} and {heads} heads": heads < 1 or width < 1 or width % heads > 0,
-        }
-        for name in ("cell", "readout", "query_scale", "value_scale"):
-            usual, found = getattr(CopyingConfig, name), getattr(self, name)
-            why = "the default, as a Transformer has no use for it"
-            wrong[f"{name} {usual!r}, {why}, found {found!r}"] = found != usual
-        refuse(wrong)
 
     @property
     def model(self) -> models.Seq2SeqConfig:
@@ -105,9 +90,7 @@ class Transformer(models.Seq2Seq):
             x = layer(x, src_key_padding_mask=~mask)
         return self.encoder_norm(x), None
 
-    def decoder(  # type: ignore[override]  # a module in the parent
-        self, embedded: Tensor, start: None
-    ) -> tuple[Tensor, None]:
+    def decoder(self, embedded: Tensor, start: Any) -> tuple[Tensor, Any]:  # type: ignore[override]
         """Decoder states s from the words before, ``(batch, tgt, d_hidden)``."""
         tgt = embedded.shape[1]
         x = embedded + self.target_position.weight[:tgt]
