@@ -54,13 +54,8 @@ class Vocabulary:
     ) -> Self:
         """Number the words of some sentences by falling frequency, ties in alphabetical order.
 
-        Those that occur ``min_count`` times are kept, at most ``max_size`` with the specials, a
-        ``ValueError`` if that leaves no room for a word.
+        Those that occur ``min_count`` times are kept, at most ``max_size`` with the specials.
         """
-        if max_size is not None and max_size <= FIRST_WORD:
-            raise ValueError(
-                f"expected a max_size above {FIRST_WORD}, the number of specials, found {max_size}"
-            )
         counts = Counter(word for sentence in sentences for word in sentence)
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         kept = [word for word, n in ranked if n >= min_count and word not in SPECIALS]
@@ -79,7 +74,7 @@ class Vocabulary:
 
     def encode(self, sentence: Sequence[str]) -> list[int]:
         """An identifier for each word; no BOS or EOS is added."""
-        return [self._index.get(word, UNK) for word in sentence]
+        return list(map(self.index, sentence))
 
     def encode_line(self, line: str) -> list[int]:
         """An identifier for each of ``words(line)``."""
@@ -141,9 +136,8 @@ def number_dictionary(
 
     Words without a translation there are left out; the frequent ones come first.
     """
-    numbered = {}
-    for i in range(FIRST_WORD, len(source)):
-        found = {target.index(word) for word in dictionary.get(source.words[i], frozenset())}
-        if found := found - {UNK}:
-            numbered[i] = frozenset(found)
-    return numbered
+    numbered = {
+        i: frozenset(map(target.index, dictionary.get(source.words[i], ()))) - {UNK}
+        for i in range(FIRST_WORD, len(source))
+    }
+    return {i: found for i, found in numbered.items() if found}
