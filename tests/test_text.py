@@ -50,7 +50,6 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither network nor data nor cache."""
     unreachable = requests.ConnectionError("no route to host")
     monkeypatch.setattr("requests.get", Mock(side_effect=unreachable))
-    monkeypatch.setattr(sources, "_unreachable", {})
     monkeypatch.delenv("LESSONS_DATA", raising=False)
     monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "cache"))
 

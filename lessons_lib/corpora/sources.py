@@ -11,7 +11,6 @@ import os
 import re
 import tarfile
 import tempfile
-import time
 import tomllib
 import zlib
 from collections.abc import Iterable
@@ -25,10 +24,6 @@ from tqdm import tqdm
 
 TIMEOUT = 10.0
 """Seconds to wait for a connection, and for each further piece of a download."""
-RETRY_AFTER = 60.0
-"""Seconds for which a server that could not be reached is not asked again."""
-_unreachable: dict[str, tuple[float, str]] = {}
-"""Server: when it could not be reached, and why. Otherwise each file would wait for it anew."""
 
 
 class CorpusUnavailable(RuntimeError):  # noqa: N818 (it is a state, like a missing book)
@@ -196,10 +191,6 @@ def download(address: str, checksum: str, destination: Path) -> None:
     message of an ``OSError`` says whether it is unreachable, truncated, altered, or not to be
     written.
     """
-    host = urlsplit(address).netloc
-    since, why = _unreachable.get(host, (0.0, ""))
-    if why and time.monotonic() - since < RETRY_AFTER:
-        raise OSError(why)
     pooch.get_logger().setLevel("WARNING")
     try:
         # None: only in a terminal. The total is told later; without one a bar is no truth value.
@@ -208,8 +199,7 @@ def download(address: str, checksum: str, destination: Path) -> None:
             pooch.retrieve(address, checksum, destination.name, destination.parent, downloader=ask)
     except (requests.ConnectionError, requests.Timeout) as error:
         why = str(getattr(error.args[0], "reason", error)).rpartition(": ")[2]
-        _unreachable[host] = time.monotonic(), f"{host} cannot be reached ({why})"
-        raise OSError(_unreachable[host][1]) from error
+        raise OSError(f"{urlsplit(address).netloc} cannot be reached ({why})") from error
     except (requests.RequestException, ValueError) as error:
         raise OSError(f"{address} did not come whole and unaltered ({error})") from error
     except OSError as error:
