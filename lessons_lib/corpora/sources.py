@@ -1,6 +1,6 @@
 """Where the real corpora come from: pinned addresses, terms of use, and verified copies.
 
-``fetch`` hands out the path of a file whose SHA-256 is the pinned one, and never anything else. It
+``fetch`` hands out the path of a file that is verified by its checksum, and never anything else. It
 looks into the directory named by the environment variable ``LESSONS_DATA``, then into a cache, and
 then downloads. A download becomes visible under its name only when it is complete and verified.
 """
@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import os
 import re
+import sys
 import tarfile
 import tempfile
 import tomllib
@@ -20,21 +21,18 @@ from urllib.parse import urlsplit
 
 import pooch
 import requests
-from tqdm import tqdm
 
 TIMEOUT = 10.0
 """Seconds to wait for a connection, and for each further piece of a download."""
 
 
 class CorpusUnavailable(RuntimeError):  # noqa: N818 (it is a state, like a missing book)
-    """A corpus is neither here nor to be had; names both remedies, and ``reason`` in one line."""
+    """A corpus is neither here nor to be had; says why, and names both remedies."""
 
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.reason)  # from one process to another
+    @property
+    def reason(self) -> str:
+        """Why, in one line: how the message begins."""
+        return str(self).partition(".\n")[0]
 
 
 class CorpusAltered(RuntimeError):  # noqa: N818
@@ -113,11 +111,10 @@ def fetch(relative_path: str) -> Path:
     corpus, name = pinned[relative_path]
     digest, archive = corpus["files"][name], corpus.get("archive")
     address = corpus["address"] + (archive[0] if archive else name)
-    digest_of = _digest_inside if archive else pooch.file_hash
-
     data = data_directory()
     if data and (mine := data / relative_path).is_file():
-        if (found := digest_of(mine)) != digest:
+        found = _digest_inside(mine) if archive else pooch.file_hash(mine)
+        if found != digest:
             raise CorpusAltered(
                 f"{mine} is not the file that this course was written for.\n"
                 f"Expected SHA-256 {digest},\nfound    SHA-256 {found}.\n"
@@ -126,33 +123,25 @@ def fetch(relative_path: str) -> Path:
             )
         return mine
 
-    cached: Path | None = None
+    cached = cache_directory() / relative_path
     try:
-        cached = cache_directory() / relative_path
-        if not (cached.is_file() and digest_of(cached) == digest):
-            if archive:
-                packed = cached.with_name(archive[0])
-                download(address, archive[1], packed)
-                _make_reviews(packed, cached, digest)
-            else:
-                download(address, digest, cached)
-        return cached
+        if not archive:
+            download(address, digest, cached)
+        elif not (cached.is_file() and _digest_inside(cached) == digest):
+            packed = cached.with_name(archive[0])
+            download(address, archive[1], packed)
+            _make_reviews(packed, cached)
     except OSError as error:
-        reason = f"{relative_path} could not be downloaded: {error}"
-        where = "which is not set now"
-        if data:
-            reason += f" (and it is not in {data}, the directory that LESSONS_DATA names)"
-            where = f"now {data}, which has no such file"
-        if cached and cached.is_file():
-            reason += f" (the copy in the cache, {cached}, is damaged and was left as it is)"
+        lacking = f" (and it is not in {data}, the directory that LESSONS_DATA names)"
         raise CorpusUnavailable(
-            f"{reason}.\nTwo remedies:\n"
-            f"- set the environment variable LESSONS_DATA ({where}) to a directory that has "
+            f"{relative_path} could not be downloaded: {error}{lacking if data else ''}.\n"
+            "Two remedies:\n"
+            "- set the environment variable LESSONS_DATA to a directory that has "
             f"{relative_path} in it, taken from {address}\n"
-            f"- or connect to the network and run this again: the file is then downloaded "
-            f"and kept in {cached.parent if cached else 'the cache'}.",
-            reason,
+            "- or connect to the network and run this again: the file is then downloaded "
+            f"and kept in {cached.parent} (LESSONS_CACHE names another place)."
         ) from error
+    return cached
 
 
 def _digest_inside(path: Path) -> str:
@@ -163,7 +152,7 @@ def _digest_inside(path: Path) -> str:
         return "none: it is no whole gzip file"
 
 
-def _make_reviews(archive: Path, destination: Path, digest: str) -> None:
+def _make_reviews(archive: Path, destination: Path) -> None:
     """One part of the film reviews: label, tab, review on one line; negative first, by number."""
     part = destination.name.partition(".")[0]
     rows: list[tuple[str, int, str]] = []
@@ -173,14 +162,9 @@ def _make_reviews(archive: Path, destination: Path, digest: str) -> None:
             if name and (file := files.extractfile(member)):
                 review = " ".join(file.read().decode("utf-8").split())
                 rows.append((name[1], int(name[2]), review))
-    text = "".join(f"{label}\t{review}\n" for label, _, review in sorted(rows)).encode()
-    if (found := hashlib.sha256(text).hexdigest()) != digest:
-        raise OSError(
-            f"the reviews in {archive} are not the expected ones: expected SHA-256 {digest}, "
-            f"found {found} of {len(rows):,} reviews"
-        )
+    text = "".join(f"{label}\t{review}\n" for label, _, review in sorted(rows))
     with pooch.utils.temporary_file(path=destination.parent) as made:
-        Path(made).write_bytes(gzip.compress(text, mtime=0))
+        Path(made).write_bytes(gzip.compress(text.encode(), mtime=0))
         Path(made).replace(destination)
 
 
@@ -188,15 +172,12 @@ def download(address: str, checksum: str, destination: Path) -> None:
     """Download one file if it is not there, verify it, and put it in its place in one step.
 
     Several processes may do this at once. ``checksum`` is SHA-256, or as in ``md5:...``. The
-    message of an ``OSError`` says whether it is unreachable, truncated, altered, or not to be
-    written.
+    message of an ``OSError`` says whether it is unreachable, truncated or altered.
     """
     pooch.get_logger().setLevel("WARNING")
+    ask = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=1 << 16, timeout=TIMEOUT)
     try:
-        # None: only in a terminal. The total is told later; without one a bar is no truth value.
-        with tqdm(total=1, unit="B", unit_scale=True, disable=None, leave=False) as bar:
-            ask = pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=TIMEOUT)
-            pooch.retrieve(address, checksum, destination.name, destination.parent, downloader=ask)
+        pooch.retrieve(address, checksum, destination.name, destination.parent, downloader=ask)
     except (requests.ConnectionError, requests.Timeout) as error:
         why = str(getattr(error.args[0], "reason", error)).rpartition(": ")[2]
         raise OSError(f"{urlsplit(address).netloc} cannot be reached ({why})") from error
