@@ -142,25 +142,15 @@ def _decoded(path: Path, encoding: str) -> str:
 def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
     """The lines of a file of text, plain or gzipped, in NFC, without their ends.
 
-    A ``ValueError`` if it is empty, damaged, no text or in another encoding, or has a carriage
-    return inside a line.
+    A ``ValueError`` if it is empty, damaged, no text or in another encoding.
     """
     # Marks of byte order also stand inside, where files were put together.
-    text = _decoded(path, encoding).replace("\ufeff", "")
+    text = unicodedata.normalize("NFC", _decoded(path, encoding).replace("\ufeff", ""))
     if not text.strip():
         raise ValueError(f"{path}: expected at least one line of text, found an empty file")
-    if "\n" not in text:
-        text = text.replace("\r", "\n")
-    text = re.sub(r"\r+(\n|\Z)", r"\1", unicodedata.normalize("NFC", text))
     # Not str.splitlines: it also breaks lines at characters such as U+0085 and U+2028.
-    lines = text.removesuffix("\n").split("\n")
-    if "\r" in text:
-        number, line = next((n, line) for n, line in enumerate(lines, start=1) if "\r" in line)
-        raise ValueError(
-            f"{path}, line {number}: expected line ends of one kind, found a carriage return "
-            f"inside {line[:60]!r}. Put a line feed in its place where it ends a line, else a blank"
-        )
-    return lines
+    lines = re.split(r"\r*\n|\r", text)
+    return lines if lines[-1] else lines[:-1]
 
 
 def read_parallel(
