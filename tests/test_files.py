@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lessons_lib.corpora.files import LabelledCorpus, read_labelled, read_parallel
+from lessons_lib.corpora.files import read_labelled, read_parallel
 
 TEXT = "1 Zwei weiße Hunde\n0 a clich\u00e9\n1 ok\n"
 RAW = TEXT.encode()
@@ -105,14 +105,6 @@ def test_classes_that_cannot_be_names_are_refused(file: File, classes: Any) -> N
     message = rf"different words as classes, in their order, .*found {re.escape(repr(classes))}"
     with pytest.raises(ValueError, match=message):
         read_labelled(file("a see you\nb win now\n"), classes=classes)
-    with pytest.raises(ValueError, match=message):
-        LabelledCorpus("a", ("see you",), (0,), classes)
-
-
-@pytest.mark.parametrize("labels", [(0,), (0, 2), (0, -1), (0, 1, 1)])
-def test_labels_without_class_or_text_are_refused(labels: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="expected for each of 2 texts a label from 0 to 1"):
-        LabelledCorpus("x", ("a", "b"), labels, ("no", "yes"))
 
 
 def test_classes_in_any_ordered_form_and_with_blanks_inside(file: File) -> None:

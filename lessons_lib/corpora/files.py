@@ -47,24 +47,12 @@ class ParallelCorpus:
 
 @dataclass(frozen=True)
 class LabelledCorpus:
-    """Plain texts with one class each: a label is an index into ``classes``.
-
-    A ``ValueError`` if labels do not fit texts or classes, or classes are no different words.
-    """
+    """Plain texts with one class each: a label is an index into ``classes``."""
 
     name: str
     texts: tuple[str, ...]
     labels: tuple[int, ...]
     classes: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        _in_order(self.classes)
-        low, high = min(self.labels, default=0), max(self.labels, default=0)
-        if low < 0 or high >= len(self.classes) or len(self.texts) != len(self.labels):
-            raise ValueError(
-                f"expected for each of {len(self.texts)} texts a label from 0 to "
-                f"{len(self.classes) - 1}, found {len(self.labels)} labels from {low} to {high}"
-            )
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -186,7 +174,7 @@ def read_labelled(
     are integers, and any will do (0 and 1, -1 and 1, ...): they are sorted, and the ``classes`` of
     the corpus are what stands in the file. Where the file has words for labels, name them in
     ``classes``, in the order of their indices; they may have blanks inside. A ``ValueError`` as
-    ``read_lines`` and ``LabelledCorpus``, or if a line is blank, or has no text, no label as above
+    ``read_lines``, or if classes have no order, a line is blank, or has no text, no label as above
     or two, or integers number the texts.
     """
     path = Path(path)
