@@ -71,15 +71,14 @@ class EncodedPairs:
         the source, which spares recurrent layers the packing; or nothing. ``skip`` batches are left
         out at the beginning, to go on where a run was stopped.
         """
-        if order == "both":
-            # One number that orders pairs by target length, two lengths taken as one, then by
-            # source length: measured on Multi30k, this pads less than either alone or their sum.
-            band = torch.div(self.target_lengths, 2, rounding_mode="floor")
-            key = band * (int(self.source_lengths.max()) + 1) + self.source_lengths
-        elif order == "source":
-            key = self.source_lengths * (int(self.target_lengths.max()) + 1) + self.target_lengths
-        else:
-            key = torch.zeros_like(self.index)  # a stable sort leaves the random order as it is
+        nothing = torch.zeros_like(self.index)  # a stable sort leaves the random order as it is
+        first, second = {
+            # Of targets two lengths count as one: this pads least on Multi30k.
+            "both": (self.target_lengths // 2, self.source_lengths),
+            "source": (self.source_lengths, self.target_lengths),
+            "random": (nothing, nothing),
+        }[order]
+        key = first * (int(second.max()) + 1) + second
         return map(self.batch, islice(_dealt(key, batch_size, seed, epochs), skip, None))
 
 

@@ -6,11 +6,11 @@ on the embedded corpus (``..._or_toy``) also return a notice that a chapter show
 
 import csv
 import html
-import io
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import TypeVar
 
 from lessons_lib.corpora.files import (
@@ -20,9 +20,9 @@ from lessons_lib.corpora.files import (
     read_lines,
     read_parallel,
 )
-from lessons_lib.corpora.sources import CorpusUnavailable, choose, fetch
+from lessons_lib.corpora.sources import CorpusUnavailable, choose, choose_languages, fetch
 from lessons_lib.corpora.toy_language import ANIMALS, LANGUAGES, toy_dictionary, toy_parallel
-from lessons_lib.corpora.vocabulary import words
+from lessons_lib.corpora.vocabulary import collected, words
 
 Loaded = TypeVar("Loaded")
 _SPLITS = ("train", "val", "test")
@@ -54,10 +54,7 @@ def load_parallel(
     """
     choose("name", name, _PARALLEL)
     languages, files = _PARALLEL[name]
-    choose("source", source, languages)
-    choose("target", target, languages)
-    if source == target:
-        raise ValueError(f"expected two different languages, found {source!r} twice")
+    choose_languages(source, target, languages)
     choose("split", split, _SPLITS)
     if name == "toy":
         first, end = _TOY_PARTS[split]
@@ -132,7 +129,7 @@ def _read_imdb(split: str) -> LabelledCorpus:
 
 def _read_ag_news() -> LabelledCorpus:
     classes = tuple(read_lines(fetch("ag_news/classes.txt")))
-    rows = list(csv.reader(io.StringIO(fetch("ag_news/test.csv").read_text(encoding="utf-8"))))
+    rows = list(csv.reader(read_lines(fetch("ag_news/test.csv"))))
     texts = tuple(_clean_news(f"{title} {description}") for _, title, description in rows)
     return LabelledCorpus("ag_news", texts, tuple(int(row[0]) - 1 for row in rows), classes)
 
@@ -170,12 +167,8 @@ def load_dictionary(name: str = "en-de") -> dict[str, frozenset[str]]:
     made from it and passed on must name Wiktionary and keep the licence.
     """
     choose("name", name, ("en-de", "de-en"))
-    found: dict[str, set[str]] = {}
-    for line in read_lines(fetch("dictionary/en-de-enwiktionary.txt")):
-        for pair in _entries(line):
-            word, translation = pair if name == "en-de" else pair[::-1]
-            found.setdefault(word, set()).add(translation)
-    return {word: frozenset(found[word]) for word in sorted(found)}
+    lines = read_lines(fetch("dictionary/en-de-enwiktionary.txt"))
+    return collected(chain.from_iterable(map(_entries, lines)), turned=name == "de-en")
 
 
 def _entries(line: str) -> Iterator[tuple[str, str]]:
@@ -204,36 +197,30 @@ def toy_labelled(split: str = "train") -> LabelledCorpus:
     return LabelledCorpus("toy", sentences, labels, ("none", "animal"))
 
 
-def _or_embedded(
-    load: Callable[[], Loaded], instead: Callable[[], Loaded], words: str
-) -> tuple[Loaded, str]:
-    """What ``load`` gives, or what stands in, and a notice with ``words``, why, and what to do."""
+def _or_embedded(load: Callable[[], Loaded], instead: Callable[[], Loaded]) -> tuple[Loaded, str]:
+    """What ``load`` gives, or what stands in, and a notice that says why, and what to do."""
     try:
         return load(), ""
     except CorpusUnavailable as error:
-        notice = (
-            f"**Embedded {words}, because {error.reason}. To change that, set the environment "
-            "variable `LESSONS_DATA` to a directory that has this file, or connect to the network, "
-            "and run it again."
+        return instead(), (
+            "**Embedded text.** What follows runs on German and English sentences that this course "
+            "writes itself, with their dictionary and labels (is an animal mentioned?), not on the "
+            f"real text, because {error.reason}. To change that, set the environment variable "
+            "`LESSONS_DATA` to a directory that has this file, or connect to the network, and run "
+            "it again."
         )
-        return instead(), notice
 
 
 def load_parallel_or_toy(
     name: str = "multi30k", source: str = "de", target: str = "en", split: str = "train"
 ) -> tuple[ParallelCorpus, str]:
-    """``load_parallel``, or the toy language where the corpus is not to be had, and a notice.
+    """``load_parallel`` of German and English, or the toy language if it is not to be had.
 
-    The notice is Markdown for the reader, and empty where the corpus is the real one. Where the toy
-    language does not have these languages, a ``CorpusUnavailable``.
+    The notice is Markdown for the reader, and empty where the corpus is the real one.
     """
-    if not {source, target} <= set(LANGUAGES):
-        return load_parallel(name, source, target, split), ""
     return _or_embedded(
         lambda: load_parallel(name, source, target, split),
         lambda: load_parallel("toy", source, target, split),
-        "corpus.** What follows runs on the small German-English corpus that this course writes "
-        "itself, not on the real text",
     )
 
 
@@ -242,19 +229,9 @@ def load_dictionary_or_toy(name: str = "en-de") -> tuple[dict[str, frozenset[str
 
     A chapter whose corpus is the toy language wants ``toy_language.toy_dictionary`` in any case.
     """
-    return _or_embedded(
-        lambda: load_dictionary(name),
-        lambda: toy_dictionary(*name.split("-")),
-        "dictionary.** What follows uses the small one of the course's own corpus, not that of "
-        "Wiktionary",
-    )
+    return _or_embedded(lambda: load_dictionary(name), lambda: toy_dictionary(*name.split("-")))
 
 
 def load_labelled_or_toy(name: str, split: str = "train") -> tuple[LabelledCorpus, str]:
     """``load_labelled``, or ``toy_labelled``, and a notice."""
-    return _or_embedded(
-        lambda: load_labelled(name, split),
-        lambda: toy_labelled(split),
-        "corpus.** What follows runs on sentences that this course writes itself, with the "
-        "question whether an animal is mentioned, not on the real text",
-    )
+    return _or_embedded(lambda: load_labelled(name, split), lambda: toy_labelled(split))

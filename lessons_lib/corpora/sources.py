@@ -51,6 +51,12 @@ def choose(what: str, value: str, choices: Iterable[str]) -> None:
         raise ValueError(f"expected as {what} one of {', '.join(choices)}; found {value!r}")
 
 
+def choose_languages(source: str, target: str, languages: Iterable[str]) -> None:
+    """Refuse, as ``choose``, a language that is not there, and twice the same."""
+    choose("source", source, languages)
+    choose("target", target, [language for language in languages if language != source])
+
+
 def terms(name: str) -> str:
     """Who made a corpus (one of ``CORPORA``) and under which terms it may be used, in one line."""
     choose("name", name, CORPORA)

@@ -16,20 +16,19 @@ that carry its meaning (all of them where none is marked). So ``is_*playing`` is
 import random
 import tomllib
 from collections import namedtuple
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
 
 from lessons_lib.corpora.files import ParallelCorpus
+from lessons_lib.corpora.sources import choose_languages
+from lessons_lib.corpora.vocabulary import collected
 
 LANGUAGES = ("de", "en")
 SHORTEST, LONGEST = 5, 12
 """Bounds on the words of a sentence, in both languages, punctuation not counted."""
-MOST = 200_000
-"""The largest corpus that ``toy_parallel`` writes; the grammar has many more sentences."""
-
 
 _Noun = namedtuple("_Noun", "german gender german_plural english english_plural kind")
 """``kind`` says which adjectives suit it."""
@@ -47,8 +46,8 @@ def _rows(table: str) -> list[list[str]]:
     return [line.replace("-", "").split(" ") for line in table.strip().split("\n")]
 
 
-_PEOPLE = [_Noun(*[*row, "person"]) for row in _rows(_TABLES["people"])]
-_ANIMALS = [_Noun(*[*row, "animal"]) for row in _rows(_TABLES["animals"])]
+_PEOPLE = [_Noun(*row, "person") for row in _rows(_TABLES["people"])]
+_ANIMALS = [_Noun(*row, "animal") for row in _rows(_TABLES["animals"])]
 ANIMALS = frozenset(  # birds and fish do nothing in these sentences: they are among the things
     {"bird", "fish"}.union(*({noun.english, noun.english_plural} for noun in _ANIMALS))
 )
@@ -91,6 +90,10 @@ def _read(english: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
     return tuple(word.lstrip("*") for word in marked), tuple(meaning)
 
 
+def _suiting(adjective: list[str] | None, ending: str) -> list[Word]:
+    return [Word(adjective[0] + ending, adjective[1])] if adjective else []
+
+
 def _singular(noun: _Noun, case: str, article: str, adjective: list[str] | None) -> list[Word]:
     """Article, perhaps an adjective, and a noun, in agreement: ``einem alten Mann``."""
     column = "mfn".index(noun.gender)
@@ -100,17 +103,6 @@ def _singular(noun: _Noun, case: str, article: str, adjective: list[str] | None)
     suiting = _suiting(adjective, _ENDINGS[case][article != "ein"][column])
     first = Word(_FORMS[case, article][column], english)
     return [first, *suiting, Word(noun.german, noun.english)]
-
-
-def _plural(noun: _Noun, count: list[str] | None, adjective: list[str] | None) -> list[Word]:
-    """``zwei alte Männer`` with a count, ``die alten Männer`` without; nominative."""
-    suiting = _suiting(adjective, "e" if count else "en")
-    first = Word(*(count or ("die", "the")))
-    return [first, *suiting, Word(noun.german_plural, noun.english_plural)]
-
-
-def _suiting(adjective: list[str] | None, ending: str) -> list[Word]:
-    return [Word(adjective[0] + ending, adjective[1])] if adjective else []
 
 
 def _where(place: _Place, article: str, adjective: list[str] | None) -> list[Word]:
@@ -128,7 +120,10 @@ def _somebody(who: str, rng: random.Random) -> tuple[list[Word], list[Word], boo
     adjective = rng.choice([None, rng.choice(_ADJECTIVES[noun.kind])])
     kind = rng.random()
     if kind < 0.25:
-        several = _plural(noun, rng.choice([None, *_COUNTS]), adjective)
+        count = rng.choice([None, *_COUNTS])
+        suiting = _suiting(adjective, "e" if count else "en")
+        first = Word(*(count or ("die", "the")))
+        several = [first, *suiting, Word(noun.german_plural, noun.english_plural)]
         return several, several, True
     head = _singular(noun, "nominative", rng.choice(["ein", "ein", "der", "dieser"]), adjective)
     if kind < 0.35:
@@ -219,12 +214,10 @@ def toy_parallel(
     ``vocabulary.words`` finds; the pairs are sorted by target position, and of several the one that
     carries the meaning comes first. A German comma is linked to nothing.
 
-    A seed gives the same corpus each time; a larger ``n`` continues it. A ``ValueError`` if it is
-    not in ``1..MOST``, or these are not the two languages.
+    A seed gives the same corpus each time; a larger ``n`` continues it. A ``ValueError`` if these
+    are not the two languages.
     """
-    _check_languages(source, target)
-    if not 1 <= n <= MOST:
-        raise ValueError(f"expected n between 1 and {MOST:,} sentence pairs, found {n}")
+    choose_languages(source, target, LANGUAGES)
     rng = random.Random(seed)
     pairs: dict[tuple[str, str, tuple[tuple[int, int], ...]], None] = {}
     while len(pairs) < n:
@@ -240,15 +233,7 @@ def toy_parallel(
     return ParallelCorpus("toy", source, target, *zip(*pairs, strict=True))
 
 
-def _check_languages(source: str, target: str) -> None:
-    if {source, target} != set(LANGUAGES):
-        raise ValueError(
-            "expected one of the languages 'de' and 'en' as source and the other one as target, "
-            f"found {source!r} and {target!r}"
-        )
-
-
-def _entries() -> Iterator[tuple[str, str]]:
+def _entries() -> Iterator[Sequence[str]]:
     """Every German word form of the grammar with its English, in the notation of the tables."""
     for noun in [*_PEOPLE, *_ANIMALS, *_THINGS.values(), *(place.noun for place in _PLACES)]:
         yield noun.german, noun.english
@@ -267,8 +252,7 @@ def _entries() -> Iterator[tuple[str, str]]:
         yield verb.prefix, verb.particle
     for singular, plural, english, english_many, _ in _MODALS:
         yield from [(singular, english), (plural, english_many)]
-    yield from [*_MANNERS.items(), ("und", "and"), ("mit", "with")]
-    yield from ((german, english) for german, english in [*_TIMES, *_COUNTS])
+    yield from [*_MANNERS.items(), *_TIMES, *_COUNTS, ("und", "and"), ("mit", "with")]
 
 
 def toy_dictionary(source: str = "de", target: str = "en") -> dict[str, frozenset[str]]:
@@ -277,11 +261,9 @@ def toy_dictionary(source: str = "de", target: str = "en") -> dict[str, frozense
     Words that English needs and German does not have (``is``, ``are``, ``to``, ``of``) are in the
     corpus but have no entry, nor has punctuation.
     """
-    _check_languages(source, target)
-    found: dict[str, set[str]] = {}
+    choose_languages(source, target, LANGUAGES)
+    pairs: list[tuple[str, str]] = []
     for german, english in _entries():
         words, meaning = _read(english)
-        for pair in ((german.lower(), words[position]) for position in meaning if german):
-            word, translation = pair if source == "de" else pair[::-1]
-            found.setdefault(word, set()).add(translation)
-    return {word: frozenset(found[word]) for word in sorted(found)}
+        pairs += [(german.lower(), words[position]) for position in meaning if german]
+    return collected(pairs, turned=source == "en")

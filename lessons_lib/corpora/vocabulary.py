@@ -129,6 +129,15 @@ def train_subwords(lines: Iterable[str], vocab_size: int) -> Subwords:
     return Subwords(model.getvalue())
 
 
+def collected(pairs: Iterable[tuple[str, str]], *, turned: bool) -> dict[str, frozenset[str]]:
+    """For each word all its translations, in alphabetical order; ``turned``: the other way."""
+    found: dict[str, set[str]] = {}
+    for pair in pairs:
+        word, translation = pair[::-1] if turned else pair
+        found.setdefault(word, set()).add(translation)
+    return {word: frozenset(found[word]) for word in sorted(found)}
+
+
 def number_dictionary(
     dictionary: Mapping[str, frozenset[str]], source: Vocabulary, target: Vocabulary
 ) -> dict[int, frozenset[int]]:
