@@ -68,7 +68,6 @@ def called(call: str) -> Any:
         ("load_parallel('multi30k', split='dev')", "train, val, test; found 'dev'"),
         ("load_labelled('yelp')", r"name one of sms_spam, .*, imdb; found 'yelp'"),
         ("load_dictionary('de-fr')", "name one of en-de, de-en; found 'de-fr'"),
-        ("fetch('multi30k/train.fr.gz')", r"train\.de\.gz.*found 'multi30k/train\.fr\.gz'"),
     ],
 )
 def test_choices_are_listed(call: str, message: str) -> None:
