@@ -133,12 +133,13 @@ def test_encoding_of_pairs_by_hand(subwords: Subwords) -> None:
         assert encode_parallel(SMALL, source, target, most).index.tolist() == index
     with pytest.raises(ValueError, match=r"pairs of 1 to 0 pieces, found none among the 5 of 'sm"):
         encode_parallel(SMALL, source, target, max_words=0)
-    # Gold needs words, links, and sources as they were.
-    framed = encode_parallel(SMALL, source, target, framed=True)
-    assert framed.batch([1]).source.tolist() == [[BOS, source.index("hund"), EOS]]
-    assert framed.batch([1]).target.tolist() == [[a, dog, EOS]]
+    # Gold needs words and links.
+    in_pieces = encode_parallel(SMALL, subwords, subwords)
+    german, english = subwords.encode_line(SMALL.source[1]), subwords.encode_line(SMALL.target[1])
+    assert in_pieces.batch([1]).source.tolist() == [[BOS, *german, EOS]]
+    assert in_pieces.batch([1]).target.tolist() == [[*english, EOS]]
     without = encode_parallel(replace(SMALL, alignment=None), source, target)
-    for plain in (framed, without, encode_parallel(SMALL, source, subwords)):
+    for plain in (in_pieces, without):
         assert plain.batch([0]).gold is None
 
 

@@ -119,31 +119,29 @@ def encode_parallel(
     source_vocab: Encoder,
     target_vocab: Encoder,
     max_words: int | None = None,
-    *,
-    framed: bool = False,
 ) -> EncodedPairs:
-    """Number both sides of a corpus; targets end with ``EOS``.
+    """Number both sides of a corpus, by words or both by pieces; targets end with ``EOS``.
 
     Pairs are left out where a side is empty or has more than ``max_words`` pieces, ``EOS`` not
-    counted. The gold alignment is taken over where both sides are numbered by words and sources are
-    not ``framed`` by ``BOS`` and ``EOS``, as positions of them; of several source words of a target
-    word the first one listed counts. A ``ValueError`` if no pair is left.
+    counted. Sources in ``Subwords`` stand between ``BOS`` and ``EOS``, as in the authors' code. The
+    gold alignment is for words only; of several source words of a target word the first one listed
+    counts. A ``ValueError`` if no pair is left.
     """
+    by_words = isinstance(source_vocab, Vocabulary)
     most = float("inf") if max_words is None else max_words
     kept: dict[int, tuple[list[int], list[int]]] = {}
     for position, (source, target) in enumerate(zip(corpus.source, corpus.target, strict=True)):
         pair = source_vocab.encode_line(source), target_vocab.encode_line(target)
         if min(map(len, pair)) >= 1 and max(map(len, pair)) <= most:
-            kept[position] = [BOS, *pair[0], EOS] if framed else pair[0], [*pair[1], EOS]
+            kept[position] = pair[0] if by_words else [BOS, *pair[0], EOS], [*pair[1], EOS]
     if not kept:
         raise ValueError(
             f"expected pairs of 1 to {most} pieces, found none among the {len(corpus)} of "
             f"{corpus.name!r}; allow other lengths"
         )
-    by_words = isinstance(source_vocab, Vocabulary) and isinstance(target_vocab, Vocabulary)
     sources, targets = (_flat(side) for side in zip(*kept.values(), strict=True))
     gold = None
-    if by_words and corpus.alignment is not None and not framed:
+    if by_words and corpus.alignment is not None:
         links = [_gold(corpus.alignment[i], len(target)) for i, (_, target) in kept.items()]
         gold = _flat(links)[0]
     return EncodedPairs(*sources, *targets, torch.tensor(list(kept)), gold)

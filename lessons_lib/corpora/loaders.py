@@ -33,8 +33,7 @@ _PARALLEL = {  # languages, and the files of the three parts
 }
 _TOY_PARTS = {"val": (0, 1000), "test": (1000, 2000), "train": (2000, 12000)}
 _LABELLED = ("sms_spam", "sst2", "subj", "ag_news", "imdb")
-_IN_PARTS = ("sst2", "imdb")
-"""Those that are published in parts."""
+_IN_PARTS = ("sst2", "imdb")  # as published
 _IMDB_VAL = 5000
 
 
@@ -67,16 +66,15 @@ def load_parallel(
 
 
 def load_labelled(name: str, split: str = "train") -> LabelledCorpus:
-    r"""Texts with labels: ``"sms_spam"``, ``"sst2"``, ``"subj"``, ``"ag_news"`` or ``"imdb"``.
+    """Texts with labels: ``"sms_spam"``, ``"sst2"``, ``"subj"``, ``"ag_news"`` or ``"imdb"``.
 
     - ``sms_spam``: 5,574 messages, ham or spam. HTML entities are resolved.
     - ``sst2``: sentences of film reviews, negative or positive, in lower case and cut into words by
       blanks; 6,920 for training, 872 for validation, 1,821 for test, as published.
-    - ``subj``: 10,000 sentences about films, subjective (label 0) or objective. The file is
-      Windows-1252; Latin-1 would have control characters for its dashes, dots and quotes.
+    - ``subj``: 10,000 sentences about films, subjective (label 0) or objective.
     - ``ag_news``: title and first sentences of 7,600 news items of four classes; the published test
-      file. Line breaks stand in it as a backslash, ``$`` as ``\$``, and HTML entities have a blank
-      for their ``&`` (`` #39;``, `` quot;``): all are repaired, and HTML tags are removed.
+      file. Escaped line breaks and ``$``, and HTML entities without their ``&``, are repaired, and
+      HTML tags are removed.
     - ``imdb``: film reviews, negative or positive, 25,000 for training and 25,000 others as
       published. HTML line breaks are removed. A review that is there again is left out; of the
       others, shuffled with a fixed seed, 5,000 are for validation and the rest for test.
@@ -161,10 +159,8 @@ def load_dictionary(name: str = "en-de") -> dict[str, frozenset[str]]:
     Words are in lower case and in their dictionary form (no ``Männer``, no ``spielt``), and only
     entries of a single word on both sides are taken: without what stands in brackets, labels such
     as ``colloquial:``, German articles and ``sich``. Abbreviations and references are left out.
-    Errors are as for ``load_parallel``.
-
-    The file is under Creative Commons BY-SA 3.0 and the GNU Free Documentation License; what is
-    made from it and passed on must name Wiktionary and keep the licence.
+    Terms and errors are as for ``load_parallel``; who passes on what is made from it must name
+    Wiktionary and keep the licence.
     """
     choose("name", name, ("en-de", "de-en"))
     lines = read_lines(fetch("dictionary/en-de-enwiktionary.txt"))

@@ -16,7 +16,7 @@ that carry its meaning (all of them where none is marked). So ``is_*playing`` is
 import random
 import tomllib
 from collections import namedtuple
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
@@ -30,14 +30,10 @@ LANGUAGES = ("de", "en")
 SHORTEST, LONGEST = 5, 12
 """Bounds on the words of a sentence, in both languages, punctuation not counted."""
 
-_Noun = namedtuple("_Noun", "german gender german_plural english english_plural kind")
-"""``kind`` says which adjectives suit it."""
-_Verb = namedtuple(
-    "_Verb", "infinitive singular plural english english_ing prefix particle who with_"
-)
+_Noun = namedtuple("_Noun", "german gender german_plural english english_plural kind prepositions")
+"""``kind`` says which adjectives suit it; ``prepositions``, German and English, make it a place."""
+_Verb = namedtuple("_Verb", "infinitive singular plural english ing prefix particle who with_")
 """``who`` does it (p: people, a: animals); ``with_`` are its manners or objects."""
-_Place = namedtuple("_Place", "noun german english")
-"""A noun with the one preposition, in both languages, that makes a place of it."""
 _TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 
 
@@ -46,18 +42,17 @@ def _rows(table: str) -> list[list[str]]:
     return [line.replace("-", "").split(" ") for line in table.strip().split("\n")]
 
 
-_PEOPLE = [_Noun(*row, "person") for row in _rows(_TABLES["people"])]
-_ANIMALS = [_Noun(*row, "animal") for row in _rows(_TABLES["animals"])]
-ANIMALS = frozenset(  # birds and fish do nothing in these sentences: they are among the things
-    {"bird", "fish"}.union(*({noun.english, noun.english_plural} for noun in _ANIMALS))
-)
+_PEOPLE = [_Noun(*[*row, "person", ()]) for row in _rows(_TABLES["people"])]
+_ANIMALS = [_Noun(*[*row, "animal", ()]) for row in _rows(_TABLES["animals"])]
+# Birds and fish do nothing in these sentences: they are among the things.
+ANIMALS = {"bird", "fish"}.union(*((noun.english, noun.english_plural) for noun in _ANIMALS))
 """English names of animals: what the labels of ``loaders.toy_labelled`` depend on."""
 _THINGS = {
-    german: _Noun(german, gender, "", english, "", kind)
+    german: _Noun(german, gender, "", english, "", kind, ())
     for german, gender, english, kind in _rows(_TABLES["things"])
 }
 _PLACES = [
-    _Place(_Noun(german, gender, "", english, "", "size"), *prepositions)
+    _Noun(german, gender, "", english, "", "size", prepositions)
     for german, gender, english, *prepositions in _rows(_TABLES["places"])
 ]
 _ADJECTIVES = {kind: _rows(table) for kind, table in _TABLES["adjectives"].items()}
@@ -105,12 +100,13 @@ def _singular(noun: _Noun, case: str, article: str, adjective: list[str] | None)
     return [first, *suiting, Word(noun.german, noun.english)]
 
 
-def _where(place: _Place, article: str, adjective: list[str] | None) -> list[Word]:
+def _where(place: _Noun, article: str, adjective: list[str] | None) -> list[Word]:
     """A place in the dative; ``in dem`` and ``an dem`` become one word."""
-    first, *others = _singular(place.noun, "dative", article, adjective)
-    if first.german == "dem" and place.german in _CONTRACTIONS:
-        return [Word(_CONTRACTIONS[place.german], f"*{place.english}_*the"), *others]
-    return [Word(place.german, place.english), first, *others]
+    german, english = place.prepositions
+    first, *others = _singular(place, "dative", article, adjective)
+    if first.german == "dem" and german in _CONTRACTIONS:
+        return [Word(_CONTRACTIONS[german], f"*{english}_*the"), *others]
+    return [Word(german, english), first, *others]
 
 
 def _somebody(who: str, rng: random.Random) -> tuple[list[Word], list[Word], bool]:
@@ -167,7 +163,7 @@ def _sentence(rng: random.Random) -> tuple[list[Word], list[Word]]:
     time = [Word(*rng.choice(_TIMES))] if rng.random() < 0.5 else []
     if rng.random() < 0.7:
         place = rng.choice(_PLACES)
-        adjective = rng.choice([None, None, rng.choice(_ADJECTIVES[place.noun.kind])])
+        adjective = rng.choice([None, None, rng.choice(_ADJECTIVES[place.kind])])
         where = _where(place, rng.choice(["ein", "der"]), adjective)
     if rng.random() < 0.3:  # a modal verb sends the main verb to the end of the German sentence
         singular, plural, english, english_many, mark = rng.choice(_MODALS)
@@ -175,7 +171,7 @@ def _sentence(rng: random.Random) -> tuple[list[Word], list[Word]]:
         last = [Word(verb.prefix + verb.infinitive, mark + _base(verb)[1:])]
     else:
         german, be = (verb.plural, "are") if many else (verb.singular, "is")
-        finite = Word(german, f"{be}_*{verb.english_ing}")
+        finite = Word(german, f"{be}_*{verb.ing}")
         last = [Word(verb.prefix, verb.particle)] if verb.prefix else []
 
     in_english = [*in_english, finite, *last, *things, *manner, *where, *time]
@@ -187,12 +183,6 @@ def _sentence(rng: random.Random) -> tuple[list[Word], list[Word]]:
     if time and (front < 0.75 or not where):
         return [*time, finite, *subject, *middle, *last], in_english
     return [*where, finite, *time, *subject, *manner, *things, *last], in_english
-
-
-def _rendered(words: Iterable[str]) -> str:
-    """Words as people write them: capital at the start, no blank before a comma, full stop."""
-    text = " ".join(words).replace(" ,", ",")
-    return f"{text[0].upper()}{text[1:]}."
 
 
 def _links(german: list[Word], english: list[Word]) -> Iterator[tuple[int, int]]:
@@ -228,14 +218,15 @@ def toy_parallel(
             links = [*_links(german, english), (len(german), len(words))]  # the full stops
             turned = [(e, g) if target == "en" else (g, e) for g, e in links]
             turned.sort(key=lambda link: link[0])  # stable: the head stays first
-            texts = _rendered(word.german for word in german), _rendered(words)
-            pairs[*(texts if source == "de" else texts[::-1]), tuple(turned)] = None
+            texts = " ".join(word.german for word in german).replace(" ,", ","), " ".join(words)
+            de, en = (f"{text[0].upper()}{text[1:]}." for text in texts)
+            pairs[*((de, en) if source == "de" else (en, de)), tuple(turned)] = None
     return ParallelCorpus("toy", source, target, *zip(*pairs, strict=True))
 
 
 def _entries() -> Iterator[Sequence[str]]:
     """Every German word form of the grammar with its English, in the notation of the tables."""
-    for noun in [*_PEOPLE, *_ANIMALS, *_THINGS.values(), *(place.noun for place in _PLACES)]:
+    for noun in [*_PEOPLE, *_ANIMALS, *_THINGS.values(), *_PLACES]:
         yield noun.german, noun.english
         yield noun.german_plural, noun.english_plural
     for stem, english in (row for rows in _ADJECTIVES.values() for row in rows):
@@ -243,12 +234,12 @@ def _entries() -> Iterator[Sequence[str]]:
     for (case, article), forms in _FORMS.items():
         also = {"ein": ["an"], "der": ["who"] if case == "nominative" else []}.get(article, [])
         yield from ((form, english) for form in forms for english in [_ARTICLES[article], *also])
-    for place in _PLACES:
-        yield place.german, place.english
-        yield _CONTRACTIONS.get(place.german, ""), f"*{place.english}_*the"
+    for german, english in (place.prepositions for place in _PLACES):
+        yield german, english
+        yield _CONTRACTIONS.get(german, ""), f"*{english}_*the"
     for verb in [*_INTRANSITIVE, *_TRANSITIVE]:
         yield verb.prefix + verb.infinitive, _base(verb)
-        yield from ((form, verb.english_ing) for form in (verb.singular, verb.plural))
+        yield from ((form, verb.ing) for form in (verb.singular, verb.plural))
         yield verb.prefix, verb.particle
     for singular, plural, english, english_many, _ in _MODALS:
         yield from [(singular, english), (plural, english_many)]
