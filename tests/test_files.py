@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lessons_lib.corpora.files import LabelledCorpus, read_labelled, read_parallel
+from lessons_lib.corpora.files import read_labelled, read_parallel
 
 TEXT = "1 Zwei weiße Hunde\n0 a clich\u00e9\n1 ok\n"
 RAW = TEXT.encode()
@@ -89,7 +89,7 @@ def test_another_encoding_is_read_where_it_is_named(file: File) -> None:
 
 
 @pytest.mark.parametrize("raw", [
-    b"1 a\r0 b\r1 c\r", b"1 a\r0 b\r1 c", b"1 a\r\n0 b\n1 c\r\n", b"1 a\r\r\n0 b\r\r\n1 c\r",
+    b"1 a\r0 b\r1 c\r", b"1 a\r0 b\n1 c", b"1 a\r\n0 b\n1 c\r\n", b"1 a\r\r\n0 b\r\r\n1 c\r",
     b"1 a\n\xef\xbb\xbf0 b\n1 c\n", b"\xef\xbb\xbf1 a\n 0 b\n\t1\tc\n",
 ])  # fmt: skip
 def test_lines_of_all_systems_are_read(file: File, raw: bytes) -> None:
@@ -99,20 +99,12 @@ def test_lines_of_all_systems_are_read(file: File, raw: bytes) -> None:
 
 @pytest.mark.parametrize(
     "classes",
-    [{"a", "b"}, frozenset("ab"), "a b", "a,b", [0, 1], (0.0, 1.0), ("a", ""), ("a", "b", "a"), ()],
+    [{"a", "b"}, frozenset("ab"), "a b", "a,b", [0, 1], (0.0, 1.0), ("a", ""), ("a", "b", "a")],
 )
 def test_classes_that_cannot_be_names_are_refused(file: File, classes: Any) -> None:
     message = rf"different words as classes, in their order, .*found {re.escape(repr(classes))}"
     with pytest.raises(ValueError, match=message):
         read_labelled(file("a see you\nb win now\n"), classes=classes)
-    with pytest.raises(ValueError, match=message):
-        LabelledCorpus("a", ("see you",), (0,), classes)
-
-
-@pytest.mark.parametrize("labels", [(0,), (0, 2), (0, -1), (0, 1, 1)])
-def test_labels_without_class_or_text_are_refused(labels: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="expected for each of 2 texts a label from 0 to 1"):
-        LabelledCorpus("x", ("a", "b"), labels, ("no", "yes"))
 
 
 def test_classes_in_any_ordered_form_and_with_blanks_inside(file: File) -> None:
@@ -122,11 +114,11 @@ def test_classes_in_any_ordered_form_and_with_blanks_inside(file: File) -> None:
         corpus = read_labelled(path, classes=classes)
         assert corpus.texts == ("see you", "win now", "yes")
         assert (corpus.labels, corpus.classes) == ((1, 0, 1), ("spam", "not spam"))
-    with pytest.raises(ValueError, match=r"line 1: .*labels spam, ham.*found 'not spam' in"):
+    with pytest.raises(ValueError, match=r"line 1: .*labels spam, ham, .*found 'not spam\\tsee"):
         read_labelled(path, classes=("spam", "ham"))
     composed, decomposed = "gr\u00fcn", unicodedata.normalize("NFD", "gr\u00fcn")
     path = file(f"{composed} a\n{decomposed} b\n")
-    assert read_labelled(path, classes=(decomposed,)).labels == (0, 0)
+    assert read_labelled(path, classes=(composed,)).labels == (0, 0)
     path = file("good good film\nbad no good\n")
     assert read_labelled(path, classes=("bad", "good")).texts == ("good film", "no good")
 
@@ -144,13 +136,12 @@ def test_a_labelled_line_splits_at_the_first_tab_or_blank(file: File, ending: st
 @pytest.mark.parametrize(
     ("second", "message"),
     [
-        ("spam win", r"line 2: expected an integer label .*found 'spam' in 'spam win'.*classes="),
-        ("1.0 x", r"line 2: expected an integer label .*found '1\.0' in '1\.0 x'"),
-        ("", "line 2 is blank"),
-        ("1 \t", r"line 2: expected a text after the label, found only '1 \\t'"),
-        ("1 __label__a two", "line 2: .* found a second one, '__label__a'"),
-        ("1 b\r0 c", r"line 2: expected line ends of one kind.*'1 b\\r0 c'"),
-        ("\n".join(f"{i} a" for i in range(98)), r"98 labels of 100 texts\. If they number"),
+        ("spam win", r"line 2: expected an integer label .*classes=.*found 'spam win'"),
+        ("1.0 x", r"line 2: expected an integer label .*found '1\.0 x'"),
+        ("", "line 2: expected .* found ''"),
+        ("1 \t", r"line 2: expected .* and a text, found '1 \\t'"),
+        ("1 __label__a two", "line 2: expected .* and a text, found '1 __label__a"),
+        ("1", r"line 2: expected .* and a text, found '1'"),
     ],
 )
 def test_a_line_that_cannot_be_read_is_shown(file: File, second: str, message: str) -> None:

@@ -187,7 +187,7 @@ def test_command_line_from_nothing_to_a_report(package: Path, capsys: Captured) 
 def no_corpus_for_six(config: Dice, seed: int) -> History:
     """Finds a corpus for four sides only."""
     if config.sides == 6:
-        raise CorpusUnavailable("pips are not here.\nTwo remedies: this and that", "not here")
+        raise CorpusUnavailable("pips are not here.\nTwo remedies: this and that")
     return throw(config, seed)
 
 
@@ -201,8 +201,8 @@ def test_without_a_corpus_other_arms_are_measured_and_written(
     assert "1 records of 2 seeds" in told.out
     assert told.out.endswith("not measured here: six\n")
     assert [path.name for path in package.rglob("*.json")] == ["four.json"]
-    sent = pickle.loads(pickle.dumps(CorpusUnavailable("all of it", "in one line")))
-    assert (str(sent), sent.reason) == ("all of it", "in one line")
+    sent = pickle.loads(pickle.dumps(CorpusUnavailable("in one line.\nAll of it")))
+    assert (str(sent), sent.reason) == ("in one line.\nAll of it", "in one line")
 
 
 @pytest.mark.parametrize("taken", ["cache", "package", "out"])

@@ -71,23 +71,27 @@ class EncodedPairs:
         the source, which spares recurrent layers the packing; or nothing. ``skip`` batches are left
         out at the beginning, to go on where a run was stopped.
         """
-        if order == "both":
-            # One number that orders pairs by target length, two lengths taken as one, then by
-            # source length: measured on Multi30k, this pads less than either alone or their sum.
-            band = torch.div(self.target_lengths, 2, rounding_mode="floor")
-            key = band * (int(self.source_lengths.max()) + 1) + self.source_lengths
-        elif order == "source":
-            key = self.source_lengths * (int(self.target_lengths.max()) + 1) + self.target_lengths
-        else:
-            key = torch.zeros_like(self.index)  # a stable sort leaves the random order as it is
-        rounds = _rounds(batch_size, epochs)  # at once: a generator would complain only when asked
-        return map(self.batch, islice(_dealt(key, batch_size, seed, rounds), skip, None))
+        nothing = torch.zeros_like(self.index)  # a stable sort leaves the random order as it is
+        first, second = {
+            # Of targets two lengths count as one: this pads least on Multi30k.
+            "both": (self.target_lengths // 2, self.source_lengths),
+            "source": (self.source_lengths, self.target_lengths),
+            "random": (nothing, nothing),
+        }[order]
+        key = first * (int(second.max()) + 1) + second
+        return map(self.batch, islice(_dealt(key, batch_size, seed, epochs), skip, None))
 
 
-def _dealt(key: Tensor, batch_size: int, seed: int, rounds: Iterable[int]) -> Iterator[Tensor]:
+def _shuffled(size: int, generator: torch.Generator, epochs: int | None) -> Iterator[Tensor]:
+    """A random order of so many rows for each epoch."""
+    rounds = count() if epochs is None else range(epochs)
+    return (torch.randperm(size, generator=generator) for _ in rounds)
+
+
+def _dealt(key: Tensor, batch_size: int, seed: int, epochs: int | None) -> Iterator[Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    for _ in rounds:
-        for pool in torch.randperm(len(key), generator=generator).split(batch_size * _POOL):
+    for order in _shuffled(len(key), generator, epochs):
+        for pool in order.split(batch_size * _POOL):
             parts = pool[key[pool].argsort(stable=True)].split(batch_size)
             for part in torch.randperm(len(parts), generator=generator).tolist():
                 yield parts[part]
@@ -115,54 +119,38 @@ def encode_parallel(
     source_vocab: Encoder,
     target_vocab: Encoder,
     max_words: int | None = None,
-    *,
-    framed: bool = False,
 ) -> EncodedPairs:
-    """Number both sides of a corpus; targets end with ``EOS``.
+    """Number both sides of a corpus, by words or both by pieces; targets end with ``EOS``.
 
     Pairs are left out where a side is empty or has more than ``max_words`` pieces, ``EOS`` not
-    counted. The gold alignment is taken over where both sides are numbered by words and sources are
-    not ``framed`` by ``BOS`` and ``EOS``, as positions of them; of several source words of a target
-    word the first one listed counts. A ``ValueError`` if no pair is left, or an alignment points
-    outside its sentences.
+    counted. Sources in ``Subwords`` stand between ``BOS`` and ``EOS``, as in the authors' code. The
+    gold alignment is for words only; of several source words of a target word the first one listed
+    counts. A ``ValueError`` if no pair is left.
     """
+    by_words = isinstance(source_vocab, Vocabulary)
     most = float("inf") if max_words is None else max_words
     kept: dict[int, tuple[list[int], list[int]]] = {}
     for position, (source, target) in enumerate(zip(corpus.source, corpus.target, strict=True)):
         pair = source_vocab.encode_line(source), target_vocab.encode_line(target)
         if min(map(len, pair)) >= 1 and max(map(len, pair)) <= most:
-            kept[position] = [BOS, *pair[0], EOS] if framed else pair[0], [*pair[1], EOS]
+            kept[position] = pair[0] if by_words else [BOS, *pair[0], EOS], [*pair[1], EOS]
     if not kept:
         raise ValueError(
             f"expected pairs of 1 to {most} pieces, found none among the {len(corpus)} of "
             f"{corpus.name!r}; allow other lengths"
         )
-    by_words = isinstance(source_vocab, Vocabulary) and isinstance(target_vocab, Vocabulary)
     sources, targets = (_flat(side) for side in zip(*kept.values(), strict=True))
     gold = None
-    if by_words and corpus.alignment is not None and not framed:
-        links = (_gold(corpus.alignment[i], i, *map(len, pair)) for i, pair in kept.items())
-        gold = _flat(list(links))[0]
+    if by_words and corpus.alignment is not None:
+        links = [_gold(corpus.alignment[i], len(target)) for i, (_, target) in kept.items()]
+        gold = _flat(links)[0]
     return EncodedPairs(*sources, *targets, torch.tensor(list(kept)), gold)
 
 
-def _rounds(batch_size: int, epochs: int | None) -> Iterable[int]:
-    for what, value in (("batch_size", batch_size), ("epochs", epochs)):
-        if value is not None and value < 1:
-            raise ValueError(f"expected {what} of at least 1, found {value}")
-    return count() if epochs is None else range(epochs)
-
-
-def _gold(links: Sequence[tuple[int, int]], pair: int, source: int, target: int) -> list[int]:
+def _gold(links: Sequence[tuple[int, int]], length: int) -> list[int]:
     """For each target word the source word that is linked to it first, or -1."""
-    for to, from_ in links:
-        if not (0 <= to < target - 1 and 0 <= from_ < source):
-            raise ValueError(
-                f"pair {pair}: expected a link (target, source) below ({target - 1}, {source}), "
-                f"found {(to, from_)}; alignments count the words and marks that words() finds"
-            )
     first = dict(reversed(links))
-    return [first.get(to, -1) for to in range(target)]
+    return [first.get(to, -1) for to in range(length)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,9 +179,8 @@ class EncodedTexts:
         Where there are fewer texts than ``batch_size``, a batch has them all. ``whole``: whether an
         epoch leaves out the few texts that do not fill a batch. Else as ``EncodedPairs.batches``.
         """
-        rounds, size = _rounds(batch_size, epochs), min(batch_size, len(self))
-        generator = torch.Generator().manual_seed(seed)
-        orders = (torch.randperm(len(self), generator=generator) for _ in rounds)
+        size, generator = min(batch_size, len(self)), torch.Generator().manual_seed(seed)
+        orders = _shuffled(len(self), generator, epochs)
         parts = (rows for order in orders for rows in order.split(size))
         return (self.batch(rows) for rows in parts if len(rows) == size or not whole)
 
@@ -213,8 +200,6 @@ def encode_labelled(
     ``ValueError`` if there is no such class, or no text is left on a side.
     """
     choose("positive", positive, corpus.classes)
-    if max_words is not None and max_words < 1:
-        raise ValueError(f"expected max_words of at least 1, or None, found {max_words}")
     pieces = {i: ids for i, line in enumerate(corpus.texts) if (ids := vocab.encode_line(line))}
     label = torch.tensor([int(corpus.classes[corpus.labels[i]] == positive) for i in pieces])
     if not 0 < (positives := int(label.sum())) < len(label):

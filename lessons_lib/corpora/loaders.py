@@ -6,11 +6,11 @@ on the embedded corpus (``..._or_toy``) also return a notice that a chapter show
 
 import csv
 import html
-import io
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import TypeVar
 
 from lessons_lib.corpora.files import (
@@ -20,9 +20,9 @@ from lessons_lib.corpora.files import (
     read_lines,
     read_parallel,
 )
-from lessons_lib.corpora.sources import CorpusUnavailable, choose, fetch
+from lessons_lib.corpora.sources import CorpusUnavailable, choose, choose_languages, fetch
 from lessons_lib.corpora.toy_language import ANIMALS, LANGUAGES, toy_dictionary, toy_parallel
-from lessons_lib.corpora.vocabulary import words
+from lessons_lib.corpora.vocabulary import collected, words
 
 Loaded = TypeVar("Loaded")
 _SPLITS = ("train", "val", "test")
@@ -33,8 +33,7 @@ _PARALLEL = {  # languages, and the files of the three parts
 }
 _TOY_PARTS = {"val": (0, 1000), "test": (1000, 2000), "train": (2000, 12000)}
 _LABELLED = ("sms_spam", "sst2", "subj", "ag_news", "imdb")
-_IN_PARTS = ("sst2", "imdb")
-"""Those that are published in parts."""
+_IN_PARTS = ("sst2", "imdb")  # as published
 _IMDB_VAL = 5000
 
 
@@ -54,10 +53,7 @@ def load_parallel(
     """
     choose("name", name, _PARALLEL)
     languages, files = _PARALLEL[name]
-    choose("source", source, languages)
-    choose("target", target, languages)
-    if source == target:
-        raise ValueError(f"expected two different languages, found {source!r} twice")
+    choose_languages(source, target, languages)
     choose("split", split, _SPLITS)
     if name == "toy":
         first, end = _TOY_PARTS[split]
@@ -70,16 +66,15 @@ def load_parallel(
 
 
 def load_labelled(name: str, split: str = "train") -> LabelledCorpus:
-    r"""Texts with labels: ``"sms_spam"``, ``"sst2"``, ``"subj"``, ``"ag_news"`` or ``"imdb"``.
+    """Texts with labels: ``"sms_spam"``, ``"sst2"``, ``"subj"``, ``"ag_news"`` or ``"imdb"``.
 
     - ``sms_spam``: 5,574 messages, ham or spam. HTML entities are resolved.
     - ``sst2``: sentences of film reviews, negative or positive, in lower case and cut into words by
       blanks; 6,920 for training, 872 for validation, 1,821 for test, as published.
-    - ``subj``: 10,000 sentences about films, subjective (label 0) or objective. The file is
-      Windows-1252; Latin-1 would have control characters for its dashes, dots and quotes.
+    - ``subj``: 10,000 sentences about films, subjective (label 0) or objective.
     - ``ag_news``: title and first sentences of 7,600 news items of four classes; the published test
-      file. Line breaks stand in it as a backslash, ``$`` as ``\$``, and HTML entities have a blank
-      for their ``&`` (`` #39;``, `` quot;``): all are repaired, and HTML tags are removed.
+      file. Escaped line breaks and ``$``, and HTML entities without their ``&``, are repaired, and
+      HTML tags are removed.
     - ``imdb``: film reviews, negative or positive, 25,000 for training and 25,000 others as
       published. HTML line breaks are removed. A review that is there again is left out; of the
       others, shuffled with a fixed seed, 5,000 are for validation and the rest for test.
@@ -132,7 +127,7 @@ def _read_imdb(split: str) -> LabelledCorpus:
 
 def _read_ag_news() -> LabelledCorpus:
     classes = tuple(read_lines(fetch("ag_news/classes.txt")))
-    rows = list(csv.reader(io.StringIO(fetch("ag_news/test.csv").read_text(encoding="utf-8"))))
+    rows = list(csv.reader(read_lines(fetch("ag_news/test.csv"))))
     texts = tuple(_clean_news(f"{title} {description}") for _, title, description in rows)
     return LabelledCorpus("ag_news", texts, tuple(int(row[0]) - 1 for row in rows), classes)
 
@@ -164,18 +159,12 @@ def load_dictionary(name: str = "en-de") -> dict[str, frozenset[str]]:
     Words are in lower case and in their dictionary form (no ``Männer``, no ``spielt``), and only
     entries of a single word on both sides are taken: without what stands in brackets, labels such
     as ``colloquial:``, German articles and ``sich``. Abbreviations and references are left out.
-    Errors are as for ``load_parallel``.
-
-    The file is under Creative Commons BY-SA 3.0 and the GNU Free Documentation License; what is
-    made from it and passed on must name Wiktionary and keep the licence.
+    Terms and errors are as for ``load_parallel``; who passes on what is made from it must name
+    Wiktionary and keep the licence.
     """
     choose("name", name, ("en-de", "de-en"))
-    found: dict[str, set[str]] = {}
-    for line in read_lines(fetch("dictionary/en-de-enwiktionary.txt")):
-        for pair in _entries(line):
-            word, translation = pair if name == "en-de" else pair[::-1]
-            found.setdefault(word, set()).add(translation)
-    return {word: frozenset(found[word]) for word in sorted(found)}
+    lines = read_lines(fetch("dictionary/en-de-enwiktionary.txt"))
+    return collected(chain.from_iterable(map(_entries, lines)), turned=name == "de-en")
 
 
 def _entries(line: str) -> Iterator[tuple[str, str]]:
@@ -204,36 +193,30 @@ def toy_labelled(split: str = "train") -> LabelledCorpus:
     return LabelledCorpus("toy", sentences, labels, ("none", "animal"))
 
 
-def _or_embedded(
-    load: Callable[[], Loaded], instead: Callable[[], Loaded], words: str
-) -> tuple[Loaded, str]:
-    """What ``load`` gives, or what stands in, and a notice with ``words``, why, and what to do."""
+def _or_embedded(load: Callable[[], Loaded], instead: Callable[[], Loaded]) -> tuple[Loaded, str]:
+    """What ``load`` gives, or what stands in, and a notice that says why, and what to do."""
     try:
         return load(), ""
     except CorpusUnavailable as error:
-        notice = (
-            f"**Embedded {words}, because {error.reason}. To change that, set the environment "
-            "variable `LESSONS_DATA` to a directory that has this file, or connect to the network, "
-            "and run it again."
+        return instead(), (
+            "**Embedded text.** What follows runs on German and English sentences that this course "
+            "writes itself, with their dictionary and labels (is an animal mentioned?), not on the "
+            f"real text, because {error.reason}. To change that, set the environment variable "
+            "`LESSONS_DATA` to a directory that has this file, or connect to the network, and run "
+            "it again."
         )
-        return instead(), notice
 
 
 def load_parallel_or_toy(
     name: str = "multi30k", source: str = "de", target: str = "en", split: str = "train"
 ) -> tuple[ParallelCorpus, str]:
-    """``load_parallel``, or the toy language where the corpus is not to be had, and a notice.
+    """``load_parallel`` of German and English, or the toy language if it is not to be had.
 
-    The notice is Markdown for the reader, and empty where the corpus is the real one. Where the toy
-    language does not have these languages, a ``CorpusUnavailable``.
+    The notice is Markdown for the reader, and empty where the corpus is the real one.
     """
-    if not {source, target} <= set(LANGUAGES):
-        return load_parallel(name, source, target, split), ""
     return _or_embedded(
         lambda: load_parallel(name, source, target, split),
         lambda: load_parallel("toy", source, target, split),
-        "corpus.** What follows runs on the small German-English corpus that this course writes "
-        "itself, not on the real text",
     )
 
 
@@ -242,19 +225,9 @@ def load_dictionary_or_toy(name: str = "en-de") -> tuple[dict[str, frozenset[str
 
     A chapter whose corpus is the toy language wants ``toy_language.toy_dictionary`` in any case.
     """
-    return _or_embedded(
-        lambda: load_dictionary(name),
-        lambda: toy_dictionary(*name.split("-")),
-        "dictionary.** What follows uses the small one of the course's own corpus, not that of "
-        "Wiktionary",
-    )
+    return _or_embedded(lambda: load_dictionary(name), lambda: toy_dictionary(*name.split("-")))
 
 
 def load_labelled_or_toy(name: str, split: str = "train") -> tuple[LabelledCorpus, str]:
     """``load_labelled``, or ``toy_labelled``, and a notice."""
-    return _or_embedded(
-        lambda: load_labelled(name, split),
-        lambda: toy_labelled(split),
-        "corpus.** What follows runs on sentences that this course writes itself, with the "
-        "question whether an animal is mentioned, not on the real text",
-    )
+    return _or_embedded(lambda: load_labelled(name, split), lambda: toy_labelled(split))

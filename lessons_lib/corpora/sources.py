@@ -1,6 +1,6 @@
 """Where the real corpora come from: pinned addresses, terms of use, and verified copies.
 
-``fetch`` hands out the path of a file whose SHA-256 is the pinned one, and never anything else. It
+``fetch`` hands out the path of a file that is verified by its checksum, and never anything else. It
 looks into the directory named by the environment variable ``LESSONS_DATA``, then into a cache, and
 then downloads. A download becomes visible under its name only when it is complete and verified.
 """
@@ -9,11 +9,10 @@ import gzip
 import hashlib
 import os
 import re
+import sys
 import tarfile
 import tempfile
-import time
 import tomllib
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,25 +20,18 @@ from urllib.parse import urlsplit
 
 import pooch
 import requests
-from tqdm import tqdm
 
 TIMEOUT = 10.0
 """Seconds to wait for a connection, and for each further piece of a download."""
-RETRY_AFTER = 60.0
-"""Seconds for which a server that could not be reached is not asked again."""
-_unreachable: dict[str, tuple[float, str]] = {}
-"""Server: when it could not be reached, and why. Otherwise each file would wait for it anew."""
 
 
 class CorpusUnavailable(RuntimeError):  # noqa: N818 (it is a state, like a missing book)
-    """A corpus is neither here nor to be had; names both remedies, and ``reason`` in one line."""
+    """A corpus is neither here nor to be had; says why, and names both remedies."""
 
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.reason)  # from one process to another
+    @property
+    def reason(self) -> str:
+        """Why, in one line: how the message begins."""
+        return str(self).partition(".\n")[0]
 
 
 class CorpusAltered(RuntimeError):  # noqa: N818
@@ -56,6 +48,12 @@ def choose(what: str, value: str, choices: Iterable[str]) -> None:
     choices = tuple(choices)
     if value not in choices:
         raise ValueError(f"expected as {what} one of {', '.join(choices)}; found {value!r}")
+
+
+def choose_languages(source: str, target: str, languages: Iterable[str]) -> None:
+    """Refuse, as ``choose``, a language that is not there, and twice the same."""
+    choose("source", source, languages)
+    choose("target", target, [language for language in languages if language != source])
 
 
 def terms(name: str) -> str:
@@ -87,88 +85,62 @@ def make_writable(directory: Path) -> None:
         ) from error
 
 
-def data_directory() -> Path | None:
-    """The directory that ``LESSONS_DATA`` names, or ``None`` where it is unset or blank.
-
-    A ``NotADirectoryError`` if it names none: nothing else may stand in for it unnoticed.
-    """
-    named = os.environ.get("LESSONS_DATA", "")
-    if not named.strip():
-        return None
-    path = Path(os.path.expanduser(named))  # noqa: PTH111 (this one raises nothing)
-    if not path.is_dir():
-        raise NotADirectoryError(
-            f"LESSONS_DATA: expected a directory, found none in {str(path.absolute())!r}; name the "
-            "directory of the corpora, or unset it to have them downloaded"
-        )
-    return path
-
-
 def fetch(relative_path: str) -> Path:
     """The path of a verified copy of one pinned file, as ``"multi30k/train.de.gz"``.
 
-    A ``ValueError`` if it is not one of the pinned files; a ``NotADirectoryError`` if
-    ``LESSONS_DATA`` names no directory; ``CorpusAltered`` if the file there has another SHA-256;
-    ``CorpusUnavailable`` if it is nowhere here, and could not be downloaded whole and unaltered.
+    A ``NotADirectoryError`` if ``LESSONS_DATA`` names no directory; ``CorpusAltered`` if the file
+    there has another SHA-256; ``CorpusUnavailable`` if it is nowhere here, and could not be
+    downloaded whole and unaltered.
     """
-    pinned = {
-        f"{c['directory']}/{name}": (c, name) for c in CORPORA.values() for name in c["files"]
-    }
-    choose("file", relative_path, pinned)
+    pinned = {f"{c['directory']}/{n}": (c, n) for c in CORPORA.values() for n in c["files"]}
     corpus, name = pinned[relative_path]
     digest, archive = corpus["files"][name], corpus.get("archive")
     address = corpus["address"] + (archive[0] if archive else name)
-    digest_of = _digest_inside if archive else pooch.file_hash
-
-    data = data_directory()
-    if data and (mine := data / relative_path).is_file():
-        if (found := digest_of(mine)) != digest:
+    named = os.environ.get("LESSONS_DATA", "").strip()
+    data = Path(os.path.expanduser(named))  # noqa: PTH111 (this one raises nothing)
+    if named and not data.is_dir():  # nothing else may stand in for it unnoticed
+        raise NotADirectoryError(
+            f"LESSONS_DATA: expected a directory, found none in {str(data.absolute())!r}; name the "
+            "directory of the corpora, or unset it to have them downloaded"
+        )
+    mine = data / relative_path
+    if named and mine.is_file():
+        found = _digest_inside(mine) if archive else pooch.file_hash(mine)
+        if found != digest:
             raise CorpusAltered(
-                f"{mine} is not the file that this course was written for.\n"
-                f"Expected SHA-256 {digest},\nfound    SHA-256 {found}.\n"
-                f"Nothing was changed. Replace it by the file from {address}, or unset "
-                "LESSONS_DATA to have it downloaded."
+                f"{mine} is not the file that this course was written for: expected SHA-256 "
+                f"{digest}, found {found}. Nothing was changed. Replace it by the file from "
+                f"{address}, or unset LESSONS_DATA to have it downloaded."
             )
         return mine
 
-    cached: Path | None = None
+    cached = cache_directory() / relative_path
     try:
-        cached = cache_directory() / relative_path
-        if not (cached.is_file() and digest_of(cached) == digest):
-            if archive:
-                packed = cached.with_name(archive[0])
-                download(address, archive[1], packed)
-                _make_reviews(packed, cached, digest)
-            else:
-                download(address, digest, cached)
-        return cached
+        if not archive:
+            download(address, digest, cached)
+        elif not (cached.is_file() and _digest_inside(cached) == digest):
+            packed = cached.with_name(archive[0])
+            download(address, archive[1], packed)
+            _make_reviews(packed, cached)
     except OSError as error:
-        reason = f"{relative_path} could not be downloaded: {error}"
-        where = "which is not set now"
-        if data:
-            reason += f" (and it is not in {data}, the directory that LESSONS_DATA names)"
-            where = f"now {data}, which has no such file"
-        if cached and cached.is_file():
-            reason += f" (the copy in the cache, {cached}, is damaged and was left as it is)"
+        lacking = f" (and it is not in {data}, the directory that LESSONS_DATA names)"
         raise CorpusUnavailable(
-            f"{reason}.\nTwo remedies:\n"
-            f"- set the environment variable LESSONS_DATA ({where}) to a directory that has "
+            f"{relative_path} could not be downloaded: {error}{lacking if named else ''}.\n"
+            "Two remedies:\n"
+            "- set the environment variable LESSONS_DATA to a directory that has "
             f"{relative_path} in it, taken from {address}\n"
-            f"- or connect to the network and run this again: the file is then downloaded "
-            f"and kept in {cached.parent if cached else 'the cache'}.",
-            reason,
+            "- or connect to the network and run this again: the file is then downloaded "
+            f"and kept in {cached.parent} (LESSONS_CACHE names another place)."
         ) from error
+    return cached
 
 
 def _digest_inside(path: Path) -> str:
     """SHA-256 of what a gzipped file has in it: the packed bytes depend on who packed them."""
-    try:
-        return hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
-    except (EOFError, OSError, zlib.error):
-        return "none: it is no whole gzip file"
+    return hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
 
 
-def _make_reviews(archive: Path, destination: Path, digest: str) -> None:
+def _make_reviews(archive: Path, destination: Path) -> None:
     """One part of the film reviews: label, tab, review on one line; negative first, by number."""
     part = destination.name.partition(".")[0]
     rows: list[tuple[str, int, str]] = []
@@ -178,14 +150,9 @@ def _make_reviews(archive: Path, destination: Path, digest: str) -> None:
             if name and (file := files.extractfile(member)):
                 review = " ".join(file.read().decode("utf-8").split())
                 rows.append((name[1], int(name[2]), review))
-    text = "".join(f"{label}\t{review}\n" for label, _, review in sorted(rows)).encode()
-    if (found := hashlib.sha256(text).hexdigest()) != digest:
-        raise OSError(
-            f"the reviews in {archive} are not the expected ones: expected SHA-256 {digest}, "
-            f"found {found} of {len(rows):,} reviews"
-        )
+    text = "".join(f"{label}\t{review}\n" for label, _, review in sorted(rows))
     with pooch.utils.temporary_file(path=destination.parent) as made:
-        Path(made).write_bytes(gzip.compress(text, mtime=0))
+        Path(made).write_bytes(gzip.compress(text.encode(), mtime=0))
         Path(made).replace(destination)
 
 
@@ -193,23 +160,15 @@ def download(address: str, checksum: str, destination: Path) -> None:
     """Download one file if it is not there, verify it, and put it in its place in one step.
 
     Several processes may do this at once. ``checksum`` is SHA-256, or as in ``md5:...``. The
-    message of an ``OSError`` says whether it is unreachable, truncated, altered, or not to be
-    written.
+    message of an ``OSError`` says whether it is unreachable, truncated or altered.
     """
-    host = urlsplit(address).netloc
-    since, why = _unreachable.get(host, (0.0, ""))
-    if why and time.monotonic() - since < RETRY_AFTER:
-        raise OSError(why)
     pooch.get_logger().setLevel("WARNING")
+    ask = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=1 << 16, timeout=TIMEOUT)
     try:
-        # None: only in a terminal. The total is told later; without one a bar is no truth value.
-        with tqdm(total=1, unit="B", unit_scale=True, disable=None, leave=False) as bar:
-            ask = pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=TIMEOUT)
-            pooch.retrieve(address, checksum, destination.name, destination.parent, downloader=ask)
+        pooch.retrieve(address, checksum, destination.name, destination.parent, downloader=ask)
     except (requests.ConnectionError, requests.Timeout) as error:
         why = str(getattr(error.args[0], "reason", error)).rpartition(": ")[2]
-        _unreachable[host] = time.monotonic(), f"{host} cannot be reached ({why})"
-        raise OSError(_unreachable[host][1]) from error
+        raise OSError(f"{urlsplit(address).netloc} cannot be reached ({why})") from error
     except (requests.RequestException, ValueError) as error:
         raise OSError(f"{address} did not come whole and unaltered ({error})") from error
     except OSError as error:

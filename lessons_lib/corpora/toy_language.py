@@ -16,29 +16,24 @@ that carry its meaning (all of them where none is marked). So ``is_*playing`` is
 import random
 import tomllib
 from collections import namedtuple
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
 
 from lessons_lib.corpora.files import ParallelCorpus
+from lessons_lib.corpora.sources import choose_languages
+from lessons_lib.corpora.vocabulary import collected
 
 LANGUAGES = ("de", "en")
 SHORTEST, LONGEST = 5, 12
 """Bounds on the words of a sentence, in both languages, punctuation not counted."""
-MOST = 200_000
-"""The largest corpus that ``toy_parallel`` writes; the grammar has many more sentences."""
 
-
-_Noun = namedtuple("_Noun", "german gender german_plural english english_plural kind")
-"""``kind`` says which adjectives suit it."""
-_Verb = namedtuple(
-    "_Verb", "infinitive singular plural english english_ing prefix particle who with_"
-)
+_Noun = namedtuple("_Noun", "german gender german_plural english english_plural kind prepositions")
+"""``kind`` says which adjectives suit it; ``prepositions``, German and English, make it a place."""
+_Verb = namedtuple("_Verb", "infinitive singular plural english ing prefix particle who with_")
 """``who`` does it (p: people, a: animals); ``with_`` are its manners or objects."""
-_Place = namedtuple("_Place", "noun german english")
-"""A noun with the one preposition, in both languages, that makes a place of it."""
 _TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 
 
@@ -47,18 +42,17 @@ def _rows(table: str) -> list[list[str]]:
     return [line.replace("-", "").split(" ") for line in table.strip().split("\n")]
 
 
-_PEOPLE = [_Noun(*[*row, "person"]) for row in _rows(_TABLES["people"])]
-_ANIMALS = [_Noun(*[*row, "animal"]) for row in _rows(_TABLES["animals"])]
-ANIMALS = frozenset(  # birds and fish do nothing in these sentences: they are among the things
-    {"bird", "fish"}.union(*({noun.english, noun.english_plural} for noun in _ANIMALS))
-)
+_PEOPLE = [_Noun(*[*row, "person", ()]) for row in _rows(_TABLES["people"])]
+_ANIMALS = [_Noun(*[*row, "animal", ()]) for row in _rows(_TABLES["animals"])]
+# Birds and fish do nothing in these sentences: they are among the things.
+ANIMALS = {"bird", "fish"}.union(*((noun.english, noun.english_plural) for noun in _ANIMALS))
 """English names of animals: what the labels of ``loaders.toy_labelled`` depend on."""
 _THINGS = {
-    german: _Noun(german, gender, "", english, "", kind)
+    german: _Noun(german, gender, "", english, "", kind, ())
     for german, gender, english, kind in _rows(_TABLES["things"])
 }
 _PLACES = [
-    _Place(_Noun(german, gender, "", english, "", "size"), *prepositions)
+    _Noun(german, gender, "", english, "", "size", prepositions)
     for german, gender, english, *prepositions in _rows(_TABLES["places"])
 ]
 _ADJECTIVES = {kind: _rows(table) for kind, table in _TABLES["adjectives"].items()}
@@ -91,6 +85,10 @@ def _read(english: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
     return tuple(word.lstrip("*") for word in marked), tuple(meaning)
 
 
+def _suiting(adjective: list[str] | None, ending: str) -> list[Word]:
+    return [Word(adjective[0] + ending, adjective[1])] if adjective else []
+
+
 def _singular(noun: _Noun, case: str, article: str, adjective: list[str] | None) -> list[Word]:
     """Article, perhaps an adjective, and a noun, in agreement: ``einem alten Mann``."""
     column = "mfn".index(noun.gender)
@@ -102,23 +100,13 @@ def _singular(noun: _Noun, case: str, article: str, adjective: list[str] | None)
     return [first, *suiting, Word(noun.german, noun.english)]
 
 
-def _plural(noun: _Noun, count: list[str] | None, adjective: list[str] | None) -> list[Word]:
-    """``zwei alte Männer`` with a count, ``die alten Männer`` without; nominative."""
-    suiting = _suiting(adjective, "e" if count else "en")
-    first = Word(*(count or ("die", "the")))
-    return [first, *suiting, Word(noun.german_plural, noun.english_plural)]
-
-
-def _suiting(adjective: list[str] | None, ending: str) -> list[Word]:
-    return [Word(adjective[0] + ending, adjective[1])] if adjective else []
-
-
-def _where(place: _Place, article: str, adjective: list[str] | None) -> list[Word]:
+def _where(place: _Noun, article: str, adjective: list[str] | None) -> list[Word]:
     """A place in the dative; ``in dem`` and ``an dem`` become one word."""
-    first, *others = _singular(place.noun, "dative", article, adjective)
-    if first.german == "dem" and place.german in _CONTRACTIONS:
-        return [Word(_CONTRACTIONS[place.german], f"*{place.english}_*the"), *others]
-    return [Word(place.german, place.english), first, *others]
+    german, english = place.prepositions
+    first, *others = _singular(place, "dative", article, adjective)
+    if first.german == "dem" and german in _CONTRACTIONS:
+        return [Word(_CONTRACTIONS[german], f"*{english}_*the"), *others]
+    return [Word(german, english), first, *others]
 
 
 def _somebody(who: str, rng: random.Random) -> tuple[list[Word], list[Word], bool]:
@@ -128,7 +116,10 @@ def _somebody(who: str, rng: random.Random) -> tuple[list[Word], list[Word], boo
     adjective = rng.choice([None, rng.choice(_ADJECTIVES[noun.kind])])
     kind = rng.random()
     if kind < 0.25:
-        several = _plural(noun, rng.choice([None, *_COUNTS]), adjective)
+        count = rng.choice([None, *_COUNTS])
+        suiting = _suiting(adjective, "e" if count else "en")
+        first = Word(*(count or ("die", "the")))
+        several = [first, *suiting, Word(noun.german_plural, noun.english_plural)]
         return several, several, True
     head = _singular(noun, "nominative", rng.choice(["ein", "ein", "der", "dieser"]), adjective)
     if kind < 0.35:
@@ -172,7 +163,7 @@ def _sentence(rng: random.Random) -> tuple[list[Word], list[Word]]:
     time = [Word(*rng.choice(_TIMES))] if rng.random() < 0.5 else []
     if rng.random() < 0.7:
         place = rng.choice(_PLACES)
-        adjective = rng.choice([None, None, rng.choice(_ADJECTIVES[place.noun.kind])])
+        adjective = rng.choice([None, None, rng.choice(_ADJECTIVES[place.kind])])
         where = _where(place, rng.choice(["ein", "der"]), adjective)
     if rng.random() < 0.3:  # a modal verb sends the main verb to the end of the German sentence
         singular, plural, english, english_many, mark = rng.choice(_MODALS)
@@ -180,7 +171,7 @@ def _sentence(rng: random.Random) -> tuple[list[Word], list[Word]]:
         last = [Word(verb.prefix + verb.infinitive, mark + _base(verb)[1:])]
     else:
         german, be = (verb.plural, "are") if many else (verb.singular, "is")
-        finite = Word(german, f"{be}_*{verb.english_ing}")
+        finite = Word(german, f"{be}_*{verb.ing}")
         last = [Word(verb.prefix, verb.particle)] if verb.prefix else []
 
     in_english = [*in_english, finite, *last, *things, *manner, *where, *time]
@@ -192,12 +183,6 @@ def _sentence(rng: random.Random) -> tuple[list[Word], list[Word]]:
     if time and (front < 0.75 or not where):
         return [*time, finite, *subject, *middle, *last], in_english
     return [*where, finite, *time, *subject, *manner, *things, *last], in_english
-
-
-def _rendered(words: Iterable[str]) -> str:
-    """Words as people write them: capital at the start, no blank before a comma, full stop."""
-    text = " ".join(words).replace(" ,", ",")
-    return f"{text[0].upper()}{text[1:]}."
 
 
 def _links(german: list[Word], english: list[Word]) -> Iterator[tuple[int, int]]:
@@ -219,12 +204,10 @@ def toy_parallel(
     ``vocabulary.words`` finds; the pairs are sorted by target position, and of several the one that
     carries the meaning comes first. A German comma is linked to nothing.
 
-    A seed gives the same corpus each time; a larger ``n`` continues it. A ``ValueError`` if it is
-    not in ``1..MOST``, or these are not the two languages.
+    A seed gives the same corpus each time; a larger ``n`` continues it. A ``ValueError`` if these
+    are not the two languages.
     """
-    _check_languages(source, target)
-    if not 1 <= n <= MOST:
-        raise ValueError(f"expected n between 1 and {MOST:,} sentence pairs, found {n}")
+    choose_languages(source, target, LANGUAGES)
     rng = random.Random(seed)
     pairs: dict[tuple[str, str, tuple[tuple[int, int], ...]], None] = {}
     while len(pairs) < n:
@@ -235,22 +218,15 @@ def toy_parallel(
             links = [*_links(german, english), (len(german), len(words))]  # the full stops
             turned = [(e, g) if target == "en" else (g, e) for g, e in links]
             turned.sort(key=lambda link: link[0])  # stable: the head stays first
-            texts = _rendered(word.german for word in german), _rendered(words)
-            pairs[*(texts if source == "de" else texts[::-1]), tuple(turned)] = None
+            texts = " ".join(word.german for word in german).replace(" ,", ","), " ".join(words)
+            de, en = (f"{text[0].upper()}{text[1:]}." for text in texts)
+            pairs[*((de, en) if source == "de" else (en, de)), tuple(turned)] = None
     return ParallelCorpus("toy", source, target, *zip(*pairs, strict=True))
 
 
-def _check_languages(source: str, target: str) -> None:
-    if {source, target} != set(LANGUAGES):
-        raise ValueError(
-            "expected one of the languages 'de' and 'en' as source and the other one as target, "
-            f"found {source!r} and {target!r}"
-        )
-
-
-def _entries() -> Iterator[tuple[str, str]]:
+def _entries() -> Iterator[Sequence[str]]:
     """Every German word form of the grammar with its English, in the notation of the tables."""
-    for noun in [*_PEOPLE, *_ANIMALS, *_THINGS.values(), *(place.noun for place in _PLACES)]:
+    for noun in [*_PEOPLE, *_ANIMALS, *_THINGS.values(), *_PLACES]:
         yield noun.german, noun.english
         yield noun.german_plural, noun.english_plural
     for stem, english in (row for rows in _ADJECTIVES.values() for row in rows):
@@ -258,17 +234,16 @@ def _entries() -> Iterator[tuple[str, str]]:
     for (case, article), forms in _FORMS.items():
         also = {"ein": ["an"], "der": ["who"] if case == "nominative" else []}.get(article, [])
         yield from ((form, english) for form in forms for english in [_ARTICLES[article], *also])
-    for place in _PLACES:
-        yield place.german, place.english
-        yield _CONTRACTIONS.get(place.german, ""), f"*{place.english}_*the"
+    for german, english in (place.prepositions for place in _PLACES):
+        yield german, english
+        yield _CONTRACTIONS.get(german, ""), f"*{english}_*the"
     for verb in [*_INTRANSITIVE, *_TRANSITIVE]:
         yield verb.prefix + verb.infinitive, _base(verb)
-        yield from ((form, verb.english_ing) for form in (verb.singular, verb.plural))
+        yield from ((form, verb.ing) for form in (verb.singular, verb.plural))
         yield verb.prefix, verb.particle
     for singular, plural, english, english_many, _ in _MODALS:
         yield from [(singular, english), (plural, english_many)]
-    yield from [*_MANNERS.items(), ("und", "and"), ("mit", "with")]
-    yield from ((german, english) for german, english in [*_TIMES, *_COUNTS])
+    yield from [*_MANNERS.items(), *_TIMES, *_COUNTS, ("und", "and"), ("mit", "with")]
 
 
 def toy_dictionary(source: str = "de", target: str = "en") -> dict[str, frozenset[str]]:
@@ -277,11 +252,9 @@ def toy_dictionary(source: str = "de", target: str = "en") -> dict[str, frozense
     Words that English needs and German does not have (``is``, ``are``, ``to``, ``of``) are in the
     corpus but have no entry, nor has punctuation.
     """
-    _check_languages(source, target)
-    found: dict[str, set[str]] = {}
+    choose_languages(source, target, LANGUAGES)
+    pairs: list[tuple[str, str]] = []
     for german, english in _entries():
         words, meaning = _read(english)
-        for pair in ((german.lower(), words[position]) for position in meaning if german):
-            word, translation = pair if source == "de" else pair[::-1]
-            found.setdefault(word, set()).add(translation)
-    return {word: frozenset(found[word]) for word in sorted(found)}
+        pairs += [(german.lower(), words[position]) for position in meaning if german]
+    return collected(pairs, turned=source == "en")

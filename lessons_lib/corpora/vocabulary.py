@@ -3,9 +3,10 @@
 import io
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from typing import Any, Self
 
 import regex
@@ -27,19 +28,15 @@ def words(line: str) -> list[str]:
     any other character that is not a blank stands alone. Combining marks (the accents, vowels and
     points of many scripts) belong to what they stand on, and NFC and NFD give the same words.
     Characters that are not seen (soft hyphens, zero-width joiners, byte order marks) are dropped.
-    Nothing finds the words of languages that put no blanks between them: cut these with a tokeniser
-    first.
+    Languages that put no blanks between words need a tokeniser first.
     """
     seen = _UNSEEN.sub("", unicodedata.normalize("NFC", line)).lower()
     return list(_WORD.findall(seen))
 
 
-def _until_end(ids: Iterable[int] | Tensor) -> Iterator[int]:
-    for number in map(int, ids):
-        if number == EOS:
-            return
-        if number not in (PAD, BOS):
-            yield number
+def _until_end(ids: Iterable[int] | Tensor) -> list[int]:
+    before = takewhile(lambda number: number != EOS, map(int, ids))
+    return [number for number in before if number not in (PAD, BOS)]
 
 
 @dataclass(frozen=True)
@@ -54,13 +51,8 @@ class Vocabulary:
     ) -> Self:
         """Number the words of some sentences by falling frequency, ties in alphabetical order.
 
-        Those that occur ``min_count`` times are kept, at most ``max_size`` with the specials, a
-        ``ValueError`` if that leaves no room for a word.
+        Those that occur ``min_count`` times are kept, at most ``max_size`` with the specials.
         """
-        if max_size is not None and max_size <= FIRST_WORD:
-            raise ValueError(
-                f"expected a max_size above {FIRST_WORD}, the number of specials, found {max_size}"
-            )
         counts = Counter(word for sentence in sentences for word in sentence)
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         kept = [word for word, n in ranked if n >= min_count and word not in SPECIALS]
@@ -79,7 +71,7 @@ class Vocabulary:
 
     def encode(self, sentence: Sequence[str]) -> list[int]:
         """An identifier for each word; no BOS or EOS is added."""
-        return [self._index.get(word, UNK) for word in sentence]
+        return list(map(self.index, sentence))
 
     def encode_line(self, line: str) -> list[int]:
         """An identifier for each of ``words(line)``."""
@@ -92,23 +84,17 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Subwords:
-    """Pieces of words, so that no word is unknown: a trained and serialised sentencepiece model."""
+    """Pieces of words, so that no word is unknown: by a trained ``SentencePieceProcessor``."""
 
-    model: bytes = field(repr=False)
-
-    @cached_property
-    def _processor(self) -> Any:
-        import sentencepiece
-
-        return sentencepiece.SentencePieceProcessor(model_proto=self.model)
+    processor: Any
 
     def encode_line(self, line: str) -> list[int]:
         """An identifier for each piece of a line; no BOS or EOS is added."""
-        return list(self._processor.encode(line, out_type=int))
+        return list(self.processor.encode(line, out_type=int))
 
     def decode(self, ids: Iterable[int] | Tensor) -> str:
         """The text of identifiers up to the first EOS."""
-        return str(self._processor.decode(list(_until_end(ids))))
+        return str(self.processor.decode(_until_end(ids)))
 
 
 def train_subwords(lines: Iterable[str], vocab_size: int) -> Subwords:
@@ -131,7 +117,16 @@ def train_subwords(lines: Iterable[str], vocab_size: int) -> Subwords:
         num_threads=1,  # several would add up in a different order each time
         minloglevel=2,
     )
-    return Subwords(model.getvalue())
+    return Subwords(sentencepiece.SentencePieceProcessor(model_proto=model.getvalue()))
+
+
+def collected(pairs: Iterable[tuple[str, str]], *, turned: bool) -> dict[str, frozenset[str]]:
+    """For each word all its translations, in alphabetical order; ``turned``: the other way."""
+    found: dict[str, set[str]] = {}
+    for pair in pairs:
+        word, translation = pair[::-1] if turned else pair
+        found.setdefault(word, set()).add(translation)
+    return {word: frozenset(found[word]) for word in sorted(found)}
 
 
 def number_dictionary(
@@ -141,9 +136,8 @@ def number_dictionary(
 
     Words without a translation there are left out; the frequent ones come first.
     """
-    numbered = {}
-    for i in range(FIRST_WORD, len(source)):
-        found = {target.index(word) for word in dictionary.get(source.words[i], frozenset())}
-        if found := found - {UNK}:
-            numbered[i] = frozenset(found)
-    return numbered
+    numbered = {
+        i: frozenset(map(target.index, dictionary.get(source.words[i], ()))) - {UNK}
+        for i in range(FIRST_WORD, len(source))
+    }
+    return {i: found for i, found in numbered.items() if found}

@@ -108,7 +108,7 @@ def prepare(config: Translator) -> Ready:
     lines = [*corpora[-1].target, *corpora[-1].source]
     subwords = vocabulary.train_subwords(lines, config.pieces)
     encode = batches.encode_parallel
-    val, test, train = (encode(corpus, subwords, subwords, framed=True) for corpus in corpora)
+    val, test, train = (encode(corpus, subwords, subwords) for corpus in corpora)
     sample = random.Random(1).sample(range(len(train)), min(len(corpora[0]), len(train)))
     wanted = (val, range(len(val))), (test, range(len(test))), (train, sample)
     parts, references = [], {}
