@@ -248,14 +248,14 @@ def bench_figure() -> None:
 
 def bench_seeds() -> None:
     """Many small runs: one thread each, side by side, beside one after the other on all cores."""
-    entry = catalogue.REGISTRY["hard_distribution"]
-    config = replace(entry.scales["lesson"].arms["easy"], **SHORT)
+    lesson = catalogue.REGISTRY["hard_distribution"].scales["lesson"]
+    config = replace(lesson.arms["easy"], **SHORT)
     seeds = range(101, 101 + 4 * parallel.available_cores())
     with parallel.seed_pool() as pool:
         compare(
             f"{len(seeds)} runs of the copying task",
-            lambda: parallel.run_seeds(entry.run, config, seeds, executor=pool),
-            lambda: [entry.run(config, seed) for seed in seeds],
+            lambda: parallel.run_seeds(lesson.run, config, seeds, executor=pool),
+            lambda: [lesson.run(config, seed) for seed in seeds],
             repeats=2,
         )
 

@@ -7,12 +7,12 @@ it was.
 """
 
 import argparse
+import json
 import sys
 import uuid
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ import pandas as pd
 from lessons_lib.config import Configuration, digest
 from lessons_lib.corpora.sources import CorpusUnavailable, cache_directory, make_writable
 from lessons_lib.lab import parallel, records
-from lessons_lib.lab.catalogue import REGISTRY, Experiment, Run, Scale
+from lessons_lib.lab.catalogue import REGISTRY, Experiment, Scale
 from lessons_lib.lab.cluster import ClusterError, cluster_executor
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, command
 from lessons_lib.training import History
@@ -51,25 +51,24 @@ def current(name: str, scale: str | None = None, *, whole: bool = True) -> dict[
     not the ``whole`` of it is asked for, some arms may be missing, and the seeds be others.
     """
     scale, chosen = _scale(name, scale)
-    where = records.PACKAGED / name / scale
-    remedy = command(name, scale)
-    found = {}
+    remedy = f"make it again with: {command(name, scale)}"
+    found = records.load(name, scale)
     for arm, config in chosen.arms.items():
-        if not (whole or (where / f"{arm}.json").exists()):
-            continue
-        record = records.read(arm, directory=where, config=config.to_dict(), remedy=remedy)
-        seeds = chosen.seeds if whole else record.seeds
-        for what, wanted in {"seeds": seeds, "deviations": chosen.told(arm)}.items():
-            there = getattr(record, what)
-            if wanted != there:
-                raise ResultError(
-                    f"the result {where / arm}.json is stale: expected {what} {wanted}, found "
-                    f"{there}; make it again with: {remedy}"
-                )
-        found[arm] = record
-    if not found:
-        raise NotMeasuredError(f"no result of {name}, {scale} scale; make it with: {remedy}")
-    return found
+        if arm in found:
+            record = found[arm]
+            have = {**record.config, "seeds": record.seeds, "deviations": record.deviations}
+            want = json.loads(json.dumps(config.to_dict()))  # with lists for tuples
+            want["seeds"] = chosen.seeds if whole else record.seeds
+            want["deviations"] = chosen.told(arm)
+            for key in sorted({*want, *have}):
+                if want.get(key) != have.get(key):
+                    raise ResultError(
+                        f"the result {arm} of {name}, {scale} scale, is stale: expected {key} "
+                        f"{want.get(key)}, found {have.get(key)}; {remedy}"
+                    )
+        elif whole:
+            raise NotMeasuredError(f"no result {arm!r} of {name}, {scale} scale; {remedy}")
+    return {arm: found[arm] for arm in chosen.arms if arm in found}
 
 
 checked = partial(current, whole=False)
@@ -95,29 +94,32 @@ def run(
     """
     scale, chosen = _scale(name, scale)
     wanted = chosen.seeds if seeds is None else tuple(seeds)
-    work = chosen.run or experiment(name).run
     made = {}
-    # One pool for all arms; it starts no process before there is work.
-    with nullcontext(executor) if executor else parallel.seed_pool() as pool:
+    with (
+        parallel.seed_pool() as here
+    ):  # one for all arms; it starts no process before there is work
         for position, (arm, config) in enumerate(chosen.arms.items()):
             if only is not None and arm not in only:
                 continue
-            kept = _kept(work, config, directory)
-            found = {seed: record for seed in wanted if (record := _finished(kept, config, seed))}
+            kept = _kept(chosen, config, directory)
+            found = {seed: record for seed in wanted if (record := _finished(kept, seed))}
             if missing := [seed for seed in wanted if seed not in found]:
                 make_writable(kept)
-                done = partial(_keep, found, kept, config)
-                label = f"{name} {scale} {arm}"
-                parallel.run_seeds(work, config, missing, executor=pool, progress=label, done=done)
+                parallel.run_seeds(
+                    *(chosen.run, config, missing),
+                    executor=executor or here,
+                    progress=f"{name} {scale} {arm}",
+                    done=partial(_keep, found, kept, config),
+                )
             record = records.merge([found[seed] for seed in wanted])
             record = replace(record, name=arm, deviations=chosen.told(arm), position=position)
             made[arm] = records.ends_of(record) if chosen.ends_only else record
     return made
 
 
-def _kept(work: Run, config: Configuration, directory: Path | None) -> Path:
+def _kept(chosen: Scale, config: Configuration, directory: Path | None = None) -> Path:
     """Where the seeds of a configuration are kept: the same for all experiments that share it."""
-    name = f"{work.__name__}-{digest(config.to_dict())[:16]}"
+    name = f"{chosen.run.__name__}-{digest(config.to_dict())[:16]}"
     return (directory or cache_directory() / "runs") / name
 
 
@@ -136,13 +138,13 @@ def _keep(
     records.save(found[seed], kept / f"seed-{seed}.json")
 
 
-def _finished(kept: Path, config: Configuration, seed: int) -> Record | None:
+def _finished(kept: Path, seed: int) -> Record | None:
     """The record of a seed that is done; a file that cannot be used is set aside."""
     path = kept / f"seed-{seed}.json"
     if not path.exists():
         return None
     try:
-        record = records.read(path.stem, directory=kept, config=config.to_dict())
+        record = records.read(path)
         if record.seeds == (seed,):
             return record
         problem = f"the result {path} is damaged: expected seed {seed}, found {record.seeds}"
@@ -159,8 +161,7 @@ def status() -> pd.DataFrame:
     rows = []
     for name, entry in REGISTRY.items():
         for scale, chosen in entry.scales.items():
-            work = chosen.run or entry.run
-            kept = [_kept(work, config, None) for config in chosen.arms.values()]
+            kept = [_kept(chosen, config) for config in chosen.arms.values()]
             done = sum((k / f"seed-{seed}.json").exists() for k in kept for seed in chosen.seeds)
             try:
                 current(name, scale)
@@ -176,14 +177,16 @@ def _write(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def _show_list() -> None:
+def _listed() -> str:
+    lines = []
     for name, entry in REGISTRY.items():
-        _write(f"{name}: {entry.question}")
+        lines.append(f"{name}: {entry.question}")
         for scale, chosen in entry.scales.items():
             arms = list(chosen.arms)
             plural = "arms" if len(arms) > 1 else "arm"
             named = ", ".join(arms if len(arms) <= 8 else [*arms[:2], "...", arms[-1]])
-            _write(f"  {scale}: {len(chosen.seeds)} seeds of {len(arms)} {plural}: {named}")
+            lines.append(f"  {scale}: {len(chosen.seeds)} seeds of {len(arms)} {plural}: {named}")
+    return "\n".join(lines)
 
 
 def _show_report(name: str) -> int:
@@ -218,14 +221,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runner.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, to run there")
     runner.add_argument("--out", type=Path, help="directory of the records (default: the package)")
     options = parser.parse_args(arguments)
-    if options.command == "run":
-        return _run(options, parser)
-    if options.command == "list":
-        _show_list()
-    elif options.command == "status":
-        _write(status().to_string(index=False))
-    else:
+    if options.command == "report":
         return max(map(_show_report, [options.name] if options.name else REGISTRY))
+    if options.command == "run":
+        try:
+            return _run(options, parser)
+        except ClusterError as error:
+            parser.error(str(error))
+    _write(_listed() if options.command == "list" else status().to_string(index=False))
     return 0
 
 
@@ -236,27 +239,21 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         scale, chosen = _scale(name, options.scale)
     except KeyError as error:
         parser.error(error.args[0])
-    total = len(chosen.seeds)
+    total, arms = len(chosen.seeds), options.arm or list(chosen.arms)
     if options.seeds is not None and not 1 <= options.seeds <= total:
         parser.error(f"expected 1 to {total} for --seeds, found {options.seeds}")
-    if wrong := set(options.arm or ()) - set(chosen.arms):
+    if wrong := set(arms) - set(chosen.arms):
         parser.error(f"{name} has no arm {wrong.pop()!r}; there is {', '.join(chosen.arms)}")
     seeds = chosen.seeds[: options.seeds]
     where = (options.out or records.PACKAGED) / name / scale
     write = len(seeds) == total or options.out is not None
     if write:
         make_writable(where)
-    arms = [arm for arm in chosen.arms if arm in (options.arm or chosen.arms)]
     lacking = []
-    with ExitStack() as stack:
-        try:
-            executor = stack.enter_context(cluster_executor(options.scheduler))
-        except ClusterError as error:
-            parser.error(str(error))
-        pool = executor or stack.enter_context(parallel.seed_pool())
+    with cluster_executor(options.scheduler) as there, parallel.seed_pool() as here:
         for arm in arms:
             try:
-                made = run(name, scale, seeds=seeds, only=[arm], executor=pool)
+                made = run(name, scale, seeds=seeds, only=[arm], executor=there or here)
             except CorpusUnavailable as error:
                 lacking.append(arm)
                 sys.stderr.write(f"{arm}: not measured here: {error}\n")
