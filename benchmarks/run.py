@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import joblib
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
@@ -250,7 +251,7 @@ def bench_seeds() -> None:
     """Many small runs: one thread each, side by side, beside one after the other on all cores."""
     lesson = catalogue.REGISTRY["hard_distribution"].scales["lesson"]
     config = replace(lesson.arms["easy"], **SHORT)
-    seeds = range(101, 101 + 4 * parallel.available_cores())
+    seeds = range(101, 101 + 4 * joblib.cpu_count())
     with parallel.seed_pool() as pool:
         compare(
             f"{len(seeds)} runs of the copying task",

@@ -42,7 +42,7 @@ def test_values_of_each_seed(path: Path) -> None:
     assert record.values("accuracy", step=0).to_dict() == {1: 0.2, 3: 0.1}
     with pytest.raises(KeyError, match="there is accuracy, loss"):
         record.values("acuracy")
-    with pytest.raises(KeyError, match="no step 7 of accuracy"):
+    with pytest.raises(KeyError, match="no 'accuracy' at step 7"):
         record.values("accuracy", step=7)
 
 

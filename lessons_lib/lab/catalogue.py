@@ -253,19 +253,15 @@ VALUES = (
     *("uniform_translation", "words_first_translation", "asymmetry", "translated"),
     *("starts", "followed", "images"),
 )
-REPORTS: Mapping[str, Report] = {
-    **dict.fromkeys(("classification", "translation"), comparisons),
-    **dict.fromkeys(VALUES, last_values),
-}
+REPORTS: dict[str, Report] = dict.fromkeys(("classification", "translation"), comparisons)
+REPORTS |= dict.fromkeys(VALUES, last_values)
 """Where it is not ``branches``."""
-
-
-def _of(name: str) -> dict[str, Scale]:
-    return {key.partition("/")[2]: s for key, s in _SCALES.items() if key.startswith(f"{name}/")}
-
-
 REGISTRY: Mapping[str, Experiment] = {
-    name: Experiment(question, _of(name), REPORTS.get(name, branches))
+    name: Experiment(
+        question,
+        {key.partition("/")[2]: one for key, one in _SCALES.items() if key.startswith(f"{name}/")},
+        REPORTS.get(name, branches),
+    )
     for name, question in WORDS["questions"].items()
 }
 """Name -> experiment. A record is found under name, scale and arm."""

@@ -17,10 +17,8 @@ class ClusterError(RuntimeError):
 def cluster_executor(address: str | None) -> Iterator[Executor | None]:
     """The executor of a Dask scheduler, for ``run_seeds``; ``None`` without an address.
 
-    A run whose worker dies is done again by another one. Workers that join later are not asked.
-
-    Raises:
-        ClusterError: no Dask, no scheduler, no worker, or one with another package.
+    A run whose worker dies is done again by another one. Workers that join later are not asked. A
+    ``ClusterError`` if there is no Dask, no scheduler, no worker, or one with another package.
     """
     if address is None:
         yield None

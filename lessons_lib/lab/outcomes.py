@@ -117,8 +117,7 @@ def cumulative_incidence(times: ArrayLike, happened: ArrayLike, until: float) ->
     ``times``, ``(n,)``: when each run ended, by whatever event, or was last looked at;
     ``happened``, ``(n,)``: whether it ended with the event that is asked for.
 
-    Raises:
-        ValueError: shapes differ, there is no run, or a time is negative or NaN.
+    A ``ValueError`` if shapes differ, there is no run, or a time is negative or NaN.
     """
     when, hit = np.asarray(times, dtype=float), np.asarray(happened, dtype=bool)
     found = f"one truth value for each run, found shapes {when.shape} and {hit.shape}"
@@ -131,12 +130,9 @@ def cumulative_incidence(times: ArrayLike, happened: ArrayLike, until: float) ->
 
 
 def draw(curve: Incidence, *, label: str, color: str, ax: Axes | None = None) -> Axes:
-    """A rising step curve of the share of runs, with its confidence band.
-
-    The label gets ``(n = ...)``; the colour may be a key of ``plots.ROLES``.
-    """
+    """A rising step curve of the share of runs, with its band; the colour is a key of ``ROLES``."""
     ax = plt.figure().add_subplot() if ax is None else ax
-    shade = ROLES.get(color, color)
+    shade = ROLES[color]
     ax.step(curve.times, curve.share, where="post", color=shade, label=f"{label} (n = {curve.n})")
     ax.fill_between(
         curve.times, curve.low, curve.high, step="post", color=shade, alpha=0.15, linewidth=0

@@ -8,6 +8,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from dataclasses import dataclass
 from typing import TypeVar
 
+import joblib  # comes with scikit-learn
 import pandas as pd
 import torch
 from tqdm.auto import tqdm
@@ -82,13 +83,8 @@ def run_seeds(
     return SeedRuns({seed: found[seed] for seed in seeds})
 
 
-def available_cores() -> int:
-    """How many cores this process may use, which is not always how many the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def seed_pool(processes: int | None = None) -> ProcessPoolExecutor:
-    """So many processes (``None``: one for each core) that can serve several ``run_seeds``.
+    """So many processes, or one for each core that may be used, for one ``run_seeds`` or several.
 
     They start when there is work, and end with the block (it is for ``with``), or with this process
     even if it is killed.
@@ -96,7 +92,7 @@ def seed_pool(processes: int | None = None) -> ProcessPoolExecutor:
     # Not fork: a forked process inherits PyTorch's threads in a state that can hang.
     spawn = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(
-        processes or available_cores(), mp_context=spawn, initializer=_die_with_parent
+        processes or joblib.cpu_count(), mp_context=spawn, initializer=_die_with_parent
     )
 
 

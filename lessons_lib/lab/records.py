@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from importlib import metadata
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -68,14 +69,11 @@ class Record:
         """One metric for each seed, at a step or the last one; a ``KeyError`` if none."""
         whole = self.frame()
         found = whole[whole["metric"] == metric]
+        found = found if step is None else found[found["step"] == step]
         if found.empty:
-            known = ", ".join(sorted(whole["metric"].unique()))
-            raise KeyError(f"no metric {metric!r} in {self.name}; there is {known}")
-        there = found if step is None else found[found["step"] == step]
-        if there.empty:
-            steps = sorted(found["step"].unique())
-            raise KeyError(f"no step {step} of {metric} in {self.name}; there is {steps}")
-        return there.sort_values("step").groupby("seed")["value"].last()
+            at, known = "" if step is None else f" at step {step}", set(whole["metric"])
+            raise KeyError(f"no {metric!r}{at} in {self.name}; there is {', '.join(sorted(known))}")
+        return found.sort_values("step").groupby("seed")["value"].last()
 
 
 def make_record(
@@ -104,17 +102,14 @@ def make_record(
 
 def merge(records: Sequence[Record]) -> Record:
     """Records of one configuration and different seeds as one."""
-    versions = {
-        package: ", ".join(dict.fromkeys(record.versions[package] for record in records))
-        for package in records[0].versions
-    }
+    found = pd.DataFrame([record.versions for record in records])
     return replace(
         records[0],
         rows=tuple(sorted((row for one in records for row in one.rows), key=_ORDER)),
         device=", ".join(sorted({record.device for record in records})),
         wall_seconds=round(sum(record.wall_seconds for record in records), 1),
         date=max(record.date for record in records),
-        versions=versions,
+        versions={package: ", ".join(found[package].unique()) for package in records[0].versions},
     )
 
 
@@ -144,18 +139,17 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 def save(record: Record, path: Path) -> None:
     """Write a record with ``write_whole``."""
     # A series [seed, metric, [steps], [values]] has a third of the size of single rows.
-    series: dict[tuple[int, str], list[Any]] = {}
-    for seed, step, metric, value in record.rows:
-        _, _, steps, values = series.setdefault((seed, metric), [seed, metric, [], []])
-        steps.append(step)
-        values.append(value)
+    series = []
+    for (seed, metric), rows in groupby(record.rows, itemgetter(0, 2)):
+        _, steps, _, values = zip(*rows, strict=True)
+        series.append((seed, metric, steps, values))
     content = {
         "schema": SCHEMA,
         **{key: value for key, value in vars(record).items() if key != "rows"},
         "config_hash": digest(record.config),
         "seeds": list(record.seeds),
         "deviations": list(record.deviations),
-        "series": list(series.values()),
+        "series": series,
     }
     text = json.dumps({**content, "checksum": digest(content)}, indent=None, allow_nan=False)
     # One series a line: readable, and a change shows in a diff.
@@ -171,11 +165,9 @@ def command(name: str, scale: str) -> str:
 def load(name: str, scale: str | None = None) -> dict[str, Record]:
     """The records of an experiment in the package, arm by arm.
 
-    ``run.current`` and ``run.checked`` ask whether they match the catalogue.
-
-    Raises:
-        NotMeasuredError: there is none; the message names the command that makes it.
-        ResultError: a record is damaged, or there are several scales and none was named.
+    ``run.current`` and ``run.checked`` ask whether they match the catalogue. A ``ResultError`` if
+    one is damaged, or there are several scales and none was named; a ``NotMeasuredError`` if there
+    is none.
     """
     where = PACKAGED / name
     scales = sorted(path.name for path in where.glob("*"))
@@ -194,11 +186,7 @@ def load(name: str, scale: str | None = None) -> dict[str, Record]:
 
 
 def read(path: Path) -> Record:
-    """Read the file of one record.
-
-    A ``ResultError`` that names the command for its directory if it is damaged or altered, or of
-    another schema.
-    """
+    """Read a record; a ``ResultError`` if it is damaged, or of another schema."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         intact = content.pop("checksum") == digest(content) and content["schema"] == SCHEMA

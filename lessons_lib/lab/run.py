@@ -95,23 +95,21 @@ def run(
     scale, chosen = _scale(name, scale)
     wanted = chosen.seeds if seeds is None else tuple(seeds)
     made = {}
-    with (
-        parallel.seed_pool() as here
-    ):  # one for all arms; it starts no process before there is work
+    # One pool for all arms; it starts no process before there is work.
+    with parallel.seed_pool() as here:
         for position, (arm, config) in enumerate(chosen.arms.items()):
             if only is not None and arm not in only:
                 continue
             kept = _kept(chosen, config, directory)
-            found = {seed: record for seed in wanted if (record := _finished(kept, seed))}
-            if missing := [seed for seed in wanted if seed not in found]:
+            paths = {seed: kept / f"seed-{seed}.json" for seed in wanted}
+            if missing := [seed for seed, path in paths.items() if not _usable(path, seed)]:
                 make_writable(kept)
+                done, label = partial(_keep, kept, config), f"{name} {scale} {arm}"
+                pool = executor or here
                 parallel.run_seeds(
-                    *(chosen.run, config, missing),
-                    executor=executor or here,
-                    progress=f"{name} {scale} {arm}",
-                    done=partial(_keep, found, kept, config),
+                    chosen.run, config, missing, executor=pool, progress=label, done=done
                 )
-            record = records.merge([found[seed] for seed in wanted])
+            record = records.merge([records.read(path) for path in paths.values()])
             record = replace(record, name=arm, deviations=chosen.told(arm), position=position)
             made[arm] = records.ends_of(record) if chosen.ends_only else record
     return made
@@ -123,37 +121,31 @@ def _kept(chosen: Scale, config: Configuration, directory: Path | None = None) -
     return (directory or cache_directory() / "runs") / name
 
 
-def _keep(
-    found: dict[int, Record], kept: Path, config: Configuration, seed: int, history: History
-) -> None:
-    """Note the record of a seed that has just been done, and write it."""
+def _keep(kept: Path, config: Configuration, seed: int, history: History) -> None:
+    """Write the record of a seed that has just been done."""
+    name, spent = f"seed-{seed}", history.wall_seconds
     end = {"step": history.steps, "metric": "stopped_early", "value": float(history.stopped_early)}
-    found[seed] = records.make_record(
-        f"seed-{seed}",
-        config.to_dict(),
-        [{"seed": seed, **row} for row in (*history.rows, end)],
-        device=history.device,
-        wall_seconds=history.wall_seconds,
-    )
-    records.save(found[seed], kept / f"seed-{seed}.json")
+    rows = [{"seed": seed, **row} for row in (*history.rows, end)]
+    fields = config.to_dict()
+    record = records.make_record(name, fields, rows, device=history.device, wall_seconds=spent)
+    records.save(record, kept / f"{name}.json")
 
 
-def _finished(kept: Path, seed: int) -> Record | None:
-    """The record of a seed that is done; a file that cannot be used is set aside."""
-    path = kept / f"seed-{seed}.json"
+def _usable(path: Path, seed: int) -> bool:
+    """Whether the record of a seed is there; a file that cannot be used is set aside."""
     if not path.exists():
-        return None
+        return False
     try:
-        record = records.read(path)
-        if record.seeds == (seed,):
-            return record
-        problem = f"the result {path} is damaged: expected seed {seed}, found {record.seeds}"
+        found = records.read(path).seeds
+        if found == (seed,):
+            return True
+        problem = f"the result {path} is damaged: expected seed {seed}, found {found}"
     except ResultError as error:
         problem = str(error).partition("; ")[0]
     aside = path.with_name(f"{path.name}.set-aside-{uuid.uuid4().hex[:8]}")
     path.replace(aside)
     warnings.warn(f"{problem}; set aside as {aside.name} and measured again", stacklevel=3)
-    return None
+    return False
 
 
 def status() -> pd.DataFrame:
