@@ -142,6 +142,7 @@ def _orders(head: heads.HeadsConfig) -> dict[str, heads.HeadsConfig]:
 
 _classified = partial(_scale, classification.run_classification)
 _copied = partial(_scale, copying.run_copying)
+_intervened = partial(_small, interventions.run_intervention)
 _SCALES = {
     "uniform_translation/short": _scale(
         translation.uniform_translation,
@@ -215,12 +216,10 @@ _SCALES = {
     ),
     "head_controls/lesson": _small(heads.run_heads, heads.head_controls(), 24),
     "odds/lesson": _small(copying.run_copying, copying.odds(), 32),
-    "ktiw_first/lesson": _small(interventions.run_intervention, interventions.ktiw_first(), 24),
-    "attention_held/lesson": _small(
-        interventions.run_intervention, interventions.attention_held(), 24
-    ),
-    "query_rates/lesson": _small(interventions.run_intervention, interventions.query_rates(), 24),
-    "asymmetry/lesson": _small(interventions.run_intervention, interventions.asymmetry(), 24),
+    "ktiw_first/lesson": _intervened(interventions.ktiw_first(), 24),
+    "attention_held/lesson": _intervened(interventions.attention_held(), 24),
+    "query_rates/lesson": _intervened(interventions.query_rates(), 24),
+    "asymmetry/lesson": _intervened(interventions.asymmetry(), 24),
     "ladder/lesson": _small(ladder.run_ladder, ladder.rungs(), 24),
     "local_query_rates/lesson": _small(ladder.run_ladder, ladder.local_query_rates(), 24),
     "transformers/lesson": _small(transformer.run_optimized, transformer.transformers(), 24),

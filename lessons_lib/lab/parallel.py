@@ -20,12 +20,11 @@ from lessons_lib.training import History
 Config = TypeVar("Config", bound=Configuration)
 
 _BROKEN = """\
-a worker process ended before its run did. The usual causes, and their remedies:
+a worker process ended before its run did; what it said is above. The usual causes, and remedies:
 - a script calls this outside of `if __name__ == "__main__":`; put the call below that line
-- the program, or the function that it hands over, is in no file that a worker could import (read
-  from standard input, typed, or in a notebook); write it into a file, the function into a module
-- the process was killed, for example for want of memory; run fewer at once: seed_pool(processes)
-What a worker itself said is above."""
+- the program or the function is in no file that a worker could import (from standard input, typed,
+  in a notebook); write it into a module
+- the process was killed, as for want of memory; run fewer at once: seed_pool(processes)"""
 
 
 @dataclass(frozen=True)

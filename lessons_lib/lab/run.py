@@ -51,24 +51,21 @@ def current(name: str, scale: str | None = None, *, whole: bool = True) -> dict[
     not the ``whole`` of it is asked for, some arms may be missing, and the seeds be others.
     """
     scale, chosen = _scale(name, scale)
-    remedy = f"make it again with: {command(name, scale)}"
-    found = records.load(name, scale)
-    for arm, config in chosen.arms.items():
-        if arm in found:
-            record = found[arm]
-            have = {**record.config, "seeds": record.seeds, "deviations": record.deviations}
-            want = json.loads(json.dumps(config.to_dict()))  # with lists for tuples
-            want["seeds"] = chosen.seeds if whole else record.seeds
-            want["deviations"] = chosen.told(arm)
-            for key in sorted({*want, *have}):
-                if want.get(key) != have.get(key):
-                    raise ResultError(
-                        f"the result {arm} of {name}, {scale} scale, is stale: expected {key} "
-                        f"{want.get(key)}, found {have.get(key)}; {remedy}"
-                    )
-        elif whole:
-            raise NotMeasuredError(f"no result {arm!r} of {name}, {scale} scale; {remedy}")
-    return {arm: found[arm] for arm in chosen.arms if arm in found}
+    remedy = f"of {name}, {scale} scale; make it again with: {command(name, scale)}"
+    there = records.load(name, scale)
+    if lacking := [arm for arm in chosen.arms if whole and arm not in there]:
+        raise NotMeasuredError(f"no result {lacking[0]!r} {remedy}")
+    found = {arm: there[arm] for arm in chosen.arms if arm in there}
+    for arm, record in found.items():
+        want = json.loads(json.dumps(chosen.arms[arm].to_dict()))  # with lists for tuples
+        want |= {"seeds": chosen.seeds if whole else record.seeds, "deviations": chosen.told(arm)}
+        have = {**record.config, "seeds": record.seeds, "deviations": record.deviations}
+        for key in sorted({*want, *have}):
+            one, other = want.get(key), have.get(key)
+            if one != other:
+                problem = f"is stale: expected {key} {one}, found {other},"
+                raise ResultError(f"the result {arm!r} {problem} {remedy}")
+    return found
 
 
 checked = partial(current, whole=False)
