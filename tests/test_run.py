@@ -95,16 +95,15 @@ def test_a_run_goes_on_and_equal_settings_share_runs(tmp_path: Path, register: R
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
-        (lambda two, one: two.replace("[0.0]", "[1.0]"), "damaged or was altered: .*schema 2"),
-        (lambda two, one: two[: len(two) // 2], "damaged or was altered: .*"),
-        (lambda two, one: one, r"damaged: expected seed 2, found \(1,\)"),
+        (lambda two: two.replace("[0.0]", "[1.0]"), "damaged or was altered: .*schema 2"),
+        (lambda two: two[: len(two) // 2], "damaged or was altered: .*"),
     ],
-    ids=["altered", "truncated", "another seed"],
+    ids=["altered", "truncated"],
 )
 def test_a_damaged_seed_is_measured_again(tmp_path: Path, damage: Any, complaint: str) -> None:
     measured(tmp_path, scale="lesson")
-    one, two = (next(tmp_path.rglob(f"seed-{seed}.json")) for seed in (1, 2))
-    broken = damage(two.read_text(), one.read_text())
+    two = next(tmp_path.rglob("seed-2.json"))
+    broken = damage(two.read_text())
     two.write_text(broken)
     with pytest.warns(UserWarning, match=f"{complaint}; set aside as seed-2.json.set-aside-"):
         records = measured(tmp_path, scale="lesson")

@@ -103,7 +103,7 @@ def run(
                 continue
             kept = _kept(chosen, config, directory)
             paths = {seed: kept / f"seed-{seed}.json" for seed in wanted}
-            if missing := [seed for seed, path in paths.items() if not _usable(path, seed)]:
+            if missing := [seed for seed, path in paths.items() if not _usable(path)]:
                 make_writable(kept)
                 done, label = partial(_keep, kept, config), f"{name} {scale} {arm}"
                 pool = executor or here
@@ -134,21 +134,18 @@ def _keep(kept: Path, config: Configuration, seed: int, history: History) -> Non
     records.save(record, kept / f"{name}.json")
 
 
-def _usable(path: Path, seed: int) -> bool:
+def _usable(path: Path) -> bool:
     """Whether the record of a seed is there; a file that cannot be used is set aside."""
     if not path.exists():
         return False
     try:
-        found = records.read(path).seeds
-        if found == (seed,):
-            return True
-        problem = f"the result {path} is damaged: expected seed {seed}, found {found}"
+        records.read(path)
     except ResultError as error:
         problem = str(error).partition("; ")[0]
-    aside = path.with_name(f"{path.name}.set-aside-{uuid.uuid4().hex[:8]}")
-    path.replace(aside)
-    warnings.warn(f"{problem}; set aside as {aside.name} and measured again", stacklevel=3)
-    return False
+        aside = path.with_name(f"{path.name}.set-aside-{uuid.uuid4().hex[:8]}")
+        path.replace(aside)
+        warnings.warn(f"{problem}; set aside as {aside.name} and measured again", stacklevel=3)
+    return path.exists()
 
 
 def status() -> pd.DataFrame:
