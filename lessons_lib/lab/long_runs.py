@@ -102,10 +102,7 @@ def train_kept(
             with torch.autocast(where.type, torch.bfloat16, enabled=config.bfloat16):
                 value = loss(model, batch.to(where))
             if not bool(value.isfinite()):
-                raise ValueError(
-                    f"the loss is {float(value)} at step {step}; lower learning_rate "
-                    f"({config.learning_rate})"
-                )
+                raise ValueError(f"the loss is {float(value)} at step {step}; lower learning_rate")
             value.backward()
             optimizer.step()
             step += 1

@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 
 from lessons_lib import __version__
-from lessons_lib.config import digest
+from lessons_lib.config import digest, refuse
 
 SCHEMA = 2
 """Raised when the file format changes; a file of another schema is stale."""
@@ -90,10 +90,8 @@ def make_record(
     found = []
     for row in rows:
         seed, step, metric, value = (row[column] for column in COLUMNS)
-        if not math.isfinite(value):
-            raise ValueError(
-                f"expected a finite value, found {value} for {metric} of seed {seed} at step {step}"
-            )
+        told = f"a finite value, found {value} for {metric} of seed {seed} at step {step}"
+        refuse({told: not math.isfinite(value)})
         found.append((int(seed), int(step), str(metric), float(f"{float(value):.6g}")))
     seconds, today = round(float(wall_seconds), 1), datetime.now(UTC).date().isoformat()
     ordered = tuple(sorted(found, key=_ORDER))
