@@ -3,8 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from lessons_lib.lab import records
-from lessons_lib.lab.records import NotMeasuredError, ResultError, make_record, merge, read, save
+from lessons_lib.lab.records import ResultError, make_record, merge, read, save
 
 ROWS = [
     {"seed": seed, "step": step, "metric": metric, "value": value}
@@ -67,10 +66,3 @@ def test_a_value_that_is_no_number_is_refused() -> None:
     row = {"seed": 0, "step": 5, "metric": "xi", "value": float("nan")}
     with pytest.raises(ValueError, match="found nan for xi of seed 0 at step 5"):
         make_record("m", {}, [row], device="cpu", wall_seconds=0)
-
-
-def test_a_name_without_records_is_told_which_there_are() -> None:
-    with pytest.raises(
-        NotMeasuredError, match=r"of nosuch, lesson scale; there is asymmetry, .*lab list"
-    ):
-        records.load("nosuch")

@@ -174,12 +174,8 @@ def load(name: str, scale: str | None = None) -> dict[str, Record]:
     scale = scale or "".join(scales) or "lesson"
     found = [read(path) for path in (where / scale).glob("*.json")]
     if not found:
-        known = [] if scales else sorted(path.name for path in PACKAGED.glob("*"))
-        listed = f"there is {', '.join(known)}. If `python -m lessons_lib.lab list` shows it, "
-        raise NotMeasuredError(
-            f"no result of {name}, {scale} scale; {listed if known else ''}make it with: "
-            f"{command(name, scale)}"
-        )
+        remedy = f"make it with: {command(name, scale)}"
+        raise NotMeasuredError(f"no result of {name}, {scale} scale; {remedy}")
     return {record.name: record for record in sorted(found, key=lambda r: (r.position, r.name))}
 
 
