@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import joblib
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
@@ -248,14 +249,14 @@ def bench_figure() -> None:
 
 def bench_seeds() -> None:
     """Many small runs: one thread each, side by side, beside one after the other on all cores."""
-    entry = catalogue.REGISTRY["hard_distribution"]
-    config = replace(entry.scales["lesson"].arms["easy"], **SHORT)
-    seeds = range(101, 101 + 4 * parallel.available_cores())
+    lesson = catalogue.REGISTRY["hard_distribution"].scales["lesson"]
+    config = replace(lesson.arms["easy"], **SHORT)
+    seeds = range(101, 101 + 4 * joblib.cpu_count())
     with parallel.seed_pool() as pool:
         compare(
             f"{len(seeds)} runs of the copying task",
-            lambda: parallel.run_seeds(entry.run, config, seeds, executor=pool),
-            lambda: [entry.run(config, seed) for seed in seeds],
+            lambda: parallel.run_seeds(lesson.run, config, seeds, executor=pool),
+            lambda: [lesson.run(config, seed) for seed in seeds],
             repeats=2,
         )
 

@@ -129,7 +129,7 @@ def test_a_record_that_is_not_as_registered_is_refused(
     where = tmp_path / "hard_distribution" / "paper"
     shutil.copytree(records.PACKAGED / "hard_distribution" / "paper", where)
     monkeypatch.setattr(records, "PACKAGED", tmp_path)
-    told = records.read("hard", directory=where)
+    told = records.read(where / "hard.json")
     records.save(replace(told, deviations=("trained on the moon",)), where / "hard.json")
     complaint = "expected deviations .*'seeds: 1 to 24"
     with pytest.raises(ResultError, match=complaint):

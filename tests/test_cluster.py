@@ -34,9 +34,9 @@ def _entry(folder: Path, tmp_path: Path, monkeypatch: Patch) -> None:
     """Registers an experiment whose runs leave notes."""
     monkeypatch.setattr(records, "PACKAGED", tmp_path / "package")
     monkeypatch.setenv("LESSONS_CACHE", str(folder / "cache"))
-    scales = {"lesson": Scale({"one": seeds_worker.Where(str(folder))}, SEEDS)}
     work = seeds_worker.kills_its_worker_once
-    found = Experiment("Which?", work, scales, lambda r: pd.DataFrame())
+    scales = {"lesson": Scale(work, {"one": seeds_worker.Where(str(folder))}, SEEDS)}
+    found = Experiment("Which?", scales, lambda r: pd.DataFrame())
     monkeypatch.setattr(run, "REGISTRY", {"drawing": found})
 
 

@@ -1,13 +1,12 @@
 """Runs on the workers of a Dask scheduler, which are asked first whether they have this package."""
 
-import threading
+import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from contextlib import contextmanager
-from typing import Any
 
 PATIENCE = 10.0
-"""Seconds that a scheduler may take to answer; with all its workers, three times as many."""
+"""Seconds that a scheduler may take to answer."""
 
 
 class ClusterError(RuntimeError):
@@ -18,52 +17,40 @@ class ClusterError(RuntimeError):
 def cluster_executor(address: str | None) -> Iterator[Executor | None]:
     """The executor of a Dask scheduler, for ``run_seeds``; ``None`` without an address.
 
-    A run whose worker dies is done again by another one. Workers that join later are not asked.
-
-    Raises:
-        ClusterError: no Dask, no scheduler, no worker, or one with another package.
+    A run whose worker dies is done again by another one. Workers that join later are not asked. A
+    ``ClusterError`` if there is no Dask, no scheduler, no worker, or one with another package.
     """
     if address is None:
         yield None
         return
     try:
-        from distributed import Client
+        from distributed import Client, Security
+        from distributed.comm.core import connect
     except ImportError:
         raise ClusterError("a scheduler needs Dask; get it with: pip install distributed") from None
 
-    def asked() -> tuple[Any, set[str]]:
-        client = Client(address, timeout=PATIENCE)
-        return client, set(client.run(_asking()).values())
+    async def greet() -> None:
+        with_keys = Security().get_connection_args("client")
+        await (await connect(address, timeout=PATIENCE, **with_keys)).close()
 
     try:
-        client, theirs = _in_time(asked)
+        # A client alone waits for ever for a scheduler that takes the connection and is silent.
+        asyncio.run(asyncio.wait_for(greet(), PATIENCE))
+        client = Client(address, timeout=PATIENCE)
     except (OSError, ValueError) as error:
         raise ClusterError(
             f"expected a Dask scheduler at {address}, found none ({type(error).__name__}: "
             f"{str(error) or 'no answer'}); start one with: dask scheduler"
         ) from None
     with client:
-        if theirs != {ours := _asking()()}:
+        ours, theirs = _asking()(), set(client.run(_asking()).values())
+        if theirs != {ours}:
             raise ClusterError(
                 f"expected workers of {address} with lessons_lib {ours}, found "
                 f"{', '.join(sorted(theirs - {ours})) or 'none'}; start them where this package is "
                 "installed, with: dask worker"
             )
         yield client.get_executor()
-
-
-def _in_time(work: Callable[[], tuple[Any, set[str]]]) -> tuple[Any, set[str]]:
-    """``work()``. Dask waits for ever for a scheduler that takes the connection and is silent."""
-    found = Future[tuple[Any, set[str]]]()
-
-    def run() -> None:
-        try:
-            found.set_result(work())
-        except BaseException as error:
-            found.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return found.result(3 * PATIENCE)
 
 
 def _asking() -> Callable[[], str]:

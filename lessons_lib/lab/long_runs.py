@@ -59,36 +59,33 @@ def train_kept(
 ) -> dict[int, float]:
     """Train with Adam, keep the weights of every checkpoint, and go on where a run was stopped.
 
-    On a processor, a run that was stopped ends with the weights that it would have had without. The
-    eight parameters are those of ``training.train``, but for these: ``batches`` gives the stream
-    without the first so many; checkpoints are ``also_evaluate``, 0 and the last step; the folder is
-    of this run alone; ``validate``, larger is better, is called at checkpoints in evaluation mode;
-    and when none was better than the best for ``patience`` updates, the run ends. Returned is
-    checkpoint -> performance; where the files are of a run of more steps, that run's.
+    On a processor, a run that was stopped ends with the weights that it would have had without.
+    ``batches`` gives the stream without the first so many; checkpoints are ``also_evaluate``, 0 and
+    the last step; the folder is of this run alone; ``validate``, larger is better, is called at
+    checkpoints in evaluation mode; when none was better than the best for ``patience`` updates, the
+    run ends. All else is as in ``training.train``. Returned is checkpoint -> performance.
     """
     where = pick_device()
     model.to(where).train()
     optimizer = adam(model.parameters(), config.learning_rate)
     checkpoints = {0, config.steps, *config.also_evaluate}
-    state_path = folder / STATE
     step, found, began = 0, dict[int, float](), time.perf_counter()
+
+    def keep() -> None:
+        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "found": found}
+        state |= {"random": torch.get_rng_state(), "step": step}
+        save(state | {"seconds": time.perf_counter() - began}, folder / STATE)
+
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        if state_path.is_file():
-            state = torch.load(state_path, weights_only=True)
+        if (folder / STATE).is_file():
+            state = torch.load(folder / STATE, weights_only=True)
             model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
             torch.set_rng_state(state["random"])
             step, found = state["step"], state["found"]
             began -= state.get("seconds", 0.0)
         stream = iter(batches(step))
-
-        def keep() -> None:
-            now: dict[str, Any] = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-            now |= {"random": torch.get_rng_state(), "step": step, "found": found}
-            now["seconds"] = time.perf_counter() - began
-            save(now, state_path)
-
         while True:
             if step in checkpoints and step not in found:
                 model.eval()
@@ -105,10 +102,7 @@ def train_kept(
             with torch.autocast(where.type, torch.bfloat16, enabled=config.bfloat16):
                 value = loss(model, batch.to(where))
             if not bool(value.isfinite()):
-                raise ValueError(
-                    f"the loss is {float(value)} at step {step}; lower learning_rate "
-                    f"({config.learning_rate})"
-                )
+                raise ValueError(f"the loss is {float(value)} at step {step}; lower learning_rate")
             value.backward()
             optimizer.step()
             step += 1

@@ -22,6 +22,7 @@ from lessons_lib.config import refuse
 from lessons_lib.plots import ROLES
 from lessons_lib.stats import proportion_interval
 
+BRANCHES = "aligned", "elimination", "undecided"
 COPIES = 0.95
 """Token accuracy from which on a run counts as copying; where runs stop by default."""
 
@@ -46,17 +47,14 @@ def of_runs(frame: pd.DataFrame) -> pd.DataFrame:
     of_these = frame[frame["metric"].isin([*needed, *by_head])]
     wide = of_these.pivot(index=[*keys, "step"], columns="metric", values="value")
     wide = wide.reset_index("step")  # sorted: by run, then by step
-    runs = wide.groupby(level=keys)
-    reached = wide[wide["token_accuracy"] >= COPIES].groupby(level=keys).head(1)
+    runs, copies = wide.groupby(level=keys), wide["token_accuracy"] >= COPIES
     last = runs.tail(1)
-    solved = last.index.isin(reached.index)
-    then = pd.concat([reached, last[~solved]]).reindex(last.index)
+    then = pd.concat([wide[copies], last]).groupby(level=keys).head(1).reindex(last.index)
     seen = then[["attention_accuracy", *by_head]].max(axis=1)
     left = then[["attention_accuracy", "right_mass"]].max(axis=1) < runs["right_mass"].first()
-    branch = np.select([seen > 0.5, left], ["aligned", "elimination"], "undecided")
-    return pd.DataFrame(
-        {"step": then["step"].astype(int), "solved": solved, "branch": branch}, last.index
-    )
+    branch = np.select([seen > 0.5, left], BRANCHES[:2], BRANCHES[2])
+    solved = then["token_accuracy"] >= COPIES
+    return pd.DataFrame({"step": then["step"].astype(int), "solved": solved, "branch": branch})
 
 
 def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
@@ -68,10 +66,8 @@ def classify_starts(frame: pd.DataFrame) -> pd.Series[str]:
     aligned = (of_runs(frame)["branch"] == "aligned").unstack("arm")
     partly = aligned.index[aligned.isna().any(axis=1)].tolist()
     refuse({f"each seed in every arm, found {partly} in some arms only": bool(partly)})
-    kind = pd.Series("mixed", index=aligned.index, name="start")
-    kind[aligned.all(axis=1)] = "good"
-    kind[~aligned.any(axis=1)] = "bad"
-    return kind
+    kinds = np.select([aligned.all(axis=1), ~aligned.any(axis=1)], ["good", "bad"], "mixed")
+    return pd.Series(kinds, index=aligned.index, name="start")
 
 
 def by_run(frame: pd.DataFrame) -> pd.DataFrame:
@@ -92,10 +88,8 @@ def step_at(rows: pd.DataFrame, metric: str, level: float | pd.Series[float]) ->
     the metric.
     """
     chosen = rows[rows["metric"] == metric]
-    if chosen.empty:
-        raise ValueError(
-            f"expected the metric {metric!r}, found {', '.join(sorted(set(rows['metric'])))}"
-        )
+    known = ", ".join(sorted(set(rows["metric"])))
+    refuse({f"the metric {metric!r}, found {known}": chosen.empty})
     curves = chosen.pivot(index="step", columns="run", values="value").cummax()
     levels = pd.Series(level, index=curves.columns)
     reached: pd.Series[float] = curves.apply(
@@ -123,8 +117,7 @@ def cumulative_incidence(times: ArrayLike, happened: ArrayLike, until: float) ->
     ``times``, ``(n,)``: when each run ended, by whatever event, or was last looked at;
     ``happened``, ``(n,)``: whether it ended with the event that is asked for.
 
-    Raises:
-        ValueError: shapes differ, there is no run, or a time is negative or NaN.
+    A ``ValueError`` if shapes differ, there is no run, or a time is negative or NaN.
     """
     when, hit = np.asarray(times, dtype=float), np.asarray(happened, dtype=bool)
     found = f"one truth value for each run, found shapes {when.shape} and {hit.shape}"
@@ -137,12 +130,9 @@ def cumulative_incidence(times: ArrayLike, happened: ArrayLike, until: float) ->
 
 
 def draw(curve: Incidence, *, label: str, color: str, ax: Axes | None = None) -> Axes:
-    """A rising step curve of the share of runs, with its confidence band.
-
-    The label gets ``(n = ...)``; the colour may be a key of ``plots.ROLES``.
-    """
+    """A rising step curve of the share of runs, with its band; the colour is a key of ``ROLES``."""
     ax = plt.figure().add_subplot() if ax is None else ax
-    shade = ROLES.get(color, color)
+    shade = ROLES[color]
     ax.step(curve.times, curve.share, where="post", color=shade, label=f"{label} (n = {curve.n})")
     ax.fill_between(
         curve.times, curve.low, curve.high, step="post", color=shade, alpha=0.15, linewidth=0

@@ -3,12 +3,12 @@
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+import joblib  # comes with scikit-learn
 import pandas as pd
 import torch
 from tqdm.auto import tqdm
@@ -20,12 +20,11 @@ from lessons_lib.training import History
 Config = TypeVar("Config", bound=Configuration)
 
 _BROKEN = """\
-a worker process ended before its run did. The usual causes, and their remedies:
+a worker process ended before its run did; what it said is above. The usual causes, and remedies:
 - a script calls this outside of `if __name__ == "__main__":`; put the call below that line
-- the program, or the function that it hands over, is in no file that a worker could import (read
-  from standard input, typed, or in a notebook); write it into a file, the function into a module
-- the process was killed, for example for want of memory; run fewer at once: seed_pool(processes)
-What a worker itself said is above."""
+- the program or the function is in no file that a worker could import (from standard input, typed,
+  in a notebook); write it into a module
+- the process was killed, as for want of memory; run fewer at once: seed_pool(processes)"""
 
 
 @dataclass(frozen=True)
@@ -52,20 +51,13 @@ def run_seeds(
     """Run one configuration from many seeds, as many at a time as the executor has workers.
 
     Each run has one thread, and its randomness from its seed alone, so that its result depends
-    neither on how many run beside it, nor on the order, nor on the executor.
+    neither on how many run beside it, nor on the order, nor on the executor: a ``seed_pool``, or
+    any other one, such as that of a Dask cluster. ``run`` gives the history of ``(config, seed)``;
+    it is a function of a module, not of a notebook. ``progress`` is the label of a progress bar,
+    and ``done`` is called with seed and history as soon as a run has ended.
 
-    Args:
-        run: gives the history of ``(config, seed)``; a function of a module, not of a notebook.
-        config: handed to ``run``.
-        seeds: different from each other; the histories come in their order.
-        executor: a ``seed_pool``, or any other one, such as that of a Dask cluster.
-        progress: label of the one progress bar, or ``None`` for none.
-        done: called with seed and history as soon as a run has ended.
-
-    Raises:
-        ValueError: a seed is asked for twice.
-        CorpusUnavailable: a run found its corpus nowhere.
-        RuntimeError: a run failed, or a process of the pool ended.
+    A ``ValueError`` if a seed comes twice, a ``CorpusUnavailable`` if a run found its corpus
+    nowhere, a ``RuntimeError`` if one failed otherwise, or a process of the pool ended.
     """
     if len(set(seeds)) != len(seeds):
         raise ValueError(f"expected different seeds, found {list(seeds)}")
@@ -90,27 +82,17 @@ def run_seeds(
     return SeedRuns({seed: found[seed] for seed in seeds})
 
 
-def available_cores() -> int:
-    """How many cores this process may use, which is not always how many the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def seed_pool(processes: int | None = None) -> ProcessPoolExecutor:
+    """So many processes, or one for each core that may be used, for one ``run_seeds`` or several.
 
-
-@contextmanager
-def seed_pool(processes: int | None = None) -> Iterator[Executor]:
-    """So many processes (``None``: one for each core) that can serve several ``run_seeds``.
-
-    They end with the block, also by an error, and with this process even if it is killed.
+    They start when there is work, and end with the block (it is for ``with``), or with this process
+    even if it is killed.
     """
-    pool = ProcessPoolExecutor(
-        max(1, available_cores() if processes is None else processes),
-        # Not fork: a forked process inherits PyTorch's threads in a state that can hang.
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_die_with_parent,
+    # Not fork: a forked process inherits PyTorch's threads in a state that can hang.
+    spawn = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(
+        processes or joblib.cpu_count(), mp_context=spawn, initializer=_die_with_parent
     )
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _die_with_parent() -> None:

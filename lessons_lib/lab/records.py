@@ -10,16 +10,18 @@ import math
 import platform
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from importlib import metadata
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from lessons_lib import __version__
-from lessons_lib.config import digest
+from lessons_lib.config import digest, refuse
 
 SCHEMA = 2
 """Raised when the file format changes; a file of another schema is stale."""
@@ -27,6 +29,8 @@ PACKAGED = Path(__file__).parent.with_name("records")
 """Where the records that the book shows lie, inside the package."""
 COLUMNS = ("seed", "step", "metric", "value")
 Row = tuple[int, int, str, float]
+_ORDER = itemgetter(0, 2, 1)
+"""Of rows: by seed, metric, step."""
 
 
 class ResultError(RuntimeError):
@@ -43,7 +47,7 @@ class Record:
 
     name: str
     config: Mapping[str, Any]  #: as plain values
-    #: ``(seed, step, metric, value)``, sorted by seed, metric, step; six significant digits
+    #: ``COLUMNS``, sorted by seed, metric, step; values have six significant digits
     rows: tuple[Row, ...]
     device: str  #: where it ran: ``"cpu"``, ``"cuda"`` or ``"mps"``
     wall_seconds: float  #: time of all its seeds together, as if run one after the other
@@ -51,11 +55,6 @@ class Record:
     versions: Mapping[str, str]  #: of Python and of the packages that could change a number
     deviations: tuple[str, ...] = ()  #: what differs from the authors' set-up, in words
     position: int = 0  #: its place among the arms of its experiment
-
-    @property
-    def config_hash(self) -> str:
-        """SHA-256 of the configuration."""
-        return digest(self.config)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -70,13 +69,10 @@ class Record:
         """One metric for each seed, at a step or the last one; a ``KeyError`` if none."""
         whole = self.frame()
         found = whole[whole["metric"] == metric]
-        if found.empty:
-            known = ", ".join(sorted(whole["metric"].unique()))
-            raise KeyError(f"no metric {metric!r} in {self.name}; there is {known}")
-        if step is not None and not (found["step"] == step).any():
-            steps = sorted(found["step"].unique())
-            raise KeyError(f"no step {step} of {metric} in {self.name}; there is {steps}")
         found = found if step is None else found[found["step"] == step]
+        if found.empty:
+            at, known = "" if step is None else f" at step {step}", set(whole["metric"])
+            raise KeyError(f"no {metric!r}{at} in {self.name}; there is {', '.join(sorted(known))}")
         return found.sort_values("step").groupby("seed")["value"].last()
 
 
@@ -94,32 +90,24 @@ def make_record(
     found = []
     for row in rows:
         seed, step, metric, value = (row[column] for column in COLUMNS)
-        if not math.isfinite(value):
-            raise ValueError(
-                f"expected a finite value, found {value} for {metric} of seed {seed} at step {step}"
-            )
+        told = f"a finite value, found {value} for {metric} of seed {seed} at step {step}"
+        refuse({told: not math.isfinite(value)})
         found.append((int(seed), int(step), str(metric), float(f"{float(value):.6g}")))
     seconds, today = round(float(wall_seconds), 1), datetime.now(UTC).date().isoformat()
-    return Record(name, dict(config), _sorted(found), device, seconds, today, versions)
-
-
-def _sorted(rows: Iterable[Row]) -> tuple[Row, ...]:
-    return tuple(sorted(rows, key=lambda row: (row[0], row[2], row[1])))
+    ordered = tuple(sorted(found, key=_ORDER))
+    return Record(name, dict(config), ordered, device, seconds, today, versions)
 
 
 def merge(records: Sequence[Record]) -> Record:
     """Records of one configuration and different seeds as one."""
-    versions = {
-        package: ", ".join(dict.fromkeys(record.versions[package] for record in records))
-        for package in records[0].versions
-    }
+    found = pd.DataFrame([record.versions for record in records])
     return replace(
         records[0],
-        rows=_sorted(row for record in records for row in record.rows),
+        rows=tuple(sorted((row for one in records for row in one.rows), key=_ORDER)),
         device=", ".join(sorted({record.device for record in records})),
         wall_seconds=round(sum(record.wall_seconds for record in records), 1),
         date=max(record.date for record in records),
-        versions=versions,
+        versions={package: ", ".join(found[package].unique()) for package in records[0].versions},
     )
 
 
@@ -149,18 +137,17 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 def save(record: Record, path: Path) -> None:
     """Write a record with ``write_whole``."""
     # A series [seed, metric, [steps], [values]] has a third of the size of single rows.
-    series: dict[tuple[int, str], list[Any]] = {}
-    for seed, step, metric, value in record.rows:
-        _, _, steps, values = series.setdefault((seed, metric), [seed, metric, [], []])
-        steps.append(step)
-        values.append(value)
+    series = []
+    for (seed, metric), rows in groupby(record.rows, itemgetter(0, 2)):
+        _, steps, _, values = zip(*rows, strict=True)
+        series.append((seed, metric, steps, values))
     content = {
         "schema": SCHEMA,
         **{key: value for key, value in vars(record).items() if key != "rows"},
-        "config_hash": record.config_hash,
+        "config_hash": digest(record.config),
         "seeds": list(record.seeds),
         "deviations": list(record.deviations),
-        "series": list(series.values()),
+        "series": series,
     }
     text = json.dumps({**content, "checksum": digest(content)}, indent=None, allow_nan=False)
     # One series a line: readable, and a change shows in a diff.
@@ -176,75 +163,38 @@ def command(name: str, scale: str) -> str:
 def load(name: str, scale: str | None = None) -> dict[str, Record]:
     """The records of an experiment in the package, arm by arm.
 
-    ``run.current`` and ``run.checked`` ask whether they match the catalogue.
-
-    Raises:
-        NotMeasuredError: there is none; the message names the command that makes it.
-        ResultError: a record is damaged, or there are several scales and none was named.
+    ``run.current`` and ``run.checked`` ask whether they match the catalogue. A ``ResultError`` if
+    one is damaged, or there are several scales and none was named; a ``NotMeasuredError`` if there
+    is none.
     """
     where = PACKAGED / name
-    scales = sorted(path.name for path in where.iterdir()) if where.is_dir() else []
+    scales = sorted(path.name for path in where.glob("*"))
     if scale is None and len(scales) > 1:
         raise ResultError(f"expected a scale of {name}: {', '.join(scales)}; found none")
     scale = scale or "".join(scales) or "lesson"
-    remedy = command(name, scale)
-    paths = (where / scale).glob("*.json")
-    found = [read(path.stem, directory=path.parent, remedy=remedy) for path in paths]
-    known = sorted({path.parts[-3] for path in PACKAGED.glob("*/*/*.json")})
-    if not found and known and name not in known:
-        raise NotMeasuredError(
-            f"no result of {name}; there is {', '.join(known)}. If `python -m lessons_lib.lab "
-            f"list` shows it, make it with: {remedy}"
-        )
+    found = [read(path) for path in (where / scale).glob("*.json")]
     if not found:
-        raise NotMeasuredError(f"no result of {name}, {scale} scale; make it with: {remedy}")
+        remedy = f"make it with: {command(name, scale)}"
+        raise NotMeasuredError(f"no result of {name}, {scale} scale; {remedy}")
     return {record.name: record for record in sorted(found, key=lambda r: (r.position, r.name))}
 
 
-def read(
-    name: str,
-    *,
-    directory: Path,
-    config: Mapping[str, Any] | None = None,
-    remedy: str | None = None,
-) -> Record:
-    """Read the file of one record, made with ``config`` if one is given.
-
-    Raises:
-        NotMeasuredError: it is missing.
-        ResultError: it is damaged, or stale (another schema or configuration). The message names
-            ``remedy``, which makes it again.
-    """
-    path = directory / f"{name}.json"
-    remedy = f"make it again with: {remedy or f'python -m lessons_lib.lab run {name}'}"
-
-    def refused(problem: str) -> ResultError:
-        return ResultError(f"the result {path} is {problem}; {remedy}")
-
-    if not path.is_file():
-        raise NotMeasuredError(f"no result {name!r} at {path}; {remedy}")
+def read(path: Path) -> Record:
+    """Read a record; a ``ResultError`` if it is damaged, or of another schema."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        checksum = content.pop("checksum")
-        intact = digest(content) == checksum
+        intact = content.pop("checksum") == digest(content) and content["schema"] == SCHEMA
     except (ValueError, KeyError, AttributeError, TypeError):
-        raise refused("damaged: not a record") from None
+        intact = False
     if not intact:
-        raise refused("damaged or was altered: its content does not match its checksum")
-    if content.get("schema") != SCHEMA:
-        raise refused(f"stale: expected schema {SCHEMA}, found {content['schema']}")
-    made_with = content["config"]
-    if config is not None and digest(config) != content["config_hash"]:
-        keys = sorted(set(config) | set(made_with))
-        differing = ", ".join(key for key in keys if config.get(key) != made_with.get(key))
-        raise refused(f"stale: made with another configuration (differs in {differing})")
-    return Record(
-        rows=tuple(
-            (int(seed), int(step), str(metric), float(value))
-            for seed, metric, steps, values in content["series"]
-            for step, value in zip(steps, values, strict=True)
-        ),
-        deviations=tuple(content.get("deviations", ())),
-        position=content.get("position", 0),
-        **{k: content[k] for k in ("name", "config", "device", "wall_seconds", "date", "versions")},
+        raise ResultError(
+            f"the result {path} is damaged or was altered: its content does not match its checksum "
+            f"or is not of schema {SCHEMA}; make it again with: {command(*path.parts[-3:-1])}"
+        )
+    content["deviations"] = tuple(content["deviations"])
+    content["rows"] = tuple(
+        (int(seed), int(step), str(metric), float(value))
+        for seed, metric, steps, values in content["series"]
+        for step, value in zip(steps, values, strict=True)
     )
+    return Record(**{f.name: content[f.name] for f in fields(Record) if f.name in content})

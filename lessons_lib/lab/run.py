@@ -7,12 +7,12 @@ it was.
 """
 
 import argparse
+import json
 import sys
 import uuid
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ import pandas as pd
 from lessons_lib.config import Configuration, digest
 from lessons_lib.corpora.sources import CorpusUnavailable, cache_directory, make_writable
 from lessons_lib.lab import parallel, records
-from lessons_lib.lab.catalogue import REGISTRY, Experiment, Run, Scale
+from lessons_lib.lab.catalogue import REGISTRY, Experiment, Scale
 from lessons_lib.lab.cluster import ClusterError, cluster_executor
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, command
 from lessons_lib.training import History
@@ -51,24 +51,20 @@ def current(name: str, scale: str | None = None, *, whole: bool = True) -> dict[
     not the ``whole`` of it is asked for, some arms may be missing, and the seeds be others.
     """
     scale, chosen = _scale(name, scale)
-    where = records.PACKAGED / name / scale
-    remedy = command(name, scale)
-    found = {}
-    for arm, config in chosen.arms.items():
-        if not (whole or (where / f"{arm}.json").exists()):
-            continue
-        record = records.read(arm, directory=where, config=config.to_dict(), remedy=remedy)
-        seeds = chosen.seeds if whole else record.seeds
-        for what, wanted in {"seeds": seeds, "deviations": chosen.told(arm)}.items():
-            there = getattr(record, what)
-            if wanted != there:
-                raise ResultError(
-                    f"the result {where / arm}.json is stale: expected {what} {wanted}, found "
-                    f"{there}; make it again with: {remedy}"
-                )
-        found[arm] = record
-    if not found:
-        raise NotMeasuredError(f"no result of {name}, {scale} scale; make it with: {remedy}")
+    remedy = f"of {name}, {scale} scale; make it again with: {command(name, scale)}"
+    there = records.load(name, scale)
+    if lacking := [arm for arm in chosen.arms if whole and arm not in there]:
+        raise NotMeasuredError(f"no result {lacking[0]!r} {remedy}")
+    found = {arm: there[arm] for arm in chosen.arms if arm in there}
+    for arm, record in found.items():
+        want = json.loads(json.dumps(chosen.arms[arm].to_dict()))  # with lists for tuples
+        want |= {"seeds": chosen.seeds if whole else record.seeds, "deviations": chosen.told(arm)}
+        have = {**record.config, "seeds": record.seeds, "deviations": record.deviations}
+        for key in sorted({*want, *have}):
+            one, other = want.get(key), have.get(key)
+            if one != other:
+                problem = f"is stale: expected {key} {one}, found {other},"
+                raise ResultError(f"the result {arm!r} {problem} {remedy}")
     return found
 
 
@@ -84,74 +80,72 @@ def run(
     only: Sequence[str] | None = None,
     directory: Path | None = None,
     executor: Executor | None = None,
+    out: Path | None = None,
 ) -> dict[str, Record]:
     """Measure the seeds that are missing, in parallel, and join those of each arm into a record.
 
     Each seed that is done is written to a file of its own at once, in a directory or in the cache.
     Two runs at once measure some seeds twice and do no other harm. A file that cannot be used is
     set aside, with a warning. ``seeds`` stand in place of the registered ones, ``only`` names some
-    arms, ``executor`` is that of ``parallel.run_seeds``. An ``OSError`` before any run is begun if
-    the directory cannot be written.
+    arms, ``executor`` is that of ``parallel.run_seeds``. The record of each arm is written to the
+    directory ``out``, if any, when it is done. An ``OSError`` before any run is begun if a
+    directory cannot be written.
     """
     scale, chosen = _scale(name, scale)
     wanted = chosen.seeds if seeds is None else tuple(seeds)
-    work = chosen.run or experiment(name).run
     made = {}
+    if out:
+        make_writable(out)
     # One pool for all arms; it starts no process before there is work.
-    with nullcontext(executor) if executor else parallel.seed_pool() as pool:
+    with parallel.seed_pool() as here:
         for position, (arm, config) in enumerate(chosen.arms.items()):
             if only is not None and arm not in only:
                 continue
-            kept = _kept(work, config, directory)
-            found = {seed: record for seed in wanted if (record := _finished(kept, config, seed))}
-            if missing := [seed for seed in wanted if seed not in found]:
+            kept = _kept(chosen, config, directory)
+            paths = {seed: kept / f"seed-{seed}.json" for seed in wanted}
+            if missing := [seed for seed, path in paths.items() if not _usable(path)]:
                 make_writable(kept)
-                done = partial(_keep, found, kept, config)
-                label = f"{name} {scale} {arm}"
-                parallel.run_seeds(work, config, missing, executor=pool, progress=label, done=done)
-            record = records.merge([found[seed] for seed in wanted])
+                done, label = partial(_keep, kept, config), f"{name} {scale} {arm}"
+                pool = executor or here
+                parallel.run_seeds(
+                    chosen.run, config, missing, executor=pool, progress=label, done=done
+                )
+            record = records.merge([records.read(path) for path in paths.values()])
             record = replace(record, name=arm, deviations=chosen.told(arm), position=position)
             made[arm] = records.ends_of(record) if chosen.ends_only else record
+            if out:
+                records.save(made[arm], out / f"{arm}.json")
     return made
 
 
-def _kept(work: Run, config: Configuration, directory: Path | None) -> Path:
+def _kept(chosen: Scale, config: Configuration, directory: Path | None = None) -> Path:
     """Where the seeds of a configuration are kept: the same for all experiments that share it."""
-    name = f"{work.__name__}-{digest(config.to_dict())[:16]}"
+    name = f"{chosen.run.__name__}-{digest(config.to_dict())[:16]}"
     return (directory or cache_directory() / "runs") / name
 
 
-def _keep(
-    found: dict[int, Record], kept: Path, config: Configuration, seed: int, history: History
-) -> None:
-    """Note the record of a seed that has just been done, and write it."""
+def _keep(kept: Path, config: Configuration, seed: int, history: History) -> None:
+    """Write the record of a seed that has just been done."""
+    name, spent = f"seed-{seed}", history.wall_seconds
     end = {"step": history.steps, "metric": "stopped_early", "value": float(history.stopped_early)}
-    found[seed] = records.make_record(
-        f"seed-{seed}",
-        config.to_dict(),
-        [{"seed": seed, **row} for row in (*history.rows, end)],
-        device=history.device,
-        wall_seconds=history.wall_seconds,
-    )
-    records.save(found[seed], kept / f"seed-{seed}.json")
+    rows = [{"seed": seed, **row} for row in (*history.rows, end)]
+    fields = config.to_dict()
+    record = records.make_record(name, fields, rows, device=history.device, wall_seconds=spent)
+    records.save(record, kept / f"{name}.json")
 
 
-def _finished(kept: Path, config: Configuration, seed: int) -> Record | None:
-    """The record of a seed that is done; a file that cannot be used is set aside."""
-    path = kept / f"seed-{seed}.json"
+def _usable(path: Path) -> bool:
+    """Whether the record of a seed is there; a file that cannot be used is set aside."""
     if not path.exists():
-        return None
+        return False
     try:
-        record = records.read(path.stem, directory=kept, config=config.to_dict())
-        if record.seeds == (seed,):
-            return record
-        problem = f"the result {path} is damaged: expected seed {seed}, found {record.seeds}"
+        records.read(path)
     except ResultError as error:
         problem = str(error).partition("; ")[0]
-    aside = path.with_name(f"{path.name}.set-aside-{uuid.uuid4().hex[:8]}")
-    path.replace(aside)
-    warnings.warn(f"{problem}; set aside as {aside.name} and measured again", stacklevel=3)
-    return None
+        aside = path.with_name(f"{path.name}.set-aside-{uuid.uuid4().hex[:8]}")
+        path.replace(aside)
+        warnings.warn(f"{problem}; set aside as {aside.name} and measured again", stacklevel=3)
+    return path.exists()
 
 
 def status() -> pd.DataFrame:
@@ -159,8 +153,7 @@ def status() -> pd.DataFrame:
     rows = []
     for name, entry in REGISTRY.items():
         for scale, chosen in entry.scales.items():
-            work = chosen.run or entry.run
-            kept = [_kept(work, config, None) for config in chosen.arms.values()]
+            kept = [_kept(chosen, config) for config in chosen.arms.values()]
             done = sum((k / f"seed-{seed}.json").exists() for k in kept for seed in chosen.seeds)
             try:
                 current(name, scale)
@@ -176,14 +169,16 @@ def _write(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def _show_list() -> None:
+def _listed() -> str:
+    lines = []
     for name, entry in REGISTRY.items():
-        _write(f"{name}: {entry.question}")
+        lines.append(f"{name}: {entry.question}")
         for scale, chosen in entry.scales.items():
             arms = list(chosen.arms)
             plural = "arms" if len(arms) > 1 else "arm"
             named = ", ".join(arms if len(arms) <= 8 else [*arms[:2], "...", arms[-1]])
-            _write(f"  {scale}: {len(chosen.seeds)} seeds of {len(arms)} {plural}: {named}")
+            lines.append(f"  {scale}: {len(chosen.seeds)} seeds of {len(arms)} {plural}: {named}")
+    return "\n".join(lines)
 
 
 def _show_report(name: str) -> int:
@@ -218,57 +213,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runner.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, to run there")
     runner.add_argument("--out", type=Path, help="directory of the records (default: the package)")
     options = parser.parse_args(arguments)
-    if options.command == "run":
-        return _run(options, parser)
-    if options.command == "list":
-        _show_list()
-    elif options.command == "status":
-        _write(status().to_string(index=False))
-    else:
+    if options.command == "report":
         return max(map(_show_report, [options.name] if options.name else REGISTRY))
+    if options.command == "run":
+        try:
+            return _run(options, parser)
+        except (ClusterError, CorpusUnavailable) as error:
+            parser.exit(2, f"{error}\n")
+    _write(_listed() if options.command == "list" else status().to_string(index=False))
     return 0
 
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    """Measure arm by arm, each written when it is done; 1 if a corpus of some arm is not there."""
+    """Measure what is missing of the arms that are asked for, and say what was written."""
     name = options.name
     try:
         scale, chosen = _scale(name, options.scale)
     except KeyError as error:
         parser.error(error.args[0])
-    total = len(chosen.seeds)
+    total, arms = len(chosen.seeds), options.arm or list(chosen.arms)
     if options.seeds is not None and not 1 <= options.seeds <= total:
         parser.error(f"expected 1 to {total} for --seeds, found {options.seeds}")
-    if wrong := set(options.arm or ()) - set(chosen.arms):
+    if wrong := set(arms) - set(chosen.arms):
         parser.error(f"{name} has no arm {wrong.pop()!r}; there is {', '.join(chosen.arms)}")
     seeds = chosen.seeds[: options.seeds]
     where = (options.out or records.PACKAGED) / name / scale
-    write = len(seeds) == total or options.out is not None
-    if write:
-        make_writable(where)
-    arms = [arm for arm in chosen.arms if arm in (options.arm or chosen.arms)]
-    lacking = []
-    with ExitStack() as stack:
-        try:
-            executor = stack.enter_context(cluster_executor(options.scheduler))
-        except ClusterError as error:
-            parser.error(str(error))
-        pool = executor or stack.enter_context(parallel.seed_pool())
-        for arm in arms:
-            try:
-                made = run(name, scale, seeds=seeds, only=[arm], executor=pool)
-            except CorpusUnavailable as error:
-                lacking.append(arm)
-                sys.stderr.write(f"{arm}: not measured here: {error}\n")
-                continue
-            if write:
-                records.save(made[arm], where / f"{arm}.json")
+    out = where if len(seeds) == total or options.out else None
+    with cluster_executor(options.scheduler) as executor:
+        made = run(name, scale, seeds=seeds, only=arms, executor=executor, out=out)
     _write(
-        f"{len(arms) - len(lacking)} records of {len(seeds)} seeds each written to {where}"
-        if write
+        f"{len(made)} records of {len(seeds)} seeds each written to {where}"
+        if out
         else f"{len(seeds)} of {total} seeds are done and kept in the cache; the records in the "
         "package stay as they are until all are (or give --out)"
     )
-    if lacking:
-        _write(f"not measured here: {', '.join(lacking)}")
-    return bool(lacking)
+    return 0
