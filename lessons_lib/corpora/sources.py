@@ -114,8 +114,9 @@ def fetch(relative_path: str) -> Path:
             )
         return mine
 
-    cached = cache_directory() / relative_path
+    cached: Path | None = None
     try:
+        cached = cache_directory() / relative_path
         if not archive:
             download(address, digest, cached)
         elif not (cached.is_file() and _digest_inside(cached) == digest):
@@ -130,7 +131,8 @@ def fetch(relative_path: str) -> Path:
             "- set the environment variable LESSONS_DATA to a directory that has "
             f"{relative_path} in it, taken from {address}\n"
             "- or connect to the network and run this again: the file is then downloaded "
-            f"and kept in {cached.parent} (LESSONS_CACHE names another place)."
+            f"and kept in {cached.parent if cached else 'the cache'} (LESSONS_CACHE names another "
+            "place)."
         ) from error
     return cached
 
