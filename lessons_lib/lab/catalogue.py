@@ -143,6 +143,10 @@ def _orders(head: heads.HeadsConfig) -> dict[str, heads.HeadsConfig]:
 _classified = partial(_scale, classification.run_classification)
 _copied = partial(_scale, copying.run_copying)
 _intervened = partial(_small, interventions.run_intervention)
+_translated = partial(
+    *(_scale, translator.run_translator, translator.translators()),
+    own={"ja-en": "japanese"},
+)
 _SCALES = {
     "uniform_translation/short": _scale(
         translation.uniform_translation,
@@ -165,15 +169,9 @@ _SCALES = {
         classification.short_classifications(bidirectional=True),
         *(2, "classification", "short_texts"),
     ),
-    "translation/full-size": _scale(
-        *(translator.run_translator, translator.translators(), 1, "full_size"),
-        own={"ja-en": "japanese"},
-        recorded=False,
-    ),
-    "translation/full-size-captions": _scale(
-        translator.run_translator,
-        *({"de-en": translator.translators()["de-en"]}, 1, "full_size"),
-    ),
+    # Rows would rest on three blocks of each pair; one of each is there.
+    "translation/full-size": _translated(3, "full_size", recorded=False),
+    "translation/one-block": _translated(1, "full_size"),
     "translation/short": _scale(
         *(translation.run_translation, translation.translations(), 2),
         *(*CAPTIONS, "scaled", "blocks"),
