@@ -94,10 +94,9 @@ def table(load: Loader = checked) -> pd.DataFrame:
 
 def advantage(name: str, says: str, runs: Runs, more: str, less: str) -> Hypothesis:
     """More runs of one arm align (Fisher's exact test); refuted if surely less than ``LITTLE``."""
-    value, shares = runs.contrast([more], [less]), (runs.aligned(more), runs.aligned(less))
-    sides = [(k, n - k) for k, n in shares]
-    p = float(stats.fisher_exact(np.array(sides), alternative="greater").pvalue)
-    n = tuple(n for _, n in shares)
+    value, n = runs.contrast([more], [less]), (runs.count(more), runs.count(less))
+    sides = np.array([(k, of - k) for k, of in map(runs.aligned, (more, less))])
+    p = float(stats.fisher_exact(sides, alternative="greater").pvalue)
     return Hypothesis(name, says, value, n, sum(n), False if value.high < LITTLE else None, p)
 
 
@@ -114,19 +113,18 @@ def _of_pairs(load: Loader) -> Iterator[Hypothesis]:
     """H1 to H4, in each cell."""
     runs = Runs(load("mirror_pairs", "lesson"))
     for cell, name in CELLS.items():
-        arms = {pair: f"{cell}-{pair}-V-16" for pair in PAIRS}
-        random = arms["random"]
+        image, copy, random = (f"{cell}-{p}-V-16" for p in ("antithetic", "identical", "random"))
         says = "a head and its image align more often than two heads"
-        yield advantage(f"H1, {name}", says, runs, arms["antithetic"], random)
+        yield advantage(f"H1, {name}", says, runs, image, random)
         says = "two equal heads align less often than two heads"
-        yield advantage(f"H3, {name}", says, runs, random, arms["identical"])
+        yield advantage(f"H3, {name}", says, runs, random, copy)
         for half in ("query", "value"):
             says = f"only the {half} turned over: as often as two heads"
-            yield likeness(f"H2, {half}, {name}", says, runs, arms[half], random)
+            yield likeness(f"H2, {half}, {name}", says, runs, f"{cell}-{half}-V-16", random)
         spare = [runs.aligned(f"{cell}-{pair}-V-17") for pair in ("antithetic", "random")]
         smaller = min((proportion_interval(*s) for s in spare), key=lambda s: s.estimate)
         says = "with a spare word nearly all runs align, in both arms (the smaller share)"
-        n = tuple(n for _, n in spare)
+        n = tuple(share.n for share in spare)
         yield Hypothesis(f"H4, {name}", says, smaller, n, sum(n), exceeds(smaller, NEARLY_ALL))
 
 
@@ -143,7 +141,7 @@ def _of_starts(load: Loader) -> Iterator[Hypothesis]:
         change = sign * gain[kinds[kinds == kind].index]
         value = seed_interval(change)
         p = float(stats.wilcoxon(change, alternative="greater").pvalue) if change.any() else 1.0
-        count = int(ends.index.get_level_values("seed").isin(change.index).sum())
+        count = int(ends.index.isin(change.index, level="seed").sum())
         held = False if value.high < GAIN else None
         yield Hypothesis(name, says, value, (len(change),), count, held, p)
 
@@ -158,7 +156,7 @@ def _of_models(load: Loader) -> Iterator[Hypothesis]:
     drawn = [np.median(rng.choice(s, (2000, s.size)), axis=1) for s in steps]
     low, high = np.quantile(drawn[0] - drawn[1], [0.025, 0.975])
     median = float(np.median(steps[0]) - np.median(steps[1]))
-    saved = Interval(median, float(low), float(high), sum(s.size for s in steps))
+    saved = Interval(median, float(low), float(high), sum(share.n))
     held = False if share.held is False and saved.low <= 0 <= saved.high else None
     yield replace(share, held=held)
     later = (column for end in (plain, turned) for column in (end["step"], end["solved"]))
@@ -206,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arms = [f"{cell}-{pair}-V-16" for cell in cells for pair in PAIRS]
     records = run("mirror_pairs", seeds=registered[: options.seeds], only=arms)
     for arm in records:
-        sys.stdout.write(f"{arm:24} {Runs(records).told(arm)} aligned\n")
+        sys.stdout.write(f"{arm:24} {Runs(records).aligned(arm)} aligned\n")
     use_style()
     draw(records).legend(loc="upper left")  # intervals of few seeds reach to the lower left
     plt.savefig(options.out)
