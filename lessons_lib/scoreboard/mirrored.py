@@ -168,21 +168,20 @@ def _of_models(load: Loader) -> Iterator[Hypothesis]:
 def draw(records: Mapping[str, Record], *, ax: Axes | None = None) -> Axes:
     """Share of runs aligned with Wilson's interval, a row for each kind of pair, V = L.
 
-    Records are those of ``mirror_pairs``; cells and pairs that are not there are left out.
+    Records are those of ``mirror_pairs``.
     """
     ax = plt.figure().add_subplot() if ax is None else ax
-    runs = Runs(records)
-    looks = ("lstm", "attention", "o", 0.14), ("gru", "other", "s", -0.14)
-    for cell, role, marker, shift in looks:
-        arms = {y + shift: f"{cell}-{pair}-V-16" for y, pair in enumerate(PAIRS)}
-        there = {y: runs.aligned(arm) for y, arm in arms.items() if arm in records}
-        found = [proportion_interval(*share) for share in there.values()]
-        x = [share.estimate for share in found]
-        ends = [[s.estimate - s.low for s in found], [s.high - s.estimate for s in found]]
+    runs, y = Runs(records), np.arange(len(PAIRS))
+    for cell, role, marker, shift in (
+        ("lstm", "attention", "o", 0.14),
+        ("gru", "other", "s", -0.14),
+    ):
+        shares = [proportion_interval(*runs.aligned(f"{cell}-{pair}-V-16")) for pair in PAIRS]
+        x, low, high = np.array([(s.estimate, s.low, s.high) for s in shares]).T
         look: dict[str, Any] = {"fmt": marker, "color": ROLES[role], "label": CELLS[cell]}
-        ax.errorbar(x, [*there], xerr=ends, capsize=3, **look)
+        ax.errorbar(x, y + shift, xerr=[x - low, high - x], capsize=3, **look)
     ax.set(xlim=(0, 1.02), xlabel="share of runs aligned (95% interval)")
-    ax.set_yticks(range(len(PAIRS)), list(PAIRS.values()))
+    ax.set_yticks(y, list(PAIRS.values()))
     ax.legend(loc="lower left")
     return ax
 
@@ -194,14 +193,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m lessons_lib.scoreboard.mirrored")
     told = "of 96; 12 take three minutes on two cores"
     parser.add_argument("--seeds", type=int, default=12, help=told)
-    parser.add_argument("--cell", choices=list(CELLS), help="one of the two; without, both")
     parser.add_argument("--out", type=Path, default=Path("mirrored.png"), help="the figure")
     options = parser.parse_args(arguments)
     registered = experiment("mirror_pairs").scales["lesson"].seeds
     if not 1 <= options.seeds <= len(registered):
         parser.error(f"expected 1 to {len(registered)} seeds, found {options.seeds}")
-    cells = [options.cell] if options.cell else CELLS
-    arms = [f"{cell}-{pair}-V-16" for cell in cells for pair in PAIRS]
+    arms = [f"{cell}-{pair}-V-16" for cell in CELLS for pair in PAIRS]
     records = run("mirror_pairs", seeds=registered[: options.seeds], only=arms)
     for arm in records:
         sys.stdout.write(f"{arm:24} {Runs(records).aligned(arm)} aligned\n")
