@@ -51,7 +51,6 @@ class Hypothesis:
     name: str  #: as registered, with the cell where there are two
     says: str
     value: Interval  #: what it is about
-    n: tuple[int, ...]  #: runs (H5 and H6: starts) on each side
     runs: int  #: training runs on which it rests
     held: bool | None = None  #: True, False if refuted, None if open
     p: float | None = None  #: of its one-sided test, where it has one
@@ -82,22 +81,16 @@ def judged(found: Sequence[Hypothesis], tests: int) -> list[Hypothesis]:
 
 def table(load: Loader = checked) -> pd.DataFrame:
     """``hypotheses`` as a table: estimate, interval, n, p-values, verdict."""
-    return pd.DataFrame(
-        {
-            **{"hypothesis": h.name, "says": h.says, "estimate": h.value.estimate},
-            **{"low": h.value.low, "high": h.value.high, "n": " and ".join(map(str, h.n))},
-            **{"p": h.p, "p, corrected": h.corrected, "verdict": TOLD[h.held]},
-        }
-        for h in hypotheses(load)
-    )
+    rows = [vars(h.value) | vars(h) | {"verdict": TOLD[h.held]} for h in hypotheses(load)]
+    return pd.DataFrame(rows).rename(columns={"name": "hypothesis", "corrected": "p, corrected"})
 
 
 def advantage(name: str, says: str, runs: Runs, more: str, less: str) -> Hypothesis:
     """More runs of one arm align (Fisher's exact test); refuted if surely less than ``LITTLE``."""
-    value, n = runs.contrast([more], [less]), (runs.count(more), runs.count(less))
-    sides = np.array([(k, of - k) for k, of in map(runs.aligned, (more, less))])
+    value, shares = runs.contrast([more], [less]), [runs.aligned(arm) for arm in (more, less)]
+    sides = np.array([(k, n - k) for k, n in shares])
     p = float(stats.fisher_exact(sides, alternative="greater").pvalue)
-    return Hypothesis(name, says, value, n, sum(n), False if value.high < LITTLE else None, p)
+    return Hypothesis(name, says, value, value.n, False if value.high < LITTLE else None, p)
 
 
 def likeness(name: str, says: str, runs: Runs, one: str, other: str) -> Hypothesis:
@@ -124,8 +117,8 @@ def _of_pairs(load: Loader) -> Iterator[Hypothesis]:
         spare = [runs.aligned(f"{cell}-{pair}-V-17") for pair in ("antithetic", "random")]
         smaller = min((proportion_interval(*s) for s in spare), key=lambda s: s.estimate)
         says = "with a spare word nearly all runs align, in both arms (the smaller share)"
-        n = tuple(share.n for share in spare)
-        yield Hypothesis(f"H4, {name}", says, smaller, n, sum(n), exceeds(smaller, NEARLY_ALL))
+        count = sum(share.n for share in spare)
+        yield Hypothesis(f"H4, {name}", says, smaller, count, exceeds(smaller, NEARLY_ALL))
 
 
 def _of_starts(load: Loader) -> Iterator[Hypothesis]:
@@ -143,7 +136,7 @@ def _of_starts(load: Loader) -> Iterator[Hypothesis]:
         p = float(stats.wilcoxon(change, alternative="greater").pvalue) if change.any() else 1.0
         count = int(ends.index.isin(change.index, level="seed").sum())
         held = False if value.high < GAIN else None
-        yield Hypothesis(name, says, value, (len(change),), count, held, p)
+        yield Hypothesis(name, says, value, count, held, p)
 
 
 def _of_models(load: Loader) -> Iterator[Hypothesis]:
@@ -156,7 +149,7 @@ def _of_models(load: Loader) -> Iterator[Hypothesis]:
     drawn = [np.median(rng.choice(s, (2000, s.size)), axis=1) for s in steps]
     low, high = np.quantile(drawn[0] - drawn[1], [0.025, 0.975])
     median = float(np.median(steps[0]) - np.median(steps[1]))
-    saved = Interval(median, float(low), float(high), sum(share.n))
+    saved = Interval(median, float(low), float(high), share.runs)
     held = False if share.held is False and saved.low <= 0 <= saved.high else None
     yield replace(share, held=held)
     later = (column for end in (plain, turned) for column in (end["step"], end["solved"]))
@@ -192,12 +185,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog="python -m lessons_lib.scoreboard.mirrored")
     told = "of 96; 12 take three minutes on two cores"
-    parser.add_argument("--seeds", type=int, default=12, help=told)
+    parser.add_argument(
+        "--seeds", type=int, default=12, choices=range(1, 97), metavar="N", help=told
+    )
     parser.add_argument("--out", type=Path, default=Path("mirrored.png"), help="the figure")
     options = parser.parse_args(arguments)
     registered = experiment("mirror_pairs").scales["lesson"].seeds
-    if not 1 <= options.seeds <= len(registered):
-        parser.error(f"expected 1 to {len(registered)} seeds, found {options.seeds}")
     arms = [f"{cell}-{pair}-V-16" for cell in CELLS for pair in PAIRS]
     records = run("mirror_pairs", seeds=registered[: options.seeds], only=arms)
     for arm in records:
