@@ -184,26 +184,20 @@ def judge(criteria: Collection[bool | None]) -> Verdict:
 
 
 def exceeds(value: Interval, bound: float, matters: float | None = None) -> bool | None:
-    """Whether a value lies above a bound: held if its interval does, else open.
-
-    Refuted if it lies below ``matters`` (the bound, if ``None``): too little to matter.
-    """
+    """Whether a value surely lies above a bound, or surely below ``matters`` (else the bound)."""
     if value.high < (bound if matters is None else matters):
         return False
     return True if value.low > bound else None
 
 
 def below(value: Interval, bound: float) -> bool | None:
-    """Whether a value lies below a bound: held, refuted, or open."""
+    """Whether a value surely lies below a bound, or surely above."""
     found = exceeds(value, bound)
     return None if found is None else not found
 
 
 def mean_power(value: Interval, distance: float) -> float:
-    """Probability that a t interval like this one lies wholly on the right side of a bound.
-
-    From the noncentral t distribution; ``distance``, above 0, is from the true mean to the bound.
-    """
+    """Probability that a t interval of this width lies beyond a bound so far from the true mean."""
     critical = stats.t.ppf(0.5 + value.confidence / 2, value.n - 1)
     error = (value.high - value.low) / 2 / critical
     return float(stats.nct.sf(critical, value.n - 1, distance / error)) if error else 1.0
@@ -319,10 +313,9 @@ def block_interval(
     """Mean over runs and some corpora, or all, with an interval for runs that come in blocks.
 
     The unit, counted by ``n``, is the block. The variance between blocks is pooled over all
-    corpora, as in an analysis of variance, with Student's t of as many degrees as there are blocks
-    less corpora: two blocks of one corpus alone say next to nothing. Where each corpus has a single
-    block, the unit is the run, and the interval is too narrow. Values have a row for each run,
-    named "1.0", "1.1" and so on, and a column for each corpus; runs without a value are left out.
+    corpora, with Student's t of as many degrees as there are blocks less corpora. Where each corpus
+    has a single block, the unit is the run, and the interval is too narrow. Values have a row for
+    each run ("1.0", "1.1") and a column for each corpus; runs without a value are left out.
     """
     chosen = list(values if corpora is None else corpora)
     mean = seed_interval(values[chosen].mean(axis=1).dropna(), confidence=confidence)

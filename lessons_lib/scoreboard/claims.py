@@ -47,7 +47,7 @@ ROWS = tuple(_row(name, words) for name, words in _WORDS.items())
 """In the order of the scoreboard."""
 MORE = {"The paper": "published", "In full": "ours", "Set-up": "setup"}
 MORE |= {"Rule": "rule", "Why": "reasons"}
-"""What a row unfolds on a page, where there is any."""
+"""What a row unfolds on a page."""
 COLUMN = 48
 """Characters in a column of a comparison."""
 

@@ -5,7 +5,6 @@ Intervals are closed forms, of 95% unless said otherwise, and assume independent
 
 from __future__ import annotations
 
-import functools
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -47,12 +46,8 @@ class Runs:
         self.ends = outcomes.of_runs(frame(records))
 
     def of(self, arm: str) -> pd.DataFrame:
-        """The ends of an arm's runs; a ``KeyError`` if it is not there."""
+        """The ends of an arm's runs."""
         return self.ends.loc[arm]
-
-    def count(self, *arms: str) -> int:
-        """How many runs some arms have together."""
-        return sum(len(self.of(arm)) for arm in arms)
 
     def aligned(self, arm: str) -> Share:
         """How many runs of an arm align."""
@@ -84,9 +79,8 @@ class Runs:
     def later(self, late: str, soon: str) -> tuple[bool | None, str]:
         """Whether one arm takes longer to copy than another, and the numbers in words.
 
-        Held if the log-rank test, which alone could never refute, tells them apart; refuted if the
-        interval of the ratio of times lies below ``Thresholds.later``, and half of each arm copies:
-        of fewer the ratio says too little.
+        Held by the log-rank test; refuted if the interval of the ratio of times lies below
+        ``Thresholds.later``, and half of each arm copies: of fewer the ratio says too little.
         """
         groups = [self.of(arm)[column] for arm in (late, soon) for column in ("step", "solved")]
         copied = [group.mean() for group in groups[1::2]]
@@ -101,7 +95,7 @@ class Runs:
 
     def power(self, arm: str) -> str:
         """How often a comparison of shares would come out which way, with the runs of an arm."""
-        n, matters = self.count(arm), self._t.shares
+        n, matters = len(self.of(arm)), self._t.shares
         held, _ = share_power(n, 0.9, 0.5, matters)
         _, refuted = share_power(n, 0.9, 0.9, matters)
         return (
@@ -129,17 +123,15 @@ def share_contrast(
 
     Newcombe 1998, method 10; for means of several shares Zou and Donner 2008.
     """
-    sides = (1 / len(these), these), (-1 / len(those), those)
-    parts = [(weight, share) for weight, side in sides for share in side]
+    parts = [(1 / len(these), s) for s in these] + [(-1 / len(those), s) for s in those]
     return combined(*((w, proportion_interval(*s, confidence=confidence)) for w, s in parts))
 
 
-@functools.cache
 def share_power(n: int, share: float, other: float, matters: float) -> tuple[float, float]:
     """How often ``share_contrast`` of two groups of n tells that they differ, and that not.
 
-    For the true shares ``share`` and ``other`` the probabilities that the interval lies above 0 and
-    reaches ``matters``, and that it ends below ``matters``: sums over two binomials.
+    The probabilities, for these true shares, that the interval lies above 0 and reaches
+    ``matters``, and that it ends below ``matters``: sums over two binomials.
     """
     bands = [proportion_interval(k, n) for k in range(n + 1)]
     p, low, high = np.array([(band.estimate, band.low, band.high) for band in bands]).T
@@ -169,9 +161,9 @@ def time_ratio(
     """How many times as long one group of runs takes as another: ratio of geometric means.
 
     Times, of 1 or more, are cut where the first run that never reached the event was last looked
-    at; up to there nothing is censored, so Welch's t interval of the mean logarithms holds. The
-    more are cut, the farther from 1 is the true ratio. Arguments are those of
-    ``outcomes.time_difference``; a ``ValueError`` if a group has fewer than two runs.
+    at: up to there Welch's t interval of the mean logarithms holds. The more are cut, the farther
+    from 1 is the true ratio. Arguments are those of ``outcomes.time_difference``; a ``ValueError``
+    if a group has fewer than two runs.
     """
     one, other = np.asarray(times, dtype=float), np.asarray(other_times, dtype=float)
     if min(one.size, other.size) < 2:

@@ -23,7 +23,7 @@ def words_drive_attention(load: Loader, t: Thresholds) -> Measured:
         "uniform attention": (soon, "pretrained-control"),
         "a dictionary": ("from-dictionary", "scrambled"),
     }
-    right, wrong = zip(*ways.values(), strict=True)
+    value = runs.contrast(*zip(*ways.values(), strict=True))
     later, timed = runs.later(late, soon)
     told = (
         f"with {way}: {runs.aligned(r)} with right words, {runs.aligned(w)} with wrong ones"
@@ -32,10 +32,10 @@ def words_drive_attention(load: Loader, t: Thresholds) -> Measured:
     return Measured(
         f"runs aligned, small models; taught {'; '.join(told)}; median step {runs.median(soon)} "
         f"after right words, {runs.median(late)} after as many steps without words; {timed}",
-        runs.contrast(right, wrong),
+        value,
         "share of runs aligned after right words less that after wrong ones, mean of both ways of "
         "teaching",
-        runs.count(*right, *wrong, late),
+        value.n + len(runs.of(late)),
         {"later without words": later}
         | {f"fewer align with wrong words, {way}": runs.more(*arms) for way, arms in ways.items()},
         power=runs.power(soon),
@@ -43,11 +43,7 @@ def words_drive_attention(load: Loader, t: Thresholds) -> Measured:
 
 
 def attention_needs_words(load: Loader, t: Thresholds) -> Measured:
-    """Attention where all but the query is frozen at random, against two controls.
-
-    They say that it could be learned here: by the same states, the query taught directly, and with
-    right words.
-    """
+    """Attention where all but the query is frozen at random, or right; or the query is taught."""
     records = load("asymmetry", "lesson")
     arms = [records[f"frozen-{arm}"] for arm in ("all-but-query", "aligned", "dictionary")]
     random, taught, right = (seed_interval(arm.values("attention_accuracy")) for arm in arms)
@@ -85,7 +81,7 @@ def hard_is_slower(load: Loader, t: Thresholds) -> Measured:
         f"{AUTHORS_STEPS}: {in_time}; {timed}",
         behind,
         f"share of runs that copy by step {EARLY}, 40 of 60 words less permutations",
-        runs.count(*arms),
+        behind.n,
         {
             "permutations take longer": later,
             f"fewer copy by step {EARLY}": exceeds(behind, 0, t.shares),
@@ -97,8 +93,7 @@ def hard_is_slower(load: Loader, t: Thresholds) -> Measured:
 def cannot_copy(load: Loader, t: Thresholds) -> Measured:
     """Whether runs fail within the authors' 200 steps, and whether those that do fail for good.
 
-    The second is the hazard after step 200: of the runs that cannot copy yet, the share that learn
-    it in 100 steps. Where runs hardly ever fail, it is refuted with the first.
+    The second is the hazard after step 200; where runs hardly ever fail, it is refuted, too.
     """
     hard = Runs(claim.best_scale(load, "hard_distribution")).of("hard")
     late = hard[~hard["solved"] | (hard["step"] > AUTHORS_STEPS)]

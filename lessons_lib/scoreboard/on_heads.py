@@ -38,16 +38,16 @@ def several_heads_align(load: Loader, t: Thresholds) -> Measured:
     """Share of runs aligned with one head and with eight, LSTM and GRU."""
     runs = Runs(load("heads", "lesson"), t)
     cells = {cell: (f"{cell.lower()}-8", f"{cell.lower()}-1") for cell in ("LSTM", "GRU")}
-    eight, one = zip(*cells.values(), strict=True)
+    value = runs.contrast(*zip(*cells.values(), strict=True))
     told = (
         f"{cell}: {runs.aligned(less)} with one head, {runs.aligned(more)} with eight"
         for cell, (more, less) in cells.items()
     )
     return Measured(
         f"runs aligned, small models; {'; '.join(told)}",
-        runs.contrast(eight, one),
+        value,
         "share of runs aligned with eight heads less that with one, mean of both cells",
-        runs.count(*eight, *one),
+        value.n,
         {f"more align with eight, {cell}": runs.more(*arms) for cell, arms in cells.items()},
         power=runs.power("gru-1"),
     )
@@ -57,12 +57,11 @@ def heads_not_parameters(load: Loader, t: Thresholds) -> Measured:
     """H1, H5 and H6 of ``mirrored``, with the levels and margins registered, not those of ``t``."""
     found = [h for h in mirrored.hypotheses(load) if h.name in REGISTERED]
     told = [f"{h.name}: {h.says}, by {h.value.estimate:.2f}" for h in found]
-    eight, wide, equal = map(
-        Runs(load("head_controls", "lesson")).aligned, ("eight", "one-wide", "tied")
-    )
+    others = Runs(load("head_controls", "lesson"))
     return Measured(
         f"{'; '.join(told)}; for comparison, of unequal capacity, runs aligned: eight heads "
-        f"{eight}, one wide head {wide}, eight equal heads {equal}",
+        f"{others.aligned('eight')}, one wide head {others.aligned('one-wide')}, eight equal heads "
+        f"{others.aligned('tied')}",
         found[0].value,
         f"{found[0].name}: difference of shares of runs aligned",
         sum(h.runs for h in found),

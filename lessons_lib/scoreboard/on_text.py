@@ -163,7 +163,7 @@ def agreement(
 
 
 def xi(load: Loader, t: Thresholds, experiment: str) -> Measured:
-    """Xi against xi*, the best performance, as share of what training gains, in each corpus.
+    """Xi as share of what training gains, in each corpus.
 
     Of each run: ``(xi - guess)/(xi* - guess)``, kept in [0, 1]; 1 if the curve never passes
     A(alpha, beta^uf), and 0 if training gains nothing over the guess: the share of the larger class
@@ -195,8 +195,7 @@ def xi(load: Loader, t: Thresholds, experiment: str) -> Measured:
 def uniform_attention_is_as_good(load: Loader, t: Thresholds) -> Measured:
     """Accuracy with learned attention less that with uniform attention, seed by seed.
 
-    Non-inferiority: the one-sided 95% bound is held against ``Thresholds.same``. An interval of
-    90% that lies wholly within it, on both sides, is the test of equivalence, which is told.
+    Non-inferiority by the one-sided 95% bound; the interval of 90% tells of equivalence, too.
     """
     text = RealText(load, "classification")
     learned, uniform = text.each("accuracy"), text.each("uniform/accuracy")
