@@ -47,7 +47,7 @@ class Runs:
 
     def of(self, arm: str) -> pd.DataFrame:
         """The ends of an arm's runs."""
-        return self.ends.loc[arm]
+        return self.ends.loc[[arm]].droplevel(0)
 
     def aligned(self, arm: str) -> Share:
         """How many runs of an arm align."""

@@ -103,7 +103,7 @@ def cannot_copy(load: Loader, t: Thresholds) -> Measured:
     fails = exceeds(failing, t.rare)
     goes_on = below(learning, t.learns) if learning else None
     tells = [k for k in range(n + 1) if exceeds(proportion_interval(k, n), t.rare)]
-    third = binom.pmf(tells, n, 1 / 3).sum()
+    third = sum(float(binom.pmf(k, n, 1 / 3)) for k in tells)
     enough = next(m for m in count(1) if below(hazard_interval([2] * m, [0] * m), t.learns))
     return Measured(
         f"{len(late)} of {n} do not within {AUTHORS_STEPS} steps; {late['solved'].sum()} of these "
