@@ -118,7 +118,7 @@ def test_what_was_not_measured_is_undecided_and_the_rest_works(capsys: Captured)
     assert not found["rule"].str.contains("{", regex=False).any(), "thresholds are filled in"
     assert main([]) == 0
     printed = capsys.readouterr().out
-    assert "hard-is-slower: supported\n    Copying is harder" in printed
+    assert "hard-is-slower: supported\n  Copying is harder" in printed
     assert "cannot-copy: undecided\n" in printed
     assert max(map(len, printed.splitlines())) <= 100
 

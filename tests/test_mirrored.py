@@ -74,7 +74,7 @@ def test_each_hypothesis_by_its_test() -> None:
     assert exact < first["p, corrected"] <= 8 * exact
     # A start counts once for all of its orders.
     assert shown.loc[["H5", "H6"], "estimate"].tolist() == pytest.approx([2 / 3, 1 / 3])
-    assert shown.loc[["H5", "H6"], "n"].tolist() == ["15", "15"]
+    assert shown.loc[["H5", "H6"], "n"].tolist() == [15, 15]
     with pytest.raises(NotMeasuredError, match="no result of mirror_pairs"):
         mirrored.table(load_of({}))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pandas as pd
-from scipy import stats
-from scipy.optimize import brentq
+from scipy import special, stats
 
 from lessons_lib.config import Configuration
 from lessons_lib.lab import outcomes
@@ -184,35 +184,30 @@ def judge(criteria: Collection[bool | None]) -> Verdict:
 
 
 def exceeds(value: Interval, bound: float, matters: float | None = None) -> bool | None:
-    """Whether a value lies above a bound: held if its interval does, else open.
-
-    Refuted if it lies below ``matters`` (the bound, if ``None``): too little to matter.
-    """
+    """Whether a value surely lies above a bound, or surely below ``matters`` (else the bound)."""
     if value.high < (bound if matters is None else matters):
         return False
     return True if value.low > bound else None
 
 
 def below(value: Interval, bound: float) -> bool | None:
-    """Whether a value lies below a bound: held, refuted, or open."""
+    """Whether a value surely lies below a bound, or surely above."""
     found = exceeds(value, bound)
     return None if found is None else not found
 
 
 def mean_power(value: Interval, distance: float) -> float:
-    """Probability that a t interval like this one lies wholly on the right side of a bound.
-
-    From the noncentral t distribution; ``distance``, above 0, is from the true mean to the bound.
-    """
+    """Probability that a t interval of this width lies beyond a bound so far from the true mean."""
     critical = stats.t.ppf(0.5 + value.confidence / 2, value.n - 1)
     error = (value.high - value.low) / 2 / critical
     return float(stats.nct.sf(critical, value.n - 1, distance / error)) if error else 1.0
 
 
 def tells(value: Interval, over: str = "seeds") -> str:
-    """How far from a bound a mean has to be to lie beyond it 8 times in 10, in words."""
-    most = 100 * (value.high - value.low)
-    far = brentq(lambda distance: mean_power(value, distance) - 0.8, 0, most) if most else 0.0
+    """How far from a bound a mean has to be for a ``mean_power`` of 0.8, in words."""
+    critical = stats.t.ppf(0.5 + value.confidence / 2, value.n - 1)
+    errors = special.nctdtrinc(value.n - 1, 0.2, critical)
+    far = errors * (value.high - value.low) / 2 / critical
     return (
         f"with the spread found, {value.n} {over} tell a mean from a bound that is {far:.2g} away "
         "with probability 0.80"
@@ -228,18 +223,17 @@ def with_fewer_seeds(claim: Claim, verdict: Verdict) -> Claim:
 
 
 def optional(load: Loader, experiment: str, scale: str) -> Mapping[str, Record] | None:
-    """The records of an experiment, or ``None`` where it has not been measured or registered."""
-    try:
+    """The records of an experiment, or ``None`` where it has not been measured."""
+    with suppress(NotMeasuredError):
         return load(experiment, scale)
-    except (KeyError, NotMeasuredError):
-        return None
+    return None
 
 
 def best_scale(load: Loader, experiment: str) -> Mapping[str, Record]:
     """Records at the first of ``ON_TEXT`` that was measured; a ``NotMeasuredError`` if none was."""
     for scale in ON_TEXT:
-        if found := optional(load, experiment, scale):
-            return found
+        with suppress(KeyError, NotMeasuredError):  # of scales that are not registered, too
+            return load(experiment, scale)
     remedy = command(experiment, ON_TEXT[-1])
     raise NotMeasuredError(f"no result of {experiment}; make it with: {remedy}")
 
@@ -257,8 +251,6 @@ class RealText:
         self.corpora = tuple(self._records)
         self.rows = {arm: outcomes.by_run(r.frame()) for arm, r in self._records.items()}
         self._runs = sorted(set().union(*(rows["run"] for rows in self.rows.values())))
-        if not self._runs:
-            raise KeyError(f"no single runs of real text in {experiment}")
 
     def each(self, metric: str, wanted: pd.DataFrame | None = None) -> pd.DataFrame:
         """The last value of a metric (without its ``#0``): a row for each run, a column a corpus.
@@ -266,16 +258,16 @@ class RealText:
         A ``KeyError`` if a run lacks it, of all or of those that are True in ``wanted``.
         """
         found = pd.DataFrame(index=self._runs, columns=[*self.corpora], dtype=float)
-        for arm, rows in self.rows.items():
+        for corpus, rows in self.rows.items():
             of_metric = rows[rows["metric"] == metric].sort_values("step")
-            found[arm] = of_metric.groupby("run")["value"].last()
-            lacking = found.index[found[arm].isna() & (True if wanted is None else wanted[arm])]
-            if len(lacking):
-                known = ", ".join(sorted(set(rows["metric"])))
-                raise KeyError(
-                    f"expected the metric {metric!r} of each run in the record {arm}, found none "
-                    f"of {', '.join(lacking)}; there is {known}"
-                )
+            found[corpus] = of_metric.groupby("run")["value"].last()
+        lacking = found.isna() & (True if wanted is None else wanted)
+        for corpus in lacking.columns[lacking.any()]:
+            raise KeyError(
+                f"expected the metric {metric!r} of each run in the record {corpus}, found none "
+                f"of {', '.join(lacking.index[lacking[corpus]])}; there is "
+                f"{', '.join(sorted(set(self.rows[corpus]['metric'])))}"
+            )
         return found
 
     def has(self, corpus: str, *metrics: str) -> bool:
@@ -287,38 +279,26 @@ class RealText:
         return pd.Series({arm: r.values(metric).mean() for arm, r in self._records.items()})
 
     @staticmethod
-    def intervals(values: pd.DataFrame, *, confidence: float = 0.95) -> dict[str, Interval]:
-        """Mean over runs in each corpus, with an interval that allows for likeness within blocks.
+    def intervals(values: pd.DataFrame) -> dict[str, Interval]:
+        """Mean over runs in each corpus, as ``block_interval`` of all has it."""
+        return {str(corpus): block_interval(values, [corpus]) for corpus in values}
 
-        The unit, counted by ``n``, is the block. The variance between blocks is pooled over
-        corpora, as in an analysis of variance, with Student's t of as many degrees as there are
-        blocks less corpora: two blocks of one corpus alone say next to nothing. Where each corpus
-        has a single block, the unit is the run, and the interval is too narrow. The index of the
-        values is the name of the run; runs without a value are left out.
-        """
-        each = {str(corpus): values[[corpus]] for corpus in values}
-        return {corpus: _of_blocks(part, values, confidence) for corpus, part in each.items()}
-
-    @staticmethod
-    def whole(values: pd.DataFrame, *, confidence: float = 0.95) -> Interval:
-        """Mean over corpora and runs, with an interval as of ``intervals``, over all blocks."""
-        return _of_blocks(values, values, confidence)
-
-    def above(self, values: pd.DataFrame, bound: float) -> dict[str, bool | None]:
+    def above(
+        self, values: pd.DataFrame, bound: float | pd.Series[float], what: str = ""
+    ) -> dict[str, bool | None]:
         """Criteria: whether a value of each run exceeds a bound, in each corpus."""
-        return {corpus: exceeds(value, bound) for corpus, value in self.intervals(values).items()}
+        bounds = pd.Series(bound, index=self.corpora)
+        return {what + c: exceeds(v, bounds[c]) for c, v in self.intervals(values).items()}
 
     def measured(
         self,
         ours: str,
-        main: pd.DataFrame | Interval,
+        main: Interval,
         what: str,
-        criteria: Mapping[str, Any],
+        criteria: Mapping[str, bool | None],
         power: str = "",
     ) -> Measured:
-        """A row's result; ``main``: a value of each run and corpus, judged by the mean of these."""
-        if isinstance(main, pd.DataFrame):
-            main = self.whole(main)
+        """A row's result; ``main`` is a mean over corpora and runs."""
         count = len(self.corpora)
         what += ", one corpus" if count == 1 else f", mean of {count} corpora"
         several = len({*map(_block, self._runs)}) > 1
@@ -327,18 +307,27 @@ class RealText:
         return Measured(ours, main, what, count * len(self._runs), criteria, over, power)
 
 
-def _block(run: str) -> str:
-    return run.partition(".")[0]
+def block_interval(
+    values: pd.DataFrame, corpora: Collection[Hashable] | None = None, *, confidence: float = 0.95
+) -> Interval:
+    """Mean over runs and some corpora, or all, with an interval for runs that come in blocks.
 
-
-def _of_blocks(part: pd.DataFrame, values: pd.DataFrame, confidence: float) -> Interval:
-    """Mean over some columns of values, with the variance between blocks pooled over all."""
-    mean = seed_interval(part.mean(axis=1).dropna(), confidence=confidence)
+    The unit, counted by ``n``, is the block. The variance between blocks is pooled over all
+    corpora, with Student's t of as many degrees as there are blocks less corpora. Where each corpus
+    has a single block, the unit is the run, and the interval is too narrow. Values have a row for
+    each run ("1.0", "1.1") and a column for each corpus; runs without a value are left out.
+    """
+    chosen = list(values if corpora is None else corpora)
+    mean = seed_interval(values[chosen].mean(axis=1).dropna(), confidence=confidence)
     means = values.groupby(_block).mean()
-    degrees = int((means.notna().sum() - 1).clip(lower=0).sum())
+    degrees = int((means.count() - 1).clip(lower=0).sum())
     if not degrees:
         return mean
-    n = int(part.groupby(_block).mean().notna().sum().sum())
+    n = int(means[chosen].count().sum())
     deviation = (float(((means - means.mean()) ** 2).sum().sum()) / degrees) ** 0.5
     half = float(stats.t.ppf(0.5 + confidence / 2, degrees)) * deviation / n**0.5
     return replace(mean, low=mean.estimate - half, high=mean.estimate + half, n=n)
+
+
+def _block(run: str) -> str:
+    return run.partition(".")[0]

@@ -11,7 +11,6 @@ import textwrap
 import tomllib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -46,7 +45,9 @@ def _row(name: str, words: dict[str, Any]) -> Row:
 _WORDS = tomllib.loads(Path(__file__).with_name("rows.toml").read_text("utf-8"))
 ROWS = tuple(_row(name, words) for name, words in _WORDS.items())
 """In the order of the scoreboard."""
-SHOWN = "part", "published", "ours", "interval", "runs", "setup", "rule", "reasons", "command"
+MORE = {"The paper": "published", "In full": "ours", "Set-up": "setup"}
+MORE |= {"Rule": "rule", "Why": "reasons"}
+"""What a row unfolds on a page."""
 COLUMN = 48
 """Characters in a column of a comparison."""
 
@@ -63,6 +64,14 @@ def scoreboard(load: Loader = checked, thresholds: Thresholds = OURS) -> pd.Data
     """
     once = Noting(load)
     return pd.DataFrame([row(once, thresholds).to_dict() for row in ROWS])
+
+
+def in_words(row: Mapping[Any, Any]) -> str:
+    """A row of ``scoreboard`` as text."""
+    about = f"{row['claim']} ({row['part']}; chapter {row['chapter']})"
+    more = {"Ours": "interval", "Runs": "runs", **MORE, "Again": "command"}
+    told = [f"{label.lower()}: {row[name]}" for label, name in more.items() if row[name]]
+    return "\n  ".join([f"{row['row']}: {row['verdict']}", about, *told])
 
 
 def of_first_seeds(load: Loader, count: int | None) -> Loader:
@@ -94,9 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command is None:
         return _show()
     try:
-        with ExitStack() as stack:
-            executor = stack.enter_context(cluster_executor(options.scheduler))
-            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="again-"))
+        with (
+            cluster_executor(options.scheduler) as executor,
+            tempfile.TemporaryDirectory(prefix="again-") as scratch,
+        ):
             directory = options.cache or Path(scratch)
             return _again(rows()[options.row], options.seeds, directory, executor)
     except (ClusterError, CorpusUnavailable, ResultError) as error:
@@ -109,15 +119,11 @@ def _show() -> int:
     status, load = 0, Noting(checked)
     for row in ROWS:
         try:
-            told = row(load).to_dict()
+            told = in_words(row(load).to_dict())
         except ResultError as error:
-            _write(f"{row.name}\n{_wrapped(str(error))}\n")
-            status = 1
-            continue
-        told["part"] += f" (chapter {row.chapter} of the course)"
-        _write(f"{row.name}: {told['verdict']}\n{_wrapped(row.claim)}")
-        for name in filter(told.get, SHOWN):
-            _write(_wrapped(f"{name + ':':<11}{told[name]}", hang=" " * 15))
+            told, status = f"{row.name}\n  {error}", 1
+        for line in told.splitlines():
+            _write(textwrap.fill(line, 100, subsequent_indent=" " * 6))
         _write("")
     return status
 
@@ -163,10 +169,6 @@ def _again(row: Row, count: int | None, directory: Path, executor: Executor | No
         f"seeds alone give {expected.interval}."
     )
     return 0 if within else 1
-
-
-def _wrapped(text: str, hang: str = "    ") -> str:
-    return textwrap.fill(text, 100, initial_indent="    ", subsequent_indent=hang)
 
 
 def _write(text: str) -> None:

@@ -5,23 +5,37 @@ Intervals are closed forms, of 95% unless said otherwise, and assume independent
 
 from __future__ import annotations
 
-import functools
 import math
+import warnings
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy import special
 from scipy import stats as scipy_stats
 
 from lessons_lib.lab import outcomes
 from lessons_lib.lab.outcomes import time_difference
-from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, frame
+from lessons_lib.lab.records import Record, frame
 from lessons_lib.scoreboard.claim import OURS, Thresholds, exceeds
 from lessons_lib.stats import Interval, proportion_interval
 
-Share = tuple[int, int]
-"""Successes, and of how many."""
+
+class Share(NamedTuple):
+    """Successes, and of how many; in words "3 of 5"."""
+
+    successes: int
+    n: int
+
+    @classmethod
+    def of(cls, flags: pd.Series[bool]) -> Share:
+        """How many are true."""
+        return cls(int(flags.sum()), len(flags))
+
+    def __str__(self) -> str:
+        return f"{self.successes} of {self.n}"
 
 
 class Runs:
@@ -32,46 +46,26 @@ class Runs:
         self.ends = outcomes.of_runs(frame(records))
 
     def of(self, arm: str) -> pd.DataFrame:
-        """The ends of an arm's runs; a ``NotMeasuredError`` if it is not there."""
-        if arm not in self.records:
-            raise NotMeasuredError(f"no runs of {arm}; there is {', '.join(self.records)}")
+        """The ends of an arm's runs."""
         return self.ends.loc[[arm]].droplevel(0)
 
-    def count(self, *arms: str) -> int:
-        """How many runs some arms have together."""
-        return sum(len(self.of(arm)) for arm in arms)
-
     def aligned(self, arm: str) -> Share:
-        """How many runs of an arm align, and of how many."""
-        return int((self.of(arm)["branch"] == "aligned").sum()), self.count(arm)
-
-    def told(self, arm: str) -> str:
-        """The same in words."""
-        return of(self.aligned(arm))
+        """How many runs of an arm align."""
+        return Share.of(self.of(arm)["branch"] == "aligned")
 
     def by(self, arm: str, step: int) -> Share:
-        """How many runs of an arm copy by a step, and of how many."""
+        """How many runs of an arm copy by a step."""
         runs = self.of(arm)
-        return int((runs["solved"] & (runs["step"] <= step)).sum()), len(runs)
+        return Share.of(runs["solved"] & (runs["step"] <= step))
 
     def median(self, arm: str) -> str:
         """The median step at which runs of an arm copy, or end, in words."""
         return f"{self.of(arm)['step'].median():.0f}"
 
     def accuracy(self, arm: str, step: int, *, end: bool = False) -> pd.Series[float]:
-        """Accuracy of each run at a step, or when it copied before; ``end``: with the end symbol.
-
-        A ``ResultError`` if the record keeps the ends of its runs only.
-        """
+        """Accuracy of each run at a step, or at its end before; ``end``: with the end symbol."""
         rows = self.records[arm].frame()
         rows = rows[rows["metric"] == ("accuracy_with_end" if end else "token_accuracy")]
-        last = rows.groupby("seed")["step"].max()
-        lacking = set(last.index[last > step]) - set(rows.loc[rows["step"] == step, "seed"])
-        if lacking:
-            raise ResultError(
-                f"expected accuracy at step {step} in the record {arm}, found none of "
-                f"{len(lacking)} runs"
-            )
         return rows[rows["step"] <= step].sort_values("step").groupby("seed")["value"].last()
 
     def contrast(self, these: Sequence[str], those: Sequence[str]) -> Interval:
@@ -85,9 +79,8 @@ class Runs:
     def later(self, late: str, soon: str) -> tuple[bool | None, str]:
         """Whether one arm takes longer to copy than another, and the numbers in words.
 
-        Held if the log-rank test, which alone could never refute, tells them apart; refuted if the
-        interval of the ratio of times lies below ``Thresholds.later``, and half of each arm copies:
-        of fewer the ratio says too little.
+        Held by the log-rank test; refuted if the interval of the ratio of times lies below
+        ``Thresholds.later``, and half of each arm copies: of fewer the ratio says too little.
         """
         groups = [self.of(arm)[column] for arm in (late, soon) for column in ("step", "solved")]
         copied = [group.mean() for group in groups[1::2]]
@@ -95,13 +88,14 @@ class Runs:
             return None, "none of these copies"
         p, ratio = time_difference(*groups), time_ratio(*groups)
         held = True if p < self._t.p and ratio.estimate > 1 else None
-        surely_not = ratio.high < self._t.later and min(copied) >= 0.5
+        if ratio.high < self._t.later and min(copied) >= 0.5:
+            held = False
         found = f"{ratio.estimate:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
-        return False if surely_not else held, f"{found} times as long, log-rank p = {p:.0e}"
+        return held, f"{found} times as long, log-rank p = {p:.0e}"
 
     def power(self, arm: str) -> str:
         """How often a comparison of shares would come out which way, with the runs of an arm."""
-        n, matters = self.count(arm), self._t.shares
+        n, matters = len(self.of(arm)), self._t.shares
         held, _ = share_power(n, 0.9, 0.5, matters)
         _, refuted = share_power(n, 0.9, 0.9, matters)
         return (
@@ -109,11 +103,6 @@ class Runs:
             f"if they are 0.9 and 0.5, and is refuted with probability {refuted:.2f} if both are "
             "0.9"
         )
-
-
-def of(share: Share) -> str:
-    """A share in words: "3 of 5"."""
-    return f"{share[0]} of {share[1]}"
 
 
 def combined(*parts: tuple[float, Interval]) -> Interval:
@@ -128,23 +117,21 @@ def combined(*parts: tuple[float, Interval]) -> Interval:
 
 
 def share_contrast(
-    these: Sequence[Share], those: Sequence[Share], *, confidence: float = 0.95
+    these: Sequence[tuple[int, int]], those: Sequence[tuple[int, int]], *, confidence: float = 0.95
 ) -> Interval:
     """Mean of some shares less the mean of others, ``combined`` from Wilson's intervals.
 
     Newcombe 1998, method 10; for means of several shares Zou and Donner 2008.
     """
-    sides = (1 / len(these), these), (-1 / len(those), those)
-    parts = [(weight, share) for weight, side in sides for share in side]
+    parts = [(1 / len(these), s) for s in these] + [(-1 / len(those), s) for s in those]
     return combined(*((w, proportion_interval(*s, confidence=confidence)) for w, s in parts))
 
 
-@functools.cache
 def share_power(n: int, share: float, other: float, matters: float) -> tuple[float, float]:
     """How often ``share_contrast`` of two groups of n tells that they differ, and that not.
 
-    For the true shares ``share`` and ``other`` the probabilities that the interval lies above 0 and
-    reaches ``matters``, and that it ends below ``matters``: sums over two binomials.
+    The probabilities, for these true shares, that the interval lies above 0 and reaches
+    ``matters``, and that it ends below ``matters``: sums over two binomials.
     """
     bands = [proportion_interval(k, n) for k in range(n + 1)]
     p, low, high = np.array([(band.estimate, band.low, band.high) for band in bands]).T
@@ -162,8 +149,8 @@ def hazard_interval(waits: ArrayLike, happened: ArrayLike) -> Interval:
     (Garwood). ``waits``, not all 0, in units of time, and whether it happened then, ``(n,)``.
     """
     time, events = np.asarray(waits, dtype=float), np.count_nonzero(happened)
-    low = scipy_stats.chi2.ppf(0.025, 2 * events) / 2 if events else 0.0
-    counts = events, low, scipy_stats.chi2.ppf(0.975, 2 * events + 2) / 2
+    low = special.gammaincinv(events, 0.025) if events else 0.0
+    counts = events, low, special.gammaincinv(events + 1, 0.975)
     share, least, most = (1 - math.exp(-count / float(time.sum())) for count in counts)
     return Interval(share, least, most, time.size)
 
@@ -174,9 +161,9 @@ def time_ratio(
     """How many times as long one group of runs takes as another: ratio of geometric means.
 
     Times, of 1 or more, are cut where the first run that never reached the event was last looked
-    at; up to there nothing is censored, so Welch's t interval of the mean logarithms holds. The
-    more are cut, the farther from 1 is the true ratio. Arguments are those of
-    ``outcomes.time_difference``; a ``ValueError`` if a group has fewer than two runs.
+    at: up to there Welch's t interval of the mean logarithms holds. The more are cut, the farther
+    from 1 is the true ratio. Arguments are those of ``outcomes.time_difference``; a ``ValueError``
+    if a group has fewer than two runs.
     """
     one, other = np.asarray(times, dtype=float), np.asarray(other_times, dtype=float)
     if min(one.size, other.size) < 2:
@@ -184,11 +171,8 @@ def time_ratio(
     reached = np.concatenate([happened, other_happened]).astype(bool)
     until = np.concatenate([one, other])[~reached].min(initial=np.inf)
     logs = [np.log(group.clip(1, until)) for group in (one, other)]
-    squares = [group.var(ddof=1) / group.size if np.ptp(group) else 0.0 for group in logs]
-    half = 0.0
-    if sum(squares) > 0:
-        parts = (square**2 / (g.size - 1) for square, g in zip(squares, logs, strict=True))
-        half = scipy_stats.t.ppf(0.975, sum(squares) ** 2 / sum(parts)) * sum(squares) ** 0.5
-    ratio = logs[0].mean() - logs[1].mean()
-    found, least, most = (math.exp(ratio + side) for side in (0, -half, half))
-    return Interval(found, least, most, reached.size)
+    low = high = ratio = logs[0].mean() - logs[1].mean()
+    if any(np.ptp(group) > 0 for group in logs):
+        with warnings.catch_warnings(action="ignore"):  # of a group of equal times
+            low, high = scipy_stats.ttest_ind(*logs, equal_var=False).confidence_interval()
+    return Interval(math.exp(ratio), math.exp(low), math.exp(high), reached.size)

@@ -51,7 +51,6 @@ class Hypothesis:
     name: str  #: as registered, with the cell where there are two
     says: str
     value: Interval  #: what it is about
-    n: tuple[int, ...]  #: runs (H5 and H6: starts) on each side
     runs: int  #: training runs on which it rests
     held: bool | None = None  #: True, False if refuted, None if open
     p: float | None = None  #: of its one-sided test, where it has one
@@ -82,23 +81,16 @@ def judged(found: Sequence[Hypothesis], tests: int) -> list[Hypothesis]:
 
 def table(load: Loader = checked) -> pd.DataFrame:
     """``hypotheses`` as a table: estimate, interval, n, p-values, verdict."""
-    return pd.DataFrame(
-        {
-            **{"hypothesis": h.name, "says": h.says, "estimate": h.value.estimate},
-            **{"low": h.value.low, "high": h.value.high, "n": " and ".join(map(str, h.n))},
-            **{"p": h.p, "p, corrected": h.corrected, "verdict": TOLD[h.held]},
-        }
-        for h in hypotheses(load)
-    )
+    rows = [vars(h.value) | vars(h) | {"verdict": TOLD[h.held]} for h in hypotheses(load)]
+    return pd.DataFrame(rows).rename(columns={"name": "hypothesis", "corrected": "p, corrected"})
 
 
 def advantage(name: str, says: str, runs: Runs, more: str, less: str) -> Hypothesis:
     """More runs of one arm align (Fisher's exact test); refuted if surely less than ``LITTLE``."""
-    value, shares = runs.contrast([more], [less]), (runs.aligned(more), runs.aligned(less))
-    sides = [(k, n - k) for k, n in shares]
-    p = float(stats.fisher_exact(np.array(sides), alternative="greater").pvalue)
-    n = tuple(n for _, n in shares)
-    return Hypothesis(name, says, value, n, sum(n), False if value.high < LITTLE else None, p)
+    value, shares = runs.contrast([more], [less]), [runs.aligned(arm) for arm in (more, less)]
+    sides = np.array([(k, n - k) for k, n in shares])
+    p = float(stats.fisher_exact(sides, alternative="greater").pvalue)
+    return Hypothesis(name, says, value, value.n, False if value.high < LITTLE else None, p)
 
 
 def likeness(name: str, says: str, runs: Runs, one: str, other: str) -> Hypothesis:
@@ -114,20 +106,19 @@ def _of_pairs(load: Loader) -> Iterator[Hypothesis]:
     """H1 to H4, in each cell."""
     runs = Runs(load("mirror_pairs", "lesson"))
     for cell, name in CELLS.items():
-        arms = {pair: f"{cell}-{pair}-V-16" for pair in PAIRS}
-        random = arms["random"]
+        image, copy, random = (f"{cell}-{p}-V-16" for p in ("antithetic", "identical", "random"))
         says = "a head and its image align more often than two heads"
-        yield advantage(f"H1, {name}", says, runs, arms["antithetic"], random)
+        yield advantage(f"H1, {name}", says, runs, image, random)
         says = "two equal heads align less often than two heads"
-        yield advantage(f"H3, {name}", says, runs, random, arms["identical"])
+        yield advantage(f"H3, {name}", says, runs, random, copy)
         for half in ("query", "value"):
             says = f"only the {half} turned over: as often as two heads"
-            yield likeness(f"H2, {half}, {name}", says, runs, arms[half], random)
+            yield likeness(f"H2, {half}, {name}", says, runs, f"{cell}-{half}-V-16", random)
         spare = [runs.aligned(f"{cell}-{pair}-V-17") for pair in ("antithetic", "random")]
         smaller = min((proportion_interval(*s) for s in spare), key=lambda s: s.estimate)
         says = "with a spare word nearly all runs align, in both arms (the smaller share)"
-        n = tuple(n for _, n in spare)
-        yield Hypothesis(f"H4, {name}", says, smaller, n, sum(n), exceeds(smaller, NEARLY_ALL))
+        count = sum(share.n for share in spare)
+        yield Hypothesis(f"H4, {name}", says, smaller, count, exceeds(smaller, NEARLY_ALL))
 
 
 def _of_starts(load: Loader) -> Iterator[Hypothesis]:
@@ -143,9 +134,9 @@ def _of_starts(load: Loader) -> Iterator[Hypothesis]:
         change = sign * gain[kinds[kinds == kind].index]
         value = seed_interval(change)
         p = float(stats.wilcoxon(change, alternative="greater").pvalue) if change.any() else 1.0
-        count = int(ends.index.get_level_values("seed").isin(change.index).sum())
+        count = int(ends.index.isin(change.index, level="seed").sum())
         held = False if value.high < GAIN else None
-        yield Hypothesis(name, says, value, (len(change),), count, held, p)
+        yield Hypothesis(name, says, value, count, held, p)
 
 
 def _of_models(load: Loader) -> Iterator[Hypothesis]:
@@ -158,7 +149,7 @@ def _of_models(load: Loader) -> Iterator[Hypothesis]:
     drawn = [np.median(rng.choice(s, (2000, s.size)), axis=1) for s in steps]
     low, high = np.quantile(drawn[0] - drawn[1], [0.025, 0.975])
     median = float(np.median(steps[0]) - np.median(steps[1]))
-    saved = Interval(median, float(low), float(high), sum(s.size for s in steps))
+    saved = Interval(median, float(low), float(high), share.runs)
     held = False if share.held is False and saved.low <= 0 <= saved.high else None
     yield replace(share, held=held)
     later = (column for end in (plain, turned) for column in (end["step"], end["solved"]))
@@ -170,21 +161,20 @@ def _of_models(load: Loader) -> Iterator[Hypothesis]:
 def draw(records: Mapping[str, Record], *, ax: Axes | None = None) -> Axes:
     """Share of runs aligned with Wilson's interval, a row for each kind of pair, V = L.
 
-    Records are those of ``mirror_pairs``; cells and pairs that are not there are left out.
+    Records are those of ``mirror_pairs``.
     """
     ax = plt.figure().add_subplot() if ax is None else ax
-    runs = Runs(records)
-    looks = ("lstm", "attention", "o", 0.14), ("gru", "other", "s", -0.14)
-    for cell, role, marker, shift in looks:
-        arms = {y + shift: f"{cell}-{pair}-V-16" for y, pair in enumerate(PAIRS)}
-        there = {y: runs.aligned(arm) for y, arm in arms.items() if arm in records}
-        found = [proportion_interval(*share) for share in there.values()]
-        x = [share.estimate for share in found]
-        ends = [[s.estimate - s.low for s in found], [s.high - s.estimate for s in found]]
+    runs, y = Runs(records), np.arange(len(PAIRS))
+    for cell, role, marker, shift in (
+        ("lstm", "attention", "o", 0.14),
+        ("gru", "other", "s", -0.14),
+    ):
+        shares = [proportion_interval(*runs.aligned(f"{cell}-{pair}-V-16")) for pair in PAIRS]
+        x, low, high = np.array([(s.estimate, s.low, s.high) for s in shares]).T
         look: dict[str, Any] = {"fmt": marker, "color": ROLES[role], "label": CELLS[cell]}
-        ax.errorbar(x, [*there], xerr=ends, capsize=3, **look)
+        ax.errorbar(x, y + shift, xerr=[x - low, high - x], capsize=3, **look)
     ax.set(xlim=(0, 1.02), xlabel="share of runs aligned (95% interval)")
-    ax.set_yticks(range(len(PAIRS)), list(PAIRS.values()))
+    ax.set_yticks(y, list(PAIRS.values()))
     ax.legend(loc="lower left")
     return ax
 
@@ -195,18 +185,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog="python -m lessons_lib.scoreboard.mirrored")
     told = "of 96; 12 take three minutes on two cores"
-    parser.add_argument("--seeds", type=int, default=12, help=told)
-    parser.add_argument("--cell", choices=list(CELLS), help="one of the two; without, both")
+    parser.add_argument(
+        "--seeds", type=int, default=12, choices=range(1, 97), metavar="N", help=told
+    )
     parser.add_argument("--out", type=Path, default=Path("mirrored.png"), help="the figure")
     options = parser.parse_args(arguments)
     registered = experiment("mirror_pairs").scales["lesson"].seeds
-    if not 1 <= options.seeds <= len(registered):
-        parser.error(f"expected 1 to {len(registered)} seeds, found {options.seeds}")
-    cells = [options.cell] if options.cell else CELLS
-    arms = [f"{cell}-{pair}-V-16" for cell in cells for pair in PAIRS]
+    arms = [f"{cell}-{pair}-V-16" for cell in CELLS for pair in PAIRS]
     records = run("mirror_pairs", seeds=registered[: options.seeds], only=arms)
     for arm in records:
-        sys.stdout.write(f"{arm:24} {Runs(records).told(arm)} aligned\n")
+        sys.stdout.write(f"{arm:24} {Runs(records).aligned(arm)} aligned\n")
     use_style()
     draw(records).legend(loc="upper left")  # intervals of few seeds reach to the lower left
     plt.savefig(options.out)

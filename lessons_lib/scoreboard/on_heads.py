@@ -7,7 +7,7 @@ import pandas as pd
 from lessons_lib.lab.records import NotMeasuredError
 from lessons_lib.scoreboard import claim, mirrored
 from lessons_lib.scoreboard.claim import NOT_MEASURED, Loader, Measured, Thresholds, exceeds
-from lessons_lib.scoreboard.contrasts import Runs, of, share_contrast
+from lessons_lib.scoreboard.contrasts import Runs, Share, share_contrast
 from lessons_lib.stats import proportion_interval
 
 COPIES, FAILS, LAST_LOOK = 0.95, 0.6, 190
@@ -37,17 +37,17 @@ def _by_size(
 def several_heads_align(load: Loader, t: Thresholds) -> Measured:
     """Share of runs aligned with one head and with eight, LSTM and GRU."""
     runs = Runs(load("heads", "lesson"), t)
-    eight, one = ("lstm-8", "gru-8"), ("lstm-1", "gru-1")
-    cells = {"LSTM": (eight[0], one[0]), "GRU": (eight[1], one[1])}
+    cells = {cell: (f"{cell.lower()}-8", f"{cell.lower()}-1") for cell in ("LSTM", "GRU")}
+    value = runs.contrast(*zip(*cells.values(), strict=True))
     told = (
-        f"{cell}: {runs.told(less)} with one head, {runs.told(more)} with eight"
+        f"{cell}: {runs.aligned(less)} with one head, {runs.aligned(more)} with eight"
         for cell, (more, less) in cells.items()
     )
     return Measured(
         f"runs aligned, small models; {'; '.join(told)}",
-        runs.contrast(eight, one),
+        value,
         "share of runs aligned with eight heads less that with one, mean of both cells",
-        runs.count(*eight, *one),
+        value.n,
         {f"more align with eight, {cell}": runs.more(*arms) for cell, arms in cells.items()},
         power=runs.power("gru-1"),
     )
@@ -58,11 +58,10 @@ def heads_not_parameters(load: Loader, t: Thresholds) -> Measured:
     found = [h for h in mirrored.hypotheses(load) if h.name in REGISTERED]
     told = [f"{h.name}: {h.says}, by {h.value.estimate:.2f}" for h in found]
     others = Runs(load("head_controls", "lesson"))
-    names = {"eight heads": "eight", "one wide head": "one-wide", "eight equal heads": "tied"}
-    beside = (f"{name} {others.told(arm)}" for name, arm in names.items())
-    told.append(f"for comparison, of unequal capacity, runs aligned: {', '.join(beside)}")
     return Measured(
-        "; ".join(told),
+        f"{'; '.join(told)}; for comparison, of unequal capacity, runs aligned: eight heads "
+        f"{others.aligned('eight')}, one wide head {others.aligned('one-wide')}, eight equal heads "
+        f"{others.aligned('tied')}",
         found[0].value,
         f"{found[0].name}: difference of shares of runs aligned",
         sum(h.runs for h in found),
@@ -79,20 +78,20 @@ def bad_heads_fail(load: Loader, t: Thresholds) -> Measured:
         later, timed = runs.later(bad, good)
         total += runs.count(bad, good)
         told.append(
-            f"{size}, aligned: {runs.told(bad)} with eight bad heads, {runs.told(good)} with a "
-            f"good one; median step {runs.median(bad)} and {runs.median(good)}; {timed}"
+            f"{size}, aligned: {runs.aligned(bad)} with eight bad heads, {runs.aligned(good)} with "
+            f"a good one; median step {runs.median(bad)} and {runs.median(good)}; {timed}"
         )
         criteria[f"fewer bad ones align, {size}"] = runs.more(good, bad)
         if size == SMALL:
             criteria[f"bad ones take longer, {size}"] = later
             continue
-        ends = {arm: runs.accuracy(arm, LAST_LOOK, end=True) for arm in (good, bad)}
-        with_good, without = ((int((a > COPIES).sum()), len(a)) for a in ends.values())
+        ends = [runs.accuracy(arm, LAST_LOOK, end=True) for arm in (good, bad)]
+        with_good, without = (Share.of(each > COPIES) for each in ends)
         value = share_contrast([with_good], [without])
         criteria[f"fewer bad ones copy by step {LAST_LOOK}, {size}"] = exceeds(value, 0, t.shares)
         told[-1] += (
-            f"; copy by step {LAST_LOOK}: {of(without)} (below {FAILS} then: "
-            f"{(ends[bad] < FAILS).sum()}) and {of(with_good)}; "
+            f"; copy by step {LAST_LOOK}: {without} (below {FAILS} then: "
+            f"{(ends[1] < FAILS).sum()}) and {with_good}; "
             f"there are {_sets(runs, bad)} different sets of eight bad heads"
         )
     return Measured(

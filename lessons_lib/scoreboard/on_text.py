@@ -9,7 +9,7 @@ import pandas as pd
 from lessons_lib.lab.outcomes import step_at
 from lessons_lib.lab.records import load as recorded
 from lessons_lib.scoreboard import claim
-from lessons_lib.scoreboard.claim import Loader, Measured, RealText, Thresholds, exceeds
+from lessons_lib.scoreboard.claim import Loader, Measured, RealText, Thresholds, block_interval
 from lessons_lib.stats import seed_interval
 
 POSITION = "last", "first", "diagonal"
@@ -32,7 +32,7 @@ def cooccurrence_teaches_words(load: Loader, t: Thresholds) -> Measured:
         "share of frequent words whose best translation is in the dictionary",
         value.n,
         {
-            f"knows {share:g} of the better reference's words": exceeds(value, share * best)
+            f"knows {share:g} of the better reference's words": claim.exceeds(value, share * best)
             for share in (t.teaches, t.teaches_some)
         },
         power=claim.tells(value),
@@ -53,18 +53,22 @@ def ktiw_comes_first(load: Loader = recorded, t: Thresholds = claim.OURS) -> Mea
             ktiw, attention = (step_at(text.rows[corpus], curve, t.level) for curve in curves)
             if (reached := (attention - ktiw).dropna()).size > 1:
                 at_level[corpus] = reached
-    lags = {"half-way up": lag, f"at {t.level:g}": pd.DataFrame(at_level)}
-    values = {where: text.intervals(found) for where, found in lags.items()}
+    values = text.intervals(lag), text.intervals(pd.DataFrame(at_level))
     told, criteria = [], dict[str, bool | None]()
     for corpus in text.corpora:
-        there = {where: found[corpus] for where, found in values.items() if corpus in found}
-        criteria |= {f"{where}, {corpus}": exceeds(v, 0) for where, v in there.items()}
-        shown = (
-            f"{where} {v.estimate:.0f} [{v.low:.0f}, {v.high:.0f}]" for where, v in there.items()
-        )
+        shown = []
+        for where, found in zip(("half-way up", f"at {t.level:g}"), values, strict=True):
+            if corpus in found:
+                v = found[corpus]
+                criteria[f"{where}, {corpus}"] = claim.exceeds(v, 0)
+                shown.append(f"{where} {v.estimate:.0f} [{v.low:.0f}, {v.high:.0f}]")
         told.append(f"{_judged(text, corpus)} {', '.join(shown)}")
-    ours = f"steps from the rise of KTIW to that of attention: {'; '.join(told)}"
-    return text.measured(ours, lag, "steps by which KTIW is ahead half-way up", criteria)
+    return text.measured(
+        f"steps from the rise of KTIW to that of attention: {'; '.join(told)}",
+        block_interval(lag),
+        "steps by which KTIW is ahead half-way up",
+        criteria,
+    )
 
 
 def attention_is_uniform_early(load: Loader, t: Thresholds) -> Measured:
@@ -74,7 +78,7 @@ def attention_is_uniform_early(load: Loader, t: Thresholds) -> Measured:
     told = ", ".join(f"{_judged(text, c)} {spread[c].mean():.2f}" for c in text.corpora)
     return text.measured(
         f"spread of attention (1: uniform) when KTIW has half risen: {told}",
-        spread,
+        block_interval(spread),
         "exp(entropy)/L of attention at the half-rise of KTIW",
         text.above(spread, t.spread),
     )
@@ -135,38 +139,31 @@ def agreement(
     """
     text = RealText(load, experiment)
     found, chance = text.each(metric), text.of_block("chance")
-    reference = metric.partition(",")[0]
-    rivals = {name: f"{reference},{name})" for name in (*POSITION, "twin")}
+    names = {name: f"{metric.partition(',')[0]},{name})" for name in (*POSITION, "twin")}
+    names["maximum over checkpoints"] = f"{metric}/max"
     there = {
         name: text.each(rival)
-        for name, rival in rivals.items()
+        for name, rival in names.items()
         if all(text.has(corpus, rival) for corpus in text.corpora)
     }
-    guesses = [there[name] for name in POSITION if name in there]
-    above, told = {}, []
-    best = {
-        c: max((guess[c] for guess in guesses), key=pd.Series.mean) for c in text.corpora if guesses
-    }
-    gap = text.above(found - pd.DataFrame(best), 0) if best else {}
-    ahead = {f"above position, {corpus}": held for corpus, held in gap.items()}
-    for corpus, value in text.intervals(found).items():
-        bound = (times or t.far) * chance[corpus]
-        above[f"far above chance, {corpus}"] = exceeds(value, bound)
-        beside = {"chance": chance[corpus]}
-        beside |= {name: runs[corpus].mean() for name, runs in there.items()}
-        if text.has(corpus, most := f"{metric}/max"):
-            beside["maximum over checkpoints"] = text.each(most)[corpus].mean()
+    means = pd.DataFrame({"chance": chance} | {name: runs.mean() for name, runs in there.items()})
+    told = []
+    for corpus, beside in means.iterrows():
         shown = ", ".join(f"{name} {value:.2f}" for name, value in beside.items())
         told.append(f"{corpus} {found[corpus].mean():.2f} ({shown})")
     ours = f"{metric}: {', '.join(told)}"
-    if not guesses:
+    criteria = text.above(found, (times or t.far) * chance, "far above chance, ")
+    if guesses := [there[name] for name in POSITION if name in there]:
+        best = {c: max((guess[c] for guess in guesses), key=pd.Series.mean) for c in text.corpora}
+        criteria |= text.above(found - pd.DataFrame(best), 0, "above position, ")
+    else:
         lacking = f"position and twin: {claim.NOT_MEASURED}"
         ours += f"; {lacking}, so that the paper's claim alone is judged"
-    return text.measured(ours, found, metric, above | ahead)
+    return text.measured(ours, block_interval(found), metric, criteria)
 
 
 def xi(load: Loader, t: Thresholds, experiment: str) -> Measured:
-    """Xi against xi*, the best performance, as share of what training gains, in each corpus.
+    """Xi as share of what training gains, in each corpus.
 
     Of each run: ``(xi - guess)/(xi* - guess)``, kept in [0, 1]; 1 if the curve never passes
     A(alpha, beta^uf), and 0 if training gains nothing over the guess: the share of the larger class
@@ -189,7 +186,7 @@ def xi(load: Loader, t: Thresholds, experiment: str) -> Measured:
     over = "the larger class" if classes else "0"
     return text.measured(
         f"xi of xi*: {', '.join(told)}",
-        share,
+        block_interval(share),
         f"xi as share of what training gains over {over} (never passed: 1)",
         text.above(share, t.high),
     )
@@ -198,12 +195,11 @@ def xi(load: Loader, t: Thresholds, experiment: str) -> Measured:
 def uniform_attention_is_as_good(load: Loader, t: Thresholds) -> Measured:
     """Accuracy with learned attention less that with uniform attention, seed by seed.
 
-    Non-inferiority: the one-sided 95% bound is held against ``Thresholds.same``. An interval of
-    90% that lies wholly within it, on both sides, is the test of equivalence, which is told.
+    Non-inferiority by the one-sided 95% bound; the interval of 90% tells of equivalence, too.
     """
     text = RealText(load, "classification")
     learned, uniform = text.each("accuracy"), text.each("uniform/accuracy")
-    gap = text.whole(learned - uniform, confidence=0.9)
+    gap = block_interval(learned - uniform, confidence=0.9)
     means = zip(text.corpora, learned.mean(), uniform.mean(), strict=True)
     told = ", ".join(f"{corpus} {one:.3f} and {other:.3f}" for corpus, one, other in means)
     alike = "shown" if max(-gap.low, gap.high) < t.same else "not shown"

@@ -33,9 +33,6 @@ LOOKS: Mapping[Verdict, Look] = {
 }
 """From worse to better."""
 HEADINGS = ("Claim", "Ours, interval", "Runs", "Verdict")
-MORE = {"The paper": "published", "In full": "ours", "Set-up": "setup"}
-MORE |= {"Rule": "rule", "Why": "reasons"}
-"""What a row unfolds, where there is any: what the paper says, values in full, and so on."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +42,7 @@ class ClaimsTable:
     rows: pd.DataFrame  #: of ``claims.scoreboard``
 
     def __repr__(self) -> str:
-        blocks = []
-        for row in self.rows.to_dict("records"):
-            about = f"{row['claim']} ({row['part']}; chapter {row['chapter']})"
-            more = {"Ours": "interval", "Runs": "runs", **MORE, "Again": "command"}
-            told = [f"{label.lower()}: {row[name]}" for label, name in more.items() if row[name]]
-            blocks.append("\n  ".join([f"{row['row']}: {row['verdict']}", about, *told]))
+        blocks = map(claims.in_words, self.rows.to_dict("records"))
         return "\n\n".join([f"{summary(self.rows)}.", *blocks])
 
     def _repr_html_(self) -> str:
@@ -80,7 +72,7 @@ def _body(row: Mapping[Any, Any]) -> str:
         f'<td role="cell" data-label="{label}"><div>{content}</div></td>'
         for label, content in zip(HEADINGS[1:], contents, strict=True)
     )
-    there = {label: text[name] for label, name in MORE.items() if text[name]}
+    there = {label: text[name] for label, name in claims.MORE.items() if text[name]}
     rest = "".join(f"<p><b>{label}</b> <span>{told}</span></p>" for label, told in there.items())
     return (
         f'<tbody role="rowgroup" id="claim-{text["row"]}" '
