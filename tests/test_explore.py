@@ -164,8 +164,8 @@ def test_if_no_frame_can_be_drawn_the_first_error_is_raised() -> None:
     ("options", "message"),
     [
         ({"model": [1], "seed": [1]}, "one to three parameters, found step, head, model, seed"),
-        ({"step": []}, r"one or more values of step .*, found \(\)"),
-        ({"step": [0.1234567, 0.1234568]}, "values of step that read differently.*'0.123457'"),
+        ({"step": []}, r"one or more values of step .*, found \[\]"),
+        ({"step": [0.1234567, 0.1234568]}, "values of step that read differently.*0.1234567"),
         ({"start": {"step": 71}}, "start step=71 is not one of its values.*0, 70"),
         ({"start": {"layer": 1}}, "names {'layer'}.*step, head"),
         ({"play": "layer"}, "names {'layer'}.*step, head"),

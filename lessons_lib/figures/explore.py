@@ -24,7 +24,7 @@ import sys
 import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,6 @@ class Parameter:
 
     label: str  #: what stands beside the slider
     texts: tuple[str, ...]  #: the values as readers see them, no two alike
-    values: tuple[Any, ...]  #: themselves, in the order of the slider
     start: int  #: index of the value that is shown first
 
 
@@ -97,7 +96,7 @@ class Explorer:
         return ", ".join(f"{p.label} {p.texts[p.start]}" for p in self.parameters)
 
     def _index(self, positions: Iterable[int]) -> int:
-        sizes = [len(p.values) for p in self.parameters]
+        sizes = [len(p.texts) for p in self.parameters]
         return int(np.ravel_multi_index(tuple(positions), sizes))
 
     def to_html(self) -> str:
@@ -107,9 +106,7 @@ class Explorer:
         data = {
             "alt": self.alt,
             "pace": PACE,
-            "parameters": [
-                {"label": p.label, "texts": p.texts, "start": p.start} for p in self.parameters
-            ],
+            "parameters": [asdict(p) for p in self.parameters],
             "play": self.play,
             "prefix": _PREFIX,
             # The image that is shown already is not stored twice.
@@ -169,7 +166,7 @@ class Explorer:
         return ipywidgets.VBox([*heading, picture, *rows, description])
 
     def __repr__(self) -> str:
-        sliders = ", ".join(f"{p.label}: {len(p.values)} values" for p in self.parameters)
+        sliders = ", ".join(f"{p.label}: {len(p.texts)} values" for p in self.parameters)
         errors = sum(frame.error is not None for frame in self.frames)
         failed = f", {errors} failed" if errors else ""
         return (
@@ -254,12 +251,24 @@ def explore(
     start, labels, play = start or {}, labels or {}, play or names[0]
     if unknown := {*start, *labels, play} - parameters.keys():
         raise ValueError(f"start, labels or play names {unknown}; there are {', '.join(names)}")
-    sliders = tuple(
-        _parameter(name, choices, labels.get(name, name.replace("_", " ")), start)
-        for name, choices in parameters.items()
-    )
-    frames, size, count = [], 0, math.prod(len(p.values) for p in sliders)
-    for values in itertools.product(*(p.values for p in sliders)):
+    sliders, choices = [], []
+    for name, given in parameters.items():
+        pairs = list(given.items()) if isinstance(given, Mapping) else [(v, v) for v in given]
+        table = {_value_text(key): value for key, value in pairs}
+        if not pairs or len(table) < len(pairs):
+            raise ValueError(
+                f"expected one or more values of {name} that read differently, found {pairs}; drop "
+                f"one, or say what readers are to see with {name}={{text: value, ...}}"
+            )
+        texts, first = tuple(table), _value_text(start.get(name, pairs[0][0]))
+        if first not in texts:
+            known = ", ".join(texts)
+            raise ValueError(f"start {name}={first} is not one of its values; they are {known}")
+        label = labels.get(name, name.replace("_", " "))
+        sliders.append(Parameter(label, texts, texts.index(first)))
+        choices.append(table.values())
+    frames, size, count = [], 0, math.prod(map(len, choices))
+    for values in itertools.product(*choices):
         figure = Figure(figsize=figsize, dpi=dpi)
         frames.append(_draw_frame(draw, describe, dict(zip(names, values, strict=True)), figure))
         size += len(base64.b64encode(frames[-1].image)) + len(frames[-1].text.encode())
@@ -273,29 +282,13 @@ def explore(
         raise RuntimeError(f"no frame could be drawn. {frames[0].text}") from frames[0].error
     width, height = (round(inches * _PIXELS_PER_INCH) for inches in figsize)
     alt = _words(alt, "alt").rstrip(".")
-    return Explorer(title, alt, sliders, tuple(frames), names.index(play), (width, height))
+    return Explorer(title, alt, tuple(sliders), tuple(frames), names.index(play), (width, height))
 
 
 def _words(value: object, name: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"expected a few words as {name}, found {value!r}")
     return value.strip()
-
-
-def _parameter(name: str, choices: Any, label: str, start: Mapping[str, object]) -> Parameter:
-    findable = tuple(choices)
-    texts = tuple(map(_value_text, findable))
-    values = tuple(choices.values()) if isinstance(choices, Mapping) else findable
-    if not values or len(set(texts)) < len(texts):
-        raise ValueError(
-            f"expected one or more values of {name} that read differently, found {texts}; drop "
-            f"one, or say what readers are to see with {name}={{text: value, ...}}"
-        )
-    first = start.get(name, findable[0])
-    if first not in findable:
-        known = ", ".join(texts)
-        raise ValueError(f"start {name}={first!r} is not one of its values; they are {known}")
-    return Parameter(label, texts, values, findable.index(first))
 
 
 def _value_text(value: object) -> str:
