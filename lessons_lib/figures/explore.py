@@ -21,7 +21,6 @@ import json
 import math
 import os
 import sys
-import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -65,8 +64,7 @@ class Frame:
 
     image: bytes  #: WebP
     png: bytes  #: the same, for the still image
-    text: str  #: its description in words; of a frame that failed, what went wrong
-    error: Exception | None = None  #: what was raised, if it failed
+    text: str  #: its description in words
 
 
 @dataclass(frozen=True)
@@ -167,10 +165,8 @@ class Explorer:
 
     def __repr__(self) -> str:
         sliders = ", ".join(f"{p.label}: {len(p.texts)} values" for p in self.parameters)
-        errors = sum(frame.error is not None for frame in self.frames)
-        failed = f", {errors} failed" if errors else ""
         return (
-            f"Explorer({sliders}; {len(self.frames)} frames{failed})\n"
+            f"Explorer({sliders}; {len(self.frames)} frames)\n"
             f"{self.alt} ({self.state})\n{self.frames[self.start].text}"
         )
 
@@ -225,8 +221,6 @@ def explore(
 ) -> Explorer:
     """A figure that a reader moves with one to three sliders.
 
-    A frame whose ``draw`` or ``describe`` raises shows the error.
-
     Args:
         draw: ``draw(figure, **values)`` draws on the given empty matplotlib figure.
         describe: ``describe(**values)`` says what the frame shows to who does not see it.
@@ -242,7 +236,6 @@ def explore(
 
     Raises:
         ValueError: an option is not as above, or the frames take more than ``LIMIT`` bytes.
-        RuntimeError: no frame at all could be drawn.
     """
     names = list(parameters)
     if not 1 <= len(names) <= 3:
@@ -278,8 +271,6 @@ def explore(
                 f"expected frames of {LIMIT:,} bytes at most, and {count} frames would take about "
                 f"{size * count // len(frames):,}; give fewer values, or a lower dpi"
             )
-    if all(frame.error for frame in frames):
-        raise RuntimeError(f"no frame could be drawn. {frames[0].text}") from frames[0].error
     width, height = (round(inches * _PIXELS_PER_INCH) for inches in figsize)
     alt = _words(alt, "alt").rstrip(".")
     return Explorer(title, alt, tuple(sliders), tuple(frames), names.index(play), (width, height))
@@ -301,24 +292,14 @@ def _draw_frame(
     values: Mapping[str, object],
     figure: Figure,
 ) -> Frame:
-    """What is drawn and said; where that raises, a picture of the error."""
+    """What is drawn and said."""
     figure.set_facecolor("white")
     # Room around, in inches: on a dark page the figure is a white card.
     figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
-    try:
-        draw(figure, **values)
-        if len(figure.get_children()) <= 1:  # the background is a child as well
-            raise RuntimeError("draw left the figure empty; draw on the figure that it is given")
-        if all(axes.get_subplotspec() is None for axes in figure.axes):
-            figure.set_layout_engine("none")  # nothing to lay out, and matplotlib would warn
-        images, text = encode(figure), describe(**values)
-    except Exception as error:  # whatever it is, the other frames are to work
-        text = f"This frame could not be drawn. {type(error).__name__}: {error}"
-        # ASCII, so that no missing glyph makes the report of an error fail itself.
-        lines = textwrap.wrap(text.encode("ascii", "backslashreplace").decode(), 48)[:12]
-        width, height = figure.get_size_inches()
-        blank = Figure(figsize=(width, height), dpi=figure.dpi, facecolor="white")
-        blank.text(0.04, 0.96, "\n".join(lines), parse_math=False, va="top", size=12, color="black")
-        return Frame(*encode(blank), text, error)
+    draw(figure, **values)
+    if len(figure.get_children()) <= 1:  # the background is a child as well
+        raise ValueError("draw left the figure empty; draw on the figure that it is given")
+    if all(axes.get_subplotspec() is None for axes in figure.axes):
+        figure.set_layout_engine("none")  # nothing to lay out, and matplotlib would warn
     called = ", ".join(f"{name}={_value_text(value)}" for name, value in values.items())
-    return Frame(*images, _words(text, f"the description of {called}"))
+    return Frame(*encode(figure), _words(describe(**values), f"the description of {called}"))
