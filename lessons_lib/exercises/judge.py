@@ -202,17 +202,11 @@ def compare(
     tolerance: float = 1e-5,
     tensors: bool = False,
 ) -> None:
-    """Raise ``Wrong`` unless the answer gives what is right, and name the mistake.
+    """Raise ``Wrong`` unless the answer, a function or a value, gives what is right.
 
-    A mistake is named if it explains what the answer gives in *all* cases.
-
-    Args:
-        number: of the exercise, which has the words.
-        answer: a function, or a value.
-        table: from the arguments of a case, what is right there, and what mistakes give.
-        cases: arguments, by a name for messages; those that stand with the words if ``None``.
-        tolerance: relative to the largest entry of a case.
-        tensors: whether the answer gets arrays as tensors.
+    The table says it for the arguments of a case, and what mistakes give; a mistake is named if it
+    explains *all* cases, which stand with the words if they are not given. The tolerance is
+    relative to the largest entry of a case; with ``tensors`` the answer gets arrays as tensors.
     """
     words, stopped = WORDS[number], None
     found: dict[str, Array] = {}
@@ -234,9 +228,9 @@ def compare(
             break
         truths[case], own[case] = np.asarray(right, dtype=float), mistakes
     wrong_in = [case for case in found if not _near(found[case], truths[case], tolerance)]
-    if stopped and not wrong_in:
-        raise stopped
     if not wrong_in:
+        if stopped:
+            raise stopped
         return
     first = wrong_in[0]
     # What is usual has words of its own where the exercise has a sentence without a row.

@@ -130,9 +130,6 @@ class _Paper(io.StringIO):
 
 # Each state that an answer may leave behind: how it is read, and how it is put back.
 _STATES: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
-    (torch.get_rng_state, torch.set_rng_state),
-    (np.random.get_state, np.random.set_state),
-    (random.getstate, random.setstate),
     (torch.is_grad_enabled, torch.set_grad_enabled),
     (torch.get_default_dtype, torch.set_default_dtype),
     (torch.get_num_threads, torch.set_num_threads),
@@ -148,6 +145,9 @@ _STATES: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (os.getcwd, os.chdir),
     (lambda: list(sys.path), lambda old: sys.path.__setitem__(slice(None), old)),
     (gc.isenabled, lambda old: gc.enable() if old else gc.disable()),
+    (torch.get_rng_state, torch.set_rng_state),
+    (np.random.get_state, np.random.set_state),
+    (random.getstate, random.setstate),
 )
 
 
@@ -282,11 +282,9 @@ class Student:
                 self.printed = (self.printed + text)[:SHOWN]
                 self._left -= time.monotonic() - started
         if fingerprint(given) != before:
-            text = (
-                f"{self._call} changes its arguments. Whoever calls it still needs them: work on "
-            )
-            text += "a copy, and look for `x[...] = `, `+=` and names that end in `_`."
-            raise Wrong("mutated", text)
+            text = "Whoever calls it still needs them: work on a copy, and look for `x[...] = `, "
+            text += "`+=` and names that end in `_`."
+            raise Wrong("mutated", f"{self._call} changes its arguments. {text}")
         steps = dis.get_instructions(self._code) if self._code else ()
         if value is Ellipsis or (value is None and steps and {s.opname for s in steps} <= _STUB):
             raise NotAttempted
