@@ -18,7 +18,6 @@ import base64
 import io
 import itertools
 import json
-import math
 import os
 import sys
 import warnings
@@ -69,7 +68,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Explorer:
-    """A figure with one to three sliders; the last expression of a cell shows it."""
+    """A figure with sliders; the last expression of a cell shows it."""
 
     title: str | None  #: heading above the figure
     alt: str  #: what the figure shows, whatever the sliders say
@@ -219,7 +218,7 @@ def explore(
     dpi: int = 120,
     **parameters: Iterable[object] | Mapping[str, object],
 ) -> Explorer:
-    """A figure that a reader moves with one to three sliders.
+    """A figure that a reader moves with sliders, one for each parameter.
 
     Args:
         draw: ``draw(figure, **values)`` draws on the given empty matplotlib figure.
@@ -231,16 +230,13 @@ def explore(
         play: the parameter that the play button moves; by default the first.
         figsize: inches. The default fits a phone if the fonts have 11 points or more.
         dpi: pixels in an inch: the sharpness, not the size on the page.
-        parameters: the values of one to three: ``step=[0, 5, 10]``, or ``model={"learned": a}``
+        parameters: one or more with their values: ``step=[0, 5, 10]``, or ``model={"learned": a}``
             where readers are to see other words than the value.
 
     Raises:
         ValueError: an option is not as above, or the frames take more than ``LIMIT`` bytes.
     """
     names = list(parameters)
-    if not 1 <= len(names) <= 3:
-        found = ", ".join(names) or "none"
-        raise ValueError(f"expected one to three parameters, found {found}: step=[0, 10, ...]")
     start, labels, play = start or {}, labels or {}, play or names[0]
     if unknown := {*start, *labels, play} - parameters.keys():
         raise ValueError(f"start, labels or play names {unknown}; there are {', '.join(names)}")
@@ -260,46 +256,35 @@ def explore(
         label = labels.get(name, name.replace("_", " "))
         sliders.append(Parameter(label, texts, texts.index(first)))
         choices.append(table.values())
-    frames, size, count = [], 0, math.prod(map(len, choices))
+    frames, size = [], 0
     for values in itertools.product(*choices):
-        figure = Figure(figsize=figsize, dpi=dpi)
-        frames.append(_draw_frame(draw, describe, dict(zip(names, values, strict=True)), figure))
+        # Room around, in inches: on a dark page the figure is a white card.
+        room = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+        figure = Figure(figsize, dpi, facecolor="white", layout=room)
+        frames.append(_frame(figure, draw, describe, dict(zip(names, values, strict=True))))
         size += len(base64.b64encode(frames[-1].image)) + len(frames[-1].text.encode())
         # Said as soon as it is certain: nobody should wait for a thousand frames to read this.
         if size > LIMIT:
             raise ValueError(
-                f"expected frames of {LIMIT:,} bytes at most, and {count} frames would take about "
-                f"{size * count // len(frames):,}; give fewer values, or a lower dpi"
+                f"expected frames of {LIMIT:,} bytes at most, found {size:,} in the first "
+                f"{len(frames)}; give fewer values, or a lower dpi"
             )
     width, height = (round(inches * _PIXELS_PER_INCH) for inches in figsize)
-    alt = _words(alt, "alt").rstrip(".")
+    alt = alt.strip().rstrip(".")
     return Explorer(title, alt, tuple(sliders), tuple(frames), names.index(play), (width, height))
-
-
-def _words(value: object, name: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"expected a few words as {name}, found {value!r}")
-    return value.strip()
 
 
 def _value_text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
 
 
-def _draw_frame(
-    draw: Callable[..., object],
-    describe: Callable[..., str],
-    values: Mapping[str, object],
-    figure: Figure,
+def _frame(
+    figure: Figure, draw: Callable[..., object], describe: Callable[..., str], values: Any
 ) -> Frame:
     """What is drawn and said."""
-    figure.set_facecolor("white")
-    # Room around, in inches: on a dark page the figure is a white card.
-    figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
     draw(figure, **values)
     if len(figure.get_children()) <= 1:  # the background is a child as well
         raise ValueError("draw left the figure empty; draw on the figure that it is given")
     if all(axes.get_subplotspec() is None for axes in figure.axes):
         figure.set_layout_engine("none")  # nothing to lay out, and matplotlib would warn
-    called = ", ".join(f"{name}={_value_text(value)}" for name, value in values.items())
-    return Frame(*encode(figure), _words(describe(**values), f"the description of {called}"))
+    return Frame(*encode(figure), describe(**values).strip())
