@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -146,16 +145,6 @@ def test_text_cannot_break_out_of_the_page_version() -> None:
 def test_bad_input_is_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make(**options)
-
-
-def test_too_many_bytes_name_the_size_the_limit_and_the_remedy(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    draw = Mock(side_effect=draw_colour)
-    monkeypatch.setattr("lessons_lib.figures.explore.LIMIT", 2_000)
-    with pytest.raises(ValueError, match=r"2,000 bytes at most, found 2.*give fewer values.*dpi"):
-        make(draw=draw, step=range(100), head=range(100))
-    assert draw.call_count < 50  # nobody waits for ten thousand frames to read this
 
 
 # --- the live widget (its tests run again with ipywidgets 7.7 below) ------------------------------

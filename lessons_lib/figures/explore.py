@@ -36,8 +36,6 @@ from PIL import Image
 STATIC_VARIABLE = "LESSONS_STATIC_FIGURES"
 """Where this environment variable is set no widget is shown: in a notebook that is kept it would
 point to a kernel that is gone, and front-ends show an error then."""
-LIMIT = 1_500_000
-"""Bytes that the frames of a figure may take in a page."""
 _PIXELS_PER_INCH = 100  # of CSS
 PACE = 600  # milliseconds from frame to frame while a figure plays
 _PREFIX = "data:image/webp;base64,"
@@ -234,7 +232,7 @@ def explore(
             where readers are to see other words than the value.
 
     Raises:
-        ValueError: an option is not as above, or the frames take more than ``LIMIT`` bytes.
+        ValueError: an option is not as above, or a frame is left empty.
     """
     names = list(parameters)
     start, labels, play = start or {}, labels or {}, play or names[0]
@@ -256,19 +254,12 @@ def explore(
         label = labels.get(name, name.replace("_", " "))
         sliders.append(Parameter(label, texts, texts.index(first)))
         choices.append(table.values())
-    frames, size = [], 0
+    frames = []
     for values in itertools.product(*choices):
         # Room around, in inches: on a dark page the figure is a white card.
         room = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
         figure = Figure(figsize, dpi, facecolor="white", layout=room)
         frames.append(_frame(figure, draw, describe, dict(zip(names, values, strict=True))))
-        size += len(base64.b64encode(frames[-1].image)) + len(frames[-1].text.encode())
-        # Said as soon as it is certain: nobody should wait for a thousand frames to read this.
-        if size > LIMIT:
-            raise ValueError(
-                f"expected frames of {LIMIT:,} bytes at most, found {size:,} in the first "
-                f"{len(frames)}; give fewer values, or a lower dpi"
-            )
     width, height = (round(inches * _PIXELS_PER_INCH) for inches in figsize)
     alt = alt.strip().rstrip(".")
     return Explorer(title, alt, tuple(sliders), tuple(frames), names.index(play), (width, height))
