@@ -285,8 +285,8 @@ class Student:
             text = "Whoever calls it still needs them: work on a copy, and look for `x[...] = `, "
             text += "`+=` and names that end in `_`."
             raise Wrong("mutated", f"{self._call} changes its arguments. {text}")
-        steps = dis.get_instructions(self._code) if self._code else ()
-        if value is Ellipsis or (value is None and steps and {s.opname for s in steps} <= _STUB):
+        steps = {s.opname for s in dis.get_instructions(self._code)} if self._code else {""}
+        if value is Ellipsis or (value is None and steps <= _STUB):
             raise NotAttempted
         if value is None:
             raise Wrong("none", f"{self._call} returns nothing. Is there a `return`?")

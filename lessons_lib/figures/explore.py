@@ -259,7 +259,13 @@ def explore(
         # Room around, in inches: on a dark page the figure is a white card.
         room = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
         figure = Figure(figsize, dpi, facecolor="white", layout=room)
-        frames.append(_frame(figure, draw, describe, dict(zip(names, values, strict=True))))
+        named = dict(zip(names, values, strict=True))
+        draw(figure, **named)
+        if len(figure.get_children()) <= 1:  # the background is a child as well
+            raise ValueError("draw left the figure empty; draw on the figure that it is given")
+        if all(axes.get_subplotspec() is None for axes in figure.axes):
+            figure.set_layout_engine("none")  # nothing to lay out, and matplotlib would warn
+        frames.append(Frame(*encode(figure), describe(**named).strip()))
     width, height = (round(inches * _PIXELS_PER_INCH) for inches in figsize)
     alt = alt.strip().rstrip(".")
     return Explorer(title, alt, tuple(sliders), tuple(frames), names.index(play), (width, height))
@@ -267,15 +273,3 @@ def explore(
 
 def _value_text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
-
-
-def _frame(
-    figure: Figure, draw: Callable[..., object], describe: Callable[..., str], values: Any
-) -> Frame:
-    """What is drawn and said."""
-    draw(figure, **values)
-    if len(figure.get_children()) <= 1:  # the background is a child as well
-        raise ValueError("draw left the figure empty; draw on the figure that it is given")
-    if all(axes.get_subplotspec() is None for axes in figure.axes):
-        figure.set_layout_engine("none")  # nothing to lay out, and matplotlib would warn
-    return Frame(*encode(figure), describe(**values).strip())
