@@ -223,22 +223,22 @@ def _leave(*_: Any, **__: Any) -> NoReturn:
 def _undisturbed() -> Iterator[None]:
     """Seed the random states for the code within; undo what it does, and let it not end Python."""
     deeper, ipython = sys.setrecursionlimit, sys.modules.get("IPython")
-    instead: list[tuple[Any, str, Any]] = [
-        (sys, "setrecursionlimit", lambda n: deeper(min(n, DEEPEST))),
-        *((builtins, name, _leave) for name in ("exit", "quit")),
-        *((os, name, _leave) for name in ("_exit", "abort")),
-    ]
-    if ipython and (shell := ipython.get_ipython()):
-        instead.append((shell, "ask_exit", _leave))
-    with _states_kept(), contextlib.ExitStack() as stack:
+    shell = ipython and ipython.get_ipython()
+    with (
+        _states_kept(),
+        mock.patch.dict(os.environ),
+        mock.patch.object(sys, "setrecursionlimit", lambda n: deeper(min(n, DEEPEST))),
+        mock.patch.multiple(builtins, create=True, exit=_leave, quit=_leave),
+        mock.patch.multiple(os, _exit=_leave, abort=_leave),
+        mock.patch.multiple(shell, ask_exit=_leave) if shell else contextlib.nullcontext(),
+    ):
         torch.default_generator.manual_seed(0)  # the CPU's only: no other device is touched
         np.random.seed(0)
         random.seed(0)
-        stack.enter_context(mock.patch.dict(os.environ))
-        for place, name, other in instead:
-            stack.enter_context(mock.patch.object(place, name, other, create=True))
-        stack.callback(_put_back, _PRISTINE)
-        yield
+        try:
+            yield
+        finally:
+            _put_back(_PRISTINE)
 
 
 class Student:
@@ -296,14 +296,12 @@ class Student:
 
     def _must_accept(self, arguments: tuple[Any, ...]) -> None:
         try:
-            signature = inspect.signature(self._function)
-        except Exception:  # some compiled functions do not tell
-            return
-        try:
-            signature.bind(*arguments)
+            inspect.signature(self._function).bind(*arguments)
         except TypeError as error:
             text = f"with {len(arguments)} arguments, and yours does not take them: {error}."
             raise Wrong("signature", f"It is called as {self._call}, {text}") from None
+        except Exception:  # some compiled functions do not tell
+            return
 
     def _diagnose(self, error: BaseException) -> Exception:
         where = self._line(error)
