@@ -2,21 +2,17 @@
 
 It says that the answer is right, or that there is none yet, or what is wrong and which mistake it
 probably is. A checker compares with properties, closed forms and slow enumeration, never with a
-solution: there is none in this package. It leaves the answer's arguments, global states and the
-output as they were, and gives up on a function that does not end (``sandbox`` says what that
-can and cannot stop).
+solution: there is none in this package. What it stops and puts back stands at ``sandbox``.
 """
 
 from typing import Any
 
 from lessons_lib.exercises import ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08, ch09, ch10, ch11  # noqa: F401
 from lessons_lib.exercises.judge import EXERCISES as _FOUND
-from lessons_lib.exercises.judge import Exercise, Result, judge
+from lessons_lib.exercises.judge import WORDS, Result, judge
 from lessons_lib.exercises.sandbox import remember_libraries
 
-EXERCISES: dict[str, Exercise] = dict(
-    sorted(_FOUND.items(), key=lambda found: [int(part) for part in found[0].split(".")])
-)
+EXERCISES = {number: _FOUND[number] for number in WORDS if number in _FOUND}
 """By number, ``"6.2"``: the second exercise of chapter 6; in the order of the book."""
 
 remember_libraries()

@@ -1,7 +1,8 @@
 """What an answer holds: numbers, a word, a list that comes one by one, a thing to be compared."""
 
-import dataclasses
+import contextlib
 import itertools
+import pickle
 from collections import deque
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -49,21 +50,11 @@ def _drawn(value: Any) -> Any:
     return list(itertools.islice(value, _MOST)) if isinstance(value, _LAZY) else value
 
 
-def fingerprint(value: Any) -> Any:
-    """Something plain that is equal for equal contents: of tensors, arrays, models, containers."""
-    if isinstance(value, torch.Tensor):
-        return "tensor", fingerprint(value.detach().cpu().numpy()), value.requires_grad
-    if isinstance(value, np.ndarray):
-        return "array", value.shape, value.dtype.str, value.tobytes()
-    if isinstance(value, nn.Module):
-        return value.training, fingerprint(value.state_dict())
-    if isinstance(value, dict):
-        return [(key, fingerprint(entry)) for key, entry in value.items()]
-    if isinstance(value, list | tuple):
-        return [fingerprint(entry) for entry in value]
-    if dataclasses.is_dataclass(value):
-        return [fingerprint(getattr(value, f.name)) for f in dataclasses.fields(value)]
-    return value
+def fingerprint(value: Any) -> bytes | None:
+    """Bytes that change with the contents: of tensors, arrays, models, containers."""
+    with contextlib.suppress(Exception):  # what an answer put there may not be stored
+        return pickle.dumps(value)
+    return None
 
 
 def spoken(answer: Any, options: Iterable[str]) -> str:
@@ -85,11 +76,8 @@ def numbers(value: Any, shape: tuple[int, ...] = (), *, finite: bool = True) -> 
     """An answer as an array of float64: from a number, list, tuple, NumPy array or tensor.
 
     Complex numbers count if their imaginary parts are 0; an object that merely behaves like a
-    number does not. A single number, of shape ``()``, may come as a tensor of one entry.
-
-    Raises:
-        Wrong: another type or shape, an ellipsis among them, or NaN or infinity if ``finite``.
-        NotAttempted: there is an ellipsis and nothing else.
+    number does not. A single number, of shape ``()``, may come as a tensor of one entry. Raises
+    ``Wrong`` for another type or shape, and for NaN or infinity if ``finite``.
     """
     if value is Ellipsis:
         raise NotAttempted
@@ -100,24 +88,22 @@ def numbers(value: Any, shape: tuple[int, ...] = (), *, finite: bool = True) -> 
         wanted = "one number" if shape == () else f"shape {shape}"
         swapped = " Are two axes swapped?" if sorted(found.shape) == sorted(shape) else ""
         raise Wrong("shape", f"Expected {wanted}, found shape {found.shape}.{swapped}")
-    if np.iscomplexobj(found):
-        if (abs(found.imag) > 1e-9 * (1 + abs(found.real))).any():
-            raise Wrong("complex", "Expected real numbers, found some with an imaginary part.")
-        found = found.real
+    if (abs(found.imag) > 1e-9 * (1 + abs(found.real))).any():
+        raise Wrong("complex", "Expected real numbers, found some with an imaginary part.")
+    found = found.real.astype(np.float64)
     if finite and not np.isfinite(found).all():
         where = "for 0/0, for the logarithm of 0, and for a softmax in which everything is masked."
         raise Wrong("not-finite", f"Expected finite numbers, found NaN or infinity. Look {where}")
-    return found.astype(np.float64)
+    return found
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """Nested lists, arrays and plain numbers, of exact types."""
+    """The complex numbers in nested lists, arrays and plain numbers, of exact types."""
     form = type(value)
     if value is Ellipsis:
         raise Wrong("unfinished", "There is still a `...` among the values.")
     if form in (torch.Tensor, nn.Parameter):
-        value = value.detach().cpu().to_dense()
-        return value.to(torch.complex128 if value.is_complex() else torch.float64).numpy()
+        return value.detach().cpu().to_dense().to(torch.complex128).numpy()
     if form.__name__ in ("Series", "Index", "DataFrame") and form.__module__.startswith("pandas."):
         value, form = value.to_numpy(), np.ndarray
     if form in (np.ndarray, np.matrix) and value.dtype == object:
@@ -125,15 +111,13 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if form in (np.ndarray, np.matrix) or issubclass(form, np.number | np.bool_):
         if value.dtype.kind not in "fiubc":
             raise Wrong("type", f"Expected numbers, found an array of {value.dtype}.")
-        return np.asarray(value, dtype=complex if value.dtype.kind == "c" else float)
-    if form in (int, float, bool, Fraction, Decimal):
+        return np.asarray(value, dtype=complex)
+    if form in (int, float, bool, complex, Fraction, Decimal):
         try:
-            return float(value)
+            return complex(value)
         except OverflowError:
             text = "Expected numbers below 1e308, found a larger one: use logarithms."
             raise Wrong("too-large", text) from None
-    if form is complex:
-        return value
     if form in (list, tuple, deque):
         if depth > 8:
             raise Wrong("shape", "Expected a table of numbers, found lists within lists.")

@@ -18,7 +18,6 @@ from typing import Any, Literal, NoReturn
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 
 from lessons_lib.exercises.contents import (
     Array,
@@ -94,30 +93,29 @@ class Result:
 
 def judge(number: str, exercise: Exercise, answer: Any) -> Result:
     """The verdict on an answer; whatever the answer is, this returns."""
-    student, result = None, Result(number, exercise.title, "passed")
+    student, found = None, Result(number, exercise.title, "passed")
     try:
         if answer is Ellipsis or answer is None:
             raise NotAttempted
-        if exercise.call is not None:
-            if not callable(answer):
-                text = f"The answer is to be the function {exercise.call} itself, found "
-                raise Wrong("type", f"{text}{kind(answer)}. Pass its name without brackets.")
-            answer = student = Student(answer, exercise.call, exercise.seconds)
-        elif callable(answer):
-            raise Wrong("type", "The answer is to be a value, found a function. Call it first.")
-        else:
+        if exercise.call is None:
+            if callable(answer):
+                raise Wrong("type", "The answer is to be a value, found a function. Call it first.")
             answer = settled(answer)
+        elif callable(answer):
+            answer = student = Student(answer, exercise.call, exercise.seconds)
+        else:
+            text = f"The answer is to be the function {exercise.call} itself, found {kind(answer)}."
+            raise Wrong("type", f"{text} Pass its name without brackets.")
         with pristine():
             exercise.judge(answer)
     except NotAttempted:
-        return Result(number, exercise.title, "not attempted")
-    except Wrong as wrong:
-        result = replace(result, verdict="wrong", key=wrong.key, message=wrong.message)
-    except Exception as error:  # a defect of ours: say so, and do not bury the student in it
-        said = f"This checker failed ({type(error).__name__}). Please report it."
-        result = replace(result, verdict="wrong", key="checker", message=said)
-    hint = "" if result.passed else exercise.hint
-    return replace(result, hint=hint, printed="" if student is None else student.printed)
+        return replace(found, verdict="not attempted")
+    except Exception as error:
+        key, said = "checker", f"This checker failed ({type(error).__name__}). Please report it."
+        if isinstance(error, Wrong):  # else it is a defect of ours: do not bury the student in it
+            key, said = error.key, error.message
+        found = replace(found, verdict="wrong", key=key, message=said, hint=exercise.hint)
+    return found if student is None else replace(found, printed=student.printed)
 
 
 # Exercises ----------------------------------------------------------------------------------------
@@ -143,15 +141,6 @@ def exercise(number: str) -> Callable[[Judge], Judge]:
     return register
 
 
-def _register_choices() -> None:
-    """Register what needs no code: multiple choices, and functions that answer with a word."""
-    for number, words in WORDS.items():
-        if "options" in words:
-            exercise(number)(partial(_decided, words))
-        elif words.keys() & set("abcd"):
-            exercise(number)(partial(_chosen, words))
-
-
 def _chosen(words: Mapping[str, Any], answer: Any) -> None:
     if isinstance(answer, str):  # also "(b)", "b)", "Option b"
         answer = re.sub(r"^\W*(?:option\b)?\W*(\w)\W*$", r"\1", answer, flags=re.IGNORECASE)
@@ -167,6 +156,11 @@ def _decided(words: Mapping[str, Any], f: Student) -> None:
         if found != truth:
             given = ", ".join(map(str, arguments))
             raise Wrong(key, f"For {given} it is {truth}, found {found}: {why}")
+
+
+for _number, _words in WORDS.items():  # what needs no code: answers that are a letter or a word
+    if "options" in _words or _words.keys() & set("abcd"):
+        exercise(_number)(partial(_decided if "options" in _words else _chosen, _words))
 
 
 def refuse(number: str, about: str, mistakes: Mapping[str, Any], **values: Any) -> None:
@@ -208,52 +202,46 @@ def compare(
     tolerance: float = 1e-5,
     tensors: bool = False,
 ) -> None:
-    """Raise ``Wrong`` unless the answer gives what is right, and name the mistake.
+    """Raise ``Wrong`` unless the answer, a function or a value, gives what is right.
 
-    A mistake is named if it explains what the answer gives in *all* cases.
-
-    Args:
-        number: of the exercise, which has the words.
-        answer: a function, or a value.
-        table: from the arguments of a case, what is right there, and what mistakes give.
-        cases: arguments, by a name for messages; those that stand with the words if ``None``.
-        tolerance: relative to the largest entry of a case.
-        tensors: whether the answer gets arrays as tensors.
+    The table says it for the arguments of a case, and what mistakes give; a mistake is named if it
+    explains *all* cases, which stand with the words if they are not given. The tolerance is
+    relative to the largest entry of a case; with ``tensors`` the answer gets arrays as tensors.
     """
-    cases = _written_cases(WORDS[number]) if cases is None else cases
+    words, stopped = WORDS[number], None
     found: dict[str, Array] = {}
-    tables: dict[str, Table] = {}
-    stopped: Wrong | None = None
-    with np.errstate(all="ignore"):
-        for case, given in cases.items():
+    truths: dict[str, Array] = {}
+    own: dict[str, Mapping[str, Any]] = {}
+    for case, given in (_written_cases(words) if cases is None else cases).items():
+        with np.errstate(all="ignore"):
             of_numpy = (np.float64(x) if type(x) is float else x for x in given)  # 1/0 is inf
             right, mistakes = table(*of_numpy)
-            tables[case] = np.asarray(right, dtype=float), mistakes
-    for case, given in cases.items():
         if tensors:
             given = tuple(torch.tensor(x) if isinstance(x, np.ndarray) else x for x in given)
         try:
             value = answer(*given) if callable(answer) else answer
-            found[case] = numbers(value, tables[case][0].shape)
+            found[case] = numbers(value, np.shape(right))
         except Wrong as wrong:
             stopped = stopped or wrong
-            if wrong.key != "not-finite":  # what is finite in another case may tell why
-                break
-    wrong_in = [case for case in found if not _near(found[case], tables[case][0], tolerance)]
+            if wrong.key == "not-finite":  # what is finite in another case may tell why
+                continue
+            break
+        truths[case], own[case] = np.asarray(right, dtype=float), mistakes
+    wrong_in = [case for case in found if not _near(found[case], truths[case], tolerance)]
     if not wrong_in:
         if stopped:
             raise stopped
         return
-    first, words = wrong_in[0], WORDS[number]
+    first = wrong_in[0]
+    # What is usual has words of its own where the exercise has a sentence without a row.
+    general = WORDS["usual"] | {k: v for k, v in words.items() if k not in own[first]}
     with np.errstate(all="ignore"):
-        usual = {case: (None, _usual(tables[case][0])) for case in found}
-        for known in (tables, usual):
-            for key in known[first][1]:
-                if all(_explains(known[c][1].get(key), x, tolerance) for c, x in found.items()):
-                    raise Wrong(key, f"For {first}: {words[key]}")
-            # What is usual has words of its own where the exercise has a sentence without a row.
-            words = WORDS["usual"] | {k: v for k, v in words.items() if k not in tables[first][1]}
-    _say_what_is_seen(found, {c: right for c, (right, _) in tables.items()}, wrong_in, tolerance)
+        usual = {case: _usual(right) for case, right in truths.items()}
+        for known, said in ((own, words), (usual, general)):
+            for key in known[first]:
+                if all(_explains(known[c].get(key), x, tolerance) for c, x in found.items()):
+                    raise Wrong(key, f"For {first}: {said[key]}")
+        _say_what_is_seen(found, truths, wrong_in, tolerance)
 
 
 def _usual(t: Array) -> dict[str, Any]:
@@ -286,8 +274,7 @@ def _usual(t: Array) -> dict[str, Any]:
 
 def _explains(value: Any, found: Array, tolerance: float) -> bool:
     try:
-        value = value() if callable(value) else value
-        return value is not None and _near(found, value, tolerance)
+        return _near(found, value() if callable(value) else value, tolerance)
     except (ValueError, ArithmeticError, IndexError):  # not defined in this case
         return False
 
@@ -296,28 +283,21 @@ def _say_what_is_seen(
     found: dict[str, Array], truths: dict[str, Array], wrong_in: list[str], tolerance: float
 ) -> NoReturn:
     """What can be said of numbers that no known mistake explains."""
-    first, several = wrong_in[0], len(found) > 1
+    first = wrong_in[0]
     shown = f", found {float(found[first]):.5g}" if found[first].ndim == 0 else ""
-    asked = {case: truths[case] for case in found if truths[case].any()}
-    scale = [float(np.sum(found[c] * right) / np.sum(right**2)) for c, right in asked.items()]
-    steady = several and scale and np.ptp(scale) <= 1e-4 * abs(scale[0])
-    if steady and all(_near(x, scale[0] * truths[c], 10 * tolerance) for c, x in found.items()):
-        raise Wrong("factor", f"In all cases it is {scale[0]:.4g} times what is asked.")
+    scale = np.sum(found[first] * truths[first]) / np.sum(truths[first] ** 2)
+    near = min(10 * tolerance, 1e-4)
+    if len(found) > 1 and all(_near(x, scale * truths[c], near) for c, x in found.items()):
+        raise Wrong("factor", f"In all cases it is {scale:.4g} times what is asked.")
     values, right_ones = ({x.tobytes() for x in part.values()} for part in (found, truths))
-    if several and len(values) == 1 < len(right_ones):
+    if len(values) == 1 < len(right_ones):
         raise Wrong("constant", f"It does not depend on its arguments{shown}.")
     right = [case for case in found if case not in wrong_in]
     but = f" It is right for {' and for '.join(right[:2])}." if right else ""
     raise Wrong("value", f"The number is not right for {first}{shown}.{but}")
 
 
-def _near(found: Array, value: ArrayLike, tolerance: float) -> bool:
+def _near(found: Array, value: Any, tolerance: float) -> bool:
     """Whether all entries are as close as this, relative to the largest of the value."""
     value = np.broadcast_to(np.asarray(value, dtype=float), found.shape)
-    if not np.isfinite(value).all():
-        return bool(np.array_equal(found, value, equal_nan=True))
-    room = tolerance * float(abs(value).max(initial=0)) + 1e-12
-    return all(abs(x - y) <= room for x, y in zip(found.flat, value.flat, strict=True))
-
-
-_register_choices()
+    return np.allclose(found, value, rtol=0, atol=tolerance * abs(value).max(initial=0) + 1e-12)

@@ -62,12 +62,11 @@ arguments of a trace function are passed on, and ignored there."""
 def limited(work: Callable[[], Any], seconds: float) -> Any:
     """What ``work()`` returns, or ``OutOfTime``, which is raised in it.
 
-    A second thread asks for the exception again and again (the kernel's own interrupt comes once:
-    ``except:`` in a loop survives it), in the main thread by a signal, which ends sleep, too. Code
-    that catches even that is traced: each of its lines asks, the exception comes with the next call
-    or jump, and the jump back of a loop lies outside of every ``try`` within it. Without signals
-    (Windows, other threads) sleep goes on, and code that catches everything may hold out for long.
-    Nothing stops code that calls itself wherever it is stopped, nor one long call of compiled code.
+    A second thread asks for the exception again and again, in the main thread by a signal, which
+    ends sleep, too. Code that catches even that is traced: each of its lines asks, the exception
+    comes with the next call or jump, and the jump back of a loop lies outside of every ``try``
+    within it. Without signals (Windows, other threads) sleep goes on, and code that catches all may
+    hold out for long. Nothing stops code that calls itself where it is stopped, nor compiled code.
     """
     own, worker, working, rung = sys._getframe(), threading.get_ident(), False, 0
     asked = False  # and not answered: on a slow machine rings would ring within rings
@@ -78,9 +77,8 @@ def limited(work: Callable[[], Any], seconds: float) -> Any:
 
     def ask() -> None:
         nonlocal asked
-        wait = seconds
-        while not over.wait(wait):
-            wait = _AGAIN
+        over.wait(seconds)
+        while not over.wait(_AGAIN):
             if working and main and not asked:
                 asked = True
                 signal.pthread_kill(worker, _SIGNAL)
@@ -131,8 +129,7 @@ class _Paper(io.StringIO):
 
 
 # Each state that an answer may leave behind: how it is read, and how it is put back.
-_States = tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...]
-_STATES: _States = (
+_STATES: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (torch.is_grad_enabled, torch.set_grad_enabled),
     (torch.get_default_dtype, torch.set_default_dtype),
     (torch.get_num_threads, torch.set_num_threads),
@@ -148,8 +145,6 @@ _STATES: _States = (
     (os.getcwd, os.chdir),
     (lambda: list(sys.path), lambda old: sys.path.__setitem__(slice(None), old)),
     (gc.isenabled, lambda old: gc.enable() if old else gc.disable()),
-)
-_DRAWS: _States = (
     (torch.get_rng_state, torch.set_rng_state),
     (np.random.get_state, np.random.set_state),
     (random.getstate, random.setstate),
@@ -157,12 +152,12 @@ _DRAWS: _States = (
 
 
 @contextlib.contextmanager
-def _put_back_after(states: _States) -> Iterator[None]:
-    old = [read() for read, _ in states]
+def _states_kept() -> Iterator[None]:
+    old = [read() for read, _ in _STATES]
     try:
         yield
     finally:
-        for (_, write), value in zip(states, old, strict=True):
+        for (_, write), value in zip(_STATES, old, strict=True):
             with contextlib.suppress(Exception):  # such as a directory that is gone
                 write(value)
 
@@ -183,37 +178,33 @@ def remember_libraries() -> None:
     classes = {v for m in ours for v in vars(m).values() if isinstance(v, type)}
     places += [torch.Tensor, nn.Linear]
     places += [c for c in classes if c.__module__.startswith(("lessons_lib", "torch"))]
-    _PRISTINE[:] = [
+    _PRISTINE[:] = _names(places)
+
+
+def _names(places: list[Any]) -> _Names:
+    return [
         (p, {k: v for k, v in vars(p).items() if callable(v) or isinstance(v, ModuleType)})
         for p in places
     ]
 
 
-def _put_back(namespaces: _Names, *, exactly: bool = True) -> _Names:
-    """Put names back, and say what stood there instead.
-
-    Exactly: a name that a class did not have is taken away, since it hides an inherited one.
-    """
-    changed = []
-    for place, own in namespaces:
+def _put_back(names: _Names) -> None:
+    for place, own in names:
         there = dict(vars(place))
-        new = there.keys() - own.keys() if exactly and isinstance(place, type) else set()
-        other = {name: there[name] for name in new if callable(there[name])}
-        for name in other:
-            delattr(place, name)
+        for name in there.keys() - own.keys():
+            if isinstance(place, type) and callable(there[name]):  # it hides an inherited one
+                delattr(place, name)
         for name, value in own.items():
             if there.get(name) is not value:
-                other |= {name: there[name]} if name in there else {}
                 setattr(place, name, value)
-        changed += [(place, other)] if other else []
-    return changed
 
 
 @contextlib.contextmanager
 def pristine() -> Iterator[None]:
     """Libraries and settings as a checker expects them; afterwards as they were before."""
-    theirs = _put_back(_PRISTINE)
-    with _put_back_after(_STATES):
+    theirs = _names([place for place, _ in _PRISTINE])
+    with _states_kept():
+        _put_back(_PRISTINE)
         torch.set_default_dtype(torch.float32)
         torch.set_grad_enabled(True)
         torch.set_default_device(None)
@@ -221,8 +212,7 @@ def pristine() -> Iterator[None]:
         try:
             yield
         finally:
-            _put_back(_PRISTINE)
-            _put_back(theirs, exactly=False)
+            _put_back(theirs)
 
 
 def _leave(*_: Any, **__: Any) -> NoReturn:
@@ -234,21 +224,21 @@ def _undisturbed() -> Iterator[None]:
     """Seed the random states for the code within; undo what it does, and let it not end Python."""
     deeper, ipython = sys.setrecursionlimit, sys.modules.get("IPython")
     shell = ipython and ipython.get_ipython()
-    instead: list[tuple[Any, str, Any]] = [
-        (sys, "setrecursionlimit", lambda n: deeper(min(n, DEEPEST))),
-        *((builtins, name, _leave) for name in ("exit", "quit")),
-        *((os, name, _leave) for name in ("_exit", "abort")),
-        *([(shell, "ask_exit", _leave)] if shell is not None else []),
-    ]
-    with _put_back_after(_STATES + _DRAWS), contextlib.ExitStack() as stack:
+    with (
+        _states_kept(),
+        mock.patch.dict(os.environ),
+        mock.patch.object(sys, "setrecursionlimit", lambda n: deeper(min(n, DEEPEST))),
+        mock.patch.multiple(builtins, create=True, exit=_leave, quit=_leave),
+        mock.patch.multiple(os, _exit=_leave, abort=_leave),
+        mock.patch.multiple(shell, ask_exit=_leave) if shell else contextlib.nullcontext(),
+    ):
         torch.default_generator.manual_seed(0)  # the CPU's only: no other device is touched
         np.random.seed(0)
         random.seed(0)
-        stack.enter_context(mock.patch.dict(os.environ))
-        for place, name, other in instead:
-            stack.enter_context(mock.patch.object(place, name, other, create=True))
-        stack.callback(_put_back, _PRISTINE)
-        yield
+        try:
+            yield
+        finally:
+            _put_back(_PRISTINE)
 
 
 class Student:
@@ -258,8 +248,8 @@ class Student:
     """
 
     def __init__(self, function: Callable[..., Any], call: str, seconds: float) -> None:
-        self._function, self._call, self._left = function, call, seconds
-        self._seconds, self.printed, self._code = seconds, "", None
+        self._function, self._call, self._code, self.printed = function, call, None, ""
+        self._seconds = self._left = seconds
         with contextlib.suppress(Exception):  # it may be compiled, or an object of any kind
             code = inspect.unwrap(function).__code__
             self._code = code if type(code) is CodeType else None
@@ -292,11 +282,11 @@ class Student:
                 self.printed = (self.printed + text)[:SHOWN]
                 self._left -= time.monotonic() - started
         if fingerprint(given) != before:
-            text = "changes its arguments. Whoever calls it still needs them: work on a copy, and "
-            look = "look for `x[...] = `, `+=` and names that end in `_`."
-            raise Wrong("mutated", f"{self._call} {text}{look}")
-        steps = dis.get_instructions(self._code) if self._code else ()
-        if value is Ellipsis or (value is None and steps and {s.opname for s in steps} <= _STUB):
+            text = "Whoever calls it still needs them: work on a copy, and look for `x[...] = `, "
+            text += "`+=` and names that end in `_`."
+            raise Wrong("mutated", f"{self._call} changes its arguments. {text}")
+        steps = {s.opname for s in dis.get_instructions(self._code)} if self._code else {""}
+        if value is Ellipsis or (value is None and steps <= _STUB):
             raise NotAttempted
         if value is None:
             raise Wrong("none", f"{self._call} returns nothing. Is there a `return`?")
@@ -306,14 +296,12 @@ class Student:
 
     def _must_accept(self, arguments: tuple[Any, ...]) -> None:
         try:
-            signature = inspect.signature(self._function)
-        except Exception:  # some compiled functions do not tell
-            return
-        try:
-            signature.bind(*arguments)
+            inspect.signature(self._function).bind(*arguments)
         except TypeError as error:
             text = f"with {len(arguments)} arguments, and yours does not take them: {error}."
             raise Wrong("signature", f"It is called as {self._call}, {text}") from None
+        except Exception:  # some compiled functions do not tell
+            return
 
     def _diagnose(self, error: BaseException) -> Exception:
         where = self._line(error)

@@ -7,44 +7,35 @@
     image/png                                  the first frame, for print and PDF
     text/plain                                 a summary in words
 
-All show the same stored frames. The markup of a page is what a reader without JavaScript needs: a
-still image, its text alternative and a description. The script adds the controls, so that where
-scripts are removed (GitHub, an untrusted notebook, print) no dead slider is left behind. Built
-pages, Jupyter and Colab get the same block:
-
-* Nothing is fetched: frames are ``data:`` addresses, style and script are inline.
-* No ``id`` is written here, but by the script, so a figure may be shown twice on a page.
-* The script looks for figures that are not set up yet, since ``document.currentScript`` is empty
-  where a front-end inserts the block and runs its scripts afterwards.
+A page fetches nothing: frames are ``data:`` addresses, style and script are inline. Its markup is
+what a reader without JavaScript needs: a still image, its text alternative and a description. The
+script adds the controls, so that where scripts are removed (GitHub, print) no dead slider is left;
+their ``id``, so that a figure may be shown twice; and looks for figures that are not set up yet, as
+``document.currentScript`` is empty where a front-end runs the scripts of a block afterwards.
 """
 
 import base64
 import io
 import itertools
 import json
-import math
 import os
 import sys
-import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
 STATIC_VARIABLE = "LESSONS_STATIC_FIGURES"
-"""Where this environment variable is set, as by tools that keep outputs, no widget is shown.
-
-In a saved notebook it would point to a kernel that is gone, and front-ends show an error then.
-"""
-LIMIT = 1_500_000
-"""Bytes that the frames of a figure may take in a page."""
+"""Where this environment variable is set no widget is shown: in a notebook that is kept it would
+point to a kernel that is gone, and front-ends show an error then."""
 _PIXELS_PER_INCH = 100  # of CSS
 PACE = 600  # milliseconds from frame to frame while a figure plays
 _PREFIX = "data:image/webp;base64,"
@@ -59,10 +50,8 @@ _STYLE, _SCRIPT = (
 class Parameter:
     """One slider."""
 
-    name: str  #: the keyword under which ``draw`` and ``describe`` get the value
     label: str  #: what stands beside the slider
     texts: tuple[str, ...]  #: the values as readers see them, no two alike
-    values: tuple[Any, ...]  #: themselves, in the order of the slider
     start: int  #: index of the value that is shown first
 
 
@@ -72,13 +61,12 @@ class Frame:
 
     image: bytes  #: WebP
     png: bytes  #: the same, for the still image
-    text: str  #: its description in words; of a frame that failed, what went wrong
-    error: Exception | None = None  #: what was raised, if it failed
+    text: str  #: its description in words
 
 
 @dataclass(frozen=True)
 class Explorer:
-    """A figure with one to three sliders; the last expression of a cell shows it."""
+    """A figure with sliders; the last expression of a cell shows it."""
 
     title: str | None  #: heading above the figure
     alt: str  #: what the figure shows, whatever the sliders say
@@ -103,7 +91,7 @@ class Explorer:
         return ", ".join(f"{p.label} {p.texts[p.start]}" for p in self.parameters)
 
     def _index(self, positions: Iterable[int]) -> int:
-        sizes = [len(p.values) for p in self.parameters]
+        sizes = [len(p.texts) for p in self.parameters]
         return int(np.ravel_multi_index(tuple(positions), sizes))
 
     def to_html(self) -> str:
@@ -113,9 +101,7 @@ class Explorer:
         data = {
             "alt": self.alt,
             "pace": PACE,
-            "parameters": [
-                {"label": p.label, "texts": p.texts, "start": p.start} for p in self.parameters
-            ],
+            "parameters": [asdict(p) for p in self.parameters],
             "play": self.play,
             "prefix": _PREFIX,
             # The image that is shown already is not stored twice.
@@ -151,8 +137,8 @@ class Explorer:
         picture, description = ipywidgets.Image(format="webp", layout=wide), HTML()
         sliders = [
             ipywidgets.SelectionSlider(
-                options=[(text, i) for i, text in enumerate(p.texts)],
-                value=p.start,
+                options=p.texts,
+                index=p.start,
                 description=p.label,
                 style={"description_width": "initial"},
                 layout=Layout(width="24em", max_width="100%"),
@@ -161,27 +147,23 @@ class Explorer:
         ]
 
         def show(_change: object = None) -> None:
-            frame = self.frames[self._index(slider.value for slider in sliders)]
-            picture.value = frame.image
-            description.value = escape(frame.text)
+            frame = self.frames[self._index(slider.index for slider in sliders)]
+            picture.value, description.value = frame.image, escape(frame.text)
 
         for slider in sliders:
-            slider.observe(show, names="value")
+            slider.observe(show, names="index")
         show()
-        played, last = sliders[self.play], len(self.parameters[self.play].values) - 1
-        play = ipywidgets.Play(min=0, max=last, value=played.value, interval=PACE)
+        rows, played = list(sliders), sliders[self.play]
+        play = ipywidgets.Play(max=len(played.options) - 1, value=played.index, interval=PACE)
         ipywidgets.link((play, "value"), (played, "index"))
-        rows: list[Any] = list(sliders)
         rows[self.play] = ipywidgets.HBox([played, play], layout=Layout(flex_flow="row wrap"))
         heading = [HTML(f"<b>{escape(self.title)}</b>")] if self.title else []
         return ipywidgets.VBox([*heading, picture, *rows, description])
 
     def __repr__(self) -> str:
-        sliders = ", ".join(f"{p.label}: {len(p.values)} values" for p in self.parameters)
-        errors = sum(frame.error is not None for frame in self.frames)
-        failed = f", {errors} failed" if errors else ""
+        sliders = ", ".join(f"{p.label}: {len(p.texts)} values" for p in self.parameters)
         return (
-            f"Explorer({sliders}; {len(self.frames)} frames{failed})\n"
+            f"Explorer({sliders}; {len(self.frames)} frames)\n"
             f"{self.alt} ({self.state})\n{self.frames[self.start].text}"
         )
 
@@ -192,7 +174,10 @@ class Explorer:
             "text/html": self.to_html(),
             "image/png": base64.b64encode(self.still).decode("ascii"),
         }
-        if _has_live_front_end():
+        # In a kernel a front-end can talk to widgets.
+        ipython = sys.modules.get("IPython")
+        kernel = ipython and getattr(ipython.get_ipython(), "kernel", None)
+        if kernel and not os.environ.get(STATIC_VARIABLE):
             try:
                 view = {"version_major": 2, "version_minor": 0, "model_id": self.widget().model_id}
                 bundle["application/vnd.jupyter.widget-view+json"] = view
@@ -209,12 +194,10 @@ def encode(figure: Figure) -> tuple[bytes, bytes]:
     Figures are flat areas and thin lines: so reduced they take a third of a full PNG, and less than
     SVG. Maximum coverage keeps colours that only a few points have; a median cut merges them.
     """
-    buffer, png, webp = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    # All said here, because a style may crop to the contents or save without background.
-    canvas = {"dpi": "figure", "bbox_inches": figure.bbox_inches, "facecolor": "auto"}
-    figure.savefig(buffer, format="png", transparent=False, **canvas)
-    full, cover = Image.open(buffer).convert("RGB"), Image.Quantize.MAXCOVERAGE
-    reduced = full.quantize(256, method=cover, kmeans=1, dither=Image.Dither.NONE)
+    canvas, png, webp = FigureCanvasAgg(figure), io.BytesIO(), io.BytesIO()
+    canvas.draw()
+    full, cover = Image.fromarray(np.asarray(canvas.buffer_rgba())), Image.Quantize.MAXCOVERAGE
+    reduced = full.convert("RGB").quantize(256, method=cover, kmeans=1, dither=Image.Dither.NONE)
     reduced.save(png, "PNG", optimize=True)
     reduced.convert("RGB").save(webp, "WEBP", lossless=True, quality=80, method=4)
     return webp.getvalue(), png.getvalue()
@@ -233,11 +216,7 @@ def explore(
     dpi: int = 120,
     **parameters: Iterable[object] | Mapping[str, object],
 ) -> Explorer:
-    """A figure that a reader moves with one to three sliders.
-
-    The values come as keywords: ``step=[0, 5, 10]``, or ``model={"learned": a, "uniform": b}``
-    where readers are to see other words than the value. A frame whose ``draw`` or ``describe``
-    raises shows the error.
+    """A figure that a reader moves with sliders, one for each parameter.
 
     Args:
         draw: ``draw(figure, **values)`` draws on the given empty matplotlib figure.
@@ -249,111 +228,48 @@ def explore(
         play: the parameter that the play button moves; by default the first.
         figsize: inches. The default fits a phone if the fonts have 11 points or more.
         dpi: pixels in an inch: the sharpness, not the size on the page.
-        parameters: the values of one to three parameters.
+        parameters: one or more with their values: ``step=[0, 5, 10]``, or ``model={"learned": a}``
+            where readers are to see other words than the value.
 
     Raises:
-        ValueError: an option is not as above, or the frames take more than ``LIMIT`` bytes.
-        RuntimeError: no frame at all could be drawn.
+        ValueError: an option is not as above, or a frame is left empty.
     """
     names = list(parameters)
-    if not 1 <= len(names) <= 3:
-        raise ValueError(
-            f"expected one to three parameters, found {', '.join(names) or 'none'}; pass them as "
-            "name=[value, value, ...]"
-        )
     start, labels, play = start or {}, labels or {}, play or names[0]
-    for option, named in (("start", start), ("labels", labels), ("play", [play])):
-        if unknown := [name for name in named if name not in names]:
-            known = ", ".join(names)
-            raise ValueError(f"{option} names {unknown[0]!r}, which is no parameter: {known}")
-    sliders = tuple(
-        _parameter(name, choices, labels.get(name, name.replace("_", " ")), start)
-        for name, choices in parameters.items()
-    )
-    frames, size, count = [], 0, math.prod(len(p.values) for p in sliders)
-    for values in itertools.product(*(p.values for p in sliders)):
-        figure = Figure(figsize=figsize, dpi=dpi)
-        frames.append(_draw_frame(draw, describe, dict(zip(names, values, strict=True)), figure))
-        size += len(base64.b64encode(frames[-1].image)) + len(frames[-1].text.encode())
-        # Said as soon as it is certain: nobody should wait for a thousand frames to read this.
-        if size > LIMIT:
-            counts = " x ".join(f"{len(p.values)} {p.name}" for p in sliders)
+    if unknown := {*start, *labels, play} - parameters.keys():
+        raise ValueError(f"start, labels or play names {unknown}; there are {', '.join(names)}")
+    sliders, choices = [], []
+    for name, given in parameters.items():
+        pairs = list(given.items()) if isinstance(given, Mapping) else [(v, v) for v in given]
+        table = {_value_text(key): value for key, value in pairs}
+        if not pairs or len(table) < len(pairs):
             raise ValueError(
-                f"expected frames of {LIMIT:,} bytes at most, and {count} frames ({counts}) take "
-                f"about {size * count // len(frames):,}; give fewer values, or a lower dpi"
+                f"expected one or more values of {name} that read differently, found {pairs}; drop "
+                f"one, or say what readers are to see with {name}={{text: value, ...}}"
             )
-    if all(frame.error for frame in frames):
-        raise RuntimeError(f"no frame could be drawn. {frames[0].text}") from frames[0].error
-    return Explorer(
-        title=None if title is None else _text(title, "title"),
-        alt=_text(alt, "alt").rstrip("."),
-        parameters=sliders,
-        frames=tuple(frames),
-        play=names.index(play),
-        size=(round(figsize[0] * _PIXELS_PER_INCH), round(figsize[1] * _PIXELS_PER_INCH)),
-    )
-
-
-def _text(value: object, name: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"expected a few words as {name}, found {value!r}")
-    return value.strip()
-
-
-def _parameter(name: str, choices: Any, label: object, start: Mapping[str, object]) -> Parameter:
-    if isinstance(choices, str | bytes) or not isinstance(choices, Iterable):
-        raise ValueError(f"expected a list of values as {name}, found {choices!r}")
-    findable: tuple[object, ...] = tuple(choices)
-    texts = tuple(map(_value_text, findable))
-    values = tuple(choices.values()) if isinstance(choices, Mapping) else findable
-    if not values or len(set(texts)) < len(texts):
-        raise ValueError(
-            f"expected one or more values of {name} that read differently, found {texts}; drop "
-            f"one, or say what readers are to see with {name}={{text: value, ...}}"
-        )
-    first = start.get(name, findable[0])
-    if first not in findable:
-        known = ", ".join(texts)
-        raise ValueError(f"start {name}={first!r} is not one of its values; they are {known}")
-    label = _text(label, f"the label of {name}")
-    return Parameter(name, label, texts, values, findable.index(first))
+        texts, first = tuple(table), _value_text(start.get(name, pairs[0][0]))
+        if first not in texts:
+            known = ", ".join(texts)
+            raise ValueError(f"start {name}={first} is not one of its values; they are {known}")
+        label = labels.get(name, name.replace("_", " "))
+        sliders.append(Parameter(label, texts, texts.index(first)))
+        choices.append(table.values())
+    frames = []
+    for values in itertools.product(*choices):
+        # Room around, in inches: on a dark page the figure is a white card.
+        room = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+        figure = Figure(figsize, dpi, facecolor="white", layout=room)
+        named = dict(zip(names, values, strict=True))
+        draw(figure, **named)
+        if len(figure.get_children()) <= 1:  # the background is a child as well
+            raise ValueError("draw left the figure empty; draw on the figure that it is given")
+        if all(axes.get_subplotspec() is None for axes in figure.axes):
+            figure.set_layout_engine("none")  # nothing to lay out, and matplotlib would warn
+        frames.append(Frame(*encode(figure), describe(**named).strip()))
+    width, height = (round(inches * _PIXELS_PER_INCH) for inches in figsize)
+    alt = alt.strip().rstrip(".")
+    return Explorer(title, alt, tuple(sliders), tuple(frames), names.index(play), (width, height))
 
 
 def _value_text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
-
-
-def _draw_frame(
-    draw: Callable[..., object],
-    describe: Callable[..., str],
-    values: Mapping[str, object],
-    figure: Figure,
-) -> Frame:
-    """What is drawn and said; where that raises, a picture of the error."""
-    figure.set_facecolor("white")
-    # Room around, in inches: on a dark page the figure is a white card.
-    figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
-    try:
-        draw(figure, **values)
-        if len(figure.get_children()) <= 1:  # the background is a child as well
-            raise RuntimeError("draw left the figure empty; draw on the figure that it is given")
-        if all(axes.get_subplotspec() is None for axes in figure.axes):
-            figure.set_layout_engine("none")  # nothing to lay out, and matplotlib would warn
-        images, text = encode(figure), describe(**values)
-    except Exception as error:  # whatever it is, the other frames are to work
-        text = f"This frame could not be drawn. {type(error).__name__}: {error}"
-        # ASCII, so that no missing glyph makes the report of an error fail itself.
-        lines = textwrap.wrap(text.encode("ascii", "backslashreplace").decode(), 48)[:12]
-        width, height = figure.get_size_inches()
-        blank = Figure(figsize=(width, height), dpi=figure.dpi, facecolor="white")
-        blank.text(0.04, 0.96, "\n".join(lines), parse_math=False, va="top", size=12, color="black")
-        return Frame(*encode(blank), text, error)
-    called = ", ".join(f"{name}={_value_text(value)}" for name, value in values.items())
-    return Frame(*images, _text(text, f"the description of {called}"))
-
-
-def _has_live_front_end() -> bool:
-    """Whether this runs in a kernel (a front-end can then talk to widgets) and may use it."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython and ipython.get_ipython()
-    return not os.environ.get(STATIC_VARIABLE) and getattr(shell, "kernel", None) is not None
