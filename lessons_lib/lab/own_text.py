@@ -15,9 +15,8 @@ from scipy.sparse.csgraph import connected_components
 
 from lessons_lib import training
 from lessons_lib.corpora.files import LabelledCorpus, ParallelCorpus
-from lessons_lib.corpora.vocabulary import Vocabulary, words
+from lessons_lib.corpora.vocabulary import words
 from lessons_lib.lab import blocks, classification, outcomes, translation
-from lessons_lib.tasks import UNK
 
 LEAST = 50
 """Fewer texts or pairs leave a handful to measure on, and a table of noise."""
@@ -47,10 +46,6 @@ attention, and the twin is the uniform model of the same seed."""
 # Longer than a word: what is written without blanks and was not cut.
 _UNCUT = regex.compile(
     r"[\p{Han}\p{Hiragana}\p{Katakana}]{5}|[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]{13}"
-)
-_CUT = (
-    "put blanks between its words with a tokeniser for the language (such as jieba, fugashi or "
-    "pythainlp), or between pieces of words with sentencepiece, and read that file"
 )
 
 
@@ -102,7 +97,7 @@ def agreement_table(
             words, or a part of the split without a class.
 
     Warns:
-        UserWarning: more than a tenth was left out or shortened, or most words are unknown.
+        UserWarning: more than a tenth was left out or shortened.
     """
     settings |= {"runs": runs, "steps": steps, **({"positive": positive} if positive else {})}
     if isinstance(corpus, LabelledCorpus):
@@ -124,7 +119,6 @@ def _labelled(corpus: LabelledCorpus, settings: dict[str, Any], seed: int, bars:
     parts = [replace(corpus, **_at(rows, corpus, "texts", "labels")) for rows in split.parts]
     ready = classification.prepare(config, *parts)
     notice = split.said(corpus.name, ready.held_out)
-    _warn_of_unknown(ready.vocab, [*parts[1].texts, *parts[2].texts])
     history = classification.compare_classifiers(config, ready, seed, progress=bars)
     return _summed_up(history, notice)
 
@@ -138,8 +132,6 @@ def _parallel(corpus: ParallelCorpus, settings: dict[str, Any], seed: int, bars:
     train, val, test = (replace(corpus, **_at(rows, corpus, *sides)) for rows in split.parts)
     ready = translation.prepare_pairs(config, train, val, test, None)
     notice = split.said(corpus.name, ready.held_out)
-    _warn_of_unknown(ready.source_vocab, [*val.source, *test.source])
-    _warn_of_unknown(ready.target_vocab, [*val.target, *test.target])
     history = translation.compare_translators(config, ready, seed, progress=bars)
     return _summed_up(history, notice)
 
@@ -240,19 +232,9 @@ def _refuse_uncut(lines: Sequence[str], cut: Sequence[Sequence[str]]) -> None:
         raise ValueError(
             f"expected sentences of several words with blanks between them, found {single} of one "
             f"word and {uncut} of a script without blanks among {len(lines)}, such as "
-            f"{max(lines, key=len)[:40]!r}. If the language is written like that, {_CUT}"
-        )
-
-
-def _warn_of_unknown(vocab: Vocabulary, lines: Iterable[str]) -> None:
-    held_out = [word for line in lines for word in words(line) if word[0].isalnum()]
-    unknown = sum(vocab.index(word) == UNK for word in held_out)
-    if 2 * unknown > len(held_out):
-        warnings.warn(
-            f"{unknown} of {len(held_out)} words to report on do not occur among those learned "
-            "from, so that the table says little. Bring more text, allow a larger vocab_size=..., "
-            f"or {_CUT}",
-            stacklevel=4,
+            f"{max(lines, key=len)[:40]!r}. If the language is written like that, put blanks "
+            "between its words with a tokeniser for it (such as jieba, fugashi or pythainlp), or "
+            "between pieces of words with sentencepiece, and read that file"
         )
 
 
