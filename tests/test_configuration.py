@@ -9,13 +9,10 @@ import pytest
 
 from lessons_lib.config import Configuration, check_fields, digest
 from lessons_lib.lab import mirror
-from lessons_lib.lab.classification import Classification
 from lessons_lib.lab.heads import HeadsConfig
 from lessons_lib.lab.interventions import InterventionConfig
 from lessons_lib.lab.ladder import LadderConfig
 from lessons_lib.lab.transformer import TransformerConfig
-from lessons_lib.lab.translation import Translation
-from lessons_lib.lab.words_first import WordsFirst
 
 NAN = float("nan")
 
@@ -54,7 +51,6 @@ THREE = HeadsConfig(vocab=6, length=4, heads=3, cell="gru", shared_embeddings=Fa
 HELD = InterventionConfig(vocab=5, length=5, spare=3, steps=4)
 RUNG = LadderConfig(vocab=6, length=4, width=12)
 FORMER = TransformerConfig(vocab=7, length=5, width=12)
-TEXTS = Classification(runs=3, uniform_runs=2)
 TAUGHT = {"prepare": "dictionary", "prepare_steps": 2}
 
 REFUSED: list[tuple[Configuration, dict[str, Any], str]] = [
@@ -84,10 +80,6 @@ REFUSED: list[tuple[Configuration, dict[str, Any], str]] = [
     (FORMER, {"heads": 5}, "width that is a multiple of heads, .*found width 12 and 5 heads"),
     (FORMER, {"cell": "gru"}, "expected cell 'lstm', the default, .*found 'gru'"),
     (FORMER, {"query_scale": 0.0}, "expected query_scale 1.0, .*found 0.0"),
-    (TEXTS, {"runs": 1}, "two runs or more, to compare them, found 1"),
-    (TEXTS, {"uniform_runs": 1}, "expected 2 to 3 uniform runs, .* found 1"),
-    (Translation(), {"runs": 0}, "two runs or more, to compare them, found 0"),
-    (WordsFirst(), {"table": "brown"}, "table to be one of model1, .*found 'brown'"),
 ]
 
 

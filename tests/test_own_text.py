@@ -99,6 +99,8 @@ def test_limits_are_arguments_and_what_they_cost_is_said() -> None:
     assert "Learned from 44, checkpoints chosen on 5, reported on 6." in found.notice
     with pytest.warns(UserWarning, match="78 texts or pairs, 23 shortened to max_words=9, .* 20 w"):
         own_text.agreement_table(labelled(list(lines)), steps=1, progress=False, max_words=9)
+    with pytest.raises(ValueError, match="two runs or more, to compare them, found 1"):
+        own_text.agreement_table(corpus, runs=1)
     with pytest.raises(TypeError, match="max_word"):
         own_text.agreement_table(corpus, max_word=9)
 

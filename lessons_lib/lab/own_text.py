@@ -13,6 +13,7 @@ import pandas as pd
 import regex
 
 from lessons_lib import training
+from lessons_lib.config import refuse
 from lessons_lib.corpora.files import LabelledCorpus, ParallelCorpus
 from lessons_lib.corpora.vocabulary import words
 from lessons_lib.lab import classification, outcomes, translation
@@ -94,6 +95,7 @@ def agreement_table(
     Warns:
         UserWarning: more than a tenth was left out or shortened.
     """
+    refuse({f"two runs or more, to compare them, found {runs}": runs < 2})
     settings |= {"runs": runs, "steps": steps}
     if isinstance(corpus, LabelledCorpus):
         return _labelled(corpus, settings, seed, progress)

@@ -20,7 +20,6 @@ class PairTranslation(translation.Translation):
     pair: Pair = "random"  #: as in ``mirror.PairConfig``
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.heads != 2:
             raise ValueError(f"expected two heads, found {self.heads}")
 

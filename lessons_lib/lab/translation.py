@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from torch import Tensor
@@ -66,10 +67,6 @@ class Translation(OnPairs):
     checkpoints: tuple[int, ...] = CHECKPOINTS  #: further steps to look at, besides 0 and the last
     chosen_on: int = 50  #: held-out pairs that choose a checkpoint
     reported_on: int = 150  #: held-out pairs that are reported on
-
-    def __post_init__(self) -> None:
-        if self.runs < 2:
-            raise ValueError(f"expected two runs or more, to compare them, found {self.runs}")
 
 
 @dataclass(frozen=True)
@@ -150,6 +147,16 @@ def load_pairs(config: Translation) -> Pairs:
     return prepare_pairs(config, train, val, test, dictionary)
 
 
+def _asked(
+    config: OnPairs, train: batches.EncodedPairs, dictionary: Mapping[int, frozenset[int]]
+) -> tuple[dict[int, frozenset[int]], Batch]:
+    """The frequent words of a dictionary that stand in pairs to learn from, and such pairs."""
+    frequent = dict(islice(dictionary.items(), config.dictionary_words))
+    sample = train.batch(train.containing(frequent, config.pairs_per_word))
+    there = set(sample.source.unique().tolist())  # short sentences do not have all of them
+    return {word: right for word, right in frequent.items() if word in there}, sample
+
+
 def train_translator(
     config: Translation,
     ready: Pairs,
@@ -174,10 +181,7 @@ def train_translator(
     )
     trace, known = blocks.Trace(), list[float]()
     wanted = iter(sorted({0, config.steps, *config.checkpoints}))
-    frequent = dict(list((ready.dictionary or {}).items())[: config.dictionary_words])
-    sample = ready.train.batch(ready.train.containing(frequent, config.pairs_per_word))
-    there = set(sample.source.unique().tolist())  # short sentences do not have all of them
-    asked = {word: right for word, right in frequent.items() if word in there}
+    asked, sample = _asked(config, ready.train, ready.dictionary or {})
 
     def look(model: models.Seq2Seq) -> dict[str, float]:
         where = next(model.parameters()).device
@@ -309,8 +313,7 @@ def uniform_translation(config: UniformTranslation, seed: int) -> training.Histo
     held_out = val.batch(range(min(config.pairs_measured, len(val))))
     gold = probes.dictionary_gold(held_out, dictionary)
     mask = probes.pair_mask(held_out, end_symbol=False)
-    asked = dict(list(dictionary.items())[: config.dictionary_words])
-    sample = train.batch(train.containing(asked, config.pairs_per_word))
+    asked, sample = _asked(config, train, dictionary)
     found = cooccurrence_tables(config, train, sizes, seed)
     tables = {"proxy": found["px"], "model1": found["m1"]}
     known = candidates(tables, held_out)
@@ -341,7 +344,7 @@ def uniform_translation(config: UniformTranslation, seed: int) -> training.Histo
         attention="uniform",
     )
     stream = train.batches(config.batch_size, seed)
-    schedule = blocks.schedule(config, evaluate_every=config.evaluate_every)
+    schedule = replace(blocks.schedule(config), evaluate_every=config.evaluate_every)
     model, loss = models.build(shape, seed), models.sequence_loss
     history = training.train(model, stream, loss, schedule, evaluate=measure, seed=seed)
     return replace(history, rows=(*blocks.as_rows([0], once), *history.rows))
