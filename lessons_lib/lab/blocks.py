@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -115,10 +116,15 @@ class HeldOut(Generic[Data]):
         return agreement.chance_agreement(mask.sum(-1)[mask.any(-1)])
 
 
-def joined(parts: Sequence[Tensor], fill: int = 0) -> Tensor:
-    """Tables ``(rows, columns)`` one below the other, filled up to one width."""
-    rows = [row for part in parts for row in part]
-    return pad_sequence(rows, batch_first=True, padding_value=fill)
+def joined(batches: Sequence[Data]) -> Data:
+    """Batches one below the other, padded to one width."""
+    found = {}
+    for name, whole in vars(batches[0]).items():
+        if whole is not None:
+            rows = [row for batch in batches for row in getattr(batch, name)]
+            fill = -1 if name == "gold" else PAD
+            found[name] = torch.stack(rows) if whole.ndim == 1 else pad_sequence(rows, True, fill)
+    return replace(batches[0], **found)
 
 
 def by_length(batch: Data, size: int) -> Iterator[tuple[Tensor, Data]]:

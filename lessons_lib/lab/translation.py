@@ -99,7 +99,7 @@ def prepare_pairs(
     (pairs, *held_out), source, target = _numbered(config, (train, val, test))
     sizes = zip(held_out, (config.chosen_on, config.reported_on), strict=True)
     parts = [part.batch(range(min(most, len(part)))) for part, most in sizes]
-    batch = joined(parts)
+    batch = blocks.joined(parts)
     entries, gold = None, batch.gold
     if dictionary is not None:
         entries = vocabulary.number_dictionary(dictionary, source, target)
@@ -117,16 +117,6 @@ def _numbered(
     )
     encode = batches.encode_parallel
     return [encode(part, source, target, config.max_words) for part in parts], source, target
-
-
-def joined(parts: Sequence[Batch]) -> Batch:
-    """Batches one below the other, padded to one width."""
-    gold = [part.gold for part in parts if part.gold is not None]
-    return Batch(
-        blocks.joined([part.source for part in parts]),
-        blocks.joined([part.target for part in parts]),
-        blocks.joined(gold, -1) if len(gold) == len(parts) else None,
-    )
 
 
 def _loaded(

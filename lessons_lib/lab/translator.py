@@ -31,7 +31,7 @@ from lessons_lib.corpora.sources import cache_directory
 from lessons_lib.lab import blocks, long_runs
 from lessons_lib.lab.decoding import translate
 from lessons_lib.lab.saliency import saliency
-from lessons_lib.lab.translation import KINDS, candidates, joined, judged, model1
+from lessons_lib.lab.translation import KINDS, candidates, judged, model1
 from lessons_lib.tasks import BOS, Batch
 
 CHECKPOINTS = (
@@ -118,7 +118,7 @@ def prepare(config: Translator) -> Ready:
         chosen = list(rows[: config.measured_on])
         parts.append(part.batch(chosen))
         references[name] = [corpus.target[i] for i in part.index[chosen].tolist()]
-    held_out = blocks.HeldOut(joined(parts), len(parts[0]), len(parts[2]), end_symbol=True)
+    held_out = blocks.HeldOut(blocks.joined(parts), len(parts[0]), len(parts[2]), end_symbol=True)
     return Ready(train, val, held_out, references, subwords)
 
 
