@@ -75,8 +75,3 @@ def test_the_model_is_left_as_it_was() -> None:
     before, first = state(), saliency(model, BATCH)
     assert torch.equal(first, saliency(model, BATCH)), "no dropout"
     assert state() == before
-
-
-def test_what_cannot_be_explained_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least one output word"):
-        saliency(build(CONFIG, 0), Batch(torch.tensor([[4, 5]]), torch.tensor([[PAD, PAD]])))

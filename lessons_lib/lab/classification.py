@@ -178,13 +178,11 @@ def logistic_tables(
     """Coefficients of a logistic regression on the bag of words, ``(source_vocab,)`` each.
 
     Features are relative frequencies. Of fits with each of ``STRENGTHS`` (L2) each part gets the
-    first that is most often right there. A ``ValueError`` if all texts have one label.
+    first that is most often right there.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    if texts.label.unique().numel() < 2:
-        raise ValueError("expected texts of both labels, found one; take other texts")
     features = _frequencies(texts, source_vocab)
     asked = {name: _frequencies(part, source_vocab) for name, part in parts.items()}
     best = dict.fromkeys(parts, -1.0)

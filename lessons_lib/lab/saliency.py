@@ -5,7 +5,6 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from lessons_lib.classifier import Classifier
-from lessons_lib.config import refuse
 from lessons_lib.models import Seq2Seq
 from lessons_lib.probes import evaluating
 from lessons_lib.tasks import Batch, LabelledBatch
@@ -18,14 +17,9 @@ def saliency(model: Seq2Seq, batch: Batch) -> Tensor:
     multiplies the embedding of ``x_l``: of the source word alone, also where both languages share
     one table. Paper, section 3. The model, its mode and its gradients are left as they are.
 
-    Returns:
-        Delta in nats, ``(batch, tgt, src)``; 0 where either word is padding (``probes.pair_mask``).
-
-    Raises:
-        ValueError: there is no output word, or the model cannot read the sentences.
+    Delta is in nats, ``(batch, tgt, src)``; 0 where either word is padding (``probes.pair_mask``).
+    A ``ValueError`` if the model cannot read the sentences.
     """
-    nothing = not bool(batch.target_mask.any())
-    refuse({"at least one output word to explain, found none in the batch": nothing})
     model.check(batch)
     sources, targets = batch.source_mask.sum(1), batch.target_mask.sum(1).clamp(min=1)
     delta = model.source_embedding.weight.new_zeros(*batch.target.shape, batch.source.shape[1])

@@ -155,11 +155,11 @@ def train_translator(
     progress: str | None = None,
     prepare: Callable[[models.Seq2Seq], object] | None = None,
 ) -> tuple[models.Seq2Seq, blocks.Trace, list[float]]:
-    """One translator from one seed, and what it showed on the held-out pairs.
+    """One translator from one seed, its trace on the held-out pairs, and the words it knows.
 
     Twins, of either of ``KINDS``, share start and batches. ``prepare`` is done with the model
-    before. Returned with it and its trace (of accuracy of the next word): the share, at each
-    checkpoint, of frequent words whose best translation is in the dictionary, if there is one.
+    before. Words known: at each checkpoint the share of frequent words whose best translation is in
+    the dictionary, if there is one. Performance is accuracy of the next word.
     """
     shape = models.Seq2SeqConfig(
         *(*ready.sizes, config.width, config.width),
@@ -292,9 +292,8 @@ def uniform_translation(config: UniformTranslation, seed: int) -> training.Histo
 
     Metrics at each evaluated step: ``token_accuracy``; ``gold``, how often the lexical probe is
     largest where the dictionary says; ``proxy`` and ``model1``, agreement A(beta^uf, .) with the
-    two; ``words``, the share of frequent words whose best translation is in the dictionary. At step
-    0 also what others reach: ``proxy/gold`` and ``/words``, ``model1/gold`` and ``/words``,
-    ``diagonal/gold``, ``diagonal/proxy``, ``chance``.
+    two; ``words``, as in ``train_translator``. At step 0 also what proxy, Model 1 and the diagonal
+    reach, as ``proxy/gold``, and ``chance``.
     """
     parts, entries = _loaded(config, "train", "val")
     (train, val), source, target = _numbered(config, parts)
