@@ -247,8 +247,8 @@ def compare_translators(
 
     Run k has the seed ``block * runs + k``. Metrics are those of ``blocks.compare`` (references
     ``px``, ``m1``, ``diagonal``) and of ``judged`` by Model 1 and ``gold``; ``ktiw/words`` where a
-    dictionary is there; ``blocks.lag`` between the gold curves (else those of Model 1); ``lag/m1``
-    between those of Model 1; ``spread/at-ktiw``: ``spread`` when KTIW is half-way up.
+    dictionary is there; ``blocks.lag`` between the gold curves (else those of Model 1);
+    ``spread/at-ktiw``: ``spread`` when KTIW is half-way up.
     """
     began = time.perf_counter()
     held_out = ready.held_out
@@ -268,13 +268,8 @@ def compare_translators(
     kind = "m1" if ready.gold is None else "gold"
     for k, run in enumerate(learned):
         curves = judged(held_out, run, {"m1": references["m1"]}, ready.gold)
-        by_model1, found = (
-            blocks.lag(run.steps, curves[f"ktiw/{name}"], curves[f"attention/{name}"])
-            for name in ("m1", kind)
-        )
-        if by_model1:
-            found["lag/m1"] = by_model1["lag"]
-        if "rise/ktiw" in found:
+        found = blocks.lag(run.steps, curves[f"ktiw/{kind}"], curves[f"attention/{kind}"])
+        if found:
             spreads = blocks.spreads(held_out, run)
             found["spread/at-ktiw"] = float(np.interp(found["rise/ktiw"], run.steps, spreads))
         shown = {"ktiw/words": words[k]} if words[k] else {}
