@@ -204,7 +204,7 @@ def _values(
     agreed = [held_out.agreements(alpha, other.attention, report) for other in others]
     performance = [other.performance_on(report) for other in others]
     for name, both in pairs.items():
-        u, v = max(both, key=lambda pair: held_out.agree(*pair, choose))
+        u, v = max(both, key=lambda pair: held_out.agree(pair[0], pair[1], choose))
         level = held_out.agree(u, v, report)
         yield f"A({name})", level
         if name == "alpha,uf":
@@ -258,6 +258,7 @@ def compare(
     rows = as_rows(
         steps, {f"chance{r}": held_out.chance(READINGS[r][1]) for r in readings if r != "/max"}
     )
+    k: int
     for k, run in enumerate(learned):
         others, stranger = [*learned[k + 1 :], *learned[:k]], uniform[(k + 1) % len(uniform)]
         twin = uniform[k] if k < len(uniform) else None
