@@ -2,7 +2,6 @@
 
 import random
 import textwrap
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -91,9 +90,6 @@ def agreement_table(
     Raises:
         ValueError: fewer than ``LEAST`` different texts or pairs, or a handful of them to measure
             on; texts that are not cut into words; a part of the split without a class.
-
-    Warns:
-        UserWarning: more than a tenth was left out or shortened.
     """
     refuse({f"two runs or more, to compare them, found {runs}": runs < 2})
     settings |= {"runs": runs, "steps": steps}
@@ -177,8 +173,6 @@ def _split(
             f"{len(kept)}, in parts of {[*map(len, parts)]} ({said}); bring more, or set "
             "max_words=..."
         )
-    if 10 * max(others.values()) > total:
-        warnings.warn(said, stacklevel=4)
     return parts, said
 
 
