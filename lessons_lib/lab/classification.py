@@ -86,8 +86,8 @@ def prepare(
     """Number three parts of a labelled corpus.
 
     Texts of ``val`` and ``test`` with the words of a text in an earlier part are passed over. Texts
-    to learn from are drawn to be measured on as the authors draw them. A ``ValueError`` if a part,
-    or what is measured on of it, has one class only, or no words.
+    to learn from are drawn to be measured on as the authors draw them. A ``ValueError`` if a part
+    has one class only, or no words.
     """
     parts = train, val, test
     cut = [[tuple(vocabulary.words(text)) for text in part.texts] for part in parts]
@@ -99,15 +99,10 @@ def prepare(
     )
     batches, known = [], set(cut[0])
     sizes = config.chosen_on, config.reported_on
-    for corpus, part, words, limit in zip(parts[1:], others, cut[1:], sizes, strict=True):
+    for part, words, limit in zip(others, cut[1:], sizes, strict=True):
         fresh = [k for k, i in enumerate(part.index.tolist()) if words[i] not in known][:limit]
         known |= set(words)
         batches.append(part.batch(fresh))
-        if batches[-1].label.unique().numel() < 2:
-            raise ValueError(
-                f"expected both classes among the first {len(fresh)} held-out texts of "
-                f"{corpus.name!r}, found one or none; shuffle the texts, or measure on more"
-            )
     sample = min(len(batches[1]), len(to_learn))
     batches.append(to_learn.batch(random.Random(1).sample(range(len(to_learn)), k=sample)))
     held_out = blocks.HeldOut(blocks.joined(batches), choosing=len(batches[0]), seen=sample)
