@@ -2,12 +2,15 @@
 
 import random
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from lessons_lib import classifier
+from lessons_lib.corpora import sources
 from lessons_lib.corpora.files import LabelledCorpus
 from lessons_lib.corpora.loaders import toy_labelled
 from lessons_lib.corpora.vocabulary import words
@@ -170,3 +173,35 @@ def test_ktiw_is_the_runs_own_and_a_block_follows_from_its_number(ready: Prepare
         assert values[f"ktiw#{k}"] == pytest.approx(dict(zip(trace.steps, curve, strict=True)))
     torch.manual_seed(11)
     assert classification.compare_classifiers(TINY, ready, 1).rows == history.rows
+
+
+QUICK = replace(TINY, steps=1, checkpoints=(), proxy_epochs=1)
+
+
+@pytest.mark.slow
+def test_a_block_that_stopped_goes_on(ready: Prepared, tmp_path: Path, monkeypatch: Patch) -> None:
+    monkeypatch.setenv("LESSONS_CACHE", str(tmp_path))
+    monkeypatch.setattr(classification, "load_labelled", lambda name, split: split)
+    monkeypatch.setattr(classification, "prepare", lambda config, *splits: ready)
+    asked: list[str] = []
+
+    def spy(config: Classification, ready: Prepared, kind: Any, seed: int, label: Any) -> Any:
+        if len(asked) == 4:  # once
+            asked.append("switched off")
+            raise KeyboardInterrupt
+        asked.append(f"{kind}-{seed}")
+        return train_classifier(config, ready, kind, seed, label)
+
+    monkeypatch.setattr(classification, "train_classifier", spy)
+    with pytest.raises(KeyboardInterrupt):
+        classification.run_classification(QUICK, 1)
+    assert asked == ["learned-3", "learned-4", "learned-5", "uniform-3", "switched off"]
+    (kept,) = (sources.cache_directory() / "runs").iterdir()
+    found = classification.run_classification(QUICK, 1)
+    assert asked[5:] == ["uniform-4"]
+    assert found.rows == classification.compare_classifiers(QUICK, ready, 1).rows
+    classification.run_classification(replace(QUICK, learning_rate=0.03), 1)
+    assert asked.count("uniform-4") == 3, "another configuration, other runs"
+    (kept / "uniform-4.pt").write_bytes(b"half a run")
+    with pytest.raises(ValueError, match=r"uniform-4\.pt, found a damaged file; remove it"):
+        classification.run_classification(QUICK, 1)

@@ -53,6 +53,7 @@ class Trace:
     beta: list[Tensor] = field(default_factory=list)  #: lexical probe, ``(batch, tgt, src)``
     #: Delta, ``(batch, tgt, src)``, by index of the checkpoint, where it may be gold.
     saliency: dict[int, Tensor] = field(default_factory=dict)
+    seconds: float = 0.0  #: how long the run took
 
     def performance_on(self, part: str) -> list[float]:
         """Performance at each checkpoint on a part of ``HeldOut``."""

@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -17,12 +19,14 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from lessons_lib import classifier, models, training
-from lessons_lib.config import Configuration
+from lessons_lib.config import Configuration, digest
 from lessons_lib.corpora import vocabulary
 from lessons_lib.corpora.batches import EncodedTexts, encode_labelled
 from lessons_lib.corpora.files import LabelledCorpus
 from lessons_lib.corpora.loaders import load_labelled
+from lessons_lib.corpora.sources import cache_directory
 from lessons_lib.lab import blocks
+from lessons_lib.lab.long_runs import kept
 from lessons_lib.lab.saliency import label_saliency
 from lessons_lib.tasks import BOS, EOS, LabelledBatch
 
@@ -202,7 +206,7 @@ def train_classifier(
     config: Classification, ready: Prepared, attention: Kind, seed: int, progress: str | None = None
 ) -> blocks.Trace:
     """One classifier from one seed: what it showed. Twins of one seed share start and batches."""
-    where = training.pick_device()
+    began, where = time.perf_counter(), training.pick_device()
     shape = classifier.ClassifierConfig(
         len(ready.vocab), config.d_embed, config.d_hidden, config.bidirectional, attention
     )
@@ -240,25 +244,36 @@ def train_classifier(
             src = slice(short.source.shape[1])
             delta[rows, :, src] = label_saliency(model, short.to(where)).cpu()
         trace.saliency[checkpoint] = delta
+    trace.seconds = time.perf_counter() - began
     return trace
 
 
 def compare_classifiers(
-    config: Classification, ready: Prepared, block: int, *, progress: bool = False
+    config: Classification,
+    ready: Prepared,
+    block: int,
+    *,
+    progress: bool = False,
+    directory: Path | None = None,
 ) -> training.History:
     """Train a block of classifiers, ordinary and uniform ones, and compare them.
 
-    Run k has the seed ``block * runs + k``. Metrics are those of ``blocks.compare`` (references of
-    ``word_tables``, ``guesses``); ``majority``, the share of the larger side; ``ktiw`` at each
-    checkpoint: how often the word that speaks most for the label in the logistic regression is on
-    top in the run's own probe; and ``blocks.lag`` between that and ``own``.
+    Run k has the seed ``block * runs + k``; in a directory it is kept when it is done. Metrics are
+    those of ``blocks.compare`` (references of ``word_tables``, ``guesses``); ``majority``, the
+    share of the larger side; ``ktiw`` at each checkpoint: how often the word that speaks most for
+    the label in the logistic regression is on top in the run's own probe; and ``blocks.lag``
+    between that and ``own``.
     """
     began = time.perf_counter()
     held_out, batch = ready.held_out, ready.held_out.batch
 
     def run(kind: Kind, k: int) -> blocks.Trace:
+        seed = block * config.runs + k
         label = f"run {k}, {kind} attention" if progress else None
-        return train_classifier(config, ready, kind, block * config.runs + k, label)
+        train = partial(train_classifier, config, ready, kind, seed, label)
+        if directory is None:
+            return train()
+        return blocks.Trace(**kept(directory / f"{kind}-{seed}.pt", lambda: vars(train())))
 
     learned = [run("learned", k) for k in range(config.runs)]
     uniform = [run("uniform", k) for k in range(config.uniform_runs)]
@@ -275,13 +290,15 @@ def compare_classifiers(
         own = held_out.agreements(alpha, trace.attention)
         rows += blocks.as_rows(trace.steps, {"ktiw": ktiw}, f"#{k}")
         rows += blocks.as_rows(trace.steps, blocks.lag(trace.steps, ktiw, own), f"#{k}")
-    return blocks.ended(rows, config.steps, began)
+    trained = sum(trace.seconds for trace in (*learned, *uniform))
+    return blocks.ended(rows, config.steps, began, trained)
 
 
 def run_classification(config: Classification, seed: int) -> training.History:
-    """One block on a corpus of this course; see ``compare_classifiers``."""
+    """One block on a corpus of this course, kept run by run; see ``compare_classifiers``."""
     ready = prepare(config, *(load_labelled(config.corpus, s) for s in ("train", "val", "test")))
-    return compare_classifiers(config, ready, seed)
+    directory = cache_directory() / "runs" / f"classifiers-{digest(config.to_dict())[:16]}"
+    return compare_classifiers(config, ready, seed, directory=directory)
 
 
 SIDES = {
