@@ -119,6 +119,12 @@ def test_texts_that_are_not_cut_into_words_are_refused(script: str) -> None:
         own_text.agreement_table(labelled(UNCUT[script]))
 
 
+def test_a_table_of_mostly_unknown_words_is_said_to_say_little() -> None:
+    lines = [f"w{3 * i} w{3 * i + 1} w{3 * i + 2}" for i in range(60)]
+    with pytest.warns(UserWarning, match="100% of the source words to report on do not occur"):
+        own_text.agreement_table(labelled(lines), steps=1, progress=False)
+
+
 def test_other_scripts_are_taken() -> None:
     for lines in (
         ["彼 は つら い 人生 を 送 っ た 。", "コンピューター が 欲し い"],

@@ -2,6 +2,7 @@
 
 import random
 import textwrap
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from lessons_lib.config import refuse
 from lessons_lib.corpora.files import LabelledCorpus, ParallelCorpus
 from lessons_lib.corpora.vocabulary import words
 from lessons_lib.lab import classification, outcomes, translation
+from lessons_lib.tasks import UNK, Batch
 
 LEAST = 50
 """Fewer texts or pairs leave a handful to measure on, and a table of noise."""
@@ -86,6 +88,9 @@ def agreement_table(
             ``classification.Classification`` (texts), above all ``max_words`` (longer pairs are
             left out, longer texts lose their end), ``vocab_size``, ``chosen_on``, ``reported_on``,
             and ``positive``, the class that is set against the others, by default the last.
+
+    Warns:
+        UserWarning: most words to report on do not occur among those learned from.
 
     Raises:
         ValueError: fewer than ``LEAST`` different texts or pairs, or a handful of them to measure
@@ -202,4 +207,15 @@ def _summed_up(
         f"{said}. Learned from {len(ready.train)}, checkpoints chosen on {held_out.choosing}, "
         f"reported on {len(held_out.batch[held_out.shown])}."
     )
+    unseen = held_out.batch[: len(held_out.batch) - held_out.seen]
+    for side in ("source", "target") if isinstance(unseen, Batch) else ("source",):
+        numbers = getattr(unseen, side)
+        share = float((numbers == UNK).sum() / (numbers >= UNK).sum())
+        if share > 0.5:
+            warnings.warn(
+                f"{share:.0%} of the {side} words to report on do not occur among those learned "
+                "from, so that the table says little. Bring more text, allow a larger "
+                "vocab_size=..., or cut words into pieces with sentencepiece",
+                stacklevel=4,
+            )
     return OwnText(table, history.last("chance"), history, notice)

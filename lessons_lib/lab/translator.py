@@ -183,7 +183,8 @@ def bleu(config: Translator, ready: Ready, model: models.Seq2Seq, part: str) -> 
         found = translate(model, short.source.to(where), beam=config.beam)
         for row, words in zip(rows.tolist(), found, strict=True):
             written[row] = ready.subwords.decode(words)
-    return float(sacrebleu.corpus_bleu(written, [ready.references[part]]).score)
+    # Forced: it would warn that references may be cut into words, as one of the corpora is.
+    return float(sacrebleu.corpus_bleu(written, [ready.references[part]], force=True).score)
 
 
 def trace(
