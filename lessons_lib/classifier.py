@@ -166,7 +166,7 @@ def speaking_for_label(word_scores: Tensor, batch: LabelledBatch) -> Tensor:
     """The probe beta ``(batch, 1, src)``: word scores for the right label, ``-inf`` at padding.
 
     ``word_scores`` ``(batch, src)`` are those for the positive class, of ``ClassifierOutput`` or of
-    ``lab.word_tables``; their sign is turned where the label is 0.
+    ``lab.classification``; their sign is turned where the label is 0.
     """
     sign = batch.label.to(word_scores.dtype)[:, None] * 2 - 1
     return (word_scores * sign).masked_fill(~batch.source_mask, -torch.inf)[:, None]

@@ -15,9 +15,16 @@ from lessons_lib.corpora.files import LabelledCorpus
 from lessons_lib.corpora.loaders import toy_labelled
 from lessons_lib.corpora.vocabulary import words
 from lessons_lib.lab import classification
-from lessons_lib.lab.classification import Classification, Prepared, prepare, train_classifier
+from lessons_lib.lab.classification import (
+    Classification,
+    Prepared,
+    guesses,
+    prepare,
+    proxy_loss,
+    train_classifier,
+    word_tables,
+)
 from lessons_lib.lab.saliency import label_saliency
-from lessons_lib.lab.word_tables import guesses, proxy_loss, word_tables
 from lessons_lib.models import build_bag_of_words
 from lessons_lib.tasks import BOS, EOS, PAD, UNK, LabelledBatch
 

@@ -18,8 +18,8 @@ from lessons_lib.classifier import (
     class_loss,
     speaking_for_label,
 )
+from lessons_lib.lab.classification import STRENGTHS, logistic_tables, proxy_loss
 from lessons_lib.lab.saliency import label_saliency
-from lessons_lib.lab.word_tables import STRENGTHS, logistic_tables, proxy_loss
 from lessons_lib.models import build_bag_of_words
 from lessons_lib.tasks import PAD, UNK, LabelledBatch
 

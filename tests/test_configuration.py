@@ -8,11 +8,8 @@ from typing import Any, Literal
 import pytest
 
 from lessons_lib.config import Configuration, check_fields, digest
-from lessons_lib.lab.classification import Classification
 from lessons_lib.lab.interventions import InterventionConfig
 from lessons_lib.lab.ladder import LadderConfig
-from lessons_lib.lab.translation import Translation
-from lessons_lib.lab.words_first import WordsFirst
 
 
 @dataclass(frozen=True)
@@ -47,17 +44,12 @@ def test_digest_is_the_known_sha256_and_ignores_the_order_of_keys() -> None:
 
 HELD = InterventionConfig(vocab=5, length=5, spare=3, steps=4)
 RUNG = LadderConfig(vocab=6, length=4, width=12)
-TEXTS = Classification(runs=3, uniform_runs=2)
 
 REFUSED: list[tuple[Configuration, dict[str, Any], str]] = [
     (HELD, {"frozen": ("query",)}, "frozen from ktiw, attention, shared, found .*query"),
     (HELD, {"prepare": "gold"}, "above 0 with a preparation, else 0, found 0 with prepare 'gold'"),
     (HELD, {"prepare_steps": 2}, "else 0, found 2 with prepare 'nothing'"),
     (RUNG, {"reads": "word"}, "reads to be one of states, words, embeddings, found 'word'"),
-    (TEXTS, {"runs": 1}, "two runs or more, to compare them, found 1"),
-    (TEXTS, {"uniform_runs": 1}, "expected 2 to 3 uniform runs, .* found 1"),
-    (Translation(), {"runs": 0}, "two runs or more, to compare them, found 0"),
-    (WordsFirst(), {"table": "brown"}, "table to be one of model1, .*found 'brown'"),
 ]
 
 

@@ -14,13 +14,13 @@ from lessons_lib import classifier, models, probes, stats, tasks
 from lessons_lib.agreement import agreement
 from lessons_lib.classifier import ClassifierConfig, build_classifier
 from lessons_lib.ibm_model1 import fit_model1
-from lessons_lib.lab import blocks, outcomes, saliency, word_tables
+from lessons_lib.lab import blocks, classification, outcomes, saliency
 from lessons_lib.models import Seq2SeqConfig, build, sequence_loss
 from lessons_lib.tasks import PAD, Batch, Copying, LabelledBatch
 from lessons_lib.training import TrainConfig, train
 
 MODULES = (
-    measures, classifier, models, probes, stats, tasks, blocks, outcomes, saliency, word_tables,
+    measures, classifier, models, probes, stats, tasks, blocks, outcomes, saliency, classification,
 )  # fmt: skip
 NAN = float("nan")
 SIZES = {"source_vocab": 13, "target_vocab": 11, "d_embed": 5, "d_hidden": 7}

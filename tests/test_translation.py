@@ -151,16 +151,12 @@ def test_curves_and_lags(ready: Pairs, with_gold: bool) -> None:
         curves |= {"ktiw/words": known} if with_gold else {}
         for name, curve in curves.items():
             assert list(values(history, f"{name}#{k}").values()) == pytest.approx(curve), name
-        single, by_m1 = (
-            blocks.lag(trace.steps, curves[f"ktiw/{kind}"], curves[f"attention/{kind}"])
-            for kind in ("gold" if with_gold else "m1", "m1")
-        )
+        kind = "gold" if with_gold else "m1"
+        single = blocks.lag(trace.steps, curves[f"ktiw/{kind}"], curves[f"attention/{kind}"])
         if single:
             spread = list(values(history, f"spread#{k}").values())
             single["spread/at-ktiw"] = float(np.interp(single["rise/ktiw"], trace.steps, spread))
-        if by_m1:
-            single["lag/m1"] = by_m1["lag"]
-        for name in ("rise/ktiw", "rise/attention", "lag", "lag/m1", "spread/at-ktiw"):
+        for name in ("rise/ktiw", "rise/attention", "lag", "spread/at-ktiw"):
             there = {12: pytest.approx(single[name])} if name in single else {}
             assert values(history, f"{name}#{k}") == there
 

@@ -6,7 +6,7 @@ chapter's numbers are ``records.load(NAME, SCALE)``, and ``outcomes`` says what 
 
 - 3, 4, 8, real text: ``translation``, ``classification``, ``translator`` (the authors' size),
   ``words_first``, ``translated`` (two heads), ``own_text`` (yours); ``blocks`` compares runs, with
-  ``saliency``, ``word_tables`` and ``decoding``
+  ``saliency`` and ``decoding``
 - 5: ``interventions``;  6: ``copying``;  7: ``heads``, ``mirror``
 - 9: ``starts``, ``dark``, ``ladder``;  10: ``transformer``, ``carried``
 

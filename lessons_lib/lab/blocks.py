@@ -9,21 +9,19 @@ Checkpoints are chosen: the gold run's by its performance, the others' by the ag
 question, on the sentences that ``READINGS`` names.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.utils.rnn import pad_sequence
 
 from lessons_lib import agreement
 from lessons_lib.probes import pair_mask
-from lessons_lib.tasks import Batch, LabelledBatch
+from lessons_lib.tasks import PAD, Batch, LabelledBatch
 from lessons_lib.training import History, TrainConfig, pick_device
 
 Data = TypeVar("Data", Batch, LabelledBatch)
@@ -118,18 +116,39 @@ class HeldOut(Generic[Data]):
         return agreement.chance_agreement(mask.sum(-1)[mask.any(-1)])
 
 
-def joined(parts: Sequence[Tensor], fill: int = 0) -> Tensor:
-    """Tables ``(rows, columns)`` one below the other, filled up to one width."""
-    width = max(part.shape[1] for part in parts)
-    return torch.cat([pad(part, (0, width - part.shape[1]), value=fill) for part in parts])
+def joined(batches: Sequence[Data]) -> Data:
+    """Batches one below the other, padded to one width."""
+    found = {}
+    for name, whole in vars(batches[0]).items():
+        if whole is not None:
+            rows = [row for batch in batches for row in getattr(batch, name)]
+            fill = -1 if name == "gold" else PAD
+            found[name] = torch.stack(rows) if whole.ndim == 1 else pad_sequence(rows, True, fill)
+    return replace(batches[0], **found)
 
 
-def schedule(config: Any, steps: int | None = None, **options: Any) -> TrainConfig:
-    """How a run of a text configuration is trained: evaluated at its checkpoints, or by options."""
-    steps = config.steps if steps is None else steps
-    also, narrow = getattr(config, "checkpoints", ()), getattr(config, "bfloat16", False)
-    usual = {"evaluate_every": max(steps, 1), "also_evaluate": also, "bfloat16": narrow}
-    return TrainConfig(steps, config.learning_rate, **{**usual, **options})
+def by_length(batch: Data, size: int) -> Iterator[tuple[Tensor, Data]]:
+    """So many rows of a batch, and these without superfluous columns: similar lengths together."""
+    lengths = batch.source_mask.sum(1)
+    order = lengths.argsort(stable=True)
+    if isinstance(batch, Batch):
+        order = (lengths * (batch.target.shape[1] + 1) + batch.target_mask.sum(1)).argsort()
+    for rows in order.split(size):
+        parts = {name: whole[rows] for name, whole in vars(batch).items() if whole is not None}
+        for name in {"source", "target"} & parts.keys():
+            parts[name] = parts[name][:, : int((parts[name] != PAD).sum(1).max())]
+        yield rows, replace(batch, **parts)
+
+
+def schedule(config: Any) -> TrainConfig:
+    """How a run of a text configuration is trained, and evaluated at its checkpoints."""
+    return TrainConfig(
+        config.steps,
+        config.learning_rate,
+        evaluate_every=max(config.steps, 1),
+        also_evaluate=getattr(config, "checkpoints", ()),
+        bfloat16=getattr(config, "bfloat16", False),
+    )
 
 
 def as_rows(
@@ -162,28 +181,30 @@ def _values(
 ) -> Iterator[tuple[str, float]]:
     """Metric and value for all that ``compare`` names as one value of a run, for one reading."""
     choose, report = READINGS[reading]
-    gold = run.gold(choose)
-    alpha, delta = run.attention[gold], run.saliency[gold]
     rows = held_out.parts[report]
     mask = held_out.mask[rows]
-    # Name, u, v, and the run whose beta stands for what is not there.
-    pairs: list[tuple[str, Tensor | None, Tensor | None, Trace]] = [
-        ("alpha,uf", alpha, None, uniform),
-        ("delta,uf", delta, None, uniform),
-        ("-delta,uf", -delta, None, uniform),
-        ("alpha,beta", alpha, None, others[0]),
-    ]
+    gold = run.gold(choose)
+    alpha, delta, uf = run.attention[gold], run.saliency[gold], uniform.beta
+    # What is compared at each checkpoint of a run; the best one counts.
+    pairs = {
+        "alpha,uf": [(alpha, beta) for beta in uf],
+        "delta,uf": [(delta, beta) for beta in uf],
+        "-delta,uf": [(-delta, beta) for beta in uf],
+        "alpha,beta": [(alpha, beta) for beta in others[0].beta],
+    }
     for name, reference in references.items():
-        pairs.append((f"uf,{name}", None, reference, uniform))
+        pairs[f"uf,{name}"] = [(beta, reference) for beta in uf]
         if f"{name},uf" in XI:
-            pairs.append((f"{name},uf", reference, None, uniform))
+            pairs[f"{name},uf"] = [(reference, beta) for beta in uf]
+        pairs[f"alpha,{name}"] = [(alpha, reference)]
+        pairs[f"delta,{name}"] = [(delta, reference)]
     if twin is not None:
-        pairs += [("alpha,twin", alpha, None, twin), ("delta,twin", delta, None, twin)]
-        pairs += [("uf,twin", None, twin.beta[-1], uniform)]
+        pairs["alpha,twin"] = [(alpha, beta) for beta in twin.beta]
+        pairs["delta,twin"] = [(delta, beta) for beta in twin.beta]
+        pairs["uf,twin"] = [(beta, twin.beta[-1]) for beta in uf]
     agreed = [held_out.agreements(alpha, other.attention, report) for other in others]
     performance = [other.performance_on(report) for other in others]
-    for name, u, v, other in pairs:
-        both = [(b if u is None else u, b if v is None else v) for b in other.beta]
+    for name, both in pairs.items():
         u, v = max(both, key=lambda pair: held_out.agree(pair[0], pair[1], choose))
         level = held_out.agree(u, v, report)
         yield f"A({name})", level
@@ -199,9 +220,6 @@ def _values(
             if passing.value is not None:
                 yield XI[name], passing.value
     yield "xi*", run.performance_on(report)[gold]
-    for name, reference in references.items():
-        yield f"A(alpha,{name})", held_out.agree(alpha, reference, report)
-        yield f"A(delta,{name})", held_out.agree(delta, reference, report)
     shuffles = [
         agreement.shuffled_agreement(alpha[rows], a[rows], mask, seed=seed, repeats=1)
         for other in others
@@ -222,37 +240,31 @@ def compare(
     are candidates ``(batch, tgt, src)``, ``"px"`` among them; one under a name that ends in
     ``/max`` takes its place where the authors choose. A ``ValueError`` for NaN in what runs showed.
 
-    Returns:
-        Rows ``step, metric, value``; the metric of run k ends in ``#k``. For each reading, with its
-        suffix: ``A(alpha,uf)``, ``A(delta,uf)``, ``A(-delta,uf)`` (the released sign),
-        ``A(alpha,beta)`` (of another seed), ``A(uf,px)`` as the paper writes it and ``A(px,uf)`` as
-        its code computes it, ``A(lr,uf)``, and of alpha, delta and uf each ``A(alpha,twin)`` and
-        ``A(alpha,NAME)`` per reference;
-        ``tau(alpha,uf)``: Kendall's; ``A(alpha,shuffled)``: others' attention shuffled; ``chance``:
-        without knowledge; ``xi`` (if it is passed) and ``xi/passed``, for each of ``XI``; ``xi*``,
-        the gold run's performance. ``A(alpha,uf)/low``, ``/high``: 95% interval over sentences.
+    Rows are ``step, metric, value``; the metric of run k ends in ``#k``. For each reading, with its
+    suffix: ``A(u,v)`` of alpha, delta and uf by each reference and the ``twin``, ``A(alpha,uf)``,
+    ``A(delta,uf)``, ``A(-delta,uf)`` (the released sign), ``A(alpha,beta)`` (of another seed),
+    ``A(px,uf)`` (as the authors' code computes ``A(uf,px)``) and ``A(lr,uf)``; Kendall's
+    ``tau(alpha,uf)``; ``A(alpha,shuffled)``: others' attention shuffled; ``chance``: without
+    knowledge; ``xi`` (if it is passed) and ``xi/passed``, for each of ``XI``; ``xi*``, the gold
+    run's performance. ``A(alpha,uf)/low``, ``/high``: 95% interval over sentences.
 
-        At each checkpoint: ``own`` (A(alpha, alpha_t) of the gold run itself), ``others`` (mean
-        over the other runs), ``uf`` (A(alpha, beta^uf_t)), ``accuracy``, ``uniform/accuracy`` (the
-        twin's) and ``spread`` of attention.
+    At each checkpoint: ``own`` (A(alpha, alpha_t) of the gold run itself), ``others`` (mean over
+    the other runs), ``uf`` (A(alpha, beta^uf_t)), ``accuracy``, ``uniform/accuracy`` (the twin's)
+    and ``spread`` of attention.
     """
     steps, parts = learned[0].steps, held_out.parts
-    readings = {  # those of parts that are there, with the references that enter
-        reading: {
-            name: references.get(f"{name}/max", one) if reading else one
-            for name, one in references.items()
-            if not name.endswith("/max")
-        }
-        for reading, both in READINGS.items()
-        if set(both) <= parts.keys()
-    }
-    chances = {f"chance{r}": held_out.chance(READINGS[r][1]) for r in readings if r != "/max"}
-    rows = as_rows(steps, chances)
+    usual = {name: one for name, one in references.items() if not name.endswith("/max")}
+    authors = {name: references.get(f"{name}/max", one) for name, one in usual.items()}
+    readings = [r for r, both in READINGS.items() if set(both) <= parts.keys()]
+    rows = as_rows(
+        steps, {f"chance{r}": held_out.chance(READINGS[r][1]) for r in readings if r != "/max"}
+    )
     k: int
     for k, run in enumerate(learned):
         others, stranger = [*learned[k + 1 :], *learned[:k]], uniform[(k + 1) % len(uniform)]
         twin = uniform[k] if k < len(uniform) else None
-        for reading, used in readings.items():
+        for reading in readings:
+            used = authors if reading else usual
             values = _values(held_out, run, stranger, twin, others, used, reading, seed=k)
             rows += as_rows(steps, dict(values), f"{reading}#{k}")
         alpha = run.attention[run.gold("choosing")]

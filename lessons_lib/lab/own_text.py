@@ -4,25 +4,23 @@ import random
 import textwrap
 import warnings
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, pairwise
 from typing import Any
 
 import pandas as pd
 import regex
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from lessons_lib import training
+from lessons_lib.config import refuse
 from lessons_lib.corpora.files import LabelledCorpus, ParallelCorpus
-from lessons_lib.corpora.vocabulary import Vocabulary, words
-from lessons_lib.lab import blocks, classification, outcomes, translation
-from lessons_lib.tasks import UNK
+from lessons_lib.corpora.vocabulary import words
+from lessons_lib.lab import classification, outcomes, translation
+from lessons_lib.tasks import UNK, Batch
 
 LEAST = 50
 """Fewer texts or pairs leave a handful to measure on, and a table of noise."""
-NOTABLE = 0.1
-"""A larger share that is left out or shortened is worth a warning."""
 ROWS: Mapping[str, str] = {
     "A(alpha,uf)": "by the uniform model",
     "A(alpha,twin)": "by its uniform twin",
@@ -48,10 +46,6 @@ attention, and the twin is the uniform model of the same seed."""
 _UNCUT = regex.compile(
     r"[\p{Han}\p{Hiragana}\p{Katakana}]{5}|[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]{13}"
 )
-_CUT = (
-    "put blanks between its words with a tokeniser for the language (such as jieba, fugashi or "
-    "pythainlp), or between pieces of words with sentencepiece, and read that file"
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,36 +69,35 @@ def agreement_table(
     steps: int = 400,
     runs: int = 2,
     seed: int = 1,
-    positive: str | None = None,
     progress: bool = True,
     **settings: Any,
 ) -> OwnText:
     """Train models on a corpus, probe them and compare them as the paper does.
 
     Different texts or pairs are shuffled and split 80:10:10: to learn from, to choose checkpoints
-    on, to report on. Of what repeats the first one counts, and pairs that share a sentence stay
-    together. Each run is trained once with learned and once with uniform attention. So many
-    parameters, because it is the one call of a reader, who may change any of them, or none.
+    on, to report on. Of what repeats the first one counts, and pairs with a sentence of an earlier
+    part are left out. Each run is trained once with learned and once with uniform attention.
 
     Args:
         corpus: from ``files.read_parallel`` or ``files.read_labelled``.
         steps: updates of each model. Watch ``history`` for whether they were enough.
         runs: ordinary runs, two or more; each is compared with the others.
         seed: of the split and of the runs.
-        positive: for labelled texts the class that is set against the others; the last if ``None``.
         progress: whether to show progress bars.
         settings: other fields of ``translation.Translation`` (pairs) or
             ``classification.Classification`` (texts), above all ``max_words`` (longer pairs are
-            left out, longer texts lose their end), ``vocab_size``, ``chosen_on``, ``reported_on``.
-
-    Raises:
-        ValueError: fewer than ``LEAST`` different texts or pairs, texts that are not cut into
-            words, or a part of the split without a class.
+            left out, longer texts lose their end), ``vocab_size``, ``chosen_on``, ``reported_on``,
+            and ``positive``, the class that is set against the others, by default the last.
 
     Warns:
-        UserWarning: more than a tenth was left out or shortened, or most words are unknown.
+        UserWarning: most words to report on do not occur among those learned from.
+
+    Raises:
+        ValueError: fewer than ``LEAST`` different texts or pairs, or a handful of them to measure
+            on; texts that are not cut into words; a part of the split without a class.
     """
-    settings |= {"runs": runs, "steps": steps, **({"positive": positive} if positive else {})}
+    refuse({f"two runs or more, to compare them, found {runs}": runs < 2})
+    settings |= {"runs": runs, "steps": steps}
     if isinstance(corpus, LabelledCorpus):
         return _labelled(corpus, settings, seed, progress)
     if isinstance(corpus, ParallelCorpus):
@@ -120,117 +113,72 @@ def _labelled(corpus: LabelledCorpus, settings: dict[str, Any], seed: int, bars:
     usual = {"corpus": corpus.name, "positive": corpus.classes[-1], "ends": True}
     usual |= {"uniform_runs": settings["runs"], "checkpoints": looks}
     config = classification.short(**{**usual, "d_embed": 128, "d_hidden": 128, **settings})
-    split = _split([corpus.texts], config.max_words, seed, shorten=True)
-    parts = [replace(corpus, **_at(rows, corpus, "texts", "labels")) for rows in split.parts]
+    split, said = _split([corpus.texts], config.max_words, seed)
+    parts = (replace(corpus, **_at(rows, corpus, "texts", "labels")) for rows in split)
     ready = classification.prepare(config, *parts)
-    notice = split.said(corpus.name, ready.held_out)
-    _warn_of_unknown(ready.vocab, [*parts[1].texts, *parts[2].texts])
     history = classification.compare_classifiers(config, ready, seed, progress=bars)
-    return _summed_up(history, notice)
+    return _summed_up(f"{corpus.name}: {said}", ready, history)
 
 
 def _parallel(corpus: ParallelCorpus, settings: dict[str, Any], seed: int, bars: bool) -> OwnText:
     looks = tuple(s for s in translation.CHECKPOINTS if s < settings["steps"])
     languages = corpus.name, corpus.source_language, corpus.target_language
     config = replace(translation.Translation(*languages, checkpoints=looks), **settings)
-    split = _split([corpus.source, corpus.target], config.max_words, seed, shorten=False)
+    split, said = _split([corpus.source, corpus.target], config.max_words, seed)
     sides = ("source", "target", *(("alignment",) if corpus.alignment else ()))
-    train, val, test = (replace(corpus, **_at(rows, corpus, *sides)) for rows in split.parts)
+    train, val, test = (replace(corpus, **_at(rows, corpus, *sides)) for rows in split)
     ready = translation.prepare_pairs(config, train, val, test, None)
-    notice = split.said(corpus.name, ready.held_out)
-    _warn_of_unknown(ready.source_vocab, [*val.source, *test.source])
-    _warn_of_unknown(ready.target_vocab, [*val.target, *test.target])
     history = translation.compare_translators(config, ready, seed, progress=bars)
-    return _summed_up(history, notice)
+    return _summed_up(f"{corpus.name}: {said}", ready, history)
 
 
-def _at(rows: Iterable[int], corpus: object, *fields: str) -> dict[str, Any]:
+def _at(rows: Sequence[int], corpus: object, *fields: str) -> dict[str, Any]:
     """Some fields of a corpus, at some positions."""
     return {name: tuple(getattr(corpus, name)[i] for i in rows) for name in fields}
 
 
-@dataclass(frozen=True)
-class _Split:
-    """Positions to learn from, to choose on, to report on; and what became of the others."""
+def _split(
+    sides: Sequence[Sequence[str]], most: int | None, seed: int
+) -> tuple[list[list[int]], str]:
+    """Positions to learn from, to choose on, to report on, and what became of the others.
 
-    parts: list[list[int]]
-    total: int
-    left_out: Counter[str]
-    shortened: int
-    longest: int
-
-    def said(self, name: str, held_out: blocks.HeldOut[Any]) -> str:
-        """The notice; a warning, too, where much is concerned."""
-        report = len(range(len(held_out.batch))[held_out.shown])
-        what = [f"{number} {why} left out" for why, number in self.left_out.items()]
-        if self.shortened:
-            what.append(f"{self.shortened} shortened")
-        if limited := self.shortened or any("max_words" in why for why in self.left_out):
-            what.append(f"the longest has {self.longest} words")
-        notice = (
-            f"{name}: {self.total} texts or pairs{''.join(f', {part}' for part in what)}. Learned "
-            f"from {len(self.parts[0])}, checkpoints chosen on {held_out.choosing}, reported on "
-            f"{report}."
-        )
-        if max([*self.left_out.values(), self.shortened]) > NOTABLE * self.total:
-            advice = " max_words=... sets another limit." if limited else ""
-            warnings.warn(notice + advice, stacklevel=4)
-        return notice
-
-
-def _split(sides: Sequence[Sequence[str]], most: int | None, seed: int, *, shorten: bool) -> _Split:
-    """What can be used, split 80:10:10 so that no sentence stands in two parts.
-
-    Of each side ``most`` words count: what is longer loses its end, or is left out.
+    No sentence stands in two parts. Of each side ``most`` words count: a longer text loses its end,
+    a longer pair is left out.
     """
     pieces = [[tuple(words(line)) for line in side] for side in sides]
     for side, cut in zip(sides, pieces, strict=True):
         _refuse_uncut(side, cut)
     kept: dict[tuple[tuple[str, ...], ...], int] = {}
-    left_out: Counter[str] = Counter()
-    shortened = 0
+    others: Counter[str] = Counter()
     for i, item in enumerate(zip(*pieces, strict=True)):
-        long = most is not None and max(map(len, item)) > most
         seen = tuple(side[:most] for side in item)  # by the models
         if not all(item):
-            left_out["without a word"] += 1
-        elif long and not shorten:
-            left_out[f"longer than max_words={most}"] += 1
+            others["without a word left out"] += 1
+        elif seen != item and len(sides) > 1:
+            others[f"longer than max_words={most} left out"] += 1
         elif seen in kept:
-            left_out["that repeat another"] += 1
+            others["that repeat another left out"] += 1
         else:
             kept[seen] = i
-            shortened += long
-    groups = _sharing(list(kept))
-    longest = max((len(cut) for side in pieces for cut in side), default=0)
-    if len(groups) < LEAST:
-        why = "".join(f", {number} {reason}" for reason, number in left_out.items())
+            others[f"shortened to max_words={most}"] += seen != item
+    order = list(kept.items())
+    random.Random(seed).shuffle(order)
+    parts, known = list[list[int]](), set[tuple[str, ...]]()
+    for start, end in pairwise((0, len(order) * 8 // 10, len(order) * 9 // 10, len(order))):
+        fresh = {item: i for item, i in order[start:end] if known.isdisjoint(item)}
+        known.update(chain.from_iterable(fresh))
+        parts.append([*fresh.values()])
+    others["with a sentence of an earlier part left out"] = len(kept) - sum(map(len, parts))
+    total, longest = len(pieces[0]), max((len(cut) for side in pieces for cut in side), default=0)
+    what = "".join(f", {number} {why}" for why, number in (+others).items())
+    said = f"{total} texts or pairs{what}, the longest has {longest} words"
+    if len(kept) < LEAST or min(map(len, parts)) < LEAST // 10:
         raise ValueError(
-            f"expected at least {LEAST} texts or pairs, found {len(groups)} that share no sentence "
-            f"(of {len(pieces[0])}{why}; the longest has {longest} words); bring more, or set "
+            f"expected at least {LEAST} texts or pairs, {LEAST // 10} in each part, found "
+            f"{len(kept)}, in parts of {[*map(len, parts)]} ({said}); bring more, or set "
             "max_words=..."
         )
-    random.Random(seed).shuffle(groups)
-    groups.sort(key=lambda group: len(group) <= len(kept) // 10)  # large ones are learned from
-    ends = len(groups) * 8 // 10, len(groups) * 9 // 10
-    position = list(kept.values())
-    parts = [
-        [position[i] for group in part for i in group]
-        for part in (groups[: ends[0]], groups[ends[0] : ends[1]], groups[ends[1] :])
-    ]
-    return _Split(parts, len(pieces[0]), left_out, shortened, longest)
-
-
-def _sharing(items: Sequence[Sequence[Hashable]]) -> list[list[int]]:
-    """Positions of items, those together that share a sentence with each other or a third one."""
-    first: dict[Hashable, int] = {}
-    links = [
-        (i, first.setdefault(one, i)) for i, item in enumerate(items) for one in enumerate(item)
-    ]
-    size = len(items), len(items)
-    graph = coo_array(([True] * len(links), tuple(zip(*links, strict=True))), shape=size)
-    group = connected_components(graph, directed=False)[1]
-    return pd.Series(range(len(items))).groupby(group).agg(list).tolist()
+    return parts, said
 
 
 def _refuse_uncut(lines: Sequence[str], cut: Sequence[Sequence[str]]) -> None:
@@ -240,27 +188,34 @@ def _refuse_uncut(lines: Sequence[str], cut: Sequence[Sequence[str]]) -> None:
         raise ValueError(
             f"expected sentences of several words with blanks between them, found {single} of one "
             f"word and {uncut} of a script without blanks among {len(lines)}, such as "
-            f"{max(lines, key=len)[:40]!r}. If the language is written like that, {_CUT}"
+            f"{max(lines, key=len)[:40]!r}. If the language is written like that, put blanks "
+            "between its words with a tokeniser for it (such as jieba, fugashi or pythainlp), or "
+            "between pieces of words with sentencepiece, and read that file"
         )
 
 
-def _warn_of_unknown(vocab: Vocabulary, lines: Iterable[str]) -> None:
-    held_out = [word for line in lines for word in words(line) if word[0].isalnum()]
-    unknown = sum(vocab.index(word) == UNK for word in held_out)
-    if 2 * unknown > len(held_out):
-        warnings.warn(
-            f"{unknown} of {len(held_out)} words to report on do not occur among those learned "
-            "from, so that the table says little. Bring more text, allow a larger vocab_size=..., "
-            f"or {_CUT}",
-            stacklevel=4,
-        )
-
-
-def _summed_up(history: training.History, notice: str) -> OwnText:
+def _summed_up(
+    said: str, ready: classification.Prepared | translation.Pairs, history: training.History
+) -> OwnText:
     last = history.frame().assign(seed=0)
     single = outcomes.by_run(last[last["step"] == last["step"].max()]).groupby("metric")["value"]
     table = single.agg(mean="mean", lowest="min", highest="max", runs="size")
     table = table.reindex([m for m in ROWS if m in table.index]).rename_axis(None)
-    return OwnText(
-        table.assign(meaning=table.index.map(ROWS)), history.last("chance"), history, notice
+    table = table.assign(meaning=table.index.map(ROWS))
+    held_out = ready.held_out
+    notice = (
+        f"{said}. Learned from {len(ready.train)}, checkpoints chosen on {held_out.choosing}, "
+        f"reported on {len(held_out.batch[held_out.shown])}."
     )
+    unseen = held_out.batch[: len(held_out.batch) - held_out.seen]
+    for side in ("source", "target") if isinstance(unseen, Batch) else ("source",):
+        numbers = getattr(unseen, side)
+        share = float((numbers == UNK).sum() / (numbers >= UNK).sum())
+        if share > 0.5:
+            warnings.warn(
+                f"{share:.0%} of the {side} words to report on do not occur among those learned "
+                "from, so that the table says little. Bring more text, allow a larger "
+                "vocab_size=..., or cut words into pieces with sentencepiece",
+                stacklevel=4,
+            )
+    return OwnText(table, history.last("chance"), history, notice)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from torch import Tensor
@@ -67,10 +68,6 @@ class Translation(OnPairs):
     chosen_on: int = 50  #: held-out pairs that choose a checkpoint
     reported_on: int = 150  #: held-out pairs that are reported on
 
-    def __post_init__(self) -> None:
-        if self.runs < 2:
-            raise ValueError(f"expected two runs or more, to compare them, found {self.runs}")
-
 
 @dataclass(frozen=True)
 class Pairs:
@@ -102,7 +99,7 @@ def prepare_pairs(
     (pairs, *held_out), source, target = _numbered(config, (train, val, test))
     sizes = zip(held_out, (config.chosen_on, config.reported_on), strict=True)
     parts = [part.batch(range(min(most, len(part)))) for part, most in sizes]
-    batch = joined(parts)
+    batch = blocks.joined(parts)
     entries, gold = None, batch.gold
     if dictionary is not None:
         entries = vocabulary.number_dictionary(dictionary, source, target)
@@ -120,16 +117,6 @@ def _numbered(
     )
     encode = batches.encode_parallel
     return [encode(part, source, target, config.max_words) for part in parts], source, target
-
-
-def joined(parts: Sequence[Batch]) -> Batch:
-    """Batches one below the other, padded to one width."""
-    gold = [part.gold for part in parts if part.gold is not None]
-    return Batch(
-        blocks.joined([part.source for part in parts]),
-        blocks.joined([part.target for part in parts]),
-        blocks.joined(gold, -1) if len(gold) == len(parts) else None,
-    )
 
 
 def _loaded(
@@ -150,6 +137,16 @@ def load_pairs(config: Translation) -> Pairs:
     return prepare_pairs(config, train, val, test, dictionary)
 
 
+def _asked(
+    config: OnPairs, train: batches.EncodedPairs, dictionary: Mapping[int, frozenset[int]]
+) -> tuple[dict[int, frozenset[int]], Batch]:
+    """The frequent words of a dictionary that stand in pairs to learn from, and such pairs."""
+    frequent = dict(islice(dictionary.items(), config.dictionary_words))
+    sample = train.batch(train.containing(frequent, config.pairs_per_word))
+    there = set(sample.source.unique().tolist())  # short sentences do not have all of them
+    return {word: right for word, right in frequent.items() if word in there}, sample
+
+
 def train_translator(
     config: Translation,
     ready: Pairs,
@@ -158,11 +155,11 @@ def train_translator(
     progress: str | None = None,
     prepare: Callable[[models.Seq2Seq], object] | None = None,
 ) -> tuple[models.Seq2Seq, blocks.Trace, list[float]]:
-    """One translator from one seed, and what it showed on the held-out pairs.
+    """One translator from one seed, its trace on the held-out pairs, and the words it knows.
 
     Twins, of either of ``KINDS``, share start and batches. ``prepare`` is done with the model
-    before. Returned with it and its trace (of accuracy of the next word): the share, at each
-    checkpoint, of frequent words whose best translation is in the dictionary, if there is one.
+    before. Words known: at each checkpoint the share of frequent words whose best translation is in
+    the dictionary, if there is one. Performance is accuracy of the next word.
     """
     shape = models.Seq2SeqConfig(
         *(*ready.sizes, config.width, config.width),
@@ -174,10 +171,7 @@ def train_translator(
     )
     trace, known = blocks.Trace(), list[float]()
     wanted = iter(sorted({0, config.steps, *config.checkpoints}))
-    frequent = dict(list((ready.dictionary or {}).items())[: config.dictionary_words])
-    sample = ready.train.batch(ready.train.containing(frequent, config.pairs_per_word))
-    there = set(sample.source.unique().tolist())  # short sentences do not have all of them
-    asked = {word: right for word, right in frequent.items() if word in there}
+    asked, sample = _asked(config, ready.train, ready.dictionary or {})
 
     def look(model: models.Seq2Seq) -> dict[str, float]:
         where = next(model.parameters()).device
@@ -253,8 +247,8 @@ def compare_translators(
 
     Run k has the seed ``block * runs + k``. Metrics are those of ``blocks.compare`` (references
     ``px``, ``m1``, ``diagonal``) and of ``judged`` by Model 1 and ``gold``; ``ktiw/words`` where a
-    dictionary is there; ``blocks.lag`` between the gold curves (else those of Model 1); ``lag/m1``
-    between those of Model 1; ``spread/at-ktiw``: ``spread`` when KTIW is half-way up.
+    dictionary is there; ``blocks.lag`` between the gold curves (else those of Model 1);
+    ``spread/at-ktiw``: ``spread`` when KTIW is half-way up.
     """
     began = time.perf_counter()
     held_out = ready.held_out
@@ -274,13 +268,8 @@ def compare_translators(
     kind = "m1" if ready.gold is None else "gold"
     for k, run in enumerate(learned):
         curves = judged(held_out, run, {"m1": references["m1"]}, ready.gold)
-        by_model1, found = (
-            blocks.lag(run.steps, curves[f"ktiw/{name}"], curves[f"attention/{name}"])
-            for name in ("m1", kind)
-        )
-        if by_model1:
-            found["lag/m1"] = by_model1["lag"]
-        if "rise/ktiw" in found:
+        found = blocks.lag(run.steps, curves[f"ktiw/{kind}"], curves[f"attention/{kind}"])
+        if found:
             spreads = blocks.spreads(held_out, run)
             found["spread/at-ktiw"] = float(np.interp(found["rise/ktiw"], run.steps, spreads))
         shown = {"ktiw/words": words[k]} if words[k] else {}
@@ -298,9 +287,8 @@ def uniform_translation(config: UniformTranslation, seed: int) -> training.Histo
 
     Metrics at each evaluated step: ``token_accuracy``; ``gold``, how often the lexical probe is
     largest where the dictionary says; ``proxy`` and ``model1``, agreement A(beta^uf, .) with the
-    two; ``words``, the share of frequent words whose best translation is in the dictionary. At step
-    0 also what others reach: ``proxy/gold`` and ``/words``, ``model1/gold`` and ``/words``,
-    ``diagonal/gold``, ``diagonal/proxy``, ``chance``.
+    two; ``words``, as in ``train_translator``. At step 0 also what proxy, Model 1 and the diagonal
+    reach, as ``proxy/gold``, and ``chance``.
     """
     parts, entries = _loaded(config, "train", "val")
     (train, val), source, target = _numbered(config, parts)
@@ -309,8 +297,7 @@ def uniform_translation(config: UniformTranslation, seed: int) -> training.Histo
     held_out = val.batch(range(min(config.pairs_measured, len(val))))
     gold = probes.dictionary_gold(held_out, dictionary)
     mask = probes.pair_mask(held_out, end_symbol=False)
-    asked = dict(list(dictionary.items())[: config.dictionary_words])
-    sample = train.batch(train.containing(asked, config.pairs_per_word))
+    asked, sample = _asked(config, train, dictionary)
     found = cooccurrence_tables(config, train, sizes, seed)
     tables = {"proxy": found["px"], "model1": found["m1"]}
     known = candidates(tables, held_out)
@@ -341,7 +328,7 @@ def uniform_translation(config: UniformTranslation, seed: int) -> training.Histo
         attention="uniform",
     )
     stream = train.batches(config.batch_size, seed)
-    schedule = blocks.schedule(config, evaluate_every=config.evaluate_every)
+    schedule = replace(blocks.schedule(config), evaluate_every=config.evaluate_every)
     model, loss = models.build(shape, seed), models.sequence_loss
     history = training.train(model, stream, loss, schedule, evaluate=measure, seed=seed)
     return replace(history, rows=(*blocks.as_rows([0], once), *history.rows))

@@ -15,7 +15,7 @@ What ``translation/*.py`` of the authors' code really computes, where that is no
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -31,7 +31,7 @@ from lessons_lib.corpora.sources import cache_directory
 from lessons_lib.lab import blocks, long_runs
 from lessons_lib.lab.decoding import translate
 from lessons_lib.lab.saliency import saliency
-from lessons_lib.lab.translation import KINDS, candidates, joined, judged, model1
+from lessons_lib.lab.translation import KINDS, candidates, judged, model1
 from lessons_lib.tasks import BOS, Batch
 
 CHECKPOINTS = (
@@ -118,16 +118,8 @@ def prepare(config: Translator) -> Ready:
         chosen = list(rows[: config.measured_on])
         parts.append(part.batch(chosen))
         references[name] = [corpus.target[i] for i in part.index[chosen].tolist()]
-    held_out = blocks.HeldOut(joined(parts), len(parts[0]), len(parts[2]), end_symbol=True)
+    held_out = blocks.HeldOut(blocks.joined(parts), len(parts[0]), len(parts[2]), end_symbol=True)
     return Ready(train, val, held_out, references, subwords)
-
-
-def shortened(batch: Batch) -> Iterator[tuple[Tensor, Batch]]:
-    """Which rows of a batch, and these without superfluous columns: similar lengths together."""
-    sources, targets = batch.source_mask.sum(1), batch.target_mask.sum(1)
-    for part in (sources * (batch.target.shape[1] + 1) + targets).argsort().split(32):
-        src, tgt = int(sources[part].max()), int(targets[part].max())
-        yield part, Batch(batch.source[part, :src], batch.target[part, :tgt])
 
 
 def accuracy(model: models.Seq2Seq, pairs: batches.EncodedPairs) -> float:
@@ -164,7 +156,7 @@ def look(config: Translator, ready: Ready, model: models.Seq2Seq) -> dict[str, A
     beta, hits = torch.zeros_like(attention), torch.zeros_like(batch.target)
     where = next(model.parameters()).device
     with probes.evaluating(model):
-        for rows, short in shortened(batch):
+        for rows, short in blocks.by_length(batch, 32):
             out = model(short.to(where))
             tgt, src = out.attention.shape[2:]
             attention[rows, :tgt, :src] = out.attention.mean(1).cpu()
@@ -187,11 +179,12 @@ def bleu(config: Translator, ready: Ready, model: models.Seq2Seq, part: str) -> 
     batch = ready.held_out.batch[ready.held_out.parts[part]]
     where = next(model.parameters()).device
     written = [""] * len(batch)
-    for rows, short in shortened(batch):
+    for rows, short in blocks.by_length(batch, 32):
         found = translate(model, short.source.to(where), beam=config.beam)
         for row, words in zip(rows.tolist(), found, strict=True):
             written[row] = ready.subwords.decode(words)
-    return float(sacrebleu.corpus_bleu(written, [ready.references[part]]).score)
+    # Forced: it would warn that references may be cut into words, as one of the corpora is.
+    return float(sacrebleu.corpus_bleu(written, [ready.references[part]], force=True).score)
 
 
 def trace(

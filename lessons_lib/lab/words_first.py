@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 
 from lessons_lib import models, probes, training
-from lessons_lib.config import check_fields
 from lessons_lib.lab import blocks, translation
 from lessons_lib.lab.translation import Pairs, Translation, load_pairs
 from lessons_lib.tasks import EOS, FIRST_WORD, UNK, Batch
@@ -39,10 +38,6 @@ class WordsFirst(Translation):
     table: Table = "model1"  #: what it is prepared with, see the head of the module
     prepare_steps: int = 500  #: updates of the preparation
     prepare_words: int = 64  #: source words in each of them
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_fields(self)
 
 
 def exchanged(size: int, seed: int) -> Tensor:
@@ -69,8 +64,8 @@ def tables(ready: Pairs, seed: int) -> dict[str, Tensor]:
     dictionary = torch.zeros(sizes, dtype=torch.float64)
     for word, translations in (ready.dictionary or {}).items():
         dictionary[word, list(translations)] = 1 / len(translations)
-    found = {"model1": translation.model1(ready.train, sizes), "dictionary": dictionary}
-    found["frequencies"] = frequencies
+    model1 = translation.model1(ready.train, sizes)
+    found = {"model1": model1, "dictionary": dictionary, "frequencies": frequencies}
     for name, table in found.items():
         said = (table.sum(1, keepdim=True) > 0).index_fill(0, torch.tensor([UNK]), False)
         found[name] = torch.where(said, table, frequencies).float()
@@ -115,7 +110,8 @@ def run_words_first(config: WordsFirst, seed: int) -> training.History:
 
     def prepare(model: models.Seq2Seq) -> None:
         stream = words_alone(ready, config.prepare_words, seed)
-        how = blocks.schedule(config, config.prepare_steps, also_evaluate=())
+        steps = config.prepare_steps
+        how = replace(blocks.schedule(config), steps=steps, evaluate_every=steps, also_evaluate=())
         history = training.train(model, stream, loss, how, seed=seed)
         rows.extend({**row, "step": 0, "metric": "prepared"} for row in history.rows)
 
