@@ -1,14 +1,16 @@
 """What the scoreboard says of copying follows from the records, and from nothing else."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
 
 import pytest
 from scipy import stats as scipy_stats
 
+from lessons_lib.lab.heads import ONE_HEAD
 from lessons_lib.lab.records import COLUMNS, NotMeasuredError, Record, make_record
 from lessons_lib.scoreboard import claims
-from lessons_lib.scoreboard.claim import NOT_MEASURED, Claim, Loader, Thresholds
+from lessons_lib.scoreboard.claim import Claim, Loader, Thresholds
 
 Run = tuple[str, int, bool]
 """Branch at the end, step of the end, whether it copies then."""
@@ -33,7 +35,7 @@ def record(
         values |= {0: [0.1] * 4, step: [0.97 if solved else 0.6] * 2 + [looked] * 2}
         for when, each in values.items():
             rows += [(seed, when, *pair) for pair in zip(METRICS, each, strict=True)]
-    return made(rows, arm)
+    return replace(made(rows, arm), config=ONE_HEAD.to_dict())
 
 
 def load_of(found: Records) -> Loader:
@@ -63,7 +65,8 @@ def judged(
     row: str, experiment: str, arms: Mapping[str, Sequence[Run]], scale: str = "lesson", **t: float
 ) -> Claim:
     found = {arm: record(arm, runs, {60: [0.5] * len(runs)}) for arm, runs in arms.items()}
-    return claims.rows()[row](load_of({(experiment, scale): found}), Thresholds(**t))
+    sizes = {(experiment, size): found for size in (scale, "bfloat16")}
+    return claims.rows()[row](load_of(sizes), Thresholds(**t))
 
 
 def shares(n: int = 20, **aligned: int) -> dict[str, list[Run]]:
@@ -182,7 +185,9 @@ def test_bad_heads_are_compared_by_outcome_and_time(bad: int, step: int, verdict
     }
     found = judged("bad-heads-fail", "head_mix", arms)
     assert found.verdict == verdict
-    assert found.found.ours.endswith(f"the authors' size: {NOT_MEASURED}")
+    copying = 50 * (step <= 190)
+    assert f"copy by step 190: {copying} of 50 (below 0.6 then: 50" in found.found.ours or copying
+    assert " and 40 of 50; there are 50 different sets" in found.found.ours
 
 
 @pytest.mark.parametrize(("kinds", "verdict"), [
@@ -196,7 +201,8 @@ def test_heads_are_sorted_by_their_starts_if_orders_agree(kinds: list[int], verd
         arm: record(arm, [IN_TIME if good >= k else NEVER for good in kinds])
         for k, arm in ((1, "order-1"), (2, "order-2"), (3, "order-3"))
     }
-    found = claims.rows()["starts-sort-heads"](load_of({("head_starts", "lesson"): arms}))
+    sizes = {("head_starts", size): arms for size in ("lesson", "bfloat16")}
+    found = claims.rows()["starts-sort-heads"](load_of(sizes))
     assert found.verdict == verdict
     good, bad, aligned = kinds.count(3), kinds.count(0), sum(kinds) / (3 * n)
     expected = n * (aligned**3 + (1 - aligned) ** 3)

@@ -144,8 +144,7 @@ _classified = partial(_scale, classification.run_classification)
 _copied = partial(_scale, copying.run_copying)
 _intervened = partial(_small, interventions.run_intervention)
 _translated = partial(
-    *(_scale, translator.run_translator, translator.translators()),
-    own={"ja-en": "japanese"},
+    _scale, translator.run_translator, translator.translators(), own={"ja-en": "japanese"}
 )
 _SCALES = {
     "uniform_translation/short": _scale(
