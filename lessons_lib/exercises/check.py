@@ -1,8 +1,9 @@
 """Check the answer to an exercise: ``check("6.2", answer)``.
 
 It says that the answer is right, or that there is none yet, or what is wrong and which mistake it
-probably is. A checker compares with properties, closed forms and slow enumeration, never with a
-solution: there is none in this package. What it stops and puts back stands at ``sandbox``.
+probably is. A checker compares with properties, closed forms, slow enumeration and the theory of
+the book, never with a solution: there is none in this package. What it stops and puts back stands
+at ``sandbox``.
 """
 
 from typing import Any
