@@ -190,13 +190,15 @@ def no_corpus_for_six(config: Dice, seed: int) -> History:
     return throw(config, seed)
 
 
-def test_a_corpus_that_is_not_here_ends_the_run_after_earlier_arms_were_written(
+def test_without_a_corpus_other_arms_are_measured_and_written(
     package: Path, capsys: Captured, register: Register
 ) -> None:
-    register(paper=Scale(no_corpus_for_six, {"four": Dice(4), "six": Dice()}, (1, 2)))
-    with pytest.raises(SystemExit):
-        run.main(["run", "dice"])
-    assert "pips are not here.\nTwo remedies: this and that" in capsys.readouterr().err
+    register(paper=Scale(no_corpus_for_six, {"six": Dice(), "four": Dice(4)}, (1, 2)))
+    assert run.main(["run", "dice"]) == 1
+    told = capsys.readouterr()
+    assert "six: not measured here: pips are not here.\nTwo remedies: this and that" in told.err
+    assert "1 records of 2 seeds" in told.out
+    assert told.out.endswith("not measured here: six\n")
     assert [path.name for path in package.rglob("*.json")] == ["four.json"]
     sent = pickle.loads(pickle.dumps(CorpusUnavailable("in one line.\nAll of it")))
     assert (str(sent), sent.reason) == ("in one line.\nAll of it", "in one line")

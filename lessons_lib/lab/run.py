@@ -80,22 +80,18 @@ def run(
     only: Sequence[str] | None = None,
     directory: Path | None = None,
     executor: Executor | None = None,
-    out: Path | None = None,
 ) -> dict[str, Record]:
     """Measure the seeds that are missing, in parallel, and join those of each arm into a record.
 
     Each seed that is done is written to a file of its own at once, in a directory or in the cache.
     Two runs at once measure some seeds twice and do no other harm. A file that cannot be used is
     set aside, with a warning. ``seeds`` stand in place of the registered ones, ``only`` names some
-    arms, ``executor`` is that of ``parallel.run_seeds``. The record of each arm is written to the
-    directory ``out``, if any, when it is done. An ``OSError`` before any run is begun if a
-    directory cannot be written.
+    arms, ``executor`` is that of ``parallel.run_seeds``. An ``OSError`` before any run is begun if
+    the directory cannot be written.
     """
     scale, chosen = _scale(name, scale)
     wanted = chosen.seeds if seeds is None else tuple(seeds)
     made = {}
-    if out:
-        make_writable(out)
     # One pool for all arms; it starts no process before there is work.
     with parallel.seed_pool() as here:
         for position, (arm, config) in enumerate(chosen.arms.items()):
@@ -113,8 +109,6 @@ def run(
             record = records.merge([records.read(path) for path in paths.values()])
             record = replace(record, name=arm, deviations=chosen.told(arm), position=position)
             made[arm] = records.ends_of(record) if chosen.ends_only else record
-            if out:
-                records.save(made[arm], out / f"{arm}.json")
     return made
 
 
@@ -218,14 +212,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "run":
         try:
             return _run(options, parser)
-        except (ClusterError, CorpusUnavailable) as error:
-            parser.exit(2, f"{error}\n")
+        except ClusterError as error:
+            parser.error(str(error))
     _write(_listed() if options.command == "list" else status().to_string(index=False))
     return 0
 
 
 def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    """Measure what is missing of the arms that are asked for, and say what was written."""
+    """Measure arm by arm, each written when it is done; 1 if a corpus of some arm is not there."""
     name = options.name
     try:
         scale, chosen = _scale(name, options.scale)
@@ -238,13 +232,26 @@ def _run(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         parser.error(f"{name} has no arm {wrong.pop()!r}; there is {', '.join(chosen.arms)}")
     seeds = chosen.seeds[: options.seeds]
     where = (options.out or records.PACKAGED) / name / scale
-    out = where if len(seeds) == total or options.out else None
-    with cluster_executor(options.scheduler) as executor:
-        made = run(name, scale, seeds=seeds, only=arms, executor=executor, out=out)
+    write = len(seeds) == total or options.out is not None
+    if write:
+        make_writable(where)
+    lacking = []
+    with cluster_executor(options.scheduler) as there, parallel.seed_pool() as here:
+        for arm in arms:
+            try:
+                made = run(name, scale, seeds=seeds, only=[arm], executor=there or here)
+            except CorpusUnavailable as error:
+                lacking.append(arm)
+                sys.stderr.write(f"{arm}: not measured here: {error}\n")
+                continue
+            if write:
+                records.save(made[arm], where / f"{arm}.json")
     _write(
-        f"{len(made)} records of {len(seeds)} seeds each written to {where}"
-        if out
+        f"{len(arms) - len(lacking)} records of {len(seeds)} seeds each written to {where}"
+        if write
         else f"{len(seeds)} of {total} seeds are done and kept in the cache; the records in the "
         "package stay as they are until all are (or give --out)"
     )
-    return 0
+    if lacking:
+        _write(f"not measured here: {', '.join(lacking)}")
+    return bool(lacking)
