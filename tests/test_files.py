@@ -131,6 +131,8 @@ def test_a_labelled_line_splits_at_the_first_tab_or_blank(file: File, ending: st
     assert (corpus.classes, corpus.labels) == (("-1", "3", "10"), (1, 0, 1, 1, 2))
     assert (corpus.name, len(corpus)) == (f"a{ending}", 5)
     assert len(read_labelled(file("".join(f"{i % 11} a\n" for i in range(100)))).classes) == 11
+    with pytest.raises(ValueError, match=r"found 11 labels of 20 texts.* number"):
+        read_labelled(file("".join(f"{min(i, 10)} a\n" for i in range(20))))
 
 
 @pytest.mark.parametrize(
@@ -138,10 +140,10 @@ def test_a_labelled_line_splits_at_the_first_tab_or_blank(file: File, ending: st
     [
         ("spam win", r"line 2: expected an integer label .*classes=.*found 'spam win'"),
         ("1.0 x", r"line 2: expected an integer label .*found '1\.0 x'"),
-        ("", "line 2: expected .* found ''"),
-        ("1 \t", r"line 2: expected .* and a text, found '1 \\t'"),
-        ("1 __label__a two", "line 2: expected .* and a text, found '1 __label__a"),
-        ("1", r"line 2: expected .* and a text, found '1'"),
+        ("", "line 2 is blank"),
+        ("1 \t", r"line 2: expected .* and a text .*found '1 \\t'"),
+        ("1 __label__a two", "line 2: expected .* and a text .*found '1 __label__a"),
+        ("1", r"line 2: expected .* and a text .*found '1'"),
     ],
 )
 def test_a_line_that_cannot_be_read_is_shown(file: File, second: str, message: str) -> None:

@@ -161,7 +161,8 @@ def read_labelled(
     are integers, and any will do (0 and 1, -1 and 1, ...): they are sorted, and the ``classes`` of
     the corpus are what stands in the file. Where the file has words for labels, name them in
     ``classes``, in the order of their indices; they may have blanks inside. A ``ValueError`` as
-    ``read_lines``, or if classes have no order or a line has no label as above, or no text.
+    ``read_lines``, or if classes have no order, a line is blank, has no label as above or no text,
+    or integers number the texts.
     """
     path = Path(path)
     different = {name for name in classes or () if isinstance(name, str) and name.strip()}
@@ -173,20 +174,28 @@ def read_labelled(
     wanted = "an integer label (if they are words, name them: classes=('ham', 'spam'))"
     label = "[+-]?[0-9]+"
     if classes:
+        classes = [unicodedata.normalize("NFC", name) for name in classes]
         wanted = f"one of the labels {', '.join(classes)}"
         label = "|".join(map(re.escape, sorted(classes, key=len, reverse=True)))
     found: list[str] = []
     texts: list[str] = []
     for number, line in enumerate(read_lines(path, encoding), start=1):
+        if not line.strip():
+            raise ValueError(f"{path}: line {number} is blank; each line has a label and a text")
         # A second label in fastText's notation would give the first one away.
         pattern = rf"[\t ]*({label})[\t ]\s*(?!__label__)(\S.*)"
         parts = re.fullmatch(pattern, line, flags=re.DOTALL)
         if parts is None:
             raise ValueError(
-                f"{path}, line {number}: expected {wanted}, a tab or blank, and a text, found "
-                f"{line[:60]!r}"
+                f"{path}, line {number}: expected {wanted}, a tab or blank, and a text that begins "
+                f"with no second label, found {line[:60]!r}"
             )
         found.append(parts[1] if classes else str(int(parts[1])))
         texts.append(parts[2].rstrip())
     names = tuple(classes or sorted(set(found), key=int))
+    if not classes and len(texts) >= 20 and 2 * len(names) > len(texts):
+        raise ValueError(
+            f"{path}: expected a few labels with many texts each, found {len(names)} labels of "
+            f"{len(texts)} texts. If they number the texts, take them out of the file"
+        )
     return LabelledCorpus(path.name, tuple(texts), tuple(map(names.index, found)), names)
