@@ -152,6 +152,11 @@ def schedule(config: Any) -> TrainConfig:
     )
 
 
+def checkpoints(config: Any) -> list[int]:
+    """The steps at which a run of a text configuration is looked at."""
+    return [s for s in sorted({0, config.steps, *config.checkpoints}) if s <= config.steps]
+
+
 def as_rows(
     steps: Sequence[int], curves: Mapping[str, Sequence[float] | float], after: str = ""
 ) -> list[Row]:

@@ -206,8 +206,7 @@ def train_classifier(
     shape = classifier.ClassifierConfig(
         len(ready.vocab), config.d_embed, config.d_hidden, config.bidirectional, attention
     )
-    trace = blocks.Trace()
-    wanted = iter(sorted({0, config.steps, *config.checkpoints}))
+    trace = blocks.Trace(blocks.checkpoints(config))
     batch, best = ready.held_out.batch, dict[str, tuple[int, dict[str, Tensor]]]()
 
     def look(model: classifier.Classifier) -> dict[str, float]:
@@ -219,7 +218,6 @@ def train_classifier(
             alpha[rows, :, src] = out.attention.mean(1).cpu()
             beta[rows, :, src] = classifier.speaking_for_label(out.word_scores, some).cpu()
             score[rows] = out.score.cpu()
-        trace.steps.append(next(wanted))
         trace.beta.append(beta)
         trace.attention += [alpha] if attention == "learned" else []
         for part, shown in ready.held_out.parts.items():

@@ -103,34 +103,30 @@ class Ready:
 
 def prepare(config: Translator) -> Ready:
     """Load a corpus, find its pieces in both sides of the training part, and number it."""
-    languages, splits = (config.source, config.target), ("val", "test", "train")
-    corpora = [loaders.load_parallel(config.corpus, *languages, split) for split in splits]
+    of, names = (config.corpus, config.source, config.target), ("choosing", "shown", "seen")
+    corpora = [loaders.load_parallel(*of, split) for split in ("val", "test", "train")]
     lines = [*corpora[-1].target, *corpora[-1].source]
     subwords = vocabulary.train_subwords(lines, config.pieces)
-    encode = batches.encode_parallel
-    val, test, train = (encode(corpus, subwords, subwords) for corpus in corpora)
+    encoded = [batches.encode_parallel(corpus, subwords, subwords) for corpus in corpora]
+    val, _, train = encoded
     sample = random.Random(1).sample(range(len(train)), min(len(corpora[0]), len(train)))
-    wanted = (val, range(len(val))), (test, range(len(test))), (train, sample)
     parts, references = [], {}
-    for name, corpus, (part, rows) in zip(
-        ("choosing", "shown", "seen"), corpora, wanted, strict=True
-    ):
-        chosen = list(rows[: config.measured_on])
-        parts.append(part.batch(chosen))
-        references[name] = [corpus.target[i] for i in part.index[chosen].tolist()]
+    for name, corpus, pairs in zip(names, corpora, encoded, strict=True):
+        rows = (sample if pairs is train else [*range(len(pairs))])[: config.measured_on]
+        parts.append(pairs.batch(rows))
+        references[name] = [corpus.target[i] for i in pairs.index[rows].tolist()]
     held_out = blocks.HeldOut(blocks.joined(parts), len(parts[0]), len(parts[2]), end_symbol=True)
     return Ready(train, val, held_out, references, subwords)
 
 
 def accuracy(model: models.Seq2Seq, pairs: batches.EncodedPairs) -> float:
     """Share of all output words of some pairs that get the largest logit, the end symbol too."""
-    right = total = 0
+    right, where = 0, next(model.parameters()).device
     for batch in pairs.batches(64, seed=0, epochs=1):
-        batch = batch.to(next(model.parameters()).device)
-        hit = model(batch).logits.argmax(-1) == batch.target
-        right += int(hit[batch.target_mask].sum())
-        total += int(batch.target_mask.sum())
-    return right / total
+        some = batch.to(where)
+        hit = model(some).logits.argmax(-1) == some.target
+        right += int(hit[some.target_mask].sum())
+    return right / len(pairs.target_ids)
 
 
 def train_translator(
@@ -295,9 +291,6 @@ def translators() -> dict[str, Translator]:
     The Japanese corpus is not theirs: sentencepiece, and BLEU, see words separated by blanks.
     """
     captions = Translator(order="source", steps=18000, patience=4000, measured_on=300)
-    return {
-        "de-en": captions,
-        "ja-en": replace(  # sentencepiece finds no more than 7,072 pieces in it
-            captions, corpus="small_parallel_enja", source="ja", pieces=7000
-        ),
-    }
+    # Sentencepiece finds no more than 7,072 pieces in it.
+    japanese = replace(captions, corpus="small_parallel_enja", source="ja", pieces=7000)
+    return {"de-en": captions, "ja-en": japanese}
