@@ -169,9 +169,9 @@ def as_rows(
     return found
 
 
-def ended(rows: Iterable[Row], steps: int, began: float, at_least: float = 0.0) -> History:
-    """The history of a block that began at a time of ``time.perf_counter``."""
-    spent = max(time.perf_counter() - began, at_least)
+def ended(rows: Iterable[Row], steps: int, began: float, *runs: Trace) -> History:
+    """The history of a block that began at a time of ``time.perf_counter``; runs may be older."""
+    spent = max(time.perf_counter() - began, sum(run.seconds for run in runs))
     return History(tuple(rows), steps, False, spent, pick_device().type)
 
 
@@ -196,7 +196,7 @@ def _values(
     candidates |= {name: [reference] for name, reference in references.items()}
     names = ["alpha,uf", "delta,uf", "-delta,uf", "alpha,beta"]
     for name in references:
-        turned = [f"{name},uf"] if f"{name},uf" in XI else []
+        turned: list[str] = [f"{name},uf"] if f"{name},uf" in XI else []
         names += [f"uf,{name}", *turned, f"alpha,{name}", f"delta,{name}"]
     names += ["alpha,twin", "delta,twin", "uf,twin"] if twin is not None else []
     agreed = [held_out.agreements(alpha, other.attention, report) for other in others]
@@ -205,7 +205,7 @@ def _values(
         us, vs = (candidates[side] for side in name.split(","))
         # At each checkpoint; the best one counts, but of the twin of uf the last.
         both = product(us, vs[-1:] if name == "uf,twin" else vs)
-        u, v = max(both, key=lambda pair: held_out.agree(*pair, choose))
+        u, v = max(both, key=lambda pair: held_out.agree(pair[0], pair[1], choose))
         level = held_out.agree(u, v, report)
         yield f"A({name})", level
         if name == "alpha,uf":
@@ -259,6 +259,7 @@ def compare(
     rows = as_rows(
         steps, {f"chance{r}": held_out.chance(READINGS[r][1]) for r in readings if r != "/max"}
     )
+    k: int
     for k, run in enumerate(learned):
         others, stranger = [*learned[k + 1 :], *learned[:k]], uniform[(k + 1) % len(uniform)]
         twin = uniform[k] if k < len(uniform) else None

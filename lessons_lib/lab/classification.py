@@ -31,7 +31,6 @@ from lessons_lib.lab.saliency import label_saliency
 from lessons_lib.tasks import BOS, EOS, LabelledBatch
 
 Kind = Literal["learned", "uniform"]
-
 CHECKPOINTS = (10, 50, 100, 150, 200, *range(250, 4000, 250))
 """Updates after which the authors look at a run, besides 0 and the last."""
 SHORT_CHECKPOINTS = (10, 20, 40, 60, 80, 100, 125, 150, 200, 250, 300)
@@ -284,8 +283,7 @@ def compare_classifiers(
         own = held_out.agreements(alpha, trace.attention)
         lag = blocks.lag(trace.steps, ktiw, own)
         rows += blocks.as_rows(trace.steps, {"ktiw": ktiw, **lag}, f"#{k}")
-    trained = sum(trace.seconds for trace in (*learned, *uniform))
-    return blocks.ended(rows, config.steps, began, trained)
+    return blocks.ended(rows, config.steps, began, *learned, *uniform)
 
 
 def run_classification(config: Classification, seed: int) -> training.History:

@@ -290,7 +290,7 @@ def uniform_translation(config: UniformTranslation, seed: int) -> training.Histo
     (train, val), source, target = _numbered(config, parts)
     dictionary = vocabulary.number_dictionary(entries or {}, source, target)
     sizes = len(source), len(target)
-    held_out = val.batch(range(min(config.pairs_measured, len(val))))
+    held_out = val.batch(range(len(val))[: config.pairs_measured])
     gold = probes.dictionary_gold(held_out, dictionary)
     mask = probes.pair_mask(held_out, end_symbol=False)
     asked, sample = _asked(config, train, dictionary)

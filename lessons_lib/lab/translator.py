@@ -34,10 +34,7 @@ from lessons_lib.lab.saliency import saliency
 from lessons_lib.lab.translation import KINDS, candidates, judged, model1
 from lessons_lib.tasks import BOS, Batch
 
-CHECKPOINTS = (
-    *(0, 50, 100, 500, 1000, 1500, *range(2000, 20001, 2000)),
-    *(24000, 28000, 32000, 36000),
-)
+CHECKPOINTS = (0, 50, 100, 500, 1000, 1500, *range(2000, 20001, 2000), *range(24000, 36001, 4000))
 """The authors' checkpoints on Multi30k."""
 
 
@@ -205,7 +202,7 @@ def trace(
     seen = [shown(kind, step, lambda: look(config, ready, model)) for step in found]
     by_part = {part: [one[measure][part] for one in seen] for part in parts}
     run = blocks.Trace([*found], by_part.pop("shown"), by_part)
-    run.beta = [one["beta"] for one in seen]
+    run.beta, run.seconds = [one["beta"] for one in seen], long_runs.seconds(folder)
     if attention == "learned":
         run.attention = [one["attention"] for one in seen]
         for best in {run.gold(part) for part in parts}:
@@ -277,12 +274,10 @@ def run_translator(config: Translator, seed: int) -> training.History:
             for row in blocks.compare(ready.held_out, learned, uniform, references)
             if not prefix or row["metric"].startswith(by_performance)
         ]
+    judges = {"m1": references["m1"]}
     for k, run in enumerate(learned):
-        curves = judged(ready.held_out, run, {"m1": references["m1"]})
-        rows += blocks.as_rows(run.steps, curves, f"#{k}")
-    kept = config.folder(*_AFTER)
-    trained = sum(long_runs.seconds(kept / f"{kind}-{one}") for kind in KINDS for one in seeds)
-    return blocks.ended(rows, max(row["step"] for row in rows), began, trained)
+        rows += blocks.as_rows(run.steps, judged(ready.held_out, run, judges), f"#{k}")
+    return blocks.ended(rows, max(row["step"] for row in rows), began, *learned, *uniform)
 
 
 def translators() -> dict[str, Translator]:
