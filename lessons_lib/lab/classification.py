@@ -314,7 +314,5 @@ def classifications() -> dict[str, Classification]:
 
 def short_classifications(*, bidirectional: bool) -> dict[str, Classification]:
     """Short runs of a classifier that reads in one direction, or in both."""
-    return {
-        arm: short(corpus=corpus, positive=positive, bidirectional=bidirectional)
-        for arm, (corpus, positive) in SIDES.items()
-    }
+    usual = short(bidirectional=bidirectional)
+    return {arm: replace(usual, corpus=c, positive=p) for arm, (c, p) in SIDES.items()}

@@ -58,14 +58,11 @@ class InterventionConfig(CopyingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         steps, prepare, groups = self.prepare_steps, self.prepare, get_args(Group)
+        frozen = f"frozen from {', '.join(groups)}, found {self.frozen}"
+        taught = "prepare_steps above 0 with a preparation, else 0, found "
+        taught += f"{steps} with prepare {prepare!r}"
         unknown = not set(self.frozen) <= set(groups)
-        refuse(
-            {
-                f"frozen from {', '.join(groups)}, found {self.frozen}": unknown,
-                "prepare_steps above 0 with a preparation, else 0, found "
-                f"{steps} with prepare {prepare!r}": (prepare != "nothing") != (steps > 0),
-            }
-        )
+        refuse({frozen: unknown, taught: (prepare != "nothing") != (steps > 0)})
 
     @property
     def model(self) -> models.Seq2SeqConfig:
