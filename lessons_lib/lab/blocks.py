@@ -12,6 +12,7 @@ question, on the sentences that ``READINGS`` names.
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -151,6 +152,11 @@ def schedule(config: Any) -> TrainConfig:
     )
 
 
+def checkpoints(config: Any) -> list[int]:
+    """The steps at which a run of a text configuration is looked at."""
+    return [s for s in sorted({0, config.steps, *config.checkpoints}) if s <= config.steps]
+
+
 def as_rows(
     steps: Sequence[int], curves: Mapping[str, Sequence[float] | float], after: str = ""
 ) -> list[Row]:
@@ -163,9 +169,9 @@ def as_rows(
     return found
 
 
-def ended(rows: Iterable[Row], steps: int, began: float, at_least: float = 0.0) -> History:
-    """The history of a block that began at a time of ``time.perf_counter``."""
-    spent = max(time.perf_counter() - began, at_least)
+def ended(rows: Iterable[Row], steps: int, began: float, *runs: Trace) -> History:
+    """The history of a block that began at a time of ``time.perf_counter``; runs may be older."""
+    spent = max(time.perf_counter() - began, sum(run.seconds for run in runs))
     return History(tuple(rows), steps, False, spent, pick_device().type)
 
 
@@ -184,27 +190,21 @@ def _values(
     rows = held_out.parts[report]
     mask = held_out.mask[rows]
     gold = run.gold(choose)
-    alpha, delta, uf = run.attention[gold], run.saliency[gold], uniform.beta
-    # What is compared at each checkpoint of a run; the best one counts.
-    pairs = {
-        "alpha,uf": [(alpha, beta) for beta in uf],
-        "delta,uf": [(delta, beta) for beta in uf],
-        "-delta,uf": [(-delta, beta) for beta in uf],
-        "alpha,beta": [(alpha, beta) for beta in others[0].beta],
-    }
-    for name, reference in references.items():
-        pairs[f"uf,{name}"] = [(beta, reference) for beta in uf]
-        if f"{name},uf" in XI:
-            pairs[f"{name},uf"] = [(reference, beta) for beta in uf]
-        pairs[f"alpha,{name}"] = [(alpha, reference)]
-        pairs[f"delta,{name}"] = [(delta, reference)]
-    if twin is not None:
-        pairs["alpha,twin"] = [(alpha, beta) for beta in twin.beta]
-        pairs["delta,twin"] = [(delta, beta) for beta in twin.beta]
-        pairs["uf,twin"] = [(beta, twin.beta[-1]) for beta in uf]
+    alpha, delta = run.attention[gold], run.saliency[gold]
+    candidates = {"alpha": [alpha], "delta": [delta], "-delta": [-delta], "uf": uniform.beta}
+    candidates |= {"beta": others[0].beta, "twin": [] if twin is None else twin.beta}
+    candidates |= {name: [reference] for name, reference in references.items()}
+    names = ["alpha,uf", "delta,uf", "-delta,uf", "alpha,beta"]
+    for name in references:
+        turned: list[str] = [f"{name},uf"] if f"{name},uf" in XI else []
+        names += [f"uf,{name}", *turned, f"alpha,{name}", f"delta,{name}"]
+    names += ["alpha,twin", "delta,twin", "uf,twin"] if twin is not None else []
     agreed = [held_out.agreements(alpha, other.attention, report) for other in others]
     performance = [other.performance_on(report) for other in others]
-    for name, both in pairs.items():
+    for name in names:
+        us, vs = (candidates[side] for side in name.split(","))
+        # At each checkpoint; the best one counts, but of the twin of uf the last.
+        both = product(us, vs[-1:] if name == "uf,twin" else vs)
         u, v = max(both, key=lambda pair: held_out.agree(pair[0], pair[1], choose))
         level = held_out.agree(u, v, report)
         yield f"A({name})", level

@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -31,7 +31,6 @@ from lessons_lib.lab.saliency import label_saliency
 from lessons_lib.tasks import BOS, EOS, LabelledBatch
 
 Kind = Literal["learned", "uniform"]
-
 CHECKPOINTS = (10, 50, 100, 150, 200, *range(250, 4000, 250))
 """Updates after which the authors look at a run, besides 0 and the last."""
 SHORT_CHECKPOINTS = (10, 20, 40, 60, 80, 100, 125, 150, 200, 250, 300)
@@ -142,29 +141,28 @@ def word_tables(config: Classification, ready: Prepared, seed: int) -> dict[str,
     batch, rows = ready.held_out.batch, ready.held_out.parts
     parts = {"": batch[rows["choosing"]], "/max": batch[rows["shown"]]}
     proxy = models.build_bag_of_words(len(ready.vocab), 1, seed, config.proxy_width)
-    best = dict.fromkeys(parts, torch.inf)
-    tables: dict[str, Tensor] = {}
+    tables: list[Tensor] = []
 
     def look(proxy: models.BagOfWords) -> dict[str, float]:
         table = proxy.word_logits()[:, 0]  # each with the bias, and so is their mean
+        tables.append(table - proxy.output.bias)
+        losses = {}
         for suffix, part in parts.items():
             scores = (table[part.source] * part.source_mask).sum(1) / part.source_mask.sum(1)
-            loss = float(binary_cross_entropy_with_logits(scores, part.label.float()))
-            if loss < best[suffix]:
-                best[suffix] = loss
-                tables[f"px{suffix}"] = table - proxy.output.bias
-        return {}
+            loss = binary_cross_entropy_with_logits(scores, part.label.float())
+            losses[f"px{suffix}"] = float(loss)
+        return losses
 
     size, epochs = config.proxy_batch_size, config.proxy_epochs
     epoch = -(-len(ready.train) // size)
+    how = training.TrainConfig(epoch * epochs, config.proxy_learning_rate, evaluate_every=epoch)
     stream = ready.train.batches(size, seed, epochs, whole=False)
-    schedule = training.TrainConfig(
-        epoch * epochs, config.proxy_learning_rate, evaluate_every=epoch
-    )
-    training.train(proxy, stream, proxy_loss, schedule, evaluate=look, seed=seed, device="cpu")
+    told = training.train(proxy, stream, proxy_loss, how, evaluate=look, seed=seed, device="cpu")
+    curves = told.frame().groupby("metric")["value"]
+    found = {name: tables[curves.get_group(name).argmin()] for name in ("px", "px/max")}
     everything = ready.train.batch(range(len(ready.train)))
     regressions = logistic_tables(everything, len(ready.vocab), parts)
-    return {**tables, **{f"lr{suffix}": table for suffix, table in regressions.items()}}
+    return found | {f"lr{suffix}": table for suffix, table in regressions.items()}
 
 
 def logistic_tables(
@@ -178,19 +176,16 @@ def logistic_tables(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    features = _frequencies(texts, source_vocab)
-    asked = {name: _frequencies(part, source_vocab) for name, part in parts.items()}
-    best = dict.fromkeys(parts, -1.0)
-    found: dict[str, Tensor] = {}
-    for strength in STRENGTHS:
-        with warnings.catch_warnings():  # weak penalties do not settle in 1000 steps, nor there
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            fitted = LogisticRegression(C=strength, max_iter=1000).fit(features, texts.label)
-        for name, part in parts.items():
-            accuracy = float(fitted.score(asked[name], part.label))
-            if accuracy > best[name]:
-                best[name] = accuracy
-                found[name] = torch.from_numpy(fitted.coef_[0]).float()
+    features, found = _frequencies(texts, source_vocab), dict[str, Tensor]()
+    with warnings.catch_warnings():  # weak penalties do not settle in 1000 steps, nor there
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        plans = [LogisticRegression(C=strength, max_iter=1000) for strength in STRENGTHS]
+        fits = [plan.fit(features, texts.label) for plan in plans]
+    for name, part in parts.items():
+        asked = _frequencies(part, source_vocab)
+        scores = [fit.score(asked, part.label) for fit in fits]
+        best = fits[scores.index(max(scores))]
+        found[name] = torch.from_numpy(best.coef_[0]).float()
     return found
 
 
@@ -210,8 +205,7 @@ def train_classifier(
     shape = classifier.ClassifierConfig(
         len(ready.vocab), config.d_embed, config.d_hidden, config.bidirectional, attention
     )
-    trace = blocks.Trace()
-    wanted = iter(sorted({0, config.steps, *config.checkpoints}))
+    trace = blocks.Trace(blocks.checkpoints(config))
     batch, best = ready.held_out.batch, dict[str, tuple[int, dict[str, Tensor]]]()
 
     def look(model: classifier.Classifier) -> dict[str, float]:
@@ -223,7 +217,6 @@ def train_classifier(
             alpha[rows, :, src] = out.attention.mean(1).cpu()
             beta[rows, :, src] = classifier.speaking_for_label(out.word_scores, some).cpu()
             score[rows] = out.score.cpu()
-        trace.steps.append(next(wanted))
         trace.beta.append(beta)
         trace.attention += [alpha] if attention == "learned" else []
         for part, shown in ready.held_out.parts.items():
@@ -288,10 +281,9 @@ def compare_classifiers(
         alpha = trace.attention[trace.gold("choosing")]
         ktiw = held_out.agreements(references["lr"], trace.beta)
         own = held_out.agreements(alpha, trace.attention)
-        rows += blocks.as_rows(trace.steps, {"ktiw": ktiw}, f"#{k}")
-        rows += blocks.as_rows(trace.steps, blocks.lag(trace.steps, ktiw, own), f"#{k}")
-    trained = sum(trace.seconds for trace in (*learned, *uniform))
-    return blocks.ended(rows, config.steps, began, trained)
+        lag = blocks.lag(trace.steps, ktiw, own)
+        rows += blocks.as_rows(trace.steps, {"ktiw": ktiw, **lag}, f"#{k}")
+    return blocks.ended(rows, config.steps, began, *learned, *uniform)
 
 
 def run_classification(config: Classification, seed: int) -> training.History:
@@ -316,13 +308,11 @@ SIDES = {
 def classifications() -> dict[str, Classification]:
     """At the authors' size, the cheapest corpora first."""
     found = {arm: Classification(*side) for arm, side in SIDES.items()}
-    limits: dict[str, Any] = {"max_words": 400, "chosen_on": 500, "reported_on": 1000}
-    return found | {"imdb": Classification("imdb", "pos", proxy_learning_rate=5e-5, **limits)}
+    imdb = Classification("imdb", "pos", max_words=400, chosen_on=500, reported_on=1000)
+    return found | {"imdb": replace(imdb, proxy_learning_rate=5e-5)}
 
 
 def short_classifications(*, bidirectional: bool) -> dict[str, Classification]:
     """Short runs of a classifier that reads in one direction, or in both."""
-    return {
-        arm: short(corpus=corpus, positive=positive, bidirectional=bidirectional)
-        for arm, (corpus, positive) in SIDES.items()
-    }
+    usual = short(bidirectional=bidirectional)
+    return {arm: replace(usual, corpus=c, positive=p) for arm, (c, p) in SIDES.items()}

@@ -36,9 +36,8 @@ class InterventionConfig(CopyingConfig):
 
     What is taught first (``prepare``): ``"uniform-easy"``: to copy with attention held uniform,
     inputs drawn from all ``vocab + spare`` words; ``"uniform-hard"``: the same on the task itself;
-    ``"gold"``: the task with attention held at the right position; ``"dictionary"``: to name the
-    word at a position from its value alone, see ``dictionary_loss``; ``"alignment"``: the query
-    alone learns to look at the right position.
+    ``"gold"``: the task with attention held at the right position; ``"dictionary"``: see
+    ``dictionary_loss``; ``"alignment"``: the query alone learns to look at the right position.
     """
 
     #: words of the model beside the ``vocab`` of the task: in some preparations, and silent then
@@ -59,14 +58,11 @@ class InterventionConfig(CopyingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         steps, prepare, groups = self.prepare_steps, self.prepare, get_args(Group)
+        frozen = f"frozen from {', '.join(groups)}, found {self.frozen}"
+        taught = "prepare_steps above 0 with a preparation, else 0, found "
+        taught += f"{steps} with prepare {prepare!r}"
         unknown = not set(self.frozen) <= set(groups)
-        refuse(
-            {
-                f"frozen from {', '.join(groups)}, found {self.frozen}": unknown,
-                "prepare_steps above 0 with a preparation, else 0, found "
-                f"{steps} with prepare {prepare!r}": (prepare != "nothing") != (steps > 0),
-            }
-        )
+        refuse({frozen: unknown, taught: (prepare != "nothing") != (steps > 0)})
 
     @property
     def model(self) -> models.Seq2SeqConfig:
@@ -272,7 +268,7 @@ def query_rates() -> dict[str, InterventionConfig]:
     """The query's learning rate against that of all else."""
     rates = {"over-16": 1 / 16, "over-4": 1 / 4, "times-4": 4.0, "times-16": 16.0}
     found = {f"query-rate-{arm}": replace(INTERVENED, query_rate=r) for arm, r in rates.items()}
-    return {"as-it-is": INTERVENED, **found}
+    return {"as-it-is": INTERVENED} | found
 
 
 def asymmetry() -> dict[str, InterventionConfig]:

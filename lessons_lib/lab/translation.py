@@ -98,7 +98,7 @@ def prepare_pairs(
     """Number three parts of a parallel corpus, a ``ValueError`` if no pair of one fits."""
     (pairs, *held_out), source, target = _numbered(config, (train, val, test))
     sizes = zip(held_out, (config.chosen_on, config.reported_on), strict=True)
-    parts = [part.batch(range(min(most, len(part)))) for part, most in sizes]
+    parts = [part.batch(range(len(part))[:most]) for part, most in sizes]
     batch = blocks.joined(parts)
     entries, gold = None, batch.gold
     if dictionary is not None:
@@ -123,12 +123,11 @@ def _loaded(
     config: OnPairs, *splits: str
 ) -> tuple[list[ParallelCorpus], dict[str, frozenset[str]] | None]:
     """Parts of a corpus, and the dictionary that there is for it."""
-    languages = config.source, config.target
+    languages, pair = (config.source, config.target), f"{config.source}-{config.target}"
     parts = [loaders.load_parallel(config.corpus, *languages, split) for split in splits]
     if config.corpus == "toy":
         return parts, toy_dictionary(*languages)
-    known = "-".join(languages) in ("de-en", "en-de")
-    return parts, loaders.load_dictionary("-".join(languages)) if known else None
+    return parts, loaders.load_dictionary(pair) if pair in ("de-en", "en-de") else None
 
 
 def load_pairs(config: Translation) -> Pairs:
@@ -169,16 +168,13 @@ def train_translator(
         attention=attention,  # type: ignore[arg-type]  # checked there
         heads=getattr(config, "heads", 1),
     )
-    trace, known = blocks.Trace(), list[float]()
-    wanted = iter(sorted({0, config.steps, *config.checkpoints}))
+    trace, known = blocks.Trace(blocks.checkpoints(config)), list[float]()
     asked, sample = _asked(config, ready.train, ready.dictionary or {})
 
     def look(model: models.Seq2Seq) -> dict[str, float]:
-        where = next(model.parameters()).device
+        where, shown = next(model.parameters()).device, ready.held_out.shown
         batch = ready.held_out.batch.to(where)
         out = model(batch)
-        shown = ready.held_out.shown
-        trace.steps.append(next(wanted))
         trace.performance.append(probes.token_accuracy(out.logits[shown], batch[shown]))
         trace.beta.append(probes.lexical_probe(model, batch, scale="probability").cpu())
         if attention == "learned":
@@ -257,7 +253,7 @@ def compare_translators(
         seed = block * config.runs + k
         labels = [f"run {k}, {kind} attention" if progress else None for kind in KINDS]
         model, trace, known = train_translator(config, ready, "learned", seed, labels[0])
-        batch = held_out.batch.to(next(model.parameters()).device)
+        batch = held_out.batch.to(training.pick_device())
         trace.saliency[trace.gold("choosing")] = saliency(model, batch).cpu()
         learned.append(trace)
         words.append(known)
@@ -294,7 +290,7 @@ def uniform_translation(config: UniformTranslation, seed: int) -> training.Histo
     (train, val), source, target = _numbered(config, parts)
     dictionary = vocabulary.number_dictionary(entries or {}, source, target)
     sizes = len(source), len(target)
-    held_out = val.batch(range(min(config.pairs_measured, len(val))))
+    held_out = val.batch(range(len(val))[: config.pairs_measured])
     gold = probes.dictionary_gold(held_out, dictionary)
     mask = probes.pair_mask(held_out, end_symbol=False)
     asked, sample = _asked(config, train, dictionary)

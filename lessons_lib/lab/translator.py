@@ -34,10 +34,7 @@ from lessons_lib.lab.saliency import saliency
 from lessons_lib.lab.translation import KINDS, candidates, judged, model1
 from lessons_lib.tasks import BOS, Batch
 
-CHECKPOINTS = (
-    *(0, 50, 100, 500, 1000, 1500, *range(2000, 20001, 2000)),
-    *(24000, 28000, 32000, 36000),
-)
+CHECKPOINTS = (0, 50, 100, 500, 1000, 1500, *range(2000, 20001, 2000), *range(24000, 36001, 4000))
 """The authors' checkpoints on Multi30k."""
 
 
@@ -103,34 +100,30 @@ class Ready:
 
 def prepare(config: Translator) -> Ready:
     """Load a corpus, find its pieces in both sides of the training part, and number it."""
-    languages, splits = (config.source, config.target), ("val", "test", "train")
-    corpora = [loaders.load_parallel(config.corpus, *languages, split) for split in splits]
+    of, names = (config.corpus, config.source, config.target), ("choosing", "shown", "seen")
+    corpora = [loaders.load_parallel(*of, split) for split in ("val", "test", "train")]
     lines = [*corpora[-1].target, *corpora[-1].source]
     subwords = vocabulary.train_subwords(lines, config.pieces)
-    encode = batches.encode_parallel
-    val, test, train = (encode(corpus, subwords, subwords) for corpus in corpora)
+    encoded = [batches.encode_parallel(corpus, subwords, subwords) for corpus in corpora]
+    val, _, train = encoded
     sample = random.Random(1).sample(range(len(train)), min(len(corpora[0]), len(train)))
-    wanted = (val, range(len(val))), (test, range(len(test))), (train, sample)
     parts, references = [], {}
-    for name, corpus, (part, rows) in zip(
-        ("choosing", "shown", "seen"), corpora, wanted, strict=True
-    ):
-        chosen = list(rows[: config.measured_on])
-        parts.append(part.batch(chosen))
-        references[name] = [corpus.target[i] for i in part.index[chosen].tolist()]
+    for name, corpus, pairs in zip(names, corpora, encoded, strict=True):
+        rows = (sample if pairs is train else [*range(len(pairs))])[: config.measured_on]
+        parts.append(pairs.batch(rows))
+        references[name] = [corpus.target[i] for i in pairs.index[rows].tolist()]
     held_out = blocks.HeldOut(blocks.joined(parts), len(parts[0]), len(parts[2]), end_symbol=True)
     return Ready(train, val, held_out, references, subwords)
 
 
 def accuracy(model: models.Seq2Seq, pairs: batches.EncodedPairs) -> float:
     """Share of all output words of some pairs that get the largest logit, the end symbol too."""
-    right = total = 0
+    right, where = 0, next(model.parameters()).device
     for batch in pairs.batches(64, seed=0, epochs=1):
-        batch = batch.to(next(model.parameters()).device)
-        hit = model(batch).logits.argmax(-1) == batch.target
-        right += int(hit[batch.target_mask].sum())
-        total += int(batch.target_mask.sum())
-    return right / total
+        some = batch.to(where)
+        hit = model(some).logits.argmax(-1) == some.target
+        right += int(hit[some.target_mask].sum())
+    return right / len(pairs.target_ids)
 
 
 def train_translator(
@@ -209,7 +202,7 @@ def trace(
     seen = [shown(kind, step, lambda: look(config, ready, model)) for step in found]
     by_part = {part: [one[measure][part] for one in seen] for part in parts}
     run = blocks.Trace([*found], by_part.pop("shown"), by_part)
-    run.beta = [one["beta"] for one in seen]
+    run.beta, run.seconds = [one["beta"] for one in seen], long_runs.seconds(folder)
     if attention == "learned":
         run.attention = [one["attention"] for one in seen]
         for best in {run.gold(part) for part in parts}:
@@ -281,12 +274,10 @@ def run_translator(config: Translator, seed: int) -> training.History:
             for row in blocks.compare(ready.held_out, learned, uniform, references)
             if not prefix or row["metric"].startswith(by_performance)
         ]
+    judges = {"m1": references["m1"]}
     for k, run in enumerate(learned):
-        curves = judged(ready.held_out, run, {"m1": references["m1"]})
-        rows += blocks.as_rows(run.steps, curves, f"#{k}")
-    kept = config.folder(*_AFTER)
-    trained = sum(long_runs.seconds(kept / f"{kind}-{one}") for kind in KINDS for one in seeds)
-    return blocks.ended(rows, max(row["step"] for row in rows), began, trained)
+        rows += blocks.as_rows(run.steps, judged(ready.held_out, run, judges), f"#{k}")
+    return blocks.ended(rows, max(row["step"] for row in rows), began, *learned, *uniform)
 
 
 def translators() -> dict[str, Translator]:
@@ -295,9 +286,6 @@ def translators() -> dict[str, Translator]:
     The Japanese corpus is not theirs: sentencepiece, and BLEU, see words separated by blanks.
     """
     captions = Translator(order="source", steps=18000, patience=4000, measured_on=300)
-    return {
-        "de-en": captions,
-        "ja-en": replace(  # sentencepiece finds no more than 7,072 pieces in it
-            captions, corpus="small_parallel_enja", source="ja", pieces=7000
-        ),
-    }
+    # Sentencepiece finds no more than 7,072 pieces in it.
+    japanese = replace(captions, corpus="small_parallel_enja", source="ja", pieces=7000)
+    return {"de-en": captions, "ja-en": japanese}

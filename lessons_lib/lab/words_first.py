@@ -129,6 +129,5 @@ def run_words_first(config: WordsFirst, seed: int) -> training.History:
 def words_given() -> dict[str, WordsFirst]:
     """Captions; what differs is the table that a translator is prepared with."""
     looks = (50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 800, 1000, 1250, 1500)
-    base = WordsFirst(steps=2000, checkpoints=looks, reported_on=300, learning_rate=1e-3)
-    base = replace(base, scaled_scores=False)
-    return {table: replace(base, table=table) for table in get_args(Table)}
+    usual = WordsFirst(steps=2000, checkpoints=looks, reported_on=300, learning_rate=1e-3)
+    return {table: replace(usual, scaled_scores=False, table=table) for table in get_args(Table)}
