@@ -15,8 +15,7 @@ from lessons_lib.tasks import BOS, EOS, PAD, Batch, LabelledBatch
 
 Order = Literal["both", "source", "random"]
 Encoder = Vocabulary | Subwords
-_POOL = 100
-"""Batches in a pool. Only inside a pool are they sorted by length, so that the order is random."""
+_POOL = 100  # batches, only inside which pairs are sorted, so that the order stays random
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +64,10 @@ class EncodedPairs:
         """Batches of pairs; each epoch (``None``: without end) has every pair once.
 
         Pairs are shuffled by ``seed`` alone, sorted within pools of many batches and cut into
-        batches, and those of a pool are shuffled again: little padding, and still a random order.
-        The last batch of a pool may be smaller. ``order`` is what pairs that are put together have
-        in common: similar lengths on both sides, which pads least; for most batches one length of
-        the source, which spares recurrent layers the packing; or nothing. ``skip`` batches are left
-        out at the beginning, to go on where a run was stopped.
+        batches, and those of a pool are shuffled again. The last batch of a pool may be smaller.
+        ``order`` is what the pairs of a batch have in common: similar lengths on both sides, which
+        pads least; mostly one length of the source, which spares recurrent layers the packing; or
+        nothing. ``skip`` leaves out the first batches, to go on where a run was stopped.
         """
         nothing = torch.zeros_like(self.index)  # a stable sort leaves the random order as it is
         first, second = {

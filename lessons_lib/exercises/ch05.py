@@ -48,24 +48,19 @@ def _frozen_names(f: Any) -> None:
         names = [name for name, _ in model.named_parameters()]
         found = _names(f(names))
         sets = {"unknown": found - set(names), "first": probe - found, "extra": found & useful}
-        named = {key: min(those, default="") for key, those in sets.items()}
+        free = {name.split(".")[0] for name in sets["first"]}
         mistakes = {
             "unknown-name": sets["unknown"],
             "nothing-frozen": not found,
             "nothing-left": found == set(names),
             "froze-attention": useful <= found,
+            "value-free": free == {"value"},
+            "states-free": free and free <= states,
+            "probe-moves": free,
+            "too-much": sets["extra"],
         }
+        named = {key: min(those, default="") for key, those in sets.items()}
         refuse("5.2", "", mistakes, **named)
-        if sets["first"]:
-            kinds = {name.split(".")[0] for name in sets["first"]}
-            mistakes = {
-                "value-free": kinds == {"value"},
-                "states-free": kinds <= states,
-                "probe-moves": True,
-            }
-            about = f"{named['first']!r} is free, and the probe moves with it: "
-            refuse("5.2", about, mistakes)
-        refuse("5.2", "", {"too-much": sets["extra"]}, **named)
 
 
 def _pushes(alpha: Array, z: Array, y: int = 0) -> tuple[Array, Array]:

@@ -83,11 +83,8 @@ def _without(model: models.Seq2Seq, batch: Batch, head: int) -> Table:
     }
 
 
-def _pairs() -> Cases:
-    return {
-        f"{n} heads": (models.build(models.Seq2SeqConfig(9, 9, 3, 5, heads=n), seed=7008),)
-        for n in (2, 4, 6)
-    }
+def _with_heads(heads: int) -> models.Seq2Seq:
+    return models.build(models.Seq2SeqConfig(9, 9, 3, 5, heads=heads), seed=7008)
 
 
 def _in_a_row(
@@ -132,9 +129,9 @@ def _mirrored(f: Any) -> None:
         refuse("7.7", "", {"type": wrong}, found=kind(found))
         return _in_a_row(found)
 
-    compare("7.7", read, _images, _pairs())
+    compare("7.7", read, _images, {f"{n} heads": (_with_heads(n),) for n in (2, 4, 6)})
     try:
-        f(models.build(models.Seq2SeqConfig(9, 9, 3, 5, heads=3), seed=7008))
+        f(_with_heads(3))
     except Wrong as wrong:
         if " raises ValueError:" in wrong.message:
             return
