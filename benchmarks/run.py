@@ -177,7 +177,7 @@ def bench_paper() -> None:
 
     rows: tuple[tuple[str, nn.Module, Any, nn.Module, Any, Any, int], ...] = (
         (
-            *("copier", copying.build_copier(copying.PAPER, 0), sequence_loss),
+            *("copier", copying.PAPER.build(0), sequence_loss),
             *(copier, partial(next_word, copier), copied, 128 * 41),
         ),
         (

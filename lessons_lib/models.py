@@ -344,7 +344,7 @@ def make_antithetic(model: Seq2Seq) -> None:
             f"a model whose heads have queries and values, found a {kind}": heads < 1,
             f"an even number of heads, found {heads}": heads % 2 > 0,
             f"averaged contexts, found a {kind} with merge {merge!r}, whose heads have keys or "
-            "output columns to be copied, as lab.carried.build_carried does": merge != "average",
+            "output columns to be copied, as lab.carried does": merge != "average",
         }
     )
     with torch.no_grad():

@@ -15,6 +15,7 @@ from lessons_lib.tasks import Batch, LabelledBatch
 
 Model = TypeVar("Model", bound=nn.Module)
 Data = TypeVar("Data", Batch, LabelledBatch)
+RateFactors = Sequence[tuple[Sequence[nn.Parameter], float]]
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def train(
     seed: int = 0,
     device: torch.device | str | None = None,
     progress: str | None = None,
-    rate_factors: Sequence[tuple[Sequence[nn.Parameter], float]] = (),
+    rate_factors: RateFactors = (),
 ) -> History:
     """Train a model in place.
 
@@ -183,9 +184,7 @@ def train(
 
 
 def _optimizer(
-    model: nn.Module,
-    config: TrainConfig,
-    rate_factors: Sequence[tuple[Sequence[nn.Parameter], float]],
+    model: nn.Module, config: TrainConfig, rate_factors: RateFactors
 ) -> torch.optim.Optimizer:
     rest = dict.fromkeys(model.parameters())  # parameters are compared by identity; in order
     groups: list[dict[str, Any]] = []

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from lessons_lib import models, probes
+from lessons_lib import models, probes, training
 from lessons_lib.lab import carried, mirror
-from lessons_lib.lab.copying import extended
+from lessons_lib.lab.copying import extended, run_copying
 from lessons_lib.lab.records import Record
-from lessons_lib.lab.transformer import TRANSFORMER, build_transformer
+from lessons_lib.lab.transformer import TRANSFORMER
 from lessons_lib.scoreboard.contrasts import Runs
 from lessons_lib.scoreboard.mirrored import Hypothesis, advantage, judged, likeness
 from lessons_lib.tasks import EOS, FIRST_WORD
@@ -77,7 +77,7 @@ def of_heads(name: str) -> bool:
 def test_scores_and_contributions_of_an_image_are_opposite(
     pair: mirror.Pair, looks: int, writes: int
 ) -> None:
-    model = carried.build_carried(replace(TINY, pair=pair), 5)
+    model = replace(TINY, pair=pair).build(5)
     batch = TINY.task.sample(3, 8)
     with probes.evaluating(model):
         out = model(batch)
@@ -86,7 +86,7 @@ def test_scores_and_contributions_of_an_image_are_opposite(
         written = torch.einsum("bkld,okd->bklo", values, columns)
     torch.testing.assert_close(out.scores[:, 2:], looks * out.scores[:, :2])
     torch.testing.assert_close(written[:, 2:], writes * written[:, :2])
-    drawn = build_transformer(TINY, 5).state_dict()
+    drawn = TINY.build(5).state_dict()
     for name, part in model.state_dict().items():
         assert of_heads(name) or torch.equal(part, drawn[name])
 
@@ -98,7 +98,7 @@ def test_controls_hold_the_second_half_of_the_heads_or_put_all_heads_back(
     config = extended(TINY, carried.ControlledConfig, pair="both", **change)
     seen = []
 
-    def trained(model: Any, config: Any, seed: int, batches: Any, measure: Any) -> None:
+    def trained(model: Any, batches: Any, *_: Any, **__: Any) -> training.History:
         start = {name: p.detach().clone() for name, p in model.named_parameters()}
         models.sequence_loss(model, next(batches)).backward()
         for name, p in model.named_parameters():
@@ -112,7 +112,8 @@ def test_controls_hold_the_second_half_of_the_heads_or_put_all_heads_back(
         for name, p in model.named_parameters():
             back = of_heads(name) and config.reset_at > 0
             torch.testing.assert_close(p.detach(), start[name] if back else start[name] + 1)
+        return training.History((), 0, False, 0.0, "cpu")
 
-    monkeypatch.setattr(carried, "train_copier", trained)
-    carried.run_controlled(config, 3)
+    monkeypatch.setattr(training, "train", trained)
+    run_copying(config, 3)
     assert "join.weight" in seen

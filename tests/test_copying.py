@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lessons_lib import models, probes
 from lessons_lib.lab import copying
-from lessons_lib.lab.copying import CopyingConfig, ForkedConfig, build_copier, extended
+from lessons_lib.lab.copying import CopyingConfig, ForkedConfig, extended
 from lessons_lib.lab.outcomes import of_runs
 from lessons_lib.tasks import EOS, HELD_OUT_SEED, Batch
 
@@ -67,7 +67,7 @@ def measured_by_loop(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
 def test_measurements_are_those_of_a_loop_over_words(heads: int, end_symbol: bool) -> None:
     config = replace(CONFIG, heads=heads, end_symbol=end_symbol)
     batch = config.task.sample(19, 5)  # more than the probe is taken on
-    model = lively(build_copier(config, 4))
+    model = lively(config.build(4))
     found = copying.measure_copier(model, batch)
     assert model.training, "the model's mode is put back"
     assert found == pytest.approx(measured_by_loop(model, batch), abs=1e-5)
@@ -86,7 +86,7 @@ ALLOWED: dict[str, Callable[[int, int], bool]] = {
 def test_interventions_are_those_of_a_loop_over_attention(heads: int, end_symbol: bool) -> None:
     """Attention on the allowed positions only; output word t comes from position t."""
     config = replace(CONFIG, heads=heads, end_symbol=end_symbol)
-    model = lively(build_copier(config, 8))
+    model = lively(config.build(8))
     batch = config.task.sample(60, 3)
     found = copying.intervene(model, config.task, batch)
     assert model.training
@@ -136,8 +136,8 @@ def test_a_fork_has_the_inputs_of_its_start_and_then_others(
     trained = noted(monkeypatch, models, "sequence_loss", lambda _, batch: batch.source)
     measured = noted(monkeypatch, copying, "measure_copier", lambda _, batch: batch.source)
     config = extended(TINY, ForkedConfig, fork_at=3, vocab=13, length=11, steps=7)
-    copying.run_forked(config, 1)
-    copying.run_forked(config, 2)
+    copying.run_copying(config, 1)
+    copying.run_copying(config, 2)
     one, two = (first_of(config, copying.FORK_SEED + seed, 4) for seed in (1, 2))
     common = first_of(config, 1, 3)
     assert torch.equal(torch.cat(trained), torch.cat(common + one + common + two))

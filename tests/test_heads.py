@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from lessons_lib import models
 from lessons_lib.lab import copying, heads, mirror, records
-from lessons_lib.lab.copying import build_copier, extended
-from lessons_lib.lab.heads import HeadsConfig, remove_heads, run_heads
+from lessons_lib.lab.copying import extended, run_copying
+from lessons_lib.lab.heads import HeadsConfig, remove_heads
 from lessons_lib.lab.outcomes import classify_starts
 
 ONE = HeadsConfig(
@@ -169,7 +169,7 @@ def test_a_run_is_the_plain_training_loop(
     config: HeadsConfig, watched: list[Heads], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained = noted(monkeypatch, models, "sequence_loss", lambda model, _: heads_of(model))
-    assert run_heads(config, 2).steps == config.steps
+    assert run_copying(config, 2).steps == config.steps
     data_seed = 2 if config.data_seed is None else config.data_seed
     expected = trained_by_hand(config, config.head_seeds(2), data_seed)
     torch.testing.assert_close(watched, expected, atol=2e-4, rtol=0)
@@ -192,7 +192,7 @@ SIGNS: dict[mirror.Pair, tuple[int, int]] = {
 
 @pytest.mark.parametrize("pair", SIGNS)
 def test_the_second_head_of_a_pair_is_the_first_with_other_signs(pair: mirror.Pair) -> None:
-    drawn, found = (build_copier(PAIR, 4) for _ in range(2))
+    drawn, found = (PAIR.build(4) for _ in range(2))
     mirror.pair_up(found, pair)
     first = heads_of(drawn)[0]
     assert same(heads_of(found), [first, image(first, *SIGNS[pair])])
@@ -209,6 +209,6 @@ def test_antithetic_heads_of_any_even_number() -> None:
 
 def test_turned_heads_are_those_of_the_seeds_with_another_sign(watched: list[Heads]) -> None:
     for turned in (False, True):
-        mirror.run_turned(extended(THREE, mirror.TurnedConfig, steps=0, turned=turned), 9)
+        run_copying(extended(THREE, mirror.TurnedConfig, steps=0, turned=turned), 9)
     as_it_is, turned_over = watched
     assert same(turned_over, [image(head, -1, -1) for head in as_it_is])

@@ -12,8 +12,8 @@ from test_copying import noted
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from lessons_lib.lab import interventions
-from lessons_lib.lab.copying import build_copier, measure_copier
+from lessons_lib.lab import copying, interventions
+from lessons_lib.lab.copying import measure_copier
 from lessons_lib.lab.interventions import InterventionConfig, preparation_batches
 from lessons_lib.tasks import EOS, Batch
 
@@ -52,7 +52,7 @@ def test_what_the_preparations_train_on(prepare: Any, words: range) -> None:
 
 def test_dictionary_loss_by_loop() -> None:
     config = replace(TINY, heads=3, prepare="dictionary", prepare_steps=1, wrong_words=True)
-    model = build_copier(config, 2)
+    model = config.build(2)
     batch = next(preparation_batches(config, 0))
     loss = interventions.dictionary_loss(model, batch)
     out = model(batch)
@@ -70,7 +70,7 @@ def test_dictionary_loss_by_loop() -> None:
 
 
 def test_alignment_loss_by_loop() -> None:
-    model = build_copier(replace(TINY, heads=2), 2)
+    model = replace(TINY, heads=2).build(2)
     batch = TINY.task.sample(4, 1)
     alpha = model(batch).attention
     picked = [alpha[b, k, t, t].log() for b in range(4) for k in range(2) for t in range(6)]
@@ -81,9 +81,9 @@ def test_alignment_loss_by_loop() -> None:
 
 def test_measurements_by_loop() -> None:
     config = replace(TINY, prepare="dictionary", prepare_steps=1, wrong_words=True)
-    model = build_copier(config, 2)
+    model = config.build(2)
     batch = config.task.sample(12, 3)
-    found = interventions.measure_intervention(model, batch, config)
+    found = config.measure(model, batch)
     model.requires_grad_(False)
     out = model(batch)
     values = model.values(out.encoder_states)[:, 0]  # b l d
@@ -98,15 +98,13 @@ def test_measurements_by_loop() -> None:
     assert 0 < sum(hits) < 60
     expected = {"probe_accuracy": sum(hits) / 60, "misled_mass": sum(masses) / 60}
     assert found == pytest.approx({**measure_copier(model, batch), **expected}, abs=1e-6)
-    assert "misled_mass" not in interventions.measure_intervention(model, batch, TINY)
+    assert "misled_mass" not in TINY.measure(model, batch)
 
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Tensor]]:
     """The weights each time that a run is measured."""
-    return noted(
-        *(monkeypatch, interventions, "measure_copier"), lambda m, _: deepcopy(m.state_dict())
-    )
+    return noted(*(monkeypatch, copying, "measure_copier"), lambda m, _: deepcopy(m.state_dict()))
 
 
 HELD = {"gold": torch.eye(6), "uniform": torch.full((6, 6), 1 / 6)}
@@ -114,7 +112,7 @@ HELD = {"gold": torch.eye(6), "uniform": torch.full((6, 6), 1 / 6)}
 
 def by_hand(config: InterventionConfig, seed: int) -> list[dict[str, Tensor]]:
     """The weights at the start and after each update, from a plain loop without groups."""
-    model, then = build_copier(config, seed), None
+    model, then = config.build(seed), None
     found = [deepcopy(model.state_dict())]
     losses = {name: getattr(interventions, f"{name}_loss") for name in ("alignment", "dictionary")}
     query = list(model.query.parameters())

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from lessons_lib import probes
-from lessons_lib.lab import ladder
-from lessons_lib.lab.copying import CopyingConfig, build_copier, run_copying
-from lessons_lib.lab.ladder import LadderConfig, Rung, build_rung, run_ladder
+from lessons_lib.lab.copying import CopyingConfig, run_copying, train_copier
+from lessons_lib.lab.ladder import LadderConfig, Rung
 from lessons_lib.theory import reduced_model
 
 TINY = LadderConfig(
@@ -30,13 +29,13 @@ BATCH = TINY.task.sample(3, 8)
 def test_with_nothing_taken_away_it_is_the_copier(change: dict[str, Any]) -> None:
     config = replace(TINY, **change)
     plain = CopyingConfig(**{name: getattr(config, name) for name in CopyingConfig().to_dict()})
-    rung, copier = build_rung(config, 4), build_copier(plain, 4)
+    rung, copier = config.build(4), plain.build(4)
     expected = copier.state_dict()
     assert rung.state_dict().keys() == expected.keys()
     assert all(torch.equal(value, expected[name]) for name, value in rung.state_dict().items())
     for name in ("logits", "attention", "scores", "encoder_states", "decoder_states"):
         assert torch.equal(getattr(rung(BATCH), name), getattr(copier(BATCH), name))
-    assert run_ladder(config, 4).rows == run_copying(plain, 4).rows
+    assert run_copying(config, 4).rows == run_copying(plain, 4).rows
 
 
 def reduced(config: LadderConfig, a: Tensor, table: Tensor) -> Rung:
@@ -44,7 +43,7 @@ def reduced(config: LadderConfig, a: Tensor, table: Tensor) -> Rung:
 
     A word is a coordinate, head k turns it into its row of table k, and that is what is read out.
     """
-    model = build_rung(config, 2).double().requires_grad_(False)
+    model = config.build(2).double().requires_grad_(False)
     for layer in (model.source_embedding, model.value, model.readout_layers):
         for parameter in layer.parameters():
             parameter.zero_()
@@ -86,8 +85,8 @@ def values(model: Rung, source: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_a_word_is_read_as_if_it_stood_alone(cell: Any) -> None:
-    model = build_rung(replace(TINY, reads="words", cell=cell), 5)
-    whole = build_rung(replace(TINY, cell=cell), 5)
+    model = replace(TINY, reads="words", cell=cell).build(5)
+    whole = replace(TINY, cell=cell).build(5)
     found = values(model, BATCH.source).transpose(1, 2).flatten(0, 1)
     for word, value in zip(BATCH.source.flatten(), found, strict=True):
         torch.testing.assert_close(value, values(whole, word.view(1, 1))[0, :, 0])
@@ -98,11 +97,11 @@ def test_a_word_is_read_as_if_it_stood_alone(cell: Any) -> None:
 
 
 def test_what_is_left_starts_like_the_copier() -> None:
-    found = build_rung(REDUCED, 11).state_dict()
-    expected = build_copier(replace(TINY, readout="linear"), 11).state_dict()
+    found = REDUCED.build(11).state_dict()
+    expected = replace(TINY, readout="linear").build(11).state_dict()
     assert set(found) - set(expected) == {"free", "decoder.states"}
     assert all(torch.equal(found[name], expected[name]) for name in set(found) & set(expected))
-    assert torch.equal(found["free"], build_rung(REDUCED, 11).state_dict()["free"])
+    assert torch.equal(found["free"], REDUCED.build(11).state_dict()["free"])
 
 
 @pytest.mark.parametrize(("attention", "name"), [("free", "free"), ("predicted", "query.weight")])
@@ -110,9 +109,8 @@ def test_attention_has_a_rate_of_its_own(
     attention: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(TINY, attention=attention, attention_rate=8.0, steps=1)
-    model, start = build_rung(config, 3), build_rung(config, 3).state_dict()
-    monkeypatch.setattr(ladder, "build_rung", lambda config, seed: model)
-    run_ladder(config, 3)
+    model, start = config.build(3), config.build(3).state_dict()
+    train_copier(model, config, 3)
     # Adam's first update moves each weight by the learning rate, whatever its gradient.
     for part, factor in ((name, 8.0), ("value.weight", 1.0)):
         moved = (model.state_dict()[part] - start[part]).abs()

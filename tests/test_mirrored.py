@@ -13,7 +13,7 @@ from test_claims_copying import Records, Run, load_of, record
 
 from lessons_lib import models
 from lessons_lib.lab.records import NotMeasuredError, Record
-from lessons_lib.lab.transformer import TRANSFORMER, build_transformer
+from lessons_lib.lab.transformer import TRANSFORMER
 from lessons_lib.scoreboard import claims, mirrored
 from lessons_lib.stats import proportion_interval
 
@@ -135,8 +135,8 @@ def built(**changed: object) -> models.Seq2Seq:
     (lambda: models.make_antithetic(built(heads=3)), "an even number of heads, found 3"),
     (lambda: models.make_antithetic(built(merge="concatenate")),
      "averaged contexts, found a Seq2Seq with merge 'concatenate'"),
-    (lambda: models.make_antithetic(build_transformer(replace(TRANSFORMER, heads=2), 1)),
-     "found a Transformer .* to be copied, as lab.carried.build_carried does"),
+    (lambda: models.make_antithetic(replace(TRANSFORMER, heads=2).build(1)),
+     "found a Transformer .* to be copied, as lab.carried does"),
 ])  # fmt: skip
 def test_what_has_no_image_is_refused(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=f"^expected .*{message}"):

@@ -13,7 +13,7 @@ from test_copying import lively
 from test_ladder import REDUCED, reduced
 
 from lessons_lib import models
-from lessons_lib.lab import copying, dark, starts
+from lessons_lib.lab import dark, starts
 from lessons_lib.lab.copying import SMALL
 from lessons_lib.tasks import FIRST_WORD, Batch
 from lessons_lib.theory.odds import odds
@@ -75,7 +75,7 @@ def test_velocities_and_gains_are_those_of_the_closed_form() -> None:
 
 def test_adam_divides_by_the_root_mean_square_and_leaves_the_model() -> None:
     config = replace(SMALL, vocab=5, length=4, width=8, batch_size=6)
-    model = copying.build_copier(config, 1).double()
+    model = config.build(1).double()
     before = {name: part.clone() for name, part in model.state_dict().items()}
     batch = config.task.sample(6, 3)
     rate = dict.fromkeys(model.query.parameters(), 3.0)
@@ -142,7 +142,7 @@ def test_tickets_of_exact_counts_and_by_the_likelihood() -> None:
 def test_carriers_of_a_model_that_reads_nothing() -> None:
     """Without values only the decoder can carry: what is read does not matter, its start does."""
     config = replace(SMALL, vocab=6, length=5, width=9)
-    model = copying.build_copier(config, 4)
+    model = config.build(4)
     for weights in lively(model, 4.0).value.parameters():
         weights.zero_()
     found = dark.carriers(model, config.task.sample(40, 2))

@@ -10,9 +10,9 @@ from lessons_lib import models
 from lessons_lib.corpora.batches import encode_parallel
 from lessons_lib.corpora.toy_language import toy_parallel
 from lessons_lib.corpora.vocabulary import Vocabulary, words
-from lessons_lib.lab import heads, ladder, starts, transformer
+from lessons_lib.lab import starts
 from lessons_lib.lab.catalogue import REGISTRY
-from lessons_lib.lab.copying import CopyingConfig, build_copier
+from lessons_lib.lab.copying import CopyingConfig
 from lessons_lib.lab.interventions import InterventionConfig
 from lessons_lib.tasks import BOS, EOS, FIRST_WORD, UNUSED, Copying, Keyword
 
@@ -21,17 +21,10 @@ TINY = CopyingConfig(vocab=9, length=5, width=6, batch_size=4, steps=3, measured
 
 def built(config: CopyingConfig) -> models.Seq2Seq:
     """The model of a run of this configuration, before training."""
-    if isinstance(config, heads.HeadsConfig):
-        return config.assemble(config.head_seeds(1))
+    model = config.build(1)
     if isinstance(config, InterventionConfig):
-        model = build_copier(config, 1)
         model.column[config.model.target_vocab - config.spare :] = config.model.written
-        return model
-    if isinstance(config, ladder.LadderConfig):
-        return ladder.build_rung(config, 1)
-    if isinstance(config, transformer.TransformerConfig):
-        return transformer.build_transformer(config, 1)
-    return build_copier(config, 1)
+    return model
 
 
 def last_layer(model: models.Seq2Seq) -> nn.Linear:
@@ -108,7 +101,7 @@ def reference(x: Tensor, table: Tensor, output: tuple[Tensor, Tensor], m: Any) -
 
 
 def test_a_copier_is_the_authors_logit_for_logit() -> None:
-    model = build_copier(TINY, 5).double().requires_grad_(False)
+    model = TINY.build(5).double().requires_grad_(False)
     for weights in model.parameters():
         weights.mul_(4.0)  # gates and attention far from their middle
     last = last_layer(model)

@@ -9,7 +9,7 @@ from torch.nn.functional import layer_norm, linear
 
 from lessons_lib import probes
 from lessons_lib.lab import copying, transformer
-from lessons_lib.lab.transformer import Transformer, TransformerConfig, build_transformer, measure
+from lessons_lib.lab.transformer import Transformer, TransformerConfig
 from lessons_lib.tasks import EOS, PAD, Batch
 
 TINY = TransformerConfig(
@@ -24,7 +24,7 @@ def lively(seed: int = 0, **values: Any) -> Transformer:
 
     No weight keeps the special value, 0 or 1, with which PyTorch starts biases and norms.
     """
-    model = build_transformer(replace(TINY, **values), seed).eval()
+    model = replace(TINY, **values).build(seed).eval()
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weights in model.parameters():
@@ -107,7 +107,7 @@ def test_measurements_by_loop() -> None:
     probed = sum(int(beta[b, t].argmax()) == t for b, t in cells) / 20
     follows = sum(int(alpha[b, t].argmax()) == int(beta[b, t].argmax()) for b, t in cells) / 20
     expected = {"probe_accuracy": probed, "follows_probe": follows}
-    assert measure(model, batch) == {**copying.measure_copier(model, batch), **expected}
+    assert TINY.measure(model, batch) == {**copying.measure_copier(model, batch), **expected}
 
 
 def test_the_recurrent_model_with_adam_is_the_ordinary_run() -> None:
@@ -115,8 +115,8 @@ def test_the_recurrent_model_with_adam_is_the_ordinary_run() -> None:
         vocab=7, length=5, width=12, steps=4, evaluate_every=2, measured=3
     )
     adam = copying.extended(plain, transformer.OptimizedConfig)
-    ours, theirs = transformer.run_optimized(adam, 4), copying.run_copying(plain, 4)
+    ours, theirs = copying.run_copying(adam, 4), copying.run_copying(plain, 4)
     assert tuple(r for r in ours.rows if r["metric"] not in NEW) == theirs.rows
-    descent = transformer.run_optimized(replace(adam, optimizer="sgd"), 4)
+    descent = copying.run_copying(replace(adam, optimizer="sgd"), 4)
     assert descent.rows[0] == ours.rows[0], "the same start"
     assert descent.last("held_out_loss") != ours.last("held_out_loss")

@@ -8,15 +8,15 @@ changes nothing. Registered in ``registered/2026-11-29-carried.md``.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import Any, get_args
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 from torch.nn.functional import pad
 
-from lessons_lib import training
+from lessons_lib import models
 from lessons_lib.lab import transformer
-from lessons_lib.lab.copying import extended, train_copier
+from lessons_lib.lab.copying import extended
 from lessons_lib.lab.mirror import MAIN_PAIRS, Pair, called
 from lessons_lib.tasks import EOS, FIRST_WORD, Batch, Copying
 
@@ -52,6 +52,20 @@ class CarriedConfig(transformer.TransformerConfig):
         kind = Ranking if self.ranked else Copying
         return kind(self.vocab, self.length, end_symbol=self.end_symbol)
 
+    def build(self, seed: int) -> transformer.Transformer:
+        """The Transformer with the second half of its heads made from the first."""
+        model = super().build(seed)
+        if self.pair == "random":
+            return model
+        for name in ("query", "key", "value"):
+            sign = -1 if name != "key" and self.pair in ("both", name) else 1
+            for weights in getattr(model, name).parameters():
+                first, second = weights.detach().chunk(2)
+                second.copy_(sign * first)
+        first, second = model.join.weight.detach().chunk(2, dim=1)  # one bias for all heads
+        second.copy_(first)
+        return model
+
 
 @dataclass(frozen=True)
 class ControlledConfig(CarriedConfig):
@@ -60,47 +74,30 @@ class ControlledConfig(CarriedConfig):
     frozen: bool = False  #: whether the second half of the heads stays as it starts
     reset_at: int = 0  #: updates after which heads alone get their start back; 0: they do not
 
-
-def build_carried(config: CarriedConfig, seed: int) -> transformer.Transformer:
-    """The Transformer with the second half of its heads made from the first, before training."""
-    model = transformer.build_transformer(config, seed)
-    if config.pair == "random":
+    def build(self, seed: int) -> transformer.Transformer:
+        """The same, with the second half of the heads without a gradient if it is ``frozen``."""
+        model = super().build(seed)
+        for weight, axis in _of_heads(model) if self.frozen else ():
+            free = torch.ones_like(weight)
+            free.chunk(2, axis)[1].zero_()
+            weight.register_hook(free.mul)
         return model
-    for name in ("query", "key", "value"):
-        sign = -1 if name != "key" and config.pair in ("both", name) else 1
-        for weights in getattr(model, name).parameters():
-            first, second = weights.detach().chunk(2)
-            second.copy_(sign * first)
-    first, second = model.join.weight.detach().chunk(2, dim=1)  # one bias for all heads
-    second.copy_(first)
-    return model
 
-
-def run_carried(config: CarriedConfig, seed: int) -> training.History:
-    """Train one Transformer with heads and their images; metrics as ``transformer.measure``."""
-    return train_copier(build_carried(config, seed), config, seed, measure=transformer.measure)
-
-
-def run_controlled(config: ControlledConfig, seed: int) -> training.History:
-    """``run_carried`` with heads that are held, or put back to their start while the rest stays."""
-    model = build_carried(config, seed)
-    parts = (model.query, model.key, model.value)
-    # What belongs to heads, each with the axis that runs over them: all but the bias of ``join``.
-    weights = [*((w, 0) for part in parts for w in part.parameters()), (model.join.weight, 1)]
-    start = [weight.detach().clone() for weight, _ in weights]
-    for weight, axis in weights if config.frozen else ():
-        free = torch.ones_like(weight)
-        free.chunk(2, axis)[1].zero_()
-        weight.register_hook(free.mul)
-
-    def batches() -> Iterator[Batch]:
-        for step, batch in enumerate(config.task.stream(config.batch_size, seed)):
-            if 0 < step == config.reset_at:
-                for (weight, _), value in zip(weights, start, strict=True):
+    def inputs(self, seed: int, model: models.Seq2Seq) -> Iterator[Batch]:
+        """Those of the seed; at ``reset_at`` heads are put back."""
+        weights = [weight for weight, _ in _of_heads(model)]
+        start = [weight.detach().clone() for weight in weights]
+        for step, batch in enumerate(super().inputs(seed, model)):
+            if 0 < step == self.reset_at:
+                for weight, value in zip(weights, start, strict=True):
                     weight.data.copy_(value)
             yield batch
 
-    return train_copier(model, config, seed, batches(), measure=transformer.measure)
+
+def _of_heads(model: Any) -> list[tuple[Tensor, int]]:
+    """Weights of heads, each with the axis that runs over them: all but the bias of ``join``."""
+    parts = (model.query, model.key, model.value)
+    return [*((w, 0) for part in parts for w in part.parameters()), (model.join.weight, 1)]
 
 
 def controlled() -> dict[str, ControlledConfig]:

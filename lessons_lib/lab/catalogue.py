@@ -115,15 +115,17 @@ class Experiment:
     report: Report  #: table of the outcomes, from the arms' records
 
 
-def _scale(run: Run, arms: Arms, seeds: int | range, *told: str, **options: Any) -> Scale:
+def _scale(
+    arms: Arms, seeds: int | range, *told: str, run: Run = copying.run_copying, **options: Any
+) -> Scale:
     """A scale with so many seeds from 1 on, or with others."""
     seeds = range(1, seeds + 1) if isinstance(seeds, int) else seeds
     return Scale(run, arms, tuple(seeds), deviations=told, **options)
 
 
-def _small(run: Run, arms: Arms, seeds: int | range, *told: str, **options: Any) -> Scale:
-    """The same, by default of our own small models whose outcomes are kept."""
-    return _scale(run, arms, seeds, *(told or OURS), **{"ends_only": True, **options})
+def _small(arms: Arms, seeds: int | range, *told: str, **options: Any) -> Scale:
+    """The same, by default of our own small copiers whose outcomes are kept."""
+    return _scale(arms, seeds, *(told or OURS), **{"ends_only": True, **options})
 
 
 OURS = ("ours", "small")
@@ -140,16 +142,14 @@ def _orders(head: heads.HeadsConfig) -> dict[str, heads.HeadsConfig]:
     return {f"order-{order}": replace(head, data_seed=order) for order in (1, 2, 3)}
 
 
-_classified = partial(_scale, classification.run_classification)
-_copied = partial(_scale, copying.run_copying)
-_intervened = partial(_small, interventions.run_intervention)
-_translated = partial(
-    _scale, translator.run_translator, translator.translators(), own={"ja-en": "japanese"}
-)
+_classified = partial(_scale, run=classification.run_classification)
+_intervened = partial(_small, run=interventions.run_intervention)
+_at_size = partial(_scale, run=translator.run_translator, own={"ja-en": "japanese"})
+_started = partial(_scale, run=starts.run_start)
 _SCALES = {
     "uniform_translation/short": _scale(
-        translation.uniform_translation,
         *({"multi30k": translation.UniformTranslation()}, 4, "translator", "ours"),
+        run=translation.uniform_translation,
     ),
     "classification/paper": _classified(
         *(classification.classifications(), 1, THEIR_SEEDS, "classification"),
@@ -169,80 +169,76 @@ _SCALES = {
         *(2, "classification", "short_texts"),
     ),
     # Rows would rest on three blocks of each pair; one of each is there.
-    "translation/full-size": _translated(3, "full_size", recorded=False),
-    "translation/one-block": _translated(1, "full_size"),
+    "translation/full-size": _at_size(translator.translators(), 3, "full_size", recorded=False),
+    "translation/one-block": _at_size(translator.translators(), 1, "full_size"),
     "translation/short": _scale(
-        *(translation.run_translation, translation.translations(), 2),
-        *(*CAPTIONS, "scaled", "blocks"),
+        *(translation.translations(), 2, *CAPTIONS, "scaled", "blocks"),
         "corpora: Multi30k German-English both ways, Czech-English, and an embedded corpus "
         "(Multi30k German-English among five)",
+        run=translation.run_translation,
     ),
     "words_first_translation/lesson": _scale(
-        *(words_first.run_words_first, words_first.words_given(), 6, "ours", *CAPTIONS, ALONE)
+        *(words_first.words_given(), 6, "ours", *CAPTIONS, ALONE), run=words_first.run_words_first
     ),
-    "hard_distribution/paper": _copied(
+    "hard_distribution/paper": _scale(
         _hard_and_easy(copying.PAPER, 60), 24, "seeds: 1 to 24 (0 to 19)", "copies"
     ),
-    "hard_distribution/lesson": _copied(_hard_and_easy(copying.SMALL, 24), 48, "small", "copies"),
-    "hard_distribution/bfloat16": _copied(
+    "hard_distribution/lesson": _scale(_hard_and_easy(copying.SMALL, 24), 48, "small", "copies"),
+    "hard_distribution/bfloat16": _scale(
         {"hard": replace(copying.PAPER, bfloat16=True)},
         *(16, "bfloat16", "seeds: 1 to 16 (0 to 19)", "copies"),
     ),
-    "other_seeds/lesson": _copied(
+    "other_seeds/lesson": _scale(
         _hard_and_easy(copying.SMALL, 24), range(101, 149), "small", "copies"
     ),
-    "knife_edge/lesson": _small(copying.run_copying, copying.phases(), 12),
-    "knife_edge/full-size": _copied(
+    "knife_edge/lesson": _small(copying.phases(), 12),
+    "knife_edge/full-size": _scale(
         {"one-spare-word": replace(copying.PAPER, vocab=41)}, 12, "ours"
     ),
-    "forks/lesson": _small(copying.run_forked, copying.forks(), 6),
+    "forks/lesson": _small(copying.forks(), 6),
     # At the paper's size other inputs from the start, followed until the sign is plain.
-    "forks/full-size": _small(
-        copying.run_forked, copying.forks(replace(copying.PAPER, steps=60), (0,)), 3, "ours"
-    ),
-    "heads/lesson": _small(copying.run_copying, copying.several_heads(), 32, "small", "heads"),
-    "head_starts/lesson": _small(heads.run_heads, _orders(heads.ONE_HEAD), 64, "small", "heads"),
+    "forks/full-size": _small(copying.forks(replace(copying.PAPER, steps=60), (0,)), 3, "ours"),
+    "heads/lesson": _small(copying.several_heads(), 32, "small", "heads"),
+    "head_starts/lesson": _small(_orders(heads.ONE_HEAD), 64, "small", "heads"),
     "head_starts/bfloat16": _scale(
-        *(heads.run_heads, _orders(heads.PAPER_HEAD), 24, "bfloat16", "heads"),
+        *(_orders(heads.PAPER_HEAD), 24, "bfloat16", "heads"),
         "seeds: 24 heads (as many as it takes to find 20 good and 20 bad ones)",
     ),
-    "head_mix/lesson": _small(heads.run_heads, heads.assembled(), 50, "small", "heads", "mixed"),
+    "head_mix/lesson": _small(heads.assembled(), 50, "small", "heads", "mixed"),
     "head_mix/bfloat16": _scale(
-        *(heads.run_heads, heads.assembled_at_size(), 16, "bfloat16", "heads", "mixed"),
+        *(heads.assembled_at_size(), 16, "bfloat16", "heads", "mixed"),
         "seeds: 16 models each, of 24 heads (theirs: of 20 bad, 20 good and 30 others)",
     ),
-    "head_controls/lesson": _small(heads.run_heads, heads.head_controls(), 24),
-    "odds/lesson": _small(copying.run_copying, copying.odds(), 32),
+    "head_controls/lesson": _small(heads.head_controls(), 24),
+    "odds/lesson": _small(copying.odds(), 32),
     "ktiw_first/lesson": _intervened(interventions.ktiw_first(), 24),
     "attention_held/lesson": _intervened(interventions.attention_held(), 24),
     "query_rates/lesson": _intervened(interventions.query_rates(), 24),
     "asymmetry/lesson": _intervened(interventions.asymmetry(), 24),
-    "ladder/lesson": _small(ladder.run_ladder, ladder.rungs(), 24),
-    "local_query_rates/lesson": _small(ladder.run_ladder, ladder.local_query_rates(), 24),
-    "transformers/lesson": _small(transformer.run_optimized, transformer.transformers(), 24),
-    "descents/lesson": _small(transformer.run_optimized, transformer.descents(), 24),
-    "mirror_pairs/lesson": _small(mirror.run_pair, mirror.pairs(), range(2001, 2097)),
-    "turned_heads/lesson": _small(mirror.run_turned, mirror.turned_heads(heads.ONE_HEAD), 64),
+    "ladder/lesson": _small(ladder.rungs(), 24),
+    "local_query_rates/lesson": _small(ladder.local_query_rates(), 24),
+    "transformers/lesson": _small(transformer.transformers(), 24),
+    "descents/lesson": _small(transformer.descents(), 24),
+    "mirror_pairs/lesson": _small(mirror.pairs(), range(2001, 2097)),
+    "turned_heads/lesson": _small(mirror.turned_heads(heads.ONE_HEAD), 64),
     "turned_heads/bfloat16": _scale(
-        *(mirror.run_turned, mirror.turned_heads(heads.PAPER_HEAD, orders=(2001,)), 24),
-        *("ours", "bfloat16"),
+        *(mirror.turned_heads(heads.PAPER_HEAD, orders=(2001,)), 24, "ours", "bfloat16"),
     ),
-    "turned_models/lesson": _small(mirror.run_turned, mirror.turned_models(), range(2001, 2051)),
-    "carried/lesson": _small(carried.run_carried, carried.carried(), range(2101, 2149)),
-    "carried_controls/lesson": _small(
-        carried.run_controlled, carried.controlled(), range(2101, 2149)
-    ),
+    "turned_models/lesson": _small(mirror.turned_models(), range(2001, 2051)),
+    "carried/lesson": _small(carried.carried(), range(2101, 2149)),
+    "carried_controls/lesson": _small(carried.controlled(), range(2101, 2149)),
     "translated/lesson": _scale(
-        *(translated.run_translated, translated.translated(), range(2201, 2207)),
-        *("ours", *CAPTIONS, "scaled", "two heads (one)", ALONE),
+        *(translated.translated(), range(2201, 2207), "ours", *CAPTIONS, "scaled"),
+        *("two heads (one)", ALONE),
+        run=translated.run_translated,
     ),
-    "dead_words/lesson": _small(starts.run_dead, starts.dead_words(), 16),
-    "starts/lesson": _small(starts.run_start, starts.starts(), 12),
-    "starts/heads": _scale(starts.run_start, {"head": heads.ONE_HEAD}, 64, *OURS),
-    "starts/L-40": _scale(starts.run_start, {"hard": copying.PAPER}, 24, "ours"),
-    "followed/lesson": _scale(starts.run_followed, starts.followed(), 8, *OURS),
-    "images/lesson": _scale(starts.run_images, starts.followed(), 8, *OURS),
-    "carriers/lesson": _small(dark.run_carriers, dark.carriers_of(), 12),
+    "dead_words/lesson": _small(starts.dead_words(), 16),
+    "starts/lesson": _started(starts.starts(), 12, *OURS, ends_only=True),
+    "starts/heads": _started({"head": heads.ONE_HEAD}, 64, *OURS),
+    "starts/L-40": _started({"hard": copying.PAPER}, 24, "ours"),
+    "followed/lesson": _scale(starts.followed(), 8, *OURS, run=starts.run_followed),
+    "images/lesson": _scale(starts.followed(), 8, *OURS, run=starts.run_images),
+    "carriers/lesson": _small(dark.carriers_of(), 12, run=dark.run_carriers),
 }
 """``NAME/SCALE``, as records lie, -> what is run."""
 VALUES = (

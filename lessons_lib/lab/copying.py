@@ -1,12 +1,11 @@
 """The copying experiment: one run from one seed, what is measured, and what a copier uses."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any, Literal, TypeVar
 
 import torch
-from torch import nn
 
 from lessons_lib import models, probes, training
 from lessons_lib.config import Configuration, check_fields
@@ -76,6 +75,31 @@ class CopyingConfig(Configuration):
             **{name: getattr(self, name) for name in shared},
         )
 
+    def build(self, seed: int) -> models.Seq2Seq:
+        """The model of a run, before training."""
+        model = models.build(self.model, seed)
+        with torch.no_grad():
+            for layer, scale in ((model.query, self.query_scale), (model.value, self.value_scale)):
+                for weights in layer.parameters():
+                    weights.mul_(scale)
+        return model
+
+    def inputs(self, seed: int, model: models.Seq2Seq) -> Iterator[Batch]:
+        """What the model is trained on; some kinds change it on the way."""
+        return self.task.stream(self.batch_size, seed)
+
+    def rate_factors(self, model: models.Seq2Seq) -> training.RateFactors:
+        """Factors on the learning rate of some weights, as in ``training.train``."""
+        return ()
+
+    def measure(self, model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
+        """What is measured at each evaluation."""
+        return measure_copier(model, batch)
+
+    def examine(self, model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
+        """What is measured once, at the last step."""
+        return intervene(model, self.task, batch)
+
 
 Settings = TypeVar("Settings", bound=Configuration)
 Measure = Callable[[models.Seq2Seq, Batch], dict[str, float]]
@@ -93,15 +117,14 @@ class ForkedConfig(CopyingConfig):
     start_seed: int = 1
     fork_at: int = 0
 
+    def build(self, seed: int) -> models.Seq2Seq:
+        """The model of ``start_seed``, whatever the seed is."""
+        return super().build(self.start_seed)
 
-def build_copier(config: CopyingConfig, seed: int) -> models.Seq2Seq:
-    """The encoder-decoder of a copying run, before training."""
-    model = models.build(config.model, seed)
-    with torch.no_grad():
-        for layer, scale in ((model.query, config.query_scale), (model.value, config.value_scale)):
-            for weights in layer.parameters():
-                weights.mul_(scale)
-    return model
+    def inputs(self, seed: int, model: models.Seq2Seq) -> Iterator[Batch]:
+        """Those of ``start_seed``, and from the fork on those of the seed."""
+        common = super().inputs(self.start_seed, model)
+        return chain(islice(common, self.fork_at), super().inputs(FORK_SEED + seed, model))
 
 
 def measure_copier(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
@@ -192,44 +215,33 @@ def word_positions(batch: Batch) -> torch.Tensor:
 
 
 def run_copying(config: CopyingConfig, seed: int) -> training.History:
-    """Train one copier; the seed is that of its start and of its inputs."""
-    return train_copier(build_copier(config, seed), config, seed)
-
-
-def run_forked(config: ForkedConfig, seed: int) -> training.History:
-    """The run of ``config.start_seed``, from ``config.fork_at`` on with inputs of the seed."""
-    common = config.task.stream(config.batch_size, config.start_seed)
-    own = config.task.stream(config.batch_size, FORK_SEED + seed)
-    inputs = chain(islice(common, config.fork_at), own)
-    return train_copier(build_copier(config, config.start_seed), config, config.start_seed, inputs)
+    """One run of any kind of configuration, from the seed of its start and of its inputs."""
+    return train_copier(config.build(seed), config, seed)
 
 
 def train_copier(
     model: models.Seq2Seq,
     config: CopyingConfig,
     seed: int,
-    batches: Iterable[Batch] | None = None,
     measure: Measure | None = None,
-    rate_factors: Sequence[tuple[Sequence[nn.Parameter], float]] = (),
     after: Measure | None = None,
 ) -> training.History:
     """Train a copier in place until it copies or its steps are over, then ask what it uses.
 
-    The seed is that of dropout, and of the inputs unless batches are given. The history has the
-    metrics of ``measure`` (else ``measure_copier``) on held-out inputs and, at the last step, of
-    ``after`` (else ``intervene``).
+    The seed is that of inputs and dropout. Metrics on held-out inputs, and those after the last
+    step, are those of the configuration unless they are given.
     """
-    held_out = config.held_out
+    held_out, measure = config.held_out, measure or config.measure
     history = training.train(
         model,
-        config.task.stream(config.batch_size, seed) if batches is None else batches,
+        config.inputs(seed, model),
         models.sequence_loss,
         config.schedule,
-        evaluate=lambda copier: (measure or measure_copier)(copier, held_out),
+        evaluate=lambda copier: measure(copier, held_out),
         seed=seed,
-        rate_factors=rate_factors,
+        rate_factors=config.rate_factors(model),
     )
-    found = after(model, held_out) if after else intervene(model, config.task, held_out)
+    found = (after or config.examine)(model, held_out)
     rows = tuple({"step": history.steps, "metric": k, "value": v} for k, v in found.items())
     return replace(history, rows=history.rows + rows)
 

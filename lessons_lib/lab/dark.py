@@ -44,8 +44,7 @@ def carriers(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
 
 def run_carriers(config: copying.CopyingConfig, seed: int) -> training.History:
     """``copying.run_copying`` that ends with ``carriers`` in place of its interventions."""
-    model = copying.build_copier(config, seed)
-    return copying.train_copier(model, config, seed, after=carriers)
+    return copying.train_copier(config.build(seed), config, seed, after=carriers)
 
 
 def carriers_of() -> dict[str, copying.CopyingConfig]:

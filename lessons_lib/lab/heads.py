@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from lessons_lib import models, probes, training
+from lessons_lib import models, probes
 from lessons_lib.lab import copying
 from lessons_lib.lab.copying import CopyingConfig, extended
 from lessons_lib.tasks import Batch, generator
@@ -71,6 +71,27 @@ class HeadsConfig(CopyingConfig):
                 model.add_module(name, nn.Sequential(*layers))
         return model
 
+    def build(self, seed: int) -> models.Seq2Seq:
+        """The heads that the seed draws, put together."""
+        seeds = self.head_seeds(seed)
+        return self.assemble((seeds[0],) * self.heads if self.tied_until else seeds)
+
+    def inputs(self, seed: int, model: models.Seq2Seq) -> Iterator[Batch]:
+        """Those of ``data_seed``; heads stay equal until ``tied_until``."""
+        data_seed = seed if self.data_seed is None else self.data_seed
+        for step, batch in enumerate(super().inputs(data_seed, model)):
+            if step < self.tied_until:  # rounding tells equal heads apart, and that grows
+                for weights in by_head(model):
+                    weights[1:] = weights[:1]
+            elif step == self.tied_until > 0:
+                for head, head_seed in enumerate(self.head_seeds(seed)[1:], 1):
+                    _set_head(model, head, head_seed)
+            yield batch
+
+    def examine(self, model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
+        """``remove_heads``."""
+        return remove_heads(model, batch)
+
 
 def by_head(model: models.Seq2Seq) -> list[torch.Tensor]:
     """Weights and biases of query and value, ``(heads, ...)``: to change them changes the model."""
@@ -86,25 +107,6 @@ def _set_head(model: models.Seq2Seq, head: int, seed: int) -> None:
         fresh = [*nn.Linear(d, d).parameters(), *nn.Linear(d, d).parameters()]
     for weights, start in zip(by_head(model), fresh, strict=True):
         weights[head] = start.detach()
-
-
-def run_heads(config: HeadsConfig, seed: int) -> training.History:
-    """Train heads put together, which the seed chooses; at the last step ``remove_heads``."""
-    seeds, tied = config.head_seeds(seed), config.tied_until
-    model = config.assemble((seeds[0],) * config.heads if tied else seeds)
-
-    def batches() -> Iterator[Batch]:
-        data_seed = seed if config.data_seed is None else config.data_seed
-        for step, batch in enumerate(config.task.stream(config.batch_size, data_seed)):
-            if step < tied:  # rounding tells equal heads apart, and that grows
-                for weights in by_head(model):
-                    weights[1:] = weights[:1]
-            elif step == tied > 0:
-                for head in range(1, config.heads):
-                    _set_head(model, head, seeds[head])
-            yield batch
-
-    return copying.train_copier(model, config, seed, batches(), after=remove_heads)
 
 
 def remove_heads(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:

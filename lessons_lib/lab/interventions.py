@@ -10,7 +10,6 @@ share their start and the inputs of the second stage, seed by seed.
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Literal, get_args
 
 import torch
@@ -20,7 +19,7 @@ from torch.nn.functional import cross_entropy, one_hot
 from lessons_lib import models, probes, training
 from lessons_lib.config import refuse
 from lessons_lib.lab import copying
-from lessons_lib.lab.copying import PROBED, SMALL, CopyingConfig, extended, measure_copier
+from lessons_lib.lab.copying import PROBED, SMALL, CopyingConfig, extended
 from lessons_lib.tasks import FIRST_WORD, PAD, Batch
 
 PREPARATION_SEED = 2**29
@@ -69,6 +68,37 @@ class InterventionConfig(CopyingConfig):
         """The encoder-decoder, which has the spare words as well."""
         size = super().model.target_vocab + self.spare
         return replace(super().model, source_vocab=size, target_vocab=size)
+
+    def inputs(self, seed: int, model: models.Seq2Seq) -> Iterator[Batch]:
+        """Those of the seed; at ``hold_from`` attention is held as it is, if it is to be."""
+        for step, batch in enumerate(super().inputs(seed, model)):
+            if self.hold == "snapshot" and step == self.hold_from:
+                hold(model, _snapshot(model))
+            yield batch
+
+    def rate_factors(self, model: models.Seq2Seq) -> training.RateFactors:
+        """``query_rate`` for the query."""
+        return [(list(model.query.parameters()), self.query_rate)]
+
+    def measure(self, model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
+        """The metrics of ``copying.measure_copier``, and how KTIW stands.
+
+        ``probe_accuracy``: how often the lexical probe is largest at the right position;
+        ``misled_mass``: mean attention at the word that a wrong dictionary, if one was taught,
+        turns into the right one.
+        """
+        gold = copying.word_positions(batch)
+        beta = probes.lexical_probe(model, batch[:PROBED], scale="probability")
+        found = super().measure(model, batch)
+        found["probe_accuracy"] = probes.attention_accuracy(beta, gold[:PROBED])
+        if self.wrong_words:
+            with probes.evaluating(model):
+                alpha = model(batch).attention.mean(1)  # b t l
+            said = wrong_dictionary(self).to(batch.source.device)[batch.source]
+            misled = said[:, None, :] == batch.target[:, :, None]
+            words = (gold >= 0) & misled.any(-1)
+            found["misled_mass"] = float((alpha * misled).sum(-1)[words].mean())
+        return found
 
 
 def hold(model: models.Seq2Seq, attention: Callable[[Batch], Tensor]) -> None:
@@ -140,51 +170,20 @@ def _freeze(model: models.Seq2Seq, frozen: tuple[Group, ...]) -> None:
         parameter.requires_grad_(group not in frozen)
 
 
-def measure_intervention(
-    model: models.Seq2Seq, batch: Batch, config: InterventionConfig
-) -> dict[str, float]:
-    """The metrics of ``copying.measure_copier``, and how KTIW stands.
-
-    ``probe_accuracy``: how often the lexical probe is largest at the right position;
-    ``misled_mass``: mean attention at the word that a wrong dictionary, if one was taught, turns
-    into the right one.
-    """
-    gold = copying.word_positions(batch)
-    beta = probes.lexical_probe(model, batch[:PROBED], scale="probability")
-    found = measure_copier(model, batch)
-    found["probe_accuracy"] = probes.attention_accuracy(beta, gold[:PROBED])
-    if config.wrong_words:
-        with probes.evaluating(model):
-            alpha = model(batch).attention.mean(1)  # b t l
-        said = wrong_dictionary(config).to(batch.source.device)[batch.source]
-        misled = said[:, None, :] == batch.target[:, :, None]
-        words = (gold >= 0) & misled.any(-1)
-        found["misled_mass"] = float((alpha * misled).sum(-1)[words].mean())
-    return found
-
-
 def run_intervention(config: InterventionConfig, seed: int) -> training.History:
-    """Prepare one copier, then train it; metrics of ``measure_intervention``, last ``intervene``.
+    """Prepare one copier, then train it.
 
     While attention is held, that attention is measured. Steps count all updates, those of the
     preparation first; it is measured with attention left free, and its loss is left out.
     """
-    measure = partial(measure_intervention, config=config)
-    model, before = _prepare(config, seed, measure)
+    model, before = _prepare(config, seed, config.measure)
     # Spare words are silent from here on: they have no row of the output layer.
     model.column[config.model.target_vocab - config.spare :] = config.model.written
     _freeze(model, config.frozen)
     if config.hold in ("uniform", "gold"):
         hold(model, uniform_attention if config.hold == "uniform" else gold_attention)
 
-    def batches() -> Iterator[Batch]:
-        for step, batch in enumerate(config.task.stream(config.batch_size, seed)):
-            if config.hold == "snapshot" and step == config.hold_from:
-                hold(model, _snapshot(model))
-            yield batch
-
-    rates = [(list(model.query.parameters()), config.query_rate)]
-    history = copying.train_copier(model, config, seed, batches(), measure, rates)
+    history = copying.train_copier(model, config, seed)
     rows = (*before.rows, *({**r, "step": r["step"] + before.steps} for r in history.rows))
     seconds = before.wall_seconds + history.wall_seconds
     return replace(history, rows=rows, steps=before.steps + history.steps, wall_seconds=seconds)
@@ -199,7 +198,7 @@ def _prepare(
     config: InterventionConfig, seed: int, measure: copying.Measure | None
 ) -> tuple[models.Seq2Seq, training.History]:
     """The first stage, whose end is left to be measured as the beginning of the second."""
-    model = copying.build_copier(config, seed)
+    model = config.build(seed)
     if config.prepare == "nothing":
         return model, training.History((), 0, False, 0.0, training.pick_device().type)
     losses = {"dictionary": dictionary_loss, "alignment": alignment_loss}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lessons_lib import models, training
-from lessons_lib.lab.copying import SMALL, CopyingConfig, build_copier, extended, train_copier
+from lessons_lib.lab.copying import SMALL, CopyingConfig, extended
 
 START_SCALE = 0.1
 """Standard deviation of free attention logits and of free decoder states at the start."""
@@ -36,6 +36,20 @@ class LadderConfig(CopyingConfig):
     #: factor on the learning rate of the query, or of the free logits. Adam moves each of these by
     #: about its rate in a step; a query moves a logit by all its weights.
     attention_rate: float = 1.0
+
+    def build(self, seed: int) -> "Rung":
+        """A copier with parts taken away; what is left starts as in the whole copier."""
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model = Rung(self)
+        # What a rung has not, or has beside, stays.
+        model.load_state_dict(super().build(seed).state_dict(), strict=False)
+        return model
+
+    def rate_factors(self, model: models.Seq2Seq) -> training.RateFactors:
+        """``attention_rate`` for the query, or for the free logits."""
+        free = getattr(model, "free", None)
+        return [([*model.query.parameters()] if free is None else [free], self.attention_rate)]
 
 
 class Rung(models.Seq2Seq):
@@ -94,23 +108,6 @@ class Positions(nn.Module):
         """One state for each output step, ``(batch, tgt, d_hidden)``, whatever the words are."""
         batch, tgt, _ = embedded.shape
         return self.states[:tgt].expand(batch, -1, -1), start
-
-
-def build_rung(config: LadderConfig, seed: int) -> Rung:
-    """A copier with parts taken away; what is left starts as in ``copying.build_copier``."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = Rung(config)
-    # What a rung has not, or has beside, stays.
-    model.load_state_dict(build_copier(config, seed).state_dict(), strict=False)
-    return model
-
-
-def run_ladder(config: LadderConfig, seed: int) -> training.History:
-    """Train one rung from a seed, with the same inputs on all rungs; see ``train_copier``."""
-    model = build_rung(config, seed)
-    attends = list(model.query.parameters()) if model.free is None else [model.free]
-    return train_copier(model, config, seed, rate_factors=[(attends, config.attention_rate)])
 
 
 RUNG = extended(SMALL, LadderConfig, steps=1000, evaluate_every=5)

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from lessons_lib import models, training
+from lessons_lib import models
 from lessons_lib.lab import heads
-from lessons_lib.lab.copying import SMALL, CopyingConfig, build_copier, extended, train_copier
+from lessons_lib.lab.copying import SMALL, CopyingConfig, extended
 
 Turned = Literal["both", "query", "value"]
 Pair = Literal["random", "identical", "both", "query", "value"]
@@ -25,6 +25,12 @@ class PairConfig(CopyingConfig):
     #: the second is as drawn (``"random"``), ``"identical"``, or the image of the first with
     #: ``"both"`` projections turned over (antithetic), or the ``"query"`` or ``"value"``
     pair: Pair = "random"
+
+    def build(self, seed: int) -> models.Seq2Seq:
+        """The copier with the second head made from the first."""
+        model = super().build(seed)
+        pair_up(model, self.pair)
+        return model
 
 
 @dataclass(frozen=True)
@@ -56,18 +62,6 @@ def pair_up(model: models.Seq2Seq, pair: Pair) -> None:
         weights[1] = weights[0]
     if pair != "identical":
         turn_over(model, 1, pair)
-
-
-def run_pair(config: PairConfig, seed: int) -> training.History:
-    """Train one copier with a pair of heads; metrics as ``copying.run_copying``."""
-    model = build_copier(config, seed)
-    pair_up(model, config.pair)
-    return train_copier(model, config, seed)
-
-
-def run_turned(config: TurnedConfig, seed: int) -> training.History:
-    """``heads.run_heads`` with heads that are turned over if the configuration says so."""
-    return heads.run_heads(config, seed)
 
 
 PAIRS = extended(SMALL, PairConfig, heads=2, steps=600)

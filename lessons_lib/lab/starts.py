@@ -9,7 +9,7 @@ optimiser's way to a larger lead.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial, singledispatch
+from functools import partial
 from itertools import product
 from typing import get_args
 
@@ -39,22 +39,16 @@ class DeadConfig(CopyingConfig):
 
     silenced: bool = False  #: whether the output biases of dead words start at -20
 
-
-def build_dead(config: DeadConfig, seed: int) -> models.Seq2Seq:
-    """The copier of ``build_copier``, its dead words silenced if the configuration says so."""
-    model = copying.build_copier(config, seed)
-    if config.silenced:
-        alive = [*range(FIRST_WORD, FIRST_WORD + config.vocab), *([EOS] * config.end_symbol)]
-        dead = torch.ones(model.config.written, dtype=torch.bool)
-        dead[model.column[alive]] = False
-        *_, bias = model.readout_layers.parameters()
-        bias.detach()[dead] = -20.0
-    return model
-
-
-def run_dead(config: DeadConfig, seed: int) -> training.History:
-    """Train one copier with dead words; metrics as ``copying.run_copying``."""
-    return copying.train_copier(build_dead(config, seed), config, seed)
+    def build(self, seed: int) -> models.Seq2Seq:
+        """The copier, its dead words silenced if the configuration says so."""
+        model = super().build(seed)
+        if self.silenced:
+            alive = [*range(FIRST_WORD, FIRST_WORD + self.vocab), *([EOS] * self.end_symbol)]
+            dead = torch.ones(model.config.written, dtype=torch.bool)
+            dead[model.column[alive]] = False
+            *_, bias = model.readout_layers.parameters()
+            bias.detach()[dead] = -20.0
+        return model
 
 
 def dead_words() -> dict[str, DeadConfig]:
@@ -135,19 +129,10 @@ def measure_start(
     return {name: float(value) for name, value in found.items()}
 
 
-# The model from which a run with a configuration and a seed starts.
-_start = singledispatch(copying.build_copier)
-_start.register(heads.HeadsConfig, lambda config, seed: config.assemble(config.head_seeds(seed)))
-_start.register(ladder.LadderConfig, ladder.build_rung)
-_start.register(transformer.TransformerConfig, transformer.build_transformer)
-_start.register(DeadConfig, build_dead)
-
-
 def run_start(config: CopyingConfig, seed: int) -> training.History:
     """``measure_start`` of the model that a run with this configuration and seed starts from."""
-    began, model = time.perf_counter(), _start(config, seed)
-    rate = getattr(config, "attention_rate", getattr(config, "query_rate", 1.0))
-    factors = dict.fromkeys(model.query.parameters(), rate)
+    began, model = time.perf_counter(), config.build(seed)
+    factors = {weight: by for some, by in config.rate_factors(model) for weight in some}
     rng, adam = generator(START_SEED + seed), config.schedule.optimizer == "adam"
     draw = partial(config.task.sample, seed=rng)
     found = measure_start(model, draw, config.batch_size, factors, adam)
@@ -158,7 +143,7 @@ def run_start(config: CopyingConfig, seed: int) -> training.History:
 def run_followed(config: CopyingConfig, seed: int) -> training.History:
     """Train one start on three streams of inputs: ``stream0/a``, ``stream0/b`` and so on."""
     first = copying.FORK_SEED + 3 * seed
-    runs = {f"stream{k}": (_start(config, seed), first + k) for k in range(3)}
+    runs = {f"stream{k}": (config.build(seed), first + k) for k in range(3)}
     return _followed(config, seed, runs)
 
 
@@ -167,7 +152,7 @@ def run_images(config: CopyingConfig, seed: int) -> training.History:
 
     Images are called ``both``, ``query`` and ``value``, by what is turned over in them.
     """
-    runs = {name: (_start(config, seed), seed) for name in ("as-it-is", *get_args(mirror.Turned))}
+    runs = {name: (config.build(seed), seed) for name in ("as-it-is", *get_args(mirror.Turned))}
     for name in get_args(mirror.Turned):
         mirror.turn_over(runs[name][0], 0, name)
     return _followed(config, seed, runs)

@@ -29,6 +29,25 @@ class OptimizedConfig(CopyingConfig):
         """How long and how fast it trains, and when it stops."""
         return replace(super().schedule, optimizer=self.optimizer)
 
+    def measure(self, model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
+        """The metrics of ``copying.measure_copier``, ``probe_accuracy`` and ``follows_probe``.
+
+        The latter are how often the lexical probe is largest at the right position, and how often
+        mean attention is where the probe is. If it follows the probe and not the right position,
+        the encoder has moved the words, which ``outcomes.of_runs`` calls elimination.
+        """
+        probed = batch[: copying.PROBED]
+        gold = copying.word_positions(probed)
+        beta = probes.lexical_probe(model, probed, scale="log_probability")
+        with probes.evaluating(model):
+            alpha = model(probed).attention
+        best = beta.argmax(-1).masked_fill(gold < 0, -1)
+        return {
+            **super().measure(model, batch),
+            "probe_accuracy": probes.attention_accuracy(beta, gold),
+            "follows_probe": probes.attention_accuracy(alpha, best),
+        }
+
 
 @dataclass(frozen=True)
 class TransformerConfig(OptimizedConfig):
@@ -42,6 +61,12 @@ class TransformerConfig(OptimizedConfig):
         """What the Transformer shares with the recurrent encoder-decoder."""
         most = self.length + self.end_symbol
         return replace(super().model, merge="concatenate", scaled_scores=True, max_length=most)
+
+    def build(self, seed: int) -> "Transformer":
+        """The Transformer before training."""
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return Transformer(self.model, self.encoder_layers)
 
 
 class Transformer(models.Seq2Seq):
@@ -112,41 +137,6 @@ class Transformer(models.Seq2Seq):
         """Logits of output words, ``(..., vocab)``, from s and the heads' contexts side by side."""
         u = decoder_states + self.join(context)
         return self.by_identifier(self.output(u + self.feedforward(u)))
-
-
-def build_transformer(config: TransformerConfig, seed: int) -> Transformer:
-    """The Transformer of a copying run, before training; the global random state is left."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return Transformer(config.model, config.encoder_layers)
-
-
-def measure(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
-    """The metrics of ``copying.measure_copier``, ``probe_accuracy`` and ``follows_probe``.
-
-    The latter are how often the lexical probe is largest at the right position, and how often mean
-    attention is where the probe is. If it follows the probe and not the right position, the encoder
-    has moved the words, which ``outcomes.of_runs`` calls elimination.
-    """
-    probed = batch[: copying.PROBED]
-    gold = copying.word_positions(probed)
-    beta = probes.lexical_probe(model, probed, scale="log_probability")
-    with probes.evaluating(model):
-        alpha = model(probed).attention
-    best = beta.argmax(-1).masked_fill(gold < 0, -1)
-    return {
-        **copying.measure_copier(model, batch),
-        "probe_accuracy": probes.attention_accuracy(beta, gold),
-        "follows_probe": probes.attention_accuracy(alpha, best),
-    }
-
-
-def run_optimized(config: OptimizedConfig, seed: int) -> training.History:
-    """``copying.train_copier`` with ``measure``, on equal inputs for either kind of model."""
-    if isinstance(config, TransformerConfig):
-        return copying.train_copier(build_transformer(config, seed), config, seed, measure=measure)
-    model = copying.build_copier(config, seed)
-    return copying.train_copier(model, config, seed, measure=measure)
 
 
 TRANSFORMER = extended(SMALL, TransformerConfig, learning_rate=2e-3, steps=600)
