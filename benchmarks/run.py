@@ -240,7 +240,7 @@ def bench_figure() -> None:
             for config in both:
                 some = replace(config, **changes)
                 runs = parallel.run_seeds(copying.run_copying, some, seeds, executor=pool)
-                ends = outcomes.of_runs(runs.frame())
+                ends = outcomes.of_runs(runs)
                 aligned.append(f"{int((ends.branch == 'aligned').sum())} of {len(ends)}")
         spent = (time.perf_counter() - began) * 200 / changes.get("steps", 200)
         told = "" if "steps" in changes else f"   aligned {' and '.join(aligned)}"

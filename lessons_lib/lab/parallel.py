@@ -3,9 +3,8 @@
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
 from typing import TypeVar
 
 import joblib  # comes with scikit-learn
@@ -27,18 +26,6 @@ a worker process ended before its run did; what it said is above. The usual caus
 - the process was killed, as for want of memory; run fewer at once: seed_pool(processes)"""
 
 
-@dataclass(frozen=True)
-class SeedRuns:
-    """The histories of one configuration, by seed, in the order in which seeds were asked for."""
-
-    histories: Mapping[int, History]
-
-    def frame(self) -> pd.DataFrame:
-        """All rows as a data frame with the columns seed, step, metric and value."""
-        rows = [{"seed": seed, **row} for seed, h in self.histories.items() for row in h.rows]
-        return pd.DataFrame(rows, columns=["seed", "step", "metric", "value"])
-
-
 def run_seeds(
     run: Callable[[Config, int], History],
     config: Config,
@@ -47,14 +34,15 @@ def run_seeds(
     executor: Executor,
     progress: str | None = None,
     done: Callable[[int, History], None] | None = None,
-) -> SeedRuns:
+) -> pd.DataFrame:
     """Run one configuration from many seeds, as many at a time as the executor has workers.
 
     Each run has one thread, and its randomness from its seed alone, so that its result depends
     neither on how many run beside it, nor on the order, nor on the executor: a ``seed_pool``, or
     any other one, such as that of a Dask cluster. ``run`` gives the history of ``(config, seed)``;
     it is a function of a module, not of a notebook. ``progress`` is the label of a progress bar,
-    and ``done`` is called with seed and history as soon as a run has ended.
+    and ``done`` is called with seed and history as soon as a run has ended. Returned are their rows
+    in the order of ``seeds``: seed, step, metric, value.
 
     A ``ValueError`` if a seed comes twice, a ``CorpusUnavailable`` if a run found its corpus
     nowhere, a ``RuntimeError`` if one failed otherwise, or a process of the pool ended.
@@ -79,7 +67,8 @@ def run_seeds(
     finally:
         for future in waiting:
             future.cancel()
-    return SeedRuns({seed: found[seed] for seed in seeds})
+    rows = [{"seed": seed, **row} for seed in seeds for row in found[seed].rows]
+    return pd.DataFrame(rows, columns=["seed", "step", "metric", "value"])
 
 
 def seed_pool(processes: int | None = None) -> ProcessPoolExecutor:
