@@ -61,10 +61,10 @@ def test_shuffling_permutes_the_positions_that_count_and_no_others() -> None:
 def test_cumulative_incidence_by_hand() -> None:
     # Five runs: two have the event at 20 and 50, one another event at 30, two nothing by 60.
     curve = cumulative_incidence([20, 50, 30, 60, 60], [1, 1, 0, 0, 0], 60)
-    assert curve.times.tolist() == [0, 20, 50, 60]
+    assert curve.index.tolist() == [0, 20, 50, 60]
     assert curve.share.tolist() == [0, 0.2, 0.4, 0.4]
     band = proportion_interval(1, 5)
-    assert (curve.low[1], curve.high[1], curve.n) == (band.low, band.high, 5)
+    assert curve.iloc[1][["low", "high", "n"]].tolist() == [band.low, band.high, 5]
     assert cumulative_incidence([20, 50], [1, 1], 30).share.tolist() == [0, 0.5, 0.5]
 
 

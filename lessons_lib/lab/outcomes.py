@@ -8,14 +8,13 @@ accuracy reaches 0.95, and a *branch*, where the model looks then: at the word t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats as scipy_stats
 
 from lessons_lib.config import refuse
@@ -98,24 +97,14 @@ def step_at(rows: pd.DataFrame, metric: str, level: float | pd.Series[float]) ->
     return reached
 
 
-@dataclass(frozen=True)
-class Incidence:
-    """Share of n runs to which something has happened by each time, with a pointwise interval."""
-
-    times: NDArray[np.float64]  #: ascending
-    share: NDArray[np.float64]  #: in [0, 1], and so are ``low`` and ``high``
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    n: int
-
-
-def cumulative_incidence(times: ArrayLike, happened: ArrayLike, until: float) -> Incidence:
+def cumulative_incidence(times: ArrayLike, happened: ArrayLike, until: float) -> pd.DataFrame:
     """Cumulative incidence of one kind of event where others compete, with Wilson intervals.
 
     All runs are followed until their end or until ``until``. So the Aalen-Johansen estimate is the
     plain share of runs with the event by time t, those with another event in the denominator.
     ``times``, ``(n,)``: when each run ended, by whatever event, or was last looked at;
-    ``happened``, ``(n,)``: whether it ended with the event that is asked for.
+    ``happened``, ``(n,)``: whether it ended with the event that is asked for. Columns, by ascending
+    time: ``share``, ``low`` and ``high`` (pointwise), in [0, 1], and ``n``.
 
     A ``ValueError`` if shapes differ, there is no run, or a time is negative or NaN.
     """
@@ -125,17 +114,16 @@ def cumulative_incidence(times: ArrayLike, happened: ArrayLike, until: float) ->
     refuse({f"one time, 0 or later, and {found}": not (fits and (when >= 0).all())})
     at = np.unique(np.concatenate([[0.0], when[hit & (when <= until)], [until]]))
     bands = [proportion_interval(int((hit & (when <= t)).sum()), when.size) for t in at]
-    share, low, high = np.array([(band.estimate, band.low, band.high) for band in bands]).T
-    return Incidence(at, share, low, high, when.size)
+    return pd.DataFrame(bands, at).rename(columns={"estimate": "share"})
 
 
-def draw(curve: Incidence, *, label: str, color: str, ax: Axes | None = None) -> Axes:
+def draw(curve: pd.DataFrame, *, label: str, color: str, ax: Axes | None = None) -> Axes:
     """A rising step curve of the share of runs, with its band; the colour is a key of ``ROLES``."""
     ax = plt.figure().add_subplot() if ax is None else ax
-    shade = ROLES[color]
-    ax.step(curve.times, curve.share, where="post", color=shade, label=f"{label} (n = {curve.n})")
+    shade, label = ROLES[color], f"{label} (n = {curve.n.iloc[0]})"
+    ax.step(curve.index, curve.share, where="post", color=shade, label=label)
     ax.fill_between(
-        curve.times, curve.low, curve.high, step="post", color=shade, alpha=0.15, linewidth=0
+        curve.index, curve.low, curve.high, step="post", color=shade, alpha=0.15, linewidth=0
     )
     ax.set_xlabel("training step")
     ax.set_ylim(0, 1.02)
