@@ -18,30 +18,25 @@ from torch import Tensor
 from lessons_lib.stats import Interval, ratio_interval
 from lessons_lib.tasks import check_shape
 
-TOP = 0.05
-"""So large a share of the positions counts as the top: the paper's 5%."""
 
-
-def agreement(
-    reference: Tensor, candidate: Tensor, mask: Tensor | None = None, top: float = TOP
-) -> float:
+def agreement(reference: Tensor, candidate: Tensor, mask: Tensor | None = None) -> float:
     """A(u, v), in [0, 1]: how often the best position by u is among the top positions by v.
 
     For each output token (each row), the position with the largest u (the first of equals) counts
-    as found if fewer than ``ceil(top * L)`` positions are strictly greater in v. Not symmetric. 1:
-    always found; without knowledge: ``chance_agreement``. Paper, section 3.
+    as found if fewer than ``ceil(L / 20)`` positions, the top 5%, are strictly greater in v. Not
+    symmetric. 1: always found; without knowledge: ``chance_agreement``. Paper, section 3.
 
     Both are ``(..., src)``, and ``mask``, broadcastable to them, is True at the L positions that
-    count; rows without any are left out (mask padded output words that way). ``top`` is in (0, 1].
-    A warning if v is constant in more than half of the rows of two
-    words or more: ties are not strictly greater, so a constant agrees with everything.
+    count; rows without any are left out (mask padded output words that way). A warning if v is
+    constant in more than half of the rows of two words or more: ties are not strictly greater, so a
+    constant agrees with everything.
     """
-    found, counted = found_in_top(reference, candidate, mask, top)
+    found, counted = found_in_top(reference, candidate, mask)
     return float(found[counted].double().mean())
 
 
 def found_in_top(
-    reference: Tensor, candidate: Tensor, mask: Tensor | None = None, top: float = TOP
+    reference: Tensor, candidate: Tensor, mask: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Row by row what ``agreement`` is the mean of: found or not, and whether the row counts.
 
@@ -61,7 +56,7 @@ def found_in_top(
             "any reference there",
             stacklevel=2,
         )
-    return (greater < top_count(lengths, top)) & counted, counted
+    return (greater < top_count(lengths)) & counted, counted
 
 
 def _compared(
@@ -89,13 +84,9 @@ def row_mask(mask: Tensor | None, like: Tensor) -> Tensor:
         ) from None
 
 
-def top_count(lengths: Tensor, top: float) -> Tensor:
-    """``ceil(top * L)`` positions, int64, at least 1; a ``ValueError`` unless ``0 < top <= 1``."""
-    if not 0 < top <= 1:
-        raise ValueError(f"expected top in (0, 1], found {top}")
-    # Rounded first: in floating point 0.07 * 100 is 7.000000000000001, whose ceiling is 8.
-    exact = (lengths.double() * top).mul(1e9).round().div(1e9)
-    return exact.ceil().long().clamp(min=1)
+def top_count(lengths: Tensor) -> Tensor:
+    """``ceil(L / 20)``: so many of L positions are the top, the paper's 5%."""
+    return (lengths + 19) // 20
 
 
 def chance_agreement(lengths: Tensor | Sequence[int]) -> float:
@@ -107,7 +98,7 @@ def chance_agreement(lengths: Tensor | Sequence[int]) -> float:
     sizes = torch.as_tensor(lengths)
     if sizes.numel() == 0 or int(sizes.min()) < 1:
         raise ValueError("expected source lengths of at least 1 word, found none or a smaller one")
-    return float((top_count(sizes, TOP) / sizes.double()).mean())
+    return float((top_count(sizes) / sizes.double()).mean())
 
 
 def shuffled(candidate: Tensor, mask: Tensor, seed: int) -> Tensor:
