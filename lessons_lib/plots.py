@@ -86,17 +86,13 @@ def attention_map(
     weights.
     """
     grid = np.asarray(weights, dtype=float)
-    expected = (len(target_words), len(source_words))
-    if grid.shape != expected:
-        raise ValueError(
-            f"expected weights (tgt, src) = {expected} for these words, found {grid.shape}"
-        )
+    tgt, src = grid.shape
     ax = _axes(ax)
     ax.imshow(grid, cmap=WEIGHTS_MAP, vmin=0, vmax=1, aspect="auto")
-    ax.set_xticks(range(expected[1]), source_words, rotation=45, ha="right")
-    ax.set_yticks(range(expected[0]), target_words)
-    ax.set_xticks(np.arange(expected[1]) - 0.5, minor=True)
-    ax.set_yticks(np.arange(expected[0]) - 0.5, minor=True)
+    ax.set_xticks(range(src), source_words, rotation=45, ha="right")
+    ax.set_yticks(range(tgt), target_words)
+    ax.set_xticks(np.arange(src) - 0.5, minor=True)
+    ax.set_yticks(np.arange(tgt) - 0.5, minor=True)
     ax.grid(which="minor", color="white", linewidth=1)
     ax.tick_params(which="both", length=0)
     ax.spines[:].set_visible(False)
@@ -184,11 +180,6 @@ def word_bars(
     columns = figure.subplots(1, len(values), sharey=True, squeeze=False)[0]
     for ax, (name, given) in zip(columns, values.items(), strict=True):
         heights = np.asarray(given, dtype=float)
-        if heights.shape != (len(words),):
-            raise ValueError(
-                f"expected one value of {name!r} for each of {len(words)} words, found shape "
-                f"{heights.shape}"
-            )
         shade = (colors or {}).get(name, "uniform")
         bars = ax.barh(range(len(words)), heights, color=ROLES.get(shade, shade), alpha=0.45)
         bars[int(heights.argmax())].set_alpha(1.0)
