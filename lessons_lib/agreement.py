@@ -119,10 +119,7 @@ def shuffled(candidate: Tensor, mask: Tensor, seed: int) -> Tensor:
 def agreement_interval(
     reference: Tensor, candidate: Tensor, mask: Tensor | None = None, *, seed: int = 0
 ) -> Interval:
-    """``agreement`` of two ``(batch, tgt, src)`` with a bootstrap interval over sentences.
-
-    ``seed`` is that of the resampling.
-    """
+    """``agreement`` of two ``(batch, tgt, src)`` with a bootstrap interval over sentences."""
     found, counted = found_in_top(reference, candidate, mask)
     return ratio_interval(found.sum(-1).cpu(), counted.sum(-1).cpu(), seed=seed)
 

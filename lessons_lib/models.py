@@ -307,14 +307,8 @@ def build_bag_of_words(
         return BagOfWords(source_vocab, target_vocab, d_embed)
 
 
-def _require_words(batch: Batch) -> None:
-    if not bool(batch.target_mask.any()):
-        raise ValueError("expected at least one output word in the batch, found only padding")
-
-
 def sequence_loss(model: Seq2Seq, batch: Batch) -> Tensor:
     """Cross-entropy of the next word in nats, the mean over all output words, a scalar."""
-    _require_words(batch)
     logits = model(batch).logits
     loss: Tensor = cross_entropy(logits.flatten(0, 1), batch.target.flatten(), ignore_index=PAD)
     return loss
@@ -322,7 +316,6 @@ def sequence_loss(model: Seq2Seq, batch: Batch) -> Tensor:
 
 def bag_loss(model: BagOfWords, batch: Batch) -> Tensor:
     """Cross-entropy of the bag of target words in nats, the mean over all of them, a scalar."""
-    _require_words(batch)
     log_p = model(batch).log_softmax(-1)
     found = log_p.gather(1, batch.target)
     total: Tensor = (found * batch.target_mask).sum()
@@ -334,14 +327,12 @@ def make_antithetic(model: Seq2Seq) -> None:
 
     ``Q_{H/2+k} = -Q_k`` and ``V_{H/2+k} = -V_k``, biases included. To first order the leads of the
     two, of the right position and of the right word, are ``(a, b)`` and ``(-a, -b)``. A
-    ``ValueError`` if a model has no heads, an odd number, or such as have a key or output columns
-    of their own (a Transformer's): those have to be copied, as ``lab.carried.build_carried`` does.
+    ``ValueError`` if a model has an odd number of heads, or such as have a key or output columns of
+    their own (a Transformer's): those have to be copied, as ``lab.carried.build_carried`` does.
     """
-    config, kind = getattr(model, "config", None), type(model).__name__
-    heads, merge = getattr(config, "heads", 0), getattr(config, "merge", "average")
+    kind, heads, merge = type(model).__name__, model.config.heads, model.config.merge
     refuse(
         {
-            f"a model whose heads have queries and values, found a {kind}": heads < 1,
             f"an even number of heads, found {heads}": heads % 2 > 0,
             f"averaged contexts, found a {kind} with merge {merge!r}, whose heads have keys or "
             "output columns to be copied, as lab.carried.build_carried does": merge != "average",

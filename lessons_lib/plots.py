@@ -137,7 +137,7 @@ def curves(
 
 
 def intervals(
-    values: Mapping[str, Interval | float],
+    values: Mapping[str, Interval],
     *,
     colors: Mapping[str, str] | None = None,
     xlabel: str = "",
@@ -145,14 +145,12 @@ def intervals(
 ) -> Axes:
     """Horizontal points with their confidence intervals, the first on top, each with its value.
 
-    ``values`` has for each label an interval, or a bare number (drawn without one), ``colors`` a
-    colour or key of ``ROLES``; the rest is drawn grey.
+    ``colors`` has for some of the labels a colour or key of ``ROLES``; the rest is drawn grey.
     """
     ax = _axes(ax)
-    colors = colors or {}
-    for row, (label, value) in enumerate(values.items()):
-        found = value if isinstance(value, Interval) else Interval(value, value, value, 1)
-        shade = ROLES.get(colors.get(label, "chance"), colors.get(label, "chance"))
+    for row, (label, found) in enumerate(values.items()):
+        shade = (colors or {}).get(label, "chance")
+        shade = ROLES.get(shade, shade)
         ax.plot([found.low, found.high], [row, row], color=shade, lw=3, solid_capstyle="butt")
         ax.plot([found.estimate], [row], "o", color=shade, ms=8)
         place: dict[str, Any] = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}

@@ -51,8 +51,8 @@ class Rows:
         return self._each(lambda tensor: tensor[rows])
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
-        there = {name: tensor for name, tensor in vars(self).items() if tensor is not None}
-        return replace(self, **{name: change(tensor) for name, tensor in there.items()})
+        there = {name: change(tensor) for name, tensor in vars(self).items() if tensor is not None}
+        return replace(self, **there)
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def test_curves_draw_each_seed_their_mean_and_say_n() -> None:
 
 def test_intervals_keep_their_order_from_the_top() -> None:
     _, given = plt.subplots()
-    values: dict[str, Interval | float] = {"a": Interval(0.5, 0.4, 0.7, 9), "chance": 0.1}
+    values = {"a": Interval(0.5, 0.4, 0.7, 9), "chance": Interval(0.1, 0.1, 0.1, 1)}
     ax = intervals(values, colors={"a": "uniform"}, ax=given)
     assert ax is given
     assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "chance"]
