@@ -16,7 +16,7 @@ from scipy import stats as scipy_stats
 from torch import Tensor
 
 from lessons_lib.stats import Interval, ratio_interval
-from lessons_lib.tasks import check_shape
+from lessons_lib.tasks import broadcast, check_shape
 
 
 def agreement(reference: Tensor, candidate: Tensor, mask: Tensor | None = None) -> float:
@@ -75,13 +75,7 @@ def row_mask(mask: Tensor | None, like: Tensor) -> Tensor:
     """A mask of the shape of a probe; all True where there is none."""
     if mask is None:
         return torch.ones_like(like, dtype=torch.bool)
-    try:
-        return mask.bool().expand_as(like)
-    except RuntimeError:
-        raise ValueError(
-            f"expected a mask that broadcasts to {tuple(like.shape)}, found {tuple(mask.shape)}; "
-            "for (batch, tgt, src) pass pair_mask(batch)"
-        ) from None
+    return broadcast("a mask, as pair_mask(batch) is,", mask.bool(), like)
 
 
 def top_count(lengths: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy, pad
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lessons_lib.config import Configuration, check_fields, refuse
-from lessons_lib.tasks import PAD, Batch, LabelledBatch, check_words
+from lessons_lib.tasks import PAD, Batch, LabelledBatch, broadcast, check_words
 
 MINUS_INFINITY = -1e9
 """Score of a padded position. Finite, so that a row of padding gives no NaN."""
@@ -163,7 +163,7 @@ class Seq2Seq(nn.Module):
         )
         scores = self.scores(decoder_states, states, batch.source_mask)
         alpha = self.attend(scores, batch.source_mask) if attention is None else attention
-        alpha = as_attention(alpha, scores)
+        alpha = broadcast("attention (batch, heads, tgt, src)", alpha.to(scores.dtype), scores)
         values = self.values(states)  # b k l d
         if self.config.merge == "average":  # without a table of every head's context
             context = torch.einsum("bktl,bkld->btd", alpha, values) / self.config.heads
@@ -252,17 +252,6 @@ class Seq2Seq(nn.Module):
             )
         check_words(batch.source, self.config.source_vocab, "source")
         check_words(batch.target, self.config.target_vocab, "target", may_be_empty=True)
-
-
-def as_attention(attention: Tensor, scores: Tensor) -> Tensor:
-    """Attention broadcast to its logits, ``(batch, heads, tgt, src)``; ValueError if it cannot."""
-    try:
-        return attention.to(scores.dtype).expand_as(scores)
-    except RuntimeError:
-        raise ValueError(
-            f"expected attention of shape (batch, heads, tgt, src) = {tuple(scores.shape)}, "
-            f"found {tuple(attention.shape)}"
-        ) from None
 
 
 class BagOfWords(nn.Module):

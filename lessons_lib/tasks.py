@@ -114,6 +114,15 @@ def check_shape(what: str, expected: Sequence[int], found: Tensor) -> None:
         raise ValueError(f"expected {what} of shape {tuple(expected)}, found {tuple(found.shape)}")
 
 
+def broadcast(what: str, given: Tensor, like: Tensor) -> Tensor:
+    """A tensor in the shape of another; the ``ValueError`` has both shapes if that cannot be."""
+    try:
+        return given.expand_as(like)
+    except RuntimeError:
+        shapes = f"{tuple(like.shape)}, found {tuple(given.shape)}"
+        raise ValueError(f"expected {what} that broadcasts to {shapes}") from None
+
+
 def check_words(words: Tensor, vocab: int, side: str, *, may_be_empty: bool = False) -> None:
     """Refuse words ``(batch, length)`` that no model with this vocabulary can read.
 
