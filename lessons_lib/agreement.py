@@ -16,32 +16,27 @@ from scipy import stats as scipy_stats
 from torch import Tensor
 
 from lessons_lib.stats import Interval, ratio_interval
-from lessons_lib.tasks import check_shape
-
-TOP = 0.05
-"""So large a share of the positions counts as the top: the paper's 5%."""
+from lessons_lib.tasks import broadcast, check_shape
 
 
-def agreement(
-    reference: Tensor, candidate: Tensor, mask: Tensor | None = None, top: float = TOP
-) -> float:
+def agreement(reference: Tensor, candidate: Tensor, mask: Tensor | None = None) -> float:
     """A(u, v), in [0, 1]: how often the best position by u is among the top positions by v.
 
     For each output token (each row), the position with the largest u (the first of equals) counts
-    as found if fewer than ``ceil(top * L)`` positions are strictly greater in v. Not symmetric. 1:
-    always found; without knowledge: ``chance_agreement``. Paper, section 3.
+    as found if fewer than ``ceil(L / 20)`` positions, the top 5%, are strictly greater in v. Not
+    symmetric. 1: always found; without knowledge: ``chance_agreement``. Paper, section 3.
 
     Both are ``(..., src)``, and ``mask``, broadcastable to them, is True at the L positions that
-    count; rows without any are left out (mask padded output words that way). ``top`` is in (0, 1].
-    A warning if v is constant in more than half of the rows of two
-    words or more: ties are not strictly greater, so a constant agrees with everything.
+    count; rows without any are left out (mask padded output words that way). A warning if v is
+    constant in more than half of the rows of two words or more: ties are not strictly greater, so a
+    constant agrees with everything.
     """
-    found, counted = found_in_top(reference, candidate, mask, top)
+    found, counted = found_in_top(reference, candidate, mask)
     return float(found[counted].double().mean())
 
 
 def found_in_top(
-    reference: Tensor, candidate: Tensor, mask: Tensor | None = None, top: float = TOP
+    reference: Tensor, candidate: Tensor, mask: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Row by row what ``agreement`` is the mean of: found or not, and whether the row counts.
 
@@ -61,7 +56,7 @@ def found_in_top(
             "any reference there",
             stacklevel=2,
         )
-    return (greater < top_count(lengths, top)) & counted, counted
+    return (greater < top_count(lengths)) & counted, counted
 
 
 def _compared(
@@ -80,22 +75,12 @@ def row_mask(mask: Tensor | None, like: Tensor) -> Tensor:
     """A mask of the shape of a probe; all True where there is none."""
     if mask is None:
         return torch.ones_like(like, dtype=torch.bool)
-    try:
-        return mask.bool().expand_as(like)
-    except RuntimeError:
-        raise ValueError(
-            f"expected a mask that broadcasts to {tuple(like.shape)}, found {tuple(mask.shape)}; "
-            "for (batch, tgt, src) pass pair_mask(batch)"
-        ) from None
+    return broadcast("a mask, as pair_mask(batch) is,", mask.bool(), like)
 
 
-def top_count(lengths: Tensor, top: float) -> Tensor:
-    """``ceil(top * L)`` positions, int64, at least 1; a ``ValueError`` unless ``0 < top <= 1``."""
-    if not 0 < top <= 1:
-        raise ValueError(f"expected top in (0, 1], found {top}")
-    # Rounded first: in floating point 0.07 * 100 is 7.000000000000001, whose ceiling is 8.
-    exact = (lengths.double() * top).mul(1e9).round().div(1e9)
-    return exact.ceil().long().clamp(min=1)
+def top_count(lengths: Tensor) -> Tensor:
+    """``ceil(L / 20)``: so many of L positions are the top, the paper's 5%."""
+    return (lengths + 19) // 20
 
 
 def chance_agreement(lengths: Tensor | Sequence[int]) -> float:
@@ -107,7 +92,7 @@ def chance_agreement(lengths: Tensor | Sequence[int]) -> float:
     sizes = torch.as_tensor(lengths)
     if sizes.numel() == 0 or int(sizes.min()) < 1:
         raise ValueError("expected source lengths of at least 1 word, found none or a smaller one")
-    return float((top_count(sizes, TOP) / sizes.double()).mean())
+    return float((top_count(sizes) / sizes.double()).mean())
 
 
 def shuffled(candidate: Tensor, mask: Tensor, seed: int) -> Tensor:
@@ -128,10 +113,7 @@ def shuffled(candidate: Tensor, mask: Tensor, seed: int) -> Tensor:
 def agreement_interval(
     reference: Tensor, candidate: Tensor, mask: Tensor | None = None, *, seed: int = 0
 ) -> Interval:
-    """``agreement`` of two ``(batch, tgt, src)`` with a bootstrap interval over sentences.
-
-    ``seed`` is that of the resampling.
-    """
+    """``agreement`` of two ``(batch, tgt, src)`` with a bootstrap interval over sentences."""
     found, counted = found_in_top(reference, candidate, mask)
     return ratio_interval(found.sum(-1).cpu(), counted.sum(-1).cpu(), seed=seed)
 

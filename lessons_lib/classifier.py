@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from lessons_lib.config import Configuration, check_fields
-from lessons_lib.models import MINUS_INFINITY, as_attention
-from lessons_lib.tasks import LabelledBatch, check_words
+from lessons_lib.models import MINUS_INFINITY
+from lessons_lib.tasks import LabelledBatch, broadcast, check_words
 
 LEAST_ROWS = 8
 """Texts that are read side by side at least; of 4, 8, 16 and 32 this was the fastest."""
@@ -98,7 +98,7 @@ class Classifier(nn.Module):
         # Equal scores are uniform attention.
         alpha = scores.masked_fill(~mask, MINUS_INFINITY).softmax(-1)[:, None, None]
         if attention is not None:
-            alpha = as_attention(attention, alpha)
+            alpha = broadcast("attention (batch, 1, 1, src)", attention.to(alpha.dtype), alpha)
         score = (alpha[:, 0, 0] * word_scores).sum(1)
         return ClassifierOutput(score, alpha, word_scores)
 

@@ -44,13 +44,10 @@ def fit_model1(
     ``source`` ``(pairs, src)`` and ``target`` ``(pairs, tgt)`` are int64, with ``PAD`` after the
     end; the table is ``(source_vocab, target_vocab)``. With ``empty_word`` a target word may come
     from no source word. A ``ValueError`` if sizes do not match, a word is outside its vocabulary or
-    after ``PAD``, ``iterations`` (steps of EM) is below 1, or a source is empty and has no empty
-    word either.
+    after ``PAD``, or a source is empty and has no empty word either.
     """
     if len(Batch(source, target)) == 0:  # a batch has as many sources as targets
         raise ValueError("expected at least one sentence pair, found none")
-    if iterations < 1:
-        raise ValueError(f"expected at least one iteration, found {iterations}")
     check_words(source, source_vocab, "source", may_be_empty=empty_word)
     check_words(target, target_vocab, "target", may_be_empty=True)
     null = torch.full((len(source), 1), NULL)

@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy, pad
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lessons_lib.config import Configuration, check_fields, refuse
-from lessons_lib.tasks import PAD, Batch, LabelledBatch, check_words
+from lessons_lib.tasks import PAD, Batch, LabelledBatch, broadcast, check_words
 
 MINUS_INFINITY = -1e9
 """Score of a padded position. Finite, so that a row of padding gives no NaN."""
@@ -163,7 +163,7 @@ class Seq2Seq(nn.Module):
         )
         scores = self.scores(decoder_states, states, batch.source_mask)
         alpha = self.attend(scores, batch.source_mask) if attention is None else attention
-        alpha = as_attention(alpha, scores)
+        alpha = broadcast("attention (batch, heads, tgt, src)", alpha.to(scores.dtype), scores)
         values = self.values(states)  # b k l d
         if self.config.merge == "average":  # without a table of every head's context
             context = torch.einsum("bktl,bkld->btd", alpha, values) / self.config.heads
@@ -254,17 +254,6 @@ class Seq2Seq(nn.Module):
         check_words(batch.target, self.config.target_vocab, "target", may_be_empty=True)
 
 
-def as_attention(attention: Tensor, scores: Tensor) -> Tensor:
-    """Attention broadcast to its logits, ``(batch, heads, tgt, src)``; ValueError if it cannot."""
-    try:
-        return attention.to(scores.dtype).expand_as(scores)
-    except RuntimeError:
-        raise ValueError(
-            f"expected attention of shape (batch, heads, tgt, src) = {tuple(scores.shape)}, "
-            f"found {tuple(attention.shape)}"
-        ) from None
-
-
 class BagOfWords(nn.Module):
     """The bag-of-words proxy: mean word embedding, one linear layer, softmax (paper, section 3).
 
@@ -307,14 +296,8 @@ def build_bag_of_words(
         return BagOfWords(source_vocab, target_vocab, d_embed)
 
 
-def _require_words(batch: Batch) -> None:
-    if not bool(batch.target_mask.any()):
-        raise ValueError("expected at least one output word in the batch, found only padding")
-
-
 def sequence_loss(model: Seq2Seq, batch: Batch) -> Tensor:
     """Cross-entropy of the next word in nats, the mean over all output words, a scalar."""
-    _require_words(batch)
     logits = model(batch).logits
     loss: Tensor = cross_entropy(logits.flatten(0, 1), batch.target.flatten(), ignore_index=PAD)
     return loss
@@ -322,7 +305,6 @@ def sequence_loss(model: Seq2Seq, batch: Batch) -> Tensor:
 
 def bag_loss(model: BagOfWords, batch: Batch) -> Tensor:
     """Cross-entropy of the bag of target words in nats, the mean over all of them, a scalar."""
-    _require_words(batch)
     log_p = model(batch).log_softmax(-1)
     found = log_p.gather(1, batch.target)
     total: Tensor = (found * batch.target_mask).sum()
@@ -334,14 +316,12 @@ def make_antithetic(model: Seq2Seq) -> None:
 
     ``Q_{H/2+k} = -Q_k`` and ``V_{H/2+k} = -V_k``, biases included. To first order the leads of the
     two, of the right position and of the right word, are ``(a, b)`` and ``(-a, -b)``. A
-    ``ValueError`` if a model has no heads, an odd number, or such as have a key or output columns
-    of their own (a Transformer's): those have to be copied, as ``lab.carried.build_carried`` does.
+    ``ValueError`` if a model has an odd number of heads, or such as have a key or output columns of
+    their own (a Transformer's): those have to be copied, as ``lab.carried.build_carried`` does.
     """
-    config, kind = getattr(model, "config", None), type(model).__name__
-    heads, merge = getattr(config, "heads", 0), getattr(config, "merge", "average")
+    kind, heads, merge = type(model).__name__, model.config.heads, model.config.merge
     refuse(
         {
-            f"a model whose heads have queries and values, found a {kind}": heads < 1,
             f"an even number of heads, found {heads}": heads % 2 > 0,
             f"averaged contexts, found a {kind} with merge {merge!r}, whose heads have keys or "
             "output columns to be copied, as lab.carried does": merge != "average",

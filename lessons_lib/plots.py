@@ -86,17 +86,13 @@ def attention_map(
     weights.
     """
     grid = np.asarray(weights, dtype=float)
-    expected = (len(target_words), len(source_words))
-    if grid.shape != expected:
-        raise ValueError(
-            f"expected weights (tgt, src) = {expected} for these words, found {grid.shape}"
-        )
+    tgt, src = grid.shape
     ax = _axes(ax)
     ax.imshow(grid, cmap=WEIGHTS_MAP, vmin=0, vmax=1, aspect="auto")
-    ax.set_xticks(range(expected[1]), source_words, rotation=45, ha="right")
-    ax.set_yticks(range(expected[0]), target_words)
-    ax.set_xticks(np.arange(expected[1]) - 0.5, minor=True)
-    ax.set_yticks(np.arange(expected[0]) - 0.5, minor=True)
+    ax.set_xticks(range(src), source_words, rotation=45, ha="right")
+    ax.set_yticks(range(tgt), target_words)
+    ax.set_xticks(np.arange(src) - 0.5, minor=True)
+    ax.set_yticks(np.arange(tgt) - 0.5, minor=True)
     ax.grid(which="minor", color="white", linewidth=1)
     ax.tick_params(which="both", length=0)
     ax.spines[:].set_visible(False)
@@ -141,7 +137,7 @@ def curves(
 
 
 def intervals(
-    values: Mapping[str, Interval | float],
+    values: Mapping[str, Interval],
     *,
     colors: Mapping[str, str] | None = None,
     xlabel: str = "",
@@ -149,14 +145,12 @@ def intervals(
 ) -> Axes:
     """Horizontal points with their confidence intervals, the first on top, each with its value.
 
-    ``values`` has for each label an interval, or a bare number (drawn without one), ``colors`` a
-    colour or key of ``ROLES``; the rest is drawn grey.
+    ``colors`` has for some of the labels a colour or key of ``ROLES``; the rest is drawn grey.
     """
     ax = _axes(ax)
-    colors = colors or {}
-    for row, (label, value) in enumerate(values.items()):
-        found = value if isinstance(value, Interval) else Interval(value, value, value, 1)
-        shade = ROLES.get(colors.get(label, "chance"), colors.get(label, "chance"))
+    for row, (label, found) in enumerate(values.items()):
+        shade = (colors or {}).get(label, "chance")
+        shade = ROLES.get(shade, shade)
         ax.plot([found.low, found.high], [row, row], color=shade, lw=3, solid_capstyle="butt")
         ax.plot([found.estimate], [row], "o", color=shade, ms=8)
         place: dict[str, Any] = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}
@@ -184,11 +178,6 @@ def word_bars(
     columns = figure.subplots(1, len(values), sharey=True, squeeze=False)[0]
     for ax, (name, given) in zip(columns, values.items(), strict=True):
         heights = np.asarray(given, dtype=float)
-        if heights.shape != (len(words),):
-            raise ValueError(
-                f"expected one value of {name!r} for each of {len(words)} words, found shape "
-                f"{heights.shape}"
-            )
         shade = (colors or {}).get(name, "uniform")
         bars = ax.barh(range(len(words)), heights, color=ROLES.get(shade, shade), alpha=0.45)
         bars[int(heights.argmax())].set_alpha(1.0)

@@ -103,14 +103,9 @@ def table_probe(table: Tensor, batch: Batch) -> Tensor:
     """The probe of a model that is a table: ``beta_{t,l} = table[x_l, y_t]``, ``-inf`` at padding.
 
     The table ``(source_vocab, target_vocab)`` of the bag-of-words proxy (``proxy_table``), of IBM
-    Model 1 (``ibm_model1.table``), or of any scores, gives ``(batch, tgt, src)``.
+    Model 1 (``ibm_model1.table``), or of any scores, gives ``(batch, tgt, src)``. An ``IndexError``
+    if the table has no row or no column for a word of the batch.
     """
-    needed = int(batch.source.max()) + 1, int(batch.target.max()) + 1
-    if table.ndim != 2 or table.shape[0] < needed[0] or table.shape[1] < needed[1]:
-        raise ValueError(
-            f"expected a table (source_vocab, target_vocab) of at least {needed}, found "
-            f"{tuple(table.shape)}; use the vocabularies of the batch"
-        )
     found = table[batch.source[:, None, :], batch.target[:, :, None]]
     return found.masked_fill(~batch.source_mask[:, None, :], -torch.inf)
 

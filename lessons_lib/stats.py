@@ -96,21 +96,13 @@ def _finite(values: ArrayLike) -> NDArray[np.float64]:
     return data
 
 
-def _check_counts(successes: int, n: int) -> None:
-    if n < 1 or not 0 <= successes <= n:
-        raise ValueError(f"expected 0 <= successes <= n and n >= 1, found {successes} of {n}")
-
-
 def proportion_interval(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
     """Share of successes in n independent trials (at least 1), with Wilson's interval in [0, 1]."""
-    _check_counts(successes, n)
     found = scipy_stats.binomtest(successes, n).proportion_ci(confidence, method="wilson")
     return Interval(successes / n, float(found.low), float(found.high), n, confidence)
 
 
 def share_difference(successes: int, n: int, other_successes: int, other_n: int) -> float:
     """p-value of Fisher's exact test: is the probability of success the same in two groups?"""
-    _check_counts(successes, n)
-    _check_counts(other_successes, other_n)
     table = np.array([[successes, n - successes], [other_successes, other_n - other_successes]])
     return float(scipy_stats.fisher_exact(table).pvalue)

@@ -51,8 +51,8 @@ class Rows:
         return self._each(lambda tensor: tensor[rows])
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
-        there = {name: tensor for name, tensor in vars(self).items() if tensor is not None}
-        return replace(self, **{name: change(tensor) for name, tensor in there.items()})
+        there = {name: change(tensor) for name, tensor in vars(self).items() if tensor is not None}
+        return replace(self, **there)
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,15 @@ def check_shape(what: str, expected: Sequence[int], found: Tensor) -> None:
     """Refuse a tensor of another shape; the ``ValueError`` has both."""
     if found.shape != tuple(expected):
         raise ValueError(f"expected {what} of shape {tuple(expected)}, found {tuple(found.shape)}")
+
+
+def broadcast(what: str, given: Tensor, like: Tensor) -> Tensor:
+    """A tensor in the shape of another; the ``ValueError`` has both shapes if that cannot be."""
+    try:
+        return given.expand_as(like)
+    except RuntimeError:
+        shapes = f"{tuple(like.shape)}, found {tuple(given.shape)}"
+        raise ValueError(f"expected {what} that broadcasts to {shapes}") from None
 
 
 def check_words(words: Tensor, vocab: int, side: str, *, may_be_empty: bool = False) -> None:

@@ -112,8 +112,7 @@ def train(
             a factor above 0; for all others the factor is 1. Frozen ones stay as they are.
 
     A ``ValueError`` if the batches ended before the steps did, the loss is no longer finite,
-    ``stop_metric`` is not among the metrics, ``evaluate`` gives a ``"loss"``, a factor is not above
-    0, or its parameter is not the model's or comes twice.
+    ``stop_metric`` is not among the metrics, or ``evaluate`` gives a ``"loss"``.
     """
     config = config or TrainConfig()
     where = torch.device(device) if device is not None else pick_device()
@@ -189,16 +188,9 @@ def _optimizer(
     rest = dict.fromkeys(model.parameters())  # parameters are compared by identity; in order
     groups: list[dict[str, Any]] = []
     for parameters, factor in rate_factors:
-        if not 0 < factor < float("inf"):  # NaN fails this, too
-            raise ValueError(f"expected finite rate factors above 0, found {factor}")
-        for parameter in parameters:
-            if parameter not in rest:
-                raise ValueError(
-                    "expected rate factors for parameters of the model, each once, found one of "
-                    f"shape {tuple(parameter.shape)} that is not there or comes twice"
-                )
-            del rest[parameter]
         groups.append({"params": list(parameters), "lr": factor * config.learning_rate})
+        for parameter in parameters:
+            del rest[parameter]
     groups.insert(0, {"params": list(rest)})
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate)

@@ -66,7 +66,7 @@ def test_texts_are_passed_over_that_are_known_or_have_no_words(parts: list[Label
     found = prepare(config, train, val, test)
     held_out = [(val, i) for i in (1, 2, *range(4, 29))] + [(test, i) for i in range(3, 26)]
     measured = held_out + [(train, i) for i in random.Random(1).sample(range(83), k=23)]
-    texts = [[BOS, *found.vocab.encode(words(c.texts[i]))[:9], EOS] for c, i in measured]
+    texts = [[BOS, *found.vocab.encode_line(c.texts[i])[:9], EOS] for c, i in measured]
     batch = found.held_out.batch
     assert [row[row != PAD].tolist() for row in batch.source] == texts
     assert batch.label.tolist() == [corpus.labels[i] for corpus, i in measured]

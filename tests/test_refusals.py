@@ -61,13 +61,6 @@ def trained(batches: Any = None, evaluate: Any = None, loss: Any = sequence_loss
     return train(build(COPIER, 0), stream, loss, TrainConfig.from_dict(c), evaluate=evaluate)
 
 
-def factors(factor: float, *chosen: int) -> object:
-    """A run with rate factors for the queries of model 0, which is trained, or of another."""
-    models = build(COPIER, 0), build(COPIER, 0)
-    groups = [(list(models[k].query.parameters()), factor) for k in chosen]
-    return train(models[0], [], sequence_loss, rate_factors=groups)
-
-
 def accuracy(model: Any) -> dict[str, float]:
     return {"accuracy": 0.5}
 

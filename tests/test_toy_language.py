@@ -74,7 +74,7 @@ def test_dictionary_is_its_own_inverse_and_covers_the_corpus(corpus: ParallelCor
     assert german["im"] == {"in", "the"}
     assert german["aufheben"] == {"pick", "up"}
     assert english["the"] == {"der", "die", "das", "den", "dem", "im", "am"}
-    assert english["red"] == {"rote", "roter", "rotes", "roten"}
+    assert english["red"] == {"rote", "rotes", "roten"}
     used = {word for line in corpus.source for word in words(line)}
     assert used - set(german) == {",", "."}
     used = {word for line in corpus.target for word in words(line)}

@@ -71,7 +71,7 @@ def test_parts_are_numbered_by_the_first(ready: Pairs, parts: Corpora) -> None:
         short = [(s, t) for s, t in pairs if max(len(s), len(t)) <= 9]
         assert most < len(short) < len(corpus), "some are too long, enough are left"
         expected += [
-            (ready.source_vocab.encode(s), [*ready.target_vocab.encode(t), EOS])
+            ([*map(ready.source_vocab.index, s)], [*map(ready.target_vocab.index, t), EOS])
             for s, t in short[:most]
         ]
     found = zip(held_out.batch.source, held_out.batch.target, strict=True)

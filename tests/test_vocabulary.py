@@ -51,7 +51,7 @@ TEXTS = LabelledCorpus(
     classes=("bad", "so-so", "good"),
 )
 VOCAB = Vocabulary.build([["good", "fun", "dull", "and", "."]])
-GOOD, FUN, DULL, AND, DOT = VOCAB.encode(["good", "fun", "dull", "and", "."])
+GOOD, FUN, DULL, AND, DOT = VOCAB.encode_line("good fun dull and .")
 
 
 def vocabularies(corpus: ParallelCorpus) -> tuple[Vocabulary, Vocabulary]:
@@ -83,7 +83,6 @@ def test_vocabulary_numbers_frequent_words_first_and_ties_alphabetically() -> No
     assert vocabulary.words == (*SPECIALS, "c", "a", "b", "d")
     assert len(vocabulary) == 8
     assert [vocabulary.index(word) for word in ("c", "d", "e")] == [4, 7, UNK]
-    assert vocabulary.encode(["d", "e", "c"]) == [7, UNK, 4]
     assert vocabulary.encode_line("D c, e") == [7, 4, UNK, UNK]
     assert vocabulary == Vocabulary.build(reversed(sentences))
     assert Vocabulary.build(sentences, min_count=2).words == (*SPECIALS, "c", "a", "b")
@@ -120,7 +119,7 @@ def test_encoding_of_pairs_by_hand(subwords: Subwords) -> None:
     batch = encoded.batch([3, 0])  # the pairs 4 and 0 of the corpus
     there = [source.decode(row) for row in batch.source]
     assert there == [["ein", "hund"], ["ein", "hund", "rennt", "."]]
-    a, dog, runs, dot = target.encode(["a", "dog", "runs", "."])
+    a, dog, runs, dot = target.encode_line("a dog runs .")
     assert batch.target.tolist() == [[dog, EOS, PAD, PAD, PAD], [a, dog, runs, dot, EOS]]
     assert batch.source.dtype == batch.target.dtype == torch.int64
     # The first of two links counts; EOS, padding and unlinked words come from nowhere.
@@ -242,7 +241,7 @@ def test_containing_finds_the_first_pairs_with_each_word() -> None:
     corpus = ParallelCorpus("c", "de", "en", ("a b", "b b", "c", "b a", "a"), ("x",) * 5)
     source = Vocabulary.build([["a", "b", "c"]])
     pairs = encode_parallel(corpus, source, Vocabulary.build([["x"]]))
-    a, b, c = source.encode(["a", "b", "c"])
+    a, b, c = source.encode_line("a b c")
     for words_, most, found in (([a], 2, [0, 3]), ([c, b], 2, [0, 1, 2]), ([b], 9, [0, 1, 3])):
         assert pairs.containing(words_, per_word=most) == found
     assert pairs.containing([99], per_word=1) == []

@@ -140,15 +140,10 @@ def encode_parallel(
     sources, targets = (_flat(side) for side in zip(*kept.values(), strict=True))
     gold = None
     if by_words and corpus.alignment is not None:
-        links = [_gold(corpus.alignment[i], len(target)) for i, (_, target) in kept.items()]
-        gold = _flat(links)[0]
+        first = [dict(reversed(corpus.alignment[i])) for i in kept]
+        ends = zip(first, targets[1].tolist(), strict=True)
+        gold = torch.tensor([at.get(word, -1) for at, length in ends for word in range(length)])
     return EncodedPairs(*sources, *targets, torch.tensor(list(kept)), gold)
-
-
-def _gold(links: Sequence[tuple[int, int]], length: int) -> list[int]:
-    """For each target word the source word that is linked to it first, or -1."""
-    first = dict(reversed(links))
-    return [first.get(to, -1) for to in range(length)]
 
 
 @dataclass(frozen=True, eq=False)

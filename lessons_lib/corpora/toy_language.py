@@ -16,7 +16,7 @@ that carry its meaning (all of them where none is marked). So ``is_*playing`` is
 import random
 import tomllib
 from collections import namedtuple
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
@@ -142,11 +142,6 @@ def _somebody(who: str, rng: random.Random) -> tuple[list[Word], list[Word], boo
     return in_german, [*head, pronoun, verb, *clothes], False
 
 
-def _base(verb: _Verb) -> str:
-    """The English of an infinitive, with its particle."""
-    return f"*{verb.english}" + (f"_*{verb.particle}" if verb.particle else "")
-
-
 def _sentence(rng: random.Random) -> tuple[list[Word], list[Word]]:
     """One sentence without its full stop, in German and in English order."""
     verb = rng.choice(rng.choice([_INTRANSITIVE, _TRANSITIVE]))
@@ -168,7 +163,8 @@ def _sentence(rng: random.Random) -> tuple[list[Word], list[Word]]:
     if rng.random() < 0.3:  # a modal verb sends the main verb to the end of the German sentence
         singular, plural, english, english_many, mark = rng.choice(_MODALS)
         finite = Word(plural, english_many) if many else Word(singular, english)
-        last = [Word(verb.prefix + verb.infinitive, mark + _base(verb)[1:])]
+        particle = f"_*{verb.particle}" if verb.particle else ""
+        last = [Word(verb.prefix + verb.infinitive, mark + verb.english + particle)]
     else:
         german, be = (verb.plural, "are") if many else (verb.singular, "is")
         finite = Word(german, f"{be}_*{verb.ing}")
@@ -224,26 +220,13 @@ def toy_parallel(
     return ParallelCorpus("toy", source, target, *zip(*pairs, strict=True))
 
 
-def _entries() -> Iterator[Sequence[str]]:
-    """Every German word form of the grammar with its English, in the notation of the tables."""
-    for noun in [*_PEOPLE, *_ANIMALS, *_THINGS.values(), *_PLACES]:
-        yield noun.german, noun.english
-        yield noun.german_plural, noun.english_plural
-    for stem, english in (row for rows in _ADJECTIVES.values() for row in rows):
-        yield from ((stem + ending, english) for ending in ("e", "er", "es", "en"))
-    for (case, article), forms in _FORMS.items():
-        also = {"ein": ["an"], "der": ["who"] if case == "nominative" else []}.get(article, [])
-        yield from ((form, english) for form in forms for english in [_ARTICLES[article], *also])
-    for german, english in (place.prepositions for place in _PLACES):
-        yield german, english
-        yield _CONTRACTIONS.get(german, ""), f"*{english}_*the"
-    for verb in [*_INTRANSITIVE, *_TRANSITIVE]:
-        yield verb.prefix + verb.infinitive, _base(verb)
-        yield from ((form, verb.ing) for form in (verb.singular, verb.plural))
-        yield verb.prefix, verb.particle
-    for singular, plural, english, english_many, _ in _MODALS:
-        yield from [(singular, english), (plural, english_many)]
-    yield from [*_MANNERS.items(), *_TIMES, *_COUNTS, ("und", "and"), ("mit", "with")]
+@cache
+def _entries() -> frozenset[tuple[str, str]]:
+    """Every lower-cased German word that sentences have, with an English word that it means."""
+    rng = random.Random(0)
+    drawn = {word for _ in range(4000) for word in _sentence(rng)[0]}  # no other has a new one
+    readings = ((word.german.lower(), *_read(word.english)) for word in drawn)
+    return frozenset((german, words[at]) for german, words, meaning in readings for at in meaning)
 
 
 def toy_dictionary(source: str = "de", target: str = "en") -> dict[str, frozenset[str]]:
@@ -253,8 +236,4 @@ def toy_dictionary(source: str = "de", target: str = "en") -> dict[str, frozense
     corpus but have no entry, nor has punctuation.
     """
     choose_languages(source, target, LANGUAGES)
-    pairs: list[tuple[str, str]] = []
-    for german, english in _entries():
-        words, meaning = _read(english)
-        pairs += [(german.lower(), words[position]) for position in meaning if german]
-    return collected(pairs, turned=source == "en")
+    return collected(_entries(), turned=source == "en")

@@ -69,13 +69,9 @@ class Vocabulary:
         """The identifier of a word, ``UNK`` where it has none."""
         return self._index.get(word, UNK)
 
-    def encode(self, sentence: Sequence[str]) -> list[int]:
-        """An identifier for each word; no BOS or EOS is added."""
-        return list(map(self.index, sentence))
-
     def encode_line(self, line: str) -> list[int]:
-        """An identifier for each of ``words(line)``."""
-        return self.encode(words(line))
+        """An identifier for each of ``words(line)``; no BOS or EOS is added."""
+        return list(map(self.index, words(line)))
 
     def decode(self, ids: Iterable[int] | Tensor) -> list[str]:
         """The words of identifiers up to the first EOS, without PAD and BOS."""
