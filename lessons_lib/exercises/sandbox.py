@@ -151,17 +151,6 @@ _STATES: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
 )
 
 
-@contextlib.contextmanager
-def _states_kept() -> Iterator[None]:
-    old = [read() for read, _ in _STATES]
-    try:
-        yield
-    finally:
-        for (_, write), value in zip(_STATES, old, strict=True):
-            with contextlib.suppress(Exception):  # such as a directory that is gone
-                write(value)
-
-
 _KEPT = re.compile(
     r"(numpy|scipy|lessons_lib)(\.\w+)?|torch(\.nn|\.nn\.functional|\.linalg|\.optim)?|builtins"
     r"|math|cmath|random|time|itertools|functools|operator"
@@ -200,19 +189,28 @@ def _put_back(names: _Names) -> None:
 
 
 @contextlib.contextmanager
+def _restored(names: _Names) -> Iterator[None]:
+    """Afterwards the libraries have these names, and all states are as they were before."""
+    old = [read() for read, _ in _STATES]
+    try:
+        yield
+    finally:
+        _put_back(names)
+        for (_, write), value in zip(_STATES, old, strict=True):
+            with contextlib.suppress(Exception):  # such as a directory that is gone
+                write(value)
+
+
+@contextlib.contextmanager
 def pristine() -> Iterator[None]:
     """Libraries and settings as a checker expects them; afterwards as they were before."""
-    theirs = _names([place for place, _ in _PRISTINE])
-    with _states_kept():
+    with _restored(_names([place for place, _ in _PRISTINE])):
         _put_back(_PRISTINE)
         torch.set_default_dtype(torch.float32)
         torch.set_grad_enabled(True)
         torch.set_default_device(None)
         np.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
-        try:
-            yield
-        finally:
-            _put_back(theirs)
+        yield
 
 
 def _leave(*_: Any, **__: Any) -> NoReturn:
@@ -225,20 +223,17 @@ def _undisturbed() -> Iterator[None]:
     deeper, ipython = sys.setrecursionlimit, sys.modules.get("IPython")
     shell = ipython and ipython.get_ipython()
     with (
-        _states_kept(),
         mock.patch.dict(os.environ),
         mock.patch.object(sys, "setrecursionlimit", lambda n: deeper(min(n, DEEPEST))),
         mock.patch.multiple(builtins, create=True, exit=_leave, quit=_leave),
         mock.patch.multiple(os, _exit=_leave, abort=_leave),
         mock.patch.multiple(shell, ask_exit=_leave) if shell else contextlib.nullcontext(),
+        _restored(_PRISTINE),  # first of all: what puts back the rest needs the libraries
     ):
         torch.default_generator.manual_seed(0)  # the CPU's only: no other device is touched
         np.random.seed(0)
         random.seed(0)
-        try:
-            yield
-        finally:
-            _put_back(_PRISTINE)
+        yield
 
 
 class Student:
