@@ -1,5 +1,6 @@
 """The loop in which every model of the course is trained and, on the way, evaluated."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,6 @@ class TrainConfig(Configuration):
     steps: int = 200  #: updates at most
     learning_rate: float = 1e-3  #: of the optimiser, above 0
     optimizer: Literal["adam", "sgd"] = "adam"  #: with PyTorch's defaults; SGD without momentum
-    clip: float | None = None  #: largest norm of the gradient, or ``None`` for no clipping
     evaluate_every: int = 10  #: steps between evaluations; 0 and the last are always evaluated
     also_evaluate: tuple[int, ...] = ()  #: further steps to evaluate at, such as early ones
     stop_metric: str | None = None  #: evaluated metric that ends the run early, or ``None``
@@ -36,13 +36,12 @@ class TrainConfig(Configuration):
 
     def __post_init__(self) -> None:
         check_fields(self, "evaluate_every")
-        rate, clip = self.learning_rate, self.clip
+        rate = self.learning_rate
         refuse(
             {
                 f"steps of at least 0, found {self.steps}": self.steps < 0,
-                f"a finite learning_rate above 0, found {rate}": not 0 < rate < float("inf"),
-                f"clip above 0, or None, found {clip}": clip is not None and not clip > 0,
-                "a number for stop_at, found NaN": self.stop_at != self.stop_at,
+                f"a finite learning_rate above 0, found {rate}": not 0 < rate < math.inf,
+                "a number for stop_at, found NaN": math.isnan(self.stop_at),
             }
         )
 
@@ -160,8 +159,6 @@ def train(
             with torch.autocast(where.type, torch.bfloat16, enabled=config.bfloat16):
                 value = loss(model, batch.to(where))
             value.backward()
-            if config.clip is not None:
-                nn.utils.clip_grad_norm_(model.parameters(), config.clip)
             optimizer.step()
             recent.append(value.detach())
             step += 1
@@ -169,11 +166,9 @@ def train(
             due = step % config.evaluate_every == 0 or step in config.also_evaluate
             if due or step == config.steps:
                 mean = float(torch.stack(recent).mean())
-                if mean != mean or abs(mean) == float("inf"):
-                    raise ValueError(
-                        f"the loss is {mean} at step {step}; lower learning_rate "
-                        f"({config.learning_rate}) or set clip"
-                    )
+                if not math.isfinite(mean):
+                    rate = f"lower learning_rate ({config.learning_rate})"
+                    raise ValueError(f"the loss is {mean} at step {step}; {rate}")
                 recent.clear()
                 rows.append({"step": step, "metric": "loss", "value": mean})
                 bar.set_postfix(loss=f"{mean:.3f}")
