@@ -156,8 +156,9 @@ _SCALES = {
         own={"imdb": "long_texts"},
         recorded=False,
     ),
-    "classification/paper-sms": _classified(
-        {"sms_spam": classification.classifications()["sms_spam"]},
+    # Rows would rest on all corpora; one block of each of three is there.
+    "classification/paper-one-block": _classified(
+        {arm: classification.classifications()[arm] for arm in ("sms_spam", "sst2", "subj")},
         *(1, THEIR_SEEDS, "classification"),
     ),
     "classification/left-to-right": _classified(
