@@ -12,10 +12,10 @@ ends on is the sign of ``u + w . d / r`` plus a normal variable with variance
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
-Array = NDArray[np.float64]
+from lessons_lib.theory.two_words import Array
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,7 @@ def odds(
     """Chance of each start: ``Phi((w . x + w . d / r) / sqrt(rate w . S w / (2 r)))``.
 
     From x of each start, ``(starts, 2)``: attention, words; gains K, ``(2, 2)``; drive d, ``(2,)``;
-    covariance S of the velocity between batches, ``(2, 2)``; and the learning rate. A
-    ``ValueError`` if no direction grows.
+    S, ``(2, 2)``; and the learning rate. A ``ValueError`` if no direction grows.
     """
     values, vectors = np.linalg.eig(np.asarray(gains, dtype=float).T)
     grows = int(values.real.argmax())

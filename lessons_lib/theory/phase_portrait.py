@@ -22,13 +22,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 from scipy.special import expit, ndtr
 
-from lessons_lib.theory.two_words import SOLVER, integrate
+from lessons_lib.theory.two_words import SOLVER, Array, integrate
 
-Array = NDArray[np.float64]
 Rates = tuple[float, float]
 
 
@@ -56,9 +55,8 @@ def right_attention(a: ArrayLike, length: int) -> Array:
 def symmetric_velocity(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> tuple[Array, Array]:
     """``(a', b')`` of gradient flow in all entries of A and B: ``-ell_a/(L-1)``, ``-ell_b/(V-1)``.
 
-    The mean over the L output steps gives each diagonal entry of A the gradient ``ell_a / L``, and,
-    since a softmax ignores constants, each other entry of its row ``-1/(L-1)`` times that; their
-    difference is ``ell_a / (L-1)``. Likewise for B.
+    A diagonal entry of A has the gradient ``ell_a / L``, each other one of its row, since a softmax
+    ignores constants, ``-1/(L-1)`` times that: they differ by ``ell_a / (L-1)``. Likewise for B.
     """
     _, others, spare, p, lead = _competition(a, b, vocab, length)
     minus_by_a = np.asarray(b) * p * (1 - p) * (others * length / (length - 1) + spare)
@@ -68,8 +66,8 @@ def symmetric_velocity(a: ArrayLike, b: ArrayLike, vocab: int, length: int) -> t
 def saddle(vocab: int, length: int) -> float:
     """A at the only rest point of the flow, ``(a, 0)`` with ``a = -log((V-1)/(L-1))``: p = 1/V.
 
-    Above and right of it everything flows to alignment, a and b to plus infinity; below and left to
-    elimination, both to minus infinity.
+    Above and right of it a and b flow to plus infinity, alignment; below and left to minus
+    infinity, elimination.
     """
     check_sizes(vocab, length)
     return -math.log((vocab - 1) / (length - 1))
@@ -105,11 +103,9 @@ def separatrix(a: ArrayLike, vocab: int, length: int, rates: Rates = (1.0, 1.0))
 def aligned_share(vocab: int, length: int, scale: float) -> float:
     """Share of small random starts that align: ``Phi(-saddle / (scale sqrt(1/(L-1) + 1/(V-1))))``.
 
-    With independent normal entries of this standard deviation in A and B, their leads (mean
-    diagonal minus mean off-diagonal entry) have the variances ``scale^2/(L-1)`` and
-    ``scale^2/(V-1)``, and a start aligns if their sum is above the saddle: the separatrix is taken
-    for a straight line of slope -1, so V is near L and leads are small. A ``ValueError`` if
-    ``scale`` is not above 0.
+    With independent normal entries of this standard deviation, above 0, the leads of A and B have
+    the variances ``scale^2/(L-1)`` and ``scale^2/(V-1)``, and a start aligns if their sum is above
+    the saddle: the separatrix is taken for a line of slope -1, so V is near L, leads are small.
     """
     if not scale > 0:
         raise ValueError(f"expected scale above 0, found {scale}")
@@ -118,10 +114,7 @@ def aligned_share(vocab: int, length: int, scale: float) -> float:
 
 
 def elimination_floor(vocab: int, length: int) -> float:
-    """What the loss stays above while b < 0: ``log(1 + V - L)`` nats.
-
-    Who sees all words of the input but one can only guess among the 1 + V - L that are not seen.
-    """
+    """What the loss stays above while b < 0, a guess among words not seen: ``log(1 + V - L)``."""
     check_sizes(vocab, length)
     return math.log(1 + vocab - length)
 
@@ -143,11 +136,9 @@ def symmetric_flow(a: float, b: float, vocab: int, length: int, times: ArrayLike
     The loss is ``log(1 + (L-1) exp(-(p-q) b) + (V-L) exp(-p b))``: the 1 stands for the right word,
     the other terms for the input's other words and for the spare words, those not in the input.
     """
-
-    def move(_: float, state: Array) -> Array:
-        return np.stack(symmetric_velocity(state[0], state[1], vocab, length))
-
-    x, y = integrate(move, times, [a, b])
+    x, y = integrate(
+        lambda _, at: np.stack(symmetric_velocity(*at, vocab, length)), times, [a, b]
+    )
     loss, _, _, p, _ = _competition(x, y, vocab, length)
     return SymmetricFlow(np.asarray(times, dtype=float), x, y, loss, p)
 

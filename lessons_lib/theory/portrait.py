@@ -15,9 +15,8 @@ def in_plane(frame: pd.DataFrame, positions: int) -> pd.DataFrame:
     """Where each head of each run stands at each step at which it was measured.
 
     From tidy rows (seed, step, metric, value, and arm where there are several) of
-    ``copying.measure_copier`` to the columns arm, seed, step, head (from 0), b (the margin), and a,
-    ``log(p (L-1) / (1-p))`` for attention p on the right one of L positions, the end symbol
-    included: the inverse of ``phase_portrait.right_attention``, 0 where attention is uniform.
+    ``copying.measure_copier`` to the columns arm, seed, step, head (from 0), a and b. a is the
+    inverse of ``phase_portrait.right_attention`` of the L ``positions``, the end symbol included.
     """
     index = [name for name in ("arm", "seed", "step") if name in frame]
     names = frame["metric"].str.extract(r"^(?:head(?P<head>\d+)/)?(?P<metric>right_mass|margin)$")
@@ -37,8 +36,5 @@ def same_side(a: ArrayLike, b: ArrayLike) -> tuple[int, int]:
 
 
 def growth_exponent(steps: ArrayLike, values: ArrayLike) -> float:
-    """The n of the power law ``values ~ steps^n``: the least-squares slope in logarithms.
-
-    Two points or more, all above 0.
-    """
+    """The n of ``values ~ steps^n``, the slope in logarithms, of two points or more above 0."""
     return float(np.polyfit(np.log(steps), np.log(values), 1)[0])

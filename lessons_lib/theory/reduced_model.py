@@ -70,10 +70,9 @@ class ReducedRuns:
         ``"aligned"`` if at least half of some head's attention is on the right position,
         ``"elimination"`` if every head's is below chance, 1/L; else ``"undecided"``, as early on.
         """
-        best, chance = self.right_attention[:, -1].max(axis=1), 1 / self.config.length
-        return tuple(
-            "aligned" if p >= 0.5 else "elimination" if p < chance else "undecided" for p in best
-        )
+        best = self.right_attention[:, -1].max(axis=1)
+        sides = [best >= 0.5, best < 1 / self.config.length]
+        return tuple(np.select(sides, ["aligned", "elimination"], "undecided").tolist())
 
 
 def reduced_logits(attention_logits: Tensor, table: Tensor, words: Tensor) -> Tensor:
@@ -100,11 +99,7 @@ def reduced_losses(logits: Tensor, words: Tensor) -> Tensor:
 
 
 def train_reduced(config: ReducedConfig, seeds: Sequence[int]) -> ReducedRuns:
-    """Train one run for each seed, all side by side.
-
-    A seed sets a run's start and its inputs: what becomes of it does not depend, beyond rounding,
-    on which others stand beside it.
-    """
+    """Train one run for each seed, side by side: the seed alone sets its start and its inputs."""
     rngs = [generator(seed) for seed in seeds]
     # Double precision: next to the saddle rounding errors would grow as everything else does.
     starts = [_start(config, rng) for rng in rngs]

@@ -69,8 +69,7 @@ def toy_closed_form(times: ArrayLike, d: float, p: float) -> Plane:
     """The toy's gradient flow from ``(d, p)`` at time 0, in closed form, at times of any shape.
 
     The gradient of ``p (b1 - b0)`` gives ``b0' = -p``, ``b1' = p``, ``p' = b1 - b0``, so that
-    ``d' = 2p`` and ``p' = d``. With ``r = sqrt(2)``, ``p(t) = p cosh(r t) + d sinh(r t) / r`` and
-    ``d(t) = d cosh(r t) + p sinh(r t) r``. Nothing keeps p in [0, 1], see ``toy_exit``.
+    ``d' = 2p`` and ``p' = d``. Nothing keeps p in [0, 1], see ``toy_exit``.
     """
     r = math.sqrt(2)
     t = r * np.asarray(times)
@@ -79,12 +78,8 @@ def toy_closed_form(times: ArrayLike, d: float, p: float) -> Plane:
 
 def toy_flow(times: ArrayLike, d: float, p: float) -> Plane:
     """The same flow, by ``integrate`` from ``b0 = -d/2``, ``b1 = d/2``."""
-
-    def move(_: float, state: Array) -> Array:
-        b0, b1, share = state
-        return np.array([-share, share, b1 - b0])
-
-    b0, b1, share = integrate(move, times, [-d / 2, d / 2, p])
+    gradient = np.array([[0, 0, -1], [0, 0, 1], [-1, 1, 0]])  # of p (b1 - b0)
+    b0, b1, share = integrate(lambda _, state: gradient @ state, times, [-d / 2, d / 2, p])
     return Plane(b1 - b0, share)
 
 
@@ -126,11 +121,8 @@ def flow(
     times: ArrayLike, b0: float, b1: float, a: float = 0.0, objective: Objective = "difference"
 ) -> Path:
     """Gradient flow of the softmax version, by ``integrate``; a = 0 is uniform attention."""
-
-    def move(_: float, state: Array) -> Array:
-        return np.stack(velocity(state[0], state[1], state[2], objective))
-
-    low, high, lead = integrate(move, times, [b0, b1, a])
+    start = [b0, b1, a]
+    low, high, lead = integrate(lambda _, at: np.stack(velocity(*at, objective)), times, start)
     return Path(np.asarray(times, dtype=float), low, high, lead, high - low, expit(lead))
 
 
@@ -147,8 +139,8 @@ def conserved(d: ArrayLike, a: ArrayLike) -> Array:
 def orbit(d: ArrayLike, start_d: float, start_a: float = 0.0) -> Array:
     """The orbit for ``"difference"`` in closed form: a at each d, of the shape of ``d``.
 
-    ``a = z - omega(z)`` with ``z = conserved(start) + d^2/4``, where Wright's omega function
-    solves ``omega + log omega = z``. As it depends on d^2, attention comes back as it was lost.
+    Wright's omega function solves ``omega + log omega = z``, here ``z = conserved(start) + d^2/4``.
+    As a depends on d^2, attention comes back as it was lost.
     """
     z = conserved(start_d, start_a) + np.asarray(d, dtype=float) ** 2 / 4
     return np.asarray(z - np.real(wrightomega(z)))
@@ -192,8 +184,7 @@ def gradient_law_log_probability(alpha: ArrayLike, z: ArrayLike, right: ArrayLik
     What the loss obeys: ``alpha_l (e_y - p) . (z_l - zbar)``, where ``zbar = sum_l alpha_l z_l``
     and ``p = softmax(zbar)``. Attention ``alpha`` and the result, whose rows sum to 0, are
     ``(..., src)``, the logits ``z`` that each position alone would give ``(..., src, vocab)``, the
-    right words y ``(...)``. A ``ValueError`` if alpha is no attention or has not the positions of
-    z, or there is no such word.
+    right words y ``(...)``. A ``ValueError`` as above, or if there is no such word.
     """
     weights, alone, words = np.asarray(alpha), np.asarray(z), np.arange(np.shape(z)[-1])
     if not np.isin(right, words).all():
