@@ -19,6 +19,8 @@ from lessons_lib.stats import Interval, seed_interval
 Verdict = Literal["supported", "in part", "not supported", "undecided"]
 Loader = Callable[[str, str], Mapping[str, Record]]
 """Records of an experiment at a scale, arm by arm: ``run.checked``, or one that measures."""
+Criteria = dict[str, bool | None]
+"""What a rule asks: held, refuted or open."""
 
 ON_TEXT = "paper", "full-size", "both-ways", "left-to-right", "short"
 """Scales, those nearest to the authors' set-up first: the first that was measured is judged."""
@@ -69,7 +71,7 @@ class Measured:
     value: Interval | None  #: the main value; None if nothing was measured
     what: str  #: it is the value of
     runs: int  #: training runs on which the row rests, those of all arms together
-    criteria: Mapping[str, bool | None]  #: what the rule asks: held, refuted or open
+    criteria: Criteria  #: what the rule asks
     over: str = "runs"  #: the independent units of the interval, in plural
     power: str = ""  #: how often the rule would find what
 
@@ -222,13 +224,6 @@ def with_fewer_seeds(claim: Claim, verdict: Verdict) -> Claim:
     return replace(claim, found=replace(claim.found, ours=ours), verdict="undecided")
 
 
-def optional(load: Loader, experiment: str, scale: str) -> Mapping[str, Record] | None:
-    """The records of an experiment, or ``None`` where it has not been measured."""
-    with suppress(NotMeasuredError):
-        return load(experiment, scale)
-    return None
-
-
 def best_scale(load: Loader, experiment: str) -> Mapping[str, Record]:
     """Records at the first of ``ON_TEXT`` that was measured; a ``NotMeasuredError`` if none was."""
     for scale in ON_TEXT:
@@ -250,17 +245,17 @@ class RealText:
         self._records = {arm: r for arm, r in records.items() if not arm.startswith("toy-")}
         self.corpora = tuple(self._records)
         self.rows = {arm: outcomes.by_run(r.frame()) for arm, r in self._records.items()}
-        self._runs = sorted(set().union(*(rows["run"] for rows in self.rows.values())))
+        # Rows of a metric and a run are sorted by step.
+        ends = [rows.groupby(["metric", "run"])["value"].last() for rows in self.rows.values()]
+        self._last = pd.concat(ends, axis=1, keys=self.corpora)
+        self._runs = sorted(self._last.index.unique("run"))
 
     def each(self, metric: str, wanted: pd.DataFrame | None = None) -> pd.DataFrame:
         """The last value of a metric (without its ``#0``): a row for each run, a column a corpus.
 
         A ``KeyError`` if a run lacks it, of all or of those that are True in ``wanted``.
         """
-        found = pd.DataFrame(index=self._runs, columns=[*self.corpora], dtype=float)
-        for corpus, rows in self.rows.items():
-            of_metric = rows[rows["metric"] == metric].sort_values("step")
-            found[corpus] = of_metric.groupby("run")["value"].last()
+        found = self._last.query("metric == @metric").droplevel("metric").reindex(self._runs)
         lacking = found.isna() & (True if wanted is None else wanted)
         for corpus in lacking.columns[lacking.any()]:
             raise KeyError(
@@ -285,18 +280,13 @@ class RealText:
 
     def above(
         self, values: pd.DataFrame, bound: float | pd.Series[float], what: str = ""
-    ) -> dict[str, bool | None]:
+    ) -> Criteria:
         """Criteria: whether a value of each run exceeds a bound, in each corpus."""
         bounds = pd.Series(bound, index=self.corpora)
         return {what + c: exceeds(v, bounds[c]) for c, v in self.intervals(values).items()}
 
     def measured(
-        self,
-        ours: str,
-        main: Interval,
-        what: str,
-        criteria: Mapping[str, bool | None],
-        power: str = "",
+        self, ours: str, main: Interval, what: str, criteria: Criteria, power: str = ""
     ) -> Measured:
         """A row's result; ``main`` is a mean over corpora and runs."""
         count = len(self.corpora)

@@ -23,16 +23,8 @@ import pandas as pd
 from lessons_lib.corpora.sources import CorpusUnavailable
 from lessons_lib.lab.cluster import ClusterError, cluster_executor
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError
-from lessons_lib.scoreboard import on_copying, on_heads, on_text
-from lessons_lib.scoreboard.claim import (
-    OURS,
-    Loader,
-    Noting,
-    Row,
-    Thresholds,
-    checked,
-    with_fewer_seeds,
-)
+from lessons_lib.scoreboard import claim, on_copying, on_heads, on_text
+from lessons_lib.scoreboard.claim import OURS, Loader, Noting, Row, Thresholds, checked
 
 MEASURES = vars(on_text) | vars(on_copying) | vars(on_heads)
 
@@ -48,8 +40,6 @@ ROWS = tuple(_row(name, words) for name, words in _WORDS.items())
 MORE = {"The paper": "published", "In full": "ours", "Set-up": "setup"}
 MORE |= {"Rule": "rule", "Why": "reasons"}
 """What a row unfolds on a page."""
-COLUMN = 48
-"""Characters in a column of a comparison."""
 
 
 def rows() -> dict[str, Row]:
@@ -133,9 +123,9 @@ def _again(row: Row, count: int | None, directory: Path, executor: Executor | No
     from lessons_lib.lab import run  # which loads all models
 
     there = Noting(checked)
-    claim = row(there)
-    old, asked = claim.to_dict(), Noting(of_first_seeds(there, count))
-    if claim.found.value is None:
+    recorded = row(there)
+    old, asked = recorded.to_dict(), Noting(of_first_seeds(there, count))
+    if recorded.found.value is None:
         raise ResultError(f"nothing to compare with: {old['ours']}")
     known = max(len(record.seeds) for record in there.all)
     if count is not None and not 1 <= count <= known:
@@ -156,13 +146,15 @@ def _again(row: Row, count: int | None, directory: Path, executor: Executor | No
         return run.run(name, scale, seeds=seeds, directory=directory, executor=executor)
 
     found = row(measure)
-    new = (with_fewer_seeds(found, claim.verdict) if (count or known) < known else found).to_dict()
+    if (count or known) < known:
+        found = claim.with_fewer_seeds(found, recorded.verdict)
+    new = found.to_dict()
     within = old["low"] - 1e-9 <= new["estimate"] <= old["high"] + 1e-9
-    _write(f"\n{row.claim}\n\n{'':<9} {'recorded':<{COLUMN}}  again")
+    _write(f"\n{row.claim}\n\n{'':<9} {'recorded':<48}  again")
     for name in ("ours", "interval", "runs", "verdict"):
-        sides = (textwrap.wrap(str(told[name]), COLUMN) for told in (old, new))
-        for k, (left, right) in enumerate(zip_longest(*sides, fillvalue="")):
-            _write(f"{'' if k else name:<9} {left:<{COLUMN}}  {right}".rstrip())
+        sides = (textwrap.wrap(str(told[name]), 48) for told in (old, new))
+        for label, left, right in zip_longest([name], *sides, fillvalue=""):
+            _write(f"{label:<9} {left:<48}  {right}".rstrip())
     _write(
         f"\nThe new estimate, {new['estimate']:.4g}, lies {'within' if within else 'outside'} the "
         f"recorded interval, [{old['low']:.4g}, {old['high']:.4g}]. The recorded runs of these "

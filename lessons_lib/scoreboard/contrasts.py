@@ -148,11 +148,10 @@ def hazard_interval(waits: ArrayLike, happened: ArrayLike) -> Interval:
     The constant rate is events over time waited, with the exact interval of a Poisson count
     (Garwood). ``waits``, not all 0, in units of time, and whether it happened then, ``(n,)``.
     """
-    time, events = np.asarray(waits, dtype=float), np.count_nonzero(happened)
+    events = np.count_nonzero(happened)
     low = special.gammaincinv(events, 0.025) if events else 0.0
-    counts = events, low, special.gammaincinv(events + 1, 0.975)
-    share, least, most = (1 - math.exp(-count / float(time.sum())) for count in counts)
-    return Interval(share, least, most, time.size)
+    counts = np.array([events, low, special.gammaincinv(events + 1, 0.975)])
+    return Interval(*(1 - np.exp(-counts / np.sum(waits))), np.size(waits))
 
 
 def time_ratio(

@@ -57,8 +57,8 @@ class Hypothesis:
     corrected: float | None = None  #: ``p`` by Holm's method
 
 
-def holm(p: Sequence[float], tests: int) -> list[float]:
-    """p-values corrected by Holm's method; of the ``tests`` those not at hand count as 1."""
+def holm(p: Sequence[float | None], tests: int) -> list[float]:
+    """p-values corrected by Holm's method, NaN stays; those not at hand of ``tests`` count as 1."""
     ordered = pd.Series(p, dtype=float).sort_values()
     raised = ordered * (tests - np.arange(len(ordered)))
     return raised.cummax().clip(upper=1).sort_index().tolist()
@@ -71,11 +71,10 @@ def hypotheses(load: Loader = checked) -> list[Hypothesis]:
 
 def judged(found: Sequence[Hypothesis], tests: int) -> list[Hypothesis]:
     """Hypotheses with p-values corrected for so many tests; those below ``LEVEL`` hold."""
-    judged, corrected = [], iter(holm([h.p for h in found if h.p is not None], tests))
-    for h in found:
-        p = None if h.p is None else next(corrected)
-        holds = p is not None and p < LEVEL and h.held is None
-        judged.append(replace(h, corrected=p, held=True if holds else h.held))
+    judged = []
+    for h, p in zip(found, holm([h.p for h in found], tests), strict=True):
+        held = True if h.held is None and p < LEVEL else h.held
+        judged.append(h if h.p is None else replace(h, corrected=p, held=held))
     return judged
 
 
@@ -127,10 +126,8 @@ def _of_starts(load: Loader) -> Iterator[Hypothesis]:
     kinds = classify_starts(stored.frame(load("head_starts", "lesson")))
     turned = ends.index.get_level_values("arm").str.startswith("turned")
     gain = ends[turned].groupby("seed").mean() - ends[~turned].groupby("seed").mean()
-    for name, kind, sign, says in (
-        ("H5", "bad", 1, "bad starts align more often when turned over"),
-        ("H6", "good", -1, "good starts align less often when turned over"),
-    ):
+    for name, kind, sign, how in (("H5", "bad", 1, "more"), ("H6", "good", -1, "less")):
+        says = f"{kind} starts align {how} often when turned over"
         change = sign * gain[kinds[kinds == kind].index]
         value = seed_interval(change)
         p = float(stats.wilcoxon(change, alternative="greater").pvalue) if change.any() else 1.0
@@ -165,10 +162,8 @@ def draw(records: Mapping[str, Record], *, ax: Axes | None = None) -> Axes:
     """
     ax = plt.figure().add_subplot() if ax is None else ax
     runs, y = Runs(records), np.arange(len(PAIRS))
-    for cell, role, marker, shift in (
-        ("lstm", "attention", "o", 0.14),
-        ("gru", "other", "s", -0.14),
-    ):
+    looks = {"lstm": ("attention", "o", 0.14), "gru": ("other", "s", -0.14)}
+    for cell, (role, marker, shift) in looks.items():
         shares = [proportion_interval(*runs.aligned(f"{cell}-{pair}-V-16")) for pair in PAIRS]
         x, low, high = np.array([(s.estimate, s.low, s.high) for s in shares]).T
         look: dict[str, Any] = {"fmt": marker, "color": ROLES[role], "label": CELLS[cell]}

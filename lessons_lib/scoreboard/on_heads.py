@@ -13,8 +13,6 @@ second there is bad. They count the end symbol, too."""
 SMALL, THEIRS = "small models", "the authors' size"
 SIZES = {SMALL: "lesson", THEIRS: "bfloat16"}
 """Scales of the experiments on heads."""
-REGISTERED = ("H1, LSTM", "H1, GRU", "H5", "H6")
-"""Hypotheses on mirror images from which the row on dynamics is computed."""
 
 
 def several_heads_align(load: Loader, t: Thresholds) -> Measured:
@@ -38,7 +36,8 @@ def several_heads_align(load: Loader, t: Thresholds) -> Measured:
 
 def heads_not_parameters(load: Loader, t: Thresholds) -> Measured:
     """H1, H5 and H6 of ``mirrored``, with the levels and margins registered, not those of ``t``."""
-    found = [h for h in mirrored.hypotheses(load) if h.name in REGISTERED]
+    names = "H1, LSTM", "H1, GRU", "H5", "H6"
+    found = [h for h in mirrored.hypotheses(load) if h.name in names]
     told = [f"{h.name}: {h.says}, by {h.value.estimate:.2f}" for h in found]
     others = Runs(load("head_controls", "lesson"))
     return Measured(

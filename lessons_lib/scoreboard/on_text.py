@@ -169,16 +169,14 @@ def xi(load: Loader, t: Thresholds, experiment: str) -> Measured:
     A(alpha, beta^uf), and 0 if training gains nothing over the guess: the share of the larger class
     in classification, 0 in translation.
     """
-    text = RealText(load, experiment)
-    classes = experiment == "classification"
+    text, classes = RealText(load, experiment), experiment == "classification"
     guess = text.of_block("majority") if classes else 0.0
     passed, best = text.each("xi/passed") == 1, text.each("xi*")
     found = text.each("xi", wanted=passed)
     gain = best - guess
     share = ((found - guess) / gain).clip(0, 1).where(passed, 1.0).where(gain > 0, 0.0)
     told = []
-    for corpus in text.corpora:
-        never = int((~passed[corpus]).sum())
+    for corpus, never in (~passed).sum().items():
         shown = "never passed" if never == len(passed) else f"{found[corpus].mean():.2f}"
         if 0 < never < len(passed):
             shown += f" (never passed in {never} of {len(passed)})"

@@ -95,15 +95,14 @@ def summary(rows: pd.DataFrame) -> str:
 
 def verdicts(rows: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """One circle for each claim, in the column of its verdict; claims by part of the paper."""
-    groups = [(str(part), group) for part, group in rows.groupby("part", sort=False)]
     if ax is None:
-        height = 0.26 * (len(rows) + 1.4 * len(groups)) + 0.7
+        height = 0.26 * (len(rows) + 1.4 * rows["part"].nunique()) + 0.7
         ax = plt.figure(figsize=(5.2, height)).add_subplot()
     labels, y = dict[float, str](), 0.0
-    for part, group in groups:
+    for part, group in rows.groupby("part", sort=False):
         side: dict[str, Any] = {"xycoords": ax.get_yaxis_transform(), "textcoords": "offset points"}
         look: dict[str, Any] = {"ha": "right", "va": "center", "weight": "bold"}
-        ax.annotate(part.capitalize(), (0, y), xytext=(-4, 0), **side, **look)
+        ax.annotate(str(part).capitalize(), (0, y), xytext=(-4, 0), **side, **look)
         for name, verdict in zip(group["row"], group["verdict"], strict=True):
             y += 1
             labels[y] = name.replace("-", " ").replace("ktiw", "KTIW").replace("xi ", "ξ ")
