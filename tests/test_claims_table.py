@@ -17,10 +17,8 @@ from lessons_lib.stats import Interval
 
 
 def claim(row: str, verdict: Verdict, part: str = "two stages", **words: str) -> dict[str, Any]:
-    found = Measured(
-        words.get("ours", "de-en 0.5, en-de 0.6"),
-        *(Interval(0.55, 0.41, 0.69, n=7), "share of words", 14, {"above 0.4": True}),
-    )
+    ours, value = words.get("ours", "de-en 0.5, en-de 0.6"), Interval(0.55, 0.41, 0.69, n=7)
+    found = Measured(ours, value, "share of words", 14, {"above 0.4": True})
     published, rule = words.get("published", "0.62"), words.get("rule", "supported if above 0.4")
     made = Row(row, 4, part, f"Claim of {row}.", "", lambda *_: found, published)
     return Claim(made, rule, found, verdict, "small").to_dict()

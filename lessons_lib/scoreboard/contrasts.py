@@ -151,7 +151,8 @@ def hazard_interval(waits: ArrayLike, happened: ArrayLike) -> Interval:
     events = np.count_nonzero(happened)
     low = special.gammaincinv(events, 0.025) if events else 0.0
     counts = np.array([events, low, special.gammaincinv(events + 1, 0.975)])
-    return Interval(*(1 - np.exp(-counts / np.sum(waits))), np.size(waits))
+    share, low, high = (1 - np.exp(-counts / np.sum(waits))).tolist()
+    return Interval(share, low, high, np.size(waits))
 
 
 def time_ratio(

@@ -59,7 +59,7 @@ class Hypothesis:
 
 def holm(p: Sequence[float | None], tests: int) -> list[float]:
     """p-values corrected by Holm's method, NaN stays; those not at hand of ``tests`` count as 1."""
-    ordered = pd.Series(p, dtype=float).sort_values()
+    ordered = pd.Series(np.asarray(p, dtype=float)).sort_values()
     raised = ordered * (tests - np.arange(len(ordered)))
     return raised.cummax().clip(upper=1).sort_index().tolist()
 

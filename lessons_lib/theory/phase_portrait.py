@@ -136,7 +136,9 @@ def symmetric_flow(a: float, b: float, vocab: int, length: int, times: ArrayLike
     The loss is ``log(1 + (L-1) exp(-(p-q) b) + (V-L) exp(-p b))``: the 1 stands for the right word,
     the other terms for the input's other words and for the spare words, those not in the input.
     """
-    x, y = integrate(lambda _, at: np.stack(symmetric_velocity(*at, vocab, length)), times, [a, b])
+    x, y = integrate(
+        lambda _, at: np.stack(symmetric_velocity(at[0], at[1], vocab, length)), times, [a, b]
+    )
     loss, _, _, p, _ = _competition(x, y, vocab, length)
     return SymmetricFlow(np.asarray(times, dtype=float), x, y, loss, p)
 

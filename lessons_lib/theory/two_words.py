@@ -122,7 +122,9 @@ def flow(
 ) -> Path:
     """Gradient flow of the softmax version, by ``integrate``; a = 0 is uniform attention."""
     start = [b0, b1, a]
-    low, high, lead = integrate(lambda _, at: np.stack(velocity(*at, objective)), times, start)
+    low, high, lead = integrate(
+        lambda _, at: np.stack(velocity(at[0], at[1], at[2], objective)), times, start
+    )
     return Path(np.asarray(times, dtype=float), low, high, lead, high - low, expit(lead))
 
 
