@@ -172,7 +172,7 @@ class Noting:
         if not told:
             otherwise = f"; measured otherwise: {'; '.join(others)}" if others else ""
             return f"the authors', but for seeds and corpora{otherwise}"
-        more = f"; and {rest} more" if (rest := len(told) + len(others) - 2) > 0 else ""
+        more = f"; and {rest} more" if (rest := len(told[2:]) + len(others)) else ""
         return f"differs from the authors' in: {'; '.join(told[:2])}{more}"
 
 
