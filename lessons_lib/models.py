@@ -317,7 +317,7 @@ def make_antithetic(model: Seq2Seq) -> None:
     ``Q_{H/2+k} = -Q_k`` and ``V_{H/2+k} = -V_k``, biases included. To first order the leads of the
     two, of the right position and of the right word, are ``(a, b)`` and ``(-a, -b)``. A
     ``ValueError`` if a model has an odd number of heads, or such as have a key or output columns of
-    their own (a Transformer's): those have to be copied, as ``lab.carried.build_carried`` does.
+    their own (a Transformer's): those have to be copied, as ``lab.carried`` does.
     """
     kind, heads, merge = type(model).__name__, model.config.heads, model.config.merge
     refuse(
