@@ -1,4 +1,4 @@
-"""The paper's encoder-decoder, with one head or several, with learned or frozen uniform attention.
+"""The paper's encoder-decoder and its attention: one head or several, learned or frozen uniform.
 
 Glossary of shapes, used everywhere::
 

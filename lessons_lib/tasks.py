@@ -1,4 +1,4 @@
-"""Seeded synthetic tasks, and the containers that every layer above shares.
+"""Made-up tasks, copying (the hard distribution) among them, and containers of inputs for all.
 
 Shapes, everywhere in this package::
 

@@ -185,7 +185,7 @@ def _values(
     reading: str,
     seed: int,
 ) -> Iterator[tuple[str, float]]:
-    """Metric and value for all that ``compare`` names as one value of a run, for one reading."""
+    """Metric and value for what ``compare`` gives once for a run; a parameter for each side."""
     choose, report = READINGS[reading]
     rows = held_out.parts[report]
     mask = held_out.mask[rows]

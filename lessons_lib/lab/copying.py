@@ -1,4 +1,4 @@
-"""The copying experiment: one run from one seed, what is measured, and what a copier uses."""
+"""The copying experiment: a run from a seed, and what is measured. Inputs are made by ``tasks``."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
