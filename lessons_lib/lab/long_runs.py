@@ -63,7 +63,8 @@ def train_kept(
     ``batches`` gives the stream without the first so many; checkpoints are ``also_evaluate``, 0 and
     the last step; the folder is of this run alone; ``validate``, larger is better, is called at
     checkpoints in evaluation mode; when none was better than the best for ``patience`` updates, the
-    run ends. All else, parameters too, is as in ``training.train``. Gives checkpoint -> performance.
+    run ends. All else is as in ``training.train``, which has these parameters. Returned is for each
+    checkpoint its performance.
     """
     where = pick_device()
     model.to(where).train()
