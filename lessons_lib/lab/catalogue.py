@@ -132,7 +132,7 @@ def _small(arms: Arms, seeds: int | range, *told: str, **options: Any) -> Scale:
 OURS = ("ours", "small")
 CAPTIONS = ("captions", "translator")
 ALONE = "measured: on {reported_on} pairs, each run by itself"
-THEIR_SEEDS = "seeds: 6 to 11 (12 to 17, 20)"
+THEIR_SEEDS = "seeds: {runs} and on (12 to 17, 20)"
 
 
 def _hard_and_easy(hard: copying.CopyingConfig, vocab: int) -> dict[str, copying.CopyingConfig]:

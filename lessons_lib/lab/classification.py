@@ -308,7 +308,7 @@ SIDES = {
 def classifications() -> dict[str, Classification]:
     """At the authors' size, the cheapest corpora first."""
     found = {arm: Classification(*side) for arm, side in SIDES.items()}
-    imdb = Classification("imdb", "pos", max_words=400, chosen_on=500, reported_on=1000)
+    imdb = Classification("imdb", "pos", runs=2, max_words=400, chosen_on=500, reported_on=1000)
     return found | {"imdb": replace(imdb, proxy_learning_rate=5e-5)}
 
 
