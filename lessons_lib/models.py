@@ -30,7 +30,7 @@ MINUS_INFINITY = -1e9
 class Seq2SeqConfig(Configuration):
     """What defines an encoder-decoder but its seed.
 
-    The defaults are the authors' copying model: one-layer unidirectional LSTM, width 256.
+    The defaults have the size of the authors' copying model: one unidirectional LSTM of width 256.
     """
 
     source_vocab: int  #: rows of the source embedding, special symbols included

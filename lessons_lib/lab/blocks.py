@@ -242,7 +242,7 @@ def compare(
 
     Rows are ``step, metric, value``; the metric of run k ends in ``#k``. For each reading, with its
     suffix: ``A(u,v)`` of alpha, delta and uf by each reference and the ``twin``, ``A(alpha,uf)``,
-    ``A(delta,uf)``, ``A(-delta,uf)`` (the released sign), ``A(alpha,beta)`` (of another seed),
+    ``A(delta,uf)``, ``A(-delta,uf)`` (classifiers' released sign), ``A(alpha,beta)`` (other seed),
     ``A(px,uf)`` (as the authors' code computes ``A(uf,px)``) and ``A(lr,uf)``; Kendall's
     ``tau(alpha,uf)``; ``A(alpha,shuffled)``: others' attention shuffled; ``chance``: without
     knowledge; ``xi`` (if it is passed) and ``xi/passed``, for each of ``XI``; ``xi*``, the gold

@@ -1,4 +1,4 @@
-"""The authors' translator: trained as theirs, and compared as theirs.
+"""The authors' translator, trained and compared as theirs but for what its scale lists.
 
 A source is the begin symbol, pieces, the end symbol, all of which can be attended to; the end of
 the target is an output word like any other, also where agreement is counted.
