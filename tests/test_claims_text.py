@@ -1,6 +1,7 @@
 """What the scoreboard says of real text follows from the records, and from nothing else."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean, pvariance
 
 import pytest
@@ -9,7 +10,7 @@ from test_claims_copying import made, numbers, t_interval
 
 from lessons_lib.lab.records import Record, ResultError
 from lessons_lib.scoreboard import claims
-from lessons_lib.scoreboard.claim import NOT_MEASURED, OURS, Claim, Thresholds
+from lessons_lib.scoreboard.claim import NOT_MEASURED, OURS, Claim, RealText, Thresholds
 
 CHANCE = 0.1
 Values = Mapping[str, float | Sequence[float]]
@@ -91,6 +92,97 @@ def test_an_agreement_is_averaged_over_corpora_and_then_over_runs() -> None:
     one_block = judged(CLASSIFIER, {"sst2": {"A(alpha,uf)": (0.31, 0.42)}})
     assert numbers(one_block) == pytest.approx(t_interval((0.31, 0.42)))
     assert one_block.interval.endswith("over 2 runs, which share comparisons")
+
+
+def test_the_variance_between_blocks_is_pooled_over_corpora() -> None:
+    """Means of blocks 1 and 3, 2 and 8 and, of three, 4, 6 and 5: 2 + 18 + 2 by 1 + 1 + 2."""
+    blocks: dict[str, list[Sequence[float]]] = {
+        "a": [(0, 2), (3, 3)], "b": [(2, 2), (9, 7)], "c": [(4, 4), (6,), (5,)]
+    }  # fmt: skip
+    found = {
+        arm: made(
+            (block, 50, f"v#{k}", value)
+            for block, runs in enumerate(of, start=1)
+            for k, value in enumerate(runs)
+        )
+        for arm, of in blocks.items()
+    }
+    text = RealText(lambda name, scale: found, "classification")
+    pooled = text.intervals(text.each("v"))
+    assert {c: v.n for c, v in pooled.items()} == {"a": 2, "b": 2, "c": 3}
+    half = scipy_stats.t.ppf(0.975, 4) * (22 / 4) ** 0.5 / 3**0.5
+    assert (pooled["c"].low, pooled["c"].high) == pytest.approx((4.75 - half, 4.75 + half))
+
+
+def in_one_block(row: str, sides: Mapping[str, Values], **block: float) -> Claim:
+    """A row on one block of runs for each side; ``news/world`` is a side of the corpus ``news``."""
+    found = {}
+    for side, each in sides.items():
+        rows = [(1, 50, metric, value) for metric, value in {"chance": CHANCE, **block}.items()]
+        for metric, values in each.items():
+            assert not isinstance(values, int | float)
+            rows += [(1, 50, f"{metric}#{k}", value) for k, value in enumerate(values)]
+        found[side] = replace(made(rows, side), config={"corpus": side.partition("/")[0]})
+    return claims.rows()[row](lambda name, scale: found, OURS)
+
+
+def test_of_one_block_for_each_corpus_the_corpora_are_the_units() -> None:
+    """SST-2 has 0.36 in the mean, the news 0.56 and 0.32 on its sides: 0.44. Twin: one run only."""
+    foretold: Mapping[str, Sequence[float]] = {
+        "sst2": (0.31, 0.42, 0.35), "news/world": (0.61, 0.51), "news/sports": (0.31, 0.33)
+    }  # fmt: skip
+    claim = in_one_block(
+        CLASSIFIER,
+        {
+            side: {
+                "A(alpha,uf)": of,
+                "A(alpha,end)": [of[0] - 0.1] * len(of),
+                "A(alpha,twin)": [0.5],
+            }
+            for side, of in foretold.items()
+        },
+    )
+    assert numbers(claim) == pytest.approx(t_interval([0.36, 0.44]))
+    assert claim.interval.endswith("A(alpha,uf), mean of 2 corpora; 95%, over 2 corpora")
+    assert claim.found.runs == 7
+    assert "news/sports 0.32 (chance 0.10, end 0.21, twin 0.50)" in claim.found.ours
+    assert claim.reasons == (
+        "above 2 times chance, mean of corpora: open; above position, mean of corpora: open"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [((0.32, 0.33, 0.34), "supported"), ((0.1, 0.11, 0.12), "not supported"),
+     ((0.1, 0.33, 0.34), "undecided")],
+    ids=["all far above", "none", "one corpus is behind"],
+)  # fmt: skip
+def test_their_mean_is_the_one_criterion(values: Sequence[float], verdict: str) -> None:
+    sides = {f"corpus {value}": {"A(alpha,uf)": [value, value + 0.01]} for value in values}
+    found = in_one_block(CLASSIFIER, sides)
+    assert found.verdict == verdict
+    assert list(found.found.criteria) == ["above 2 times chance, mean of corpora"]
+
+
+def test_runs_without_a_twin_are_compared_with_the_mean_of_uniform_runs() -> None:
+    accuracy, uniform = (0.9, 0.91, 0.8, 0.83), (0.88, 0.9)
+    sides: dict[str, Values] = {
+        "sst2": {"accuracy": accuracy, "uniform/accuracy": uniform},
+        "imdb": {"accuracy": (0.7, 0.8), "uniform/accuracy": (0.71, 0.74)},
+    }
+    claim = in_one_block(AS_GOOD, sides)
+    assert numbers(claim) == pytest.approx(t_interval([0.86 - 0.89, 0.75 - 0.725], 0.9))
+
+
+def test_xi_is_averaged_over_the_runs_that_a_corpus_has() -> None:
+    """Guessing gets 0.5, the best 0.9: 0.7 is half of the gain, never passed all of it."""
+    sides: dict[str, Values] = {
+        "sst2": {"xi/passed": (1, 1, 0), "xi": (0.7, 0.8), "xi*": (0.9, 0.9, 0.9)},
+        "imdb": {"xi/passed": (1, 1), "xi": (0.6, 0.7), "xi*": (0.9, 0.9)},
+    }
+    claim = in_one_block(XI, sides, majority=0.5)
+    assert numbers(claim) == pytest.approx(t_interval([(0.5 + 0.75 + 1) / 3, (0.25 + 0.5) / 2]))
+    assert "sst2 0.75 (never passed in 1 of 3) of 0.90, imdb 0.65 of 0.90" in claim.found.ours
 
 
 @pytest.mark.parametrize(("row", "rival"), [(CLASSIFIER, "first"), (TRANSLATOR, "diagonal")])

@@ -2,11 +2,10 @@ from itertools import product
 from math import exp, log
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from lessons_lib.scoreboard.claim import RealText, mean_power, tells
+from lessons_lib.scoreboard.claim import mean_power, tells
 from lessons_lib.scoreboard.contrasts import (
     hazard_interval,
     share_contrast,
@@ -54,23 +53,6 @@ def test_power_of_a_mean_as_tables_have_it() -> None:
     assert "10 seeds tell a mean from a bound that is 1 away with" in tells(
         Interval(3, 3 - half, 3 + half, 10)
     )
-
-
-def test_the_variance_between_blocks_is_pooled_over_corpora() -> None:
-    """Means of blocks 1 and 3, 2 and 8 and, of three, 4, 6 and 5: 2 + 18 + 2 by 1 + 1 + 2."""
-    lacking = float("nan")
-    values = pd.DataFrame(
-        {
-            "a": [0.0, 2.0, 3.0, 3.0, lacking],
-            "b": [2.0, 2.0, 9.0, 7.0, lacking],
-            "c": [4.0, 4.0, 6.0, lacking, 5.0],
-        },
-        ["1.0", "1.1", "2.0", "2.1", "3.0"],
-    )
-    half = scipy_stats.t.ppf(0.975, 4) * (22 / 4) ** 0.5
-    found = RealText.intervals(values)
-    assert {c: v.n for c, v in found.items()} == {"a": 2, "b": 2, "c": 3}
-    assert ends(found["c"]) == pytest.approx((4.75 - half / 3**0.5, 4.75 + half / 3**0.5))
 
 
 def test_a_hazard_by_the_exact_interval_of_a_count() -> None:

@@ -98,7 +98,9 @@ def load_labelled(name: str, split: str = "train") -> LabelledCorpus:
         corpus = read_labelled(fetch("sms_spam/sms.tsv"), classes=("ham", "spam"))
         corpus = replace(corpus, texts=tuple(map(html.unescape, corpus.texts)))
     else:
-        corpus = _read_ag_news()
+        classes, news = (read_lines(fetch(f"ag_news/{f}")) for f in ("classes.txt", "test.csv"))
+        rows = [(_clean_news(f"{a} {b}"), int(k) - 1) for k, a, b in csv.reader(news)]
+        corpus = _with(LabelledCorpus(name, (), (), tuple(classes)), rows)
     if split != "all" and name not in _IN_PARTS:
         corpus = _part(corpus, split)
     return replace(corpus, name=name)
@@ -123,13 +125,6 @@ def _read_imdb(split: str) -> LabelledCorpus:
         random.Random(0).shuffle(pairs)
         pairs = pairs[:_IMDB_VAL] if split == "val" else pairs[_IMDB_VAL:]
     return _with(train, ((text.replace("<br />", " "), label) for text, label in pairs))
-
-
-def _read_ag_news() -> LabelledCorpus:
-    classes = tuple(read_lines(fetch("ag_news/classes.txt")))
-    rows = list(csv.reader(read_lines(fetch("ag_news/test.csv"))))
-    texts = tuple(_clean_news(f"{title} {description}") for _, title, description in rows)
-    return LabelledCorpus("ag_news", texts, tuple(int(row[0]) - 1 for row in rows), classes)
 
 
 def _clean_news(text: str) -> str:

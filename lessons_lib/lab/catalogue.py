@@ -10,7 +10,6 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -155,12 +154,10 @@ _SCALES = {
     "classification/paper": _classified(
         *(classification.classifications(), 1, THEIR_SEEDS, "classification"),
         own={"imdb": "long_texts"},
-        recorded=False,
     ),
-    # Rows would rest on several blocks; one of each of the cheapest corpora is there.
-    "classification/paper-one-block": _classified(
-        dict(islice(classification.classifications().items(), 5)),
-        *(1, THEIR_SEEDS, "classification"),
+    "classification/paper-news": _classified(
+        *(classification.classifications(more_news=True), 1, THEIR_SEEDS, "classification"),
+        recorded=False,
     ),
     "classification/left-to-right": _classified(
         classification.short_classifications(bidirectional=False),
@@ -174,7 +171,7 @@ _SCALES = {
     "translation/full-size": _at_size(translator.translators(), 3, "full_size", recorded=False),
     "translation/one-block": _at_size(translator.translators(), 1, "full_size"),
     "translation/short": _scale(
-        *(translation.translations(), 2, *CAPTIONS, "scaled", "blocks"),
+        *(translation.translations(), 2, *CAPTIONS, "scaled", "blocks", "short_pairs"),
         "corpora: Multi30k German-English both ways, Czech-English, and an embedded corpus "
         "(Multi30k German-English among five)",
         run=translation.run_translation,
@@ -200,7 +197,7 @@ _SCALES = {
     "forks/lesson": _small(copying.forks(), 6),
     # At the paper's size other inputs from the start, followed until the sign is plain.
     "forks/full-size": _small(copying.forks(replace(copying.PAPER, steps=60), (0,)), 3, "ours"),
-    "heads/lesson": _small(copying.several_heads(), 32, "small", "heads"),
+    "heads/lesson": _small(copying.several_heads(), 32, "small", "heads", "bodies"),
     "head_starts/lesson": _small(_orders(heads.ONE_HEAD), 64, "small", "heads"),
     "head_starts/bfloat16": _scale(
         *(_orders(heads.PAPER_HEAD), 24, "bfloat16", "heads"),

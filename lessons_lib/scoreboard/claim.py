@@ -165,15 +165,14 @@ class Noting:
         return [record for arms in self.found.values() for record in arms.values()]
 
     def setup(self) -> str:
-        """In what they differ from the authors' set-up but seeds and corpora: the first points."""
+        """In what they differ from the authors' set-up but seeds and corpora."""
         points = dict.fromkeys(point for record in self.all for point in record.deviations)
         told = [p for p in points if not p.startswith(("seeds:", "corpora:", "measured:"))]
         others = [p.removeprefix("measured: ") for p in points if p.startswith("measured:")]
         if not told:
             otherwise = f"; measured otherwise: {'; '.join(others)}" if others else ""
             return f"the authors', but for seeds and corpora{otherwise}"
-        more = f"; and {rest} more" if (rest := len(told[2:]) + len(others)) else ""
-        return f"differs from the authors' in: {'; '.join(told[:2])}{more}"
+        return f"differs from the authors' in: {'; '.join(told + others)}"
 
 
 def judge(criteria: Collection[bool | None]) -> Verdict:
@@ -237,26 +236,33 @@ class RealText:
     """Records of an experiment on real text, without those of made-up text (``toy-...``).
 
     A seed is a block of runs, "1.0", "1.1" and so on, the same in each corpus. ``rows`` are those
-    of single runs, by corpus, as of ``outcomes.by_run``.
+    of single runs, by corpus, as of ``outcomes.by_run``. Values have a row for each run and a
+    column for each corpus, or side of one, as a class of the news; runs that are not there are NaN.
+
+    ``over`` tells the independent units: blocks of runs; of a single block the corpora, with their
+    sides averaged; of a single corpus in a single block the runs, and intervals are too narrow.
     """
 
     def __init__(self, load: Loader, experiment: str) -> None:
         records = best_scale(load, experiment)
         self._records = {arm: r for arm, r in records.items() if not arm.startswith("toy-")}
         self.corpora = tuple(self._records)
+        self._whole = pd.Series({a: r.config.get("corpus", a) for a, r in self._records.items()})
         self.rows = {arm: outcomes.by_run(r.frame()) for arm, r in self._records.items()}
         # Rows of a metric and a run are sorted by step.
         ends = [rows.groupby(["metric", "run"])["value"].last() for rows in self.rows.values()]
         self._last = pd.concat(ends, axis=1, keys=self.corpora)
-        self._runs = sorted(self._last.index.unique("run"))
+        self._there = self._last.notna().groupby("run").any()
+        alone = "corpora" if self._whole.nunique() > 1 else "runs, which share comparisons"
+        self.over = "blocks of runs" if len({*map(_block, self._there.index)}) > 1 else alone
 
-    def each(self, metric: str, wanted: pd.DataFrame | None = None) -> pd.DataFrame:
+    def each(self, metric: str, wanted: pd.DataFrame | bool = True) -> pd.DataFrame:
         """The last value of a metric (without its ``#0``): a row for each run, a column a corpus.
 
         A ``KeyError`` if a run lacks it, of all or of those that are True in ``wanted``.
         """
-        found = self._last.query("metric == @metric").droplevel("metric").reindex(self._runs)
-        lacking = found.isna() & (True if wanted is None else wanted)
+        found = self._last.query("metric == @metric").droplevel("metric").reindex(self._there.index)
+        lacking = found.isna() & self._there & wanted
         for corpus in lacking.columns[lacking.any()]:
             raise KeyError(
                 f"expected the metric {metric!r} of each run in the record {corpus}, found none "
@@ -273,50 +279,48 @@ class RealText:
         """A metric of blocks, not of runs: its mean for each corpus; a ``KeyError`` if lacking."""
         return pd.Series({arm: r.values(metric).mean() for arm, r in self._records.items()})
 
-    @staticmethod
-    def intervals(values: pd.DataFrame) -> dict[str, Interval]:
-        """Mean over runs in each corpus, as ``block_interval`` of all has it."""
-        return {str(corpus): block_interval(values, [corpus]) for corpus in values}
+    def interval(
+        self, values: pd.DataFrame, corpora: Collection[Hashable] = (), *, confidence: float = 0.95
+    ) -> Interval:
+        """Mean over runs and some corpora, or all, with an interval over the units.
+
+        Where these are blocks, the variance between them is pooled over all corpora, with Student's
+        t of as many degrees as there are blocks less corpora.
+        """
+        chosen = list(corpora or values)
+        of_runs, of_corpora = values[chosen].mean(axis=1).dropna(), values[chosen].mean()
+        units = of_corpora.groupby(self._whole).mean() if self.over == "corpora" else of_runs
+        mean = seed_interval(units if len(units) > 1 else of_runs, confidence=confidence)
+        means = values.groupby(_block).mean()
+        degrees = int((means.count() - 1).clip(lower=0).sum())
+        if not degrees:
+            return mean
+        n = int(means[chosen].count().sum())
+        deviation = (float(((means - means.mean()) ** 2).sum().sum()) / degrees) ** 0.5
+        half = float(stats.t.ppf(0.5 + confidence / 2, degrees)) * deviation / n**0.5
+        return replace(mean, low=mean.estimate - half, high=mean.estimate + half, n=n)
+
+    def intervals(self, values: pd.DataFrame) -> dict[str, Interval]:
+        """That of each corpus."""
+        return {str(corpus): self.interval(values, [corpus]) for corpus in values}
 
     def above(
         self, values: pd.DataFrame, bound: float | pd.Series[float], what: str = ""
     ) -> Criteria:
-        """Criteria: whether a value of each run exceeds a bound, in each corpus."""
-        bounds = pd.Series(bound, index=self.corpora)
-        return {what + c: exceeds(v, bounds[c]) for c, v in self.intervals(values).items()}
+        """Criteria: whether values exceed a bound, in each corpus, or, if it is a unit, on mean."""
+        over = values - pd.Series(bound, index=self.corpora)
+        if self.over == "corpora":
+            return {f"{what}mean of corpora": exceeds(self.interval(over), 0)}
+        return {what + c: exceeds(v, 0) for c, v in self.intervals(over).items()}
 
     def measured(
         self, ours: str, main: Interval, what: str, criteria: Criteria, power: str = ""
     ) -> Measured:
         """A row's result; ``main`` is a mean over corpora and runs."""
-        count = len(self.corpora)
+        count = main.n if self.over == "corpora" else len(self.corpora)
         what += ", one corpus" if count == 1 else f", mean of {count} corpora"
-        several = len({*map(_block, self._runs)}) > 1
-        over = "blocks of runs" if several else "runs, which share comparisons"
-        power = power or tells(main, over.partition(",")[0])
-        return Measured(ours, main, what, count * len(self._runs), criteria, over, power)
-
-
-def block_interval(
-    values: pd.DataFrame, corpora: Collection[Hashable] | None = None, *, confidence: float = 0.95
-) -> Interval:
-    """Mean over runs and some corpora, or all, with an interval for runs that come in blocks.
-
-    The unit, counted by ``n``, is the block. The variance between blocks is pooled over all
-    corpora, with Student's t of as many degrees as there are blocks less corpora. Where each corpus
-    has a single block, the unit is the run, and the interval is too narrow. Values have a row for
-    each run ("1.0", "1.1") and a column for each corpus; runs without a value are left out.
-    """
-    chosen = list(values if corpora is None else corpora)
-    mean = seed_interval(values[chosen].mean(axis=1).dropna(), confidence=confidence)
-    means = values.groupby(_block).mean()
-    degrees = int((means.count() - 1).clip(lower=0).sum())
-    if not degrees:
-        return mean
-    n = int(means[chosen].count().sum())
-    deviation = (float(((means - means.mean()) ** 2).sum().sum()) / degrees) ** 0.5
-    half = float(stats.t.ppf(0.5 + confidence / 2, degrees)) * deviation / n**0.5
-    return replace(mean, low=mean.estimate - half, high=mean.estimate + half, n=n)
+        power = power or tells(main, self.over.partition(",")[0])
+        return Measured(ours, main, what, int(self._there.sum().sum()), criteria, self.over, power)
 
 
 def _block(run: str) -> str:
