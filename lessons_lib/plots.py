@@ -108,12 +108,7 @@ def attention_map(
 
 
 def curves(
-    frame: pd.DataFrame,
-    *,
-    label: str,
-    color: str,
-    unit: str = "seed",
-    ax: Axes | None = None,
+    frame: pd.DataFrame, *, label: str, color: str, unit: str = "seed", ax: Axes | None = None
 ) -> Axes:
     """One thin line for each seed and a thick one for their mean, labelled with n.
 

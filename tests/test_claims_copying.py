@@ -190,6 +190,27 @@ def test_bad_heads_are_compared_by_outcome_and_time(bad: int, step: int, verdict
     assert " and 40 of 50; there are 50 different sets" in found.found.ours
 
 
+@pytest.mark.parametrize(("one", "verdict"), [(9, "supported"), (20, "in part"), (16, "undecided")])
+def test_several_heads_have_to_align_more_often_at_the_authors_size_too(
+    one: int, verdict: str
+) -> None:
+    """Of 20 small models with a single head 8 align, at the authors' size so many of 20."""
+    small = {
+        arm: record(arm, runs)
+        for arm, runs in shares(lstm_1=8, lstm_8=20, gru_1=8, gru_8=20).items()
+    }
+    theirs = {arm: record(arm, runs) for arm, runs in shares(order_1=one, eight_random=20).items()}
+    mix, start = ({arm: theirs[arm]} for arm in ("eight-random", "order-1"))
+    sizes = {("heads", "lesson"): small, ("head_mix", "bfloat16"): mix}
+    found = claims.rows()["several-heads-align"](
+        load_of({**sizes, ("head_starts", "bfloat16"): start})
+    )
+    assert found.verdict == verdict
+    assert f"authors' size: {one} of 20 with one head, 20 of 20 with eight" in found.found.ours
+    assert found.found.runs == 120
+    assert found.to_dict()["estimate"] == pytest.approx(0.6)
+
+
 @pytest.mark.parametrize(("kinds", "verdict"), [
     ([3] * 12 + [0] * 12 + [1] * 6, "supported"), ([1, 2] * 45, "not supported"),
     ([3, 0, 1, 2], "undecided"),

@@ -16,20 +16,24 @@ SIZES = {SMALL: "lesson", THEIRS: "bfloat16"}
 
 
 def several_heads_align(load: Loader, t: Thresholds) -> Measured:
-    """Share of runs aligned with one head and with eight, LSTM and GRU."""
+    """Share of runs aligned with one head and with eight: LSTM, GRU, and at the authors' size."""
     runs = Runs(load("heads", "lesson"), t)
-    cells = {cell: (f"{cell.lower()}-8", f"{cell.lower()}-1") for cell in ("LSTM", "GRU")}
-    value = runs.contrast(*zip(*cells.values(), strict=True))
+    theirs = Runs({**load("head_mix", "bfloat16"), **load("head_starts", "bfloat16")}, t)
+    value = runs.contrast(("lstm-8", "gru-8"), ("lstm-1", "gru-1"))
+    sizes = {
+        f"{SMALL}, {cell.upper()}": (runs, f"{cell}-8", f"{cell}-1") for cell in mirrored.CELLS
+    }
+    sizes[THEIRS] = (theirs, "eight-random", "order-1")
     told = (
-        f"{cell}: {runs.aligned(less)} with one head, {runs.aligned(more)} with eight"
-        for cell, (more, less) in cells.items()
+        f"{size}: {of.aligned(less)} with one head, {of.aligned(more)} with eight"
+        for size, (of, more, less) in sizes.items()
     )
     return Measured(
-        f"runs aligned, small models; {'; '.join(told)}",
+        f"runs aligned; {'; '.join(told)}",
         value,
         "share of runs aligned with eight heads less that with one, mean of both cells",
-        value.n,
-        {f"more align with eight, {cell}": runs.more(*arms) for cell, arms in cells.items()},
+        value.n + sum(len(theirs.of(arm)) for arm in sizes[THEIRS][1:]),
+        {f"more align with eight, {size}": of.more(*pair) for size, (of, *pair) in sizes.items()},
         power=runs.power("gru-1"),
     )
 
