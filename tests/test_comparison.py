@@ -208,6 +208,8 @@ def test_lag_by_hand() -> None:
     # KTIW is half-way up at 10, attention at 25 + 15/5.
     found = lag(STEPS, [0.0, 0.5, 0.75, 1.0], [0.1, 0.1, 0.4, 0.9])
     assert found == pytest.approx({"rise/ktiw": 10, "rise/attention": 28, "lag": 18})
+    three = lag(STEPS, [0.0, 0.25, 0.75, 1.0], [0.1, 0.1, 0.4, 0.9], [1.0, 0.8, 0.3, 0.1])
+    assert three["spread/at-ktiw"] == pytest.approx(0.55), "half-way between the looks, as KTIW is"
     # It is the first time that counts, though it falls again.
     assert lag(STEPS, [0.0, 0.8, 0.2, 1.0], [0.1, 0.1, 0.4, 0.9])["rise/ktiw"] == 6.25
     flat, rising = [0.3, 0.9, 0.5, 0.3], [0.0, 0.5, 0.75, 1.0]

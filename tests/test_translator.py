@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -202,6 +203,15 @@ def test_a_block_is_compared_and_kept(ready: Ready, tmp_path: Path, monkeypatch:
             patch.setattr(translator, name, None)
         patch.setattr(models, "sequence_loss", None)
         assert run_translator(TINY, 1).rows == found.rows
+        # So short a training has no lag: what it would be measured of.
+        lag = mock.Mock(return_value={"lag": 7.0})
+        patch.setattr(blocks, "lag", lag)
+        last = run_translator(TINY, 1).rows[-1]
+    assert last == {"step": 6, "metric": "lag#1", "value": 7.0}
+    names = "ktiw/m1", "attention/m1", "spread"
+    for k, asked in enumerate(lag.call_args_list):
+        curves = [[r["value"] for r in found.rows if r["metric"] == f"{n}#{k}"] for n in names]
+        assert asked.args == ([0, 1, 4, 6], *curves)
     longer, learned = replace(TINY, steps=8, patience=99), TINY.folder(*translator._AFTER)
     before = long_runs.seconds(learned / "learned-2")
     folder, looks = translator.train_translator(longer, ready, "learned", 2)

@@ -300,13 +300,18 @@ def half_rise(steps: Sequence[float], values: Sequence[float]) -> float:
 
 
 def lag(
-    steps: Sequence[int], ktiw: Sequence[float], attention: Sequence[float]
+    steps: Sequence[int],
+    ktiw: Sequence[float],
+    attention: Sequence[float],
+    spread: Sequence[float] = (),
 ) -> dict[str, float]:
     """``rise/ktiw`` and ``rise/attention``, the steps of ``half_rise`` in one run, and ``lag``.
 
-    The lag is positive where KTIW comes first. Nothing where a curve does not end higher.
+    The lag is positive where KTIW comes first. ``spread/at-ktiw``: what a third curve is when KTIW
+    is half-way up. Nothing where a curve does not end higher.
     """
     if ktiw[-1] <= ktiw[0] or attention[-1] <= attention[0]:
         return {}
     first, second = (half_rise(steps, values) for values in (ktiw, attention))
-    return {"rise/ktiw": first, "rise/attention": second, "lag": second - first}
+    found = {"rise/ktiw": first, "rise/attention": second, "lag": second - first}
+    return found | ({"spread/at-ktiw": float(np.interp(first, steps, spread))} if spread else {})

@@ -155,10 +155,6 @@ _SCALES = {
         *(classification.classifications(), 1, THEIR_SEEDS, "classification"),
         own={"imdb": "long_texts"},
     ),
-    "classification/paper-news": _classified(
-        *(classification.classifications(more_news=True), 1, THEIR_SEEDS, "classification"),
-        recorded=False,
-    ),
     "classification/left-to-right": _classified(
         classification.short_classifications(bidirectional=False),
         *(2, "classification", "short_texts", "the encoder reads from left to right only"),

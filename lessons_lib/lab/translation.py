@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-import numpy as np
 from torch import Tensor
 
 from lessons_lib import agreement, models, probes, training
@@ -21,6 +20,7 @@ from lessons_lib.tasks import Batch
 CHECKPOINTS = (10, 25, 50, 75, 100, 150, 200, 250, 300, 400, 500)
 """Steps at which a run is looked at, besides 0 and the last."""
 KINDS = ("learned", "uniform")
+JUDGED = ("ktiw", "attention")
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ def judged(
     ``gold`` for right positions ``(batch, tgt)``.
     """
     curves, rows = dict[str, list[float]](), held_out.shown
-    for kind, shown in (("ktiw", run.beta), ("attention", run.attention)):
+    for kind, shown in zip(JUDGED, (run.beta, run.attention), strict=True):
         for name, judge in judges.items():
             curves[f"{kind}/{name}"] = held_out.agreements(judge, shown)
         if gold is not None:
@@ -243,8 +243,7 @@ def compare_translators(
 
     Run k has the seed ``block * runs + k``. Metrics are those of ``blocks.compare`` (references
     ``px``, ``m1``, ``diagonal``) and of ``judged`` by Model 1 and ``gold``; ``ktiw/words`` where a
-    dictionary is there; ``blocks.lag`` between the gold curves (else those of Model 1);
-    ``spread/at-ktiw``: ``spread`` when KTIW is half-way up.
+    dictionary is there; ``blocks.lag`` between the gold curves (else those of Model 1).
     """
     began = time.perf_counter()
     held_out = ready.held_out
@@ -264,10 +263,8 @@ def compare_translators(
     kind = "m1" if ready.gold is None else "gold"
     for k, run in enumerate(learned):
         curves = judged(held_out, run, {"m1": references["m1"]}, ready.gold)
-        found = blocks.lag(run.steps, curves[f"ktiw/{kind}"], curves[f"attention/{kind}"])
-        if found:
-            spreads = blocks.spreads(held_out, run)
-            found["spread/at-ktiw"] = float(np.interp(found["rise/ktiw"], run.steps, spreads))
+        one, other = (curves[f"{x}/{kind}"] for x in JUDGED)
+        found = blocks.lag(run.steps, one, other, blocks.spreads(held_out, run))
         shown = {"ktiw/words": words[k]} if words[k] else {}
         rows += blocks.as_rows(run.steps, {**curves, **shown, **found}, f"#{k}")
     return blocks.ended(rows, config.steps, began)

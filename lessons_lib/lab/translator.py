@@ -31,7 +31,7 @@ from lessons_lib.corpora.sources import cache_directory
 from lessons_lib.lab import blocks, long_runs
 from lessons_lib.lab.decoding import translate
 from lessons_lib.lab.saliency import saliency
-from lessons_lib.lab.translation import KINDS, candidates, judged, model1
+from lessons_lib.lab.translation import JUDGED, KINDS, candidates, judged, model1
 from lessons_lib.tasks import BOS, Batch
 
 CHECKPOINTS = (0, 50, 100, 500, 1000, 1500, *range(2000, 20001, 2000), *range(24000, 36001, 4000))
@@ -250,7 +250,7 @@ def run_translator(config: Translator, seed: int) -> training.History:
 
     Run k has the seed ``block * runs + k``. Weights, and what was seen of them, are kept in the
     cache. Metrics are those of ``blocks.compare``; under ``bleu/`` those that change with BLEU as
-    the performance; and for each run those of ``translation.judged`` by Model 1.
+    the performance; by Model 1 those of ``translation.judged`` and ``blocks.lag`` of each run.
     """
     began = time.perf_counter()
     ready = prepare(config)
@@ -276,7 +276,10 @@ def run_translator(config: Translator, seed: int) -> training.History:
         ]
     judges = {"m1": references["m1"]}
     for k, run in enumerate(learned):
-        rows += blocks.as_rows(run.steps, judged(ready.held_out, run, judges), f"#{k}")
+        curves = judged(ready.held_out, run, judges)
+        ktiw, attention = (curves[f"{x}/m1"] for x in JUDGED)
+        found = blocks.lag(run.steps, ktiw, attention, blocks.spreads(ready.held_out, run))
+        rows += blocks.as_rows(run.steps, {**curves, **found}, f"#{k}")
     return blocks.ended(rows, max(row["step"] for row in rows), began, *learned, *uniform)
 
 
