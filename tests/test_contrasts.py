@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
+from lessons_lib.scoreboard import claims
 from lessons_lib.scoreboard.claim import mean_power, tells
 from lessons_lib.scoreboard.contrasts import (
     hazard_interval,
@@ -44,6 +45,27 @@ def test_power_of_a_comparison_by_all_outcomes() -> None:
         held += chance * (value.low > 0 and value.high >= 0.4)
     assert share_power(7, 0.9, 0.2, 0.4) == pytest.approx((held, refuted))
     assert 0 < refuted < held < 1
+
+
+def test_power_that_stands_in_rules() -> None:
+    """Of Fisher's test at 0.05/8, of a share of heads against what chance gives, of six of six."""
+    rules = {name: row.rule for name, row in claims.rows().items()}
+    k = np.arange(97)
+    p = scipy_stats.hypergeom.sf(k[:, None] - 1, 192, k[:, None] + k, 96)
+    chances = np.outer(*(scipy_stats.binom.pmf(k, 96, share / 64) for share in (61, 52)))
+    found = chances[p < 0.05 / 8].sum()
+    assert f"in a cell with probability {found:.2f} at" in rules["heads-not-parameters"]
+    enough = 0.3 + 0.2 * 0.7
+    bands = [proportion_interval(k, 24) for k in range(25)]
+    refuted = np.array([band.high < enough for band in bands])
+    held = ~refuted & [band.low > 0.3 for band in bands]
+    many, few = (scipy_stats.binom.pmf(np.arange(25), 24, share) for share in (0.6, 0.3))
+    told = f"{many[held].sum():.2f} if 0.6 have one, and is refuted with probability "
+    assert f"{told}{few[refuted].sum():.2f} if 0.3" in rules["starts-sort-heads"]
+    assert (
+        f"with {0.95**6:.2f}, and if with 0.5, with {0.5**6:.2f}"
+        in rules["words-drive-translation"]
+    )
 
 
 def test_power_of_a_mean_as_tables_have_it() -> None:

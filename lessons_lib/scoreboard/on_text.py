@@ -125,7 +125,6 @@ def words_drive_translation(load: Loader = recorded, t: Thresholds = claim.OURS)
             for name, of in list(shown.items())[:2]
         },
         over="seeds",
-        power=claim.tells(sooner),
     )
 
 
