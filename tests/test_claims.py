@@ -42,7 +42,7 @@ def hard_distribution(*late: int) -> dict[str, Record]:
 
 def only_hard(name: str, scale: str | None = None) -> dict[str, Record]:
     """Nothing else has been measured."""
-    if (name, scale) != ("hard_distribution", "paper"):
+    if (name, scale) != ("hard_distribution", "full-size"):
         raise NotMeasuredError(f"no {name}; make it again with: ...")
     return hard_distribution(2, 3)
 
@@ -61,7 +61,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
         return claims.of_first_seeds(lambda *_: measured, len(seeds))(name, scale)
 
     entry = run.experiment("hard_distribution")
-    few = {"paper": replace(entry.scales["paper"], seeds=SEEDS)}
+    few = {"full-size": replace(entry.scales["full-size"], seeds=SEEDS)}
     monkeypatch.setattr(run, "REGISTRY", {"hard_distribution": replace(entry, scales=few)})
     monkeypatch.setattr(run, "checked", only_hard)
     monkeypatch.setattr(run, "run", measure)
@@ -73,11 +73,11 @@ def test_a_row_is_measured_again_and_compared(
 ) -> None:
     assert main(["again", "cannot-copy"]) == 0
     ((name, scale, seeds, directory, there),) = asked
-    assert (name, scale, seeds) == ("hard_distribution", "paper", SEEDS)
+    assert (name, scale, seeds) == ("hard_distribution", "full-size", SEEDS)
     assert there == [], "measured from scratch, not from what is kept somewhere"
     assert not directory.exists(), "and nothing is left behind"
     printed = capsys.readouterr().out
-    assert "hard_distribution, paper scale: 10 runs to measure, recorded in 0:01:40 h" in printed
+    assert "hard_distribution, full-size scale: 10 runs to measure, recorded in 0:01:40 h" in printed
     assert re.search(r"ours +2 of 5 do not within 200 steps; .*  2 of 5 do not within", printed)
     assert "0.4, lies within the recorded interval" in printed
     monkeypatch.setattr(run, "run", lambda *_, **__: hard_distribution(*SEEDS))
@@ -96,7 +96,7 @@ def test_fewer_seeds_are_faster_and_never_change_a_verdict(
     assert "these seeds alone give 0.500 [" in printed
 
     def measure(load: Loader, t: Thresholds) -> Measured:
-        n = len(load("hard_distribution", "paper")["hard"].seeds)
+        n = len(load("hard_distribution", "full-size")["hard"].seeds)
         return Measured(f"{n} seeds", Interval(0.5, 0, 1, n), "share", n, {"enough": n > 3})
 
     row = Row("some", 6, "part", "Some.", "supported if more than 3", measure)
@@ -126,8 +126,8 @@ def test_what_was_not_measured_is_undecided_and_the_rest_works(capsys: Captured)
 def test_a_record_that_is_not_as_registered_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    where = tmp_path / "hard_distribution" / "paper"
-    shutil.copytree(records.PACKAGED / "hard_distribution" / "paper", where)
+    where = tmp_path / "hard_distribution" / "full-size"
+    shutil.copytree(records.PACKAGED / "hard_distribution" / "full-size", where)
     monkeypatch.setattr(records, "PACKAGED", tmp_path)
     told = records.read(where / "hard.json")
     records.save(replace(told, deviations=("trained on the moon",)), where / "hard.json")

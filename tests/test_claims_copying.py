@@ -131,7 +131,7 @@ HARD = "hard_distribution"
 ], ids=["slower", "the same, too few runs", "a tenth later does not matter", "half"])  # fmt: skip
 def test_hard_is_slower_by_time_and_by_the_share_at_step_60(hard: list[Run], verdict: str) -> None:
     easy = FAST * (len(hard) // 12)
-    found = judged("hard-is-slower", HARD, {"hard": hard, "easy": easy}, "paper")
+    found = judged("hard-is-slower", HARD, {"hard": hard, "easy": easy}, "full-size")
     assert found.verdict == verdict
     assert found.found.runs == 2 * len(hard)
 
@@ -140,7 +140,7 @@ def test_hard_is_slower_by_time_and_by_the_share_at_step_60(hard: list[Run], ver
 def test_times_of_runs_that_hardly_ever_copy_refute_nothing(copying: int, told: str) -> None:
     """Both are cut at step 400: a ratio of 1 that says nothing of how long they would take."""
     runs = FAST[:copying] + [NEVER] * (36 - copying)
-    found = judged("hard-is-slower", HARD, {"hard": runs, "easy": runs}, "paper")
+    found = judged("hard-is-slower", HARD, {"hard": runs, "easy": runs}, "full-size")
     assert found.found.criteria["permutations take longer"] is None
     assert told in found.found.ours
 
@@ -151,7 +151,7 @@ def test_times_of_runs_that_hardly_ever_copy_refute_nothing(copying: int, told: 
 ], ids=["for good", "none for good", "some", "nobody"])  # fmt: skip
 def test_failing_is_a_share_and_a_hazard(late: list[Run], verdict: str) -> None:
     hard = [IN_TIME] * (30 - len(late) // 2) + late
-    found = judged("cannot-copy", HARD, {"hard": hard, "easy": hard}, "paper")
+    found = judged("cannot-copy", HARD, {"hard": hard, "easy": hard}, "full-size")
     assert found.verdict == verdict
     wilson = scipy_stats.binomtest(len(late), len(hard)).proportion_ci(method="wilson")
     assert numbers(found)[1:] == pytest.approx((wilson.low, wilson.high))
@@ -161,13 +161,13 @@ def test_failing_is_a_share_and_a_hazard(late: list[Run], verdict: str) -> None:
 def test_the_hazard_of_learning_to_copy_by_hand() -> None:
     """Two of ten learn after 50 steps each; eight wait 200: 2 events in 17 times 100 steps."""
     hard = [IN_TIME] * 20 + [LATE] * 2 + [NEVER] * 8
-    ours = judged("cannot-copy", HARD, {"hard": hard}, "paper").found.ours
+    ours = judged("cannot-copy", HARD, {"hard": hard}, "full-size").found.ours
     assert "2 of these do by step 400, of those left 0.111 [" in ours  # 1 - exp(-2/17)
 
 
 def test_the_verdict_hangs_on_thresholds_that_a_reader_can_pass() -> None:
     hard = [IN_TIME] * 20 + [LATE] * 10
-    mild = judged("cannot-copy", HARD, {"hard": hard}, "paper", learns=0.99, rare=0.1)
+    mild = judged("cannot-copy", HARD, {"hard": hard}, "full-size", learns=0.99, rare=0.1)
     assert mild.verdict == "supported"
     assert "less than 0.99 learn it" in mild.rule
     with pytest.raises(ValueError, match="above 0 for rare, found 0"):

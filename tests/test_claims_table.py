@@ -104,7 +104,7 @@ def test_a_figure_has_a_circle_for_each_claim_in_the_column_of_its_verdict() -> 
 
 
 def test_a_row_costs_what_its_records_took(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = {"hard-is-slower": "hard_distribution, paper"}
+    told = {"hard-is-slower": "hard_distribution, full-size"}
     told |= {"attention-needs-words": "asymmetry, lesson"}
     monkeypatch.setattr(claims, "ROWS", [claims.rows()[row] for row in told])
     found = costs()

@@ -274,7 +274,7 @@ def test_the_table_of_the_note_is_that_of_the_page() -> None:
 
 
 def test_products_in_bfloat16_and_in_float32_have_the_same_outcome() -> None:
-    scales = "bfloat16", "paper"
+    scales = "bfloat16", "full-size"
     short, full = (records.load("hard_distribution", scale)["hard"] for scale in scales)
     assert {**short.config, "bfloat16": False} == full.config
     ends = [outcomes.of_runs(one.frame()) for one in (short, full)]

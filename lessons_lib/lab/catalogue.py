@@ -94,8 +94,8 @@ class Scale:
     ends_only: bool = False  #: whether records keep the first and last step only, to be small
     recorded: bool = True  #: whether the package holds its records; some would take too long
     #: from the authors' set-up: groups of ``WORDS``, or text, with ``{field}`` for one of the
-    #: configuration. A scale is called ``paper`` only if all of them begin with "seeds:",
-    #: "corpora:" or "measured:"
+    #: configuration. A scale is called ``paper`` only if all of them begin with "seeds:" or
+    #: "corpora:"; those that begin with "measured:" do not change what is trained
     deviations: tuple[str, ...] = ()
     own: Mapping[str, str] = field(default_factory=dict)  #: a further one of some arms
 
@@ -151,7 +151,7 @@ _SCALES = {
         *({"multi30k": translation.UniformTranslation()}, 4, "translator", "ours"),
         run=translation.uniform_translation,
     ),
-    "classification/paper": _classified(
+    "classification/full-size": _classified(
         *(classification.classifications(), 1, THEIR_SEEDS, "classification"),
         own={"imdb": "long_texts"},
     ),
@@ -175,7 +175,7 @@ _SCALES = {
     "words_first_translation/lesson": _scale(
         *(words_first.words_given(), 6, "ours", *CAPTIONS, ALONE), run=words_first.run_words_first
     ),
-    "hard_distribution/paper": _scale(
+    "hard_distribution/full-size": _scale(
         _hard_and_easy(copying.PAPER, 60), 24, "seeds: 1 to 24 (0 to 19)", "copies"
     ),
     "hard_distribution/lesson": _scale(_hard_and_easy(copying.SMALL, 24), 48, "small", "copies"),

@@ -22,7 +22,7 @@ Loader = Callable[[str, str], Mapping[str, Record]]
 Criteria = dict[str, bool | None]
 """What a rule asks: held, refuted or open."""
 
-ON_TEXT = "paper", "full-size", "both-ways", "left-to-right", "short"
+ON_TEXT = "full-size", "both-ways", "left-to-right", "short"
 """Scales, those nearest to the authors' set-up first: the first that was measured is judged."""
 NOT_MEASURED = "not measured here"
 TOLD = {True: "holds", False: "refuted", None: "open"}
