@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, linear
 
 from lessons_lib.models import BagOfWords, Seq2Seq
 from lessons_lib.tasks import EOS, FIRST_WORD, Batch, check_shape
@@ -90,13 +90,14 @@ def _alone(
     else:
         others[:, head] = 0.0
         values[:, torch.arange(values.shape[1]) != head] = 0.0
-    rest, here = model.merge(others), model.merge(values)
-    for pairs in (
-        pair_mask(batch).nonzero().split(max(1, CELLS_AT_ONCE // model.config.target_vocab))
-    ):
-        row, t, position = pairs.unbind(1)
-        states, contexts = out.decoder_states[row, t], rest[row, t] + here[row, position]
-        yield (row, t, position), model.readout(states, contexts)
+    # The first layer is linear in state and context: for a step, and a position, it is needed once.
+    here, (weight, bias) = model.merge(values), model.readout_layers[0].parameters()
+    of_step = linear(torch.cat([out.decoder_states, model.merge(others)], -1), weight, bias)
+    of_position = linear(here, weight[:, -here.shape[-1] :])
+    room = max(1, CELLS_AT_ONCE // model.config.target_vocab)
+    for row, t, position in (part.unbind(1) for part in pair_mask(batch).nonzero().split(room)):
+        joined = of_step[row, t] + of_position[row, position]
+        yield (row, t, position), model.by_identifier(model.readout_layers[1:](joined))
 
 
 def table_probe(table: Tensor, batch: Batch) -> Tensor:

@@ -77,7 +77,9 @@ def test_a_row_is_measured_again_and_compared(
     assert there == [], "measured from scratch, not from what is kept somewhere"
     assert not directory.exists(), "and nothing is left behind"
     printed = capsys.readouterr().out
-    assert "hard_distribution, full-size scale: 10 runs to measure, recorded in 0:01:40 h" in printed
+    assert (
+        "hard_distribution, full-size scale: 10 runs to measure, recorded in 0:01:40 h" in printed
+    )
     assert re.search(r"ours +2 of 5 do not within 200 steps; .*  2 of 5 do not within", printed)
     assert "0.4, lies within the recorded interval" in printed
     monkeypatch.setattr(run, "run", lambda *_, **__: hard_distribution(*SEEDS))
