@@ -147,7 +147,8 @@ def test_of_one_block_for_each_corpus_the_corpora_are_the_units() -> None:
     assert claim.found.runs == 7
     assert "news/sports 0.32 (chance 0.10, end 0.21, twin 0.50)" in claim.found.ours
     assert claim.reasons == (
-        "above 2 times chance, mean of corpora: open; above position, mean of corpora: open"
+        "the paper's: above 2 times chance, mean of corpora: open; "
+        "stricter: above position, mean of corpora: open"
     )
 
 
@@ -161,7 +162,7 @@ def test_their_mean_is_the_one_criterion(values: Sequence[float], verdict: str) 
     sides = {f"corpus {value}": {"A(alpha,uf)": [value, value + 0.01]} for value in values}
     found = in_one_block(CLASSIFIER, sides)
     assert found.verdict == verdict
-    assert list(found.found.criteria) == ["above 2 times chance, mean of corpora"]
+    assert list(found.found.criteria) == ["the paper's: above 2 times chance, mean of corpora"]
 
 
 def test_runs_without_a_twin_are_compared_with_the_mean_of_uniform_runs() -> None:

@@ -152,10 +152,10 @@ def agreement(
         told.append(f"{corpus} {found[corpus].mean():.2f} ({shown})")
     ours = f"{metric}: {', '.join(told)}"
     bar = times or t.far
-    criteria = text.above(found, bar * chance, f"above {bar:g} times chance, ")
+    criteria = text.above(found, bar * chance, f"the paper's: above {bar:g} times chance, ")
     if guesses := [there[name] for name in POSITION if name in there]:
         best = {c: max((guess[c] for guess in guesses), key=pd.Series.mean) for c in text.corpora}
-        criteria |= text.above(found - pd.DataFrame(best), 0, "above position, ")
+        criteria |= text.above(found - pd.DataFrame(best), 0, "stricter: above position, ")
     else:
         lacking = f"position and twin: {claim.NOT_MEASURED}"
         ours += f"; {lacking}, so that the paper's claim alone is judged"
