@@ -223,18 +223,24 @@ class Seq2Seq(nn.Module):
         return values.transpose(1, 2)  # b k l d
 
     def merge(self, contexts: Tensor) -> Tensor:
-        """The heads' contexts ``(batch, heads, ..., d_hidden)`` as one, without the heads axis.
-
-        Concatenated, they are ``heads * d_hidden`` wide.
-        """
+        """Contexts ``(batch, heads, ..., d_hidden)`` as one: their mean, or all side by side."""
         if self.config.merge == "average":
             return contexts.mean(dim=1)
         return contexts.movedim(1, -2).flatten(-2)
 
     def readout(self, decoder_states: Tensor, context: Tensor) -> Tensor:
         """Logits of output words, ``(..., vocab)``, from s and the merged context c."""
-        joined = torch.cat([decoder_states, context], dim=-1)
-        return self.by_identifier(self.readout_layers(self.dropout(joined)))
+        return self.said(self.joined(decoder_states, context))
+
+    def joined(self, decoder_states: Tensor, context: Tensor) -> Tensor:
+        """First layer of the readout, ``(..., hidden)``: linear in both, up to a bias."""
+        both = self.dropout(torch.cat([decoder_states, context], dim=-1))
+        found: Tensor = self.readout_layers[0](both)
+        return found
+
+    def said(self, joined: Tensor) -> Tensor:
+        """Logits of output words, ``(..., vocab)``, from what ``joined`` gives."""
+        return self.by_identifier(self.readout_layers[1:](joined))
 
     def by_identifier(self, logits: Tensor) -> Tensor:
         """Logits of the rows of the output layer as ``(..., vocab)``, by word."""

@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, linear
+from torch.nn.functional import cross_entropy
 
 from lessons_lib.models import BagOfWords, Seq2Seq
 from lessons_lib.tasks import EOS, FIRST_WORD, Batch, check_shape
@@ -85,19 +85,17 @@ def _alone(
     out = model(batch)
     values = model.values(out.encoder_states)  # b k l d
     others = out.attention @ values  # b k t d: what each head says where it looks
-    if head is None:
-        others.zero_()
-    else:
-        others[:, head] = 0.0
-        values[:, torch.arange(values.shape[1]) != head] = 0.0
+    alone = torch.tensor([head in (None, k) for k in range(values.shape[1])])
+    others[:, alone] = values[:, ~alone] = 0.0
     # The first layer is linear in state and context: for a step, and a position, it is needed once.
-    here, (weight, bias) = model.merge(values), model.readout_layers[0].parameters()
-    of_step = linear(torch.cat([out.decoder_states, model.merge(others)], -1), weight, bias)
-    of_position = linear(here, weight[:, -here.shape[-1] :])
+    nowhere = out.encoder_states.new_zeros(*values.shape[::2], model.config.d_hidden)
+    of_step = model.joined(out.decoder_states, model.merge(others))
+    here = model.joined(nowhere, model.merge(values))
+    of_position = here - model.joined(nowhere, model.merge(0 * values))
     room = max(1, CELLS_AT_ONCE // model.config.target_vocab)
     for row, t, position in (part.unbind(1) for part in pair_mask(batch).nonzero().split(room)):
         joined = of_step[row, t] + of_position[row, position]
-        yield (row, t, position), model.by_identifier(model.readout_layers[1:](joined))
+        yield (row, t, position), model.said(joined)
 
 
 def table_probe(table: Tensor, batch: Batch) -> Tensor:

@@ -24,13 +24,9 @@ def carriers(model: models.Seq2Seq, batch: Batch) -> dict[str, float]:
     other = batch.source.roll(1, dims=0)
     with probes.evaluating(model):
         own, start = model.encode(batch.source, batch.source_mask)
-        others, other_start = model.encode(other, batch.source_mask)
+        others, swapped = model.encode(other, batch.source_mask)
         found = {}
-        runs = {
-            "": (start, own),
-            "/other_start": (other_start, own),
-            "/other_read": (start, others),
-        }
+        runs = {"": (start, own), "/other_start": (swapped, own), "/other_read": (start, others)}
         for name, (began, read) in runs.items():
             states, _ = model.decoder(model.target_embedding(batch.decoder_input), began)
             mean = model.merge(model.values(read).mean(2, keepdim=True))  # b 1 d

@@ -91,10 +91,10 @@ class Rung(models.Seq2Seq):
         """Each head's value of what is read at each position, ``(batch, heads, src, d_hidden)``."""
         return super().values(encoder_states[..., -self.rung.width :])
 
-    def readout(self, decoder_states: Tensor, context: Tensor) -> Tensor:
-        """Logits of output words, ``(..., vocab)``, from the context, and from s if it is seen."""
+    def joined(self, decoder_states: Tensor, context: Tensor) -> Tensor:
+        """First layer of the readout, ``(..., hidden)``, of the context, and of s if it is seen."""
         seen = decoder_states if self.rung.reads_state else torch.zeros_like(decoder_states)
-        return super().readout(seen, context)
+        return super().joined(seen, context)
 
 
 class Positions(nn.Module):

@@ -133,10 +133,13 @@ class Transformer(models.Seq2Seq):
         scores: Tensor = torch.einsum("btkd,blkd->bktl", queries, keys) / keys.shape[-1] ** 0.5
         return scores.masked_fill(~mask[:, None, None, :], models.MINUS_INFINITY)
 
-    def readout(self, decoder_states: Tensor, context: Tensor) -> Tensor:
-        """Logits of output words, ``(..., vocab)``, from s and the heads' contexts side by side."""
-        u = decoder_states + self.join(context)
-        return self.by_identifier(self.output(u + self.feedforward(u)))
+    def joined(self, decoder_states: Tensor, context: Tensor) -> Tensor:
+        """u, ``(..., d_hidden)``, from s and the heads' contexts side by side."""
+        return torch.add(decoder_states, self.join(context))
+
+    def said(self, joined: Tensor) -> Tensor:
+        """Logits of output words, ``(..., vocab)``, from u."""
+        return self.by_identifier(self.output(joined + self.feedforward(joined)))
 
 
 TRANSFORMER = extended(SMALL, TransformerConfig, learning_rate=2e-3, steps=600)

@@ -48,10 +48,7 @@ def rows() -> dict[str, Row]:
 
 
 def scoreboard(load: Loader = checked, thresholds: Thresholds = OURS) -> pd.DataFrame:
-    """A row for each claim, with the columns of ``Claim.to_dict``.
-
-    A ``ResultError`` if a record is damaged or stale.
-    """
+    """A row for each claim, of ``Claim.to_dict``; a ``ResultError`` for a bad or stale record."""
     once = Noting(load)
     return pd.DataFrame([row(once, thresholds).to_dict() for row in ROWS])
 
