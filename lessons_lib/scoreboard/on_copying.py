@@ -12,7 +12,7 @@ from lessons_lib.stats import proportion_interval, seed_interval
 AUTHORS_STEPS = 200
 """For so many steps the authors trained."""
 EARLY = 60
-"""At this step most of the authors' runs on permutations copy, and some are far from it."""
+"""At this step some of the authors' runs on permutations copy, and some are far from it."""
 
 
 def words_drive_attention(load: Loader, t: Thresholds) -> Measured:
