@@ -163,8 +163,8 @@ _SCALES = {
         classification.short_classifications(bidirectional=True),
         *(2, "classification", "short_texts"),
     ),
-    # Rows would rest on three blocks of each pair; one of each is there.
-    "translation/full-size": _at_size(translator.translators(), 3, "full_size", recorded=False),
+    # Rows may rest on two blocks of each pair (registered); one of each is there.
+    "translation/full-size": _at_size(translator.translators(), 2, "full_size", recorded=False),
     "translation/one-block": _at_size(translator.translators(), 1, "full_size"),
     "translation/short": _scale(
         *(translation.translations(), 2, *CAPTIONS, "scaled", "blocks", "short_pairs"),
