@@ -91,7 +91,6 @@ class Scale:
     arms: Arms  #: what is compared: name -> configuration
     seeds: tuple[int, ...]  #: those of every arm. Settings were chosen on other seeds.
     ends_only: bool = False  #: whether records keep the first and last step only, to be small
-    recorded: bool = True  #: whether the package holds its records; some would take too long
     #: from the authors' set-up: groups of ``WORDS``, or text, with ``{field}`` for one of the
     #: configuration. A scale is called ``paper`` only if all of them begin with "seeds:" or
     #: "corpora:"; those that begin with "measured:" do not change what is trained

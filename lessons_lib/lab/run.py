@@ -153,7 +153,7 @@ def status() -> pd.DataFrame:
                 current(name, scale)
                 state = "complete"
             except ResultError as error:
-                state = str(error).partition("; ")[0] if chosen.recorded else "not recorded"
+                state = str(error).partition("; ")[0]
             rows.append((name, scale, len(kept), len(chosen.seeds), done, state))
     columns = ["experiment", "scale", "arms", "seeds", "runs in the cache", "records"]
     return pd.DataFrame(rows, columns=columns)
@@ -186,7 +186,7 @@ def _show_report(name: str) -> int:
             _write(entry.report(current(name, scale)).to_string())
         except ResultError as error:
             _write(str(error))
-            failed |= chosen.recorded
+            failed = 1
     return failed
 
 
