@@ -1,9 +1,9 @@
 """Figures, axes-level: data first, options by name, ``ax=None``, the axes come back."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -48,22 +48,7 @@ def use_style() -> None:
     # White, large axes and sizes come with style and context; what is drawn without a role takes
     # its colours from the roles as well, in their order.
     sns.set_theme(context="notebook", style="ticks", palette=list(dict.fromkeys(ROLES.values())))
-    mpl.rcParams.update(
-        {
-            "figure.figsize": (5.6, 3.6),  # inches: readable at 343 pixels, a phone's column
-            "figure.dpi": 110,
-            "figure.constrained_layout.use": True,
-            "savefig.facecolor": "white",
-            "savefig.dpi": 160,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.titlelocation": "left",
-            "font.family": "DejaVu Sans",  # comes with Matplotlib: the same on every machine
-            "mathtext.fontset": "dejavusans",  # formulas in the same face
-            "legend.frameon": False,
-            "lines.linewidth": 2,
-        }
-    )
+    plt.style.use(Path(__file__).with_suffix(".mplstyle"))
 
 
 def _axes(ax: Axes | None) -> Axes:
@@ -98,9 +83,8 @@ def attention_map(
     ax.spines[:].set_visible(False)
     for row, column in enumerate(gold if gold is not None else ()):
         if column >= 0:
-            frame = Rectangle(
-                (column - 0.5, row - 0.5), 1, 1, fill=False, lw=2, ec=ROLES["uniform"]
-            )
+            edge, where = ROLES["uniform"], (column - 0.5, row - 0.5)
+            frame = Rectangle(where, 1, 1, fill=False, lw=2, ec=edge)
             ax.add_patch(frame).set_clip_on(False)  # at the border half of the line lies outside
     if title:
         ax.set_title(title)

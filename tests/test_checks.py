@@ -47,9 +47,7 @@ def test_each_exercise_tells_two_mistakes_apart() -> None:
         assert len(keys | words.keys() & set("abcd")) >= 2 or "title" not in words, number
 
 
-def test_what_a_mistake_in_a_table_gives_is_told_by_its_name(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_a_mistake_in_a_table_gives_is_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[Any, ...]] = []
     for name, module in list(sys.modules.items()):
         if name.startswith("lessons_lib.exercises.") and hasattr(module, "compare"):

@@ -130,9 +130,7 @@ def first_of(config: CopyingConfig, seed: int, count: int) -> list[Tensor]:
     return [b.source for b in islice(config.task.stream(config.batch_size, seed), count)]
 
 
-def test_a_fork_has_the_inputs_of_its_start_and_then_others(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_fork_has_the_inputs_of_its_start_then_others(monkeypatch: pytest.MonkeyPatch) -> None:
     trained = noted(monkeypatch, models, "sequence_loss", lambda _, batch: batch.source)
     measured = noted(monkeypatch, copying, "measure_copier", lambda _, batch: batch.source)
     config = extended(TINY, ForkedConfig, fork_at=3, vocab=13, length=11, steps=7)

@@ -138,9 +138,7 @@ def test_blocks_and_running_text(convert: Any, source: str, expected: str) -> No
 
 
 @pytest.mark.parametrize(("source", "words"), cases("refused"))
-def test_what_cannot_be_plain_is_named_with_its_place(
-    convert: Any, source: str, words: str
-) -> None:
+def test_what_cannot_be_plain_is_named_with_place(convert: Any, source: str, words: str) -> None:
     with pytest.raises(CourseError, match=words) as caught:
         convert(source)
     assert "02_two.ipynb, cell here: " in str(caught.value)
@@ -228,8 +226,6 @@ def test_options_and_hints_are_kept_explanations_and_solutions_are_not(convert: 
         (":::{exercise} A\n:label: ex\n:nonumber:\n<details>a</details>\n:::", "fold with a"),
     ],
 )
-def test_what_could_leave_a_solution_behind_is_an_error(
-    convert: Any, source: str, words: str
-) -> None:
+def test_what_could_leave_a_solution_is_an_error(convert: Any, source: str, words: str) -> None:
     with pytest.raises(CourseError, match=words):
         convert(source, student=True)

@@ -205,9 +205,7 @@ def notebook_address(tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(LAB is None, reason="no jupyter-lab on the PATH or in JUPYTERLAB")
-def test_a_figure_is_run_and_moved_by_key_in_jupyterlab(
-    browser: Any, notebook_address: str
-) -> None:
+def test_a_figure_runs_and_moves_by_key_in_jupyterlab(browser: Any, notebook_address: str) -> None:
     page = browser.new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(notebook_address)

@@ -24,9 +24,7 @@ FIRST_BYTES = """() => performance.getEntries()
 
 
 @pytest.mark.parametrize("page_name", [web.CHAPTERS[0], web.CHAPTERS[1], web.PAGES[0]])
-def test_text_formulas_and_colours_are_there_at_once(
-    open_page: web.OpenPage, page_name: str
-) -> None:
+def test_text_formulas_colours_are_there_at_once(open_page: web.OpenPage, page_name: str) -> None:
     """By bytes, whatever the line and the machine: nothing else is waited for."""
     come = open_page(f"{page_name}.html").evaluate(FIRST_BYTES)
     assert len(come) > 1
@@ -168,9 +166,7 @@ class TestEachPage:
         page.evaluate(THINNED)
         assert web.findings(page) == []
 
-    def test_it_opens_from_a_downloaded_folder(
-        self, open_page: web.OpenPage, page_name: str
-    ) -> None:
+    def test_it_opens_from_a_download(self, open_page: web.OpenPage, page_name: str) -> None:
         if page_name not in web.MADE_BY_SPHINX:  # a search is tried below; the others are lists
             page = open_page(f"{page_name}.html", base=web.SITE.as_uri())
             assert page.evaluate(UNSET) == []
@@ -337,9 +333,7 @@ def test_the_drawing_of_the_model_can_be_read_on_a_phone_and_has_the_colours_of_
 
 
 @pytest.mark.parametrize("kind", ["glossary", "bibliography"])
-def test_a_meaning_comes_and_goes_with_pointer_and_focus(
-    open_page: web.OpenPage, kind: str
-) -> None:
+def test_a_meaning_comes_and_goes_by_pointer_and_focus(open_page: web.OpenPage, kind: str) -> None:
     page = open_page(f"{web.CHAPTERS[0]}.html")
     link = page.locator(f".bd-article .term > a[href*={kind}]").first
     tip = page.locator(f"#{link.get_attribute('aria-describedby')}")

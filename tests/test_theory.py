@@ -119,9 +119,7 @@ def test_a_start_at_the_origin_aligns_as_soon_as_there_is_a_spare_word() -> None
 
 
 @pytest.mark.parametrize(("vocab", "length"), [(10, 10), (12, 10)])
-def test_share_of_starts_that_align_is_that_right_of_the_separatrix(
-    vocab: int, length: int
-) -> None:
+def test_share_of_starts_that_align_is_that_right_of_separatrix(vocab: int, length: int) -> None:
     rng = np.random.default_rng(0)
 
     def leads(size: int) -> np.ndarray:

@@ -72,9 +72,7 @@ def test_dropout_follows_the_seed_whatever_the_global_state() -> None:
         ({"steps": 7, "evaluate_every": 4, "also_evaluate": (1, 4, 9)}, [0, 1, 4, 7], [1, 4, 7]),
     ],
 )
-def test_when_it_is_measured(
-    settings: dict[str, Any], measured: list[int], losses: list[int]
-) -> None:
+def test_when_it_measures(settings: dict[str, Any], measured: list[int], losses: list[int]) -> None:
     config, stream = TrainConfig.from_dict(settings), TASK.stream(2, 0)
     rows = train(build(CONFIG, 0), stream, sequence_loss, config, evaluate=accuracy).rows
     assert [row["step"] for row in rows if row["metric"] == "token_accuracy"] == measured

@@ -135,10 +135,7 @@ _STATES: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (torch.get_num_threads, torch.set_num_threads),
     (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms),
     # To set the CPU would switch on a mode that is off without it.
-    (
-        torch.get_default_device,
-        lambda old: torch.set_default_device(None if str(old) == "cpu" else old),
-    ),
+    (torch.get_default_device, lambda d: torch.set_default_device(None if str(d) == "cpu" else d)),
     (np.geterr, lambda old: np.seterr(**old)),
     (np.get_printoptions, lambda old: np.set_printoptions(**old)),
     (sys.getrecursionlimit, sys.setrecursionlimit),

@@ -2,11 +2,13 @@
 
 import random
 import textwrap
+import tomllib
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -21,25 +23,7 @@ from lessons_lib.tasks import UNK, Batch
 
 LEAST = 50
 """Fewer texts or pairs leave a handful to measure on, and a table of noise."""
-ROWS: Mapping[str, str] = {
-    "A(alpha,uf)": "by the uniform model",
-    "A(alpha,twin)": "by its uniform twin",
-    "A(uf,px)": "uf by the bag of words",
-    "A(delta,uf)": "saliency, by uniform",
-    "A(alpha,px)": "by the bag of words",
-    "A(alpha,lr)": "by logistic regression",
-    "A(alpha,m1)": "by IBM Model 1",
-    "A(alpha,last)": "by the last words",
-    "A(alpha,first)": "by the first words",
-    "A(alpha,end)": "by the end symbol",
-    "A(alpha,diagonal)": "by relative position",
-    "A(alpha,shuffled)": "by others, shuffled",
-    "tau(alpha,uf)": "Kendall's tau",
-    "xi": "where the curve passes",
-    "xi*": "performance at alpha",
-    "accuracy": "performance at the end",
-    "uniform/accuracy": "the same, uniform runs",
-}
+ROWS: Mapping[str, str] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 """Metric and meaning, short enough for 80 columns. ``A(u,v)``: u, foretold by v; alpha is trained
 attention, and the twin is the uniform model of the same seed."""
 # Longer than a word: what is written without blanks and was not cut.

@@ -244,12 +244,10 @@ def foretold(frame: pd.DataFrame, rate: float) -> Odds:
     From tidy rows with the metrics of ``measure_start``, and the learning rate of the runs.
     """
     wide = frame.pivot(index="seed", columns="metric", values="value")
-    gains, covariance = (
-        [[wide[f"{name}/{x}{y}"].mean() for y in "ab"] for x in "ab"] for name in "ks"
-    )
+    gains, noise = ([[wide[f"{name}/{x}{y}"].mean() for y in "ab"] for x in "ab"] for name in "ks")
     places = wide[["a", "b"]].to_numpy()
     drive = wide[["a'", "b'"]].mean().to_numpy() - np.array(gains) @ places.mean(0)
-    return odds(places, gains, drive, covariance, rate)
+    return odds(places, gains, drive, noise, rate)
 
 
 def compared() -> pd.DataFrame:

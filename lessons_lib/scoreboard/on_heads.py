@@ -20,9 +20,7 @@ def several_heads_align(load: Loader, t: Thresholds) -> Measured:
     runs = Runs(load("heads", "lesson"), t)
     theirs = Runs({**load("head_mix", "bfloat16"), **load("head_starts", "bfloat16")}, t)
     value = runs.contrast(("lstm-8", "gru-8"), ("lstm-1", "gru-1"))
-    sizes = {
-        f"{SMALL}, {cell.upper()}": (runs, f"{cell}-8", f"{cell}-1") for cell in mirrored.CELLS
-    }
+    sizes = {f"{SMALL}, {c.upper()}": (runs, f"{c}-8", f"{c}-1") for c in mirrored.CELLS}
     sizes[THEIRS] = (theirs, "eight-random", "order-1")
     told = (
         f"{size}: {of.aligned(less)} with one head, {of.aligned(more)} with eight"
