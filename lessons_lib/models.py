@@ -61,7 +61,7 @@ class Seq2SeqConfig(Configuration):
     shared_embeddings: bool = False
     #: identifiers that no target holds, such as ``PAD``: the output layer has no row for them,
     #: their logit is ``MINUS_INFINITY``. A row for such a word would have to be unlearned first,
-    #: and that delays all else.
+    #: and that delays all else (of copiers; translators have theirs, as the authors' do).
     never_written: tuple[int, ...] = ()
     max_length: int = 512  #: longest sequence accepted on either side
 

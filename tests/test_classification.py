@@ -14,7 +14,7 @@ from lessons_lib.corpora import sources
 from lessons_lib.corpora.files import LabelledCorpus
 from lessons_lib.corpora.loaders import toy_labelled
 from lessons_lib.corpora.vocabulary import words
-from lessons_lib.lab import classification
+from lessons_lib.lab import classification, long_runs
 from lessons_lib.lab.classification import (
     Classification,
     Prepared,
@@ -202,6 +202,8 @@ def test_a_block_that_stopped_goes_on(ready: Prepared, tmp_path: Path, monkeypat
     assert found.rows == classification.compare_classifiers(QUICK, ready, 1).rows
     classification.run_classification(replace(QUICK, learning_rate=0.03), 1)
     assert asked.count("uniform-4") == 3, "another configuration, other runs"
+    long_runs.kept_in(tmp_path / "scratch", classification.run_classification, QUICK, 1)
+    assert asked.count("uniform-4") == 4, "from scratch"
     (kept / "uniform-4.pt").write_bytes(b"half a run")
     with pytest.raises(ValueError, match=r"uniform-4\.pt, found a damaged file; remove it"):
         classification.run_classification(QUICK, 1)

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from lessons_lib.config import Configuration
 from lessons_lib.corpora.sources import CorpusUnavailable
-from lessons_lib.lab import catalogue, parallel, records, run
+from lessons_lib.lab import catalogue, long_runs, parallel, records, run
 from lessons_lib.lab.catalogue import REGISTRY, Experiment, Scale
 from lessons_lib.lab.records import PACKAGED, NotMeasuredError, ResultError, read
 from lessons_lib.training import History
@@ -90,6 +90,24 @@ def test_a_run_goes_on_and_equal_settings_share_runs(tmp_path: Path, register: R
     assert pips(found, "other") == {2: 2.0, 9: 1.0}
     assert pips(found, "new") == {2: 2.0, 9: 4.0}
     assert MEASURED[6:] == [(5, 2), (5, 9)]
+
+
+def part(config: Dice, seed: int) -> History:
+    """Keeps a part of itself, as long runs do."""
+    long_runs.save(seed, long_runs.directory() / "part.pt")
+    return throw(config, seed)
+
+
+def test_what_a_run_keeps_lies_beside_its_record(
+    tmp_path: Path, register: Register, monkeypatch: Patch
+) -> None:
+    monkeypatch.setenv("LESSONS_CACHE", str(tmp_path))
+    register(lesson=Scale(part, {"six": Dice()}, (4,)))
+    measured(tmp_path / "scratch")
+    run.run("dice")
+    for folder in (tmp_path / "scratch", tmp_path / "runs"):
+        assert {path.name for path in folder.rglob("*.*")} == {"part.pt", "seed-4.json"}
+    assert MEASURED == [(6, 4), (6, 4)]
 
 
 @pytest.mark.parametrize(
@@ -202,6 +220,18 @@ def test_without_a_corpus_other_arms_are_measured_and_written(
     assert [path.name for path in package.rglob("*.json")] == ["four.json"]
     sent = pickle.loads(pickle.dumps(CorpusUnavailable("in one line.\nAll of it")))
     assert (str(sent), sent.reason) == ("in one line.\nAll of it", "in one line")
+
+
+@dataclass(frozen=True)
+class Read(Dice):
+    corpus: str = "nowhere"
+
+
+def test_a_corpus_is_asked_for_before_the_first_run(tmp_path: Path, register: Register) -> None:
+    register(lesson=Scale(throw, {"six": Dice(), "read": Read()}, (1,)))
+    with pytest.raises(ValueError, match="nowhere"):
+        measured(tmp_path)
+    assert MEASURED == []
 
 
 @pytest.mark.parametrize("taken", ["cache", "package", "out"])

@@ -24,9 +24,8 @@ from lessons_lib.corpora import vocabulary
 from lessons_lib.corpora.batches import EncodedTexts, encode_labelled
 from lessons_lib.corpora.files import LabelledCorpus
 from lessons_lib.corpora.loaders import load_labelled
-from lessons_lib.corpora.sources import cache_directory
 from lessons_lib.lab import blocks
-from lessons_lib.lab.long_runs import kept
+from lessons_lib.lab.long_runs import directory, kept
 from lessons_lib.lab.saliency import label_saliency
 from lessons_lib.tasks import BOS, EOS, LabelledBatch
 
@@ -247,11 +246,11 @@ def compare_classifiers(
     block: int,
     *,
     progress: bool = False,
-    directory: Path | None = None,
+    folder: Path | None = None,
 ) -> training.History:
     """Train a block of classifiers, ordinary and uniform ones, and compare them.
 
-    Run k has the seed ``block * runs + k``; in a directory it is kept when it is done. Metrics are
+    Run k has the seed ``block * runs + k``; in a folder it is kept when it is done. Metrics are
     those of ``blocks.compare`` (references of ``word_tables``, ``guesses``); ``majority``, the
     share of the larger side; ``ktiw`` at each checkpoint: how often the word that speaks most for
     the label in the logistic regression is on top in the run's own probe; and ``blocks.lag``
@@ -264,9 +263,9 @@ def compare_classifiers(
         seed = block * config.runs + k
         label = f"run {k}, {kind} attention" if progress else None
         train = partial(train_classifier, config, ready, kind, seed, label)
-        if directory is None:
+        if folder is None:
             return train()
-        return blocks.Trace(**kept(directory / f"{kind}-{seed}.pt", lambda: vars(train())))
+        return blocks.Trace(**kept(folder / f"{kind}-{seed}.pt", lambda: vars(train())))
 
     learned = [run("learned", k) for k in range(config.runs)]
     uniform = [run("uniform", k) for k in range(config.uniform_runs)]
@@ -289,8 +288,8 @@ def compare_classifiers(
 def run_classification(config: Classification, seed: int) -> training.History:
     """One block on a corpus of this course, kept run by run; see ``compare_classifiers``."""
     ready = prepare(config, *(load_labelled(config.corpus, s) for s in ("train", "val", "test")))
-    directory = cache_directory() / "runs" / f"classifiers-{digest(config.to_dict())[:16]}"
-    return compare_classifiers(config, ready, seed, directory=directory)
+    folder = directory() / f"classifiers-{digest(config.to_dict())[:16]}"
+    return compare_classifiers(config, ready, seed, folder=folder)
 
 
 SIDES = {

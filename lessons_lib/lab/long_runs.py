@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, TypeVar
@@ -9,14 +10,35 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from lessons_lib.config import Configuration
+from lessons_lib.corpora.sources import cache_directory
 from lessons_lib.lab.records import write_whole
 from lessons_lib.tasks import Batch
-from lessons_lib.training import TrainConfig, adam, pick_device
+from lessons_lib.training import History, TrainConfig, adam, pick_device
 
 Model = TypeVar("Model", bound=nn.Module)
 STATE = "state.pt"
 SAVE_EVERY = 500
 """Updates after which a run is saved, besides its checkpoints."""
+
+
+_DIRECTORY: ContextVar[Path | None] = ContextVar("directory", default=None)
+
+
+def directory() -> Path:
+    """Where runs are kept: the directory that ``kept_in`` was given, else the cache."""
+    return _DIRECTORY.get() or cache_directory() / "runs"
+
+
+def kept_in(
+    where: Path | None, run: Callable[[Any, int], History], config: Configuration, seed: int
+) -> History:
+    """A run of which all that is kept is kept in a directory, or in the cache."""
+    before = _DIRECTORY.set(where)
+    try:
+        return run(config, seed)
+    finally:
+        _DIRECTORY.reset(before)
 
 
 def kept(path: Path, make: Callable[[], Any]) -> Any:

@@ -16,12 +16,14 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from lessons_lib.config import Configuration, digest
+from lessons_lib.corpora import loaders
 from lessons_lib.corpora.sources import CorpusUnavailable, cache_directory, make_writable
-from lessons_lib.lab import parallel, records
+from lessons_lib.lab import long_runs, parallel, records
 from lessons_lib.lab.catalogue import REGISTRY, Experiment, Scale
 from lessons_lib.lab.cluster import ClusterError, cluster_executor
 from lessons_lib.lab.records import NotMeasuredError, Record, ResultError, command
@@ -86,30 +88,41 @@ def run(
     Each seed that is done is written to a file of its own at once, in a directory or in the cache.
     Two runs at once measure some seeds twice and do no other harm. A file that cannot be used is
     set aside, with a warning. ``seeds`` stand in place of the registered ones, ``only`` names some
-    arms, ``executor`` is that of ``parallel.run_seeds``. An ``OSError`` before any run is begun if
-    the directory cannot be written.
+    arms, ``executor`` is that of ``parallel.run_seeds``. Before any run is begun an ``OSError`` if
+    the directory cannot be written, a ``CorpusUnavailable`` if the corpus of an arm is nowhere.
     """
     scale, chosen = _scale(name, scale)
-    wanted = chosen.seeds if seeds is None else tuple(seeds)
-    made = {}
+    arms = {arm: config for arm, config in chosen.arms.items() if only is None or arm in only}
+    wanted, paths = chosen.seeds if seeds is None else tuple(seeds), {}
+    missing, work = {}, partial(long_runs.kept_in, directory, chosen.run)
+    for arm, config in arms.items():
+        kept = _kept(chosen, config, directory)
+        paths[arm] = {seed: kept / f"seed-{seed}.json" for seed in wanted}
+        if lacking := [seed for seed, path in paths[arm].items() if not _usable(path)]:
+            make_writable(kept)
+            _have_corpus(config)
+            missing[arm] = lacking
     # One pool for all arms; it starts no process before there is work.
     with parallel.seed_pool() as here:
-        for position, (arm, config) in enumerate(chosen.arms.items()):
-            if only is not None and arm not in only:
-                continue
-            kept = _kept(chosen, config, directory)
-            paths = {seed: kept / f"seed-{seed}.json" for seed in wanted}
-            if missing := [seed for seed, path in paths.items() if not _usable(path)]:
-                make_writable(kept)
-                done, label = partial(_keep, kept, config), f"{name} {scale} {arm}"
-                pool = executor or here
-                parallel.run_seeds(
-                    chosen.run, config, missing, executor=pool, progress=label, done=done
-                )
-            record = records.merge([records.read(path) for path in paths.values()])
-            record = replace(record, name=arm, deviations=chosen.told(arm), position=position)
-            made[arm] = records.ends_of(record) if chosen.ends_only else record
+        for arm, lacking in missing.items():
+            done = partial(_keep, _kept(chosen, arms[arm], directory), arms[arm])
+            pool, label = executor or here, f"{name} {scale} {arm}"
+            parallel.run_seeds(work, arms[arm], lacking, executor=pool, progress=label, done=done)
+    made = {}
+    for arm in arms:
+        record = records.merge([records.read(path) for path in paths[arm].values()])
+        position = [*chosen.arms].index(arm)
+        record = replace(record, name=arm, deviations=chosen.told(arm), position=position)
+        made[arm] = records.ends_of(record) if chosen.ends_only else record
     return made
+
+
+def _have_corpus(config: Any) -> None:
+    """A ``CorpusUnavailable`` if a configuration has a corpus and it is nowhere."""
+    if hasattr(config, "target"):
+        loaders.load_parallel(config.corpus, config.source, config.target)
+    elif hasattr(config, "corpus"):
+        loaders.load_labelled(config.corpus)
 
 
 def _kept(chosen: Scale, config: Configuration, directory: Path | None = None) -> Path:

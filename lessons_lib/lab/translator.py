@@ -9,8 +9,6 @@ What ``translation/*.py`` of the authors' code really computes, where that is no
   symbol and padding, too; its validation loss has pieces and end symbol only. Its probe is the
   softmax of embeddings times output weights, without the bias.
 - Delta is the derivative of the log-probability, unlike in their classification scripts.
-- Their A(uf, px) has its arguments the other way round: the best position by px is looked up in uf.
-- Their A(alpha, beta) takes beta from the run that is compared, not from the gold run.
 """
 
 import random
@@ -27,7 +25,6 @@ from torch import Tensor
 from lessons_lib import models, probes, training
 from lessons_lib.config import Configuration, digest
 from lessons_lib.corpora import batches, loaders, vocabulary
-from lessons_lib.corpora.sources import cache_directory
 from lessons_lib.lab import blocks, long_runs
 from lessons_lib.lab.decoding import translate
 from lessons_lib.lab.saliency import saliency
@@ -80,7 +77,7 @@ class Translator(Configuration):
     def folder(self, *without: str) -> Path:
         """Where files lie that depend on the configuration, some of its fields left out."""
         fields = {key: value for key, value in self.to_dict().items() if key not in without}
-        return cache_directory() / "translators" / digest(fields)[:16]
+        return long_runs.directory() / "translators" / digest(fields)[:16]
 
 
 _AFTER = ("runs", "steps", "patience", "measured_on", "beam", "proxy_epochs", "proxy_batch_size")
@@ -180,15 +177,13 @@ def bleu(config: Translator, ready: Ready, model: models.Seq2Seq, part: str) -> 
     return float(sacrebleu.corpus_bleu(written, [ready.references[part]], force=True).score)
 
 
-def trace(
-    config: Translator, ready: Ready, attention: str, seed: int, measure: str
-) -> blocks.Trace:
+def trace(config: Translator, ready: Ready, kind: str, seed: int, measure: str) -> blocks.Trace:
     """A translator's trace, with ``"accuracy"`` or ``"bleu"`` as its performance."""
     batch, parts = ready.held_out.batch, ready.held_out.parts
-    folder, found = train_translator(config, ready, attention, seed)
-    model = config.build(attention, seed)
+    folder, found = train_translator(config, ready, kind, seed)
+    model = config.build(kind, seed)
 
-    def shown(kind: str, step: int, show: Callable[[], Any]) -> Any:
+    def shown(what: str, step: int, show: Callable[[], Any]) -> Any:
         """What there is to see at a checkpoint, kept in a file."""
 
         def make() -> Any:
@@ -196,14 +191,14 @@ def trace(
             model.load_state_dict(torch.load(path, weights_only=True))
             return show()
 
-        return long_runs.kept(folder / f"{kind}-{step:06d}.pt", make)
+        return long_runs.kept(folder / f"{what}-{step:06d}.pt", make)
 
-    kind, delta = f"seen-{config.measured_on}-{config.beam}", f"delta-{config.measured_on}"
-    seen = [shown(kind, step, lambda: look(config, ready, model)) for step in found]
+    looks, delta = f"seen-{config.measured_on}-{config.beam}", f"delta-{config.measured_on}"
+    seen = [shown(looks, step, lambda: look(config, ready, model)) for step in found]
     by_part = {part: [one[measure][part] for one in seen] for part in parts}
     run = blocks.Trace([*found], by_part.pop("shown"), by_part)
     run.beta, run.seconds = [one["beta"] for one in seen], long_runs.seconds(folder)
-    if attention == "learned":
+    if kind == "learned":
         run.attention = [one["attention"] for one in seen]
         for best in {run.gold(part) for part in parts}:
             run.saliency[best] = shown(delta, run.steps[best], lambda: saliency(model, batch))
@@ -248,9 +243,9 @@ def proxy_table(config: Translator, ready: Ready, seed: int) -> Tensor:
 def run_translator(config: Translator, seed: int) -> training.History:
     """One block of the authors' translators and all that the paper's table compares.
 
-    Run k has the seed ``block * runs + k``. Weights, and what was seen of them, are kept in the
-    cache. Metrics are those of ``blocks.compare``; under ``bleu/`` those that change with BLEU as
-    the performance; by Model 1 those of ``translation.judged`` and ``blocks.lag`` of each run.
+    Run k has the seed ``block * runs + k``. Weights, and what was seen of them, are kept. Metrics
+    are those of ``blocks.compare``; under ``bleu/`` xi and performance with BLEU for accuracy; by
+    Model 1 those of ``translation.judged`` and ``blocks.lag`` of each run.
     """
     began = time.perf_counter()
     ready = prepare(config)
