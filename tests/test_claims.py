@@ -78,7 +78,7 @@ def test_a_row_is_measured_again_and_compared(
     assert not directory.exists(), "and nothing is left behind"
     printed = capsys.readouterr().out
     assert (
-        "hard_distribution, full-size scale: 10 runs to measure, recorded in 0:01:40 h" in printed
+        "hard_distribution, full-size scale: 10 seeds to measure, recorded in 0:01:40 h" in printed
     )
     assert re.search(r"ours +2 of 5 do not within 200 steps; .*  2 of 5 do not within", printed)
     assert "0.4, lies within the recorded interval" in printed
@@ -94,7 +94,7 @@ def test_fewer_seeds_are_faster_and_never_change_a_verdict(
     ((_, _, seeds, directory, _),) = asked
     assert (seeds, directory) == ((1, 2), tmp_path)
     printed = capsys.readouterr().out
-    assert "4 runs to measure, recorded in 0:00:40 h" in printed, "two fifths of the time"
+    assert "4 seeds to measure, recorded in 0:00:40 h" in printed, "two fifths of the time"
     assert "these seeds alone give 0.500 [" in printed
 
     def measure(load: Loader, t: Thresholds) -> Measured:

@@ -173,6 +173,7 @@ def test_runs_without_a_twin_are_compared_with_the_mean_of_uniform_runs() -> Non
     }
     claim = in_one_block(AS_GOOD, sides)
     assert numbers(claim) == pytest.approx(t_interval([0.86 - 0.89, 0.75 - 0.725], 0.9))
+    assert claim.found.runs == 10
 
 
 def test_xi_is_averaged_over_the_runs_that_a_corpus_has() -> None:
@@ -258,6 +259,15 @@ def test_uniform_attention_may_be_worse_by_the_margin_at_most(
     assert claim.verdict == verdict
     # Its one-sided 95% bound is the end of a two-sided interval of 90%.
     assert numbers(claim) == pytest.approx(t_interval(gaps, 0.9))
+
+
+def test_the_best_looks_are_told_beside_the_last() -> None:
+    curves = {"accuracy#0": (0.95, 0.9), "accuracy#1": (0.97, 0.9)}
+    curves |= {f"uniform/accuracy#{k}": (0.91, 0.9) for k in range(2)}
+    rows = [(1, 50 + 9 * i, m, v) for m, curve in curves.items() for i, v in enumerate(curve)]
+    claim = claims.rows()[AS_GOOD](lambda name, scale: {"sst2": made(rows, "sst2")}, OURS)
+    assert numbers(claim)[0] == 0
+    assert "at the best look of each, a difference of 0.050 [" in claim.found.ours
 
 
 FIRST, EARLY = "ktiw-comes-first", "attention-is-uniform-early"

@@ -71,13 +71,8 @@ def branches(records: Mapping[str, Record]) -> pd.DataFrame:
         runs = ends.loc[arm]
         kinds = {kind: runs[runs["branch"] == kind] for kind in outcomes.BRANCHES}
         counts = {kind: len(found) for kind, found in kinds.items()}
-        share = str(proportion_interval(counts["aligned"], len(runs)))
-        rows[arm] = {
-            "n": len(runs),
-            "share aligned": share,
-            **counts,
-            "solved": sum(runs["solved"]),
-        }
+        share, solved = proportion_interval(counts["aligned"], len(runs)), runs["solved"].sum()
+        rows[arm] = {"n": len(runs), "share aligned": str(share), **counts, "solved": solved}
         for kind in outcomes.BRANCHES[:2]:
             rows[arm][f"median step {kind}"] = kinds[kind].query("solved")["step"].median()
     return pd.DataFrame(rows).T
@@ -161,10 +156,7 @@ _SCALES = {
         classification.short_classifications(bidirectional=True),
         *(2, "classification", "short_texts"),
     ),
-    "translation/one-block": _at_size(translator.translators(), 1, "full_size"),
-    "translation/second-block": _at_size(  # of captions it is not there yet
-        *({"ja-en": translator.translators()["ja-en"]}, range(2, 3), "full_size")
-    ),
+    "translation/full-size": _at_size(translator.translators(), 2, "full_size"),
     "translation/short": _scale(
         *(translation.translations(), 2, *CAPTIONS, "scaled", "blocks", "short_pairs"),
         "corpora: Multi30k German-English both ways, Czech-English, and an embedded corpus "
@@ -197,6 +189,10 @@ _SCALES = {
     "head_starts/bfloat16": _scale(
         *(_orders(heads.PAPER_HEAD), 24, "bfloat16", "heads"),
         "seeds: 24 heads (as many as it takes to find 20 good and 20 bad ones)",
+    ),
+    "head_starts/full-size": _scale(
+        {"order-1": replace(heads.PAPER_HEAD, data_seed=1, bfloat16=False)},
+        *(16, "heads", "seeds: 1 to 16, as many as the comparison with bfloat16 needs"),
     ),
     "head_mix/lesson": _small(heads.assembled(), 50, "small", "heads", "mixed"),
     "head_mix/bfloat16": _scale(

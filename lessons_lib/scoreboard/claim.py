@@ -22,7 +22,7 @@ Loader = Callable[[str, str], Mapping[str, Record]]
 Criteria = dict[str, bool | None]
 """What a rule asks: held, refuted or open."""
 
-ON_TEXT = "full-size", "both-ways", "left-to-right", "short"
+ON_TEXT = "full-size", "both-ways", "short"
 """Scales, those nearest to the authors' set-up first: the first that was measured is judged."""
 NOT_MEASURED = "not measured here"
 TOLD = {True: "holds", False: "refuted", None: "open"}
@@ -70,7 +70,7 @@ class Measured:
     ours: str  #: our values in words
     value: Interval | None  #: the main value; None if nothing was measured
     what: str  #: it is the value of
-    runs: int  #: training runs on which the row rests, those of all arms together
+    runs: int  #: training runs of all arms of its records, the uniform ones too
     criteria: Criteria  #: what the rule asks
     over: str = "runs"  #: the independent units of the interval, in plural
     power: str = ""  #: how often the rule would find what
@@ -208,9 +208,9 @@ def tells(value: Interval, over: str = "seeds") -> str:
     """How far from a bound a mean has to be for a ``mean_power`` of 0.8, in words."""
     critical = stats.t.ppf(0.5 + value.confidence / 2, value.n - 1)
     errors = special.nctdtrinc(value.n - 1, 0.2, critical)
-    far = errors * (value.high - value.low) / 2 / critical
+    far = float(f"{errors * (value.high - value.low) / 2 / critical:.2g}")
     return (
-        f"with the spread found, {value.n} {over} tell a mean from a bound that is {far:.2g} away "
+        f"with the spread found, {value.n} {over} tell a mean from a bound that is {far:g} away "
         "with probability 0.80"
     )
 
@@ -250,18 +250,22 @@ class RealText:
         self._whole = pd.Series({a: r.config.get("corpus", a) for a, r in self._records.items()})
         self.rows = {arm: outcomes.by_run(r.frame()) for arm, r in self._records.items()}
         # Rows of a metric and a run are sorted by step.
-        ends = [rows.groupby(["metric", "run"])["value"].last() for rows in self.rows.values()]
-        self._last = pd.concat(ends, axis=1, keys=self.corpora)
+        curves = [rows.groupby(["metric", "run"])["value"] for rows in self.rows.values()]
+        last, best = ([curve.agg(how) for curve in curves] for how in ("last", "max"))
+        self._last, self._best = (pd.concat(v, axis=1, keys=self.corpora) for v in (last, best))
         self._there = self._last.notna().groupby("run").any()
         alone = "corpora" if self._whole.nunique() > 1 else "runs, which share comparisons"
         self.over = "blocks of runs" if len({*map(_block, self._there.index)}) > 1 else alone
 
-    def each(self, metric: str, wanted: pd.DataFrame | bool = True) -> pd.DataFrame:
-        """The last value of a metric (without its ``#0``): a row for each run, a column a corpus.
+    def each(
+        self, metric: str, wanted: pd.DataFrame | bool = True, *, best: bool = False
+    ) -> pd.DataFrame:
+        """The last value of a metric (without its ``#0``), or the largest of its curve.
 
         A ``KeyError`` if a run lacks it, of all or of those that are True in ``wanted``.
         """
-        found = self._last.query("metric == @metric").droplevel("metric").reindex(self._there.index)
+        ends = self._best if best else self._last
+        found = ends.query("metric == @metric").droplevel("metric").reindex(self._there.index)
         lacking = found.isna() & self._there & wanted
         for corpus in lacking.columns[lacking.any()]:
             raise KeyError(
@@ -320,7 +324,9 @@ class RealText:
         count = main.n if self.over == "corpora" else len(self.corpora)
         what += ", one corpus" if count == 1 else f", mean of {count} corpora"
         power = power or tells(main, self.over.partition(",")[0])
-        return Measured(ours, main, what, int(self._there.sum().sum()), criteria, self.over, power)
+        uniform = self._last.query("metric == 'uniform/accuracy'").notna()
+        runs = int(self._there.sum().sum() + uniform.sum().sum())
+        return Measured(ours, main, what, runs, criteria, self.over, power)
 
 
 def _block(run: str) -> str:

@@ -134,7 +134,7 @@ def _again(row: Row, count: int | None, directory: Path, executor: Executor | No
     for (name, scale), records in asked.found.items():
         took = timedelta(seconds=round(sum(record.wall_seconds for record in records.values())))
         n = sum(len(record.seeds) for record in records.values())
-        _write(f"{name}, {scale} scale: {n} runs to measure, recorded in {took} h of one core.")
+        _write(f"{name}, {scale} scale: {n} seeds to measure, recorded in {took} h of one core.")
 
     def measure(name: str, scale: str) -> Mapping[str, Record]:
         if (name, scale) not in asked.found:  # a row may look for more than there is
