@@ -22,7 +22,7 @@ import pandas as pd
 
 from lessons_lib.config import Configuration, digest
 from lessons_lib.corpora import loaders
-from lessons_lib.corpora.sources import CorpusUnavailable, cache_directory, make_writable
+from lessons_lib.corpora.sources import CorpusUnavailable, make_writable
 from lessons_lib.lab import long_runs, parallel, records
 from lessons_lib.lab.catalogue import REGISTRY, Experiment, Scale
 from lessons_lib.lab.cluster import ClusterError, cluster_executor
@@ -128,7 +128,7 @@ def _have_corpus(config: Any) -> None:
 def _kept(chosen: Scale, config: Configuration, directory: Path | None = None) -> Path:
     """Where the seeds of a configuration are kept: the same for all experiments that share it."""
     name = f"{chosen.run.__name__}-{digest(config.to_dict())[:16]}"
-    return (directory or cache_directory() / "runs") / name
+    return (directory or long_runs.directory()) / name
 
 
 def _keep(kept: Path, config: Configuration, seed: int, history: History) -> None:

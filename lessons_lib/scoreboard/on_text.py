@@ -199,15 +199,15 @@ def uniform_attention_is_as_good(load: Loader, t: Thresholds) -> Measured:
     as a better model is as good; the interval of 90% tells of equivalence, too.
     """
     text = RealText(load, "classification")
-    gaps = []
-    for best in (True, False):
-        learned, uniform = (
-            text.each("accuracy", best=best),
-            text.each("uniform/accuracy", False, best=best),
-        )
-        gaps.append(text.interval(learned - uniform.fillna(uniform.mean()), confidence=0.9))
-    looks, gap = gaps
-    means = zip(text.corpora, learned.mean(), uniform.mean(), strict=True)
+    ends, best = (
+        (text.each("accuracy", best=b), text.each("uniform/accuracy", False, best=b))
+        for b in (False, True)
+    )
+    gap, looks = (
+        text.interval(learned - uniform.fillna(uniform.mean()), confidence=0.9)
+        for learned, uniform in (ends, best)
+    )
+    means = zip(text.corpora, ends[0].mean(), ends[1].mean(), strict=True)
     told = ", ".join(f"{corpus} {one:.3f} and {other:.3f}" for corpus, one, other in means)
     alike = "shown" if max(-gap.low, gap.high) < t.same else "not shown"
     return text.measured(
